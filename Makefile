@@ -1,0 +1,112 @@
+# Amphi: one kernel for both sides, and a thin hypervisor under it.
+# Targets: all run shell test bench fuzz docs clean. O goes to $(BUILD); one helper, one BUILD.
+# A new .c or .S file in a room is built because it is there; a new test is one new file.
+SHELL := /bin/sh
+BUILD ?= build
+CC = gcc
+CLANG = clang-14
+PYTHON = python3
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
+	-Wundef -Wvla -Wpointer-arith -Wwrite-strings -Wno-unused-parameter -Wno-missing-field-initializers
+BASE := -std=gnu11 -O2 -g $(WARN) -Iinclude -I. -MMD -MP
+FREE := $(BASE) -ffreestanding -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \
+	-fno-omit-frame-pointer -fno-strict-aliasing -fno-common -mno-red-zone -mgeneral-regs-only -m64
+KFLAGS := $(FREE) -mcmodel=kernel -fno-pic -fno-pie
+HVFLAGS := $(FREE) -mcmodel=small -fpie -fvisibility=hidden -fno-jump-tables
+HOST := $(BASE) -DAMPHI_HOST_TEST -fno-omit-frame-pointer -fno-strict-aliasing
+ASAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+
+# ---- rooms ---------------------------------------------------------------------------
+PORTABLE := protocol drivers-front drivers-back control iommu
+KERNEL_ROOMS := lib pvops hypercall $(PORTABLE) drivers-native kernel
+HV_ROOMS := lib hypervisor
+src = $(sort $(foreach r,$(1),$(wildcard $(r)/*.c $(r)/*.S)))
+objs = $(patsubst %,$(BUILD)/$(2)/%.o,$(call src,$(1)))
+K_OBJS := $(call objs,$(KERNEL_ROOMS),kernel)
+HV_OBJS := $(call objs,$(HV_ROOMS),hv)
+TOOL_OBJS := $(patsubst %,$(BUILD)/tool/%.o,$(wildcard tools/amphi-tool/*.c) lib/elf.c lib/cpio.c \
+	lib/printf.c control/domain_config.c control/config_lex.c)
+
+all: $(BUILD)/amphi $(BUILD)/amphi-hv $(BUILD)/amphi-tool
+DEPS := $(BUILD)/.deps-build
+$(DEPS): tools/deps.sh
+	@tools/deps.sh build && mkdir -p $(@D) && touch $@
+
+$(BUILD)/kernel/%.c.o: %.c | $(DEPS)
+	@mkdir -p $(@D); $(CC) $(KFLAGS) -c $< -o $@
+$(BUILD)/kernel/%.S.o: %.S | $(DEPS)
+	@mkdir -p $(@D); $(CC) $(KFLAGS) -D__ASSEMBLY__ -c $< -o $@
+$(BUILD)/hv/%.c.o: %.c | $(DEPS)
+	@mkdir -p $(@D); $(CC) $(HVFLAGS) -c $< -o $@
+$(BUILD)/hv/%.S.o: %.S | $(DEPS)
+	@mkdir -p $(@D); $(CC) $(HVFLAGS) -D__ASSEMBLY__ -c $< -o $@
+$(BUILD)/tool/%.c.o: %.c | $(DEPS)
+	@mkdir -p $(@D); $(CC) $(HOST) -c $< -o $@
+$(BUILD)/host/%.c.o: %.c | $(DEPS) $(BUILD)/.deps-test
+	@mkdir -p $(@D); $(CC) $(HOST) $(ASAN) -c $< -o $@
+$(BUILD)/fuzz/%.c.o: %.c | $(DEPS) $(BUILD)/.deps-test
+	@mkdir -p $(@D); $(CLANG) $(HOST) -Wno-unknown-warning-option -fsanitize=fuzzer-no-link,address,undefined \
+		-fno-sanitize-recover=undefined -c $< -o $@
+
+# ---- programs ------------------------------------------------------------------------
+# The kernel is linked twice: the second link carries the symbol table made from the first.
+KLINK = $(CC) -nostdlib -static -no-pie -Wl,--build-id=none,-z,noexecstack,-z,max-page-size=4096,--no-warn-rwx-segments
+$(BUILD)/amphi.pass1: $(K_OBJS) kernel/kernel.lds tools/symbols.sh
+	@tools/symbols.sh /dev/null > $(BUILD)/symbols1.S && $(CC) $(KFLAGS) -MF /dev/null -c $(BUILD)/symbols1.S -o $(BUILD)/symbols1.o
+	@$(KLINK) -T kernel/kernel.lds -o $@ $(K_OBJS) $(BUILD)/symbols1.o
+$(BUILD)/amphi: $(BUILD)/amphi.pass1
+	@tools/symbols.sh $< > $(BUILD)/symbols2.S && $(CC) $(KFLAGS) -MF /dev/null -c $(BUILD)/symbols2.S -o $(BUILD)/symbols2.o
+	@$(KLINK) -T kernel/kernel.lds -o $@ $(K_OBJS) $(BUILD)/symbols2.o
+$(BUILD)/amphi-hv: $(HV_OBJS) hypervisor/hypervisor.lds
+	@$(KLINK) -T hypervisor/hypervisor.lds -o $@ $(HV_OBJS)
+$(BUILD)/amphi-tool: $(TOOL_OBJS)
+	@$(CC) -o $@ $(TOOL_OBJS)
+
+# ---- tests: each file under tests/host and tests/fuzz is a program; its line
+# "links: FILE.c ..." names what it is linked with.
+HOST_TESTS := $(patsubst tests/host/%.c,$(BUILD)/tests/%,$(wildcard tests/host/*_test.c))
+FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzzers/%,$(wildcard tests/fuzz/*_fuzz.c))
+links = $(shell sed -n 's,^.*links: *,,p' $(1))
+define host_test_rule
+$(BUILD)/tests/$(1): $(patsubst %,$(BUILD)/host/%.o,tests/host/$(1).c $(call links,tests/host/$(1).c))
+	@mkdir -p $$(@D); $(CC) $(ASAN) -o $$@ $$^ -lcmocka -lcapstone -lpthread
+endef
+define fuzz_rule
+$(BUILD)/fuzzers/$(1): $(patsubst %,$(BUILD)/fuzz/%.o,tests/fuzz/$(1).c $(call links,tests/fuzz/$(1).c))
+	@mkdir -p $$(@D); $(CLANG) -fsanitize=fuzzer,address,undefined -o $$@ $$^
+endef
+$(foreach t,$(notdir $(HOST_TESTS)),$(eval $(call host_test_rule,$(t))))
+$(foreach t,$(notdir $(FUZZERS)),$(eval $(call fuzz_rule,$(t))))
+$(BUILD)/.deps-test: tools/deps.sh
+	@tools/deps.sh test && mkdir -p $(@D) && touch $@
+host-tests: $(HOST_TESTS)
+fuzzers: $(FUZZERS)
+
+test: $(BUILD)/.deps-test
+	@$(MAKE) -j2 --no-print-directory all host-tests fuzzers
+	@BUILD=$(BUILD) tests/run.sh
+fuzz: $(BUILD)/.deps-test
+	@$(MAKE) -j2 --no-print-directory fuzzers
+	@BUILD=$(BUILD) FUZZ_SECONDS=$${FUZZ_SECONDS:-600} tests/run.sh fuzz
+$(BUILD)/.deps-run: tools/deps.sh
+	@tools/deps.sh run && mkdir -p $(@D) && touch $@
+run: $(BUILD)/.deps-run
+	@$(MAKE) -j2 --no-print-directory all
+	@BUILD=$(BUILD) DISK='$(DISK)' DISK_MODE='$(DISK_MODE)' tools/run.sh
+shell: $(BUILD)/.deps-run
+	@$(MAKE) -j2 --no-print-directory all
+	@BUILD=$(BUILD) DISK='$(DISK)' DISK_MODE='$(DISK_MODE)' tools/run.sh --shell
+bench: $(BUILD)/.deps-test
+	@$(MAKE) -j2 --no-print-directory all
+	@BUILD=$(BUILD) tests/bench.sh
+docs: $(DEPS)
+	@tools/docs.sh
+clean:
+	rm -rf $(BUILD)
+.PHONY: all host-tests fuzzers test fuzz run shell bench docs clean
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,44 @@
+/* machine.h: what a driver of a real device asks of the kernel beneath it.
+ *
+ * Callers: drivers-native. Implemented by kernel/machine.c for each platform (natively: page
+ * tables, local APIC; in a PV domain that owns hardware: foreign mappings and pirqs). Called while
+ * booting or from the worker context; handlers are called from the worker context (the interrupt
+ * itself only marks them), so drivers do not lock.
+ */
+#ifndef AMPHI_MACHINE_H
+#define AMPHI_MACHINE_H
+
+#include <amphi/types.h>
+
+/* Whether this kernel may touch devices at all (native, or the first domain). */
+bool machine_has_devices(void);
+
+/* Uncached mapping of a device's registers; NULL when the range cannot be had. Never unmapped. */
+void *machine_mmio_map(maddr_t start, size_t len_bytes);
+
+/* Type-1 configuration access (ports 0xcf8/0xcfc). bdf = bus << 8 | device << 3 | function; offset is a
+ * multiple of the width. A function that is not there reads as all ones. */
+uint32_t machine_pci_read(uint16_t bdf, unsigned offset, unsigned width_bytes);
+void machine_pci_write(uint16_t bdf, unsigned offset, unsigned width_bytes, uint32_t value);
+
+struct machine_msi {
+	/* IN */
+	uint16_t bdf;
+	unsigned entry;	       /* of the MSI-X table */
+	maddr_t table;	       /* where the device's MSI-X table is */
+	void (*fn)(void *ctx); /* after one or more interrupts */
+	void *ctx;
+	/* OUT, when write_entry is true the driver puts them into the table and unmasks the entry;
+	 * when it is false the hypervisor has done it. */
+	bool write_entry;
+	uint64_t address;
+	uint32_t data;
+};
+
+/* 0 or -XEN_ENOSPC (no vector), or the hypervisor's error. */
+int machine_msi_bind(struct machine_msi *msi);
+
+/* Busy wait, for device resets only. */
+void machine_delay_us(unsigned us);
+
+#endif

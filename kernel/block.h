@@ -1,0 +1,68 @@
+/* block.h: the kernel's list of block devices, and the layer between them and their users.
+ *
+ * Users: shell, jobs, benches. Drivers come in through block_register (portable ones through
+ * <amphi/host_block.h>). The layer takes pieces of any length, cuts them at pages and at the
+ * device's limits, joins neighbours that wait together, and keeps no more requests in flight
+ * than the device wants. All but block_io and block_flush is worker context (amphi/host.h).
+ * Error rule: each piece ends with exactly one done, 0 or -XEN_Exxx. Not a cache.
+ */
+#ifndef KERNEL_BLOCK_H
+#define KERNEL_BLOCK_H
+
+#include <amphi/block.h>
+
+/* ---- registry ----------------------------------------------------------------------- */
+
+/* -XEN_EEXIST when the name is taken, -XEN_ENOMEM. The device stays the driver's. */
+int block_register(struct block_device *dev);
+/* The driver has ended all requests before. */
+void block_unregister(struct block_device *dev);
+struct block_device *block_find(const char *name);
+struct block_device *block_find_serial(const char *serial);
+/* NULL begins; returns NULL at the end. */
+struct block_device *block_next(struct block_device *prev);
+
+/* ---- pieces ------------------------------------------------------------------------- */
+
+/* A contiguous stretch of the disk and of (virtual) memory. */
+struct block_piece {
+	/* IN: unchanged until done. va aligned to 512; len_bytes a multiple of the sector size
+	 * (0 for BLOCK_FLUSH); sector in units of 512 bytes. */
+	enum block_op op;
+	uint64_t sector;
+	void *va;
+	uint32_t len_bytes;
+	void (*done)(struct block_piece *piece, int status);
+	void *ctx;
+	/* the layer's */
+	struct block_piece *next;
+	uint32_t given_bytes; /* already put into requests */
+	uint32_t parts;       /* requests not ended yet */
+	int status;
+};
+
+/* Queues the piece; nothing need reach the device before block_kick. A piece beyond the disk's end
+ * or out of alignment ends at once with -XEN_EINVAL, a write to a read-only disk with -XEN_EROFS.
+ */
+void block_submit(struct block_device *dev, struct block_piece *piece);
+/* Sends what is queued: makes requests of it, rings the doorbell once. */
+void block_kick(struct block_device *dev);
+
+/* ---- for threads -------------------------------------------------------------------- */
+
+/* [waits] Reads or writes len_bytes. Any thread, the worker too when nothing else needs it. */
+int block_io(struct block_device *dev, enum block_op op, uint64_t sector, void *va,
+	     uint32_t len_bytes);
+/* [waits] 0 at once when the device has no flush. */
+int block_flush(struct block_device *dev);
+
+/* Counters of the layer, beside the driver's own in dev->stats. */
+struct block_layer_stats {
+	uint64_t pieces, requests, merged, split;
+};
+const struct block_layer_stats *block_layer_stats(const struct block_device *dev);
+
+/* A RAM disk of size_bytes named name, for benches: completes each request at the kick. */
+int ramdisk_create(const char *name, uint64_t size_bytes);
+
+#endif

@@ -1,0 +1,44 @@
+/* cmdline.h: the kernel's command line, read once.
+ *
+ * Words are KEY, KEY=VALUE or KEY="VALUE with spaces". Known: role=guest|service|native,
+ * do="command; command", console=auto|serial|ring|hypervisor|interactive, loglevel=0..3 or a name,
+ * name=NAME, stay. Unknown words and bad values are reported to the caller and otherwise ignored.
+ * Pure: no console, no allocation; the text is not kept.
+ */
+#ifndef KERNEL_CMDLINE_H
+#define KERNEL_CMDLINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define CMDLINE_DO_MAX   1024u
+#define CMDLINE_NAME_MAX 32u
+
+enum role { ROLE_UNSET, ROLE_NATIVE, ROLE_GUEST, ROLE_SERVICE };
+enum console_choice {
+	CONSOLE_AUTO,
+	CONSOLE_SERIAL,
+	CONSOLE_RING,
+	CONSOLE_HYPERVISOR,
+	CONSOLE_INTERACTIVE, /* of the service domain: it hands the terminal round */
+};
+
+struct cmdline {
+	enum role role;
+	enum console_choice console;
+	unsigned loglevel; /* an enum log_level */
+	bool stay;         /* do not power off when the work is done */
+	char name[CMDLINE_NAME_MAX];
+	char commands[CMDLINE_DO_MAX]; /* of do=; "" when there is none */
+};
+
+/* word is the offending word, not ended by NUL. */
+typedef void cmdline_complain_fn(const char *why, const char *word, size_t len);
+
+/* Reads text (ended by NUL) into out, which is set to defaults first. complain may be NULL. */
+void cmdline_parse(const char *text, struct cmdline *out, cmdline_complain_fn *complain);
+
+/* What kmain read. Constant after it. */
+extern struct cmdline cmdline;
+
+#endif

@@ -1,0 +1,78 @@
+/* percpu.h: what belongs to one physical CPU, found through GS.
+ *
+ * While the hypervisor runs, GS's base is this CPU's struct percpu and the guest's own base waits
+ * in KERNEL_GS_BASE (entry.S swaps them). Host tests define hv_test_percpu instead of GS. entry.S
+ * knows the offsets of the first fields; they are asserted in cpu.c.
+ */
+#ifndef HV_PERCPU_H
+#define HV_PERCPU_H
+
+#include <amphi/types.h>
+
+struct vcpu;
+struct domain;
+struct hv_timer;
+
+#define MAX_CPUS 8u
+
+struct percpu {
+	struct percpu *self;   /*  0: so that gs:0 gives the address */
+	uint64_t stack_top;    /*  8: of this CPU's hypervisor stack */
+	uint64_t regs_top;     /* 16: end of the current vCPU's guest_regs; as TSS.rsp0 */
+	uint64_t scratch;      /* 24: entry.S */
+	uint64_t fault_resume; /* 32: entry.S: see pv_load_segment */
+	struct vcpu *current;  /* whose turn it is; the idle vCPU when nobody's */
+	struct vcpu *loaded; /* whose CR3, segments and FPU are in the CPU; may differ from current
+				while idle */
+	struct vcpu *idle;
+	uint32_t id;
+	uint32_t apic_id;
+	bool resched;            /* sched_leave must choose again */
+	uint64_t slice_end_ns;   /* the current vCPU's time slice */
+	struct hv_timer *timers; /* sorted by due time */
+	uint64_t counters[8];    /* enum hv_counter */
+	struct tss *tss;
+	void *gdt; /* this CPU's own GDT page (reserved entries) */
+};
+
+enum hv_counter {
+	CNT_HYPERCALLS,
+	CNT_UPCALLS,
+	CNT_EXCEPTIONS,
+	CNT_IRQS,
+	CNT_SWITCHES,
+	CNT_EMULATED,
+	CNT_PAGE_FAULTS,
+	CNT_TIMERS
+};
+
+#ifdef AMPHI_HOST_TEST
+extern struct percpu hv_test_percpu;
+static inline struct percpu *this_cpu(void)
+{
+	return &hv_test_percpu;
+}
+#else
+static inline struct percpu *this_cpu(void)
+{
+	struct percpu *p;
+
+	__asm__("movq %%gs:0, %0" : "=r"(p));
+	return p;
+}
+#endif
+
+static inline struct vcpu *current_vcpu(void)
+{
+	return this_cpu()->current;
+}
+
+/* Needs domain.h at the place of use. */
+#define current_domain() (current_vcpu()->domain)
+
+static inline void count(enum hv_counter c)
+{
+	this_cpu()->counters[c]++;
+}
+
+#endif

@@ -1,0 +1,105 @@
+/* pv.h: a vCPU as a paravirtual guest sees it: registers, traps, callbacks, kernel and user mode.
+ *
+ * Both of a guest's modes run in ring 3; kernel_mode says which is on. pv.c keeps the state and has
+ * the hypercalls; pv_bounce.c builds the frames a guest receives; pv_context.c switches FPU,
+ * segments and debug registers between vCPUs. Callers: entry.S, trap.c, sched.c, dispatch,
+ * domain.c.
+ *
+ * hc_* are hypercalls: arguments as the guest gave them, result 0 or -XEN_Exxx, current vCPU.
+ * What is not promised: 32-bit guests (kernel or user with CS32 may run; callbacks are 64-bit).
+ */
+#ifndef HV_PV_H
+#define HV_PV_H
+
+#include <amphi/types.h>
+#include <amphi/xen.h>
+
+struct vcpu;
+
+/* As entry.S pushes it, straight into the vCPU: TSS.rsp0 and the syscall stub point behind ss. For
+ * any vCPU that is not running just now this is the whole truth about its integer registers.
+ * A handler that wants to go on later lets RIP point at the instruction again (pv_rewind). */
+struct guest_regs {
+	uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
+	uint32_t error_code, vector;
+	uint64_t rip, cs, rflags, rsp, ss;
+	uint64_t pad; /* keeps the end of ss, the top of the entry stack, aligned to 16 */
+} __attribute__((aligned(16)));
+
+enum pv_callback {
+	PV_CB_EVENT,
+	PV_CB_FAILSAFE,
+	PV_CB_SYSCALL,
+	PV_CB_NMI,
+	PV_CB_SYSCALL32,
+	PV_CB_SYSENTER,
+	PV_CB_COUNT
+};
+
+struct vcpu_pv {
+	struct guest_regs regs;
+	bool kernel_mode;
+	bool ts;                          /* the guest's CR0.TS, set by fpu_taskswitch */
+	uint8_t iopl;                     /* as the guest believes: 0..3 */
+	uint64_t cr4;                     /* as the guest believes; only bits it may choose */
+	uint64_t callback[PV_CB_COUNT];   /* 0: none */
+	bool callback_masks[PV_CB_COUNT]; /* events are masked on the way in */
+	uint64_t kernel_sp;
+	uint16_t kernel_ss;
+	uint16_t ds, es, fs, gs; /* valid while not loaded */
+	uint64_t fs_base, gs_base_kernel,
+	    gs_base_user; /* fs and the active gs valid while not loaded */
+	uint64_t dr[8];
+	struct trap_info traps[256]; /* address 0: none */
+	void *fpu;                   /* FXSAVE or XSAVE image, aligned to 64 */
+	uint64_t xcr0;
+};
+
+/* Ready to be given a context. 0, -XEN_ENOMEM. */
+int pv_vcpu_init(struct vcpu *v);
+void pv_vcpu_teardown(struct vcpu *v);
+
+/* setvcpucontext/getvcpucontext/VCPUOP_initialise: all but page tables, GDT and LDT, which are
+ * mm's. The vCPU is paused or was never run. pv_set_context checks first: -XEN_EINVAL and nothing
+ * changed. */
+int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *ctx);
+void pv_get_context(struct vcpu *v, struct vcpu_guest_context *out_ctx);
+
+/* Makes RIP of the current vCPU point at its hypercall instruction again, with RAX as it was. */
+void pv_rewind(struct guest_regs *regs, uint64_t rax);
+
+/* Exceptions for the current vCPU's guest: queued into its kernel's frame at once. A guest without
+ * a handler, or without a usable stack, is crashed. */
+void pv_inject(struct vcpu *v, unsigned vector, uint32_t error_code);
+void pv_inject_page_fault(struct vcpu *v, uint64_t address, uint32_t error_code);
+
+/* On the way to the guest: delivers an upcall when one is pending and not masked. */
+void pv_deliver_events(struct vcpu *v);
+
+/* From guest user mode to guest kernel mode or back: page tables and GS. */
+void pv_toggle_mode(struct vcpu *v);
+
+/* Whether the guest, in its present mode, may use I/O instructions on all ports by IOPL. */
+bool pv_iopl_ok(const struct vcpu *v);
+
+/* Whether sel may be a guest's CS / another segment: RPL 3, not the task's or the hypervisor's own.
+ */
+uint16_t pv_fix_selector(uint16_t sel);
+
+/* pv_context.c: unload copies FPU, segments, bases out of the CPU; load puts them in. */
+void pv_unload(struct vcpu *v);
+void pv_load(struct vcpu *v);
+
+/* hypercalls */
+long hc_set_trap_table(uint64_t traps_va);
+long hc_set_callbacks(uint64_t event, uint64_t failsafe, uint64_t syscall);
+long hc_callback_op(uint64_t cmd, uint64_t arg_va);
+long hc_stack_switch(uint64_t ss, uint64_t sp);
+long hc_iret(void);
+long hc_fpu_taskswitch(uint64_t set);
+long hc_set_segment_base(uint64_t which, uint64_t base);
+long hc_set_debugreg(uint64_t reg, uint64_t value);
+long hc_get_debugreg(uint64_t reg);
+long hc_nmi_op(uint64_t cmd, uint64_t arg_va);
+
+#endif

@@ -1,0 +1,49 @@
+/* domain_builder.h: makes a paused PV domain that is ready to run, or nothing at all.
+ *
+ * Callers: control/control.c. Implemented by control/domain_builder.c over host_control.h. The
+ * result is what xen/xen.h ("start of day") and every PV kernel expect: the kernel's segments, the
+ * ramdisk, the p2m list, start_info, store ring, console ring, pinned page tables, a stack,
+ * 512 KiB of mapped memory after it.
+ *
+ * Worker context. Errors: negative XEN_Exxx and a text in `why` that names the thing; nothing of
+ * the new domain is then left. Not promised: more than one vCPU with a context (others stay down).
+ */
+#ifndef AMPHI_DOMAIN_BUILDER_H
+#define AMPHI_DOMAIN_BUILDER_H
+
+#include <amphi/types.h>
+#include <amphi/xen.h>
+
+struct domain_plan {
+	/* IN: the caller's, needed only during the call */
+	const char *name; /* for messages */
+	const void *kernel;
+	size_t kernel_bytes;
+	const void *ramdisk; /* NULL: none */
+	size_t ramdisk_bytes;
+	const char *cmdline;
+	uint64_t memory_kib; /* a multiple of 4 */
+	uint64_t max_memory_kib;
+	unsigned max_vcpus;
+	domid_t service; /* who serves its store and console */
+};
+
+struct built_domain {
+	/* OUT */
+	domid_t domid;
+	uint64_t pages;
+	mfn_t store_frame, console_frame;
+	uint32_t store_port, console_port; /* the domain's own, for the service to bind to */
+};
+
+#define BUILD_WHY_MAX 160u
+
+/* why holds BUILD_WHY_MAX bytes. */
+int domain_build(const struct domain_plan *plan, struct built_domain *out, char *why);
+
+int domain_unpause(domid_t domid);
+
+/* Ends a domain in whatever state; all it has goes back, what others have mapped when they let go. */
+int domain_destroy(domid_t domid);
+
+#endif

@@ -1,0 +1,71 @@
+/* domain_config.h: a domain file in the syntax of xl.cfg(5), parsed and checked.
+ *
+ * Callers: kernel/service.c before it creates a domain, the host tool (check, run), fuzzers.
+ * Implemented by control/domain_config.c and config_lex.c: pure, no allocation, no files opened.
+ *
+ * Error rule: every fault is told to the listener as one line "FILE:LINE:COLUMN: error: ..."
+ * (columns from 1, a tab is one), parsing goes on to find more, and the result is -XEN_EINVAL.
+ * Notes ("... note: ...") tell of keys that are known but have no effect here. Not promised: that
+ * the files named exist.
+ */
+#ifndef AMPHI_DOMAIN_CONFIG_H
+#define AMPHI_DOMAIN_CONFIG_H
+
+#include <amphi/types.h>
+
+#define CONFIG_NAME_MAX	   64u	 /* with the NUL, as all below */
+#define CONFIG_PATH_MAX	   1024u
+#define CONFIG_CMDLINE_MAX 1024u /* start_info's own limit */
+#define CONFIG_SPEC_MAX	   128u
+#define CONFIG_MAX_DISKS   16u
+#define CONFIG_MAX_VIFS	   8u
+#define CONFIG_MAX_PCI	   8u
+#define CONFIG_MAX_VCPUS   32u
+
+/* Below this no kernel of ours runs, and xl refuses too. */
+#define CONFIG_MIN_MEMORY_MIB 4u
+#define CONFIG_MAX_MEMORY_MIB (1024u * 1024u)
+
+enum config_action { CONFIG_DESTROY, CONFIG_RESTART, CONFIG_PRESERVE };
+
+struct config_disk {
+	char target[CONFIG_PATH_MAX]; /* as written: a host file or device */
+	char vdev[16];		      /* "xvda", "xvdb1", "hda" */
+	uint32_t devid;		      /* of the xenbus node: xvda is 51712 */
+	bool readonly;
+};
+
+struct domain_config {
+	char name[CONFIG_NAME_MAX];
+	char kernel[CONFIG_PATH_MAX];
+	char ramdisk[CONFIG_PATH_MAX];	  /* "" when there is none */
+	char cmdline[CONFIG_CMDLINE_MAX]; /* cmdline, or root= and extra joined */
+	uint32_t memory_mib;		  /* what it starts with */
+	uint32_t max_memory_mib;	  /* >= memory_mib */
+	uint32_t vcpus;
+	uint32_t cpu_weight; /* 0: not given */
+	uint32_t cpu_cap;    /* per cent of one CPU; 0: none */
+	enum config_action on_poweroff, on_reboot, on_crash;
+	unsigned n_disks, n_vifs, n_pci;
+	struct config_disk disks[CONFIG_MAX_DISKS];
+	char vifs[CONFIG_MAX_VIFS][CONFIG_SPEC_MAX]; /* as written; nothing serves them yet */
+	char pci[CONFIG_MAX_PCI][CONFIG_SPEC_MAX];   /* as written */
+};
+
+struct config_listener {
+	/* One line without a newline; valid only during the call. */
+	void (*say)(void *ctx, bool is_error, const char *text);
+	void *ctx;
+};
+
+/* Parses len bytes of text (no NUL needed) into *out, which is about 22 KiB and wholly rewritten.
+ * 0 or -XEN_EINVAL. file_name is used in messages only. Any context. */
+int domain_config_parse(const char *file_name, const char *text, size_t len,
+			const struct config_listener *listener, struct domain_config *out);
+
+/* The number of a vdev as xenbus wants it (xl-disk-configuration(5) and Xen's vbd-interface):
+ * xvda.. xvdp, further xvd letters, hda hdb.., sda..; with an optional partition number.
+ * False when it is none of these. */
+bool config_vdev_number(const char *vdev, uint32_t *out_devid);
+
+#endif

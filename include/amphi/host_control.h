@@ -1,0 +1,54 @@
+/* host_control.h: what control/ asks of its host beyond host.h: the calls of a privileged domain.
+ *
+ * Implemented by kernel/host_control.c (hypercalls) and by the fake of tests/host. The same calls
+ * work on Xen 4.17 and on amphi-hv. Called from the worker context only. All wait for
+ * nothing but the hypervisor.
+ *
+ * Errors: 0 or the hypervisor's negative XEN_Exxx. The argument structs are Xen's own and are
+ * both read and written.
+ */
+#ifndef AMPHI_HOST_CONTROL_H
+#define AMPHI_HOST_CONTROL_H
+
+#include <amphi/host.h>
+
+/* The interface version is filled in here. Repeated while the hypervisor wants more time. */
+int host_domctl(struct xen_domctl *op);
+int host_sysctl(struct xen_sysctl *op);
+
+/* A memory_op with its argument; the result is the hypervisor's: for XENMEM_populate_physmap the
+ * number of extents done, which can be fewer than asked for. */
+long host_memory_op(unsigned cmd, void *arg);
+
+/* count updates on behalf of domid. All done, or the error of the first that was refused. */
+int host_mmu_update(struct mmu_update *updates, unsigned count, domid_t domid);
+int host_mmuext(struct mmuext_op *ops, unsigned count, domid_t domid);
+
+/* Maps count frames of another domain read-write at consecutive pages. All or nothing:
+ * -XEN_ENOMEM (no address space), or the error of a frame that was refused. */
+int host_foreign_map(domid_t domid, const mfn_t *frames, unsigned count, void **out_va);
+void host_foreign_unmap(void *va, unsigned count);
+
+/* A new port of domain `of` that domain `peer` may bind to. */
+int host_event_alloc_for(domid_t of, domid_t peer, uint32_t *out_port);
+
+/* fn(ctx) in the worker context after one or more of that VIRQ. */
+int host_virq_bind(unsigned virq, host_event_fn *fn, void *ctx, port_t *out_port);
+
+/* The first frame of another domain's grant table; makes it when there is none yet. */
+int host_grant_table_frame(domid_t domid, mfn_t *out_frame);
+
+/* This domain's own id. */
+domid_t host_own_domid(void);
+
+/* What must come back to where it was after a domain was made and ended. */
+struct host_counts {
+	uint64_t free_pages;	  /* of the hypervisor (0 when it cannot be asked) */
+	uint64_t own_free_pages;  /* of this domain's allocator */
+	uint64_t grants_offered;  /* entries of our own table in use */
+	uint64_t grants_mapped;	  /* pages of others mapped here */
+	uint64_t ports;		  /* bound here */
+};
+void host_read_counts(struct host_counts *out);
+
+#endif

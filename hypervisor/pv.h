@@ -20,10 +20,10 @@ struct vcpu;
  * any vCPU that is not running just now this is the whole truth about its integer registers.
  * A handler that wants to go on later lets RIP point at the instruction again (pv_rewind). */
 struct guest_regs {
+	uint64_t pad; /* keeps the end of ss, the top of the entry stack, aligned to 16 */
 	uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
 	uint32_t error_code, vector;
 	uint64_t rip, cs, rflags, rsp, ss;
-	uint64_t pad; /* keeps the end of ss, the top of the entry stack, aligned to 16 */
 } __attribute__((aligned(16)));
 
 enum pv_callback {

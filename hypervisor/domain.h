@@ -15,6 +15,7 @@
 
 #include "event.h"
 #include "grant.h"
+#include "hypercall.h"
 #include "io.h"
 #include "lock.h"
 #include "mm.h"
@@ -31,6 +32,7 @@ struct vcpu {
 	struct vcpu_mm mm;	/* mm.h: page-table roots, GDT and LDT frames */
 	struct vcpu_sched sched;/* sched.h: run state, timers, runstate */
 	struct vcpu_events events; /* event.h: vcpu_info, virqs, poll */
+	struct vcpu_hypercall call; /* hypercall.h: a handler that wants to go on */
 };
 
 struct domain {
@@ -41,6 +43,8 @@ struct domain {
 	bool privileged;     /* the first domain: domctl, sysctl, foreign frames, hardware */
 	bool dying, shut_down;
 	uint32_t shutdown_code;
+	uint32_t teardown_step; /* how far domain_kill has come */
+	uint64_t vm_assist;  /* bits of VMASST_TYPE_* */
 	xen_domain_handle_t handle;
 	unsigned max_vcpus;
 	struct vcpu *vcpu[MAX_VCPUS];

@@ -1,0 +1,117 @@
+/* event.h: two-level event channels, and the memory a domain and its hypervisor share about them.
+ *
+ * Callers: domain.c (init and teardown), the scheduler (poll, deliverable), the entry code (upcall
+ * mask), time and interrupts (virqs, pirqs), mm (shared_info's frame). Implemented in event*.c.
+ * Ports are per domain, 1..4095; port 0 is never used. Each domain has one lock over its ports; an
+ * operation on both ends of a channel takes both, lower address first, so senders need only theirs.
+ *
+ * event_send_* may be called in any context, interrupts off included; it never fails and never
+ * blocks, and says nothing when nobody has bound the event. Everything else: from a hypercall.
+ */
+#ifndef HV_EVENT_H
+#define HV_EVENT_H
+
+#include <amphi/types.h>
+#include <amphi/xen.h>
+
+#include "lock.h"
+
+struct domain;
+struct vcpu;
+struct page_info;
+
+#define EVENT_PORTS	    ((uint32_t)EVTCHN_2L_NR_CHANNELS)
+#define EVENT_CHUNK	    128u /* ports allocated at a time */
+#define EVENT_POLL_NOTHING  0
+#define EVENT_POLL_ANY	    (-1)
+
+struct event_port {
+	uint8_t state; /* EVTCHNSTAT_* */
+	uint8_t pad;
+	uint16_t vcpu; /* who is notified */
+	union {
+		domid_t unbound_for;
+		struct {
+			struct domain *domain; /* not counted: its end is closed before it goes */
+			uint32_t port;
+		} remote;
+		uint32_t pirq;
+		uint32_t virq;
+	} u;
+};
+
+/* In struct domain. shared belongs to event.c: made in event_domain_init, mappable by the domain
+ * (mm_share_page), given back when the domain is freed. Time and mm may write their fields of it. */
+struct domain_events {
+	spinlock_t lock;
+	struct shared_info *shared;
+	struct event_port *chunk[EVTCHN_2L_NR_CHANNELS / EVENT_CHUNK];
+	uint32_t n_open; /* for the dumps and the leak tests */
+};
+
+/* In struct vcpu. info points into shared_info or to the place the guest registered; never NULL. */
+struct vcpu_events {
+	struct vcpu_info *info;
+	struct page_info *info_page; /* held for a registered place, else NULL */
+	uint32_t virq_port[NR_VIRQS];
+	int32_t polled; /* a port, EVENT_POLL_ANY or EVENT_POLL_NOTHING; atomic */
+};
+
+/* ---- life, called by domain.c ---------------------------------------------------------- */
+
+/* 0 or -XEN_ENOMEM, having kept nothing. */
+int event_domain_init(struct domain *d);
+void event_vcpu_init(struct vcpu *v);
+/* Closes every port; bounded (4096 ports). The domain cannot run any more. */
+void event_domain_teardown(struct domain *d);
+/* Last step, when no page of the domain is left: gives back shared_info and the tables. */
+void event_domain_free(struct domain *d);
+
+/* ---- telling a guest ------------------------------------------------------------------- */
+
+void event_send_virq(struct vcpu *v, unsigned virq);
+/* To the one domain that has bound the global virq (VIRQ_CONSOLE, VIRQ_DOM_EXC, ...): the first. */
+void event_send_global_virq(unsigned virq);
+void event_send_pirq(struct domain *d, unsigned pirq);
+
+/* ---- for the way back to the guest ----------------------------------------------------- */
+
+/* Whether an upcall is due now (pending and not masked), pending at all. Any context. */
+static inline bool event_deliverable(const struct vcpu_events *e)
+{
+	return __atomic_load_n(&e->info->evtchn_upcall_pending, __ATOMIC_ACQUIRE) &&
+	       !__atomic_load_n(&e->info->evtchn_upcall_mask, __ATOMIC_RELAXED);
+}
+bool event_pending(const struct vcpu *v); /* event_deliverable of v */
+
+/* The guest's virtual interrupt flag: masked means off. The old value is returned. */
+static inline bool event_set_mask(struct vcpu_events *e, bool masked)
+{
+	return __atomic_exchange_n(&e->info->evtchn_upcall_mask, masked, __ATOMIC_SEQ_CST);
+}
+static inline bool event_masked(const struct vcpu_events *e)
+{
+	return __atomic_load_n(&e->info->evtchn_upcall_mask, __ATOMIC_RELAXED);
+}
+
+/* ---- SCHEDOP_poll ---------------------------------------------------------------------- */
+
+/* From now on a notification of one of the ports (count >= 1: of any port) also calls
+ * vcpu_wake(v). 0, or 1 when one of them is pending already and the poll is over at once, or
+ * -XEN_EINVAL for a port out of range. event_poll_end forgets it; harmless without a begin. */
+int event_poll_begin(struct vcpu *v, const uint32_t *ports, unsigned count);
+void event_poll_end(struct vcpu *v);
+
+/* ---- VCPUOP_register_vcpu_info --------------------------------------------------------- */
+
+/* Moves vcpu_info to a place in a writable page of the domain's own, once. -XEN_EINVAL for a bad
+ * place or a second time. */
+int event_register_vcpu_info(struct vcpu *v, uint64_t mfn, uint32_t offset);
+
+/* hypercall */
+long hc_event_channel_op(uint64_t cmd, uint64_t arg_va);
+
+/* Prints the open ports of d through hv_printk. */
+void event_dump(struct domain *d);
+
+#endif

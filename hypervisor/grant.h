@@ -1,0 +1,76 @@
+/* grant.h: grant tables, version 1: what a domain offers, and what it has mapped of others'.
+ *
+ * Callers: domain.c (init and teardown), mm (frames of the table for add_to_physmap). Implemented in
+ * grant*.c. The table of entries is in pages shared with the granting domain, which changes them at
+ * will: each entry is fetched once, and only its flags are written, by compare and exchange.
+ * Beside each shared entry stands an active entry of ours that says who pins it how often;
+ * each mapping has a handle in the mapper's own track table.
+ *
+ * Locks: a domain's grant lock covers its active entries, its maptrack lock its handles. Neither
+ * is held while calling mm, and never two of a kind. A mapping's frame reference belongs to the page
+ * table entry (mm drops it when the entry goes), the pin to the handle.
+ */
+#ifndef HV_GRANT_H
+#define HV_GRANT_H
+
+#include <amphi/types.h>
+#include <amphi/xen.h>
+
+#include "lock.h"
+
+struct domain;
+
+#define GRANT_MAX_FRAMES      32u
+#define GRANTS_PER_FRAME      ((uint32_t)(PAGE_SIZE / sizeof(struct grant_entry_v1)))
+#define GRANT_TRACK_CHUNK     128u /* handles allocated at a time */
+#define GRANT_TRACK_CHUNKS    64u
+
+/* Beside a shared entry, while pinned. Counts are of mappings and running copies. */
+struct grant_active {
+	uint64_t mfn;
+	uint32_t readers, writers;
+	domid_t domid; /* who pins it */
+};
+
+struct grant_track {
+	uint64_t mfn;	/* what is mapped */
+	uint32_t ref;
+	domid_t owner;
+	uint16_t flags; /* GNTMAP_* of what is still mapped; 0: free */
+	uint32_t next_free;
+};
+
+/* In struct domain. */
+struct domain_grants {
+	spinlock_t lock; /* shared[], active[], n_frames */
+	uint32_t n_frames, max_frames;
+	struct grant_entry_v1 *shared[GRANT_MAX_FRAMES];
+	struct grant_active *active[GRANT_MAX_FRAMES];
+
+	spinlock_t track_lock;
+	uint32_t n_tracks, max_track_chunks, free_track;
+	uint32_t n_mapped; /* handles in use */
+	struct grant_track *track[GRANT_TRACK_CHUNKS];
+};
+
+/* 0 or -XEN_ENOMEM, having kept nothing. One frame is there from the start. max_frames is what
+ * createdomain asked, cut to GRANT_MAX_FRAMES; 0 means the most. */
+int grant_domain_init(struct domain *d, uint32_t max_frames);
+
+/* Undoes every mapping the dying domain has of others. -XEN_ERESTART while there is more. */
+int grant_domain_teardown(struct domain *d);
+
+/* Last step, when no page of the domain is left: gives back the table's pages. */
+void grant_domain_free(struct domain *d);
+
+/* Frame index of d's table as a machine frame, growing the table when index is beyond its end but
+ * within the limit. -XEN_EINVAL, -XEN_ENOMEM. */
+int grant_frame(struct domain *d, uint32_t index, mfn_t *out);
+
+/* hypercall */
+long hc_grant_table_op(uint64_t cmd, uint64_t list_va, uint64_t count);
+
+/* Prints d's active grants and handles through hv_printk. */
+void grant_dump(struct domain *d);
+
+#endif

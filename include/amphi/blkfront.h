@@ -1,0 +1,45 @@
+/* blkfront.h: disks that another domain serves, as this domain's kernel starts and watches them.
+ *
+ * Caller: kernel (start, memory lent to backends, stats). Implemented by drivers-front/blkfront*.c.
+ * Each disk found under device/vbd is registered by host_block_register once it is connected; it
+ * stays registered while its backend is away, holding its requests, and is sent them again when
+ * the backend is back. Worker context. Errors: negative XEN_Exxx.
+ */
+#ifndef AMPHI_BLKFRONT_H
+#define AMPHI_BLKFRONT_H
+
+#include <amphi/host_block.h>
+#include <amphi/host.h>
+
+/* Begins to watch device/vbd; disks appear as their backends answer. Needs the store. */
+int blkfront_init(void);
+
+/* Memory for data that is used again and again (page aligned, zeroed or not, from
+ * host_pages_alloc): a backend that keeps grants persistently then moves data in it without a copy.
+ * Data elsewhere is copied through pages of the driver's own, which is slower and never wrong. At
+ * most 8 ranges: -XEN_ENOSPC. */
+int blkfront_lend(void *pages, unsigned count);
+
+/* Before such memory is used for anything else or freed. No request may use it. -XEN_EBUSY: some
+ * backend still has a page mapped; the memory stays lent, must be kept, and may be asked for again.
+ */
+int blkfront_reclaim(void *pages, unsigned count);
+
+struct blkfront_stats {
+	uint64_t requests, segments, bytes_read, bytes_written, flushes, errors, replayed;
+	uint64_t notifications_sent, notifications_received;
+	uint64_t grants_offered;  /* one per segment without persistence */
+	uint64_t persistent_hits; /* segments that used a standing grant */
+	uint64_t copied_bytes;    /* through pages of the driver's own */
+	unsigned in_flight, queued;
+};
+
+/* Calls fn for each disk, connected or not. */
+void blkfront_for_each(void (*fn)(const struct block_device *dev,
+				  const struct blkfront_stats *stats, void *ctx),
+		       void *ctx);
+
+/* Drops every connection and frees all; for host programs. Disks in use are ended with -XEN_EIO. */
+void blkfront_exit(void);
+
+#endif

@@ -1,0 +1,125 @@
+/* xenbus.h: how the two halves of a split driver find each other and agree through the store.
+ *
+ * Callers: drivers-front and drivers-back, one xenbus_class per kind of device, one xenbus_device
+ * per half. Implemented by protocol/xenbus*.c over host.h. The states, and who moves when, are
+ * those of xen/io/xenbus.h, as the stock drivers play them; the table is in protocol/xenbus.c.
+ *
+ * Context: the worker. Errors: negative XEN_Exxx. The peer's words are numbers and short strings
+ * that are checked when read (xenbus_read_*); anything else about a peer is closed by
+ * xenbus_fail. Not promised: that a device which was closed comes back; that a peer answers.
+ */
+#ifndef AMPHI_XENBUS_H
+#define AMPHI_XENBUS_H
+
+#include <amphi/host.h>
+
+#define XENBUS_PATH_MAX 96u /* of a device's directory */
+
+enum xenbus_side { XENBUS_FRONT, XENBUS_BACK };
+
+struct xenbus_device;
+
+/* What a driver does at each step. Called from the worker; may call the store. */
+struct xenbus_ops {
+	/* Before InitWait (back: says what it can) or Initialised (front: offers ring and event
+	 * channel). An error closes the device. May be called again after disconnect. */
+	int (*open)(struct xenbus_device *dev);
+	/* Before Connected: the peer's keys are there to be read. An error closes the device. */
+	int (*connect)(struct xenbus_device *dev);
+	/* Undoes both, from any point in them, also when neither was called. True when done; false
+	 * when it still waits, then the driver calls xenbus_disconnected() later. */
+	bool (*disconnect)(struct xenbus_device *dev);
+	/* Last call: the device's directory is gone and disconnect is done. Frees dev. */
+	void (*gone)(struct xenbus_device *dev);
+};
+
+struct xenbus_device {
+	/* IN: the driver's, set in the class's create() */
+	const struct xenbus_ops *ops;
+	/* OUT: for the driver to read */
+	enum xenbus_side side;
+	domid_t peer;
+	uint8_t state, peer_state; /* XenbusState*; peer_state 0: no such node */
+	char path[XENBUS_PATH_MAX], peer_path[XENBUS_PATH_MAX];
+	unsigned id; /* device number: the last part of path */
+	/* the engine's own */
+	struct xenbus_class *class;
+	struct xenbus_device *next;
+	struct host_watch *watch;
+	struct host_work work;
+	uint64_t force_ns;  /* when a removal no longer waits for the peer; 0: none */
+	uint8_t after_drop; /* state to enter when the driver has disconnected */
+	bool online, failing, dropping, removed;
+};
+
+struct xenbus_class_ops {
+	/* A new device at path with peer and id set. NULL refuses it. */
+	struct xenbus_device *(*create)(struct xenbus_class *class,
+					const struct xenbus_device *found);
+};
+
+/* All devices of one kind in this domain: "device/vbd", or "backend/vbd". */
+struct xenbus_class {
+	/* IN */
+	enum xenbus_side side;
+	const char *root; /* lives as long as the class */
+	const struct xenbus_class_ops *ops;
+	void *ctx;
+	/* the engine's own */
+	struct xenbus_device *devices;
+	struct host_watch *watch;
+	struct host_work reap;
+};
+
+/* Watches root and creates a device for each directory under it, now and later. */
+int xenbus_class_start(struct xenbus_class *class);
+
+/* Disconnects and frees all devices that can be (a driver that still waits keeps its own). The
+ * store is left as it is. For host programs; a kernel never stops. */
+void xenbus_class_stop(struct xenbus_class *class);
+
+/* The peer did what it must not: one line in the log that names it, then, from the worker, the
+ * connection is closed. May be called from anywhere in a driver, more than once. */
+void xenbus_fail(struct xenbus_device *dev, const char *why);
+
+/* The driver's answer to a disconnect that returned false. */
+void xenbus_disconnected(struct xenbus_device *dev);
+
+/* ---- keys --------------------------------------------------------------------------- */
+
+/* One numeric key of a directory. */
+struct xenbus_number {
+	const char *key;
+	uint64_t min, max;  /* outside: -XEN_EINVAL */
+	uint64_t otherwise; /* when there is no such key and it is not required */
+	bool required;      /* no such key: -XEN_ENOENT */
+};
+
+/* Reads count keys below dir; out[i] for numbers[i]. The first that is wrong is named in the log.
+ */
+int xenbus_read_numbers(uint32_t tx, const char *dir, const struct xenbus_number *numbers,
+			unsigned count, uint64_t *out);
+
+/* Writes dir/key = value in decimal. */
+int xenbus_write_number(uint32_t tx, const char *dir, const char *key, uint64_t value);
+int xenbus_write_text(uint32_t tx, const char *dir, const char *key, const char *value);
+
+/* Reads dir/key; cap counts the NUL. -XEN_EINVAL when a character is not printable ASCII. */
+int xenbus_read_text(uint32_t tx, const char *dir, const char *key, char *out, size_t cap);
+
+/* A decimal number that is the whole of text and at most max. No sign, no blank; leading zeros
+ * pass. */
+bool xenbus_parse_number(const char *text, uint64_t max, uint64_t *out);
+
+const char *xenbus_state_name(unsigned state);
+
+/* ---- pages that a peer may still hold ----------------------------------------------- */
+
+/* Ends a grant of ours, and then calls host_pages_free(page, 1) when page is not NULL. When the
+ * peer still has it mapped both happen later, tried again every second; the page is not reused. */
+void grant_retire(gref_t ref, void *page);
+
+/* Grants that still wait. */
+unsigned grant_retiring(void);
+
+#endif

@@ -1,0 +1,34 @@
+/* drivers.c: looks at every PCI function and offers it to each driver in turn.
+ *
+ * A driver that refuses a function it should know (no MSI-X, no answer to reset) is logged by the
+ * function's address; the others go on. Called by the kernel through amphi/drivers.h.
+ */
+#include <amphi/drivers.h>
+#include <amphi/host.h>
+#include <amphi/pci.h>
+
+static int (*const probes[])(const struct pci_function *f) = {nvme_probe, virtio_blk_probe};
+
+static unsigned offer(const struct pci_function *f)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(probes); i++) {
+		int err = probes[i](f);
+
+		if (!err)
+			return 1;
+		if (err != -XEN_ENODEV)
+			host_log(HOST_LOG_WARN, "pci %02x:%02x.%x (%04x:%04x): not usable, error %d", f->bdf >> 8,
+				 f->bdf >> 3 & 31, f->bdf & 7, f->vendor, f->device, -err);
+	}
+	return 0;
+}
+
+unsigned drivers_native_init(void)
+{
+	unsigned taken = 0;
+
+	pci_scan();
+	for (unsigned n = 0; pci_get(n); n++)
+		taken += offer(pci_get(n));
+	return taken;
+}

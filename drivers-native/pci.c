@@ -1,0 +1,189 @@
+/* pci.c: PCI functions, their BARs and capabilities, through type-1 configuration access.
+ *
+ * Buses are reached through bridges, as the firmware numbered them: nothing is renumbered or resized.
+ * What a device says of itself is not believed further than configuration space reaches: capability
+ * lists are walked with a bound. Callers: drivers.c and the drivers. Calls machine.h.
+ */
+#include <amphi/machine.h>
+#include <amphi/pci.h>
+#include <amphi/xen.h>
+
+#define MAX_FUNCTIONS 64u
+
+enum { REG_ID = 0x00, REG_COMMAND = 0x04, REG_CLASS = 0x08, REG_HEADER = 0x0e, REG_BAR0 = 0x10,
+       REG_BUSES = 0x18, REG_CAPABILITIES = 0x34 };
+
+#define COMMAND_MEMORY	       0x2u
+#define COMMAND_MASTER	       0x4u
+#define COMMAND_INTX_OFF       0x400u
+#define STATUS_HAS_CAPS	       (0x10u << 16)
+#define HEADER_BRIDGE	       1u
+#define HEADER_MULTI_FUNCTION  0x80u
+#define FIRST_CAP	       0x40u
+#define LAST_CAP	       0xfcu
+#define MAX_CAPS	       ((LAST_CAP - FIRST_CAP) / 4 + 1) /* as many as fit: a longer list loops */
+
+#define MSIX_CONTROL_ENABLE    (1u << 31) /* in the dword that begins with the capability's id */
+#define MSIX_CONTROL_MASK_ALL  (1u << 30)
+#define MSIX_ENTRY_WORDS       4u
+
+static struct pci_function found[MAX_FUNCTIONS];
+static unsigned n_found;
+static uint8_t bus_seen[256 / 8];
+
+static void add_function(uint16_t bdf, uint32_t id)
+{
+	if (n_found == MAX_FUNCTIONS)
+		return;
+	found[n_found++] = (struct pci_function){
+	    .bdf = bdf,
+	    .vendor = (uint16_t)id,
+	    .device = (uint16_t)(id >> 16),
+	    .class_code = machine_pci_read(bdf, REG_CLASS, 4) >> 8,
+	};
+}
+
+/* Looks at one function; *pending collects the buses behind bridges. False when it is not there. */
+static bool look_at(uint16_t bdf, uint8_t *pending, unsigned *n_pending)
+{
+	uint32_t id = machine_pci_read(bdf, REG_ID, 4);
+
+	if ((uint16_t)id == 0xffff)
+		return false;
+	add_function(bdf, id);
+	if ((machine_pci_read(bdf, REG_HEADER, 1) & ~HEADER_MULTI_FUNCTION) == HEADER_BRIDGE) {
+		uint8_t bus = (uint8_t)(machine_pci_read(bdf, REG_BUSES, 4) >> 8);
+
+		if (!(bus_seen[bus / 8] & 1u << bus % 8)) {
+			bus_seen[bus / 8] |= (uint8_t)(1u << bus % 8);
+			pending[(*n_pending)++] = bus; /* each bus once: at most 256 */
+		}
+	}
+	return true;
+}
+
+static void scan_device(uint16_t bdf, uint8_t *pending, unsigned *n_pending)
+{
+	if (!look_at(bdf, pending, n_pending) || !(machine_pci_read(bdf, REG_HEADER, 1) & HEADER_MULTI_FUNCTION))
+		return;
+	for (uint16_t fn = 1; fn < 8; fn++)
+		look_at((uint16_t)(bdf | fn), pending, n_pending);
+}
+
+/* A work list instead of recursion: a device that claims strange bus numbers costs no stack. */
+static void scan_bus(unsigned first_bus)
+{
+	static uint8_t pending[256];
+	unsigned n_pending = 0;
+
+	bus_seen[first_bus / 8] |= (uint8_t)(1u << first_bus % 8);
+	pending[n_pending++] = (uint8_t)first_bus;
+	for (unsigned next = 0; next < n_pending; next++)
+		for (unsigned dev = 0; dev < 32; dev++)
+			scan_device((uint16_t)(pending[next] << 8 | dev << 3), pending, &n_pending);
+}
+
+unsigned pci_scan(void)
+{
+	n_found = 0;
+	for (unsigned i = 0; i < sizeof(bus_seen); i++)
+		bus_seen[i] = 0;
+	scan_bus(0);
+	return n_found;
+}
+
+const struct pci_function *pci_get(unsigned n)
+{
+	return n < n_found ? &found[n] : NULL;
+}
+
+unsigned pci_find_capability(const struct pci_function *f, unsigned id, unsigned after)
+{
+	unsigned at;
+
+	if (!(machine_pci_read(f->bdf, REG_COMMAND, 4) & STATUS_HAS_CAPS))
+		return 0;
+	at = machine_pci_read(f->bdf, after ? after + 1 : REG_CAPABILITIES, 1) & LAST_CAP;
+	for (unsigned n = 0; n < MAX_CAPS && at >= FIRST_CAP; n++) {
+		uint32_t head = machine_pci_read(f->bdf, at, 4);
+
+		if ((head & 0xff) == id)
+			return at;
+		at = head >> 8 & LAST_CAP;
+	}
+	return 0;
+}
+
+bool pci_bar(const struct pci_function *f, unsigned n, maddr_t *out_start)
+{
+	uint32_t low, high = 0;
+
+	if (n > 5)
+		return false;
+	low = machine_pci_read(f->bdf, REG_BAR0 + 4 * n, 4);
+	if (low & 1) /* I/O ports */
+		return false;
+	if ((low & 6) == 4 && n < 5)
+		high = machine_pci_read(f->bdf, REG_BAR0 + 4 * n + 4, 4);
+	out_start->v = (uint64_t)high << 32 | (low & ~0xfu);
+	return out_start->v != 0;
+}
+
+void pci_enable(const struct pci_function *f)
+{
+	uint32_t command = machine_pci_read(f->bdf, REG_COMMAND, 2);
+
+	machine_pci_write(f->bdf, REG_COMMAND, 2, command | COMMAND_MEMORY | COMMAND_MASTER | COMMAND_INTX_OFF);
+}
+
+int pci_msix_find(const struct pci_function *f, struct pci_msix *out)
+{
+	maddr_t bar;
+	uint32_t where;
+
+	*out = (struct pci_msix){.cap = pci_find_capability(f, PCI_CAP_MSIX, 0)};
+	if (!out->cap || out->cap + 8 > LAST_CAP)
+		return -XEN_ENODEV;
+	out->entries = (machine_pci_read(f->bdf, out->cap, 4) >> 16 & 0x7ff) + 1;
+	where = machine_pci_read(f->bdf, out->cap + 4, 4);
+	if (!pci_bar(f, where & 7, &bar))
+		return -XEN_ENODEV;
+	out->table = (maddr_t){bar.v + (where & ~7u)};
+	return 0;
+}
+
+/* The table is mapped only when we are the one who writes it: under a hypervisor it is not ours. */
+static int write_entry(struct pci_msix *msix, const struct machine_msi *msi)
+{
+	volatile uint32_t *entry;
+
+	if (!msix->regs)
+		msix->regs = machine_mmio_map(msix->table, msix->entries * MSIX_ENTRY_WORDS * sizeof(uint32_t));
+	if (!msix->regs)
+		return -XEN_ENOMEM;
+	entry = msix->regs + msi->entry * MSIX_ENTRY_WORDS;
+	entry[0] = (uint32_t)msi->address;
+	entry[1] = (uint32_t)(msi->address >> 32);
+	entry[2] = msi->data;
+	entry[3] = 0; /* not masked */
+	return 0;
+}
+
+int pci_msix_bind(const struct pci_function *f, struct pci_msix *msix, unsigned entry, void (*fn)(void *ctx), void *ctx)
+{
+	struct machine_msi msi = {.bdf = f->bdf, .entry = entry, .table = msix->table, .fn = fn, .ctx = ctx};
+	uint32_t control;
+	int err;
+
+	if (entry >= msix->entries)
+		return -XEN_EINVAL;
+	err = machine_msi_bind(&msi);
+	if (err || !msi.write_entry)
+		return err;
+	err = write_entry(msix, &msi);
+	if (err)
+		return err;
+	control = machine_pci_read(f->bdf, msix->cap, 4);
+	machine_pci_write(f->bdf, msix->cap, 4, (control | MSIX_CONTROL_ENABLE) & ~MSIX_CONTROL_MASK_ALL);
+	return 0;
+}

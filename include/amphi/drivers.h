@@ -1,0 +1,19 @@
+/* drivers.h: the one call by which the kernel starts the drivers of real devices.
+ *
+ * Called once from the worker context when machine_has_devices(). Each disk found is registered with
+ * host_block_register(); a device that does not answer is logged by its address and left alone.
+ */
+#ifndef AMPHI_DRIVERS_H
+#define AMPHI_DRIVERS_H
+
+struct pci_function;
+
+/* Number of disks registered. */
+unsigned drivers_native_init(void);
+
+/* One driver's part: 0 when it took the function, -XEN_ENODEV when it is not of its kind, or why the
+ * device could not be used. */
+int nvme_probe(const struct pci_function *f);
+int virtio_blk_probe(const struct pci_function *f);
+
+#endif

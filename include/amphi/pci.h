@@ -1,0 +1,48 @@
+/* pci.h: finding PCI functions and their parts.
+ *
+ * Callers: the drivers of drivers-native. Needs machine.h. The list is made once by pci_scan() at boot
+ * and does not change. Worker context or boot.
+ */
+#ifndef AMPHI_PCI_H
+#define AMPHI_PCI_H
+
+#include <amphi/types.h>
+
+struct pci_function {
+	uint16_t bdf; /* bus << 8 | device << 3 | function */
+	uint16_t vendor, device;
+	uint32_t class_code; /* class << 16 | subclass << 8 | programming interface */
+};
+
+#define PCI_CAP_MSIX   0x11u
+#define PCI_CAP_VENDOR 0x09u
+
+/* Finds all functions reachable from bus 0 through bridges. Returns their number. */
+unsigned pci_scan(void);
+
+/* The n-th function found, NULL beyond the last. */
+const struct pci_function *pci_get(unsigned n);
+
+/* Offset of the first capability with this id after offset `after` (0: from the start); 0 when there is
+ * none, also when the list loops or leaves configuration space. */
+unsigned pci_find_capability(const struct pci_function *f, unsigned id, unsigned after);
+
+/* Where memory BAR n (0-5) is; false when it is not a memory BAR or has no address. */
+bool pci_bar(const struct pci_function *f, unsigned n, maddr_t *out_start);
+
+/* Lets the function decode its memory and master the bus, with INTx off. */
+void pci_enable(const struct pci_function *f);
+
+struct pci_msix {
+	unsigned cap, entries;
+	maddr_t table;
+	volatile uint32_t *regs; /* the table mapped; NULL until it is needed */
+};
+
+/* Finds the MSI-X capability and its table. -XEN_ENODEV when there is none that makes sense. */
+int pci_msix_find(const struct pci_function *f, struct pci_msix *out);
+
+/* Routes one entry to fn(ctx), called in the worker context, and turns MSI-X on. */
+int pci_msix_bind(const struct pci_function *f, struct pci_msix *msix, unsigned entry, void (*fn)(void *ctx), void *ctx);
+
+#endif

@@ -1,0 +1,24 @@
+#!/bin/sh
+# symbols_test: the portable rooms ask everything of host.h. Why: the same objects are linked into the
+# kernel, host tests, fuzzers and later Linux modules. Expected: nm -u on each room's objects shows only
+# host_*, functions of include/amphi defined in a portable room or lib, and the compiler's four.
+set -u
+cd "$(dirname "$0")/../.."
+obj=$BUILD/kernel
+[ -d "$obj/protocol" ] || { echo "kernel objects are not built"; exit 1; }
+known=$(mktemp); trap 'rm -f "$known"' EXIT
+for room in protocol drivers-front drivers-back control iommu lib; do
+	for o in "$obj/$room"/*.o; do [ -e "$o" ] && nm --defined-only "$o"; done
+done | awk '$2 ~ /[TDBRVW]/ {print $3}' | sort -u >"$known"
+status=0
+for room in protocol drivers-front drivers-back control iommu; do
+	for o in "$obj/$room"/*.o; do
+		[ -e "$o" ] || continue
+		for s in $(nm -u "$o" | awk '{print $2}'); do
+			case $s in host_*) continue ;; esac
+			grep -qx "$s" "$known" || { echo "$o asks for $s, which is not of host.h"; status=1; }
+		done
+	done
+done
+[ $status = 0 ] && echo "the portable rooms ask only host.h"
+exit $status

@@ -1,0 +1,178 @@
+/* cmdline.c: reads the kernel command line into struct cmdline.
+ *
+ * Caller: kmain, once, and the host tests. Calls string functions only. The text comes from a
+ * loader or another domain and may hold anything: each word is cut off and looked up in a table
+ * of keys; what is not there is given to complain and skipped.
+ */
+#include <amphi/string.h>
+#include <amphi/types.h>
+#include "cmdline.h"
+
+/* One KEY[=VALUE]; neither is ended by NUL. value is NULL when there was no '='. */
+struct word {
+	const char *key, *value;
+	size_t key_len, value_len;
+};
+
+/* Takes a value; returns what is wrong with it, or NULL. */
+typedef const char *key_fn(struct cmdline *out, const char *value, size_t len);
+
+static bool equals(const char *text, size_t len, const char *name)
+{
+	return strlen(name) == len && memcmp(text, name, len) == 0;
+}
+
+/* Index of the name that equals value, or -1. */
+static int lookup(const char *const *names, unsigned count, const char *value, size_t len)
+{
+	unsigned i;
+
+	for (i = 0; i < count; i++)
+		if (names[i] && equals(value, len, names[i]))
+			return (int)i;
+	return -1;
+}
+
+static const char *take_role(struct cmdline *out, const char *value, size_t len)
+{
+	static const char *const names[] = {
+	    [ROLE_NATIVE] = "native",
+	    [ROLE_GUEST] = "guest",
+	    [ROLE_SERVICE] = "service",
+	};
+	int i = lookup(names, ARRAY_SIZE(names), value, len);
+
+	if (i < 0)
+		return "no such role";
+	out->role = (enum role)i;
+	return NULL;
+}
+
+static const char *take_console(struct cmdline *out, const char *value, size_t len)
+{
+	static const char *const names[] = {
+	    [CONSOLE_AUTO] = "auto",
+	    [CONSOLE_SERIAL] = "serial",
+	    [CONSOLE_RING] = "ring",
+	    [CONSOLE_HYPERVISOR] = "hypervisor",
+	    [CONSOLE_INTERACTIVE] = "interactive",
+	};
+	int i = lookup(names, ARRAY_SIZE(names), value, len);
+
+	if (i < 0)
+		return "no such console";
+	out->console = (enum console_choice)i;
+	return NULL;
+}
+
+static const char *take_loglevel(struct cmdline *out, const char *value, size_t len)
+{
+	static const char *const names[] = {"debug", "info", "warn", "error"};
+	static const char *const digits[] = {"0", "1", "2", "3"};
+	int i = lookup(names, ARRAY_SIZE(names), value, len);
+
+	if (i < 0)
+		i = lookup(digits, ARRAY_SIZE(digits), value, len);
+	if (i < 0)
+		return "no such log level";
+	out->loglevel = (unsigned)i;
+	return NULL;
+}
+
+static const char *take_text(char *to, size_t cap, const char *value, size_t len)
+{
+	if (len >= cap)
+		return "too long";
+	memcpy(to, value, len);
+	to[len] = '\0';
+	return NULL;
+}
+
+static const char *take_name(struct cmdline *out, const char *value, size_t len)
+{
+	return take_text(out->name, sizeof(out->name), value, len);
+}
+
+static const char *take_commands(struct cmdline *out, const char *value, size_t len)
+{
+	return take_text(out->commands, sizeof(out->commands), value, len);
+}
+
+static const char *take_stay(struct cmdline *out, const char *value, size_t len)
+{
+	out->stay = true;
+	return NULL;
+}
+
+static const struct key {
+	const char *name;
+	bool has_value;
+	key_fn *take;
+} keys[] = {
+    {"role", true, take_role}, {"console", true, take_console}, {"loglevel", true, take_loglevel},
+    {"name", true, take_name}, {"do", true, take_commands},     {"stay", false, take_stay},
+};
+
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* Cuts the word at *text, which is no space, and moves *text behind it. A quote that does not end
+ * reaches to the end of the text. */
+static struct word next_word(const char **text)
+{
+	const char *p = *text;
+	struct word w = {.key = p};
+	char end = ' ';
+
+	while (*p && *p != '=' && !is_space(*p))
+		p++;
+	w.key_len = (size_t)(p - w.key);
+	if (*p == '=') {
+		if (*++p == '"' || *p == '\'')
+			end = *p++;
+		w.value = p;
+		while (*p && (end == ' ' ? !is_space(*p) : *p != end))
+			p++;
+		w.value_len = (size_t)(p - w.value);
+		if (*p && end != ' ')
+			p++;
+	}
+	*text = p;
+	return w;
+}
+
+static const char *apply(struct cmdline *out, const struct word *w)
+{
+	const struct key *k;
+
+	for (k = keys; k < keys + ARRAY_SIZE(keys); k++) {
+		if (!equals(w->key, w->key_len, k->name))
+			continue;
+		if (k->has_value != (w->value != NULL))
+			return k->has_value ? "needs a value" : "takes no value";
+		return k->take(out, w->value, w->value_len);
+	}
+	return "unknown word";
+}
+
+void cmdline_parse(const char *text, struct cmdline *out, cmdline_complain_fn *complain)
+{
+	const char *why, *start;
+	struct word w;
+
+	memset(out, 0, sizeof(*out));
+	out->loglevel = 1;
+	for (;;) {
+		while (is_space(*text))
+			text++;
+		if (!*text)
+			return;
+		start = text;
+		w = next_word(&text);
+		why = apply(out, &w);
+		if (why && complain)
+			complain(why, start, (size_t)(text - start));
+	}
+}

@@ -1,0 +1,118 @@
+/* cmdline_test.c: the kernel command line means what cmdline.h says.
+ *
+ * Shows: every key, quoting, defaults, and that a wrong or unknown word is named and changes
+ * nothing. Why: a typing error in a domain file's extra= must be seen, and must not stop a
+ * domain. Expected: all hold.
+ *
+ * links: kernel/cmdline.c
+ */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+#include <amphi/string.h>
+#include "kernel/cmdline.h"
+
+static char complaints[512];
+
+static void complain(const char *why, const char *word, size_t len)
+{
+	size_t used = strlen(complaints);
+
+	snprintf(complaints + used, sizeof(complaints) - used, "%s: %.*s;", why, (int)len, word);
+}
+
+static struct cmdline parse(const char *text)
+{
+	struct cmdline c;
+
+	complaints[0] = '\0';
+	cmdline_parse(text, &c, complain);
+	return c;
+}
+
+static void defaults(void **state)
+{
+	struct cmdline c = parse(" \t ");
+
+	assert_int_equal(c.role, ROLE_UNSET);
+	assert_int_equal(c.console, CONSOLE_AUTO);
+	assert_int_equal(c.loglevel, 1);
+	assert_false(c.stay);
+	assert_string_equal(c.commands, "");
+	assert_string_equal(complaints, "");
+}
+
+static void every_key(void **state)
+{
+	struct cmdline c = parse("role=service console=interactive loglevel=warn name=d1 stay "
+				 "do=\"sha256 xvda; halt 3\"");
+
+	assert_int_equal(c.role, ROLE_SERVICE);
+	assert_int_equal(c.console, CONSOLE_INTERACTIVE);
+	assert_int_equal(c.loglevel, 2);
+	assert_true(c.stay);
+	assert_string_equal(c.name, "d1");
+	assert_string_equal(c.commands, "sha256 xvda; halt 3");
+	assert_string_equal(complaints, "");
+	assert_int_equal(parse("loglevel=0").loglevel, 0);
+	assert_int_equal(parse("role=guest").role, ROLE_GUEST);
+	assert_int_equal(parse("role=guest role=native").role, ROLE_NATIVE);
+}
+
+static void quotes(void **state)
+{
+	assert_string_equal(parse("do='a \"b\" c' stay").commands, "a \"b\" c");
+	assert_true(parse("do='a' stay").stay);
+	assert_string_equal(parse("do=\"no end; x").commands, "no end; x");
+	assert_string_equal(parse("do=").commands, "");
+	assert_string_equal(parse("do=\"").commands, "");
+}
+
+static void wrong_words_are_named(void **state)
+{
+	struct cmdline c = parse("rolle=guest role=king quiet role stay=1 console=vga name=ok");
+
+	assert_int_equal(c.role, ROLE_UNSET);
+	assert_false(c.stay);
+	assert_string_equal(c.name, "ok");
+	assert_string_equal(
+	    complaints, "unknown word: rolle=guest;no such role: role=king;unknown word: quiet;"
+			"needs a value: role;takes no value: stay=1;no such console: console=vga;");
+	cmdline_parse("rolle=guest", &c, NULL);
+}
+
+static void lengths(void **state)
+{
+	char text[CMDLINE_DO_MAX + 16];
+	struct cmdline c;
+
+	memset(text, 'x', sizeof(text));
+	memcpy(text, "do=", 3);
+	text[3 + CMDLINE_DO_MAX - 1] = '\0';
+	c = parse(text);
+	assert_int_equal(strlen(c.commands), CMDLINE_DO_MAX - 1);
+	text[3 + CMDLINE_DO_MAX - 1] = 'x';
+	text[3 + CMDLINE_DO_MAX] = '\0';
+	c = parse(text);
+	assert_string_equal(c.commands, "");
+	assert_true(str_starts(complaints, "too long"));
+}
+
+bool str_starts(const char *s, const char *prefix)
+{
+	return strncmp(s, prefix, strlen(prefix)) == 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(defaults), cmocka_unit_test(every_key),
+	    cmocka_unit_test(quotes),   cmocka_unit_test(wrong_words_are_named),
+	    cmocka_unit_test(lengths),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

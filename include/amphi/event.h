@@ -1,0 +1,62 @@
+/* event.h: event channels of a PV domain (two-level), and who is told of which.
+ *
+ * Callers: the kernel (host_event.c, time, console, store, machine.c). Beneath: event_channel_op and
+ * the bits in shared_info. Handlers are called from the upcall with interrupts off: they mark and
+ * wake, and do no work. A handler may notify, mask and unmask, not close.
+ *
+ * Errors: 0 or a negative XEN_Exxx of the hypervisor; -XEN_ENOSPC when the table here is full. Natively
+ * there are none: all binds answer -XEN_ENOSYS. A port that is bound is unmasked. Not promised: order
+ * between ports; one call of a handler per notification.
+ */
+#ifndef AMPHI_EVENT_H
+#define AMPHI_EVENT_H
+
+#include <amphi/types.h>
+#include <amphi/xen.h>
+
+#define EVENT_PORTS 1024u /* highest port number served, exclusive */
+
+typedef void event_fn(void *ctx);
+
+/* Boot: where the bits are. Interrupts off. */
+void event_init(struct shared_info *shared);
+
+/* A new port of ours, told to *out_port, and its handler. */
+int event_bind_virq(unsigned virq, event_fn *fn, void *ctx, port_t *out_port);
+int event_bind_interdomain(domid_t peer, uint32_t peer_port, event_fn *fn, void *ctx, port_t *out_port);
+int event_alloc_unbound(domid_t peer, event_fn *fn, void *ctx, port_t *out_port);
+int event_bind_pirq(uint32_t pirq, bool may_share, event_fn *fn, void *ctx, port_t *out_port);
+
+/* A port that the domain's builder made (console, store): sets its handler and unmasks it. fn NULL: no
+ * handler, masked. -XEN_EINVAL: not a port. */
+int event_adopt(port_t port, event_fn *fn, void *ctx);
+
+/* Changes the handler of a bound port; for ports that must exist before who is told is known. */
+void event_set_handler(port_t port, event_fn *fn, void *ctx);
+
+/* An unbound port of domain owner for peer's use, without a handler here: for a builder that makes
+ * another domain's console and store ports. */
+int event_alloc_for(domid_t owner, domid_t peer, uint32_t *out_port);
+
+/* Closes it; the handler is not called again. PORT_NONE: nothing. */
+void event_close(port_t port);
+
+/* Tells the other end. One hypercall. */
+void event_notify(port_t port);
+
+/* While masked, notifications are kept; unmask delivers them. */
+void event_mask(port_t port);
+void event_unmask(port_t port);
+
+/* The upcall: calls the handlers of all pending ports. From the trap entry, interrupts off. */
+void event_dispatch(void);
+
+/* Whether an event is pending and would be delivered, were interrupts on. */
+bool event_pending(void);
+
+/* Notifications sent and handlers called since start; ports with a handler now. */
+uint64_t event_sent(void);
+uint64_t event_received(void);
+unsigned event_bound(void);
+
+#endif

@@ -1,0 +1,206 @@
+/* pvops.h: every privileged operation of the kernel, whatever it runs on.
+ *
+ * Callers: the kernel and its drivers, as pv_NAME(...). Beneath: pvops/native.c (instructions) or
+ * pvops/xen_pv.c (hypercalls and memory shared with the hypervisor). A call is compiled as an
+ * indirect call through pv_ops with a record beside it; pvops_patch() turns each into a direct call
+ * or the instruction itself. An operation that the platform does not fill is ud2.
+ *
+ * Errors: operations do not fail; one that the hypervisor refuses ends in pvops_refused (a bug of
+ * ours). Context: any, unless said; irq operations on the CPU they mean. Rows: amphi/pvops.def.
+ * Not promised: anything about an operation called before pvops_init().
+ */
+#ifndef AMPHI_PVOPS_H
+#define AMPHI_PVOPS_H
+
+#include <amphi/types.h>
+
+#define PV_FLAGS_IF (1ull << 9)
+
+/* One trap gate for load_idt; handlers get the hardware's frame (PV: see entry_xen.S). */
+struct pv_gate {
+	uint8_t vector;
+	uint8_t dpl;	  /* who may raise it by int n: 0 or 3 */
+	uint8_t irq_off;  /* enters with interrupts off */
+	uint64_t handler; /* 0: no gate */
+};
+
+/* Leaf entries n of one run of consecutive addresses. owner: whose frames the values name
+ * (DOMID_SELF, or for foreign and I/O frames another's number); only PV looks at it. */
+struct pv_pte_batch {
+	/* IN */
+	uint64_t **entries;
+	const uint64_t *values; /* machine's entries */
+	unsigned n;
+	uint16_t owner;
+	/* OUT */
+	int status; /* 0 or negative XEN_Exxx; entries before the refused one are done */
+};
+
+/* ---- the table ---------------------------------------------------------------------- */
+
+#define PV_GROUP(g)                                struct {
+#define PV_GROUP_END(g)                            } g;
+#define PV_OP0(g, n, c, room, ret)                 ret (*n)(void);
+#define PV_OP1(g, n, c, room, ret, t1, a1)         ret (*n)(t1 a1);
+#define PV_VOID0(g, n, c, room)                    void (*n)(void);
+#define PV_VOID1(g, n, c, room, t1, a1)            void (*n)(t1 a1);
+#define PV_VOID2(g, n, c, room, t1, a1, t2, a2)    void (*n)(t1 a1, t2 a2);
+#define PV_TAIL(g, n, c, room)                     void (*n)(void);
+struct pv_ops {
+#include "pvops.def"
+};
+
+#define PV_GROUP(g)
+#define PV_GROUP_END(g)
+#define PV_OP0(g, n, c, room, ret)                 PV_##g##_##n,
+#define PV_OP1(g, n, c, room, ret, t1, a1)         PV_##g##_##n,
+#define PV_VOID0(g, n, c, room)                    PV_##g##_##n,
+#define PV_VOID1(g, n, c, room, t1, a1)            PV_##g##_##n,
+#define PV_VOID2(g, n, c, room, t1, a1, t2, a2)    PV_##g##_##n,
+#define PV_TAIL(g, n, c, room)                     PV_##g##_##n,
+enum pv_op {
+#include "pvops.def"
+	PV_OP_COUNT
+};
+_Static_assert(sizeof(struct pv_ops) == 8 * PV_OP_COUNT, "the enum indexes the table of pointers");
+
+extern struct pv_ops pv_ops;
+
+/* ---- call sites --------------------------------------------------------------------- */
+
+/* What may follow a site: which registers the planner may change, or that it never returns. */
+enum pv_class { PV_THIN, PV_FULL, PV_JUMP };
+
+/* The record of a site, in section .pv_sites; 8 bytes. */
+struct pv_site {
+	int32_t offset; /* of the site from this member */
+	uint16_t op;
+	uint8_t room; /* bytes of the site */
+	uint8_t class;
+};
+
+#define PV_SITE                                                                                    \
+	"771: call *pv_ops+8*%c[op](%%rip)\n"                                                      \
+	"772: .skip %c[room]-(772b-771b), 0x90\n"                                                  \
+	".pushsection .pv_sites,\"a\"\n"                                                           \
+	".balign 4\n .long 771b-.\n .word %c[op]\n .byte %c[room]\n .byte %c[cls]\n"               \
+	".popsection\n"
+#define PV_SITE_IN(o, r, c) [op] "i"(o), [room] "i"(r), [cls] "i"(PV_##c)
+
+/* The registers are those of the C calling convention: rdi, rsi in, rax out. */
+#define PV_CALL_THIN(o, room, d, s)                                                                \
+	({                                                                                         \
+		uint64_t pv_a;                                                                     \
+		__asm__ volatile(PV_SITE : "=a"(pv_a)                                              \
+				 : "D"((uint64_t)(d)), PV_SITE_IN(o, room, THIN) : "memory", "cc"); \
+		pv_a;                                                                              \
+	})
+#define PV_CALL_FULL(o, room, d, s)                                                                \
+	({                                                                                         \
+		uint64_t pv_a, pv_d = (uint64_t)(d), pv_s = (uint64_t)(s);                         \
+		__asm__ volatile(PV_SITE                                                           \
+				 : "=a"(pv_a), "+D"(pv_d), "+S"(pv_s)                              \
+				 : PV_SITE_IN(o, room, FULL)                                       \
+				 : "rcx", "rdx", "r8", "r9", "r10", "r11", "memory", "cc");        \
+		pv_a;                                                                              \
+	})
+
+#define PV_GROUP(g)
+#define PV_GROUP_END(g)
+#define PV_TAIL(g, n, c, room)
+#define PV_OP0(g, n, c, room, ret)                                                                 \
+	static inline ret pv_##n(void)                                                             \
+	{                                                                                          \
+		return (ret)PV_CALL_##c(PV_##g##_##n, room, 0, 0);                                 \
+	}
+#define PV_OP1(g, n, c, room, ret, t1, a1)                                                         \
+	static inline ret pv_##n(t1 a1)                                                            \
+	{                                                                                          \
+		return (ret)PV_CALL_##c(PV_##g##_##n, room, a1, 0);                                \
+	}
+#define PV_VOID0(g, n, c, room)                                                                    \
+	static inline void pv_##n(void)                                                            \
+	{                                                                                          \
+		(void)PV_CALL_##c(PV_##g##_##n, room, 0, 0);                                       \
+	}
+#define PV_VOID1(g, n, c, room, t1, a1)                                                            \
+	static inline void pv_##n(t1 a1)                                                           \
+	{                                                                                          \
+		(void)PV_CALL_##c(PV_##g##_##n, room, a1, 0);                                      \
+	}
+#define PV_VOID2(g, n, c, room, t1, a1, t2, a2)                                                    \
+	static inline void pv_##n(t1 a1, t2 a2)                                                    \
+	{                                                                                          \
+		(void)PV_CALL_##c(PV_##g##_##n, room, a1, a2);                                     \
+	}
+#include "pvops.def"
+
+/* Interrupts off, and back to what they were. */
+static inline uint64_t irq_save(void)
+{
+	uint64_t flags = pv_save_fl();
+
+	pv_irq_disable();
+	return flags;
+}
+static inline void irq_restore(uint64_t flags)
+{
+	pv_restore_fl(flags);
+}
+static inline bool irqs_enabled(void)
+{
+	return pv_save_fl() & PV_FLAGS_IF;
+}
+
+/* ---- platforms and patching --------------------------------------------------------- */
+
+/* What an operation is on this platform, and so what its sites become. */
+enum pv_kind { PV_UNFILLED, PV_INLINE, PV_CALL, PV_HYPERCALL };
+
+/* What pvops asks of the kernel. Given once, before anything else; the pointers stay. */
+struct pvops_env {
+	maddr_t (*virt_to_maddr)(const void *va);
+	mfn_t (*pfn_to_mfn)(pfn_t pfn);
+	pfn_t (*mfn_to_pfn)(mfn_t mfn);
+	void *(*text_alias)(const void *text); /* a writable address of the same byte */
+	void (*make_readonly)(pfn_t pfn, bool readonly); /* the page's mapping in the direct map */
+	void *shared_info; /* PV: the page shared with the hypervisor, within 2 GiB of the text */
+};
+
+/* Fill the table for a platform. Boot only, interrupts off, once. */
+void pvops_init_native(const struct pvops_env *env);
+void pvops_init_xen_pv(const struct pvops_env *env);
+
+/* Rewrites all sites. Returns 0, or -XEN_EINVAL when a site did not hold the bytes expected before
+ * or after; *out_bad (may be NULL) is its address. Boot only, interrupts off. */
+int pvops_patch(const void **out_bad);
+
+/* Fills one operation of the kernel's own making (time rows), and rewrites its sites when
+ * pvops_patch() was done before. fn has the operation's C type. Interrupts may be on. Results as
+ * pvops_patch(). */
+int pvops_provide(enum pv_op op, enum pv_kind kind, void *fn);
+
+struct pv_op_report {
+	const char *group, *name;
+	enum pv_kind kind;
+	unsigned sites;
+};
+
+/* What op became; op < PV_OP_COUNT. */
+void pvops_report(enum pv_op op, struct pv_op_report *out);
+const char *pvops_kind_name(enum pv_kind kind);
+
+/* Sites by kind, over all operations; counts[PV_UNFILLED] are ud2. */
+void pvops_count_sites(unsigned counts[4]);
+
+/* Indirect calls and jumps through pv_ops in the running text, whether or not a record tells of
+ * them. 0 after patching. */
+unsigned pvops_count_indirect(void);
+
+/* Plans every site again and compares with the running text. Returns the number that differ. */
+unsigned pvops_verify(void);
+
+/* An operation was refused by the hypervisor: ends the kernel. The kernel provides it. */
+void pvops_refused(const char *op, int64_t error) __attribute__((noreturn));
+
+#endif

@@ -1,0 +1,55 @@
+/* boot.h: what the kernel was told when it was started, whoever started it.
+ *
+ * Filled once by kernel/boot*.c, from a PVH start info, multiboot2 tags or Xen's start_info; read
+ * by everybody afterwards, never changed. Everything in it was copied out of the loader's memory but
+ * the ramdisk, which stays where it is until boot_ramdisk_free().
+ *
+ * Order of start: entry*.S -> boot_*_start() -> mm_init() -> traps -> pvops_patch() -> kmain(), which
+ * is entered on the boot stack with interrupts off and must not return.
+ */
+#ifndef KERNEL_BOOT_H
+#define KERNEL_BOOT_H
+
+#include <amphi/types.h>
+#include <amphi/xen.h>
+
+enum boot_platform { BOOT_NATIVE, BOOT_XEN_PV, BOOT_KVM, BOOT_XEN_PVH };
+
+#define BOOT_RANGES  64u
+#define BOOT_CMDLINE 1024u
+
+struct boot_range {
+	uint64_t start, size_bytes; /* of the machine natively, of the domain's own numbering on PV */
+	uint32_t type;		    /* as in an e820 map: 1 is memory */
+};
+
+struct boot_info {
+	enum boot_platform platform;
+	bool privileged;	     /* natively, and the first domain: may touch devices */
+	char cmdline[BOOT_CMDLINE];  /* without the kernel's own name; cut when longer */
+	unsigned n_ranges;
+	struct boot_range ranges[BOOT_RANGES];
+	void *ramdisk;		     /* NULL: none */
+	size_t ramdisk_len_bytes;
+	uint64_t rsdp;		     /* physical address of ACPI's root pointer; 0: not told */
+	/* PV only */
+	struct start_info *start_info;	 /* a copy */
+	struct shared_info *shared_info;
+	void *console_page, *store_page; /* their rings; NULL in the first domain */
+	const char *loader;		 /* "PVH", "multiboot2", "Xen PV" */
+};
+
+extern struct boot_info boot;
+
+static inline const char *boot_platform_name(enum boot_platform p)
+{
+	return p == BOOT_NATIVE ? "native" : p == BOOT_XEN_PV ? "xen-pv" : p == BOOT_KVM ? "kvm" : "xen-pvh";
+}
+
+/* Gives the ramdisk's pages to the allocator; boot.ramdisk is NULL afterwards. */
+void boot_ramdisk_free(void);
+
+/* The kernel proper, kernel/main.c. */
+void kmain(void) __attribute__((noreturn));
+
+#endif

@@ -5,7 +5,7 @@
  * segments and debug registers between vCPUs. Callers: entry.S, trap.c, sched.c, dispatch,
  * domain.c.
  *
- * hc_* are hypercalls: arguments as the guest gave them, result 0 or -XEN_Exxx, current vCPU.
+ * The hypercalls of it are hcall_* of hypercalls.def.
  * What is not promised: 32-bit guests (kernel or user with CS32 may run; callbacks are 64-bit).
  */
 #ifndef HV_PV_H
@@ -89,17 +89,5 @@ uint16_t pv_fix_selector(uint16_t sel);
 /* pv_context.c: unload copies FPU, segments, bases out of the CPU; load puts them in. */
 void pv_unload(struct vcpu *v);
 void pv_load(struct vcpu *v);
-
-/* hypercalls */
-long hc_set_trap_table(uint64_t traps_va);
-long hc_set_callbacks(uint64_t event, uint64_t failsafe, uint64_t syscall);
-long hc_callback_op(uint64_t cmd, uint64_t arg_va);
-long hc_stack_switch(uint64_t ss, uint64_t sp);
-long hc_iret(void);
-long hc_fpu_taskswitch(uint64_t set);
-long hc_set_segment_base(uint64_t which, uint64_t base);
-long hc_set_debugreg(uint64_t reg, uint64_t value);
-long hc_get_debugreg(uint64_t reg);
-long hc_nmi_op(uint64_t cmd, uint64_t arg_va);
 
 #endif

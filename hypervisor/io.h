@@ -3,6 +3,7 @@
  * io.c keeps the rights and has the physdev hypercall; irq.c has the interrupt sources and vectors.
  * Callers: domain.c (init, teardown), domctl (permissions), mm (io_mem_allowed), event (a pirq's
  * binding), emulate.c (ports), console. Rights are of a domain, not of a vCPU; only IOPL is.
+ * hc_*: see pv.h.
  */
 #ifndef HV_IO_H
 #define HV_IO_H
@@ -57,6 +58,10 @@ bool io_mem_allowed(struct domain *d, mfn_t mfn);
  * bound. */
 int io_pirq_bind(struct domain *d, uint32_t pirq);
 void io_pirq_unbind(struct domain *d, uint32_t pirq);
+
+/* hypercalls */
+long hc_physdev_op(uint64_t cmd, uint64_t arg_va);
+long hc_console_io(uint64_t cmd, uint64_t count, uint64_t buf_va);
 
 /* console.c: one line to the console, with "[hv] " before and a newline after; any context. */
 void hv_printk(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -5,8 +5,9 @@
  * segments and debug registers between vCPUs. Callers: entry.S, trap.c, sched.c, dispatch,
  * domain.c.
  *
- * The hypercalls of it are hcall_* of hypercalls.def.
- * What is not promised: 32-bit guests (kernel or user with CS32 may run; callbacks are 64-bit).
+ * hc_* are hypercalls: arguments as the guest gave them, result 0 or -XEN_Exxx, current vCPU.
+ * hc_iret writes the whole frame and returns the RAX it put there. What is not promised: 32-bit
+ * guests (kernel or user with CS32 may run; callbacks are 64-bit).
  */
 #ifndef HV_PV_H
 #define HV_PV_H
@@ -18,13 +19,13 @@ struct vcpu;
 
 /* As entry.S pushes it, straight into the vCPU: TSS.rsp0 and the syscall stub point behind ss. For
  * any vCPU that is not running just now this is the whole truth about its integer registers.
- * A handler that wants to go on later lets RIP point at the instruction again (pv_rewind). */
 struct guest_regs {
 	uint64_t pad; /* keeps the end of ss, the top of the entry stack, aligned to 16 */
-	uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
-	uint32_t error_code, vector;
-	uint64_t rip, cs, rflags, rsp, ss;
-} __attribute__((aligned(16)));
+uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
+uint32_t error_code, vector;
+uint64_t rip, cs, rflags, rsp, ss;
+}
+__attribute__((aligned(16)));
 
 enum pv_callback {
 	PV_CB_EVENT,
@@ -65,9 +66,6 @@ void pv_vcpu_teardown(struct vcpu *v);
 int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *ctx);
 void pv_get_context(struct vcpu *v, struct vcpu_guest_context *out_ctx);
 
-/* Makes RIP of the current vCPU point at its hypercall instruction again, with RAX as it was. */
-void pv_rewind(struct guest_regs *regs, uint64_t rax);
-
 /* Exceptions for the current vCPU's guest: queued into its kernel's frame at once. A guest without
  * a handler, or without a usable stack, is crashed. */
 void pv_inject(struct vcpu *v, unsigned vector, uint32_t error_code);
@@ -89,5 +87,16 @@ uint16_t pv_fix_selector(uint16_t sel);
 /* pv_context.c: unload copies FPU, segments, bases out of the CPU; load puts them in. */
 void pv_unload(struct vcpu *v);
 void pv_load(struct vcpu *v);
+
+/* hypercalls */
+long hc_set_trap_table(uint64_t traps_va);
+long hc_set_callbacks(uint64_t event, uint64_t failsafe, uint64_t syscall);
+long hc_callback_op(uint64_t cmd, uint64_t arg_va);
+long hc_stack_switch(uint64_t ss, uint64_t sp);
+long hc_iret(void);
+long hc_fpu_taskswitch(uint64_t set);
+long hc_set_segment_base(uint64_t which, uint64_t base);
+long hc_set_debugreg(uint64_t reg, uint64_t value);
+long hc_get_debugreg(uint64_t reg);
 
 #endif

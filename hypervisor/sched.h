@@ -77,6 +77,9 @@ long vcpu_register_runstate(struct vcpu *v, uint64_t va);
 /* Nanoseconds the vCPU has run in all. */
 uint64_t vcpu_cpu_time_ns(struct vcpu *v);
 
+/* hypercalls */
+long hc_sched_op(uint64_t cmd, uint64_t arg_va);
+
 /* Start of the machine: the idle vCPU of this CPU. */
 void sched_init(void);
 

@@ -54,6 +54,9 @@ void time_stop_singleshot(struct vcpu *v);
 /* VCPUOP_register_vcpu_time_memory_area: guest virtual address of a struct vcpu_time_info. */
 long time_register_area(struct vcpu *v, uint64_t va);
 
+/* hypercall */
+long hc_set_timer_op(uint64_t due_ns);
+
 /* Start of the machine. */
 void time_init(void);
 

@@ -18,14 +18,13 @@
 struct vcpu;
 
 /* As entry.S pushes it, straight into the vCPU: TSS.rsp0 and the syscall stub point behind ss. For
- * any vCPU that is not running just now this is the whole truth about its integer registers.
+ * any vCPU that is not running just now this is the whole truth about its integer registers. */
 struct guest_regs {
 	uint64_t pad; /* keeps the end of ss, the top of the entry stack, aligned to 16 */
-uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
-uint32_t error_code, vector;
-uint64_t rip, cs, rflags, rsp, ss;
-}
-__attribute__((aligned(16)));
+	uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
+	uint32_t error_code, vector;
+	uint64_t rip, cs, rflags, rsp, ss;
+} __attribute__((aligned(16)));
 
 enum pv_callback {
 	PV_CB_EVENT,

@@ -1,0 +1,72 @@
+/* virtio_ring.h: one split virtqueue in one page.
+ *
+ * Private to drivers-native. Layout and rules: Virtual I/O Device specification 1.1, section 2.6. With
+ * 128 entries descriptors, available ring and used ring fit into a single page, so no machine-contiguous
+ * memory is needed. The device is not believed: what it returns is checked against what is in flight.
+ */
+#ifndef DRIVERS_NATIVE_VIRTIO_RING_H
+#define DRIVERS_NATIVE_VIRTIO_RING_H
+
+#include <amphi/dma.h>
+
+#define VIRTQ_MAX  128u
+#define VIRTQ_NONE 0xffffu
+
+#define VIRTQ_DESC_NEXT	 1u
+#define VIRTQ_DESC_WRITE 2u /* the device writes it */
+
+struct virtq_desc {
+	uint64_t addr;
+	uint32_t len;
+	uint16_t flags, next;
+};
+
+struct virtq_avail {
+	uint16_t flags, idx, ring[VIRTQ_MAX], used_event;
+};
+
+struct virtq_used {
+	uint16_t flags, idx;
+	struct {
+		uint32_t id, len;
+	} ring[VIRTQ_MAX];
+	uint16_t avail_event;
+};
+
+/* The page shared with the device. */
+struct virtq_page {
+	struct virtq_desc desc[VIRTQ_MAX];
+	struct virtq_avail avail;
+	struct virtq_used used __attribute__((aligned(8)));
+};
+_Static_assert(sizeof(struct virtq_page) <= 4096, "one page");
+
+struct virtq {
+	struct virtq_page *page;
+	dma_addr_t at;
+	uint16_t size, n_free, first_free, used_seen;
+	uint16_t next[VIRTQ_MAX]; /* our own copy of the chains: the device cannot bend them */
+	void *token[VIRTQ_MAX];	  /* by head descriptor; NULL: not in flight */
+};
+
+struct virtq_piece {
+	dma_addr_t at;
+	uint32_t len;
+	bool device_writes;
+};
+
+/* size: at most VIRTQ_MAX, a power of two. -XEN_ENOMEM. */
+int virtq_init(struct virtq *q, const struct dma_device *dma, uint16_t size);
+
+/* Puts a chain of n >= 1 pieces; false when there are not enough descriptors. The device sees it
+ * from the next virtq_publish() on. */
+bool virtq_add(struct virtq *q, const struct virtq_piece *pieces, unsigned n, void *token);
+
+/* Shows everything added to the device. Returns whether it wants to be told. */
+bool virtq_publish(struct virtq *q);
+
+/* The token of the next chain the device has finished; NULL when there is none, or when what it
+ * returned was not in flight (*out_bad). */
+void *virtq_take(struct virtq *q, bool *out_bad);
+
+#endif

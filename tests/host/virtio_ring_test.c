@@ -1,0 +1,151 @@
+/* virtio_ring_test: the split virtqueue against a device played by the test.
+ *
+ * Why: the device is outside our trust; a queue that believes it can lose a request, end one twice or
+ * run out of its arrays. Expected: chains come back by the token they went in with, in any order;
+ * ids that are out of range, not heads, or already returned are refused; no descriptor is lost.
+ * The device is a mock because no real one misbehaves on demand; well-behaved ones are in tests/qemu.
+ * links: drivers-native/virtio_ring.c iommu/dma_direct.c
+ */
+#include "drivers-native/virtio_ring.h"
+
+#include <amphi/host.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+void peer_on_fetch(const volatile void *from, size_t len);
+void peer_on_fetch(const volatile void *from, size_t len)
+{
+}
+maddr_t host_virt_to_maddr(const void *va)
+{
+	return (maddr_t){(uintptr_t)va};
+}
+void *host_pages_alloc(unsigned count)
+{
+	return aligned_alloc(PAGE_SIZE, count * PAGE_SIZE);
+}
+void host_pages_free(void *pages, unsigned count)
+{
+	free(pages);
+}
+void host_bug(const char *what, const char *file, int line)
+{
+	fail_msg("%s:%d: %s", file, line, what);
+	abort();
+}
+
+static const struct dma_device dev = {.mask = ~0ull};
+static struct virtq q;
+static const struct virtq_piece three[3] = {{{0x1000}, 16, false}, {{0x2000}, 512, true}, {{0x3000}, 1, true}};
+
+static int setup(void **state)
+{
+	memset(&q, 0, sizeof(q));
+	if (virtq_init(&q, &dev, VIRTQ_MAX))
+		return -1;
+	memset(q.page, 0, sizeof(*q.page));
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	free(q.page);
+	return 0;
+}
+
+static void device_returns(uint32_t id)
+{
+	q.page->used.ring[q.page->used.idx % q.size].id = id;
+	q.page->used.idx++;
+}
+
+static void a_chain_reads_as_it_was_put(void **state)
+{
+	int token;
+	uint16_t at;
+
+	assert_true(virtq_add(&q, three, 3, &token));
+	assert_int_equal(q.page->avail.idx, 1);
+	at = q.page->avail.ring[0];
+	for (unsigned i = 0; i < 3; i++, at = q.page->desc[at].next) {
+		assert_int_equal(q.page->desc[at].addr, three[i].at.v);
+		assert_int_equal(q.page->desc[at].len, three[i].len);
+		assert_int_equal(q.page->desc[at].flags, (i < 2 ? 1 : 0) | (three[i].device_writes ? 2 : 0));
+	}
+}
+
+static void chains_return_in_any_order_and_none_is_lost(void **state)
+{
+	char tokens[42];
+	bool bad;
+
+	for (unsigned round = 0; round < 100; round++) {
+		for (unsigned i = 0; i < 42; i++)
+			assert_true(virtq_add(&q, three, 3, &tokens[i]));
+		assert_false(virtq_add(&q, three, 3, &tokens[0])); /* 2 of 128 are left */
+		for (unsigned i = 0; i < 42; i++) {
+			uint16_t head = q.page->avail.ring[(uint16_t)(q.page->avail.idx - 42 + (i * 5) % 42) % q.size];
+
+			device_returns(head);
+			assert_ptr_equal(virtq_take(&q, &bad), &tokens[(i * 5) % 42]);
+		}
+		assert_null(virtq_take(&q, &bad));
+		assert_int_equal(q.n_free, VIRTQ_MAX);
+	}
+}
+
+static void what_is_not_in_flight_is_refused(void **state)
+{
+	const uint32_t wrong[] = {VIRTQ_MAX, 0xffffffff, 1 /* inside the chain */, 77 /* never used */};
+	int token;
+	bool bad;
+
+	assert_true(virtq_add(&q, three, 3, &token));
+	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		device_returns(wrong[i]);
+		assert_null(virtq_take(&q, &bad));
+		assert_true(bad);
+	}
+	device_returns(0);
+	assert_ptr_equal(virtq_take(&q, &bad), &token);
+	device_returns(0); /* a second time */
+	assert_null(virtq_take(&q, &bad));
+	assert_true(bad);
+	assert_int_equal(q.n_free, VIRTQ_MAX);
+}
+
+static void a_device_that_bends_the_chain_changes_nothing_of_ours(void **state)
+{
+	int token;
+	bool bad;
+
+	assert_true(virtq_add(&q, three, 3, &token));
+	q.page->desc[0].next = 9999;
+	q.page->desc[1].next = 0;
+	device_returns(0);
+	assert_ptr_equal(virtq_take(&q, &bad), &token);
+	assert_int_equal(q.n_free, VIRTQ_MAX);
+}
+
+static void the_device_can_ask_not_to_be_told(void **state)
+{
+	assert_true(virtq_publish(&q));
+	q.page->used.flags = 1;
+	assert_false(virtq_publish(&q));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(a_chain_reads_as_it_was_put, setup, teardown),
+	    cmocka_unit_test_setup_teardown(chains_return_in_any_order_and_none_is_lost, setup, teardown),
+	    cmocka_unit_test_setup_teardown(what_is_not_in_flight_is_refused, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_device_that_bends_the_chain_changes_nothing_of_ours, setup, teardown),
+	    cmocka_unit_test_setup_teardown(the_device_can_ask_not_to_be_told, setup, teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,20 @@
+/* thread_cpu.h: what thread.c asks of the processor, and nothing more.
+ *
+ * Caller: thread.c. Implemented by thread_cpu.c and switch.S; by the test's own functions on the
+ * host, where nobody may turn interrupts off. All are called with interrupts off.
+ */
+#ifndef KERNEL_THREAD_CPU_H
+#define KERNEL_THREAD_CPU_H
+
+/* Waits for an interrupt with interrupts on, and returns with them off. The check of the ready list
+ * and the wait cannot be parted by a wake: both happen before interrupts are let in. */
+void thread_cpu_idle(void);
+
+/* Interrupts on: the first act of a new thread. */
+void thread_cpu_irqs_on(void);
+
+/* Puts the callee-saved registers on the stack, its pointer into *save_sp, and takes the same from
+ * load_sp. */
+void thread_switch(void **save_sp, void *load_sp);
+
+#endif

@@ -29,8 +29,8 @@ src = $(sort $(foreach r,$(1),$(wildcard $(r)/*.c $(r)/*.S)))
 objs = $(patsubst %,$(BUILD)/$(2)/%.o,$(call src,$(1)))
 K_OBJS := $(call objs,$(KERNEL_ROOMS),kernel)
 HV_OBJS := $(call objs,$(HV_ROOMS),hv)
-TOOL_OBJS := $(patsubst %,$(BUILD)/tool/%.o,$(wildcard tools/amphi-tool/*.c) lib/elf.c lib/cpio.c \
-	lib/printf.c control/domain_config.c control/config_lex.c)
+TOOL_OBJS := $(patsubst %,$(BUILD)/tool/%.o,$(wildcard tools/amphi-tool/*.c) lib/elf.c lib/cpio.c lib/manifest.c \
+	lib/pattern.c lib/text.c lib/printf.c control/domain_config.c control/config_lex.c control/config_disk.c)
 
 all: $(BUILD)/amphi $(BUILD)/amphi-hv $(BUILD)/amphi-tool
 DEPS := $(BUILD)/.deps-build

@@ -1,0 +1,158 @@
+/* machine.c: the QEMU machine the domains run on, as a command line.
+ *
+ * TCG unless the processor really virtualises: a /dev/kvm without vmx or svm behind it cannot run a
+ * kernel in usable time. The environment variable AMPHI_QEMU names another QEMU.
+ */
+#include "tool.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MIB		 (1ull << 20)
+#define HYPERVISOR_MIB	 16u /* its own memory, and the holes below 1 MiB */
+#define SERVICE_MIB	 32u
+#define ARCHIVE_FREE_MIB 8u /* an archive up to this fits into the service domain's usual memory */
+
+struct command {
+	char *word[64 + 4 * MAX_DISKS];
+	unsigned n;
+};
+
+static void add(struct command *c, const char *fmt, ...)
+{
+	char text[8192];
+	va_list args;
+
+	va_start(args, fmt);
+	if (vsnprintf(text, sizeof(text), fmt, args) >= (int)sizeof(text))
+		fail(EXIT_CONFIG, "a file name is too long for QEMU's command line");
+	va_end(args);
+	c->word[c->n++] = strdup(text);
+}
+
+/* QEMU takes a comma for the end of a value unless it is doubled. */
+static const char *escaped(const char *path)
+{
+	char *out = malloc(2 * strlen(path) + 1), *o = out;
+
+	for (; *path; path++) {
+		*o++ = *path;
+		if (*path == ',')
+			*o++ = ',';
+	}
+	*o = '\0';
+	return out;
+}
+
+static bool cpu_virtualises(void)
+{
+	FILE *f = fopen("/proc/cpuinfo", "r");
+	char line[8192];
+	bool found = false;
+
+	while (f && !found && fgets(line, sizeof(line), f))
+		found = !strncmp(line, "flags", 5) && (strstr(line, " vmx") || strstr(line, " svm"));
+	if (f)
+		fclose(f);
+	return found;
+}
+
+static bool use_kvm(const struct options *o)
+{
+	bool possible = cpu_virtualises() && !access("/dev/kvm", R_OK | W_OK);
+
+	if (o->accel && !strcmp(o->accel, "kvm") && !possible)
+		fail(EXIT_CONFIG, "--accel kvm: this machine has no vmx or svm, or /dev/kvm cannot be opened");
+	return !o->icount && possible && !(o->accel && !strcmp(o->accel, "tcg"));
+}
+
+static unsigned service_mib(const struct plan *plan)
+{
+	unsigned archive_mib = (unsigned)(plan->archive_bytes / MIB) + 1;
+
+	if (plan->options->service_mem_mib)
+		return plan->options->service_mem_mib;
+	return SERVICE_MIB + (archive_mib > ARCHIVE_FREE_MIB ? archive_mib - ARCHIVE_FREE_MIB : 0);
+}
+
+static unsigned total_mib(const struct plan *plan)
+{
+	unsigned need = HYPERVISOR_MIB + service_mib(plan) + (unsigned)(plan->archive_bytes / MIB) + 1;
+
+	for (unsigned i = 0; i < plan->n_domains; i++)
+		need += plan->domains[i].config.max_memory_mib + 1;
+	if (!plan->options->mem_total_mib)
+		return MAX(need, 64u);
+	if (plan->options->mem_total_mib < need)
+		fail(EXIT_CONFIG, "--mem-total %u: the domains need %u MiB", plan->options->mem_total_mib, need);
+	return plan->options->mem_total_mib;
+}
+
+static void add_disks(struct command *c, const struct plan *plan)
+{
+	bool nvme = !strcmp(plan->options->disk_bus, "nvme");
+
+	for (unsigned i = 0; i < plan->n_disks; i++) {
+		const struct disk *d = &plan->disks[i];
+
+		add(c, "-drive");
+		add(c, "if=none,id=d%u,format=raw,cache=writeback,readonly=%s,file=%s", i, d->readonly ? "on" : "off",
+		    escaped(d->target));
+		add(c, "-device");
+		if (nvme)
+			add(c, "nvme,drive=d%u,serial=%s", i, d->serial);
+		else
+			add(c, "virtio-blk-pci,drive=d%u,serial=%s,disable-legacy=on", i, d->serial);
+	}
+}
+
+static void add_cpu(struct command *c, const struct options *o)
+{
+	bool kvm = use_kvm(o);
+
+	add(c, "-accel");
+	add(c, kvm ? "kvm" : "tcg");
+	add(c, "-cpu");
+	add(c, kvm ? "host" : "max");
+	if (!o->icount)
+		return;
+	add(c, "-icount");
+	add(c, "shift=0,sleep=off");
+	add(c, "-rtc");
+	add(c, "base=2026-01-01T00:00:00,clock=vm");
+	add(c, "-seed");
+	add(c, "1");
+}
+
+char **machine_command(const struct plan *plan)
+{
+	struct command *c = calloc(1, sizeof(*c));
+	const struct options *o = plan->options;
+	const char *qemu = getenv("AMPHI_QEMU");
+
+	add(c, "%s", qemu ? qemu : "qemu-system-x86_64");
+	for (const char *const *w = (const char *const[]){"-M", "q35", "-nodefaults", "-no-user-config", "-display", "none",
+							  "-no-reboot", "-monitor", "none", NULL};
+	     *w; w++)
+		add(c, "%s", *w);
+	add_cpu(c, o);
+	add(c, "-m");
+	add(c, "%u", total_mib(plan));
+	add(c, "-chardev");
+	add(c, "stdio,id=console,signal=%s", o->interactive ? "off" : "on");
+	add(c, "-serial");
+	add(c, "chardev:console");
+	add(c, "-device");
+	add(c, "isa-debug-exit,iobase=0xf4,iosize=4");
+	add_disks(c, plan);
+	add(c, "-kernel");
+	add(c, "%s", o->hypervisor);
+	add(c, "-append");
+	add(c, "dom0_mem=%uM", service_mib(plan));
+	add(c, "-initrd");
+	add(c, "%s role=service%s %s,%s", escaped(o->kernel), o->interactive ? " console=interactive" : "",
+	    escaped(o->service_args), plan->archive);
+	return c->word;
+}

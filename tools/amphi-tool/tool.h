@@ -1,0 +1,86 @@
+/* tool.h: what the files of the host tool share.
+ *
+ * amphi-tool is an ordinary program of the host: libc, exit codes, messages on standard error. It reads
+ * domain files with the parser the service domain uses (control/domain_config.c), packs the boot archive,
+ * starts QEMU and follows the console. Private to tools/amphi-tool.
+ */
+#ifndef TOOL_H
+#define TOOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <amphi/domain_config.h>
+
+/* Exit statuses of our own, above those a domain is likely to choose. */
+enum { EXIT_USAGE = 2, EXIT_CONFIG = 3, EXIT_NO_QEMU = 4, EXIT_TIMEOUT = 124, EXIT_LOST = 125 };
+
+#define MAX_DOMAINS 32u
+#define MAX_DISKS   (MAX_DOMAINS * CONFIG_MAX_DISKS)
+#define SERVICE	    "service" /* the service domain's name on the console; no other domain may have it */
+
+struct options {
+	unsigned mem_total_mib;	  /* 0: as much as the domains need */
+	unsigned service_mem_mib; /* 0: 32, and room for a large archive */
+	unsigned timeout_s;	  /* 0: none */
+	const char *accel;	  /* "tcg", "kvm", NULL: what the machine has */
+	const char *disk_bus;	  /* "nvme" or "virtio" */
+	const char *hypervisor, *kernel; /* files */
+	const char *stats_file;	  /* NULL: none */
+	const char *service_args; /* more words for the service domain's command line */
+	bool icount, interactive;
+	char **files;
+	unsigned n_files;
+};
+
+struct domain_file {
+	const char *path;
+	char *text;
+	size_t len;
+	struct domain_config config;
+	bool ended;
+	unsigned exit_code;
+};
+
+struct disk {
+	const char *target;
+	char serial[16];
+	bool readonly;
+};
+
+struct plan {
+	const struct options *options;
+	struct domain_file *domains;
+	unsigned n_domains;
+	struct disk disks[MAX_DISKS];
+	unsigned n_disks;
+	char archive[64]; /* path of the temporary boot archive */
+	uint64_t archive_bytes;
+};
+
+/* main.c: a message with the program's name, and the end. */
+void fail(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3), noreturn));
+void warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* files.c: the whole of a file, with a NUL behind it; ends the program when it cannot be read. */
+char *read_file(const char *path, size_t *out_len);
+
+/* domains.c: reads and checks domain files. Returns the number of errors, all of them told. */
+unsigned domains_load(struct plan *plan);
+
+/* disks.c: one machine disk for each file named by the domains. Returns the number of errors. */
+unsigned disks_plan(struct plan *plan);
+
+/* archive.c: writes the boot archive into a temporary file. */
+void archive_write(struct plan *plan);
+
+/* machine.c: the QEMU command line, NULL at its end; owned by the caller for the program's life. */
+char **machine_command(const struct plan *plan);
+
+/* console.c: follows the machine's console (fd) to its end or the timeout; prints it by domain, notes exit
+ * codes and statistics. Returns false when the time was over. */
+bool console_follow(struct plan *plan, int fd, unsigned timeout_s);
+
+#endif

@@ -1,0 +1,269 @@
+/* config_disk.c: one disk of a domain file, as xl-disk-configuration(5) writes it.
+ *
+ * A disk is fields parted by commas: up to four without a name (target, format, vdev, access) and
+ * named ones in any order; target= goes on to the next named field, so it may hold commas. With an
+ * old prefix (phy: file:) the format is left out of the unnamed ones. Errors point at the column of
+ * the field. Pure. Caller: domain_config.c; config_vdev_number is also the host tool's. Calls:
+ * string.h.
+ */
+#include <amphi/domain_config.h>
+#include <amphi/string.h>
+
+#include "config_parse.h"
+
+/* The disk that is being read. */
+struct spec {
+	struct config_parser *p;
+	const struct token *token; /* the whole string */
+	struct config_disk *disk;
+	unsigned unnamed; /* which unnamed field comes next, an enum disk_field */
+	char text[CONFIG_PATH_MAX + 128];
+	bool failed;
+};
+
+enum disk_field { FIELD_TARGET, FIELD_FORMAT, FIELD_VDEV, FIELD_ACCESS, FIELD_TOO_MANY };
+
+/* A token that stands for the field which begins at text + offset. */
+static struct token field_token(const struct spec *s, size_t offset)
+{
+	struct token at = *s->token;
+
+	at.column += 1 + (unsigned)offset;
+	return at;
+}
+
+#define SPEC_ERROR(s, offset, ...)                                                                 \
+	do {                                                                                       \
+		struct token at_ = field_token(s, offset);                                         \
+		config_error((s)->p, &at_, __VA_ARGS__);                                           \
+		(s)->failed = true;                                                                \
+	} while (0)
+
+static void set_target(struct spec *s, size_t at, const char *value)
+{
+	if (!str_copy(s->disk->target, sizeof(s->disk->target), value))
+		SPEC_ERROR(s, at, "disk target longer than %u characters", CONFIG_PATH_MAX - 1);
+}
+
+static void set_format(struct spec *s, size_t at, const char *value)
+{
+	if (value[0] && strcmp(value, "raw") != 0)
+		SPEC_ERROR(s, at, "disk format '%s' is not supported: only raw is", value);
+}
+
+static void set_vdev(struct spec *s, size_t at, const char *value)
+{
+	if (!config_vdev_number(value, &s->disk->devid) ||
+	    !str_copy(s->disk->vdev, sizeof(s->disk->vdev), value))
+		SPEC_ERROR(s, at, "disk vdev '%s' is not one of xvda, hda, sda and so on", value);
+}
+
+static void set_access(struct spec *s, size_t at, const char *value)
+{
+	bool ro = strcmp(value, "ro") == 0 || strcmp(value, "r") == 0;
+
+	if (!ro && value[0] && strcmp(value, "rw") != 0 && strcmp(value, "w") != 0)
+		SPEC_ERROR(s, at, "disk access '%s' is none of rw, w, ro, r", value);
+	s->disk->readonly = ro;
+}
+
+static void set_devtype(struct spec *s, size_t at, const char *value)
+{
+	if (strcmp(value, "disk") != 0)
+		SPEC_ERROR(s, at, "disk devtype '%s' is not supported: only disk is", value);
+}
+
+static void set_backend(struct spec *s, size_t at, const char *value)
+{
+	if (value[0] && strcmp(value, "0") != 0 && strcmp(value, "Domain-0") != 0)
+		SPEC_ERROR(s, at, "disk backend '%s': only the service domain serves disks", value);
+}
+
+static void set_nothing(struct spec *s, size_t at, const char *value)
+{
+	(void)s, (void)at, (void)value;
+}
+
+static const struct named_field {
+	const char *name;
+	void (*set)(struct spec *s, size_t at, const char *value);
+} named_fields[] = {
+    {"target", set_target},       {"format", set_format},          {"vdev", set_vdev},
+    {"access", set_access},       {"devtype", set_devtype},        {"backend", set_backend},
+    {"backendtype", set_nothing}, {"direct-io-safe", set_nothing}, {"discard", set_nothing},
+    {"no-discard", set_nothing},
+};
+
+/* The unnamed ones are the first four of the same table. */
+static void take_unnamed(struct spec *s, size_t at, const char *value)
+{
+	if (s->unnamed >= FIELD_TOO_MANY) {
+		SPEC_ERROR(s, at, "disk has a field '%s' too many", value);
+		return;
+	}
+	named_fields[s->unnamed++].set(s, at, value);
+}
+
+static const struct named_field *find_named(const char *name, size_t len)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(named_fields); i++) {
+		const char *n = named_fields[i].name;
+
+		if (strlen(n) == len && memcmp(n, name, len) == 0)
+			return &named_fields[i];
+	}
+	return NULL;
+}
+
+/* A file name may hold a '='; what looks like a key is taken for a misspelt one. */
+static bool is_key_like(const char *field, const char *equals)
+{
+	while (field < equals && ((*field >= 'a' && *field <= 'z') || *field == '-'))
+		field++;
+	return field == equals;
+}
+
+static void take_field(struct spec *s, char *field)
+{
+	size_t at = (size_t)(field - s->text);
+	char *equals = strchr(field, '=');
+	const struct named_field *named =
+	    find_named(field, equals ? (size_t)(equals - field) : strlen(field));
+
+	/* Named, or a bare word that is a flag; a bare "target" is an unnamed value. */
+	if (named && (equals || named->set == set_nothing))
+		named->set(s, at, equals ? equals + 1 : "");
+	else if (equals && is_key_like(field, equals))
+		SPEC_ERROR(s, at, "unknown disk key '%.*s'", (int)(equals - field), field);
+	else
+		take_unnamed(s, at, field);
+}
+
+/* Old prefixes say how dom0 is to open the target; we find it by the target alone. */
+static char *skip_prefix(struct spec *s)
+{
+	static const char *const prefixes[] = {"phy:", "file:", "raw:"};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(prefixes); i++) {
+		if (str_starts(s->text, prefixes[i]))
+			return s->text + strlen(prefixes[i]);
+	}
+	return s->text;
+}
+
+/* The comma that ends a field, or NULL. xl takes all that follows target= for the target; a known
+ * key after it is surely meant as one, so there it ends here. */
+static char *field_end(char *field)
+{
+	char *comma = strchr(field, ',');
+
+	if (!str_starts(field, "target="))
+		return comma;
+	for (; comma; comma = strchr(comma + 1, ',')) { /* each step eats a comma */
+		char *equals = strchr(comma, '=');
+
+		if (equals && find_named(comma + 1, (size_t)(equals - comma - 1)))
+			return comma;
+	}
+	return NULL;
+}
+
+static void take_fields(struct spec *s)
+{
+	char *field = skip_prefix(s), *comma;
+	bool old = field != s->text;
+
+	while (field) { /* each step eats a field */
+		while (*field == ' ')
+			field++;
+		comma = field_end(field);
+		if (comma)
+			*comma = 0;
+		take_field(s, field);
+		field = comma ? comma + 1 : NULL;
+		if (old && s->unnamed == FIELD_FORMAT)
+			s->unnamed = FIELD_VDEV;
+	}
+}
+
+static void check_disk(struct spec *s)
+{
+	struct domain_config *c = s->p->out;
+
+	if (!s->failed && !s->disk->target[0])
+		SPEC_ERROR(s, 0, "disk without a target");
+	if (!s->failed && !s->disk->vdev[0])
+		SPEC_ERROR(s, 0, "disk without a vdev");
+	for (unsigned i = 0; !s->failed && i < c->n_disks; i++) {
+		if (c->disks[i].devid == s->disk->devid)
+			SPEC_ERROR(s, 0, "disk vdev '%s' given twice", s->disk->vdev);
+	}
+}
+
+void config_add_disk(struct config_parser *p, const struct token *token)
+{
+	struct spec s = {.p = p, .token = token};
+
+	if (p->out->n_disks == CONFIG_MAX_DISKS) {
+		config_error(p, token, "more than %u disks", CONFIG_MAX_DISKS);
+		return;
+	}
+	if (!token_text(token, s.text, sizeof(s.text))) {
+		config_error(p, token, "disk longer than %u characters",
+			     (unsigned)sizeof(s.text) - 1);
+		return;
+	}
+	s.disk = &p->out->disks[p->out->n_disks];
+	*s.disk = (struct config_disk){0};
+	take_fields(&s);
+	check_disk(&s);
+	if (!s.failed)
+		p->out->n_disks++;
+}
+
+/* ---- device numbers: xen-vbd-interface(7) ------------------------------------------- */
+
+/* Letters as a number without a zero: a 0, z 25, aa 26. */
+static bool take_letters(const char **at, uint32_t *out)
+{
+	uint32_t n = 0;
+	const char *s = *at;
+
+	for (; *s >= 'a' && *s <= 'z' && n < 1000; s++)
+		n = n * 26 + (uint32_t)(*s - 'a' + 1);
+	*out = n - 1;
+	*at = s;
+	return n > 0;
+}
+
+static bool take_partition(const char *s, uint32_t *out)
+{
+	uint64_t n = 0;
+
+	*out = 0;
+	if (*s == 0)
+		return true;
+	if (*s == '0' || !str_to_u64(s, &n) || n > 255)
+		return false;
+	*out = (uint32_t)n;
+	return true;
+}
+
+bool config_vdev_number(const char *vdev, uint32_t *out)
+{
+	uint32_t disk, part;
+	const char *s = vdev;
+	bool xvd = str_starts(s, "xvd"), hd = str_starts(s, "hd"), sd = str_starts(s, "sd");
+
+	s += xvd ? 3 : 2;
+	if (!(xvd || hd || sd) || !take_letters(&s, &disk) || !take_partition(s, &part))
+		return false;
+	if (xvd)
+		*out = disk < 16 && part < 16 ? 202u << 8 | disk << 4 | part
+					      : 1u << 28 | disk << 8 | part;
+	else if (hd)
+		*out = (disk < 2 ? 3u : 22u) << 8 | (disk & 1) << 6 | part;
+	else
+		*out = 8u << 8 | disk << 4 | part;
+	return xvd ? disk < 1u << 20 : hd ? disk < 4 && part < 64 : disk < 16 && part < 16;
+}

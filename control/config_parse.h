@@ -1,0 +1,35 @@
+/* config_parse.h: what the files of the domain-file parser share; private to control/.
+ *
+ * domain_config.c reads statements and plain values, config_disk.c understands one disk. Both
+ * report through config_error, which counts.
+ */
+#ifndef CONTROL_CONFIG_PARSE_H
+#define CONTROL_CONFIG_PARSE_H
+
+#include <amphi/domain_config.h>
+
+#include "config_lex.h"
+
+#define CONFIG_KEYS_MAX 160u
+
+struct config_parser {
+	const char *file_name;
+	const struct config_listener *listener;
+	struct domain_config *out;
+	struct lexer lexer;
+	struct token token;                  /* the one to be looked at next */
+	uint16_t seen_line[CONFIG_KEYS_MAX]; /* where key i was given; 0: not */
+	unsigned errors;
+	char root[CONFIG_SPEC_MAX], extra[CONFIG_CMDLINE_MAX];
+	char line[CONFIG_PATH_MAX + 256]; /* of a message, while it is made */
+};
+
+void config_error(struct config_parser *p, const struct token *at, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+void config_note(struct config_parser *p, const struct token *at, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* One element of disk = [...], a string. */
+void config_add_disk(struct config_parser *p, const struct token *spec);
+
+#endif

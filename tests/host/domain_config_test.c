@@ -1,0 +1,352 @@
+/* domain_config_test.c: domain files as users write them are understood, and each fault in one is
+ * told with line, column and the thing's name.
+ *
+ * Why: a domain file is the first thing a user gives us, and files written for xl must do. The
+ * texts below are whole files; what is expected stands next to each. Not tested here: whether the
+ * files they name exist. The tool and the service domain run this very code.
+ * links: control/domain_config.c control/config_lex.c control/config_disk.c lib/printf.c lib/text.c
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <amphi/domain_config.h>
+#include <amphi/xen.h>
+
+static struct domain_config config;
+static char said[4096]; /* every line the parser said, each with its newline */
+
+static void say(void *ctx, bool is_error, const char *text)
+{
+	(void)ctx, (void)is_error;
+	strncat(said, text, sizeof(said) - strlen(said) - 2);
+	strcat(said, "\n");
+}
+
+static int parse(const char *text)
+{
+	struct config_listener listener = {say, NULL};
+	size_t len = strlen(text);
+	char *exact = malloc(len + 1); /* no NUL behind it: reading one is a fault */
+	int err;
+
+	said[0] = 0;
+	memcpy(exact, text, len);
+	exact = realloc(exact, len ? len : 1);
+	err = domain_config_parse("f.cfg", exact, len, &listener, &config);
+	free(exact);
+	return err;
+}
+
+static void expect_error(const char *text, const char *message)
+{
+	assert_int_equal(parse(text), -XEN_EINVAL);
+	if (!strstr(said, message))
+		fail_msg("wanted: %s\nsaid:   %s", message, said);
+}
+
+/* As above, with a name and a kernel on the first line, so that nothing else is wrong. */
+static void expect_line_error(const char *line, const char *message)
+{
+	char text[4096] = "name='g';kernel='k'\n";
+
+	strncat(text, line, sizeof(text) - strlen(text) - 1);
+	assert_int_equal(parse(text), -XEN_EINVAL);
+	if (strcmp(said, message) != 0)
+		fail_msg("line:   %s\nwanted: %ssaid:   %s", line, message, said);
+}
+
+static void expect_ok(const char *line)
+{
+	char text[4096] = "name='g';kernel='k'\n";
+
+	strncat(text, line, sizeof(text) - strlen(text) - 1);
+	if (parse(text) != 0)
+		fail_msg("line: %s\nsaid: %s", line, said);
+}
+
+static void test_whole_file(void **state)
+{
+	assert_int_equal(
+	    parse("# a guest\r\n"
+		  "name = \"guest\"   # its name\n"
+		  "kernel = '/boot/amphi'; ramdisk='r.img'\n"
+		  "memory = 8\nmaxmem = 0x10\nvcpus = \"2\"\n"
+		  "root = '/dev/xvda ro'\nextra = \"do=\\\"sha256 xvda\\\"\"\n"
+		  "disk = [\n  'target=a.img,format=raw,vdev=xvda,access=ro',\n"
+		  "  # the second\n  \"b.img,raw,xvdb,rw\",\n]\n"
+		  "vif = ['mac=00:16:3e:00:00:02']\npci = [ '00:10.0', ]\n"
+		  "cpu_weight=512\ncap=50\n"
+		  "on_crash = 'preserve'\non_poweroff='restart'\non_reboot=\"destroy\""),
+	    0);
+	assert_string_equal(said, "");
+	assert_string_equal(config.name, "guest");
+	assert_string_equal(config.kernel, "/boot/amphi");
+	assert_string_equal(config.ramdisk, "r.img");
+	assert_string_equal(config.cmdline, "root=/dev/xvda ro do=\"sha256 xvda\"");
+	assert_int_equal(config.memory_mib, 8);
+	assert_int_equal(config.max_memory_mib, 16);
+	assert_int_equal(config.vcpus, 2);
+	assert_int_equal(config.cpu_weight, 512);
+	assert_int_equal(config.cpu_cap, 50);
+	assert_int_equal(config.on_crash, CONFIG_PRESERVE);
+	assert_int_equal(config.on_poweroff, CONFIG_RESTART);
+	assert_int_equal(config.on_reboot, CONFIG_DESTROY);
+	assert_int_equal(config.n_disks, 2);
+	assert_string_equal(config.disks[0].target, "a.img");
+	assert_true(config.disks[0].readonly);
+	assert_int_equal(config.disks[0].devid, 51712);
+	assert_string_equal(config.disks[1].target, "b.img");
+	assert_false(config.disks[1].readonly);
+	assert_int_equal(config.disks[1].devid, 51728);
+	assert_string_equal(config.vifs[0], "mac=00:16:3e:00:00:02");
+	assert_string_equal(config.pci[0], "00:10.0");
+}
+
+static void test_defaults(void **state)
+{
+	expect_ok("");
+	assert_int_equal(config.memory_mib, 32);
+	assert_int_equal(config.max_memory_mib, 32);
+	assert_int_equal(config.vcpus, 1);
+	assert_int_equal(config.on_poweroff, CONFIG_DESTROY);
+	assert_int_equal(config.on_reboot, CONFIG_RESTART);
+	assert_int_equal(config.on_crash, CONFIG_DESTROY);
+	assert_string_equal(config.cmdline, "");
+	assert_int_equal(config.n_disks, 0);
+}
+
+static void test_strings(void **state)
+{
+	expect_ok("cmdline = 'a\\'b\\\\c\\x41\\t\\n#d'");
+	assert_string_equal(config.cmdline, "a'b\\cA\t\n#d");
+	expect_line_error("cmdline = 'open",
+			  "f.cfg:2:11: error: a string without its closing quote\n");
+	expect_line_error("cmdline = 'a\\qb'",
+			  "f.cfg:2:11: error: a string with an unknown backslash escape\n");
+	expect_line_error("cmdline = 'a\\x4'",
+			  "f.cfg:2:11: error: a string with an unknown backslash escape\n");
+	expect_line_error("cmdline = 'a\\",
+			  "f.cfg:2:11: error: a string without its closing quote\n");
+	expect_line_error("ramdisk = 'a\\x00b'",
+			  "f.cfg:2:11: error: ramdisk is longer than 1023 characters\n");
+}
+
+static void test_unused_keys_are_notes(void **state)
+{
+	expect_ok("tsc_mode = 'native'\ncpus = ['0', '1']\nuuid = 5\n");
+	assert_string_equal(said, "f.cfg:2:12: note: tsc_mode has no effect here\n"
+				  "f.cfg:3:9: note: cpus has no effect here\n"
+				  "f.cfg:3:14: note: cpus has no effect here\n"
+				  "f.cfg:4:8: note: uuid has no effect here\n");
+	expect_ok("type = 'pv'\nbuilder = 'generic'\ncmdline = 'a'\nextra = 'b'");
+	assert_string_equal(config.cmdline, "a");
+	assert_string_equal(said,
+			    "f.cfg:1:1: note: cmdline is given: root and extra have no effect\n");
+}
+
+static void test_bad_statements(void **state)
+{
+	expect_line_error("  memroy = 8", "f.cfg:2:3: error: unknown key 'memroy'\n");
+	expect_line_error("memory 8", "f.cfg:2:8: error: a number where '=' should be\n");
+	expect_line_error("memory =",
+			  "f.cfg:2:9: error: the end of the file where a value should be\n");
+	expect_line_error("memory = 8 9",
+			  "f.cfg:2:12: error: a number where the end of the line should be\n");
+	expect_line_error("= 8", "f.cfg:2:1: error: '=' where a key should be\n");
+	expect_line_error("memory += 8",
+			  "f.cfg:2:8: error: a character that has no meaning here\n");
+	expect_line_error("memory = 8\nvcpus = 1\nmemory = 9",
+			  "f.cfg:4:1: error: key 'memory' given twice, first on line 2\n");
+	expect_line_error("vif = ['a' 'b']",
+			  "f.cfg:2:12: error: a string where ',' or ']' should be\n");
+	expect_line_error("vif = [,]", "f.cfg:2:8: error: ',' where a string or ']' should be\n");
+	expect_line_error("vif = ['a'",
+			  "f.cfg:2:11: error: the end of the file where ',' or ']' should be\n");
+}
+
+static void test_wrong_types(void **state)
+{
+	expect_line_error("ramdisk = 5", "f.cfg:2:11: error: ramdisk must be a string\n");
+	expect_line_error("ramdisk = ['a']",
+			  "f.cfg:2:11: error: ramdisk must be a string, not a list\n");
+	expect_line_error("memory = [8]",
+			  "f.cfg:2:10: error: memory must be a number, not a list\n");
+	expect_line_error("memory = 'lots'", "f.cfg:2:10: error: memory must be a number\n");
+	expect_line_error("memory = 12z", "f.cfg:2:10: error: not a number\n");
+	expect_line_error("memory = 99999999999999999999",
+			  "f.cfg:2:10: error: a number too large\n");
+	expect_line_error("disk = 5", "f.cfg:2:8: error: disk must be a list of strings\n");
+	expect_line_error("type = 'hvm'",
+			  "f.cfg:2:8: error: type 'hvm' is not supported: only pv is\n");
+	expect_line_error("builder = 'hvm'",
+			  "f.cfg:2:11: error: builder 'hvm' is not supported: only generic is\n");
+	expect_line_error("on_crash = 'coredump'",
+			  "f.cfg:2:12: error: on_crash 'coredump' is none of "
+			  "destroy, restart, preserve\n");
+}
+
+static void test_values_out_of_range(void **state)
+{
+	expect_line_error("memory = 3",
+			  "f.cfg:2:10: error: memory = 3 MiB is too small: a guest needs 4\n");
+	expect_line_error(
+	    "memory = 2000000",
+	    "f.cfg:2:10: error: memory = 2000000 MiB is too large: at most 1048576\n");
+	expect_line_error("memory = 16\nmaxmem = 8",
+			  "f.cfg:1:1: error: maxmem = 8 MiB is less than memory = 16 MiB\n");
+	expect_line_error("vcpus = 0", "f.cfg:2:9: error: vcpus must be from 1 to 32\n");
+	expect_line_error("cap = 70000", "f.cfg:2:7: error: cap must be below 65536\n");
+	expect_line_error("ramdisk = ''", "f.cfg:2:11: error: ramdisk names no file\n");
+}
+
+static void test_name_and_kernel_are_needed(void **state)
+{
+	expect_error("", "f.cfg:1:1: error: no name: a domain needs name = \"...\"\n"
+			 "f.cfg:1:1: error: no kernel: a domain needs kernel = \"FILE\"\n");
+	expect_error("kernel='k'\nname='a/b'",
+		     "f.cfg:2:6: error: name 'a/b' may hold only letters, digits and -_.+:@\n");
+	expect_error("kernel='k'\nname=''",
+		     "f.cfg:2:6: error: name '' cannot be that of a guest\n");
+	expect_error("kernel='k'\nname='Domain-0'", "cannot be that of a guest");
+}
+
+static void test_goes_on_after_errors(void **state)
+{
+	expect_error("nmae='g'\nkernel='k'\nmemory=[1]\n'stray'\nvcpus=99\n",
+		     "f.cfg:1:1: error: unknown key 'nmae'\n"
+		     "f.cfg:3:8: error: memory must be a number, not a list\n"
+		     "f.cfg:4:1: error: a string where a key should be\n"
+		     "f.cfg:5:7: error: vcpus must be from 1 to 32\n"
+		     "f.cfg:1:1: error: no name: a domain needs name = \"...\"\n");
+}
+
+static void test_disk_forms(void **state)
+{
+	static const struct {
+		const char *spec, *target, *vdev;
+		bool readonly;
+	} forms[] = {
+	    {"/dev/vg/g,raw,hda,r", "/dev/vg/g", "hda", true},
+	    {"/dev/vg/g,,hda", "/dev/vg/g", "hda", false},
+	    {"phy:/dev/vg/g,xvda,w", "/dev/vg/g", "xvda", false},
+	    {"file:/a b.img,xvda,ro", "/a b.img", "xvda", true},
+	    {"vdev=xvda, access=w, target=/a,b=c.img", "/a,b=c.img", "xvda", false},
+	    {"format=raw,vdev=xvda,access=rw,target=x", "x", "xvda", false},
+	    {"/x=y.img,raw,vdev=xvda", "/x=y.img", "xvda", false},
+	    {"x.img,vdev=xvda,backendtype=phy,direct-io-safe,discard", "x.img", "xvda", false},
+	    {"x.img,raw,xvda,devtype=disk,backend=0", "x.img", "xvda", false},
+	};
+	char line[256];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(forms); i++) {
+		snprintf(line, sizeof(line), "disk = ['%s']", forms[i].spec);
+		expect_ok(line);
+		assert_int_equal(config.n_disks, 1);
+		assert_string_equal(config.disks[0].target, forms[i].target);
+		assert_string_equal(config.disks[0].vdev, forms[i].vdev);
+		assert_int_equal(config.disks[0].readonly, forms[i].readonly);
+	}
+	expect_ok("disk = 'x.img,raw,xvda'"); /* one string stands for a list of one */
+	assert_int_equal(config.n_disks, 1);
+}
+
+static void test_bad_disks(void **state)
+{
+	expect_line_error("disk=['']", "f.cfg:2:8: error: disk without a target\n");
+	expect_line_error("disk=['x.img']", "f.cfg:2:8: error: disk without a vdev\n");
+	expect_line_error("disk=['x.img,qcow2,xvda']",
+			  "f.cfg:2:14: error: disk format 'qcow2' is not supported: only raw is\n");
+	expect_line_error("disk=['x.img,raw,sdz']",
+			  "f.cfg:2:18: error: disk vdev 'sdz' is not one of "
+			  "xvda, hda, sda and so on\n");
+	expect_line_error("disk=['x.img,raw,xvda,rwx']",
+			  "f.cfg:2:23: error: disk access 'rwx' is none of rw, w, ro, r\n");
+	expect_line_error("disk=['x.img,vdve=xvda,vdev=xvdb']",
+			  "f.cfg:2:14: error: unknown disk key 'vdve'\n");
+	expect_line_error("disk=['x.img,raw,xvda,rw,more']",
+			  "f.cfg:2:26: error: disk has a field 'more' too many\n");
+	expect_line_error("disk=['x.img,vdev=xvda,backend=drv']",
+			  "f.cfg:2:24: error: disk backend 'drv': only the service domain serves "
+			  "disks\n");
+	expect_line_error(
+	    "disk=['x.img,vdev=xvda,devtype=cdrom']",
+	    "f.cfg:2:24: error: disk devtype 'cdrom' is not supported: only disk is\n");
+	expect_line_error("disk=['a,raw,xvda',\n 'b,raw,xvda']",
+			  "f.cfg:3:3: error: disk vdev 'xvda' given twice\n");
+}
+
+static void test_too_many(void **state)
+{
+	char line[4096] = "disk=[";
+
+	for (unsigned i = 0; i <= CONFIG_MAX_DISKS; i++)
+		sprintf(line + strlen(line), "\n'x,raw,xvd%c',", 'a' + (int)i);
+	strcat(line, "]");
+	expect_line_error(line, "f.cfg:19:1: error: more than 16 disks\n");
+	assert_int_equal(config.n_disks, CONFIG_MAX_DISKS);
+	strcpy(line, "vif=[");
+	for (unsigned i = 0; i <= CONFIG_MAX_VIFS; i++)
+		strcat(line, "'',");
+	strcat(line, "]");
+	expect_line_error(line, "f.cfg:2:30: error: more than 8 vifs\n");
+}
+
+static void test_vdev_numbers(void **state)
+{
+	/* From the table of xen-vbd-interface(7). */
+	static const struct {
+		const char *vdev;
+		uint32_t devid;
+	} good[] = {
+	    {"xvda", 202 << 8},
+	    {"xvda1", 202 << 8 | 1},
+	    {"xvdp15", 202 << 8 | 255},
+	    {"xvdq", 1 << 28 | 16 << 8},
+	    {"xvdaa", 1 << 28 | 26 << 8},
+	    {"xvda16", 1 << 28 | 16},
+	    {"hda", 3 << 8},
+	    {"hdb63", 3 << 8 | 64 | 63},
+	    {"hdc", 22 << 8},
+	    {"hdd1", 22 << 8 | 65},
+	    {"sda", 8 << 8},
+	    {"sdp15", 8 << 8 | 255},
+	};
+	static const char *const bad[] = {"",       "xvd",  "xvda0", "xvda01", "xvda256",
+					  "xvda1x", "hde",  "hda64", "sdq",    "sda16",
+					  "vda",    "xvdA", "xvda ", "x",      "xvdzzzzzzzzzzzz"};
+	uint32_t devid;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(good); i++) {
+		assert_true(config_vdev_number(good[i].vdev, &devid));
+		assert_int_equal(devid, good[i].devid);
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_false(config_vdev_number(bad[i], &devid));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_whole_file),
+	    cmocka_unit_test(test_defaults),
+	    cmocka_unit_test(test_strings),
+	    cmocka_unit_test(test_unused_keys_are_notes),
+	    cmocka_unit_test(test_bad_statements),
+	    cmocka_unit_test(test_wrong_types),
+	    cmocka_unit_test(test_values_out_of_range),
+	    cmocka_unit_test(test_name_and_kernel_are_needed),
+	    cmocka_unit_test(test_goes_on_after_errors),
+	    cmocka_unit_test(test_disk_forms),
+	    cmocka_unit_test(test_bad_disks),
+	    cmocka_unit_test(test_too_many),
+	    cmocka_unit_test(test_vdev_numbers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -54,12 +54,14 @@ struct domain {
 	struct domain_io io;	     /* io.h: I/O ports, I/O memory, pirqs it may use */
 };
 
-/* The vCPU on this CPU; the idle vCPU's domain has id DOMID_IDLE and is never found by id. */
-#define DOMID_IDLE 0x7fffu
+/* The idle vCPUs' domain has id DOMID_IDLE (xen.h) and is never found by id. */
 
 /* Finds a living domain (DOMID_SELF is the current one) and takes a reference; NULL when there is
- * none. domain_put gives it back and may free. */
+ * none. domain_find finds dying ones too, by their real id. domain_hold takes one more reference;
+ * domain_put gives one back and may free. */
 struct domain *domain_get(domid_t id);
+struct domain *domain_find(domid_t id);
+void domain_hold(struct domain *d);
 void domain_put(struct domain *d);
 
 /* A new, paused, empty domain. id 0 for the first; otherwise DOMID_INVALID picks a free one.
@@ -73,7 +75,7 @@ void domain_shutdown(struct domain *d, uint32_t code);
  * SHUTDOWN_crash. When it is the current one, it does not run again after the return to sched. */
 void domain_crash(struct domain *d, const char *why, ...) __attribute__((format(printf, 2, 3)));
 
-/* Tears down step by step; -ERESTART (as -XEN_ERESTART) while there is more to do. */
+/* Tears down step by step; -XEN_ERESTART while there is more to do. */
 int domain_kill(struct domain *d);
 
 /* Calls fn for each living domain, by ascending id, holding a reference meanwhile. */

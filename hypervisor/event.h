@@ -22,6 +22,7 @@ struct page_info;
 
 #define EVENT_PORTS	    ((uint32_t)EVTCHN_2L_NR_CHANNELS)
 #define EVENT_CHUNK	    128u /* ports allocated at a time */
+#define EVENT_PIRQS	    128u /* as io.h has */
 #define EVENT_POLL_NOTHING  0
 #define EVENT_POLL_ANY	    (-1)
 
@@ -41,15 +42,19 @@ struct event_port {
 };
 
 /* In struct domain. shared belongs to event.c: made in event_domain_init, mappable by the domain
- * (mm_share_page), given back when the domain is freed. Time and mm may write their fields of it. */
+ * (mm_share_page), gone (NULL) at the end of teardown. Time may write its fields of a living one. */
 struct domain_events {
 	spinlock_t lock;
 	struct shared_info *shared;
 	struct event_port *chunk[EVTCHN_2L_NR_CHANNELS / EVENT_CHUNK];
-	uint32_t n_open; /* for the dumps and the leak tests */
+	uint16_t pirq_port[EVENT_PIRQS]; /* 0: none */
+	uint32_t n_open;		 /* for the dumps and the leak tests */
+	int32_t n_polling;		 /* vCPUs in a poll; atomic */
+	bool closed;			 /* teardown has run: no port is given out any more */
 };
 
-/* In struct vcpu. info points into shared_info or to the place the guest registered; never NULL. */
+/* In struct vcpu. info points into shared_info or to the place the guest registered, after teardown to
+ * a place of nobody's; never NULL. */
 struct vcpu_events {
 	struct vcpu_info *info;
 	struct page_info *info_page; /* held for a registered place, else NULL */
@@ -64,7 +69,9 @@ int event_domain_init(struct domain *d);
 void event_vcpu_init(struct vcpu *v);
 /* Closes every port; bounded (4096 ports). The domain cannot run any more. */
 void event_domain_teardown(struct domain *d);
-/* Last step, when no page of the domain is left: gives back shared_info and the tables. */
+/* Takes shared_info away from the domain, after its memory. */
+void event_domain_unshare(struct domain *d);
+/* Last step, when nothing refers to the domain: frees what is left. */
 void event_domain_free(struct domain *d);
 
 /* ---- telling a guest ------------------------------------------------------------------- */
@@ -96,7 +103,7 @@ static inline bool event_masked(const struct vcpu_events *e)
 
 /* ---- SCHEDOP_poll ---------------------------------------------------------------------- */
 
-/* From now on a notification of one of the ports (count >= 1: of any port) also calls
+/* From now on a notification of one of the ports (of any port when count is not 1) also calls
  * vcpu_wake(v). 0, or 1 when one of them is pending already and the poll is over at once, or
  * -XEN_EINVAL for a port out of range. event_poll_end forgets it; harmless without a begin. */
 int event_poll_begin(struct vcpu *v, const uint32_t *ports, unsigned count);

@@ -20,36 +20,43 @@
 
 struct domain;
 
-#define GRANT_MAX_FRAMES      32u
-#define GRANTS_PER_FRAME      ((uint32_t)(PAGE_SIZE / sizeof(struct grant_entry_v1)))
-#define GRANT_TRACK_CHUNK     128u /* handles allocated at a time */
-#define GRANT_TRACK_CHUNKS    64u
+#define GRANT_MAX_FRAMES   32u
+#define GRANTS_PER_FRAME   ((uint32_t)(PAGE_SIZE / sizeof(struct grant_entry_v1)))
+#define GRANT_TRACK_CHUNK  128u /* handles allocated at a time */
+#define GRANT_TRACK_CHUNKS 64u
 
-/* Beside a shared entry, while pinned. Counts are of mappings and running copies. */
+/* Beside a shared entry; means something while a count is not 0. Counts are of mappings and of
+ * copies under way. */
 struct grant_active {
-	uint64_t mfn;
-	uint32_t readers, writers;
+	uint32_t mfn; /* as version 1 has it */
+	uint16_t readers, writers;
 	domid_t domid; /* who pins it */
 };
 
+/* A handle: what a domain has mapped. It keeps the owner in being, so that its id cannot come to
+ * mean another domain while pins on it are to be released. */
 struct grant_track {
-	uint64_t mfn;	/* what is mapped */
+	struct domain *owner; /* referenced */
+	uint32_t mfn;
 	uint32_t ref;
-	domid_t owner;
-	uint16_t flags; /* GNTMAP_* of what is still mapped; 0: free */
-	uint32_t next_free;
+	uint8_t maps; /* GNTMAP_host_map, GNTMAP_device_map while there; 0: free */
+	bool readonly, contains_pte;
+	bool busy;	    /* an unmap is under way */
+	uint32_t next_free; /* handle + 1; 0: end */
 };
 
 /* In struct domain. */
 struct domain_grants {
 	spinlock_t lock; /* shared[], active[], n_frames */
 	uint32_t n_frames, max_frames;
+	bool closed; /* teardown has begun: nothing new is mapped or added */
 	struct grant_entry_v1 *shared[GRANT_MAX_FRAMES];
 	struct grant_active *active[GRANT_MAX_FRAMES];
 
 	spinlock_t track_lock;
-	uint32_t n_tracks, max_track_chunks, free_track;
-	uint32_t n_mapped; /* handles in use */
+	uint32_t n_chunks;   /* of track[] */
+	uint32_t free_track; /* handle + 1; 0: none */
+	uint32_t n_mapped;   /* handles in use */
 	struct grant_track *track[GRANT_TRACK_CHUNKS];
 };
 
@@ -57,10 +64,12 @@ struct domain_grants {
  * createdomain asked, cut to GRANT_MAX_FRAMES; 0 means the most. */
 int grant_domain_init(struct domain *d, uint32_t max_frames);
 
-/* Undoes every mapping the dying domain has of others. -XEN_ERESTART while there is more. */
+/* Releases every pin the dying domain has on others' grants, then takes its own table away from
+ * everybody. Its page tables still hold the frames; mm gives them up next. -XEN_ERESTART while
+ * there is more. */
 int grant_domain_teardown(struct domain *d);
 
-/* Last step, when no page of the domain is left: gives back the table's pages. */
+/* Last step, when nothing refers to the domain: frees what is left. */
 void grant_domain_free(struct domain *d);
 
 /* Frame index of d's table as a machine frame, growing the table when index is beyond its end but

@@ -17,6 +17,12 @@
 
 struct guest_regs;
 
+/* "Not done yet, call again." Xen's headers keep this one from guests, and so do we: it is between
+ * the parts of the hypervisor only. */
+#ifndef XEN_ERESTART
+#define XEN_ERESTART 85
+#endif
+
 #define HYPERCALL_MAX	   64u /* numbers run from 0 to below this */
 #define HYPERCALL_MAX_ARGS 4u /* of those that can restart; no PV call has more than 5 */
 

@@ -1,0 +1,356 @@
+/* event.c: the ports of a domain and the bits a guest sees of them.
+ *
+ * A notification is three levels of bits in memory shared with the guest: the port's pending bit,
+ * a selector bit for its word, and upcall_pending of one vCPU. The guest clears them from the top
+ * down, so they are set from the bottom up, each only when it was clear: whoever sets the last one
+ * wakes the vCPU. Nothing in shared memory is believed: it is written, and read only as bits.
+ *
+ * Not here: what guests ask (event_op.c), delivery of the upcall (pv). Called by event_op.c, time,
+ * irq, sched, domain. Calls mm for shared_info, sched to wake.
+ */
+#include <amphi/string.h>
+
+#include "event_ports.h"
+#include "guest.h"
+
+_Static_assert(EVENT_PIRQS == IO_PIRQS, "one port for each pirq");
+_Static_assert(MAX_VCPUS <= XEN_LEGACY_MAX_VCPUS, "each vCPU has a vcpu_info in shared_info");
+_Static_assert(sizeof(struct shared_info) <= PAGE_SIZE, "shared_info is one page");
+
+static bool test_and_set_bit(xen_ulong_t *words, uint32_t bit)
+{
+	xen_ulong_t mask = 1ul << (bit % 64);
+
+	return __atomic_fetch_or(&words[bit / 64], mask, __ATOMIC_SEQ_CST) & mask;
+}
+
+static bool test_and_clear_bit(xen_ulong_t *words, uint32_t bit)
+{
+	xen_ulong_t mask = 1ul << (bit % 64);
+
+	return __atomic_fetch_and(&words[bit / 64], ~mask, __ATOMIC_SEQ_CST) & mask;
+}
+
+static bool test_bit(const xen_ulong_t *words, uint32_t bit)
+{
+	return __atomic_load_n(&words[bit / 64], __ATOMIC_SEQ_CST) >> (bit % 64) & 1;
+}
+
+/* ---- ports ----------------------------------------------------------------------------- */
+
+struct event_port *event_port(struct domain *d, uint32_t port)
+{
+	struct event_port *chunk;
+
+	if (port == 0 || port >= EVENT_PORTS)
+		return NULL;
+	chunk = d->events.chunk[port / EVENT_CHUNK];
+	return chunk ? &chunk[port % EVENT_CHUNK] : NULL;
+}
+
+/* The chunk for index, made when it is not there yet. */
+static struct event_port *chunk_get(struct domain_events *e, uint32_t index)
+{
+	if (!e->chunk[index])
+		e->chunk[index] = hv_alloc(EVENT_CHUNK * sizeof(struct event_port));
+	return e->chunk[index];
+}
+
+static uint32_t chunk_first_closed(const struct event_port *chunk, bool is_first)
+{
+	uint32_t i = is_first ? 1 : 0;
+
+	while (i < EVENT_CHUNK && chunk[i].state != EVTCHNSTAT_closed)
+		i++;
+	return i;
+}
+
+struct event_port *event_port_new(struct domain *d, uint32_t *out_port, int *out_error)
+{
+	struct domain_events *e = &d->events;
+	struct event_port *chunk;
+	uint32_t c, i;
+
+	*out_error = -XEN_ESRCH;
+	if (e->closed)
+		return NULL;
+	for (c = 0; c < ARRAY_SIZE(e->chunk); c++) {
+		*out_error = -XEN_ENOMEM;
+		chunk = chunk_get(e, c);
+		if (!chunk)
+			return NULL;
+		i = chunk_first_closed(chunk, c == 0);
+		if (i == EVENT_CHUNK)
+			continue;
+		memset(&chunk[i], 0, sizeof(chunk[i]));
+		*out_port = c * EVENT_CHUNK + i;
+		*out_error = 0;
+		return &chunk[i];
+	}
+	*out_error = -XEN_ENOSPC;
+	return NULL;
+}
+
+void event_port_open(struct domain *d, struct event_port *p, uint8_t state, uint32_t vcpu)
+{
+	p->state = state;
+	p->vcpu = (uint16_t)vcpu;
+	d->events.n_open++;
+}
+
+void event_port_shut(struct domain *d, uint32_t port)
+{
+	struct event_port *p = event_port(d, port);
+
+	memset(p, 0, sizeof(*p));
+	d->events.n_open--;
+	/* A port that is given out again must not begin with the notification of its past life. */
+	test_and_clear_bit(d->events.shared->evtchn_pending, port);
+}
+
+/* ---- telling a guest ------------------------------------------------------------------- */
+
+static void mark_upcall(struct vcpu *v)
+{
+	if (!__atomic_exchange_n(&v->events.info->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST))
+		vcpu_wake(v);
+}
+
+static bool poll_matches(const struct vcpu *v, uint32_t port)
+{
+	int32_t polled = __atomic_load_n(&v->events.polled, __ATOMIC_SEQ_CST);
+
+	return polled == EVENT_POLL_ANY || (polled > 0 && (uint32_t)polled == port);
+}
+
+static void wake_pollers(struct domain *d, uint32_t port)
+{
+	unsigned i;
+
+	/* Nearly always nobody polls, and senders are on the fast path. */
+	if (!__atomic_load_n(&d->events.n_polling, __ATOMIC_SEQ_CST))
+		return;
+	for (i = 0; i < d->max_vcpus; i++)
+		if (d->vcpu[i] && poll_matches(d->vcpu[i], port))
+			vcpu_wake(d->vcpu[i]);
+}
+
+void event_set_pending(struct domain *d, uint32_t port, uint32_t vcpu)
+{
+	struct shared_info *s = d->events.shared;
+	struct vcpu *v = vcpu < d->max_vcpus ? d->vcpu[vcpu] : NULL;
+
+	if (!v || test_and_set_bit(s->evtchn_pending, port))
+		return;
+	if (!test_bit(s->evtchn_mask, port) &&
+	    !test_and_set_bit(&v->events.info->evtchn_pending_sel, port / 64))
+		mark_upcall(v);
+	wake_pollers(d, port);
+}
+
+void event_clear_mask(struct domain *d, uint32_t port, uint32_t vcpu)
+{
+	struct shared_info *s = d->events.shared;
+	struct vcpu *v = d->vcpu[vcpu];
+
+	if (test_and_clear_bit(s->evtchn_mask, port) && test_bit(s->evtchn_pending, port) &&
+	    !test_and_set_bit(&v->events.info->evtchn_pending_sel, port / 64))
+		mark_upcall(v);
+}
+
+void event_send_virq(struct vcpu *v, unsigned virq)
+{
+	struct domain *d = v->domain;
+	uint32_t port;
+
+	if (virq >= NR_VIRQS)
+		return;
+	spin_lock(&d->events.lock);
+	port = v->events.virq_port[virq];
+	if (port)
+		event_set_pending(d, port, event_port(d, port)->vcpu);
+	spin_unlock(&d->events.lock);
+}
+
+void event_send_global_virq(unsigned virq)
+{
+	struct domain *d = domain_get(0);
+
+	if (!d)
+		return;
+	if (d->vcpu[0])
+		event_send_virq(d->vcpu[0], virq);
+	domain_put(d);
+}
+
+void event_send_pirq(struct domain *d, unsigned pirq)
+{
+	uint32_t port;
+
+	if (pirq >= EVENT_PIRQS)
+		return;
+	spin_lock(&d->events.lock);
+	port = d->events.pirq_port[pirq];
+	if (port)
+		event_set_pending(d, port, event_port(d, port)->vcpu);
+	spin_unlock(&d->events.lock);
+}
+
+bool event_pending(const struct vcpu *v)
+{
+	return event_deliverable(&v->events);
+}
+
+bool event_virq_global(unsigned virq)
+{
+	return virq != VIRQ_TIMER && virq != VIRQ_DEBUG && virq != VIRQ_XENOPROF &&
+	       virq != VIRQ_XENPMU;
+}
+
+/* ---- SCHEDOP_poll ---------------------------------------------------------------------- */
+
+int event_poll_begin(struct vcpu *v, const uint32_t *ports, unsigned count)
+{
+	struct domain *d = v->domain;
+	int32_t one;
+	unsigned i;
+
+	for (i = 0; i < count; i++)
+		if (ports[i] >= EVENT_PORTS)
+			return -XEN_EINVAL;
+	event_poll_end(v);
+	one = count == 1 ? (int32_t)ports[0] : 0;
+	__atomic_store_n(&v->events.polled, one ? one : EVENT_POLL_ANY, __ATOMIC_SEQ_CST);
+	__atomic_fetch_add(&d->events.n_polling, 1, __ATOMIC_SEQ_CST);
+	/* Announced first, looked second: a sender either sees the poll or is seen by it. */
+	for (i = 0; i < count; i++) {
+		if (!test_bit(d->events.shared->evtchn_pending, ports[i]))
+			continue;
+		event_poll_end(v);
+		return 1;
+	}
+	return 0;
+}
+
+void event_poll_end(struct vcpu *v)
+{
+	int32_t old = __atomic_exchange_n(&v->events.polled, EVENT_POLL_NOTHING, __ATOMIC_SEQ_CST);
+
+	if (old != EVENT_POLL_NOTHING)
+		__atomic_fetch_sub(&v->domain->events.n_polling, 1, __ATOMIC_SEQ_CST);
+}
+
+/* ---- vcpu_info at a place of the guest's ----------------------------------------------- */
+
+/* Copies what is pending over and makes the new place the one in use. Whatever was noted in the old
+ * one between copy and switch would be lost, so everything is marked pending once. */
+static void info_move(struct vcpu *v, struct vcpu_info *to)
+{
+	memcpy(to, v->events.info, sizeof(*to));
+	__atomic_store_n(&v->events.info, to, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&to->evtchn_pending_sel, ~0ul, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&to->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST);
+	vcpu_wake(v);
+}
+
+int event_register_vcpu_info(struct vcpu *v, uint64_t mfn, uint32_t offset)
+{
+	struct page_info *page;
+
+	if (offset > PAGE_SIZE - sizeof(struct vcpu_info) || offset % sizeof(uint64_t))
+		return -XEN_EINVAL;
+	if (v->events.info_page)
+		return -XEN_EINVAL;
+	if (page_get_and_type((mfn_t){mfn}, v->domain, PT_WRITABLE, &page))
+		return -XEN_EINVAL;
+	v->events.info_page = page;
+	info_move(v, (struct vcpu_info *)((char *)page_to_virt(page) + offset));
+	time_update_vcpu(v);
+	return 0;
+}
+
+/* ---- life ------------------------------------------------------------------------------ */
+
+int event_domain_init(struct domain *d)
+{
+	void *page = hv_page_alloc(0);
+
+	if (!page)
+		return -XEN_ENOMEM;
+	d->events.shared = page;
+	mm_share_page(d, page, false);
+	return 0;
+}
+
+void event_vcpu_init(struct vcpu *v)
+{
+	v->events.info = &v->domain->events.shared->vcpu_info[v->id];
+	v->events.info->evtchn_upcall_mask = 1;
+}
+
+/* Where vCPUs that never run again have their bits set, should somebody still do so. */
+static struct vcpu_info nobodys_info;
+
+static void info_drop(struct vcpu *v)
+{
+	struct page_info *page = v->events.info_page;
+
+	v->events.info = &nobodys_info;
+	v->events.info_page = NULL;
+	if (page)
+		page_put_and_type(page);
+}
+
+void event_domain_teardown(struct domain *d)
+{
+	uint32_t port;
+	unsigned i;
+
+	spin_lock(&d->events.lock);
+	d->events.closed = true;
+	spin_unlock(&d->events.lock);
+	for (port = 1; port < EVENT_PORTS; port++)
+		if (event_port(d, port))
+			event_close(d, port);
+	for (i = 0; i < d->max_vcpus; i++) {
+		if (!d->vcpu[i])
+			continue;
+		event_poll_end(d->vcpu[i]);
+		info_drop(d->vcpu[i]);
+	}
+}
+
+void event_domain_unshare(struct domain *d)
+{
+	void *page = d->events.shared;
+
+	d->events.shared = NULL;
+	if (page)
+		mm_unshare_page(page);
+}
+
+void event_domain_free(struct domain *d)
+{
+	unsigned c;
+
+	for (c = 0; c < ARRAY_SIZE(d->events.chunk); c++)
+		hv_free(d->events.chunk[c], EVENT_CHUNK * sizeof(struct event_port));
+}
+
+void event_dump(struct domain *d)
+{
+	const struct event_port *p;
+	uint32_t port;
+
+	hv_printk("domain %u: %u ports open", d->id, d->events.n_open);
+	for (port = 1; port < EVENT_PORTS; port++) {
+		p = event_port(d, port);
+		if (!p || p->state == EVTCHNSTAT_closed)
+			continue;
+		hv_printk("  port %u state %u vcpu %u peer %u pending %d masked %d", port, p->state,
+			  p->vcpu,
+			  p->state == EVTCHNSTAT_interdomain ? p->u.remote.domain->id : p->u.virq,
+			  test_bit(d->events.shared->evtchn_pending, port),
+			  test_bit(d->events.shared->evtchn_mask, port));
+	}
+}

@@ -1,0 +1,108 @@
+/* event_close.c: an event channel's end, whoever asks for it, and the locks of its two sides.
+ *
+ * Closing is the one operation that starts from one end and has to find the other: the peer waits
+ * again (unbound) for the domain that closed. Interrupt sources are masked again, virqs forgotten.
+ *
+ * Not here: making channels (event_op.c). Called by event_op.c and by domain teardown. Calls io for
+ * pirqs.
+ */
+#include "event_ports.h"
+
+/* Lower address first, so that two domains closing on each other do not wait for each other. */
+void event_lock_two(struct domain *a, struct domain *b)
+{
+	if (a > b) {
+		event_lock_two(b, a);
+		return;
+	}
+	spin_lock(&a->events.lock);
+	if (a != b)
+		spin_lock(&b->events.lock);
+}
+
+void event_unlock_two(struct domain *a, struct domain *b)
+{
+	spin_unlock(&a->events.lock);
+	if (a != b)
+		spin_unlock(&b->events.lock);
+}
+
+/* The virq's vCPU is searched: bind_vcpu may have moved the port of a global one elsewhere. */
+static void virq_forget(struct domain *d, uint32_t virq, uint32_t port)
+{
+	unsigned i;
+
+	for (i = 0; i < d->max_vcpus; i++)
+		if (d->vcpu[i] && d->vcpu[i]->events.virq_port[virq] == port)
+			d->vcpu[i]->events.virq_port[virq] = 0;
+}
+
+/* Both locks are held (peer may be d). The other end waits for this domain again. */
+static void part(struct domain *d, struct domain *peer, struct event_port *p)
+{
+	struct event_port *other = event_port(peer, p->u.remote.port);
+
+	other->state = EVTCHNSTAT_unbound;
+	other->u.unbound_for = d->id;
+}
+
+/* The peer of an interdomain port, or d itself. Its end holds it in being while d's lock is. */
+static struct domain *port_peer(struct domain *d, uint32_t port)
+{
+	struct event_port *p = event_port(d, port);
+
+	return p && p->state == EVTCHNSTAT_interdomain ? p->u.remote.domain : d;
+}
+
+/* Takes the locks of d and of the port's peer, which is only known under d's. Letting go of d's lock
+ * to take both in order lets the port change hands, hence the second look; the reference keeps the
+ * peer in being meanwhile. The caller gives it back with unlock_peer. */
+static struct domain *lock_with_peer(struct domain *d, uint32_t port)
+{
+	struct domain *peer;
+
+	for (;;) {
+		spin_lock(&d->events.lock);
+		peer = port_peer(d, port);
+		domain_hold(peer);
+		spin_unlock(&d->events.lock);
+		event_lock_two(d, peer);
+		if (port_peer(d, port) == peer)
+			return peer;
+		event_unlock_two(d, peer);
+		domain_put(peer);
+	}
+}
+
+static void unlock_peer(struct domain *d, struct domain *peer)
+{
+	event_unlock_two(d, peer);
+	domain_put(peer);
+}
+
+int event_close(struct domain *d, uint32_t port)
+{
+	struct domain *peer = lock_with_peer(d, port);
+	struct event_port *p = event_port(d, port);
+	uint32_t pirq = EVENT_PIRQS;
+	int error = -XEN_EINVAL;
+
+	if (!p || p->state == EVTCHNSTAT_closed)
+		goto out;
+	if (p->state == EVTCHNSTAT_interdomain)
+		part(d, peer, p);
+	if (p->state == EVTCHNSTAT_virq)
+		virq_forget(d, p->u.virq, port);
+	if (p->state == EVTCHNSTAT_pirq) {
+		pirq = p->u.pirq;
+		d->events.pirq_port[pirq] = 0;
+	}
+	event_port_shut(d, port);
+	error = 0;
+out:
+	unlock_peer(d, peer);
+	if (pirq < EVENT_PIRQS)
+		io_pirq_unbind(d, pirq);
+	return error;
+}
+

@@ -1,0 +1,343 @@
+/* grant.c: the tables of grants: shared entries, the active entries beside them, and handles.
+ *
+ * A domain writes entries into pages it shares with us; using one "pins" it: GTF_reading and
+ * GTF_writing appear in the entry and tell the owner that it may not take the frame back. The pin
+ * counts and the frame as first seen live in our own active entry, so what the owner writes into a
+ * pinned entry changes nothing but its own view.
+ *
+ * Not here: page tables (mm does them for grant_map.c), decoding (grant_op.c). Called by those and
+ * domain.c. The one place that writes to a shared entry.
+ */
+#include <amphi/string.h>
+
+#include "grant_pins.h"
+
+#define PIN_TRIES 4 /* an owner that changes its entry faster than this gets an error */
+
+/* Flags and domid of a shared entry are one aligned 32-bit word, changed together or not at all. */
+union entry_word {
+	struct {
+		uint16_t flags;
+		domid_t domid;
+	};
+	uint32_t word;
+};
+
+static struct grant_active *active_entry(struct domain *d, uint32_t ref)
+{
+	return &d->grants.active[ref / GRANTS_PER_FRAME][ref % GRANTS_PER_FRAME];
+}
+
+static struct grant_entry_v1 *shared_entry(struct domain *d, uint32_t ref)
+{
+	struct grant_entry_v1 *frame = d->grants.shared[ref / GRANTS_PER_FRAME];
+
+	return frame ? &frame[ref % GRANTS_PER_FRAME] : NULL;
+}
+
+static uint32_t *entry_word(struct grant_entry_v1 *e)
+{
+	return (uint32_t *)(void *)e;
+}
+
+/* ---- pins ------------------------------------------------------------------------------ */
+
+/* Says in the shared entry that user reads or writes, if the entry allows it. */
+static int16_t entry_claim(struct grant_entry_v1 *e, domid_t user, bool readonly)
+{
+	union entry_word old, new;
+	int tries;
+
+	old.word = __atomic_load_n(entry_word(e), __ATOMIC_ACQUIRE);
+	for (tries = 0; tries < PIN_TRIES; tries++) {
+		if ((old.flags & GTF_type_mask) != GTF_permit_access || old.domid != user)
+			return GNTST_general_error;
+		if (!readonly && (old.flags & GTF_readonly))
+			return GNTST_general_error;
+		new = old;
+		new.flags |= readonly ? GTF_reading : GTF_reading | GTF_writing;
+		if (__atomic_compare_exchange_n(entry_word(e), &old.word, new.word, false,
+						__ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE))
+			return GNTST_okay;
+	}
+	return GNTST_general_error;
+}
+
+static bool pinned(const struct grant_active *a)
+{
+	return a->readers || a->writers;
+}
+
+/* The lock is held. */
+static int16_t pin_locked(struct domain *owner, uint32_t ref, domid_t user, bool readonly)
+{
+	struct grant_entry_v1 *e = shared_entry(owner, ref);
+	struct grant_active *a = active_entry(owner, ref);
+	int16_t status = GNTST_okay;
+
+	if (!e)
+		return GNTST_bad_domain;
+	if (pinned(a) && a->domid != user)
+		return GNTST_general_error;
+	if (a->readers == UINT16_MAX || a->writers == UINT16_MAX)
+		return GNTST_no_space;
+	/* The entry is asked only for a right it has not yet given. */
+	if (!pinned(a) || (!readonly && !a->writers))
+		status = entry_claim(e, user, readonly);
+	if (status != GNTST_okay)
+		return status;
+	if (!pinned(a)) {
+		/* Fetched once, after the claim: before it the owner was free to change it. */
+		a->mfn = __atomic_load_n(&e->frame, __ATOMIC_ACQUIRE);
+		a->domid = user;
+	}
+	if (readonly)
+		a->readers++;
+	else
+		a->writers++;
+	return GNTST_okay;
+}
+
+int16_t grant_pin(struct domain *owner, uint32_t ref, domid_t user, bool readonly, mfn_t *out_mfn)
+{
+	struct domain_grants *g = &owner->grants;
+	int16_t status = GNTST_bad_gntref;
+
+	spin_lock(&g->lock);
+	if (ref < g->n_frames * GRANTS_PER_FRAME)
+		status = pin_locked(owner, ref, user, readonly);
+	if (status == GNTST_okay)
+		*out_mfn = (mfn_t){active_entry(owner, ref)->mfn};
+	spin_unlock(&g->lock);
+	return status;
+}
+
+void grant_unpin(struct domain *owner, uint32_t ref, bool readonly)
+{
+	struct grant_entry_v1 *e;
+	struct grant_active *a;
+	uint16_t gone = 0;
+
+	spin_lock(&owner->grants.lock);
+	e = shared_entry(owner, ref);
+	a = active_entry(owner, ref);
+	if (readonly)
+		a->readers--;
+	else
+		a->writers--;
+	if (!a->writers)
+		gone = pinned(a) ? GTF_writing : GTF_writing | GTF_reading;
+	/* A dying owner has no table any more; the pins outlive it until the users let go. */
+	if (e && gone)
+		__atomic_fetch_and(&e->flags, (uint16_t)~gone, __ATOMIC_SEQ_CST);
+	spin_unlock(&owner->grants.lock);
+}
+
+int16_t grant_swap(struct domain *d, uint32_t ref_a, uint32_t ref_b)
+{
+	uint32_t limit = d->grants.n_frames * GRANTS_PER_FRAME;
+	struct grant_entry_v1 *a, *b, kept;
+	int16_t status = GNTST_eagain;
+
+	if (ref_a >= limit || ref_b >= limit)
+		return GNTST_bad_gntref;
+	spin_lock(&d->grants.lock);
+	a = shared_entry(d, ref_a);
+	b = shared_entry(d, ref_b);
+	if (!pinned(active_entry(d, ref_a)) && !pinned(active_entry(d, ref_b))) {
+		kept = *a;
+		*a = *b;
+		*b = kept;
+		status = GNTST_okay;
+	}
+	spin_unlock(&d->grants.lock);
+	return status;
+}
+
+/* ---- the table's size ------------------------------------------------------------------ */
+
+/* The lock is held. */
+static int add_frame(struct domain *d)
+{
+	struct domain_grants *g = &d->grants;
+	size_t size = GRANTS_PER_FRAME * sizeof(struct grant_active);
+
+	g->active[g->n_frames] = hv_alloc(size);
+	if (!g->active[g->n_frames])
+		return -XEN_ENOMEM;
+	g->shared[g->n_frames] = hv_page_alloc(0);
+	if (!g->shared[g->n_frames]) {
+		hv_free(g->active[g->n_frames], size);
+		g->active[g->n_frames] = NULL;
+		return -XEN_ENOMEM;
+	}
+	mm_share_page(d, g->shared[g->n_frames], false);
+	g->n_frames++;
+	return 0;
+}
+
+int grant_grow(struct domain *d, uint32_t n_frames)
+{
+	int error = 0;
+
+	spin_lock(&d->grants.lock);
+	while (!error && d->grants.n_frames < n_frames)
+		error = d->grants.closed ? -XEN_ESRCH : add_frame(d);
+	spin_unlock(&d->grants.lock);
+	return error;
+}
+
+int grant_frame(struct domain *d, uint32_t index, mfn_t *out)
+{
+	int error;
+
+	if (index >= d->grants.max_frames)
+		return -XEN_EINVAL;
+	error = grant_grow(d, index + 1);
+	if (error)
+		return error;
+	*out = virt_to_mfn(d->grants.shared[index]);
+	return 0;
+}
+
+/* ---- handles --------------------------------------------------------------------------- */
+
+struct grant_track *grant_track(struct domain *d, uint32_t handle)
+{
+	uint32_t chunk = handle / GRANT_TRACK_CHUNK;
+
+	if (chunk >= d->grants.n_chunks)
+		return NULL;
+	return &d->grants.track[chunk][handle % GRANT_TRACK_CHUNK];
+}
+
+/* The track lock is held. */
+static void track_push(struct domain_grants *g, uint32_t handle)
+{
+	struct grant_track *t = &g->track[handle / GRANT_TRACK_CHUNK][handle % GRANT_TRACK_CHUNK];
+
+	memset(t, 0, sizeof(*t));
+	t->next_free = g->free_track;
+	g->free_track = handle + 1;
+}
+
+/* The track lock is held. Lower handles are given out first. */
+static bool add_chunk(struct domain_grants *g)
+{
+	uint32_t i;
+
+	if (g->n_chunks == GRANT_TRACK_CHUNKS)
+		return false;
+	g->track[g->n_chunks] = hv_alloc(GRANT_TRACK_CHUNK * sizeof(struct grant_track));
+	if (!g->track[g->n_chunks])
+		return false;
+	g->n_chunks++;
+	for (i = GRANT_TRACK_CHUNK; i > 0; i--)
+		track_push(g, (g->n_chunks - 1) * GRANT_TRACK_CHUNK + i - 1);
+	return true;
+}
+
+bool grant_track_new(struct domain *d, uint32_t *out_handle)
+{
+	struct domain_grants *g = &d->grants;
+	bool found;
+
+	spin_lock(&g->track_lock);
+	found = !g->closed && (g->free_track || add_chunk(g));
+	if (found) {
+		*out_handle = g->free_track - 1;
+		g->free_track = grant_track(d, *out_handle)->next_free;
+		g->n_mapped++;
+	}
+	spin_unlock(&g->track_lock);
+	return found;
+}
+
+void grant_track_free(struct domain *d, uint32_t handle)
+{
+	spin_lock(&d->grants.track_lock);
+	track_push(&d->grants, handle);
+	d->grants.n_mapped--;
+	spin_unlock(&d->grants.track_lock);
+}
+
+/* ---- life ------------------------------------------------------------------------------ */
+
+int grant_domain_init(struct domain *d, uint32_t max_frames)
+{
+	d->grants.max_frames = MIN(max_frames ? max_frames : GRANT_MAX_FRAMES, GRANT_MAX_FRAMES);
+	return grant_grow(d, 1);
+}
+
+/* Page tables are left alone: mm gives them up next, and with them the frames. A device's mapping
+ * has no page table; its reference is given up here. */
+static void drop_handle(struct domain *d, uint32_t handle)
+{
+	struct grant_track was = *grant_track(d, handle);
+
+	if (was.maps & GNTMAP_device_map)
+		grant_device_put((mfn_t){was.mfn}, was.readonly);
+	grant_unpin(was.owner, was.ref, was.readonly);
+	grant_track_free(d, handle);
+	domain_put(was.owner);
+}
+
+static void unshare_table(struct domain *d)
+{
+	void *page;
+	uint32_t i;
+
+	for (i = 0; i < d->grants.n_frames; i++) {
+		spin_lock(&d->grants.lock);
+		page = d->grants.shared[i];
+		d->grants.shared[i] = NULL;
+		spin_unlock(&d->grants.lock);
+		if (page)
+			mm_unshare_page(page);
+	}
+}
+
+int grant_domain_teardown(struct domain *d)
+{
+	struct domain_grants *g = &d->grants;
+	uint32_t handle, done = 0;
+
+	spin_lock(&g->lock);
+	g->closed = true;
+	spin_unlock(&g->lock);
+	for (handle = 0; g->n_mapped && grant_track(d, handle); handle++) {
+		if (!grant_track(d, handle)->maps)
+			continue;
+		drop_handle(d, handle);
+		if (++done == GRANT_TRACK_CHUNK)
+			return -XEN_ERESTART;
+	}
+	unshare_table(d);
+	return 0;
+}
+
+void grant_domain_free(struct domain *d)
+{
+	struct domain_grants *g = &d->grants;
+	uint32_t i;
+
+	for (i = 0; i < g->n_chunks; i++)
+		hv_free(g->track[i], GRANT_TRACK_CHUNK * sizeof(struct grant_track));
+	for (i = 0; i < g->n_frames; i++)
+		hv_free(g->active[i], GRANTS_PER_FRAME * sizeof(struct grant_active));
+}
+
+void grant_dump(struct domain *d)
+{
+	const struct grant_active *a;
+	uint32_t ref;
+
+	hv_printk("domain %u: %u grant frames, %u handles", d->id, d->grants.n_frames,
+		  d->grants.n_mapped);
+	for (ref = 0; ref < d->grants.n_frames * GRANTS_PER_FRAME; ref++) {
+		a = active_entry(d, ref);
+		if (pinned(a))
+			hv_printk("  ref %u frame %x for %u: %u readers %u writers", ref, a->mfn,
+				  a->domid, a->readers, a->writers);
+	}
+}

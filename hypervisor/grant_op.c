@@ -1,0 +1,175 @@
+/* grant_op.c: GNTTABOP_*: what guests ask of grant tables, decoded.
+ *
+ * Lists (map, unmap, replace, copy) go to the files that do them and may stop between elements; the
+ * rest take one argument each and are small. The one thing all have in common is that the outcome
+ * for the guest is a GNTST_* in its argument, and the hypercall's own result says only whether the
+ * argument could be read and written.
+ *
+ * Called by dispatch.c. Calls grant.c, grant_map.c, grant_copy.c.
+ */
+#include <amphi/string.h>
+
+#include "grant_pins.h"
+#include "guest.h"
+#include "percpu.h"
+
+/* The domain an operation is about, referenced; NULL with the reason. */
+static struct domain *target(domid_t id, int16_t *out_status)
+{
+	struct domain *self = current_domain();
+	struct domain *d;
+
+	*out_status = GNTST_permission_denied;
+	if (id != DOMID_SELF && id != self->id && !self->privileged)
+		return NULL;
+	d = domain_get(id);
+	*out_status = d ? GNTST_okay : GNTST_bad_domain;
+	return d;
+}
+
+static int write_frames(struct domain *d, const struct gnttab_setup_table *op)
+{
+	xen_pfn_t frame;
+	uint32_t i;
+
+	for (i = 0; i < op->nr_frames; i++) {
+		frame = virt_to_mfn(d->grants.shared[i]).v;
+		if (handle_write(op->frame_list, i, &frame))
+			return -XEN_EFAULT;
+	}
+	return 0;
+}
+
+static long setup_table(uint64_t arg_va)
+{
+	struct gnttab_setup_table op;
+	struct domain *d;
+	long error = 0;
+
+	if (guest_read(&op, arg_va))
+		return -XEN_EFAULT;
+	d = target(op.dom, &op.status);
+	if (d && op.nr_frames > d->grants.max_frames)
+		op.status = GNTST_general_error;
+	else if (d && grant_grow(d, op.nr_frames))
+		op.status = GNTST_general_error;
+	else if (d)
+		error = write_frames(d, &op);
+	if (d)
+		domain_put(d);
+	if (error)
+		return error;
+	return guest_write(arg_va + offsetof(struct gnttab_setup_table, status), &op.status);
+}
+
+static long query_size(uint64_t arg_va)
+{
+	struct gnttab_query_size op;
+	struct domain *d;
+
+	if (guest_read(&op, arg_va))
+		return -XEN_EFAULT;
+	d = target(op.dom, &op.status);
+	if (d) {
+		op.nr_frames = d->grants.n_frames;
+		op.max_nr_frames = d->grants.max_frames;
+		domain_put(d);
+	}
+	return guest_write(arg_va, &op);
+}
+
+static long set_version(uint64_t arg_va)
+{
+	struct gnttab_set_version op;
+	uint32_t asked;
+
+	if (guest_read(&op, arg_va))
+		return -XEN_EFAULT;
+	asked = op.version;
+	op.version = 1;
+	if (asked == 1)
+		return guest_write(arg_va, &op);
+	return asked == 2 ? -XEN_ENOSYS : -XEN_EINVAL;
+}
+
+static long get_version(uint64_t arg_va)
+{
+	struct gnttab_get_version op;
+	struct domain *d;
+	int16_t status;
+
+	if (guest_read(&op, arg_va))
+		return -XEN_EFAULT;
+	d = target(op.dom, &status);
+	if (!d)
+		return status == GNTST_bad_domain ? -XEN_ESRCH : -XEN_EPERM;
+	domain_put(d);
+	op.version = 1;
+	return guest_write(arg_va, &op);
+}
+
+static long swap_grant_ref(uint64_t arg_va)
+{
+	struct gnttab_swap_grant_ref op;
+
+	if (guest_read(&op, arg_va))
+		return -XEN_EFAULT;
+	op.status = grant_swap(current_domain(), op.ref_a, op.ref_b);
+	return guest_write(arg_va, &op);
+}
+
+/* Pages do not change owners by grants here: each element is told so. */
+static long transfer_list(uint64_t list_va, uint64_t count)
+{
+	int16_t status = GNTST_general_error;
+	uint64_t i, at;
+
+	for (i = 0; i < count && !(i && hypercall_preempt()); i++) {
+		at = list_va + i * sizeof(struct gnttab_transfer);
+		if (guest_write(at + offsetof(struct gnttab_transfer, status), &status))
+			return -XEN_EFAULT;
+	}
+	return (long)i;
+}
+
+/* ---- the table ------------------------------------------------------------------------- */
+
+static const struct grant_op {
+	long (*list)(uint64_t list_va, uint64_t count);
+	long (*one)(uint64_t arg_va);
+	uint32_t element_bytes;
+} ops[] = {
+	[GNTTABOP_map_grant_ref] = {.list = grant_map_list,
+				    .element_bytes = sizeof(struct gnttab_map_grant_ref)},
+	[GNTTABOP_unmap_grant_ref] = {.list = grant_unmap_list,
+				      .element_bytes = sizeof(struct gnttab_unmap_grant_ref)},
+	[GNTTABOP_unmap_and_replace] = {.list = grant_replace_list,
+					.element_bytes = sizeof(struct gnttab_unmap_and_replace)},
+	[GNTTABOP_copy] = {.list = grant_copy_list, .element_bytes = sizeof(struct gnttab_copy)},
+	[GNTTABOP_transfer] = {.list = transfer_list,
+			       .element_bytes = sizeof(struct gnttab_transfer)},
+	[GNTTABOP_setup_table] = {.one = setup_table},
+	[GNTTABOP_query_size] = {.one = query_size},
+	[GNTTABOP_set_version] = {.one = set_version},
+	[GNTTABOP_get_version] = {.one = get_version},
+	[GNTTABOP_swap_grant_ref] = {.one = swap_grant_ref},
+};
+
+long hc_grant_table_op(uint64_t cmd, uint64_t list_va, uint64_t count)
+{
+	const struct grant_op *op;
+	long done;
+
+	if (cmd >= ARRAY_SIZE(ops) || (!ops[cmd].list && !ops[cmd].one))
+		return -XEN_ENOSYS;
+	op = &ops[cmd];
+	if (count > INT32_MAX || (op->one && count != 1))
+		return -XEN_EINVAL;
+	if (op->one)
+		return op->one(list_va);
+	done = op->list(list_va, count);
+	if (done < 0 || (uint64_t)done == count)
+		return done < 0 ? done : 0;
+	return hypercall_restart(cmd, list_va + (uint64_t)done * op->element_bytes,
+				 count - (uint64_t)done, 0);
+}

@@ -1,0 +1,87 @@
+/* host_event.c: host.h's events, for the kernel.
+ *
+ * Callers: the portable rooms. Calls event.h. The upcall only queues a piece of work for the
+ * worker, so a handler of a portable room is called in the worker context, once for any number of
+ * notifications that came before it ran.
+ */
+#include <amphi/event.h>
+#include <amphi/host.h>
+#include "mm.h"
+#include "worker.h"
+
+struct slot {
+	struct host_work work;
+	port_t port;
+};
+
+static struct slot *slots[EVENT_PORTS];
+
+static void upcall(void *ctx)
+{
+	struct slot *slot = ctx;
+
+	worker_post(&slot->work);
+}
+
+static struct slot *slot_new(host_event_fn *fn, void *ctx)
+{
+	struct slot *slot = kmalloc(sizeof(*slot));
+
+	if (!slot)
+		return NULL;
+	slot->work.fn = fn;
+	slot->work.ctx = ctx;
+	return slot;
+}
+
+/* Keeps the slot under its port, or frees it when there is none because of error. */
+static int slot_keep(struct slot *slot, int error, port_t *out_port)
+{
+	if (error) {
+		kfree(slot, sizeof(*slot));
+		return error;
+	}
+	slots[slot->port.v] = slot;
+	*out_port = slot->port;
+	return 0;
+}
+
+int host_event_offer(domid_t peer, host_event_fn *fn, void *ctx, port_t *out_port)
+{
+	struct slot *slot = slot_new(fn, ctx);
+
+	if (!slot)
+		return -XEN_ENOMEM;
+	return slot_keep(slot, event_alloc_unbound(peer, upcall, slot, &slot->port), out_port);
+}
+
+int host_event_bind(domid_t peer, uint32_t peer_port, host_event_fn *fn, void *ctx,
+		    port_t *out_port)
+{
+	struct slot *slot = slot_new(fn, ctx);
+
+	if (!slot)
+		return -XEN_ENOMEM;
+	return slot_keep(slot, event_bind_interdomain(peer, peer_port, upcall, slot, &slot->port),
+			 out_port);
+}
+
+void host_event_notify(port_t port)
+{
+	event_notify(port);
+}
+
+/* The worker took the work off its list before it called fn, so a handler may close its own port.
+ */
+void host_event_close(port_t port)
+{
+	struct slot *slot;
+
+	if (!port.v || port.v >= EVENT_PORTS || !slots[port.v])
+		return;
+	slot = slots[port.v];
+	slots[port.v] = NULL;
+	event_close(port);
+	host_work_cancel(&slot->work);
+	kfree(slot, sizeof(*slot));
+}

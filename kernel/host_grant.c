@@ -1,0 +1,179 @@
+/* host_grant.c: host.h's grants, for the kernel.
+ *
+ * Callers: the portable rooms, in the worker context. Calls grant.h for the hypercalls and mm.h
+ * for places to map to. Single pages come from a stack of windows that grows and never shrinks; a
+ * ring of several pages gets a window of its own.
+ */
+#include <amphi/grant.h>
+#include <amphi/host.h>
+#include <amphi/string.h>
+#include "mm.h"
+
+_Static_assert(HOST_GRANT_BATCH == GRANT_BATCH, "a batch of the host is one hypercall");
+
+#define WINDOWS_MAX     8192u
+#define WINDOWS_AT_ONCE 64u
+
+static void **windows; /* free ones */
+static unsigned n_windows;
+
+static bool windows_grow(void)
+{
+	char *va;
+	unsigned i;
+
+	if (!windows)
+		windows = kmalloc(WINDOWS_MAX * sizeof(*windows));
+	if (!windows || n_windows + WINDOWS_AT_ONCE > WINDOWS_MAX)
+		return false;
+	va = vmap_reserve(WINDOWS_AT_ONCE);
+	if (!va)
+		return false;
+	for (i = WINDOWS_AT_ONCE; i > 0; i--)
+		windows[n_windows++] = va + (i - 1) * PAGE_SIZE;
+	return true;
+}
+
+/* ---- offered ------------------------------------------------------------------------ */
+
+int host_grant_offer(domid_t peer, void *page, bool readonly, gref_t *out_ref)
+{
+	return grant_offer(peer, maddr_to_mfn(virt_to_maddr(page)), readonly, out_ref);
+}
+
+int host_grant_end(gref_t ref)
+{
+	return grant_end(ref);
+}
+
+/* ---- taken -------------------------------------------------------------------------- */
+
+int host_grants_map(struct host_grant_map *maps, unsigned count)
+{
+	struct grant_mapping batch[GRANT_BATCH];
+	unsigned i;
+
+	while (n_windows < count)
+		if (!windows_grow())
+			return -XEN_ENOMEM;
+	for (i = 0; i < count; i++) {
+		batch[i].owner = maps[i].owner;
+		batch[i].ref = maps[i].ref;
+		batch[i].readonly = maps[i].readonly;
+		batch[i].va = windows[--n_windows];
+	}
+	(void)grants_map(batch, count);
+	for (i = 0; i < count; i++) {
+		maps[i].status = batch[i].status;
+		maps[i].handle = batch[i].handle;
+		maps[i].page = batch[i].va;
+		if (batch[i].status == GNTST_okay)
+			continue;
+		maps[i].page = NULL;
+		windows[n_windows++] = batch[i].va;
+	}
+	return 0;
+}
+
+void host_grants_unmap(struct host_grant_map *maps, unsigned count)
+{
+	struct grant_mapping batch[GRANT_BATCH];
+	unsigned i, n = 0;
+
+	for (i = 0; i < count; i++) {
+		if (maps[i].status != GNTST_okay)
+			continue;
+		memset(&batch[n], 0, sizeof(batch[n]));
+		batch[n].owner = maps[i].owner;
+		batch[n].va = maps[i].page;
+		batch[n].handle = maps[i].handle;
+		batch[n++].status = GNTST_okay;
+		maps[i].status = GNTST_general_error;
+		maps[i].page = NULL;
+	}
+	if (!n)
+		return;
+	grants_unmap(batch, n);
+	for (i = 0; i < n; i++)
+		windows[n_windows++] = batch[i].va;
+}
+
+/* What undoing a ring takes; the caller knows only its address. */
+struct ring {
+	struct ring *next;
+	void *va;
+	unsigned count;
+	struct grant_mapping maps[];
+};
+
+static struct ring *rings;
+
+static size_t ring_size(unsigned count)
+{
+	return sizeof(struct ring) + count * sizeof(struct grant_mapping);
+}
+
+static void ring_drop(struct ring *ring)
+{
+	grants_unmap(ring->maps, ring->count);
+	vmap_release(ring->va, ring->count);
+	kfree(ring, ring_size(ring->count));
+}
+
+static bool all_mapped(const struct ring *ring)
+{
+	unsigned i;
+
+	for (i = 0; i < ring->count; i++)
+		if (ring->maps[i].status != GNTST_okay)
+			return false;
+	return true;
+}
+
+int host_ring_map(domid_t owner, const gref_t *refs, unsigned count, void **out_va)
+{
+	struct ring *ring;
+	unsigned i;
+
+	if (!count || count > GRANT_BATCH)
+		return -XEN_EINVAL;
+	ring = kmalloc(ring_size(count));
+	if (!ring)
+		return -XEN_ENOMEM;
+	ring->count = count;
+	ring->va = vmap_reserve(count);
+	if (!ring->va) {
+		kfree(ring, ring_size(count));
+		return -XEN_ENOMEM;
+	}
+	for (i = 0; i < count; i++)
+		ring->maps[i] = (struct grant_mapping){
+		    .owner = owner, .ref = refs[i], .va = (char *)ring->va + i * PAGE_SIZE};
+	(void)grants_map(ring->maps, count);
+	if (!all_mapped(ring)) {
+		ring_drop(ring);
+		return -XEN_EINVAL;
+	}
+	ring->next = rings;
+	rings = ring;
+	*out_va = ring->va;
+	return 0;
+}
+
+void host_ring_unmap(void *va, unsigned count)
+{
+	struct ring **link = &rings, *ring;
+
+	while (*link && (*link)->va != va)
+		link = &(*link)->next;
+	ring = *link;
+	if (!ring)
+		return;
+	*link = ring->next;
+	ring_drop(ring);
+}
+
+int host_grants_copy(struct gnttab_copy *ops, unsigned count)
+{
+	return grants_copy(ops, count);
+}

@@ -1,0 +1,15 @@
+#!/bin/sh
+# dom0_test: our kernel as the first domain of Debian's real Xen. Why: the PV ABI is Xen's, not our idea of
+# it. Expected: the prompt, every pv site patched and none left indirect, the right SHA-256 of an emulated
+# NVMe disk (machine memory, pirqs and MSI-X through real Xen), and a power-off.
+# timeout: 120
+. "$(dirname "$0")/lib.sh"
+head -c 3145728 /dev/urandom >"$work/disk.img"
+want=$(sha256sum <"$work/disk.img" | cut -d' ' -f1)
+xen_ours "$BUILD/amphi" 'role=service stay do="pvops; pvops verify; disks; sha256 nvme0n1; mem; halt"' "" \
+	-drive if=none,id=d,format=raw,readonly=on,file="$work/disk.img" -device nvme,drive=d,serial=t >"$work/log"
+expect "$work/log" '@ready'
+expect "$work/log" "@sha256 nvme0n1 $want"
+expect "$work/log" 'indirect.* 0'
+expect "$work/log" '@exit 0'
+echo "dom0 on real Xen: prompt, pv sites patched, NVMe read"

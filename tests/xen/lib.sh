@@ -1,0 +1,37 @@
+# lib.sh: boots Debian's real Xen under QEMU TCG for a test; sourced by tests/xen/*_test.sh.
+# Two ways: xen_ours KERNEL ARGS [RAMDISK] [QEMU...] makes our kernel the first domain; xen_linux FOLDER
+# [QEMU...] boots a Linux dom0 with Xen's tools that runs FOLDER/run.sh. Both print the serial line.
+# What is taken from the processor is what QEMU 7.2's TCG emulates wrongly under Xen: SMAP, RDTSCP and
+# XSAVE under SVM, and lazy FPU switching; without that, data is silently corrupted.
+here=$(cd "$(dirname "$0")" && pwd)
+xen_dir=${BUILD:-build}/xen
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+"$here/root.sh" || { echo "cannot make the images for real Xen"; exit 1; }
+
+xen_qemu() { # xen_qemu SECONDS MEM_MIB DOM0_MEM_MIB INITRD-ARGUMENT [QEMU...]
+	limit=$1 mem=$2 dom0=$3 initrd=$4; shift 4
+	timeout -k 5 "$limit" qemu-system-x86_64 -M q35 -accel tcg -cpu max,-smap,-smep,-rdtscp,-xsave -m "$mem" \
+		-nodefaults -display none -no-reboot -serial stdio -monitor none -kernel "$xen_dir/xen" \
+		-append "console=com1 com1=115200 spec-ctrl=eager-fpu loglvl=warning guest_loglvl=warning dom0_mem=${dom0}M,max:${dom0}M" \
+		-initrd "$initrd" "$@" </dev/null 2>&1 | tr -d '\r'
+}
+
+xen_ours() {
+	kernel=$1 args=$2 ramdisk=${3:-}; shift; shift; [ $# = 0 ] || shift
+	xen_qemu 60 256 "${DOM0_MIB:-64}" "$kernel $args${ramdisk:+,$ramdisk}" "$@"
+}
+
+xen_linux() {
+	folder=$1; shift
+	mkdir -p "$work/cpio/test"
+	cp -rL "$folder/." "$work/cpio/test/"
+	(cd "$work/cpio" && find . -mindepth 1 | cpio --quiet -o -H newc -R 0:0) >"$work/test.cpio"
+	cat "$xen_dir/dom0.cpio" "$work/test.cpio" >"$work/initrd"
+	xen_qemu 150 1280 800 "$xen_dir/vmlinux console=hvc0 quiet panic=1,$work/initrd" "$@"
+}
+
+expect() { # expect FILE REGEX: the output has such a line
+	grep -qE "$2" "$1" && return
+	echo "expected /$2/ in:"; tail -n 60 "$1"; exit 1
+}

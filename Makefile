@@ -109,4 +109,4 @@ docs: $(DEPS)
 clean:
 	rm -rf $(BUILD)
 .PHONY: all host-tests fuzzers test fuzz run shell bench docs clean
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -path $(BUILD)/xen -prune -o -name '*.d' -type f -print 2>/dev/null)

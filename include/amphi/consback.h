@@ -6,14 +6,14 @@
  *
  * A guest that lies in its ring's indices loses its console (state broken, one warning); one
  * that floods is read at most CONSBACK_BYTES_PER_S and waits in its own full ring. Error rule: 0
- * or a negative XEN_Exxx. / */
+ * or a negative XEN_Exxx. */
 #ifndef AMPHI_CONSBACK_H
 #define AMPHI_CONSBACK_H
 
 #include <amphi/types.h>
 #include <amphi/xen.h>
 
-#define CONSBACK_LINE_MAX    512u /* longer lines are given in pieces */
+#define CONSBACK_LINE_MAX    512u  /* longer lines are given in pieces */
 #define CONSBACK_INPUT_MAX   1024u /* input that waits for the guest to read */
 #define CONSBACK_BYTES_PER_S (4u << 20)
 

@@ -23,8 +23,8 @@ struct consfront {
 };
 
 /* Takes over the ring where it stands: bytes written before (by a loader) stay in it. */
-void consfront_init(struct consfront *front, struct xencons_interface *ring, void (*notify)(void *ctx),
-		    void *ctx);
+void consfront_init(struct consfront *front, struct xencons_interface *ring,
+		    void (*notify)(void *ctx), void *ctx);
 
 /* Puts as many bytes as there is room for and notifies; returns how many. A broken ring swallows
  * all (returns len). The caller that must not lose bytes yields (SCHEDOP_yield) and calls again. */

@@ -8,7 +8,7 @@
  * stream's wait until the reply with that id is there. Watch events are queued meanwhile and
  * given to their callbacks later from the worker (host_work_soon), never inside a call. Error
  * rule: 0 (or a length) or a negative XEN_Exxx, the server's own where it answered; -XEN_EIO
- * when the stream is broken. / */
+ * when the stream is broken. */
 #ifndef AMPHI_XS_CLIENT_H
 #define AMPHI_XS_CLIENT_H
 

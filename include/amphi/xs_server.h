@@ -8,7 +8,7 @@
  * format is disconnected (its ring's error field says why) and nobody else notices. Error rule:
  * 0 or a negative XEN_Exxx. Over a quota a peer gets ENOSPC (nodes, bytes, transactions) or
  * E2BIG (watches), the names that stock guests know. Not promised: fairness between transactions
- * that conflict; the retry is the caller's. / */
+ * that conflict; the retry is the caller's. */
 #ifndef AMPHI_XS_SERVER_H
 #define AMPHI_XS_SERVER_H
 
@@ -17,18 +17,20 @@
 
 /* What one domain may hold, the server's own domain excepted. */
 struct xs_quota {
-	unsigned nodes;	       /* owned */
-	unsigned bytes;	       /* of owned nodes: names, values and a fixed part each */
+	unsigned nodes; /* owned */
+	unsigned bytes; /* of owned nodes: names, values and a fixed part each */
 	unsigned watches;
 	unsigned transactions; /* open at once */
-	unsigned tx_entries;   /* nodes touched and changes made in one transaction */
+	unsigned tx_bytes;     /* what its open transactions note: paths touched, changes made */
 	unsigned value_bytes;  /* of one node */
-	unsigned event_bytes;  /* watch events that wait for a slow reader; above it they are merged */
+	unsigned
+	    event_bytes; /* watch events that wait for a slow reader; above it they are merged */
 };
 
 /* Makes the tree with its root. own is this domain: its link and its relative paths. quota NULL:
- * the defaults (1000 nodes, 256 KiB, 128 watches, 10 transactions of 1024 entries, 2048 bytes,
- * 16 KiB). -XEN_ENOMEM, -XEN_EBUSY when it runs already. */
+ * the defaults (1000 nodes, 128 KiB, 128 watches, 10 transactions with 128 KiB, 2048 bytes of a
+ * value, 16 KiB of events). A transaction keeps what the tree was when it began, so a domain costs
+ * at most (transactions + 1) times bytes. -XEN_ENOMEM, -XEN_EBUSY when it runs already. */
 int xs_server_init(domid_t own, const struct xs_quota *quota);
 
 /* Drops all connections and the tree; for tests and for a service domain that hands over. */

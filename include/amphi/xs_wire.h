@@ -7,7 +7,7 @@
  *
  * Error rule: 0 (or a length where said) or a negative XEN_Exxx. Nothing here allocates, waits
  * or keeps state; any context. Texts from a peer are given as a pointer into private memory and
- * a length, and are never trusted to end with NUL. / */
+ * a length, and are never trusted to end with NUL. */
 #ifndef AMPHI_XS_WIRE_H
 #define AMPHI_XS_WIRE_H
 
@@ -92,6 +92,7 @@ enum xs_side { XS_SIDE_SERVER, XS_SIDE_CLIENT };
  * ring must not be used again. Indices are fetched once. The caller notifies when the result is
  * > 0. */
 int xs_ring_take(struct xenstore_domain_interface *ring, enum xs_side side, void *out, size_t cap);
-int xs_ring_put(struct xenstore_domain_interface *ring, enum xs_side side, const void *bytes, size_t len);
+int xs_ring_put(struct xenstore_domain_interface *ring, enum xs_side side, const void *bytes,
+		size_t len);
 
 #endif

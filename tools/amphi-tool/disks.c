@@ -55,10 +55,18 @@ static bool usable(const struct domain_file *d, const struct config_disk *disk)
 	return !problem;
 }
 
+/* "ram0": memory of the service domain, not a file of ours. */
+static bool is_ram(const char *target)
+{
+	return !strncmp(target, "ram", 3) && target[3] && strspn(target + 3, "0123456789") == strlen(target + 3);
+}
+
 static unsigned add(struct plan *plan, const struct domain_file *d, const struct config_disk *disk)
 {
 	struct disk *known = find(plan, disk->target);
 
+	if (is_ram(disk->target))
+		return 0;
 	if (known && !(known->readonly && disk->readonly)) {
 		fprintf(stderr, "%s: error: disk %s: '%s' is used twice and not read-only each time\n", d->path, disk->vdev,
 			disk->target);

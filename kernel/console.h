@@ -32,6 +32,9 @@ void klog_set_level(enum log_level least);
 void console_mute(bool muted);
 void console_write_raw(const char *text, size_t len);
 
+/* Waits, for a while at most, until the other end has taken all output: before a shutdown. */
+void console_drain(void);
+
 /* ---- input: thread context ---------------------------------------------------------- */
 
 /* [waits] the next byte for the shell. */

@@ -1,0 +1,165 @@
+/* console.c: output: text, formatted text and log lines, to the one sink.
+ *
+ * Callers: everyone in the kernel, from any context. Calls the sink (console_sinks.h). Each call's
+ * text is written with interrupts off, so lines of handlers and threads do not mix and a
+ * sink needs no lock. Before a sink was picked the first word picks it, so that boot code can
+ * panic.
+ */
+#include <amphi/printf.h>
+#include <amphi/pvops.h>
+#include <amphi/string.h>
+#include "boot.h"
+#include "cmdline.h"
+#include "console.h"
+#include "console_input.h"
+#include "console_sinks.h"
+#include "time.h"
+
+#define LINE_MAX 512u
+
+static const struct console_port *port;
+static enum log_level least_level = LOG_INFO;
+static bool muted;
+
+static const struct console_port *pick(enum console_choice choice)
+{
+	if (boot.platform != BOOT_XEN_PV)
+		return &console_serial;
+	if (choice == CONSOLE_SERIAL && boot.privileged)
+		return &console_serial;
+	if (boot.console_page && choice != CONSOLE_HYPERVISOR)
+		return &console_ring;
+	return &console_hypervisor;
+}
+
+void console_early_init(void)
+{
+	port = pick(CONSOLE_AUTO);
+	if (!port->start())
+		port = NULL;
+}
+
+void console_init(void)
+{
+	const struct console_port *wanted = pick(cmdline.console);
+	int error;
+
+	if (wanted != port && wanted->start())
+		port = wanted;
+	if (!port)
+		return;
+	console_input_init(&port->sink);
+	error = port->listen();
+	if (error)
+		klog(LOG_WARN, "console %s: no input (%d)", port->sink.name, error);
+}
+
+void console_write_raw(const char *text, size_t len)
+{
+	uint64_t flags;
+
+	if (!port)
+		console_early_init();
+	if (!port)
+		return;
+	flags = irq_save();
+	port->sink.write(text, len);
+	irq_restore(flags);
+}
+
+/* In few pieces: to a ring each is a notification. */
+static void write_with_cr(const char *text, size_t len)
+{
+	char out[LINE_MAX];
+	size_t i, n = 0;
+
+	for (i = 0; i < len; i++) {
+		if (n + 2 > sizeof(out)) {
+			port->sink.write(out, n);
+			n = 0;
+		}
+		if (text[i] == '\n')
+			out[n++] = '\r';
+		out[n++] = text[i];
+	}
+	port->sink.write(out, n);
+}
+
+void console_write(const char *text, size_t len)
+{
+	uint64_t flags;
+
+	if (muted)
+		return;
+	if (!port)
+		console_early_init();
+	if (!port)
+		return;
+	if (!port->sink.wants_cr) {
+		console_write_raw(text, len);
+		return;
+	}
+	flags = irq_save();
+	write_with_cr(text, len);
+	irq_restore(flags);
+}
+
+void console_drain(void)
+{
+	if (port && port->drain)
+		port->drain();
+}
+
+void console_mute(bool on)
+{
+	muted = on;
+}
+
+void console_vprintf(const char *fmt, va_list args)
+{
+	char text[LINE_MAX];
+	size_t len = fmt_vtext(text, sizeof(text), fmt, args);
+
+	console_write(text, MIN(len, sizeof(text) - 1));
+}
+
+void console_printf(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	console_vprintf(fmt, args);
+	va_end(args);
+}
+
+/* "[seconds.micros] text" with the level named from warnings on. One write, so that it is whole. */
+void klog_v(enum log_level level, const char *fmt, va_list args)
+{
+	static const char *const names[LOG_LEVELS] = {"", "", "warning: ", "error: "};
+	uint64_t us = time_ns() / NS_PER_US;
+	char text[LINE_MAX];
+	size_t len;
+
+	if (level < least_level)
+		return;
+	len = fmt_text(text, sizeof(text), "[%3llu.%06llu] %s", (unsigned long long)(us / 1000000),
+		       (unsigned long long)(us % 1000000), names[level]);
+	len += fmt_vtext(text + len, sizeof(text) - len, fmt, args);
+	len = MIN(len, sizeof(text) - 2);
+	text[len++] = '\n';
+	console_write(text, len);
+}
+
+void klog(enum log_level level, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	klog_v(level, fmt, args);
+	va_end(args);
+}
+
+void klog_set_level(enum log_level least)
+{
+	least_level = least;
+}

@@ -1,0 +1,100 @@
+/* console_input.c: keys from the sink to whoever has them.
+ *
+ * Callers: the sink's interrupt (console_input_ready), the shell, the console switch of the
+ * service domain. Bytes wait in one of two small rings: the shell's, or the taker's, which the
+ * worker empties. A full ring drops what comes; nobody types that fast.
+ */
+#include <amphi/pvops.h>
+#include "console_input.h"
+#include "thread.h"
+#include "worker.h"
+
+#define RING_BYTES 256u /* a power of two: the indices run freely */
+
+struct ring {
+	uint8_t bytes[RING_BYTES];
+	unsigned in, out;
+};
+
+static const struct console_sink *source;
+static struct ring shell_ring, taker_ring;
+static struct wait_queue shell_wait;
+static console_input_fn *taker;
+static void *taker_ctx;
+
+static void give_taker(void *ctx);
+static struct host_work taker_work = {.fn = give_taker};
+
+static void ring_put(struct ring *r, uint8_t byte)
+{
+	if (r->in - r->out < RING_BYTES)
+		r->bytes[r->in++ % RING_BYTES] = byte;
+}
+
+static bool ring_get(struct ring *r, uint8_t *out_byte)
+{
+	uint64_t flags = irq_save();
+	bool any = r->in != r->out;
+
+	if (any)
+		*out_byte = r->bytes[r->out++ % RING_BYTES];
+	irq_restore(flags);
+	return any;
+}
+
+static void give_taker(void *ctx)
+{
+	uint8_t byte;
+
+	while (ring_get(&taker_ring, &byte))
+		if (taker)
+			taker(taker_ctx, byte);
+}
+
+void console_feed_shell(uint8_t byte)
+{
+	uint64_t flags = irq_save();
+
+	ring_put(&shell_ring, byte);
+	wait_wake(&shell_wait);
+	irq_restore(flags);
+}
+
+void console_input_ready(void)
+{
+	uint64_t flags = irq_save();
+	uint8_t bytes[32];
+	size_t n, i;
+
+	while (source && (n = source->read(bytes, sizeof(bytes))) > 0) {
+		for (i = 0; i < n; i++)
+			ring_put(taker ? &taker_ring : &shell_ring, bytes[i]);
+		if (taker)
+			worker_post(&taker_work);
+		else
+			wait_wake(&shell_wait);
+	}
+	irq_restore(flags);
+}
+
+void console_input_init(const struct console_sink *sink)
+{
+	source = sink;
+}
+
+void console_take_input(console_input_fn *fn, void *ctx)
+{
+	uint64_t flags = irq_save();
+
+	taker = fn;
+	taker_ctx = ctx;
+	irq_restore(flags);
+}
+
+uint8_t console_read_byte(void)
+{
+	uint8_t byte = 0;
+
+	WAIT_UNTIL(&shell_wait, ring_get(&shell_ring, &byte));
+	return byte;
+}

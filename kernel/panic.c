@@ -1,0 +1,129 @@
+/* panic.c: the last words.
+ *
+ * Callers: see panic.h; also trap.c for exceptions without a handler, pvops for refused operations.
+ * Calls the console, the symbol table and power.h; nothing that waits or allocates, since anything
+ * may be broken. A panic inside a panic ends at once.
+ */
+#include <amphi/pvops.h>
+#include "console.h"
+#include "mm.h"
+#include "panic.h"
+#include "power.h"
+#include "thread.h"
+#include "trap.h"
+
+#define FRAMES_MAX 32u
+
+static bool panicking;
+
+static void print_frame(unsigned n, uint64_t address, uint64_t lookup)
+{
+	uint64_t offset = 0;
+	const char *name = symbol_find(lookup, &offset);
+
+	console_printf("  #%-2u %016llx %s+0x%llx\n", n, (unsigned long long)address,
+		       name ? name : "?", (unsigned long long)(offset + address - lookup));
+}
+
+/* Frames are linked through rbp (-fno-omit-frame-pointer). A return address may lie behind its
+ * function's end when the call was the last instruction: so the byte before it is looked up. */
+void backtrace_print(uint64_t rip, uint64_t rbp)
+{
+	unsigned n = 0;
+	uint64_t next;
+
+	print_frame(n++, rip, rip);
+	while (n < FRAMES_MAX && rbp && !(rbp & 7) && mm_readable((void *)rbp, 16)) {
+		rip = ((uint64_t *)rbp)[1];
+		next = ((uint64_t *)rbp)[0];
+		if (!rip)
+			return;
+		print_frame(n++, rip, rip - 1);
+		if (next <= rbp)
+			return;
+		rbp = next;
+	}
+}
+
+static void begin(void)
+{
+	pv_irq_disable();
+	if (panicking)
+		power_crash();
+	panicking = true;
+	console_mute(false);
+}
+
+static void finish(uint64_t rip, uint64_t rbp) __attribute__((noreturn));
+static void finish(uint64_t rip, uint64_t rbp)
+{
+	console_printf(" in thread %s\n", thread_name(thread_current()));
+	backtrace_print(rip, rbp);
+	console_drain();
+	power_crash();
+}
+
+void panic(const char *fmt, ...)
+{
+	va_list args;
+
+	begin();
+	console_printf("panic: ");
+	va_start(args, fmt);
+	console_vprintf(fmt, args);
+	va_end(args);
+	finish((uint64_t)__builtin_return_address(0) - 1, *(uint64_t *)__builtin_frame_address(0));
+}
+
+void panic_at(uint64_t rip, uint64_t rbp, const char *fmt, ...)
+{
+	va_list args;
+
+	begin();
+	console_printf("panic: ");
+	va_start(args, fmt);
+	console_vprintf(fmt, args);
+	va_end(args);
+	finish(rip, rbp);
+}
+
+static void print_register(unsigned n, const char *name, uint64_t value)
+{
+	console_printf("%s %3s %016llx", n % 4 ? " " : "\n", name, (unsigned long long)value);
+}
+
+void trap_unhandled(const struct trap_frame *f)
+{
+	const struct {
+		const char *name;
+		uint64_t value;
+	} regs[] = {
+	    {"rax", f->rax},
+	    {"rbx", f->rbx},
+	    {"rcx", f->rcx},
+	    {"rdx", f->rdx},
+	    {"rsi", f->rsi},
+	    {"rdi", f->rdi},
+	    {"rbp", f->rbp},
+	    {"rsp", f->rsp},
+	    {"r8", f->r8},
+	    {"r9", f->r9},
+	    {"r10", f->r10},
+	    {"r11", f->r11},
+	    {"r12", f->r12},
+	    {"r13", f->r13},
+	    {"r14", f->r14},
+	    {"r15", f->r15},
+	    {"cr2", trap_fault_address()},
+	    {"fl", f->rflags},
+	};
+	unsigned i;
+
+	begin();
+	console_printf("panic: %s, vector %llu error %llx at %llx", trap_name((unsigned)f->vector),
+		       (unsigned long long)f->vector, (unsigned long long)f->error,
+		       (unsigned long long)f->rip);
+	for (i = 0; i < ARRAY_SIZE(regs); i++)
+		print_register(i, regs[i].name, regs[i].value);
+	finish(f->rip, f->rbp);
+}

@@ -1,0 +1,87 @@
+/* power.c: the end of this kernel, told to whatever is beneath it.
+ *
+ * Callers: see power.h. Calls hypercalls, the store (power_halt only), or on a bare machine the
+ * ports of QEMU: isa-debug-exit at 0xf4, whose code n becomes exit status 2n+1, ACPI's power
+ * control where q35 and i440fx have it (0x604), and the chipset's reset control.
+ */
+#include <amphi/host.h>
+#include <amphi/hypercall.h>
+#include <amphi/printf.h>
+#include <amphi/pvops.h>
+#include "boot.h"
+#include "console.h"
+#include "io.h"
+#include "power.h"
+#include "worker.h"
+
+#define DEBUG_EXIT    0xf4
+#define ACPI_CONTROL  0x604
+#define ACPI_SOFT_OFF 0x2000
+#define RESET_CONTROL 0xcf9
+#define RESET_FULL    0x06
+#define CRASH_CODE    127
+
+static void shutdown(unsigned reason)
+{
+	struct sched_shutdown how = {.reason = reason};
+
+	(void)hypercall_sched_op(SCHEDOP_shutdown, &how);
+}
+
+static void stop_for_good(void) __attribute__((noreturn));
+static void stop_for_good(void)
+{
+	pv_irq_disable();
+	for (;;)
+		pv_halt();
+}
+
+void power_off(int code)
+{
+	pv_irq_disable();
+	if (boot.platform == BOOT_XEN_PV) {
+		shutdown(SHUTDOWN_poweroff);
+		stop_for_good();
+	}
+	if (code)
+		io_out8(DEBUG_EXIT, (uint8_t)code);
+	io_out16(ACPI_CONTROL, ACPI_SOFT_OFF);
+	io_out8(DEBUG_EXIT, (uint8_t)code);
+	stop_for_good();
+}
+
+void power_crash(void)
+{
+	pv_irq_disable();
+	if (boot.platform != BOOT_XEN_PV)
+		power_off(CRASH_CODE);
+	shutdown(SHUTDOWN_crash);
+	stop_for_good();
+}
+
+void power_reboot(void)
+{
+	pv_irq_disable();
+	if (boot.platform == BOOT_XEN_PV)
+		shutdown(SHUTDOWN_reboot);
+	else
+		io_out8(RESET_CONTROL, RESET_FULL);
+	stop_for_good();
+}
+
+static int write_exit_code(void *ctx)
+{
+	char text[16];
+
+	fmt_text(text, sizeof(text), "%d", *(int *)ctx);
+	return host_store_write(HOST_TX_NONE, "data/exit-code", text);
+}
+
+void power_halt(int code)
+{
+	if (boot.store_page && worker_call(write_exit_code, &code))
+		klog(LOG_WARN, "the exit code could not be written to the store");
+	console_printf("@exit %d\n", code);
+	console_drain();
+	power_off(code);
+}

@@ -32,7 +32,6 @@ enum pv_callback {
 	PV_CB_SYSCALL,
 	PV_CB_NMI,
 	PV_CB_SYSCALL32,
-	PV_CB_SYSENTER,
 	PV_CB_COUNT
 };
 
@@ -61,7 +60,7 @@ void pv_vcpu_teardown(struct vcpu *v);
 
 /* setvcpucontext/getvcpucontext/VCPUOP_initialise: all but page tables, GDT and LDT, which are
  * mm's. The vCPU is paused or was never run. pv_set_context checks first: -XEN_EINVAL and nothing
- * changed. */
+ * changed. pv_get_context writes its own fields only. */
 int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *ctx);
 void pv_get_context(struct vcpu *v, struct vcpu_guest_context *out_ctx);
 
@@ -79,9 +78,25 @@ void pv_toggle_mode(struct vcpu *v);
 /* Whether the guest, in its present mode, may use I/O instructions on all ports by IOPL. */
 bool pv_iopl_ok(const struct vcpu *v);
 
-/* Whether sel may be a guest's CS / another segment: RPL 3, not the task's or the hypervisor's own.
- */
-uint16_t pv_fix_selector(uint16_t sel);
+/* Tells the guest that one of its selectors, or an iret of it, could not be loaded. */
+void pv_failsafe(struct vcpu *v);
+
+/* The syscall instruction in guest user mode (compat: from 32-bit code). */
+void pv_guest_syscall(struct vcpu *v, bool compat);
+
+/* What a guest asks for, made harmless: RPL 3; flags with interrupts on, IOPL 0, no VM, NT, RF. */
+static inline uint16_t pv_fix_selector(uint16_t sel)
+{
+	return sel | 3;
+}
+static inline uint16_t pv_fix_data_selector(uint16_t sel)
+{
+	return sel < 4 ? sel : sel | 3;
+}
+uint64_t pv_fix_rflags(uint64_t rflags);
+
+/* Puts changed debug registers into the CPU when v's are there. */
+void pv_sync_debug(struct vcpu *v);
 
 /* pv_context.c: unload copies FPU, segments, bases out of the CPU; load puts them in. */
 void pv_unload(struct vcpu *v);

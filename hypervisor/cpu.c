@@ -1,0 +1,285 @@
+/* cpu.c: descriptor tables, control registers and entry points of a physical CPU.
+ *
+ * Called once per CPU by boot.c, and by the vCPU switch for the few things that change with the
+ * vCPU. Not here: what a vCPU's own registers hold (pv_context.c), page tables (mm_hw.c). The
+ * layout of the reserved GDT page is the ABI's for the guest's three segments, and ours elsewhere.
+ */
+#include <amphi/string.h>
+
+#include "cpu.h"
+#include "domain.h"
+#include "layout.h"
+#include "percpu.h"
+
+#define HV_STACK_SIZE 16384
+#define IST_STACKS    4
+
+struct tss {
+	uint32_t reserved0;
+	uint64_t rsp[3];
+	uint64_t reserved1;
+	uint64_t ist[7];
+	uint64_t reserved2;
+	uint16_t reserved3;
+	uint16_t iomap; /* at the limit: no bitmap, every I/O instruction faults */
+} __attribute__((packed));
+
+struct gate {
+	uint16_t offset_low, selector;
+	uint8_t ist, type;
+	uint16_t offset_middle;
+	uint32_t offset_high, reserved;
+};
+
+struct table_pointer {
+	uint16_t limit;
+	uint64_t base;
+} __attribute__((packed));
+
+/* What entry.S assumes. */
+_Static_assert(offsetof(struct percpu, stack_top) == 8, "CPU_STACK");
+_Static_assert(offsetof(struct percpu, regs_top) == 16, "CPU_REGS_TOP");
+_Static_assert(offsetof(struct percpu, scratch) == 24, "CPU_SCRATCH");
+_Static_assert(offsetof(struct guest_regs, r15) == 8, "R15");
+_Static_assert(offsetof(struct guest_regs, rdi) == 120, "R_RDI");
+_Static_assert(offsetof(struct guest_regs, error_code) == 128, "R_ERROR");
+_Static_assert(offsetof(struct guest_regs, rip) == 136, "R_RIP");
+_Static_assert(offsetof(struct guest_regs, ss) == 168, "R_SS");
+_Static_assert(sizeof(struct guest_regs) == 176, "R_SIZE");
+
+extern const char entry_gates[], entry_syscall[], entry_syscall32[];
+
+struct percpu hv_percpu[MAX_CPUS];
+static uint8_t boot_cpu_stack[HV_STACK_SIZE] __attribute__((aligned(4096)));
+static uint8_t boot_cpu_ist[IST_STACKS][4096] __attribute__((aligned(4096)));
+static uint64_t boot_cpu_gdt[512] __attribute__((aligned(4096)));
+static struct tss boot_cpu_tss __attribute__((aligned(128)));
+static struct gate idt[256] __attribute__((aligned(4096)));
+
+static unsigned ist_of(unsigned vector)
+{
+	static const uint8_t table[][2] = {{EXC_DB, 1}, {EXC_NMI, 2}, {EXC_DF, 3}, {EXC_MC, 4}};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(table); i++)
+		if (table[i][0] == vector)
+			return table[i][1];
+	return 0;
+}
+
+/* Guests may raise breakpoint and overflow by instruction; every other `int n` faults into #GP,
+ * where the guest's own trap table decides (trap.c). */
+static void fill_idt(void)
+{
+	for (unsigned i = 0; i < 256; i++) {
+		uint64_t to = (uint64_t)entry_gates + 16 * i;
+		bool open = i == EXC_BP || i == EXC_OF;
+
+		idt[i] = (struct gate){
+		    .offset_low = (uint16_t)to,
+		    .selector = HV_CS,
+		    .ist = (uint8_t)ist_of(i),
+		    .type = open ? 0xee : 0x8e,
+		    .offset_middle = (uint16_t)(to >> 16),
+		    .offset_high = (uint32_t)(to >> 32),
+		};
+	}
+}
+
+static uint64_t *gdt_entry(struct percpu *cpu, unsigned selector)
+{
+	return (uint64_t *)cpu->gdt + ((selector >> 3) - HV_GDT_FIRST);
+}
+
+static void fill_gdt(struct percpu *cpu)
+{
+	uint64_t tss = (uint64_t)cpu->tss;
+	uint64_t *entry = gdt_entry(cpu, HV_TSS);
+
+	*gdt_entry(cpu, HV_CS) = 0x00af9b000000ffff;
+	*gdt_entry(cpu, HV_DS) = 0x00cf93000000ffff;
+	*gdt_entry(cpu, HV_GUEST_CS32) = 0x00cffb000000ffff;
+	*gdt_entry(cpu, HV_GUEST_DS32) = 0x00cff3000000ffff;
+	*gdt_entry(cpu, HV_GUEST_CS64) = 0x00affb000000ffff;
+	entry[0] = (sizeof(struct tss) - 1) | (tss & 0xffffff) << 16 | 0x89ull << 40 |
+		   (tss >> 24 & 0xff) << 56;
+	entry[1] = tss >> 32;
+}
+
+/* The percpu noted at the top of each IST stack is how entry.S finds it when GS may be either. */
+static void fill_tss(struct percpu *cpu, uint8_t (*stacks)[4096])
+{
+	cpu->tss->iomap = sizeof(struct tss);
+	for (unsigned i = 0; i < IST_STACKS; i++) {
+		uint64_t top = (uint64_t)stacks[i] + 4096 - 16;
+
+		*(struct percpu **)top = cpu;
+		cpu->tss->ist[i] = top;
+	}
+}
+
+void cpu_load_gdt(uint64_t base)
+{
+	struct percpu *cpu = this_cpu();
+	struct table_pointer p = {.limit = (HV_GDT_GUEST_PAGES + 1) * 4096 - 1};
+
+	p.base = base != 0 ? base : (uint64_t)cpu->gdt - HV_GDT_GUEST_PAGES * 4096ul;
+	__asm__ volatile("lgdt %0" ::"m"(p));
+}
+
+static void load_tables(void)
+{
+	struct table_pointer p = {.limit = sizeof(idt) - 1, .base = (uint64_t)idt};
+	uint64_t scratch;
+
+	cpu_load_gdt(0);
+	__asm__ volatile("leaq 1f(%%rip), %0\n\t"
+			 "pushq %1\n\t"
+			 "pushq %0\n\t"
+			 "lretq\n"
+			 "1:"
+			 : "=&r"(scratch)
+			 : "i"(HV_CS)
+			 : "memory");
+	__asm__ volatile("movl %0, %%ss" ::"r"(HV_DS));
+	__asm__ volatile("lidt %0" ::"m"(p));
+	__asm__ volatile("ltr %w0" ::"r"(HV_TSS));
+	__asm__ volatile("lldt %w0" ::"r"(0));
+}
+
+/* SYSCALL: the guest's RFLAGS are kept in R11, ours start with everything dangerous off. */
+static void set_msrs(struct percpu *cpu)
+{
+	wrmsr(MSR_GS_BASE, (uint64_t)cpu);
+	wrmsr(MSR_KERNEL_GS_BASE, 0);
+	wrmsr(MSR_FS_BASE, 0);
+	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE | EFER_NX);
+	wrmsr(MSR_STAR, (uint64_t)HV_GUEST_CS32 << 48 | (uint64_t)HV_CS << 32);
+	wrmsr(MSR_LSTAR, (uint64_t)entry_syscall);
+	wrmsr(MSR_CSTAR, (uint64_t)entry_syscall32);
+	wrmsr(MSR_FMASK,
+	      RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_NT | RFLAGS_AC | RFLAGS_IOPL | RFLAGS_RF);
+}
+
+/* Guest pages are all user pages: with SMEP no slip of ours can run one. */
+static uint64_t smep_bit(void)
+{
+	struct cpuid_regs r;
+
+	cpuid(0, 0, &r);
+	if (r.eax < 7)
+		return 0;
+	cpuid(7, 0, &r);
+	return r.ebx & (1u << 7) ? CR4_SMEP : 0;
+}
+
+void cpu_init(uint32_t id)
+{
+	struct percpu *cpu = &hv_percpu[id];
+
+	cpu->self = cpu;
+	cpu->id = id;
+	cpu->stack_top = (uint64_t)boot_cpu_stack + HV_STACK_SIZE;
+	cpu->tss = &boot_cpu_tss;
+	cpu->gdt = boot_cpu_gdt;
+	fill_idt();
+	fill_gdt(cpu);
+	fill_tss(cpu, boot_cpu_ist);
+	wrmsr(MSR_GS_BASE, (uint64_t)cpu);
+	load_tables();
+	/* Loading segment registers may have cleared the base again. */
+	set_msrs(cpu);
+	write_cr4(CR4_PAE | CR4_DE | CR4_OSFXSR | CR4_OSXMMEXCPT | smep_bit());
+}
+
+void cpu_set_regs_top(uint64_t regs_top)
+{
+	this_cpu()->regs_top = regs_top;
+	this_cpu()->tss->rsp[0] = regs_top;
+}
+
+void *cpu_gdt_page(void)
+{
+	return this_cpu()->gdt;
+}
+
+void cpu_halt(void)
+{
+	for (;;)
+		__asm__ volatile("cli; hlt");
+}
+
+/* sti takes effect after hlt has begun, so no interrupt slips in between. */
+void cpu_wait(void)
+{
+	__asm__ volatile("sti; hlt; cli" ::: "memory");
+}
+
+/* An entry of the table in section .fixup_table: a fault at `from` goes on at `to`. */
+#define FIXUP(from, to)                                                                            \
+	".pushsection .fixup_table, \"a\"\n\t.balign 8\n\t.quad " from ", " to "\n\t.popsection\n"
+
+struct fixup {
+	uint64_t from, to;
+};
+extern const struct fixup fixup_table_start[], fixup_table_end[];
+
+uint64_t cpu_fixup(uint64_t rip)
+{
+	for (const struct fixup *f = fixup_table_start; f < fixup_table_end; f++)
+		if (f->from == rip)
+			return f->to;
+	return 0;
+}
+
+#define LOAD_SEGMENT(reg, sel, ok)                                                                 \
+	__asm__ volatile("movl $1, %0\n"                                                           \
+			 "1:\tmovl %1, %%" reg "\n\t"                                              \
+			 "jmp 3f\n"                                                                \
+			 "2:\txorl %0, %0\n\t"                                                     \
+			 "movl %0, %%" reg "\n"                                                    \
+			 "3:\n" FIXUP("1b", "2b")                                                  \
+			 : "=&r"(ok)                                                               \
+			 : "r"((uint32_t)(sel))                                                    \
+			 : "memory")
+
+bool cpu_load_segment(enum segment_register which, uint16_t sel)
+{
+	uint32_t ok;
+
+	if (which == SEG_DS)
+		LOAD_SEGMENT("ds", sel, ok);
+	else if (which == SEG_ES)
+		LOAD_SEGMENT("es", sel, ok);
+	else
+		LOAD_SEGMENT("fs", sel, ok);
+	return ok;
+}
+
+/* A load that succeeds replaces the base, one that faults does not, and the load of 0 after that
+ * may. Nothing between uses GS: the fault handler runs before it changed. */
+bool cpu_load_gs(uint16_t sel, uint64_t *out_base)
+{
+	struct percpu *cpu = this_cpu();
+	uint32_t ok;
+
+	__asm__ volatile("" : "+r"(cpu)); /* found before GS is disturbed, not after */
+	LOAD_SEGMENT("gs", sel, ok);
+	*out_base = ok ? rdmsr(MSR_GS_BASE) : 0;
+	wrmsr(MSR_GS_BASE, (uint64_t)cpu);
+	return ok;
+}
+
+bool rdmsr_safe(uint32_t msr, uint64_t *out)
+{
+	uint32_t lo = 0, hi = 0, ok;
+
+	__asm__ volatile("movl $1, %2\n"
+			 "1:\trdmsr\n\t"
+			 "jmp 3f\n"
+			 "2:\txorl %2, %2\n"
+			 "3:\n" FIXUP("1b", "2b")
+			 : "+a"(lo), "+d"(hi), "=&r"(ok)
+			 : "c"(msr));
+	*out = (uint64_t)hi << 32 | lo;
+	return ok;
+}

@@ -1,0 +1,256 @@
+/* pv.c: hypercalls by which a guest's kernel says where its handlers and stacks are, and iret.
+ *
+ * They act on the current vCPU, in guest kernel mode (user mode makes no hypercalls). Not here:
+ * the frames themselves (pv_bounce.c), the switch between vCPUs (pv_context.c). Addresses of
+ * handlers must be the guest's own to name, so that a frame never continues in our part.
+ */
+#include <amphi/types.h>
+
+#include "cpu.h"
+#include "domain.h"
+#include "guest.h"
+#include "hypercall.h"
+#include "layout.h"
+#include "percpu.h"
+
+#define DR7_ALLOWED 0xffff03ffull
+#define DR7_LENGTHS 16 /* first bit of the type and length fields */
+#define DR_TYPE_IO  2u
+
+static bool is_code_address(uint64_t address)
+{
+	return guest_range_ok(address, 1);
+}
+
+/* A table ends at an entry with address 0 or after 256 entries; no table at all clears all. */
+long hc_set_trap_table(uint64_t traps_va)
+{
+	struct vcpu *v = current_vcpu();
+	struct trap_info t;
+
+	if (traps_va == 0) {
+		for (unsigned i = 0; i < 256; i++)
+			v->pv.traps[i] = (struct trap_info){0};
+		return 0;
+	}
+	for (unsigned i = 0; i < 256; i++) {
+		if (guest_read(&t, traps_va + i * sizeof(t)) != 0)
+			return -XEN_EFAULT;
+		if (t.address == 0)
+			return 0;
+		if (!is_code_address(t.address))
+			return -XEN_EINVAL;
+		v->pv.traps[t.vector] = t;
+	}
+	return 0;
+}
+
+long hc_set_callbacks(uint64_t event, uint64_t failsafe, uint64_t syscall)
+{
+	struct vcpu_pv *pv = &current_vcpu()->pv;
+
+	if (!is_code_address(event) || !is_code_address(failsafe) || !is_code_address(syscall))
+		return -XEN_EINVAL;
+	pv->callback[PV_CB_EVENT] = event;
+	pv->callback_masks[PV_CB_EVENT] = true;
+	pv->callback[PV_CB_FAILSAFE] = failsafe;
+	pv->callback[PV_CB_SYSCALL] = syscall;
+	return 0;
+}
+
+/* -1: a type that this machine does not deliver (sysenter). */
+static int callback_slot(unsigned type)
+{
+	static const struct {
+		uint8_t type, slot;
+	} known[] = {
+	    {CALLBACKTYPE_event, PV_CB_EVENT},     {CALLBACKTYPE_failsafe, PV_CB_FAILSAFE},
+	    {CALLBACKTYPE_syscall, PV_CB_SYSCALL}, {CALLBACKTYPE_syscall32, PV_CB_SYSCALL32},
+	    {CALLBACKTYPE_nmi, PV_CB_NMI},
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(known); i++)
+		if (known[i].type == type)
+			return known[i].slot;
+	return -1;
+}
+
+static long callback_register(struct vcpu_pv *pv, uint64_t arg_va)
+{
+	struct callback_register reg;
+	int slot;
+
+	if (guest_read(&reg, arg_va) != 0)
+		return -XEN_EFAULT;
+	slot = callback_slot(reg.type);
+	if (slot < 0)
+		return -XEN_ENOSYS;
+	if (!is_code_address(reg.address))
+		return -XEN_EINVAL;
+	pv->callback[slot] = reg.address;
+	pv->callback_masks[slot] =
+	    slot == PV_CB_EVENT || slot == PV_CB_NMI || (reg.flags & CALLBACKF_mask_events) != 0;
+	return 0;
+}
+
+static long callback_unregister(struct vcpu_pv *pv, uint64_t arg_va)
+{
+	struct callback_unregister reg;
+	int slot;
+
+	if (guest_read(&reg, arg_va) != 0)
+		return -XEN_EFAULT;
+	slot = callback_slot(reg.type);
+	if (slot < 0)
+		return -XEN_ENOSYS;
+	if (slot == PV_CB_EVENT || slot == PV_CB_FAILSAFE || slot == PV_CB_SYSCALL)
+		return -XEN_EINVAL;
+	pv->callback[slot] = 0;
+	return 0;
+}
+
+long hc_callback_op(uint64_t cmd, uint64_t arg_va)
+{
+	struct vcpu_pv *pv = &current_vcpu()->pv;
+
+	if (cmd == CALLBACKOP_register)
+		return callback_register(pv, arg_va);
+	if (cmd == CALLBACKOP_unregister)
+		return callback_unregister(pv, arg_va);
+	return -XEN_ENOSYS;
+}
+
+long hc_stack_switch(uint64_t ss, uint64_t sp)
+{
+	struct vcpu_pv *pv = &current_vcpu()->pv;
+
+	pv->kernel_ss = pv_fix_selector((uint16_t)ss);
+	pv->kernel_sp = sp;
+	return 0;
+}
+
+long hc_fpu_taskswitch(uint64_t set)
+{
+	current_vcpu()->pv.ts = set != 0;
+	if (set != 0)
+		write_cr0(read_cr0() | CR0_TS);
+	else
+		clear_ts();
+	return 0;
+}
+
+/* ---- iret ------------------------------------------------------------------------------ */
+
+/* The frame is whatever the guest wrote; each field is made harmless by itself, and what the CPU
+ * then still refuses comes back as a fault of our iretq (trap.c). */
+static void load_iret(struct vcpu *v, const struct iret_context *c)
+{
+	struct guest_regs *r = &v->pv.regs;
+
+	r->rip = c->rip;
+	r->rflags = pv_fix_rflags(c->rflags);
+	r->rsp = c->rsp;
+	r->rax = c->rax;
+	if (c->flags & VGCF_in_syscall) {
+		r->cs = HV_GUEST_CS64;
+		r->ss = HV_GUEST_DS32;
+		r->r11 = c->rflags;
+		r->rcx = c->rip;
+	} else {
+		r->cs = pv_fix_selector((uint16_t)c->cs);
+		r->ss = pv_fix_selector((uint16_t)c->ss);
+		r->r11 = c->r11;
+		r->rcx = c->rcx;
+	}
+	event_set_mask(&v->events, (c->rflags & RFLAGS_IF) == 0);
+}
+
+long hc_iret(void)
+{
+	struct vcpu *v = current_vcpu();
+	struct iret_context c;
+
+	if (guest_read(&c, v->pv.regs.rsp) != 0) {
+		domain_crash(v->domain, "vcpu %u: iret with no frame at %lx", v->id,
+			     v->pv.regs.rsp);
+		return -XEN_EFAULT;
+	}
+	if ((c.cs & 3) == 3)
+		pv_toggle_mode(v);
+	load_iret(v, &c);
+	return (long)v->pv.regs.rax;
+}
+
+/* ---- segment bases --------------------------------------------------------------------- */
+
+long hc_set_segment_base(uint64_t which, uint64_t base)
+{
+	struct vcpu *v = current_vcpu();
+
+	if (which != SEGBASE_GS_USER_SEL && !cpu_canonical(base))
+		return -XEN_EINVAL;
+	switch (which) {
+	case SEGBASE_FS:
+		wrmsr(MSR_FS_BASE, base);
+		return 0;
+	case SEGBASE_GS_USER:
+		v->pv.gs_base_user = base;
+		return 0;
+	case SEGBASE_GS_KERNEL:
+		/* We run between two swapgs: the active base waits in KERNEL_GS_BASE. */
+		wrmsr(MSR_KERNEL_GS_BASE, base);
+		return 0;
+	case SEGBASE_GS_USER_SEL:
+		if (!cpu_load_gs(pv_fix_data_selector((uint16_t)base), &v->pv.gs_base_user))
+			return -XEN_EINVAL;
+		return 0;
+	default:
+		return -XEN_EINVAL;
+	}
+}
+
+/* ---- debug registers ------------------------------------------------------------------- */
+
+/* No break point may watch I/O ports (DR7 type 2), nor the debug registers themselves. */
+static long set_dr7(struct vcpu_pv *pv, uint64_t value)
+{
+	value &= DR7_ALLOWED;
+	for (unsigned i = 0; i < 4; i++)
+		if ((value >> (DR7_LENGTHS + 4 * i) & 3) == DR_TYPE_IO)
+			return -XEN_EPERM;
+	pv->dr[7] = value | DR7_FIXED;
+	return 0;
+}
+
+long hc_set_debugreg(uint64_t reg, uint64_t value)
+{
+	struct vcpu *v = current_vcpu();
+	long rc = 0;
+
+	if (reg <= 3) {
+		if (value != 0 && !guest_range_ok(value, 8))
+			return -XEN_EPERM;
+		v->pv.dr[reg] = value;
+	} else if (reg == 6) {
+		v->pv.dr[6] = (value & 0xe00f) | DR6_FIXED;
+	} else if (reg == 7) {
+		rc = set_dr7(&v->pv, value);
+	} else {
+		return -XEN_EINVAL;
+	}
+	if (rc == 0)
+		pv_sync_debug(v);
+	return rc;
+}
+
+long hc_get_debugreg(uint64_t reg)
+{
+	if (reg > 7 || reg == 4 || reg == 5)
+		return -XEN_EINVAL;
+	return (long)current_vcpu()->pv.dr[reg];
+}
+
+bool pv_iopl_ok(const struct vcpu *v)
+{
+	return v->pv.iopl >= (v->pv.kernel_mode ? 1 : 3);
+}

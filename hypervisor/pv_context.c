@@ -1,0 +1,266 @@
+/* pv_context.c: what of a vCPU is in the CPU and not in its frame, and the switch of it.
+ *
+ * Selectors, segment bases, FPU, debug registers; and the vCPU's first state and its exchange with
+ * domain builders (struct vcpu_guest_context). Vector state is switched eagerly: lazy switching
+ * leaks it where XSAVE ignores CR0.TS. CR4.OSXSAVE stays off, so guests have x87 and SSE, no AVX,
+ * and FXSAVE is the whole of it. Page tables, GDT and LDT are mm's (mm_activate).
+ */
+#include <amphi/string.h>
+
+#include "cpu.h"
+#include "domain.h"
+#include "guest.h"
+#include "percpu.h"
+
+#define FXSAVE_BYTES  512u
+#define FCW_DEFAULT   0x37fu
+#define MXCSR_DEFAULT 0x1f80u
+#define GPR_OFFSET    offsetof(struct guest_regs, r15)
+#define GPR_BYTES     offsetof(struct cpu_user_regs, error_code)
+
+/* r15 to rdi have the ABI's order in both. */
+_Static_assert(offsetof(struct guest_regs, rdi) - GPR_OFFSET == offsetof(struct cpu_user_regs, rdi),
+	       "order of registers");
+
+static void fpu_reset(void *image)
+{
+	uint16_t fcw = FCW_DEFAULT;
+	uint32_t mxcsr = MXCSR_DEFAULT;
+
+	memset(image, 0, FXSAVE_BYTES);
+	memcpy(image, &fcw, sizeof(fcw));
+	memcpy((uint8_t *)image + 24, &mxcsr, sizeof(mxcsr));
+}
+
+int pv_vcpu_init(struct vcpu *v)
+{
+	v->pv.fpu = hv_alloc(FXSAVE_BYTES);
+	if (v->pv.fpu == NULL)
+		return -XEN_ENOMEM;
+	fpu_reset(v->pv.fpu);
+	v->pv.kernel_mode = true;
+	v->pv.cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT;
+	v->pv.dr[6] = DR6_FIXED;
+	v->pv.dr[7] = DR7_FIXED;
+	return 0;
+}
+
+void pv_vcpu_teardown(struct vcpu *v)
+{
+	hv_free(v->pv.fpu, FXSAVE_BYTES);
+	v->pv.fpu = NULL;
+}
+
+/* ---- the switch ------------------------------------------------------------------------ */
+
+static uint16_t read_selector_ds(void)
+{
+	uint32_t s;
+
+	__asm__ volatile("movl %%ds, %0" : "=r"(s));
+	return (uint16_t)s;
+}
+static uint16_t read_selector_es(void)
+{
+	uint32_t s;
+
+	__asm__ volatile("movl %%es, %0" : "=r"(s));
+	return (uint16_t)s;
+}
+static uint16_t read_selector_fs(void)
+{
+	uint32_t s;
+
+	__asm__ volatile("movl %%fs, %0" : "=r"(s));
+	return (uint16_t)s;
+}
+static uint16_t read_selector_gs(void)
+{
+	uint32_t s;
+
+	__asm__ volatile("movl %%gs, %0" : "=r"(s));
+	return (uint16_t)s;
+}
+
+static uint64_t *active_gs_base(struct vcpu_pv *pv)
+{
+	return pv->kernel_mode ? &pv->gs_base_kernel : &pv->gs_base_user;
+}
+
+static void load_debug(const uint64_t *dr)
+{
+	__asm__ volatile("movq %0, %%dr0" ::"r"(dr[0]));
+	__asm__ volatile("movq %0, %%dr1" ::"r"(dr[1]));
+	__asm__ volatile("movq %0, %%dr2" ::"r"(dr[2]));
+	__asm__ volatile("movq %0, %%dr3" ::"r"(dr[3]));
+	__asm__ volatile("movq %0, %%dr7" ::"r"(dr[7]));
+}
+
+void pv_sync_debug(struct vcpu *v)
+{
+	if (this_cpu()->loaded == v)
+		load_debug(v->pv.dr);
+}
+
+void pv_unload(struct vcpu *v)
+{
+	struct vcpu_pv *pv = &v->pv;
+
+	pv->ds = read_selector_ds();
+	pv->es = read_selector_es();
+	pv->fs = read_selector_fs();
+	pv->gs = read_selector_gs();
+	pv->fs_base = rdmsr(MSR_FS_BASE);
+	*active_gs_base(pv) = rdmsr(MSR_KERNEL_GS_BASE);
+	clear_ts();
+	__asm__ volatile("fxsaveq (%0)" ::"r"(pv->fpu) : "memory");
+	if (pv->dr[7] != DR7_FIXED)
+		__asm__ volatile("movq %0, %%dr7" ::"r"(DR7_FIXED));
+}
+
+/* A selector that the CPU refuses (its descriptor changed meanwhile) becomes 0, and the guest
+ * hears of it by its failsafe callback, as the ABI says. */
+void pv_load(struct vcpu *v)
+{
+	struct vcpu_pv *pv = &v->pv;
+	uint64_t ignored_base;
+	bool ok = true;
+
+	ok &= cpu_load_segment(SEG_DS, pv->ds);
+	ok &= cpu_load_segment(SEG_ES, pv->es);
+	ok &= cpu_load_segment(SEG_FS, pv->fs);
+	ok &= cpu_load_gs(pv->gs, &ignored_base);
+	wrmsr(MSR_FS_BASE, pv->fs_base);
+	wrmsr(MSR_KERNEL_GS_BASE, *active_gs_base(pv));
+	clear_ts();
+	__asm__ volatile("fxrstorq (%0)" ::"r"(pv->fpu) : "memory");
+	if (pv->ts)
+		write_cr0(read_cr0() | CR0_TS);
+	if (pv->dr[7] != DR7_FIXED)
+		load_debug(pv->dr);
+	cpu_set_regs_top((uint64_t)(&pv->regs + 1));
+	if (!ok)
+		pv_failsafe(v);
+}
+
+void pv_toggle_mode(struct vcpu *v)
+{
+	*active_gs_base(&v->pv) = rdmsr(MSR_KERNEL_GS_BASE);
+	v->pv.kernel_mode = !v->pv.kernel_mode;
+	wrmsr(MSR_KERNEL_GS_BASE, *active_gs_base(&v->pv));
+	if (!mm_toggle_user(v))
+		domain_crash(v->domain, "vcpu %u enters user mode without a user page table",
+			     v->id);
+}
+
+/* ---- contexts from and to domain builders ---------------------------------------------- */
+
+/* What iretq or a load into MSRs would otherwise refuse. */
+static int check_context(const struct vcpu_guest_context *c)
+{
+	if (!cpu_canonical(c->user_regs.rip) || !cpu_canonical(c->fs_base) ||
+	    !cpu_canonical(c->gs_base_kernel) || !cpu_canonical(c->gs_base_user))
+		return -XEN_EINVAL;
+	for (unsigned i = 0; i < 4; i++)
+		if (c->debugreg[i] != 0 && !guest_range_ok(c->debugreg[i], 8))
+			return -XEN_EINVAL;
+	if (!guest_range_ok(c->event_callback_eip, 1) ||
+	    !guest_range_ok(c->failsafe_callback_eip, 1) ||
+	    !guest_range_ok(c->syscall_callback_eip, 1))
+		return -XEN_EINVAL;
+	return 0;
+}
+
+static void set_regs(struct vcpu *v, const struct cpu_user_regs *u)
+{
+	struct guest_regs *r = &v->pv.regs;
+
+	memcpy((char *)r + GPR_OFFSET, u, GPR_BYTES);
+	r->error_code = 0;
+	r->vector = 0;
+	r->rip = u->rip;
+	r->cs = pv_fix_selector(u->cs);
+	r->ss = pv_fix_selector(u->ss);
+	r->rsp = u->rsp;
+	r->rflags = pv_fix_rflags(u->rflags);
+	v->pv.ds = pv_fix_data_selector(u->ds);
+	v->pv.es = pv_fix_data_selector(u->es);
+	v->pv.fs = pv_fix_data_selector(u->fs);
+	v->pv.gs = pv_fix_data_selector(u->gs);
+}
+
+int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+	struct vcpu_pv *pv = &v->pv;
+	int rc = check_context(c);
+
+	if (rc != 0)
+		return rc;
+	set_regs(v, &c->user_regs);
+	memcpy(pv->traps, c->trap_ctxt, sizeof(pv->traps));
+	if (c->flags & VGCF_I387_VALID)
+		memcpy(pv->fpu, &c->fpu_ctxt, FXSAVE_BYTES);
+	else
+		fpu_reset(pv->fpu);
+	/* MXCSR bits above 15 would make fxrstor fault. */
+	((uint32_t *)pv->fpu)[6] &= 0xffff;
+	pv->kernel_mode = (c->flags & VGCF_in_kernel) != 0;
+	pv->kernel_ss = pv_fix_selector((uint16_t)c->kernel_ss);
+	pv->kernel_sp = c->kernel_sp;
+	pv->callback[PV_CB_EVENT] = c->event_callback_eip;
+	pv->callback[PV_CB_FAILSAFE] = c->failsafe_callback_eip;
+	pv->callback[PV_CB_SYSCALL] = c->syscall_callback_eip;
+	pv->callback_masks[PV_CB_EVENT] = true;
+	pv->callback_masks[PV_CB_FAILSAFE] = (c->flags & VGCF_failsafe_disables_events) != 0;
+	pv->callback_masks[PV_CB_SYSCALL] = (c->flags & VGCF_syscall_disables_events) != 0;
+	pv->fs_base = c->fs_base;
+	pv->gs_base_kernel = c->gs_base_kernel;
+	pv->gs_base_user = c->gs_base_user;
+	pv->ts = (c->ctrlreg[0] & CR0_TS) != 0;
+	memcpy(pv->dr, c->debugreg, sizeof(pv->dr));
+	pv->dr[6] = DR6_FIXED;
+	pv->dr[7] = DR7_FIXED;
+	return 0;
+}
+
+static void get_regs(const struct vcpu *v, struct cpu_user_regs *u)
+{
+	const struct guest_regs *r = &v->pv.regs;
+
+	memcpy(u, (const char *)r + GPR_OFFSET, GPR_BYTES);
+	u->rip = r->rip;
+	u->cs = (uint16_t)r->cs;
+	u->ss = (uint16_t)r->ss;
+	u->rsp = r->rsp;
+	u->rflags = r->rflags;
+	u->saved_upcall_mask = event_masked(&v->events);
+	u->ds = v->pv.ds;
+	u->es = v->pv.es;
+	u->fs = v->pv.fs;
+	u->gs = v->pv.gs;
+}
+
+void pv_get_context(struct vcpu *v, struct vcpu_guest_context *c)
+{
+	const struct vcpu_pv *pv = &v->pv;
+
+	get_regs(v, &c->user_regs);
+	memcpy(&c->fpu_ctxt, pv->fpu, FXSAVE_BYTES);
+	memcpy(c->trap_ctxt, pv->traps, sizeof(pv->traps));
+	c->flags = VGCF_I387_VALID | (pv->kernel_mode ? VGCF_in_kernel : 0) |
+		   (vcpu_is_up(v) ? VGCF_online : 0) |
+		   (pv->callback_masks[PV_CB_FAILSAFE] ? VGCF_failsafe_disables_events : 0) |
+		   (pv->callback_masks[PV_CB_SYSCALL] ? VGCF_syscall_disables_events : 0);
+	c->kernel_ss = pv->kernel_ss;
+	c->kernel_sp = pv->kernel_sp;
+	c->ctrlreg[0] = 0x80050033 | (pv->ts ? CR0_TS : 0);
+	c->ctrlreg[2] = v->events.info->arch.cr2;
+	c->ctrlreg[4] = pv->cr4;
+	memcpy(c->debugreg, pv->dr, sizeof(pv->dr));
+	c->event_callback_eip = pv->callback[PV_CB_EVENT];
+	c->failsafe_callback_eip = pv->callback[PV_CB_FAILSAFE];
+	c->syscall_callback_eip = pv->callback[PV_CB_SYSCALL];
+	c->fs_base = pv->fs_base;
+	c->gs_base_kernel = pv->gs_base_kernel;
+	c->gs_base_user = pv->gs_base_user;
+}

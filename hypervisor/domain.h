@@ -43,7 +43,9 @@ struct domain {
 	bool privileged;     /* the first domain: domctl, sysctl, foreign frames, hardware */
 	bool dying, shut_down;
 	uint32_t shutdown_code;
+	spinlock_t kill_lock;	/* held by the CPU that is at teardown */
 	uint32_t teardown_step; /* how far domain_kill has come */
+	uint32_t ctl_pauses;	/* pausedomain not yet undone; a new domain has one */
 	uint64_t vm_assist;  /* bits of VMASST_TYPE_* */
 	xen_domain_handle_t handle;
 	unsigned max_vcpus;
@@ -64,21 +66,39 @@ struct domain *domain_find(domid_t id);
 void domain_hold(struct domain *d);
 void domain_put(struct domain *d);
 
-/* A new, paused, empty domain. id 0 for the first; otherwise DOMID_INVALID picks a free one.
- * 0, -ENOMEM, -EEXIST. The caller gets a reference. */
+/* A new, paused, empty domain, its vCPUs down. id 0 for the first, which is privileged and may have
+ * all memory; DOMID_INVALID picks a free one; others may have no memory until max_pages is set.
+ * -XEN_EINVAL, -XEN_ENOMEM, -XEN_EEXIST, -XEN_ENOSPC. The caller gets a reference. */
 int domain_create(domid_t id, unsigned max_vcpus, struct domain **out);
 
-/* Stops all vCPUs, keeps code for getdomaininfo, raises VIRQ_DOM_EXC in the first domain. */
+/* Pausing by a builder, counted apart from other reasons to stand still. -XEN_EINVAL from unpause
+ * when it is not paused so. */
+void domain_ctl_pause(struct domain *d);
+int domain_ctl_unpause(struct domain *d);
+
+/* Stops all vCPUs, keeps code for getdomaininfo, raises VIRQ_DOM_EXC in the first domain. When it
+ * is the first domain, the machine goes off or starts again. Only the first call counts. */
 void domain_shutdown(struct domain *d, uint32_t code);
 
 /* Ends the domain that did something it may not do: says why on the console, then as shutdown with
  * SHUTDOWN_crash. When it is the current one, it does not run again after the return to sched. */
 void domain_crash(struct domain *d, const char *why, ...) __attribute__((format(printf, 2, 3)));
 
-/* Tears down step by step; -XEN_ERESTART while there is more to do. */
+/* Tears down step by step; -XEN_ERESTART while there is more to do, -XEN_EBUSY while another CPU is
+ * at it. Not for the current domain. */
 int domain_kill(struct domain *d);
 
-/* Calls fn for each living domain, by ascending id, holding a reference meanwhile. */
+/* Calls fn for each domain, dying ones too, by ascending id, holding a reference meanwhile. */
 void domain_for_each(void (*fn)(struct domain *d, void *ctx), void *ctx);
+
+/* The first domain whose id is at least `from`, dying or not, with a reference; NULL: none. */
+struct domain *domain_next(domid_t from);
+
+/* As getdomaininfo tells it. */
+void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *out);
+
+/* Gives a vCPU that does not run the state at ctx_va (a vcpu_guest_context of the caller's). 0 or
+ * pv's and mm's errors, -XEN_ERESTART included. */
+int vcpu_set_context(struct vcpu *v, uint64_t ctx_va);
 
 #endif

@@ -174,7 +174,7 @@ void event_send_virq(struct vcpu *v, unsigned virq)
 
 void event_send_global_virq(unsigned virq)
 {
-	struct domain *d = domain_get(0);
+	struct domain *d = domain_find(0);
 
 	if (!d)
 		return;

@@ -29,7 +29,6 @@ struct guest_regs;
 /* In struct vcpu: where a handler leaves word that it wants to be called again. */
 struct vcpu_hypercall {
 	bool restart;
-	bool in_multicall;
 	uint64_t arg[HYPERCALL_MAX_ARGS];
 };
 
@@ -53,6 +52,15 @@ bool hypercall_preempt(void);
 /* The call's name ("?" outside the table) and its count since start, for debug dumps. */
 const char *hypercall_name(unsigned op);
 uint64_t hypercall_count(unsigned op);
+
+/* Writes the page of entry stubs a guest calls: 32 bytes for each number. */
+void hypercall_page_fill(void *page);
+
+/* The machine's command line, as XENVER_commandline tells the first domain; cut to fit. */
+void version_set_command_line(const char *text);
+
+/* What a debug key on the console or in sysctl does; unknown keys are said to be so. */
+void debug_key(char key);
 
 /* Handlers that belong to no part of their own: dispatch.c, version.c, vcpu_op.c, domctl.c,
  * sysctl.c, platform.c. Arguments in the order of Xen's public headers. */

@@ -1,0 +1,253 @@
+/* domain.c: domains made, found, counted and freed.
+ *
+ * One list, by id, of all domains, dying ones too: a domain leaves it only when the last reference
+ * goes, so an id never means two domains. A half-made domain is a dying one: it has its place in
+ * the list, but nobody finds it by domain_get.
+ *
+ * Not here: shutdown, crash and teardown (domain_end.c). Called by domctl, dom0.c, and whoever has
+ * a domain id. Calls the *_init and *_free of every part.
+ */
+#include <amphi/string.h>
+
+#include "domain.h"
+#include "percpu.h"
+
+static spinlock_t list_lock;
+static struct domain *list;
+
+/* ---- references ------------------------------------------------------------------------ */
+
+void domain_hold(struct domain *d)
+{
+	__atomic_fetch_add(&d->refs, 1, __ATOMIC_RELAXED);
+}
+
+static void domain_free(struct domain *d)
+{
+	unsigned i;
+
+	for (i = 0; i < d->max_vcpus; i++) {
+		if (!d->vcpu[i])
+			continue;
+		pv_vcpu_teardown(d->vcpu[i]);
+		hv_free(d->vcpu[i], sizeof(struct vcpu));
+	}
+	event_domain_free(d);
+	grant_domain_free(d);
+	mm_domain_free(d);
+	hv_free(d, sizeof(*d));
+}
+
+static void unlink_locked(struct domain *d)
+{
+	struct domain **at = &list;
+
+	while (*at && *at != d)
+		at = &(*at)->next;
+	if (*at)
+		*at = d->next;
+}
+
+/* Gives one back without the list's lock, unless it is the last. */
+static bool put_fast(struct domain *d)
+{
+	int old = __atomic_load_n(&d->refs, __ATOMIC_RELAXED);
+
+	while (old > 1)
+		if (__atomic_compare_exchange_n(&d->refs, &old, old - 1, false, __ATOMIC_ACQ_REL,
+						__ATOMIC_RELAXED))
+			return true;
+	return false;
+}
+
+void domain_put(struct domain *d)
+{
+	bool last;
+
+	if (put_fast(d))
+		return;
+	/* Under the list's lock nobody can find it meanwhile and take a new one. */
+	spin_lock(&list_lock);
+	last = __atomic_sub_fetch(&d->refs, 1, __ATOMIC_ACQ_REL) == 0;
+	if (last)
+		unlink_locked(d);
+	spin_unlock(&list_lock);
+	if (last)
+		domain_free(d);
+}
+
+/* ---- finding --------------------------------------------------------------------------- */
+
+struct domain *domain_next(domid_t from)
+{
+	struct domain *d;
+
+	spin_lock(&list_lock);
+	for (d = list; d && d->id < from; d = d->next)
+		;
+	if (d)
+		domain_hold(d);
+	spin_unlock(&list_lock);
+	return d;
+}
+
+struct domain *domain_find(domid_t id)
+{
+	struct domain *d = domain_next(id);
+
+	if (!d || d->id == id)
+		return d;
+	domain_put(d);
+	return NULL;
+}
+
+struct domain *domain_get(domid_t id)
+{
+	struct domain *d;
+
+	if (id == DOMID_SELF || id == current_domain()->id) {
+		d = current_domain();
+		domain_hold(d);
+		return d;
+	}
+	d = domain_find(id);
+	if (d && __atomic_load_n(&d->dying, __ATOMIC_ACQUIRE)) {
+		domain_put(d);
+		d = NULL;
+	}
+	return d;
+}
+
+void domain_for_each(void (*fn)(struct domain *d, void *ctx), void *ctx)
+{
+	struct domain *d;
+	uint32_t from = 0;
+
+	while (from < DOMID_FIRST_RESERVED) {
+		d = domain_next((domid_t)from);
+		if (!d)
+			return;
+		from = d->id + 1u;
+		fn(d, ctx);
+		domain_put(d);
+	}
+}
+
+/* ---- making ---------------------------------------------------------------------------- */
+
+/* Takes the id, or the lowest free one from 1 up. */
+static int list_insert(struct domain *d, domid_t id)
+{
+	struct domain **at = &list;
+	uint32_t want = id == DOMID_INVALID ? 1 : id;
+	int error = -XEN_EEXIST;
+
+	spin_lock(&list_lock);
+	for (; *at && (*at)->id <= want; at = &(*at)->next) {
+		if ((*at)->id < want)
+			continue;
+		if (id != DOMID_INVALID)
+			goto out;
+		want++;
+	}
+	error = -XEN_ENOSPC;
+	if (want >= DOMID_FIRST_RESERVED)
+		goto out;
+	d->id = (domid_t)want;
+	d->next = *at;
+	*at = d;
+	error = 0;
+out:
+	spin_unlock(&list_lock);
+	return error;
+}
+
+static int vcpu_create(struct domain *d, unsigned id)
+{
+	struct vcpu *v = hv_alloc(sizeof(*v));
+	int error;
+
+	if (!v)
+		return -XEN_ENOMEM;
+	v->domain = d;
+	v->id = id;
+	event_vcpu_init(v);
+	error = pv_vcpu_init(v);
+	if (error)
+		goto free_vcpu;
+	error = mm_vcpu_init(v);
+	if (error)
+		goto teardown_pv;
+	error = sched_vcpu_init(v);
+	if (error)
+		goto teardown_mm;
+	d->vcpu[id] = v;
+	return 0;
+teardown_mm:
+	mm_vcpu_teardown(v);
+teardown_pv:
+	pv_vcpu_teardown(v);
+free_vcpu:
+	hv_free(v, sizeof(*v));
+	return error;
+}
+
+/* What fails here is cleaned up by domain_kill, which copes with parts that are not there. */
+static int parts_init(struct domain *d)
+{
+	unsigned i;
+	int error = event_domain_init(d);
+
+	if (!error)
+		error = grant_domain_init(d, 0);
+	if (!error)
+		error = io_domain_init(d);
+	for (i = 0; !error && i < d->max_vcpus; i++)
+		error = vcpu_create(d, i);
+	return error;
+}
+
+static void discard(struct domain *d)
+{
+	while (domain_kill(d) == -XEN_ERESTART)
+		;
+	domain_put(d);
+}
+
+int domain_create(domid_t id, unsigned max_vcpus, struct domain **out)
+{
+	struct domain *d;
+	int error;
+
+	if (max_vcpus == 0 || max_vcpus > MAX_VCPUS)
+		return -XEN_EINVAL;
+	d = hv_alloc(sizeof(*d));
+	if (!d)
+		return -XEN_ENOMEM;
+	d->refs = 2; /* the caller's, and the living domain's own until domain_kill is through */
+	d->dying = true;
+	d->privileged = id == 0;
+	d->max_vcpus = max_vcpus;
+	error = list_insert(d, id);
+	if (error)
+		goto free_domain;
+	error = mm_domain_init(d, d->privileged ? UINT32_MAX : 0);
+	if (error)
+		goto unlink;
+	error = parts_init(d);
+	if (error) {
+		discard(d);
+		return error;
+	}
+	domain_ctl_pause(d);
+	__atomic_store_n(&d->dying, false, __ATOMIC_RELEASE);
+	*out = d;
+	return 0;
+unlink:
+	spin_lock(&list_lock);
+	unlink_locked(d);
+	spin_unlock(&list_lock);
+free_domain:
+	hv_free(d, sizeof(*d));
+	return error;
+}

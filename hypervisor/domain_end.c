@@ -1,0 +1,200 @@
+/* domain_end.c: domains paused, ended and taken apart, and what is said of them meanwhile.
+ *
+ *     running --shutdown, crash--> shut down --domain_kill--> dying --last reference--> freed
+ *        +---------------------------domain_kill---------------^
+ *
+ * Teardown is a list of steps, each of which may say that it has more to do; the builder's
+ * hypercall then restarts. The order matters: nothing runs any more before channels close, and what
+ * is mapped of others is given back before the page tables go that map it.
+ *
+ * Called by sched_op, domctl, vcpu_op, and by whoever catches a domain at something forbidden.
+ */
+#include <amphi/printf.h>
+#include <amphi/string.h>
+
+#include "domain.h"
+#include "percpu.h"
+
+/* ---- pause ----------------------------------------------------------------------------- */
+
+void domain_ctl_pause(struct domain *d)
+{
+	spin_lock(&d->lock);
+	d->ctl_pauses++;
+	spin_unlock(&d->lock);
+	domain_pause(d);
+}
+
+int domain_ctl_unpause(struct domain *d)
+{
+	int error = -XEN_EINVAL;
+
+	spin_lock(&d->lock);
+	if (d->ctl_pauses) {
+		d->ctl_pauses--;
+		error = 0;
+	}
+	spin_unlock(&d->lock);
+	if (!error)
+		domain_unpause(d);
+	return error;
+}
+
+/* ---- shutdown -------------------------------------------------------------------------- */
+
+static void machine_end(uint32_t code)
+{
+	if (code == SHUTDOWN_reboot)
+		machine_reboot();
+	hv_printk("the first domain has ended (code %u): power off", code);
+	machine_off();
+}
+
+void domain_shutdown(struct domain *d, uint32_t code)
+{
+	bool first;
+
+	spin_lock(&d->lock);
+	first = !d->shut_down;
+	if (first) {
+		d->shut_down = true;
+		d->shutdown_code = code;
+	}
+	spin_unlock(&d->lock);
+	if (!first)
+		return;
+	if (d->privileged)
+		machine_end(code);
+	domain_pause(d);
+	event_send_global_virq(VIRQ_DOM_EXC);
+}
+
+void domain_crash(struct domain *d, const char *why, ...)
+{
+	char text[160];
+	va_list args;
+
+	va_start(args, why);
+	fmt_vtext(text, sizeof(text), why, args);
+	va_end(args);
+	hv_printk("domain %u crashed: %s", d->id, text);
+	if (current_domain() == d)
+		hv_printk("  vcpu %u at %04llx:%016llx, stack %016llx", current_vcpu()->id,
+			  (unsigned long long)current_vcpu()->pv.regs.cs,
+			  (unsigned long long)current_vcpu()->pv.regs.rip,
+			  (unsigned long long)current_vcpu()->pv.regs.rsp);
+	domain_shutdown(d, SHUTDOWN_crash);
+}
+
+/* ---- teardown -------------------------------------------------------------------------- */
+
+static int kill_stop(struct domain *d)
+{
+	spin_lock(&d->lock);
+	__atomic_store_n(&d->dying, true, __ATOMIC_RELEASE);
+	spin_unlock(&d->lock);
+	domain_pause(d);
+	return 0;
+}
+
+static int kill_vcpus(struct domain *d)
+{
+	unsigned i;
+
+	for (i = 0; i < d->max_vcpus; i++) {
+		if (!d->vcpu[i])
+			continue;
+		sched_vcpu_teardown(d->vcpu[i]);
+		mm_vcpu_teardown(d->vcpu[i]);
+	}
+	return 0;
+}
+
+static int kill_events(struct domain *d)
+{
+	event_domain_teardown(d);
+	return 0;
+}
+
+static int kill_io(struct domain *d)
+{
+	io_domain_teardown(d);
+	return 0;
+}
+
+/* The living domain's own reference goes last; mm may keep one for frames that others still map. */
+static int kill_rest(struct domain *d)
+{
+	event_domain_unshare(d);
+	event_send_global_virq(VIRQ_DOM_EXC);
+	domain_put(d);
+	return 0;
+}
+
+static int (*const kill_steps[])(struct domain *d) = {
+    kill_stop, kill_vcpus,         kill_events, grant_domain_teardown,
+    kill_io,   mm_domain_teardown, kill_rest,
+};
+
+int domain_kill(struct domain *d)
+{
+	int error = 0;
+
+	if (!spin_trylock(&d->kill_lock))
+		return -XEN_EBUSY;
+	while (d->teardown_step < ARRAY_SIZE(kill_steps)) {
+		error = kill_steps[d->teardown_step](d);
+		if (error)
+			break;
+		d->teardown_step++;
+		if (d->teardown_step == ARRAY_SIZE(kill_steps) || !hypercall_preempt())
+			continue;
+		error = -XEN_ERESTART;
+		break;
+	}
+	spin_unlock(&d->kill_lock);
+	return error;
+}
+
+/* ---- what is said of it ---------------------------------------------------------------- */
+
+static uint32_t run_flags(struct domain *d, struct xen_domctl_getdomaininfo *out)
+{
+	bool blocked = true, running = false;
+	const struct vcpu *v;
+	unsigned i;
+
+	for (i = 0; i < d->max_vcpus; i++) {
+		v = d->vcpu[i];
+		if (!v)
+			continue;
+		out->max_vcpu_id = i;
+		out->cpu_time += vcpu_cpu_time_ns(d->vcpu[i]);
+		if (!vcpu_is_up(v))
+			continue;
+		out->nr_online_vcpus++;
+		blocked &= (v->sched.holds & HOLD_BLOCKED) != 0;
+		running |= v->sched.runstate.state == RUNSTATE_running;
+	}
+	return (out->nr_online_vcpus && blocked ? XEN_DOMINF_blocked : 0) |
+	       (running ? XEN_DOMINF_running : 0);
+}
+
+void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->domain = d->id;
+	out->max_vcpu_id = XEN_INVALID_MAX_VCPU_ID;
+	out->flags = run_flags(d, out);
+	if (d->dying)
+		out->flags |= XEN_DOMINF_dying;
+	if (d->shut_down)
+		out->flags |= XEN_DOMINF_shutdown | (d->shutdown_code & XEN_DOMINF_shutdownmask)
+							<< XEN_DOMINF_shutdownshift;
+	if (d->ctl_pauses)
+		out->flags |= XEN_DOMINF_paused;
+	out->tot_pages = d->mm.nr_pages;
+	out->max_pages = d->mm.max_pages;
+	out->shared_info_frame = d->events.shared ? virt_to_mfn(d->events.shared).v : MFN_NONE.v;
+	memcpy(out->handle, d->handle, sizeof(out->handle));
+}

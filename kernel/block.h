@@ -26,8 +26,8 @@ struct block_device *block_next(struct block_device *prev);
 
 /* A contiguous stretch of the disk and of (virtual) memory. */
 struct block_piece {
-	/* IN: unchanged until done. va aligned to 512; len_bytes a multiple of the sector size
-	 * (0 for BLOCK_FLUSH); sector in units of 512 bytes. */
+	/* IN: unchanged until done. va aligned to the sector size; len_bytes a multiple of the
+	 * sector size (0 for BLOCK_FLUSH); sector in units of 512 bytes. */
 	enum block_op op;
 	uint64_t sector;
 	void *va;
@@ -41,7 +41,8 @@ struct block_piece {
 	int status;
 };
 
-/* Queues the piece; nothing need reach the device before block_kick. A piece beyond the disk's end
+/* Queues the piece; it reaches the device at block_kick, or when the worker is done with what was
+ * queued for it before. A piece beyond the disk's end
  * or out of alignment ends at once with -XEN_EINVAL, a write to a read-only disk with -XEN_EROFS.
  */
 void block_submit(struct block_device *dev, struct block_piece *piece);
@@ -50,7 +51,7 @@ void block_kick(struct block_device *dev);
 
 /* ---- for threads -------------------------------------------------------------------- */
 
-/* [waits] Reads or writes len_bytes. Any thread, the worker too when nothing else needs it. */
+/* [waits] Reads or writes len_bytes. Any thread but the worker. */
 int block_io(struct block_device *dev, enum block_op op, uint64_t sector, void *va,
 	     uint32_t len_bytes);
 /* [waits] 0 at once when the device has no flush. */

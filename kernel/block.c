@@ -1,0 +1,382 @@
+/* block.c: the block layer: the registry, and a queue before each device.
+ *
+ * Callers: kernel/block.h's users, and portable drivers through amphi/host_block.h; all in the
+ * worker context. Calls the device's ops. A piece of any length waits in its device's queue, where
+ * neighbours are put side by side; the kick turns the queue's front into requests that fit the
+ * device:
+ *
+ *   pieces  [ 0..7 ][ 8..15 ]    [ 100..355             ]
+ *   requests [ 0..15        ]    [ 100..187 ][ 188..275 ][ 276..355 ]      (11 segments of a page)
+ */
+#include <amphi/host.h>
+#include <amphi/host_block.h>
+#include <amphi/string.h>
+#include "block.h"
+
+#define SCAN_MAX 64u /* pieces looked at for a neighbour */
+
+/* A request and the pieces it carries parts of: at most one more with each segment. */
+struct part {
+	struct block_request req;
+	struct block_queue *queue;
+	struct part *next;
+	unsigned n_pieces;
+	struct block_piece *pieces[BLOCK_MAX_SEGMENTS];
+};
+
+struct block_queue {
+	struct block_queue *next;
+	struct block_device *dev;
+	struct block_piece *head, *tail; /* not wholly in requests yet */
+	struct part *parts, *free;       /* all of them; those not in flight */
+	unsigned depth;
+	bool dispatching;
+	struct host_work kick; /* for who submits and does not kick */
+	struct block_layer_stats stats;
+};
+
+static struct block_queue *queues;
+
+static struct block_queue *queue_of(const struct block_device *dev)
+{
+	struct block_queue *q = queues;
+
+	while (q && q->dev != dev)
+		q = q->next;
+	return q;
+}
+
+/* ---- requests ----------------------------------------------------------------------- */
+
+static uint64_t piece_end(const struct block_piece *piece)
+{
+	return piece->sector + piece->len_bytes / SECTOR_SIZE;
+}
+
+static void piece_part_ended(struct block_piece *piece, int status)
+{
+	if (status && !piece->status)
+		piece->status = status;
+	if (--piece->parts == 0 && piece->given_bytes == piece->len_bytes)
+		piece->done(piece, piece->status);
+}
+
+/* The driver's answer. New room is used from the worker's list and not from here, so that answers
+ * that come together make one kick. */
+static void part_done(struct block_request *req, int status)
+{
+	struct part *part = container_of(req, struct part, req);
+	struct block_queue *q = part->queue;
+	unsigned i;
+
+	for (i = 0; i < part->n_pieces; i++)
+		piece_part_ended(part->pieces[i], status);
+	part->next = q->free;
+	q->free = part;
+	if (q->head)
+		host_work_soon(&q->kick);
+}
+
+/* Puts memory at the request's end: into the last segment where it goes on there, else into a new
+ * one. False when there is none left. */
+static bool add_memory(struct block_request *req, unsigned max_segments, char *va, uint32_t len)
+{
+	struct block_segment *next = req->segments + req->n_segments;
+
+	if (req->n_segments && (char *)next[-1].va + next[-1].len_bytes == va &&
+	    ((uintptr_t)va & ~PAGE_MASK)) {
+		next[-1].len_bytes += len;
+		return true;
+	}
+	if (req->n_segments == max_segments)
+		return false;
+	next->va = va;
+	next->len_bytes = len;
+	req->n_segments++;
+	return true;
+}
+
+/* Moves as much of the piece into the part as fits. */
+static void add_piece(struct part *part, unsigned max_segments, struct block_piece *piece)
+{
+	uint32_t before = piece->given_bytes, len;
+	char *va;
+
+	while (piece->given_bytes < piece->len_bytes) {
+		va = (char *)piece->va + piece->given_bytes;
+		len = (uint32_t)(PAGE_SIZE - ((uintptr_t)va & ~PAGE_MASK));
+		len = MIN(len, piece->len_bytes - piece->given_bytes);
+		if (!add_memory(&part->req, max_segments, va, len))
+			break;
+		piece->given_bytes += len;
+	}
+	if (piece->given_bytes == before && piece->len_bytes)
+		return;
+	piece->parts++;
+	part->pieces[part->n_pieces++] = piece;
+}
+
+/* Makes one request of the queue's front; there is a piece. */
+static void fill_part(struct block_queue *q, struct part *part)
+{
+	struct block_piece *piece = q->head;
+	uint64_t end;
+
+	part->n_pieces = 0;
+	part->req.op = piece->op;
+	part->req.sector = piece->sector + piece->given_bytes / SECTOR_SIZE;
+	part->req.n_segments = 0;
+	do {
+		add_piece(part, q->dev->max_segments, piece);
+		if (piece->given_bytes < piece->len_bytes) {
+			q->stats.split++;
+			return;
+		}
+		end = piece_end(piece);
+		q->head = piece->next;
+		piece = q->head;
+	} while (piece && part->req.op != BLOCK_FLUSH && piece->op == part->req.op &&
+		 piece->sector == end && part->n_pieces < BLOCK_MAX_SEGMENTS);
+	q->stats.merged += part->n_pieces - 1;
+	if (!q->head)
+		q->tail = NULL;
+}
+
+/* A device may end requests inside submit or kick, and their users may submit more: hence the loop,
+ * and the mark that keeps it from being entered twice. */
+static void dispatch(struct block_queue *q)
+{
+	struct part *part;
+	unsigned sent;
+
+	if (q->dispatching)
+		return;
+	q->dispatching = true;
+	do {
+		for (sent = 0; q->head && q->free; sent++) {
+			part = q->free;
+			q->free = part->next;
+			fill_part(q, part);
+			q->dev->ops->submit(q->dev, &part->req);
+		}
+		q->stats.requests += sent;
+		if (sent)
+			q->dev->ops->kick(q->dev);
+	} while (sent && q->head && q->free);
+	q->dispatching = false;
+}
+
+static void dispatch_work(void *ctx)
+{
+	dispatch(ctx);
+}
+
+/* ---- pieces ------------------------------------------------------------------------- */
+
+static int piece_check(const struct block_device *dev, const struct block_piece *piece)
+{
+	uint64_t unit = dev->sector_size;
+	uint64_t len_sectors = piece->len_bytes / SECTOR_SIZE;
+
+	if (piece->op == BLOCK_FLUSH)
+		return piece->len_bytes ? -XEN_EINVAL : 0;
+	if (!piece->len_bytes || piece->len_bytes % unit || (uintptr_t)piece->va % unit)
+		return -XEN_EINVAL;
+	if (piece->sector % (unit / SECTOR_SIZE) || piece->sector > dev->sectors ||
+	    len_sectors > dev->sectors - piece->sector)
+		return -XEN_EINVAL;
+	return piece->op == BLOCK_WRITE && dev->readonly ? -XEN_EROFS : 0;
+}
+
+/* The waiting piece that this one is to stand behind, because it goes on where that one ends. */
+static struct block_piece *neighbour_before(struct block_queue *q, const struct block_piece *piece)
+{
+	struct block_piece *at;
+	unsigned looked = 0;
+
+	if (!q->tail || piece->op == BLOCK_FLUSH)
+		return NULL;
+	if (q->tail->op == piece->op && piece_end(q->tail) == piece->sector)
+		return q->tail;
+	for (at = q->head; at && looked < SCAN_MAX; at = at->next, looked++)
+		if (at->op == piece->op && piece_end(at) == piece->sector)
+			return at;
+	return NULL;
+}
+
+static void queue_piece(struct block_queue *q, struct block_piece *piece)
+{
+	struct block_piece *before = neighbour_before(q, piece);
+
+	if (!before)
+		before = q->tail;
+	if (before) {
+		piece->next = before->next;
+		before->next = piece;
+	} else {
+		piece->next = NULL;
+		q->head = piece;
+	}
+	if (q->tail == before)
+		q->tail = piece;
+}
+
+void block_submit(struct block_device *dev, struct block_piece *piece)
+{
+	struct block_queue *q = queue_of(dev);
+	int error = q ? piece_check(dev, piece) : -XEN_ENODEV;
+
+	piece->given_bytes = 0;
+	piece->parts = 0;
+	piece->status = 0;
+	if (error) {
+		piece->done(piece, error);
+		return;
+	}
+	q->stats.pieces++;
+	queue_piece(q, piece);
+	host_work_soon(&q->kick);
+}
+
+void block_kick(struct block_device *dev)
+{
+	struct block_queue *q = queue_of(dev);
+
+	if (q)
+		dispatch(q);
+}
+
+const struct block_layer_stats *block_layer_stats(const struct block_device *dev)
+{
+	static const struct block_layer_stats none;
+	struct block_queue *q = queue_of(dev);
+
+	return q ? &q->stats : &none;
+}
+
+/* ---- registry ----------------------------------------------------------------------- */
+
+static size_t parts_size(const struct block_queue *q)
+{
+	return q->depth * sizeof(struct part);
+}
+
+static struct block_queue *queue_new(struct block_device *dev)
+{
+	struct block_queue *q = host_alloc(sizeof(*q));
+	unsigned i;
+
+	if (!q)
+		return NULL;
+	q->dev = dev;
+	q->depth = MAX(dev->queue_depth, 1u);
+	q->parts = host_alloc(parts_size(q));
+	if (!q->parts) {
+		host_free(q, sizeof(*q));
+		return NULL;
+	}
+	for (i = 0; i < q->depth; i++) {
+		q->parts[i].req.done = part_done;
+		q->parts[i].queue = q;
+		q->parts[i].next = q->free;
+		q->free = &q->parts[i];
+	}
+	q->kick.fn = dispatch_work;
+	q->kick.ctx = q;
+	return q;
+}
+
+int block_register(struct block_device *dev)
+{
+	struct block_queue **link = &queues;
+	struct block_queue *q;
+
+	if (block_find(dev->name))
+		return -XEN_EEXIST;
+	if (!dev->max_segments || dev->max_segments > BLOCK_MAX_SEGMENTS || !dev->sector_size)
+		return -XEN_EINVAL;
+	q = queue_new(dev);
+	if (!q)
+		return -XEN_ENOMEM;
+	while (*link)
+		link = &(*link)->next;
+	*link = q;
+	return 0;
+}
+
+/* What waits for a device that is gone ends with an error. */
+void block_unregister(struct block_device *dev)
+{
+	struct block_queue **link = &queues, *q;
+	struct block_piece *piece;
+
+	while (*link && (*link)->dev != dev)
+		link = &(*link)->next;
+	q = *link;
+	if (!q)
+		return;
+	*link = q->next;
+	host_work_cancel(&q->kick);
+	while ((piece = q->head)) {
+		q->head = piece->next;
+		piece->done(piece, -XEN_EIO);
+	}
+	host_free(q->parts, parts_size(q));
+	host_free(q, sizeof(*q));
+}
+
+struct block_device *block_find(const char *name)
+{
+	struct block_queue *q = queues;
+
+	while (q && strcmp(q->dev->name, name))
+		q = q->next;
+	return q ? q->dev : NULL;
+}
+
+struct block_device *block_find_serial(const char *serial)
+{
+	struct block_queue *q = queues;
+
+	while (q && (!serial[0] || strcmp(q->dev->serial, serial)))
+		q = q->next;
+	return q ? q->dev : NULL;
+}
+
+struct block_device *block_next(struct block_device *prev)
+{
+	struct block_queue *q = prev ? queue_of(prev) : NULL;
+
+	if (prev)
+		q = q ? q->next : NULL;
+	else
+		q = queues;
+	return q ? q->dev : NULL;
+}
+
+void host_block_register(struct block_device *dev)
+{
+	int error = block_register(dev);
+
+	if (error)
+		host_log(HOST_LOG_ERROR, "disk %s: not registered (%d)", dev->name, error);
+	else
+		host_log(HOST_LOG_INFO, "disk %s: %llu KiB%s", dev->name,
+			 (unsigned long long)dev->sectors / 2, dev->readonly ? ", read-only" : "");
+}
+
+void host_block_unregister(struct block_device *dev)
+{
+	block_unregister(dev);
+}
+
+struct block_device *host_block_find(const char *params)
+{
+	if (str_starts(params, "serial="))
+		return block_find_serial(params + strlen("serial="));
+	if (str_starts(params, "phy:"))
+		params += strlen("phy:");
+	if (str_starts(params, "/dev/"))
+		params += strlen("/dev/");
+	return block_find(params);
+}

@@ -1,0 +1,65 @@
+/* block_wait.c: block I/O for threads that wait for it.
+ *
+ * Callers: the shell's thread and its like; not the worker, which would wait for itself. The piece
+ * lies on the caller's stack; a piece of work carries it to the worker and its end wakes the
+ * caller.
+ */
+#include <amphi/host.h>
+#include "block.h"
+#include "panic.h"
+#include "thread.h"
+#include "worker.h"
+
+struct wait {
+	struct block_device *dev;
+	struct block_piece piece;
+	struct host_work work;
+	struct wait_queue queue;
+	bool ended;
+	int status;
+};
+
+static void piece_done(struct block_piece *piece, int status)
+{
+	struct wait *w = piece->ctx;
+
+	w->status = status;
+	w->ended = true;
+	wait_wake(&w->queue);
+}
+
+static void submit(void *ctx)
+{
+	struct wait *w = ctx;
+
+	block_submit(w->dev, &w->piece);
+	block_kick(w->dev);
+}
+
+static int run(struct wait *w)
+{
+	KASSERT(!worker_is_current());
+	w->piece.done = piece_done;
+	w->piece.ctx = w;
+	w->work.fn = submit;
+	w->work.ctx = w;
+	worker_post(&w->work);
+	WAIT_UNTIL(&w->queue, w->ended);
+	return w->status;
+}
+
+int block_io(struct block_device *dev, enum block_op op, uint64_t sector, void *va,
+	     uint32_t len_bytes)
+{
+	struct wait w = {.dev = dev,
+			 .piece = {.op = op, .sector = sector, .va = va, .len_bytes = len_bytes}};
+
+	return run(&w);
+}
+
+int block_flush(struct block_device *dev)
+{
+	struct wait w = {.dev = dev, .piece = {.op = BLOCK_FLUSH}};
+
+	return dev->has_flush ? run(&w) : 0;
+}

@@ -1,0 +1,87 @@
+/* ramdisk.c: a disk in memory, for measurements.
+ *
+ * Caller: the shell. It does nothing but copy, and ends each request at the kick, so that what is
+ * measured above it is the block layer and the split driver. Its contents begin as zeros.
+ */
+#include <amphi/host.h>
+#include <amphi/string.h>
+#include "block.h"
+#include "mm.h"
+
+struct ramdisk {
+	struct block_device dev;
+	char *memory;
+	struct block_request *head, *tail;
+};
+
+static void ramdisk_submit(struct block_device *dev, struct block_request *req)
+{
+	struct ramdisk *disk = dev->driver;
+
+	req->next = NULL;
+	if (disk->tail)
+		disk->tail->next = req;
+	else
+		disk->head = req;
+	disk->tail = req;
+}
+
+static void copy(struct ramdisk *disk, const struct block_request *req)
+{
+	char *at = disk->memory + req->sector * SECTOR_SIZE;
+	const struct block_segment *s;
+	bool write = req->op == BLOCK_WRITE;
+
+	for (s = req->segments; s < req->segments + req->n_segments; s++) {
+		memcpy(write ? at : s->va, write ? s->va : at, s->len_bytes);
+		at += s->len_bytes;
+		*(write ? &disk->dev.stats.bytes_written : &disk->dev.stats.bytes_read) +=
+		    s->len_bytes;
+	}
+}
+
+static void ramdisk_kick(struct block_device *dev)
+{
+	struct ramdisk *disk = dev->driver;
+	struct block_request *req;
+
+	while ((req = disk->head)) {
+		disk->head = req->next;
+		if (!disk->head)
+			disk->tail = NULL;
+		copy(disk, req);
+		dev->stats.requests++;
+		dev->stats.flushes += req->op == BLOCK_FLUSH;
+		req->done(req, 0);
+	}
+}
+
+int ramdisk_create(const char *name, uint64_t size_bytes)
+{
+	static const struct block_ops ops = {ramdisk_submit, ramdisk_kick};
+	unsigned pages = (unsigned)PAGES_FOR(size_bytes);
+	struct ramdisk *disk = kmalloc(sizeof(*disk));
+	int error;
+
+	if (!disk)
+		return -XEN_ENOMEM;
+	disk->memory = pages_alloc(pages);
+	if (!disk->memory) {
+		kfree(disk, sizeof(*disk));
+		return -XEN_ENOMEM;
+	}
+	disk->dev = (struct block_device){.ops = &ops,
+					  .sectors = size_bytes / SECTOR_SIZE,
+					  .sector_size = SECTOR_SIZE,
+					  .has_flush = true,
+					  .max_segments = BLOCK_MAX_SEGMENTS,
+					  .queue_depth = 64,
+					  .driver = disk};
+	str_copy(disk->dev.name, sizeof(disk->dev.name), name);
+	error = block_register(&disk->dev);
+	if (error) {
+		pages_free(disk->memory, pages);
+		kfree(disk, sizeof(*disk));
+	}
+	return error;
+}

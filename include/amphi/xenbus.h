@@ -107,6 +107,10 @@ int xenbus_write_text(uint32_t tx, const char *dir, const char *key, const char 
 /* Reads dir/key; cap counts the NUL. -XEN_EINVAL when a character is not printable ASCII. */
 int xenbus_read_text(uint32_t tx, const char *dir, const char *key, char *out, size_t cap);
 
+/* Runs fn in a transaction, again when another got in between; at most 8 times, then -XEN_EAGAIN.
+ * fn must do nothing but store calls with that tx. Its own error ends the transaction undone. */
+int xenbus_transaction(int (*fn)(uint32_t tx, void *ctx), void *ctx);
+
 /* A decimal number that is the whole of text and at most max. No sign, no blank; leading zeros
  * pass. */
 bool xenbus_parse_number(const char *text, uint64_t max, uint64_t *out);

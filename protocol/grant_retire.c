@@ -1,0 +1,56 @@
+/* grant_retire.c: grants that are over for us but which the peer may still have mapped.
+ *
+ * A page is not reused, and a reference not given again, before the peer has let go. Each such
+ * grant waits here with a timer of its own; nothing is promised about when a peer lets go, and a
+ * hostile one keeps what it was lent and no more. Called by drivers-front; calls host.h. Worker.
+ */
+#include <amphi/xenbus.h>
+
+#define RETRY_NS 1000000000ull
+
+struct retiring {
+	gref_t ref;
+	void *page;
+	struct host_work work;
+};
+
+static unsigned n_retiring;
+
+unsigned grant_retiring(void)
+{
+	return n_retiring;
+}
+
+static void retry(void *ctx)
+{
+	struct retiring *r = ctx;
+
+	if (host_grant_end(r->ref) != 0) {
+		host_work_after(&r->work, RETRY_NS);
+		return;
+	}
+	if (r->page)
+		host_pages_free(r->page, 1);
+	n_retiring--;
+	host_free(r, sizeof(*r));
+}
+
+void grant_retire(gref_t ref, void *page)
+{
+	struct retiring *r;
+
+	if (host_grant_end(ref) == 0) {
+		if (page)
+			host_pages_free(page, 1);
+		return;
+	}
+	n_retiring++;
+	r = host_alloc(sizeof(*r));
+	if (!r) {
+		/* Safe and counted: the page stays out of use for good. */
+		host_log(HOST_LOG_WARN, "grant %u: still mapped by the peer, page given up", ref.v);
+		return;
+	}
+	*r = (struct retiring){.ref = ref, .page = page, .work = {.fn = retry, .ctx = r}};
+	host_work_after(&r->work, RETRY_NS);
+}

@@ -1,0 +1,296 @@
+/* xenbus.c: one half of a device moves through its states.
+ *
+ * A table says, for (our side, our state, the peer's state), what to do and what to become; the
+ * engine reads the peer's state after each event and applies rules until none fits. Drivers fill
+ * in the doing (struct xenbus_ops). Not here: finding devices (xenbus_class.c). Worker context.
+ *
+ *      front                         back
+ *   Initialising                  Initialising
+ *        |                             | open()
+ *        |                          InitWait  ----------------.
+ *        | <------- sees 2 ----------' ^                      |
+ *        | open()                      | starts anew (1)      |
+ *   Initialised                        |                      |
+ *        '--------- sees 3 ----------> | connect()            |
+ *        .--------- sees 4 ---------- Connected               |
+ *        | connect()                   | sees 5: Closing      |
+ *   Connected                          | sees 6 or nothing    |
+ *        | sees 5, 6, less than 3      | disconnect()         |
+ *        | disconnect()                v                      |
+ *      Closed  -- sees 1, 2: begin   Closed  -- sees 1 -------'
+ *
+ * A front half in Closed begins again when a (new) backend is at its beginning: so a service domain
+ * may be replaced under it.
+ */
+#include <amphi/string.h>
+
+#include "xenbus_private.h"
+
+#define MAX_STEPS 6
+#define FORCE_NS  5000000000ull /* of the 10 s that a toolstack waits for a removed backend */
+
+enum action { KEEP, OPEN, CONNECT, DROP };
+
+#define S(state)  (1u << (state))
+#define ANY       0x1ffu
+#define S_NONE    0
+#define S_INIT    XenbusStateInitialising
+#define S_WAIT    XenbusStateInitWait
+#define S_READY   XenbusStateInitialised
+#define S_CONN    XenbusStateConnected
+#define S_CLOSING XenbusStateClosing
+#define S_CLOSED  XenbusStateClosed
+
+/* Ours, any of the peer's: what to do, what to be then. A DROP enters its next state only when the
+ * driver has let go of everything. */
+static const struct rule {
+	uint8_t side, ours;
+	uint16_t peers;
+	bool online_only; /* not while the toolstack removes the device */
+	uint8_t action, next;
+} rules[] = {
+    {XENBUS_FRONT, S_INIT, S(S_WAIT) | S(S_READY), false, OPEN, S_READY},
+    {XENBUS_FRONT, S_READY, S(S_CONN), false, CONNECT, S_CONN},
+    {XENBUS_FRONT, S_READY, S(S_NONE) | S(S_CLOSING) | S(S_CLOSED), false, DROP, S_CLOSED},
+    {XENBUS_FRONT, S_CONN, S(S_NONE) | S(S_INIT) | S(S_WAIT) | S(S_CLOSING) | S(S_CLOSED), false,
+     DROP, S_CLOSED},
+    {XENBUS_FRONT, S_CLOSED, S(S_INIT) | S(S_WAIT), false, KEEP, S_INIT},
+
+    {XENBUS_BACK, S_INIT, ANY, true, OPEN, S_WAIT},
+    {XENBUS_BACK, S_WAIT, S(S_READY), true, CONNECT, S_CONN},
+    {XENBUS_BACK, S_WAIT, S(S_CLOSING), false, KEEP, S_CLOSING},
+    {XENBUS_BACK, S_CONN, S(S_NONE) | S(S_CLOSED), false, DROP, S_CLOSED},
+    {XENBUS_BACK, S_CONN, S(S_INIT), true, DROP, S_INIT},
+    {XENBUS_BACK, S_CONN, S(S_CLOSING), false, KEEP, S_CLOSING},
+    {XENBUS_BACK, S_CLOSING, S(S_NONE) | S(S_CLOSED), false, DROP, S_CLOSED},
+    {XENBUS_BACK, S_CLOSING, S(S_INIT), true, DROP, S_INIT},
+    {XENBUS_BACK, S_CLOSED, S(S_INIT), true, KEEP, S_INIT},
+};
+
+static const char *const state_names[] = {
+    "Unknown", "Initialising", "InitWait",      "Initialised",  "Connected",
+    "Closing", "Closed",       "Reconfiguring", "Reconfigured",
+};
+
+const char *xenbus_state_name(unsigned state)
+{
+	return state < ARRAY_SIZE(state_names) ? state_names[state] : "?";
+}
+
+static void check_invariants(const struct xenbus_device *dev)
+{
+	HOST_ASSERT(dev->state >= S_INIT && dev->state <= S_CLOSED);
+	HOST_ASSERT(dev->peer_state < ARRAY_SIZE(state_names));
+	HOST_ASSERT(dev->side == XENBUS_BACK || dev->state != S_WAIT);
+	HOST_ASSERT(dev->side == XENBUS_FRONT || dev->state != S_READY);
+}
+
+static const struct rule *find_rule(const struct xenbus_device *dev)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(rules); i++) {
+		const struct rule *r = &rules[i];
+
+		if (r->side == dev->side && r->ours == dev->state &&
+		    r->peers & S(dev->peer_state) && (dev->online || !r->online_only))
+			return r;
+	}
+	return NULL;
+}
+
+/* Only into a directory that is still there: a write to a path that the toolstack has just removed
+ * would make it again. */
+static int put_state(uint32_t tx, void *ctx)
+{
+	struct xenbus_device *dev = ctx;
+	char old[8];
+	int err = xenbus_read_text(tx, dev->path, "state", old, sizeof(old));
+
+	if (err == -XEN_ENOENT)
+		return err;
+	return xenbus_write_number(tx, dev->path, "state", dev->state);
+}
+
+static void enter(struct xenbus_device *dev, uint8_t state)
+{
+	int err;
+
+	dev->state = state;
+	check_invariants(dev);
+	if (dev->removed)
+		return;
+	err = xenbus_transaction(put_state, dev);
+	if (err && err != -XEN_ENOENT)
+		host_log(HOST_LOG_WARN, "%s: state %s not written (%d)", dev->path,
+			 xenbus_state_name(state), err);
+}
+
+/* The last step of a removal that the toolstack began: our directory is ours to delete. */
+static void finish_removal(struct xenbus_device *dev)
+{
+	if (dev->side != XENBUS_BACK || dev->online || dev->removed || dev->state != S_CLOSED)
+		return;
+	host_store_rm(HOST_TX_NONE, dev->path);
+	xenbus_remove(dev);
+}
+
+static void drop(struct xenbus_device *dev, uint8_t next)
+{
+	dev->after_drop = next;
+	dev->dropping = !dev->ops->disconnect(dev);
+	if (!dev->dropping)
+		enter(dev, next);
+}
+
+static void apply(struct xenbus_device *dev, const struct rule *r)
+{
+	int err = 0;
+
+	if (r->action == DROP) {
+		drop(dev, r->next);
+		return;
+	}
+	if (r->action == OPEN)
+		err = dev->ops->open(dev);
+	else if (r->action == CONNECT)
+		err = dev->ops->connect(dev);
+	if (err) {
+		host_log(HOST_LOG_ERROR, "%s: no connection with domain %u (%d)", dev->path,
+			 dev->peer, err);
+		drop(dev, S_CLOSED);
+		return;
+	}
+	enter(dev, r->next);
+}
+
+static void read_peer_state(struct xenbus_device *dev)
+{
+	char text[8];
+	uint64_t state = S_NONE;
+	int err = xenbus_read_text(HOST_TX_NONE, dev->peer_path, "state", text, sizeof(text));
+
+	if (err > 0 && !xenbus_parse_number(text, ARRAY_SIZE(state_names) - 1, &state))
+		state = S_NONE; /* nonsense is as good as nothing */
+	dev->peer_state = (uint8_t)state;
+}
+
+/* A removal that the peer does not follow in time goes on without it. */
+static bool overdue(const struct xenbus_device *dev)
+{
+	return dev->force_ns && host_time_ns() >= dev->force_ns && dev->state != S_CLOSED;
+}
+
+static void step(struct xenbus_device *dev)
+{
+	if (dev->failing && !dev->dropping && !dev->removed) {
+		dev->failing = false;
+		drop(dev, S_CLOSED);
+	}
+	for (int i = 0; i < MAX_STEPS && !dev->dropping && !dev->removed; i++) {
+		const struct rule *r;
+
+		read_peer_state(dev);
+		r = find_rule(dev);
+		if (r)
+			apply(dev, r);
+		else if (overdue(dev))
+			drop(dev, S_CLOSED);
+		else
+			break;
+	}
+	if (!dev->online && !dev->removed && dev->state != S_CLOSED && !dev->dropping)
+		host_work_after(&dev->work, FORCE_NS);
+	if (!dev->dropping)
+		finish_removal(dev);
+}
+
+static void on_work(void *ctx)
+{
+	step(ctx);
+}
+
+static void on_peer(void *ctx, const char *changed_path)
+{
+	(void)changed_path;
+	step(ctx);
+}
+
+/* Also when the work waits for the moment of force already. */
+static void step_soon(struct xenbus_device *dev)
+{
+	host_work_cancel(&dev->work);
+	host_work_soon(&dev->work);
+}
+
+int xenbus_adopt(struct xenbus_device *dev)
+{
+	char path[STORE_PATH_MAX];
+	int err;
+
+	dev->work = (struct host_work){.fn = on_work, .ctx = dev};
+	dev->online = true;
+	enter(dev, S_INIT);
+	if (!xenbus_join(path, dev->peer_path, "state"))
+		return -XEN_E2BIG;
+	err = host_store_watch(path, on_peer, dev, &dev->watch);
+	if (!err)
+		xenbus_own_changed(dev);
+	return err;
+}
+
+static bool told_to_go(const struct xenbus_device *dev)
+{
+	static const struct xenbus_number online = {"online", 0, 1, 1, false};
+	uint64_t is_online;
+
+	return xenbus_read_numbers(HOST_TX_NONE, dev->path, &online, 1, &is_online) == 0 &&
+	       !is_online;
+}
+
+/* A toolstack removes a backend by online = 0 and state = 5, at once or in this order, so each
+ * is looked at by itself. */
+void xenbus_own_changed(struct xenbus_device *dev)
+{
+	static const struct xenbus_number state = {"state", 0, S_CLOSED, 0, false};
+	uint64_t now;
+
+	if (dev->side != XENBUS_BACK || dev->removed)
+		return;
+	if (dev->online && told_to_go(dev)) {
+		dev->online = false;
+		dev->force_ns = host_time_ns() + FORCE_NS;
+		host_work_after(&dev->work, FORCE_NS);
+	}
+	if (dev->online || dev->dropping || dev->state == S_CLOSED)
+		return;
+	if (xenbus_read_numbers(HOST_TX_NONE, dev->path, &state, 1, &now) == 0 && now == S_CLOSING)
+		dev->state = S_CLOSING;
+	step(dev);
+}
+
+void xenbus_remove(struct xenbus_device *dev)
+{
+	dev->removed = true;
+	if (!dev->dropping)
+		drop(dev, S_CLOSED);
+	xenbus_class_reap(dev->class);
+}
+
+void xenbus_fail(struct xenbus_device *dev, const char *why)
+{
+	if (dev->failing)
+		return;
+	dev->failing = true;
+	host_log(HOST_LOG_WARN, "%s: domain %u: %s; connection closed", dev->path, dev->peer, why);
+	step_soon(dev);
+}
+
+void xenbus_disconnected(struct xenbus_device *dev)
+{
+	HOST_ASSERT(dev->dropping);
+	dev->dropping = false;
+	enter(dev, dev->after_drop);
+	if (dev->removed)
+		xenbus_class_reap(dev->class);
+	else
+		step_soon(dev);
+}

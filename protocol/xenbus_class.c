@@ -1,0 +1,212 @@
+/* xenbus_class.c: finds the devices of one kind and lets go of those that are gone.
+ *
+ * One watch on the kind's root ("device/vbd", "backend/vbd") reports everything below it, the
+ * halves' own writes included; the changed path says which device to look at. The root need not
+ * exist yet, and a toolstack removes emptied parents: each event about them means to look at all
+ * again. Called by drivers' init; calls xenbus.c. Worker context.
+ */
+#include <amphi/printf.h>
+#include <amphi/string.h>
+
+#include "xenbus_private.h"
+
+#define LIST_BYTES                                                                                 \
+	4096u /* one page of names under one node; what does not fit is found by its events */
+
+static struct xenbus_device *find_device(struct xenbus_class *class, const char *path)
+{
+	for (struct xenbus_device *d = class->devices; d; d = d->next)
+		if (!d->removed && strcmp(d->path, path) == 0)
+			return d;
+	return NULL;
+}
+
+/* Who the peer is: written by the toolstack, so trusted, but it may not all be there yet. */
+static bool read_peer(struct xenbus_device *found)
+{
+	bool front = found->side == XENBUS_FRONT;
+	struct xenbus_number id = {front ? "backend-id" : "frontend-id", 0,
+				   DOMID_FIRST_RESERVED - 1, 0, true};
+	char text[STORE_PATH_MAX];
+	uint64_t peer;
+	int len = xenbus_read_text(HOST_TX_NONE, found->path, front ? "backend" : "frontend", text,
+				   sizeof(text));
+
+	if (len <= 0)
+		return false;
+	if ((size_t)len >= sizeof(found->peer_path)) {
+		host_log(HOST_LOG_WARN, "%s: path of the peer is too long", found->path);
+		return false;
+	}
+	memcpy(found->peer_path, text, (size_t)len + 1);
+	if (xenbus_read_numbers(HOST_TX_NONE, found->path, &id, 1, &peer))
+		return false;
+	found->peer = (domid_t)peer;
+	return true;
+}
+
+/* The number in the last part of a path; directories that are not numbers are no devices. */
+static bool device_number(const char *path, unsigned *out)
+{
+	const char *last = path;
+	uint64_t id;
+
+	for (const char *s = path; *s; s++)
+		if (*s == '/')
+			last = s + 1;
+	if (!xenbus_parse_number(last, UINT32_MAX, &id))
+		return false;
+	*out = (unsigned)id;
+	return true;
+}
+
+static void create_device(struct xenbus_class *class, const char *path)
+{
+	struct xenbus_device found = {.side = class->side, .class = class}, *dev;
+
+	if (fmt_text(found.path, sizeof(found.path), "%s", path) >= sizeof(found.path) ||
+	    !device_number(path, &found.id) || !read_peer(&found))
+		return;
+	dev = class->ops->create(class, &found);
+	if (!dev)
+		return;
+	dev->next = class->devices;
+	class->devices = dev;
+	if (xenbus_adopt(dev))
+		xenbus_remove(dev);
+}
+
+static bool directory_there(struct xenbus_class *class, const char *path)
+{
+	char text[STORE_PATH_MAX];
+
+	return xenbus_read_text(HOST_TX_NONE, path,
+				class->side == XENBUS_FRONT ? "backend" : "frontend", text,
+				sizeof(text)) != -XEN_ENOENT;
+}
+
+/* Looks at one device's directory: is it new, gone, or told to go? */
+static void look_at(struct xenbus_class *class, const char *path)
+{
+	struct xenbus_device *dev = find_device(class, path);
+
+	if (!dev)
+		create_device(class, path);
+	else if (!directory_there(class, path))
+		xenbus_remove(dev);
+	else
+		xenbus_own_changed(dev);
+}
+
+/* Calls look_at for each child of dir, or of each child of dir when depth is 2. */
+static void look_below(struct xenbus_class *class, const char *dir, int depth)
+{
+	char path[STORE_PATH_MAX], *names = host_pages_alloc(1);
+	int n = names ? host_store_list(HOST_TX_NONE, dir, names, LIST_BYTES) : 0;
+	const char *name = names;
+
+	for (int i = 0; i < n; i++, name += strlen(name) + 1) {
+		if (!xenbus_join(path, dir, name))
+			continue;
+		if (depth > 1)
+			look_below(class, path, depth - 1);
+		else
+			look_at(class, path);
+	}
+	if (names)
+		host_pages_free(names, 1);
+}
+
+static int class_depth(const struct xenbus_class *class)
+{
+	return class->side == XENBUS_FRONT ? 1 : 2; /* root/DEV or root/DOMID/DEV */
+}
+
+static void look_at_all(struct xenbus_class *class)
+{
+	for (struct xenbus_device *d = class->devices; d; d = d->next)
+		if (!d->removed && !directory_there(class, d->path))
+			xenbus_remove(d);
+	look_below(class, class->root, class_depth(class));
+}
+
+/* The part of a changed path that is a device's directory, into out. False: it is above one. */
+static bool device_part(const struct xenbus_class *class, const char *changed, char *out)
+{
+	size_t root_len = strlen(class->root), len;
+	int parts = class_depth(class);
+
+	if (strncmp(changed, class->root, root_len) != 0 || changed[root_len] != '/')
+		return false;
+	for (len = root_len + 1; changed[len]; len++)
+		if (changed[len] == '/' && --parts == 0)
+			break;
+	if (changed[len] == '\0' && --parts != 0)
+		return false;
+	if (len >= STORE_PATH_MAX)
+		return false;
+	memcpy(out, changed, len);
+	out[len] = '\0';
+	return true;
+}
+
+static void on_change(void *ctx, const char *changed)
+{
+	struct xenbus_class *class = ctx;
+	char path[STORE_PATH_MAX];
+
+	if (device_part(class, changed, path))
+		look_at(class, path);
+	else
+		look_at_all(class);
+}
+
+static void free_device(struct xenbus_device *dev)
+{
+	host_work_cancel(&dev->work);
+	if (dev->watch)
+		host_store_unwatch(dev->watch);
+	dev->ops->gone(dev);
+}
+
+/* From its own work item, so that nobody is in the middle of a device that is freed here. */
+static void reap(void *ctx)
+{
+	struct xenbus_class *class = ctx;
+	struct xenbus_device **link = &class->devices;
+
+	while (*link) {
+		struct xenbus_device *dev = *link;
+
+		if (dev->removed && !dev->dropping) {
+			*link = dev->next;
+			free_device(dev);
+		} else {
+			link = &dev->next;
+		}
+	}
+}
+
+void xenbus_class_reap(struct xenbus_class *class)
+{
+	host_work_soon(&class->reap);
+}
+
+int xenbus_class_start(struct xenbus_class *class)
+{
+	class->reap = (struct host_work){.fn = reap, .ctx = class};
+	return host_store_watch(class->root, on_change, class, &class->watch);
+}
+
+void xenbus_class_stop(struct xenbus_class *class)
+{
+	if (class->watch)
+		host_store_unwatch(class->watch);
+	class->watch = NULL;
+	for (struct xenbus_device *d = class->devices; d; d = d->next)
+		if (!d->removed)
+			xenbus_remove(d);
+	reap(class);
+	if (!class->devices)
+		host_work_cancel(&class->reap);
+}

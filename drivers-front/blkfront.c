@@ -1,0 +1,283 @@
+/* blkfront.c: disks that another domain serves come, connect, are dropped and go.
+ *
+ * Called by the kernel (blkfront.h) and by the xenbus engine, whose steps it fills in; calls
+ * blkfront_ring.c and blkfront_data.c, and host_block.h to register disks. Worker context.
+ *
+ * A connection that ends does not end requests: they go back to the queue and out again on the
+ * next connection (reads and writes may be done twice and come to the same), for FRONT_HOLD_NS.
+ * Room is left for rings of more pages (open) and for more rings (a disk would have several
+ * of what is under "the connection" in its struct).
+ */
+#include <amphi/printf.h>
+
+#include "blkfront_private.h"
+
+struct front_root *front_roots;
+
+static struct front_disk *disk_of(struct xenbus_device *bus)
+{
+	return container_of(bus, struct front_disk, bus);
+}
+
+/* ---- open: what the backend is offered ----------------------------------------------- */
+
+static int put_keys(uint32_t tx, void *ctx)
+{
+	struct front_disk *disk = ctx;
+	const char *dir = disk->bus.path;
+	int err = xenbus_write_number(tx, dir, "ring-ref", disk->ring_ref.v);
+
+	if (!err)
+		err = xenbus_write_number(tx, dir, "event-channel", disk->port.v);
+	if (!err)
+		err = xenbus_write_text(tx, dir, "protocol", XEN_IO_PROTO_ABI_X86_64);
+	return err ? err : xenbus_write_number(tx, dir, "feature-persistent", 1);
+}
+
+static int alloc_tables(struct front_disk *disk)
+{
+	disk->slots = host_pages_alloc(FRONT_SLOT_PAGES);
+	disk->bounce = host_pages_alloc(FRONT_BOUNCE_PAGES);
+	return disk->slots && disk->bounce ? 0 : -XEN_ENOMEM;
+}
+
+static int offer_ring(struct front_disk *disk)
+{
+	void *page = host_pages_alloc(1);
+	int err;
+
+	if (!page)
+		return -XEN_ENOMEM;
+	ring_init(&disk->ring, page, 1, BLKIF_SLOT_BYTES);
+	ring_reset_shared(&disk->ring);
+	HOST_ASSERT(disk->ring.n_slots == FRONT_SLOTS);
+	err = host_grant_offer(disk->bus.peer, page, false, &disk->ring_ref);
+	if (err)
+		host_pages_free(page, 1);
+	else
+		disk->ring_page = page;
+	return err;
+}
+
+/* What is done when a later step fails is undone by front_disconnect. */
+static int front_open(struct xenbus_device *bus)
+{
+	static const struct xenbus_number vdev = {"virtual-device", 0, UINT32_MAX, 0, true};
+	struct front_disk *disk = disk_of(bus);
+	uint64_t number;
+	int err = xenbus_read_numbers(HOST_TX_NONE, bus->path, &vdev, 1, &number);
+
+	if (!err)
+		err = alloc_tables(disk);
+	if (!err)
+		err = offer_ring(disk);
+	if (!err)
+		err = host_event_offer(bus->peer, front_on_event, disk, &disk->port);
+	if (err)
+		return err;
+	front_slots_reset(disk);
+	disk->vdev = (unsigned)number;
+	return xenbus_transaction(put_keys, disk);
+}
+
+/* ---- connect: what the backend has --------------------------------------------------- */
+
+enum { K_SECTORS, K_SECTOR_SIZE, K_INFO, K_FLUSH, K_PERSISTENT, K_COUNT };
+static const struct xenbus_number back_keys[K_COUNT] = {
+    [K_SECTORS] = {"sectors", 1, UINT64_MAX >> 9, 0, true},
+    [K_SECTOR_SIZE] = {"sector-size", 512, 4096, 512, false},
+    [K_INFO] = {"info", 0, UINT32_MAX, 0, false},
+    [K_FLUSH] = {"feature-flush-cache", 0, UINT32_MAX, 0, false},
+    [K_PERSISTENT] = {"feature-persistent", 0, UINT32_MAX, 0, false},
+};
+
+static void describe(struct front_disk *disk, const uint64_t *keys)
+{
+	struct block_device *dev = &disk->dev;
+
+	dev->sectors = keys[K_SECTORS];
+	dev->sector_size = (uint32_t)keys[K_SECTOR_SIZE];
+	dev->readonly = keys[K_INFO] & VDISK_READONLY;
+	dev->has_flush = keys[K_FLUSH] != 0;
+	if (disk->registered)
+		return;
+	blkif_vdev_name(disk->vdev, dev->name, sizeof(dev->name));
+	dev->ops = &front_block_ops;
+	dev->driver = disk;
+	dev->max_segments = BLKIF_SEGMENTS;
+	dev->queue_depth = FRONT_SLOTS;
+}
+
+static int front_connect(struct xenbus_device *bus)
+{
+	struct front_disk *disk = disk_of(bus);
+	uint64_t keys[K_COUNT];
+	int err = xenbus_read_numbers(HOST_TX_NONE, bus->peer_path, back_keys, K_COUNT, keys);
+
+	if (err)
+		return err;
+	if (keys[K_SECTOR_SIZE] & (keys[K_SECTOR_SIZE] - 1))
+		return -XEN_EINVAL;
+	if (disk->registered && keys[K_SECTORS] < disk->dev.sectors)
+		return -XEN_EINVAL; /* another disk than its users know */
+	describe(disk, keys);
+	disk->persistent = keys[K_PERSISTENT] != 0;
+	disk->connected = true;
+	disk->given_up = false;
+	host_work_cancel(&disk->hold);
+	if (!disk->registered) {
+		disk->registered = true;
+		host_log(HOST_LOG_INFO, "%s: %llu sectors from domain %u%s%s", disk->dev.name,
+			 (unsigned long long)disk->dev.sectors, bus->peer,
+			 disk->dev.readonly ? ", read-only" : "",
+			 disk->persistent ? ", persistent grants" : "");
+		host_block_register(&disk->dev);
+	}
+	front_run_queue(disk);
+	return 0;
+}
+
+/* ---- disconnect, gone ---------------------------------------------------------------- */
+
+static void free_tables(struct front_disk *disk)
+{
+	if (disk->slots)
+		host_pages_free(disk->slots, FRONT_SLOT_PAGES);
+	if (disk->bounce)
+		host_pages_free(disk->bounce, FRONT_BOUNCE_PAGES);
+	disk->slots = NULL;
+	disk->bounce = NULL;
+}
+
+static bool front_disconnect(struct xenbus_device *bus)
+{
+	struct front_disk *disk = disk_of(bus);
+
+	disk->connected = false;
+	host_work_cancel(&disk->again);
+	if (disk->port.v)
+		host_event_close(disk->port);
+	disk->port = PORT_NONE;
+	if (disk->ring_page) {
+		front_requeue_in_flight(disk);
+		front_data_disconnect(disk);
+		grant_retire(disk->ring_ref, disk->ring_page);
+		disk->ring_page = NULL;
+	}
+	free_tables(disk);
+	if (disk->registered && !disk->given_up)
+		host_work_after(&disk->hold, FRONT_HOLD_NS);
+	return true;
+}
+
+static void give_up(void *ctx)
+{
+	struct front_disk *disk = ctx;
+
+	if (disk->connected)
+		return;
+	disk->given_up = true;
+	if (disk->queue)
+		host_log(HOST_LOG_ERROR, "%s: no backend, %u requests failed", disk->dev.name,
+			 disk->n_queued);
+	front_fail_queue(disk, -XEN_EIO);
+}
+
+static void front_gone(struct xenbus_device *bus)
+{
+	struct front_disk *disk = disk_of(bus), **link = &disk->root->disks;
+
+	host_work_cancel(&disk->hold);
+	give_up(disk);
+	if (disk->registered)
+		host_block_unregister(&disk->dev);
+	front_data_free(disk);
+	while (*link != disk)
+		link = &(*link)->next;
+	*link = disk->next;
+	host_free(disk, sizeof(*disk));
+}
+
+static const struct xenbus_ops front_ops = {
+    .open = front_open,
+    .connect = front_connect,
+    .disconnect = front_disconnect,
+    .gone = front_gone,
+};
+
+/* ---- the class ----------------------------------------------------------------------- */
+
+static struct xenbus_device *front_create(struct xenbus_class *class,
+					  const struct xenbus_device *found)
+{
+	struct front_root *root = container_of(class, struct front_root, class);
+	struct front_disk *disk = host_alloc(sizeof(*disk));
+
+	if (!disk) {
+		host_log(HOST_LOG_ERROR, "%s: no memory", found->path);
+		return NULL;
+	}
+	disk->bus = *found;
+	disk->bus.ops = &front_ops;
+	disk->root = root;
+	disk->queue_tail = &disk->queue;
+	disk->hold = (struct host_work){.fn = give_up, .ctx = disk};
+	disk->again = (struct host_work){.fn = front_run_responses, .ctx = disk};
+	disk->next = root->disks;
+	root->disks = disk;
+	return &disk->bus;
+}
+
+static const struct xenbus_class_ops front_class_ops = {.create = front_create};
+
+int blkfront_init(void)
+{
+	struct front_root *root = host_alloc(sizeof(*root));
+
+	if (!root)
+		return -XEN_ENOMEM;
+	root->class.side = XENBUS_FRONT;
+	root->class.root = "device/vbd";
+	root->class.ops = &front_class_ops;
+	root->next = front_roots;
+	front_roots = root;
+	return xenbus_class_start(&root->class);
+}
+
+void blkfront_exit(void)
+{
+	struct front_root **link = &front_roots;
+
+	while (*link) {
+		struct front_root *root = *link;
+
+		xenbus_class_stop(&root->class);
+		if (root->disks) {
+			link = &root->next;
+			continue;
+		}
+		*link = root->next;
+		host_free(root, sizeof(*root));
+	}
+}
+
+void blkfront_for_each(void (*fn)(const struct block_device *dev,
+				  const struct blkfront_stats *stats, void *ctx),
+		       void *ctx)
+{
+	for (struct front_root *root = front_roots; root; root = root->next)
+		for (struct front_disk *d = root->disks; d; d = d->next) {
+			const struct block_stats *b = &d->dev.stats;
+
+			d->stats.requests = b->requests;
+			d->stats.bytes_read = b->bytes_read;
+			d->stats.bytes_written = b->bytes_written;
+			d->stats.flushes = b->flushes;
+			d->stats.errors = b->errors;
+			d->stats.notifications_sent = b->notifications_out;
+			d->stats.notifications_received = b->notifications_in;
+			d->stats.queued = d->n_queued;
+			d->stats.in_flight = d->connected ? ring_front_in_flight(&d->ring) : 0;
+			fn(&d->dev, &d->stats, ctx);
+		}
+}

@@ -1,0 +1,112 @@
+/* blkback_request.c: one request of a guest, copied in once and checked in the copy.
+ *
+ * Reads a slot of the ring into our own struct, judges every number in it against the disk, and
+ * later cuts it into parts that the disk takes. A wrong request is answered, as the stock backend
+ * does; it does not cost the guest its connection. Called by blkback_ring.c; touches no page of
+ * data.
+ */
+#include "blkback_private.h"
+
+/* The x86_64-abi's request as it lies in the slot; the head is fetched first, because it says how
+ * much more there is to fetch. */
+struct wire {
+	uint8_t op, n_segments;
+	uint16_t handle;
+	uint32_t padding;
+	uint64_t id, sector;
+};
+_Static_assert(sizeof(struct wire) == BLKIF_HEAD_BYTES, "x86_64-abi");
+
+/* A segment lies within its page and is whole sectors of the disk. */
+static bool segment_fits(const struct blkif_request_segment *seg, unsigned disk_sectors)
+{
+	if (seg->first_sect > seg->last_sect || seg->last_sect >= BLKIF_PAGE_SECTORS)
+		return false;
+	return seg->first_sect % disk_sectors == 0 && (seg->last_sect + 1u) % disk_sectors == 0;
+}
+
+/* Fetches n (<= BLKIF_SEGMENTS) segments and takes them over. The sectors they cover, 0: one is
+ * wrong. */
+static unsigned read_segments(struct back_disk *disk, struct back_request *req,
+			      const peer_byte *from, unsigned n)
+{
+	struct blkif_request_segment segs[BLKIF_SEGMENTS];
+	unsigned sectors = 0, disk_sectors = disk->disk->sector_size / SECTOR_SIZE;
+
+	peer_copy_in(segs, from, n * sizeof(segs[0]));
+	for (unsigned i = 0; i < n; i++) {
+		if (!segment_fits(&segs[i], disk_sectors))
+			return 0;
+		req->segs[i] = (struct back_segment){.ref = segs[i].gref,
+						     .kept = BACK_NONE,
+						     .first = segs[i].first_sect,
+						     .last = segs[i].last_sect};
+		sectors += segs[i].last_sect - segs[i].first_sect + 1u;
+	}
+	return sectors;
+}
+
+static bool in_disk(const struct block_device *disk, uint64_t sector, unsigned count)
+{
+	return count <= disk->sectors && sector <= disk->sectors - count &&
+	       sector % (disk->sector_size / SECTOR_SIZE) == 0;
+}
+
+int16_t back_request_read(struct back_disk *disk, struct back_request *req, const peer_byte *slot)
+{
+	struct wire wire;
+	unsigned sectors;
+
+	peer_copy_in(&wire, slot, sizeof(wire));
+	req->id = wire.id;
+	req->op = wire.op;
+	req->sector = wire.sector;
+	req->n_segments = req->n_done = 0;
+	req->status = BLKIF_RSP_OKAY;
+	if (wire.op == BLKIF_OP_FLUSH_DISKCACHE)
+		return wire.n_segments ? BLKIF_RSP_ERROR : BLKIF_RSP_OKAY;
+	if (wire.op != BLKIF_OP_READ && wire.op != BLKIF_OP_WRITE)
+		return BLKIF_RSP_EOPNOTSUPP;
+	if (wire.op == BLKIF_OP_WRITE && disk->readonly)
+		return BLKIF_RSP_ERROR;
+	if (wire.n_segments == 0 || wire.n_segments > BLKIF_SEGMENTS)
+		return BLKIF_RSP_ERROR;
+	sectors = read_segments(disk, req, slot + sizeof(wire), wire.n_segments);
+	if (sectors == 0 || !in_disk(disk->disk, wire.sector, sectors))
+		return BLKIF_RSP_ERROR;
+	req->n_segments = wire.n_segments;
+	return BLKIF_RSP_OKAY;
+}
+
+static enum block_op block_op(uint8_t op)
+{
+	static const uint8_t ops[] = {
+	    [BLKIF_OP_READ] = BLOCK_READ,
+	    [BLKIF_OP_WRITE] = BLOCK_WRITE,
+	    [BLKIF_OP_FLUSH_DISKCACHE] = BLOCK_FLUSH,
+	};
+
+	return ops[op];
+}
+
+bool back_request_next_part(struct back_request *req)
+{
+	struct block_request *blk = &req->blk;
+	unsigned n = MIN((unsigned)req->n_segments - req->n_done, req->disk->disk->max_segments);
+
+	if (n == 0 && (req->op != BLKIF_OP_FLUSH_DISKCACHE || req->n_done))
+		return false;
+	blk->op = block_op(req->op);
+	blk->sector = req->sector;
+	blk->n_segments = n;
+	for (unsigned i = 0; i < n; i++) {
+		const struct back_segment *seg = &req->segs[req->n_done + i];
+		unsigned sectors = seg->last - seg->first + 1u;
+
+		blk->segments[i].va = seg->page + seg->first * SECTOR_SIZE;
+		blk->segments[i].len_bytes = sectors * SECTOR_SIZE;
+		req->sector += sectors;
+	}
+	req->n_done = (uint8_t)(req->n_done + MAX(n, 1u)); /* a flush has one part and no segment */
+	return true;
+}

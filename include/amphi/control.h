@@ -20,7 +20,7 @@
 enum control_state {
 	CONTROL_RUNNING,
 	CONTROL_PRESERVED, /* ended, kept by on_...="preserve" */
-	CONTROL_ENDING,	   /* stopped, backends are letting go */
+	CONTROL_ENDING,    /* stopped, backends are letting go */
 };
 
 struct control_domain {
@@ -37,10 +37,10 @@ struct control_hooks {
 	int (*file)(void *ctx, const char *path, const void **out_bytes, size_t *out_len);
 	/* What blkback shall open (the vbd's `params`) for a target. 0 or -XEN_ENOENT. */
 	int (*disk)(void *ctx, const char *target, char *out_params, size_t cap);
-	/* The store server takes the domain's ring, or drops it. */
-	int (*introduce)(void *ctx, domid_t domid, mfn_t ring, uint32_t port);
+	/* The store server takes the domain's ring (its reserved grant, its port), or drops it. */
+	int (*introduce)(void *ctx, domid_t domid, uint32_t port);
 	void (*release)(void *ctx, domid_t domid);
-	int (*console_attach)(void *ctx, domid_t domid, const char *name, mfn_t ring, uint32_t port);
+	int (*console_attach)(void *ctx, domid_t domid, const char *name, uint32_t port);
 	void (*console_detach)(void *ctx, domid_t domid);
 	/* After it runs; and after it is gone for good (not before a restart). */
 	void (*created)(void *ctx, const struct control_domain *domain);

@@ -1,0 +1,51 @@
+/* builder.h: one domain while it is being built; private to control/.
+ *
+ * domain_builder.c runs the steps and unwinds, builder_memory.c fills the domain's memory,
+ * builder_start.c makes what a starting vCPU looks at. Each step: 0 or a negative XEN_Exxx, with
+ * a text in why only when it knows better than "cannot STEP".
+ */
+#ifndef CONTROL_BUILDER_H
+#define CONTROL_BUILDER_H
+
+#include <amphi/domain_builder.h>
+#include <amphi/elf.h>
+#include <amphi/host_control.h>
+
+#include "builder_layout.h"
+
+struct build {
+	const struct domain_plan *plan;
+	struct built_domain *out;
+	char *why;
+	struct elf_image image;
+	struct elf_xen_notes notes;
+	struct build_layout layout;
+	mfn_t *frames;         /* of each pfn: the p2m list, as the guest will read it */
+	unsigned frames_pages; /* what that list takes here */
+	mfn_t shared_info;
+	bool created;
+};
+
+/* Writes "NAME: text" to why and returns err. */
+int build_fail(struct build *b, int err, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* builder_memory.c */
+int build_populate(struct build *b);
+int build_load_kernel(struct build *b);
+int build_load_ramdisk(struct build *b);
+int build_write_p2m(struct build *b);
+int build_write_tables(struct build *b);
+
+/* Copies len bytes (NULL: zeroes) to the guest's own address paddr. Frames stay mapped only
+ * meanwhile. */
+int build_write(struct build *b, uint64_t paddr, const void *data, uint64_t len_bytes);
+
+/* builder_start.c */
+int build_offer_rings(struct build *b);
+int build_mask_events(struct build *b);
+int build_write_start_info(struct build *b);
+int build_pin_tables(struct build *b);
+int build_set_context(struct build *b);
+
+#endif

@@ -1,0 +1,52 @@
+/* builder_layout.h: where everything of a new domain lies before its first instruction; private to
+ * control/.
+ *
+ * The numbering is the domain's own: pfn 0 is mapped at virt_base, and all that is below end_pfn
+ * is mapped one to one above it. Order as xen/xen.h ("start of day") gives it. Pure.
+ */
+#ifndef CONTROL_BUILDER_LAYOUT_H
+#define CONTROL_BUILDER_LAYOUT_H
+
+#include <amphi/types.h>
+
+#define PTE_PRESENT  0x001ull
+#define PTE_WRITE    0x002ull
+#define PTE_USER     0x004ull
+#define PTE_ACCESSED 0x020ull
+#define PTE_DIRTY    0x040ull
+#define PTES         512u
+
+struct build_layout {
+	/* IN */
+	uint64_t virt_base;
+	uint64_t kernel_end_paddr; /* exclusive, counted from pfn 0 */
+	uint64_t ramdisk_bytes;
+	uint64_t pages; /* of the whole domain */
+	/* OUT: first page of each, in ascending order */
+	uint64_t ramdisk_pfn, p2m_pfn, start_info_pfn, store_pfn, console_pfn;
+	uint64_t tables_pfn, stack_pfn;
+	uint64_t end_pfn;     /* exclusive: end of what is mapped */
+	unsigned n_tables;    /* in all: the L4 first, then L3s, L2s, L1s */
+	unsigned n_level[5];  /* tables of level 1..4 */
+	uint64_t needs_pages; /* what the domain must have at least */
+};
+
+/* False when pages < needs_pages (which is then told), or else when virt_base is no place for a
+ * guest's mapping of that size. */
+bool layout_plan(struct build_layout *layout);
+
+static inline uint64_t layout_va(const struct build_layout *l, uint64_t pfn)
+{
+	return l->virt_base + (pfn << PAGE_SHIFT);
+}
+
+/* Which table the frame tables_pfn + number is. */
+void layout_table(const struct build_layout *l, unsigned number, unsigned *out_level,
+		  unsigned *out_index);
+
+/* Entry `slot` of table `index` of `level`: the pfn it points at, and its flags. False: it is
+ * empty. */
+bool layout_entry(const struct build_layout *l, unsigned level, unsigned index, unsigned slot,
+		  uint64_t *out_pfn, uint64_t *out_flags);
+
+#endif

@@ -1,0 +1,154 @@
+/* builder_start.c: what a PV domain's first vCPU finds: start info, rings, grants, registers.
+ *
+ * The facts are xen/xen.h's ("start of day") and xen/arch-x86/xen-x86_64.h's. Not here: the
+ * memory behind it (builder_memory.c). Caller: domain_builder.c's table of steps. Calls:
+ * host_control.h, builder_memory.c.
+ */
+#include <amphi/host.h>
+#include <amphi/string.h>
+
+#include "builder.h"
+
+#define EFLAGS_IF 0x200u
+#define DR6_INIT  0xffff0ff0ul
+#define DR7_INIT  0x400ul
+
+static mfn_t frame_of(const struct build *b, uint64_t pfn)
+{
+	return b->frames[pfn];
+}
+
+/* ---- rings ---------------------------------------------------------------------------- */
+
+static struct grant_entry_v1 ring_entry(const struct build *b, mfn_t frame)
+{
+	return (struct grant_entry_v1){
+	    .flags = GTF_permit_access,
+	    .domid = b->plan->service,
+	    .frame = (uint32_t)frame.v,
+	};
+}
+
+/* The rings are granted to the service domain by the two entries that are reserved for it, so that
+ * it need not have the right to map what it likes. */
+int build_offer_rings(struct build *b)
+{
+	struct grant_entry_v1 *table;
+	mfn_t frame;
+	void *va;
+	int err;
+
+	b->out->store_frame = frame_of(b, b->layout.store_pfn);
+	b->out->console_frame = frame_of(b, b->layout.console_pfn);
+	err = build_write(b, b->layout.store_pfn << PAGE_SHIFT, NULL, 2 * PAGE_SIZE);
+	if (!err)
+		err = host_grant_table_frame(b->out->domid, &frame);
+	if (!err)
+		err = host_foreign_map(b->out->domid, &frame, 1, &va);
+	if (err)
+		return err;
+	table = va;
+	table[GNTTAB_RESERVED_CONSOLE] = ring_entry(b, b->out->console_frame);
+	table[GNTTAB_RESERVED_XENSTORE] = ring_entry(b, b->out->store_frame);
+	host_foreign_unmap(va, 1);
+	return 0;
+}
+
+/* A PV vCPU starts with its events masked: it has no callback yet. */
+int build_mask_events(struct build *b)
+{
+	struct shared_info *shared;
+	void *va;
+	int err = host_foreign_map(b->out->domid, &b->shared_info, 1, &va);
+
+	if (err)
+		return err;
+	shared = va;
+	for (unsigned i = 0; i < XEN_LEGACY_MAX_VCPUS; i++)
+		shared->vcpu_info[i].evtchn_upcall_mask = 1;
+	host_foreign_unmap(va, 1);
+	return 0;
+}
+
+/* ---- start info ------------------------------------------------------------------------ */
+
+static void fill_start_info(struct build *b, struct start_info *si)
+{
+	const struct build_layout *l = &b->layout;
+
+	str_copy(si->magic, sizeof(si->magic), "xen-3.0-x86_64");
+	si->nr_pages = l->pages;
+	si->shared_info = mfn_to_maddr(b->shared_info).v;
+	si->store_mfn = frame_of(b, l->store_pfn).v;
+	si->store_evtchn = b->out->store_port;
+	si->console.domU.mfn = frame_of(b, l->console_pfn).v;
+	si->console.domU.evtchn = b->out->console_port;
+	si->pt_base = layout_va(l, l->tables_pfn);
+	si->nr_pt_frames = l->n_tables;
+	si->mfn_list = layout_va(l, l->p2m_pfn);
+	if (l->ramdisk_bytes > 0) {
+		si->mod_start = layout_va(l, l->ramdisk_pfn);
+		si->mod_len = l->ramdisk_bytes;
+	}
+	str_copy((char *)si->cmd_line, sizeof(si->cmd_line), b->plan->cmdline);
+}
+
+int build_write_start_info(struct build *b)
+{
+	struct start_info *si = host_pages_alloc(1);
+	int err;
+
+	_Static_assert(sizeof(*si) <= PAGE_SIZE, "start info is within its page");
+	if (!si)
+		return -XEN_ENOMEM;
+	fill_start_info(b, si);
+	err = build_write(b, b->layout.start_info_pfn << PAGE_SHIFT, si, PAGE_SIZE);
+	host_pages_free(si, 1);
+	return err;
+}
+
+/* ---- the vCPU -------------------------------------------------------------------------- */
+
+int build_pin_tables(struct build *b)
+{
+	struct mmuext_op op = {.cmd = MMUEXT_PIN_L4_TABLE};
+
+	op.arg1.mfn = frame_of(b, b->layout.tables_pfn).v;
+	return host_mmuext(&op, 1, b->out->domid);
+}
+
+static void fill_context(struct build *b, struct vcpu_guest_context *c)
+{
+	const struct build_layout *l = &b->layout;
+	uint64_t stack_top = layout_va(l, l->stack_pfn + 1);
+
+	c->flags = VGCF_in_kernel | VGCF_online;
+	c->user_regs.rip = b->notes.entry;
+	c->user_regs.rsp = stack_top;
+	c->user_regs.rsi = layout_va(l, l->start_info_pfn);
+	c->user_regs.rflags = EFLAGS_IF;
+	c->user_regs.cs = FLAT_RING3_CS64;
+	c->user_regs.ss = FLAT_RING3_SS64;
+	c->user_regs.ds = c->user_regs.es = FLAT_RING3_DS64;
+	c->user_regs.fs = c->user_regs.gs = FLAT_RING3_DS64;
+	c->kernel_ss = FLAT_RING3_SS64;
+	c->kernel_sp = stack_top;
+	c->ctrlreg[3] = xen_pfn_to_cr3(frame_of(b, l->tables_pfn).v);
+	c->debugreg[6] = DR6_INIT;
+	c->debugreg[7] = DR7_INIT;
+}
+
+int build_set_context(struct build *b)
+{
+	struct vcpu_guest_context *c = host_alloc(sizeof(*c));
+	struct xen_domctl op = {.cmd = XEN_DOMCTL_setvcpucontext, .domain = b->out->domid};
+	int err;
+
+	if (!c)
+		return -XEN_ENOMEM;
+	fill_context(b, c);
+	set_xen_guest_handle(op.u.vcpucontext.ctxt, c);
+	err = host_domctl(&op);
+	host_free(c, sizeof(*c));
+	return err;
+}

@@ -1,0 +1,218 @@
+/* domain_builder.c: builds a PV domain by the calls Xen's own toolstack makes, step by step.
+ *
+ * The steps are a table; the first that fails ends the domain again, and with it all the
+ * steps before have done, so there is one way to unwind. Not the life cycle: store nodes, consoles
+ * and deaths are control.c's. Caller: control.c. Calls: builder_*.c, elf.h, host_control.h.
+ */
+#include <amphi/domain_builder.h>
+#include <amphi/host.h>
+#include <amphi/printf.h>
+#include <amphi/string.h>
+
+#include "builder.h"
+#include "error_name.h"
+
+/* libxl's slack, in KiB: a guest may balloon a little above what it was given. */
+#define MEMORY_SLACK_KIB 1024u
+
+int build_fail(struct build *b, int err, const char *fmt, ...)
+{
+	va_list args;
+	size_t n = fmt_text(b->why, BUILD_WHY_MAX, "%s: ", b->plan->name);
+
+	va_start(args, fmt);
+	if (n < BUILD_WHY_MAX)
+		fmt_vtext(b->why + n, BUILD_WHY_MAX - n, fmt, args);
+	va_end(args);
+	return err;
+}
+
+static int domctl(struct build *b, struct xen_domctl *op, unsigned cmd)
+{
+	op->cmd = cmd;
+	op->domain = b->out->domid;
+	return host_domctl(op);
+}
+
+/* ---- steps that touch nothing but this domain ---------------------------------------- */
+
+static int read_kernel(struct build *b)
+{
+	const char *why = NULL;
+	int err = elf_open(b->plan->kernel, b->plan->kernel_bytes, &b->image, &why);
+
+	if (!err)
+		err = elf_read_xen_notes(&b->image, &b->notes, &why);
+	return err ? build_fail(b, err, "the kernel is %s", why) : 0;
+}
+
+static int plan_layout(struct build *b)
+{
+	struct build_layout *l = &b->layout;
+
+	l->virt_base = b->notes.virt_base;
+	l->kernel_end_paddr = elf_xen_paddr(&b->notes, b->image.paddr_end);
+	l->ramdisk_bytes = b->plan->ramdisk ? b->plan->ramdisk_bytes : 0;
+	l->pages = b->plan->memory_kib / (PAGE_SIZE / 1024);
+	if (l->kernel_end_paddr > b->plan->memory_kib * 1024)
+		return build_fail(b, -XEN_ENOMEM,
+				  "memory too small: %llu KiB, and the kernel ends at %llu KiB",
+				  (unsigned long long)b->plan->memory_kib,
+				  (unsigned long long)(l->kernel_end_paddr / 1024));
+	if (layout_plan(l))
+		return 0;
+	if (l->pages < l->needs_pages)
+		return build_fail(b, -XEN_ENOMEM,
+				  "memory too small: %llu KiB given, at least %llu KiB needed",
+				  (unsigned long long)b->plan->memory_kib,
+				  (unsigned long long)l->needs_pages * 4);
+	return build_fail(b, -XEN_ENOEXEC, "the kernel is one for addresses no guest can have");
+}
+
+static int allocate_list(struct build *b)
+{
+	b->frames_pages = (unsigned)PAGES_FOR(b->layout.pages * sizeof(mfn_t));
+	b->frames = host_pages_alloc(b->frames_pages);
+	return b->frames ? 0 : -XEN_ENOMEM;
+}
+
+/* ---- steps that the hypervisor takes -------------------------------------------------- */
+
+static int create(struct build *b)
+{
+	struct xen_domctl op = {.cmd = XEN_DOMCTL_createdomain, .domain = DOMID_INVALID};
+	struct xen_domctl_createdomain *c = &op.u.createdomain;
+	int err;
+
+	/* domain = DOMID_INVALID: the hypervisor picks a free number. */
+	c->max_vcpus = b->plan->max_vcpus;
+	c->max_evtchn_port = 1023;
+	c->max_grant_frames = -1;
+	c->max_maptrack_frames = -1;
+	c->grant_opts = XEN_DOMCTL_GRANT_version(1);
+	/* A handle that no other living domain has: the time of its making. */
+	memcpy(c->handle, &(uint64_t){host_time_ns()}, sizeof(uint64_t));
+	err = host_domctl(&op);
+	if (err)
+		return err;
+	b->out->domid = op.domain;
+	b->created = true;
+	return 0;
+}
+
+static int set_limits(struct build *b)
+{
+	struct xen_domctl op = {0};
+	int err;
+
+	op.u.max_vcpus.max = b->plan->max_vcpus;
+	err = domctl(b, &op, XEN_DOMCTL_max_vcpus);
+	if (err)
+		return err;
+	op = (struct xen_domctl){0};
+	op.u.max_mem.max_memkb = b->plan->max_memory_kib + MEMORY_SLACK_KIB;
+	return domctl(b, &op, XEN_DOMCTL_max_mem);
+}
+
+/* Guests read the real time-stamp counter (tsc_mode = "native"); a hypervisor that knows no other
+ * way need not have the call. */
+static int set_clock(struct build *b)
+{
+	struct xen_domctl op = {0};
+
+	op.u.tsc_info.tsc_mode = 2;
+	(void)domctl(b, &op, XEN_DOMCTL_settscinfo);
+	return 0;
+}
+
+static int find_shared_info(struct build *b)
+{
+	struct xen_domctl op = {0};
+	int err = domctl(b, &op, XEN_DOMCTL_getdomaininfo);
+
+	b->shared_info = (mfn_t){op.u.getdomaininfo.shared_info_frame};
+	return err;
+}
+
+static int make_ports(struct build *b)
+{
+	int err = host_event_alloc_for(b->out->domid, b->plan->service, &b->out->store_port);
+
+	if (err)
+		return err;
+	return host_event_alloc_for(b->out->domid, b->plan->service, &b->out->console_port);
+}
+
+/* In order. Before create nothing but our own memory is used. */
+static const struct {
+	int (*take)(struct build *b);
+	const char *what;
+} steps[] = {
+    {read_kernel, "read the kernel"},
+    {plan_layout, "lay out its memory"},
+    {allocate_list, "find memory for its page list"},
+    {create, "create the domain"},
+    {set_limits, "set its limits"},
+    {set_clock, "set its clock"},
+    {build_populate, "give it memory"},
+    {find_shared_info, "find its shared page"},
+    {make_ports, "make its event channels"},
+    {build_load_kernel, "load the kernel"},
+    {build_load_ramdisk, "load the ramdisk"},
+    {build_write_p2m, "write its page list"},
+    {build_write_tables, "write its page tables"},
+    {build_write_start_info, "write its start info"},
+    {build_offer_rings, "offer its rings"},
+    {build_mask_events, "mask its events"},
+    {build_pin_tables, "have its page tables checked"},
+    {build_set_context, "set its first registers"},
+};
+
+static int take_steps(struct build *b)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(steps); i++) {
+		int err = steps[i].take(b);
+
+		if (!err)
+			continue;
+		if (!b->why[0])
+			build_fail(b, err, "cannot %s: %s", steps[i].what, error_name(err));
+		return err;
+	}
+	return 0;
+}
+
+int domain_build(const struct domain_plan *plan, struct built_domain *out, char *why)
+{
+	struct build *b = host_alloc(sizeof(*b));
+	int err;
+
+	*out = (struct built_domain){.domid = DOMID_INVALID};
+	why[0] = 0;
+	if (!b) {
+		fmt_text(why, BUILD_WHY_MAX, "%s: no memory to build it", plan->name);
+		return -XEN_ENOMEM;
+	}
+	*b = (struct build){.plan = plan, .out = out, .why = why};
+	err = take_steps(b);
+	if (err && b->created)
+		(void)domain_destroy(out->domid);
+	if (b->frames)
+		host_pages_free(b->frames, b->frames_pages);
+	host_free(b, sizeof(*b));
+	return err;
+}
+
+int domain_unpause(domid_t domid)
+{
+	struct xen_domctl op = {.cmd = XEN_DOMCTL_unpausedomain, .domain = domid};
+
+	return host_domctl(&op);
+}
+
+int domain_destroy(domid_t domid)
+{
+	struct xen_domctl op = {.cmd = XEN_DOMCTL_destroydomain, .domain = domid};
+
+	return host_domctl(&op);
+}

@@ -1,0 +1,356 @@
+/* builder_test.c: a built domain is what a PV kernel expects to wake up in, and a failure at any
+ * call leaves nothing.
+ *
+ * Why: the builder's mistakes show only inside a guest that dies early, or as memory that never
+ * comes back. Here the guest's view is read through its own page tables (the fake hypervisor has
+ * checked them by Xen's rules), and every single call is made to fail in turn.
+ *
+ * links: control/domain_builder.c control/builder_layout.c control/builder_memory.c
+ * links: control/builder_start.c control/error_name.c lib/elf.c lib/printf.c lib/text.c
+ * links: tests/host/fake_control.c
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <amphi/domain_builder.h>
+#include "control/builder_layout.h"
+
+#include "fake_control.h"
+
+static struct domain_plan plan;
+static struct built_domain built;
+static char why[BUILD_WHY_MAX];
+static unsigned allocations, fail_allocation; /* the nth from now on fails; 0: none */
+
+/* ---- the part of host.h the builder uses ---------------------------------------------- */
+
+static bool allocation_fails(void)
+{
+	return fail_allocation && --fail_allocation == 0;
+}
+
+void *host_alloc(size_t size)
+{
+	if (allocation_fails())
+		return NULL;
+	allocations++;
+	return calloc(1, size);
+}
+void host_free(void *p, size_t size)
+{
+	(void)size;
+	allocations--;
+	free(p);
+}
+void *host_pages_alloc(unsigned count)
+{
+	if (allocation_fails())
+		return NULL;
+	allocations++;
+	return calloc(count, PAGE_SIZE);
+}
+void host_pages_free(void *pages, unsigned count)
+{
+	(void)count;
+	allocations--;
+	free(pages);
+}
+uint64_t host_time_ns(void)
+{
+	return 12345;
+}
+
+/* ---- tests ------------------------------------------------------------------------------ */
+
+static int setup(void **state)
+{
+	fake_reset(4096);
+	plan = (struct domain_plan){.name = "g",
+				    .cmdline = "role=guest do=\"halt\"",
+				    .memory_kib = 8192,
+				    .max_memory_kib = 8192,
+				    .max_vcpus = 1,
+				    .service = 7};
+	plan.kernel = fake_kernel(&plan.kernel_bytes);
+	allocations = fail_allocation = 0;
+	return 0;
+}
+
+static struct start_info read_start_info(void)
+{
+	struct fake_domain *d = fake_domain(built.domid);
+	struct start_info si;
+
+	assert_true(fake_guest_read(d->id, d->context.user_regs.rsi, &si, sizeof(si)));
+	return si;
+}
+
+static uint64_t p2m(const struct start_info *si, uint64_t pfn)
+{
+	uint64_t mfn;
+
+	assert_true(fake_guest_read(built.domid, si->mfn_list + pfn * 8, &mfn, 8));
+	return mfn;
+}
+
+static void build_ok(void)
+{
+	int err = domain_build(&plan, &built, why);
+
+	if (err)
+		fail_msg("%s", why);
+	assert_int_equal(allocations, 0);
+}
+
+static void test_registers(void **state)
+{
+	struct fake_domain *d;
+
+	build_ok();
+	d = fake_domain(built.domid);
+	assert_true(d->paused);
+	assert_true(d->context_set);
+	assert_int_equal(d->context.user_regs.rip, FAKE_KERNEL_BASE + 0x100123);
+	assert_int_equal(d->context.user_regs.cs, 0xe033);
+	assert_int_equal(d->context.user_regs.ss, 0xe02b);
+	assert_int_equal(d->context.user_regs.rsp, d->context.kernel_sp);
+	assert_true(fake_guest_writable(d->id, d->context.user_regs.rsp - 8));
+	assert_int_equal(d->context.flags & VGCF_in_kernel, VGCF_in_kernel);
+	assert_int_equal(d->max_pages, (8192 + 1024) / 4);
+	assert_int_equal(d->max_vcpus, 1);
+	assert_int_equal(domain_unpause(built.domid), 0);
+	assert_false(d->paused);
+}
+
+static void test_start_info(void **state)
+{
+	struct start_info si;
+
+	build_ok();
+	si = read_start_info();
+	assert_string_equal(si.magic, "xen-3.0-x86_64");
+	assert_int_equal(si.nr_pages, 2048);
+	assert_int_equal(si.flags, 0);
+	assert_int_equal(si.shared_info >> 12, fake_domain(built.domid)->shared_info.v);
+	assert_string_equal((char *)si.cmd_line, plan.cmdline);
+	assert_int_equal(si.store_evtchn, built.store_port);
+	assert_int_equal(si.console.domU.evtchn, built.console_port);
+	assert_int_not_equal(built.store_port, built.console_port);
+	assert_int_equal(fake_domain(built.domid)->port_peer[built.store_port], 7);
+	assert_int_equal(si.store_mfn, built.store_frame.v);
+	assert_int_equal(si.console.domU.mfn, built.console_frame.v);
+	assert_int_equal(si.mod_len, 0);
+	/* Parts are packed upwards, and 512 KiB and a border of 4 MiB follow the last. */
+	assert_true(si.mfn_list >= FAKE_KERNEL_BASE + 0x114000);
+	assert_true(si.pt_base > si.mfn_list);
+	assert_true(fake_guest_writable(built.domid, FAKE_KERNEL_BASE + 0x3fffff));
+	assert_false(fake_guest_writable(built.domid, FAKE_KERNEL_BASE + 0x400000));
+}
+
+static void test_memory(void **state)
+{
+	uint8_t ramdisk[10000], bytes[10000], zeros[0x4000] = {0};
+	struct start_info si;
+	uint64_t entry;
+
+	memset(ramdisk, 0xab, sizeof(ramdisk));
+	plan.ramdisk = ramdisk;
+	plan.ramdisk_bytes = sizeof(ramdisk);
+	build_ok();
+	si = read_start_info();
+	/* The kernel's data, and zeroes where the file has none, though frames are not clean. */
+	assert_true(fake_guest_read(built.domid, FAKE_KERNEL_DATA, bytes, 5000));
+	for (unsigned i = 0; i < 5000; i++)
+		assert_int_equal(bytes[i], 0x5a);
+	assert_true(fake_guest_read(built.domid, FAKE_KERNEL_DATA + 5000, bytes, 5000));
+	assert_memory_equal(bytes, zeros, 5000);
+	assert_int_equal(si.mod_len, sizeof(ramdisk));
+	assert_true(fake_guest_read(built.domid, si.mod_start, bytes, sizeof(ramdisk)));
+	assert_memory_equal(bytes, ramdisk, sizeof(ramdisk));
+	/* The p2m list is what the page tables do, and the tables themselves are read-only. */
+	for (uint64_t pfn = 0; pfn < 1024; pfn++) {
+		uint64_t va = FAKE_KERNEL_BASE + pfn * PAGE_SIZE;
+		bool table = va >= si.pt_base && va < si.pt_base + si.nr_pt_frames * PAGE_SIZE;
+
+		assert_int_equal(fake_guest_writable(built.domid, va), !table);
+	}
+	assert_true(fake_guest_read(built.domid, si.pt_base + 511 * 8, &entry, 8));
+	assert_int_equal(entry >> 12, p2m(&si, (si.pt_base - FAKE_KERNEL_BASE) / 4096 + 1));
+	assert_memory_equal(fake_frame((mfn_t){p2m(&si, 0x110)}), "ZZZZ", 4);
+}
+
+static void test_rings_are_granted(void **state)
+{
+	struct grant_entry_v1 *table;
+	struct shared_info *shared;
+	uint8_t zeros[4096] = {0};
+
+	build_ok();
+	table = fake_frame(fake_domain(built.domid)->grant_frame);
+	assert_int_equal(table[0].flags, GTF_permit_access);
+	assert_int_equal(table[0].domid, 7);
+	assert_int_equal(table[0].frame, built.console_frame.v);
+	assert_int_equal(table[1].frame, built.store_frame.v);
+	assert_int_equal(table[2].flags, 0);
+	assert_memory_equal(fake_frame(built.store_frame), zeros, 4096);
+	assert_memory_equal(fake_frame(built.console_frame), zeros, 4096);
+	shared = fake_frame(fake_domain(built.domid)->shared_info);
+	assert_int_equal(shared->vcpu_info[0].evtchn_upcall_mask, 1);
+}
+
+/* Every call of the hypervisor is made to fail once; each time nothing is left and the reason is
+ * told. The clock's is the one that may fail. */
+static void test_every_failure_unwinds(void **state)
+{
+	unsigned calls, survived = 0;
+
+	build_ok();
+	calls = fake_calls();
+	for (unsigned nth = 1; nth <= calls; nth++) {
+		setup(state);
+		fake_fail_at(nth, -XEN_ENOMEM);
+		if (domain_build(&plan, &built, why) == 0) {
+			survived++;
+			assert_int_equal(domain_destroy(built.domid), 0);
+		} else {
+			assert_non_null(strstr(why, "g: cannot "));
+			assert_non_null(strstr(why, "ENOMEM"));
+		}
+		assert_int_equal(allocations, 0);
+		fake_expect_nothing_left();
+	}
+	assert_int_equal(survived, 1);
+	assert_true(calls > 20);
+}
+
+static void test_every_allocation_failure_unwinds(void **state)
+{
+	int err = -1;
+
+	for (unsigned nth = 1; err; nth++) {
+		setup(state);
+		fail_allocation = nth;
+		err = domain_build(&plan, &built, why);
+		assert_int_equal(allocations, 0);
+		if (err) {
+			assert_int_equal(err, -XEN_ENOMEM);
+			fake_expect_nothing_left();
+		} else {
+			assert_true(nth >= 5); /* the state, the list, start info, context */
+		}
+	}
+}
+
+static void expect_refusal(int err, const char *part)
+{
+	assert_int_equal(domain_build(&plan, &built, why), err);
+	if (!strstr(why, part))
+		fail_msg("wanted '%s', got '%s'", part, why);
+	fake_expect_nothing_left();
+}
+
+static void test_refusals_name_the_thing(void **state)
+{
+	plan.kernel = "#!/bin/sh\n";
+	plan.kernel_bytes = 10;
+	expect_refusal(-XEN_ENOEXEC, "g: the kernel is not an ELF file");
+	setup(state);
+	plan.memory_kib = 1024;
+	expect_refusal(-XEN_ENOMEM,
+		       "g: memory too small: 1024 KiB, and the kernel ends at 1104 KiB");
+	plan.memory_kib = 1200;
+	expect_refusal(-XEN_ENOMEM,
+		       "g: memory too small: 1200 KiB given, at least 1652 KiB needed");
+	plan.memory_kib = 1652;
+	build_ok();
+	assert_int_equal(domain_destroy(built.domid), 0);
+	plan.memory_kib = plan.max_memory_kib = 16 * 1024 + 4;
+	expect_refusal(-XEN_ENOMEM, "g: memory: 16388 KiB asked for, 16384 KiB are free");
+}
+
+/* ---- the layout alone ------------------------------------------------------------------- */
+
+static void test_layout_sizes(void **state)
+{
+	struct build_layout l = {.virt_base = 0, .kernel_end_paddr = 4096, .pages = 1 << 20};
+
+	/* 4 GiB: 8 MiB of p2m; the mapping takes 4 L1 tables for 12 MiB, counted in themselves. */
+	assert_true(layout_plan(&l));
+	assert_int_equal(l.p2m_pfn, 1);
+	assert_int_equal(l.start_info_pfn, 1 + 2048);
+	assert_int_equal(l.n_level[4] + l.n_level[3] + l.n_level[2], 3);
+	assert_int_equal(l.end_pfn, 3072);
+	assert_int_equal(l.n_level[1], 6);
+	assert_int_equal(l.stack_pfn, l.tables_pfn + l.n_tables);
+	assert_int_equal(l.needs_pages, l.stack_pfn + 1 + 128);
+}
+
+static void test_layout_across_borders(void **state)
+{
+	/* 1 MiB below a border of 512 GiB: two tables of every level but the highest. */
+	struct build_layout l = {
+	    .virt_base = (1ull << 39) - 0x100000, .kernel_end_paddr = 4096, .pages = 4096};
+	uint64_t pfn, flags;
+	unsigned level, index;
+
+	assert_true(layout_plan(&l));
+	assert_int_equal(l.n_level[4], 1);
+	assert_int_equal(l.n_level[3], 2);
+	assert_int_equal(l.n_level[2], 2);
+	assert_int_equal(l.n_level[1], 3);
+	layout_table(&l, 3, &level, &index);
+	assert_int_equal(level, 2);
+	assert_int_equal(index, 0);
+	/* The second L3 is behind the first, and its slot 0 is the second L2. */
+	assert_true(layout_entry(&l, 4, 0, 1, &pfn, &flags));
+	assert_int_equal(pfn, l.tables_pfn + 2);
+	assert_true(layout_entry(&l, 3, 1, 0, &pfn, &flags));
+	assert_int_equal(pfn, l.tables_pfn + 4);
+	assert_false(layout_entry(&l, 3, 1, 1, &pfn, &flags));
+	assert_false(layout_entry(&l, 1, 0, 255, &pfn, &flags));
+	assert_true(layout_entry(&l, 1, 0, 256, &pfn, &flags));
+	assert_int_equal(pfn, 0);
+	assert_true(layout_entry(&l, 1, 1, 0, &pfn, &flags));
+	assert_int_equal(pfn, 256);
+}
+
+static void test_layout_refuses_addresses(void **state)
+{
+	static const uint64_t bad[] = {
+	    0xffffffffffe00000ull, /* wraps */
+	    0x00007fffffe00000ull, /* reaches beyond the lower half */
+	    0x0000800000000000ull, /* not canonical */
+	    0xffff800000000000ull, /* the hypervisor's */
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct build_layout l = {
+		    .virt_base = bad[i], .kernel_end_paddr = 4096, .pages = 4096};
+
+		assert_false(layout_plan(&l));
+		assert_true(l.pages >= l.needs_pages);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup(test_registers, setup),
+	    cmocka_unit_test_setup(test_start_info, setup),
+	    cmocka_unit_test_setup(test_memory, setup),
+	    cmocka_unit_test_setup(test_rings_are_granted, setup),
+	    cmocka_unit_test_setup(test_every_failure_unwinds, setup),
+	    cmocka_unit_test_setup(test_every_allocation_failure_unwinds, setup),
+	    cmocka_unit_test_setup(test_refusals_name_the_thing, setup),
+	    cmocka_unit_test(test_layout_sizes),
+	    cmocka_unit_test(test_layout_across_borders),
+	    cmocka_unit_test(test_layout_refuses_addresses),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,54 @@
+/* fake_control.h: a hypervisor for tests of control/: domains, frames, page-table types, ports.
+ *
+ * Implements amphi/host_control.h in a host program. It keeps Xen's rules that a builder can
+ * break: a frame belongs to one domain, a page table is checked when it is pinned and must not be
+ * mapped writable by anybody, limits hold, and nothing is left when a domain has gone. Any call can
+ * be made to fail. Not a model of performance or of running guests.
+ */
+#ifndef TESTS_FAKE_CONTROL_H
+#define TESTS_FAKE_CONTROL_H
+
+#include <amphi/host_control.h>
+
+#define FAKE_DOMAINS 8u
+#define FAKE_PORTS   16u
+
+struct fake_domain {
+	bool used, paused, context_set, dying, shut_down;
+	domid_t id;
+	unsigned max_vcpus, n_ports, shutdown_code;
+	uint64_t pages, max_pages;
+	domid_t port_peer[FAKE_PORTS]; /* of port n; ports begin at 1 */
+	mfn_t shared_info, grant_frame, pinned;
+	struct vcpu_guest_context context;
+};
+
+/* Forgets everything; pages: machine memory for domains. */
+void fake_reset(uint64_t pages);
+
+/* The nth call from now on (1: the next) fails with err; 0: none. fake_calls counts all. */
+void fake_fail_at(unsigned nth, int err);
+unsigned fake_calls(void);
+
+struct fake_domain *fake_domain(domid_t id); /* NULL: none */
+unsigned fake_domain_count(void);
+
+/* Aborts with a message when a domain, a frame or a mapping is left. */
+void fake_expect_nothing_left(void);
+
+/* Reads what the domain's own page tables show at va; false when it is not mapped, or when
+ * write is asked for and it is read-only. */
+bool fake_guest_read(domid_t id, uint64_t va, void *out, size_t len);
+bool fake_guest_writable(domid_t id, uint64_t va);
+void *fake_frame(mfn_t mfn);
+
+/* The domain shuts itself down (reason as in xen/sched.h); VIRQ_DOM_EXC is raised. */
+void fake_shutdown(domid_t id, unsigned reason);
+
+/* A small good kernel image: entry, notes, a data segment of bytes 0x5a, zero memory behind it.
+ * Mapped at FAKE_KERNEL_BASE. */
+#define FAKE_KERNEL_BASE 0xffffffff80000000ull
+#define FAKE_KERNEL_DATA (FAKE_KERNEL_BASE + 0x110000)
+const void *fake_kernel(size_t *out_len);
+
+#endif

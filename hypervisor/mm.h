@@ -71,7 +71,7 @@ bool mfn_valid(mfn_t mfn);
 
 static inline struct page_info *mfn_to_page(mfn_t mfn)
 {
-	return (struct page_info *)MM_FRAMES + mfn.v;
+	return (struct page_info *)(MM_FRAMES + mfn.v * sizeof(struct page_info));
 }
 static inline mfn_t page_to_mfn(const struct page_info *page)
 {

@@ -1,0 +1,93 @@
+/* descriptor.c: segment descriptors: what a guest may put into its GDT or LDT.
+ *
+ * A page in use as a GDT or LDT page has type PT_SEG: it was checked here when it became one, it is
+ * not writable by the guest while it is one, and hc_update_descriptor checks each change. Call
+ * gates and system descriptors are refused altogether: in 64-bit mode no guest needs one. Callers:
+ * page_type.c, dispatch. Bits: Intel SDM volume 3A, section 3.4.5.
+ */
+#include "hypercall.h"
+#include "domain.h"
+#include "guest.h"
+#include "mm_private.h"
+#include "percpu.h"
+
+#define DESC_PRESENT (1ull << 47)
+#define DESC_SEGMENT (1ull << 44) /* code or data, not system */
+#define DESC_TYPE    (15ull << 40)
+#define DESC_DPL     (3ull << 45)
+
+/* A not-present descriptor and one of system type 0 (reserved; also the upper half of a 16-byte
+ * one) can only fault. The guest's most privileged ring is 3, so DPL becomes 3: what it asks
+ * differently could only be a slot in which it could not load anything. */
+bool descriptor_check(uint64_t *descriptor)
+{
+	if (!(*descriptor & DESC_PRESENT))
+		return true;
+	if (!(*descriptor & DESC_SEGMENT))
+		return (*descriptor & DESC_TYPE) == 0;
+	*descriptor |= DESC_DPL;
+	return true;
+}
+
+int segment_page_validate(struct page_info *page)
+{
+	uint64_t *entry = page_to_virt(page);
+
+	for (unsigned i = 0; i < PAGE_SIZE / 8; i++)
+		if (!descriptor_check(&entry[i]))
+			return -XEN_EINVAL;
+	return 0;
+}
+
+/* Into a page that is in use as descriptors it goes checked; into any other only when that page may
+ * be written as data, and checked all the same. */
+static int write_descriptor(struct domain *d, uint64_t maddr, uint64_t descriptor)
+{
+	mfn_t mfn = maddr_to_mfn((maddr_t){maddr});
+	struct page_info *page;
+	int error;
+
+	if (!mfn_valid(mfn))
+		return -XEN_EINVAL;
+	page = mfn_to_page(mfn);
+	error = ref_type_get(
+	    mfn, d, page->type_count && page->type == PT_SEG ? PT_SEG : PT_WRITABLE, &page);
+	if (error)
+		return error == -XEN_ERESTART ? error : -XEN_EINVAL;
+	__atomic_store_n((uint64_t *)maddr_to_virt((maddr_t){maddr}), descriptor, __ATOMIC_SEQ_CST);
+	ref_type_put(page);
+	return 0;
+}
+
+long hc_update_descriptor(uint64_t maddr, uint64_t descriptor)
+{
+	struct domain *d = current_domain();
+	int error;
+
+	if (maddr % 8 || !descriptor_check(&descriptor))
+		return -XEN_EINVAL;
+	error = mm_begin(d);
+	if (!error) {
+		error = write_descriptor(d, maddr, descriptor);
+		mm_unlock();
+	}
+	return error == -XEN_ERESTART ? hypercall_restart(maddr, descriptor, 0, 0) : error;
+}
+
+long hc_set_gdt(uint64_t frames_va, uint64_t entries)
+{
+	uint64_t frames[HV_GDT_GUEST_PAGES];
+	struct vcpu *v = current_vcpu();
+	int error;
+
+	if (entries > HV_GDT_FIRST)
+		return -XEN_EINVAL;
+	if (guest_copy_from(frames, frames_va, DIV_ROUND_UP(entries, 512) * 8))
+		return -XEN_EFAULT;
+	error = mm_begin(v->domain);
+	if (!error) {
+		error = space_set_gdt(v, frames, (uint32_t)entries);
+		mm_unlock();
+	}
+	return error == -XEN_ERESTART ? hypercall_restart(frames_va, entries, 0, 0) : error;
+}

@@ -1,0 +1,312 @@
+/* frame_boot.c: from the machine's memory map to a frame table, an m2p, a direct map, an allocator.
+ *
+ * Runs once at boot, on the tables boot.S made, which map the image and the first GiB of RAM.
+ * Pages needed before there is an allocator are taken upwards from 1 MiB, around what is in use.
+ * Afterwards it only maps device memory (hv_map_io) and gives boot modules back. Callers: boot code,
+ * drivers of the APICs. Calls frame.c.
+ */
+#include <amphi/string.h>
+
+#include "io.h"
+#include "mm_private.h"
+
+#define LOW_END	  0x100000ul   /* the first MiB stays the firmware's */
+#define EARLY_END 0x40000000ul /* what boot.S has mapped */
+#define SIZE_2M	  0x200000ul
+
+#define TABLE_FLAGS (PTE_PRESENT | PTE_RW | PTE_ACCESSED)
+#define DATA_FLAGS  (PTE_PRESENT | PTE_RW | PTE_ACCESSED | PTE_DIRTY | PTE_NX)
+
+static struct mm_range machine[MM_RANGES_MAX], in_use[MM_RANGES_MAX];
+static unsigned machine_count, in_use_count;
+static mfn_t root;
+static uint64_t early_next = LOW_END;
+static bool early = true;
+static uint64_t io_next = HV_IO_VIRT;
+static spinlock_t io_lock;
+
+const struct mm_range *mm_machine_map(unsigned *out_count)
+{
+	*out_count = machine_count;
+	return machine;
+}
+
+mfn_t mm_hv_root(void)
+{
+	return root;
+}
+
+mfn_t virt_to_mfn(const void *va)
+{
+	return maddr_to_mfn(virt_to_maddr(va));
+}
+
+/* The image lies below the direct map. */
+maddr_t virt_to_maddr(const void *va)
+{
+	uint64_t v = (uint64_t)va;
+
+	return (maddr_t){v >= MM_DIRECT ? v - MM_DIRECT : v - HV_IMAGE_VIRT};
+}
+
+/* ---- pages before there is an allocator ------------------------------------------- */
+
+static const struct mm_range *range_at(const struct mm_range *list, unsigned count, uint64_t start,
+				       uint64_t end)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (start < list[i].end && list[i].start < end)
+			return &list[i];
+	return NULL;
+}
+
+/* Whether [start, end) lies in RAM as a whole. */
+static bool all_ram(uint64_t start, uint64_t end)
+{
+	for (unsigned i = 0; i < machine_count; i++)
+		if (machine[i].kind == MM_RANGE_RAM && machine[i].start <= start &&
+		    end <= machine[i].end)
+			return true;
+	return false;
+}
+
+static void *early_page(void)
+{
+	while (early_next < EARLY_END) {
+		uint64_t at = early_next;
+		void *page = maddr_to_virt((maddr_t){at});
+
+		early_next += PAGE_SIZE;
+		if (!all_ram(at, at + PAGE_SIZE) ||
+		    range_at(in_use, in_use_count, at, at + PAGE_SIZE))
+			continue;
+		page_zero(page);
+		return page;
+	}
+	return NULL;
+}
+
+static void *table_page(void)
+{
+	return early ? early_page() : hv_page_alloc(0);
+}
+
+/* ---- our own tables --------------------------------------------------------------- */
+
+/* The entry for va at `level` (1: 4 KiB, 2: 2 MiB), making tables on the way. */
+static uint64_t *our_entry(uint64_t va, unsigned level, uint64_t flags)
+{
+	uint64_t *table = mfn_to_virt(root);
+
+	for (unsigned l = 4; l > level; l--) {
+		uint64_t *entry = &table[pt_index(va, l)];
+
+		if (!(*entry & PTE_PRESENT)) {
+			void *page = table_page();
+
+			if (!page)
+				return NULL;
+			*entry = pte_make(virt_to_mfn(page), flags);
+		}
+		table = mfn_to_virt(pte_mfn(*entry));
+	}
+	return &table[pt_index(va, level)];
+}
+
+static int map_new_page(uint64_t va)
+{
+	uint64_t *entry = our_entry(va, 1, TABLE_FLAGS);
+	void *page;
+
+	if (!entry)
+		return -XEN_ENOMEM;
+	if (*entry & PTE_PRESENT)
+		return 0;
+	page = early_page();
+	if (!page)
+		return -XEN_ENOMEM;
+	*entry = pte_make(virt_to_mfn(page), DATA_FLAGS);
+	return 0;
+}
+
+/* Pages under table[first .. end) of entries of `size` bytes, at va. */
+static int map_table_part(uint64_t va, uint64_t size, uint64_t first, uint64_t end)
+{
+	uint64_t last = va + end * size;
+	int error = 0;
+
+	for (uint64_t at = (va + first * size) & PAGE_MASK; at < last && !error; at += PAGE_SIZE)
+		error = map_new_page(at);
+	return error;
+}
+
+/* The same page once more where guests may read it. */
+static int map_m2p_for_guests(uint64_t first, uint64_t end)
+{
+	const uint64_t per_page = PAGE_SIZE / 8;
+
+	for (uint64_t n = first & ~(per_page - 1); n < end; n += per_page) {
+		uint64_t *rw = our_entry(HV_M2P_RW_VIRT + n * 8, 1, TABLE_FLAGS);
+		uint64_t *ro = our_entry(HV_M2P_VIRT + n * 8, 1, TABLE_FLAGS | PTE_USER);
+
+		if (!rw || !ro)
+			return -XEN_ENOMEM;
+		*ro = (*rw & ~(PTE_RW | PTE_DIRTY)) | PTE_USER;
+	}
+	return 0;
+}
+
+/* In steps of 2 MiB, so that firmware tables in the last piece of RAM are in it too. */
+static int map_direct(uint64_t start, uint64_t end)
+{
+	for (uint64_t at = start & ~(SIZE_2M - 1); at < end; at += SIZE_2M) {
+		uint64_t *entry = our_entry(HV_DIRECT_VIRT + at, 2, TABLE_FLAGS);
+
+		if (!entry)
+			return -XEN_ENOMEM;
+		if (!(*entry & PTE_PRESENT))
+			*entry = at | DATA_FLAGS | PTE_PSE;
+	}
+	return 0;
+}
+
+/* ---- the steps of mm_boot_init ----------------------------------------------------- */
+
+static int copy_list(struct mm_range *to, unsigned *to_count, const struct mm_range *from,
+		     unsigned count)
+{
+	if (count > MM_RANGES_MAX)
+		return -XEN_EINVAL;
+	for (unsigned i = 0; i < count; i++)
+		if (from[i].start > from[i].end || from[i].end >> 52)
+			return -XEN_EINVAL;
+	memcpy(to, from, count * sizeof(*from));
+	*to_count = count;
+	return 0;
+}
+
+static bool ram_frames(const struct mm_range *r, uint64_t *first, uint64_t *end)
+{
+	const uint64_t most = (uint64_t)(HV_DIRECT_LAST_SLOT + 1 - HV_DIRECT_SLOT) << 39;
+
+	*first = PAGES_FOR(MAX(r->start, LOW_END));
+	*end = MIN(r->end, most) >> PAGE_SHIFT;
+	return r->kind == MM_RANGE_RAM && *first < *end;
+}
+
+static int set_up_range(uint64_t first, uint64_t end)
+{
+	int error = map_table_part(HV_FRAMES_VIRT, sizeof(struct page_info), first, end);
+
+	if (!error)
+		error = map_table_part(HV_M2P_RW_VIRT, 8, first, end);
+	if (!error)
+		error = map_m2p_for_guests(first, end);
+	if (!error)
+		error = map_direct(first << PAGE_SHIFT, end << PAGE_SHIFT);
+	if (!error)
+		error = frames_add_ram(first, end);
+	return error;
+}
+
+static int set_up_ram(void)
+{
+	uint64_t first, end;
+	int error = 0;
+
+	for (unsigned i = 0; i < machine_count && !error; i++)
+		if (ram_frames(&machine[i], &first, &end))
+			error = set_up_range(first, end);
+	for (unsigned i = 0; i < machine_count && !error; i++)
+		if (machine[i].kind == MM_RANGE_ACPI || machine[i].kind == MM_RANGE_ACPI_NVS)
+			error = map_direct(machine[i].start, machine[i].end);
+	return error;
+}
+
+/* Frees [first, end) but for what is in use: each piece up to the next range in use. */
+static void free_around_used(uint64_t first, uint64_t end)
+{
+	uint64_t run = first;
+
+	for (uint64_t n = first; n < end; n++) {
+		uint64_t at = n << PAGE_SHIFT;
+		const struct mm_range *used = range_at(in_use, in_use_count, at, at + PAGE_SIZE);
+
+		if (!used)
+			continue;
+		frames_add_free(run, n);
+		n = PAGES_FOR(used->end) - 1;
+		run = n + 1;
+	}
+	if (run < end)
+		frames_add_free(run, end);
+}
+
+static void start_allocator(void)
+{
+	uint64_t first, end;
+
+	in_use[in_use_count++] = (struct mm_range){LOW_END, early_next, MM_RANGE_RESERVED};
+	early = false;
+	for (unsigned i = 0; i < machine_count; i++) {
+		if (!ram_frames(&machine[i], &first, &end))
+			continue;
+		for (uint64_t n = first; n < end; n++)
+			m2p_set((mfn_t){n}, M2P_INVALID);
+		free_around_used(first, end);
+	}
+}
+
+int mm_boot_init(const struct mm_range *map, unsigned map_count, const struct mm_range *used,
+		 unsigned used_count, mfn_t l4)
+{
+	int error = copy_list(machine, &machine_count, map, map_count);
+
+	if (!error && used_count < MM_RANGES_MAX)
+		error = copy_list(in_use, &in_use_count, used, used_count);
+	else
+		error = -XEN_EINVAL;
+	if (error)
+		return error;
+	root = l4;
+	error = set_up_ram();
+	/* Guests' tables get copies of the hole's slots, so all that will ever be used exist now. */
+	if (!error && !our_entry(HV_IO_VIRT, 1, TABLE_FLAGS))
+		error = -XEN_ENOMEM;
+	if (error)
+		return error;
+	start_allocator();
+	return 0;
+}
+
+void mm_boot_release(uint64_t start, uint64_t end)
+{
+	uint64_t first = PAGES_FOR(start), last = end >> PAGE_SHIFT;
+
+	for (uint64_t n = first; n < last; n++)
+		if (mfn_valid((mfn_t){n}))
+			frames_add_free(n, n + 1);
+}
+
+void *hv_map_io(maddr_t maddr, uint64_t size)
+{
+	uint64_t offset = maddr.v & ~PAGE_MASK, pages = PAGES_FOR(offset + size), va;
+
+	spin_lock(&io_lock);
+	va = io_next;
+	if (size > HV_IO_VIRT_END - HV_IO_VIRT || va + pages * PAGE_SIZE > HV_IO_VIRT_END)
+		pages = va = 0;
+	for (uint64_t i = 0; i < pages; i++) {
+		uint64_t *entry = our_entry(va + i * PAGE_SIZE, 1, TABLE_FLAGS);
+
+		if (!entry) {
+			va = 0;
+			break;
+		}
+		*entry = ((maddr.v & PAGE_MASK) + i * PAGE_SIZE) | DATA_FLAGS | PTE_PCD | PTE_PWT;
+	}
+	if (va)
+		io_next += pages * PAGE_SIZE;
+	spin_unlock(&io_lock);
+	return va ? (void *)(va + offset) : NULL;
+}

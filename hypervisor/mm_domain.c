@@ -1,0 +1,251 @@
+/* mm_domain.c: the frames of a domain: getting them, giving them up, sharing ours, the end of all.
+ *
+ * A domain's allocated frames hang in a list; each carries PG_ALLOCATED, which is one reference.
+ * Giving a frame up takes it from the list and drops that reference; the frame is free when
+ * everything else that refers to it has gone too. What a frame may be used as is page_type.c's.
+ * Callers: domain.c, dom0.c, memory_op.c, event.c and grant.c (shared pages), debug dumps.
+ */
+#include "domain.h"
+#include "mm_private.h"
+
+int mm_domain_init(struct domain *d, uint32_t max_pages)
+{
+	struct domain_mm *mm = &d->mm;
+
+	mm->max_pages = max_pages;
+	mm->perdomain_l3 = hv_page_alloc(0);
+	mm->perdomain_l2 = hv_page_alloc(0);
+	if (!mm->perdomain_l3 || !mm->perdomain_l2) {
+		mm_domain_free(d);
+		return -XEN_ENOMEM;
+	}
+	mm->perdomain_l3[pt_index(HV_PERDOMAIN_VIRT, 3)] =
+	    pte_make(virt_to_mfn(mm->perdomain_l2), PTE_PRESENT | PTE_RW | PTE_ACCESSED);
+	return 0;
+}
+
+int mm_vcpu_init(struct vcpu *v)
+{
+	struct domain_mm *mm = &v->domain->mm;
+	unsigned i = v->id / SPACE_VCPUS_PER_L1;
+
+	if (mm->perdomain_l1[i])
+		return 0;
+	mm->perdomain_l1[i] = hv_page_alloc(0);
+	if (!mm->perdomain_l1[i])
+		return -XEN_ENOMEM;
+	mm->perdomain_l2[pt_index(HV_PERDOMAIN_VIRT, 2) + i] =
+	    pte_make(virt_to_mfn(mm->perdomain_l1[i]), PTE_PRESENT | PTE_RW | PTE_ACCESSED);
+	return 0;
+}
+
+static void free_table(uint64_t **table)
+{
+	if (*table)
+		hv_page_free(*table, 0);
+	*table = NULL;
+}
+
+void mm_domain_free(struct domain *d)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(d->mm.perdomain_l1); i++)
+		free_table(&d->mm.perdomain_l1[i]);
+	free_table(&d->mm.perdomain_l2);
+	free_table(&d->mm.perdomain_l3);
+}
+
+/* ---- allocated frames ------------------------------------------------------------ */
+
+static uint32_t number(const struct page_info *page)
+{
+	return (uint32_t)page_to_mfn(page).v;
+}
+
+static void list_add(struct domain_mm *mm, struct page_info *page)
+{
+	page->prev = 0;
+	page->next = mm->pages;
+	if (mm->pages)
+		mfn_to_page((mfn_t){mm->pages})->prev = number(page);
+	mm->pages = number(page);
+	mm->nr_pages++;
+}
+
+static void list_remove(struct domain_mm *mm, struct page_info *page)
+{
+	if (page->prev)
+		mfn_to_page((mfn_t){page->prev})->next = page->next;
+	else
+		mm->pages = page->next;
+	if (page->next)
+		mfn_to_page((mfn_t){page->next})->prev = page->prev;
+	page->next = page->prev = 0;
+	mm->nr_pages--;
+}
+
+struct page_info *frames_alloc_domain(struct domain *d, unsigned order, uint64_t limit)
+{
+	struct page_info *page;
+
+	if (d->dying || order > MM_MAX_ORDER ||
+	    (uint64_t)d->mm.nr_pages + (1ull << order) > d->mm.max_pages)
+		return NULL;
+	page = frames_alloc(order, limit);
+	for (uint64_t i = 0; page && i < 1ull << order; i++) {
+		page_zero(page_to_virt(page + i));
+		frame_own(page + i, d);
+		page[i].flags = PG_ALLOCATED;
+		list_add(&d->mm, page + i);
+	}
+	return page;
+}
+
+struct page_info *page_alloc_domain(struct domain *d, unsigned order)
+{
+	struct page_info *page;
+
+	mm_lock();
+	page = frames_alloc_domain(d, order, ~0ull);
+	mm_unlock();
+	return page;
+}
+
+/* After this nobody can get a new reference, so a pin or a validation under way, which would never
+ * be asked for again, ends here. */
+void frame_release(struct page_info *page)
+{
+	if (page->flags & PG_PINNED)
+		pin_drop(page);
+	if (page->flags & PG_PARTIAL)
+		table_abandon(page);
+	page->flags &= (uint8_t)~PG_ALLOCATED;
+	list_remove(&page->owner->mm, page);
+	ref_put(page);
+}
+
+int page_release_domain(struct domain *d, mfn_t mfn)
+{
+	struct page_info *page;
+	int error = -XEN_EINVAL;
+
+	if (!mfn_valid(mfn))
+		return error;
+	page = mfn_to_page(mfn);
+	mm_lock();
+	mm_budget = MM_BUDGET;
+	if (page->owner == d && (page->flags & PG_ALLOCATED)) {
+		frame_release(page);
+		error = 0;
+	}
+	mm_unlock();
+	return error;
+}
+
+/* Pages that are tables of the same domain hold each other; each pin that goes, and each
+ * reference by the list, unties some, until the list and what hangs on it are gone. */
+int mm_domain_teardown(struct domain *d)
+{
+	int error = mm_begin(d);
+
+	if (error)
+		return error;
+	while (d->mm.pages && mm_budget > 0) {
+		mm_budget -= 16;
+		frame_release(mfn_to_page((mfn_t){d->mm.pages}));
+	}
+	error = undo_run(d);
+	if (d->mm.pages)
+		error = -XEN_ERESTART;
+	mm_unlock();
+	return error;
+}
+
+/* ---- our pages in their hands ---------------------------------------------------- */
+
+/* The use that is counted from the start keeps the page from ever becoming a table. */
+void mm_share_page(struct domain *d, void *va, bool readonly)
+{
+	struct page_info *page = mfn_to_page(virt_to_mfn(va));
+
+	mm_lock();
+	frame_own(page, d);
+	page->flags = PG_SHARED;
+	page->type = readonly ? PT_NONE : PT_WRITABLE;
+	page->type_count = 1;
+	m2p_set(page_to_mfn(page), M2P_SHARED);
+	mm_unlock();
+}
+
+void mm_unshare_page(void *va)
+{
+	struct page_info *page = mfn_to_page(virt_to_mfn(va));
+
+	mm_lock();
+	page->flags &= (uint8_t)~PG_SHARED;
+	ref_type_put(page);
+	mm_unlock();
+}
+
+/* ---- names and numbers ----------------------------------------------------------- */
+
+struct domain *domain_named(uint64_t id, int *error)
+{
+	struct domain *d = domain_get(DOMID_SELF);
+
+	*error = 0;
+	if (id == DOMID_SELF || id == d->id)
+		return d;
+	*error = d->privileged ? -XEN_ESRCH : -XEN_EPERM;
+	domain_put(d);
+	d = *error == -XEN_EPERM || id > 0xffff ? NULL : domain_get((domid_t)id);
+	if (d)
+		*error = 0;
+	return d;
+}
+
+uint64_t mm_frame_info(struct domain *d, mfn_t mfn)
+{
+	const struct page_info *page;
+	uint64_t info = XEN_DOMCTL_PFINFO_NOTAB;
+
+	if (!mfn_valid(mfn) || mfn_to_page(mfn)->owner != d)
+		return XEN_DOMCTL_PFINFO_XTAB;
+	mm_lock();
+	page = mfn_to_page(mfn);
+	if (page->type_count && type_is_table(page->type))
+		info = (uint64_t)page->type << XEN_DOMCTL_PFINFO_LTAB_SHIFT;
+	if (page->flags & PG_PINNED)
+		info |= XEN_DOMCTL_PFINFO_LPINTAB;
+	mm_unlock();
+	return info;
+}
+
+static void dump_domain(struct domain *d, void *unused)
+{
+	static const char *const names[] = {"none", "l1", "l2", "l3", "l4", "seg", "writable"};
+	uint32_t by_type[ARRAY_SIZE(names)] = {0}, pinned = 0;
+
+	mm_lock();
+	for (uint32_t n = d->mm.pages; n; n = mfn_to_page((mfn_t){n})->next) {
+		const struct page_info *page = mfn_to_page((mfn_t){n});
+
+		by_type[page->type_count ? page->type : PT_NONE]++;
+		pinned += (page->flags & PG_PINNED) != 0;
+	}
+	mm_unlock();
+	hv_printk("d%u: %u of %u pages, %u frames, %u pinned", d->id, d->mm.nr_pages,
+		  d->mm.max_pages, d->mm.nr_frames, pinned);
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+		if (by_type[i])
+			hv_printk("  %s: %u", names[i], by_type[i]);
+}
+
+void mm_dump(void)
+{
+	struct mm_stats s;
+
+	mm_stats(&s);
+	hv_printk("memory: %lu pages, %lu free, %lu the hypervisor's", s.total_pages, s.free_pages,
+		  s.hv_pages);
+	domain_for_each(dump_domain, NULL);
+}

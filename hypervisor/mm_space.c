@@ -1,0 +1,273 @@
+/* mm_space.c: the address space of a vCPU: its two roots, its GDT and LDT, and loading them.
+ *
+ * Each domain has one L3 for the per-domain area, put into slot 257 of all its top-level tables;
+ * in it each vCPU has 16 pages of GDT and 16 of LDT, which only ring 0 can touch. GDT pages are
+ * there from set_gdt on; LDT pages come with the first use (a fault), because the guest names the
+ * LDT by an address of its own that may mean something else under another root.
+ * Callers: the scheduler, pv.c, trap.c, mmuext.c, domain builder. Locks as in mm_private.h.
+ */
+#include <amphi/string.h>
+
+#include "domain.h"
+#include "guest.h"
+#include "mm_private.h"
+#include "percpu.h"
+
+#define AREA_PAGES      (HV_VCPU_AREA_SIZE / PAGE_SIZE)
+#define LDT_ENTRIES_MAX 8192u
+#define AREA_FLAGS      (PTE_PRESENT | PTE_RW | PTE_ACCESSED | PTE_DIRTY | PTE_NX)
+
+static uint64_t area_base(const struct vcpu *v)
+{
+	return HV_PERDOMAIN_VIRT + (uint64_t)v->id * HV_VCPU_AREA_SIZE;
+}
+
+uint64_t mm_gdt_base(const struct vcpu *v)
+{
+	return area_base(v);
+}
+
+/* The L1 entries of v's area: 0 to 15 the GDT's, 16 to 31 the LDT's. */
+static uint64_t *area_slots(const struct vcpu *v)
+{
+	return v->domain->mm.perdomain_l1[v->id / SPACE_VCPUS_PER_L1] +
+	       (v->id % SPACE_VCPUS_PER_L1) * AREA_PAGES;
+}
+
+/* Slots 256 to 271 of a guest's top-level table: ours, with the domain's own area. */
+void space_fill_hole(uint64_t *l4, struct domain *d)
+{
+	const uint64_t *ours = mfn_to_virt(mm_hv_root());
+
+	for (unsigned i = HV_HOLE_FIRST_SLOT; i <= HV_HOLE_LAST_SLOT; i++)
+		l4[i] = ours[i];
+	l4[HV_PERDOMAIN_SLOT] =
+	    pte_make(virt_to_mfn(d->mm.perdomain_l3), PTE_PRESENT | PTE_RW | PTE_ACCESSED);
+}
+
+/* ---- roots ----------------------------------------------------------------------- */
+
+static bool runs_here(const struct vcpu *v)
+{
+	return this_cpu()->loaded == v;
+}
+
+void space_drop_root(mfn_t *root)
+{
+	mfn_t old = *root;
+
+	root->v = 0;
+	if (old.v)
+		ref_type_put(mfn_to_page(old));
+}
+
+/* The old root is given up only after the CPU has left it. */
+static int replace_root(struct vcpu *v, mfn_t *root, mfn_t mfn)
+{
+	struct page_info *page;
+	mfn_t old = *root;
+	int error;
+
+	if (mfn.v == 0 || mfn.v == old.v) {
+		if (!mfn.v)
+			space_drop_root(root);
+		return 0;
+	}
+	error = ref_type_get(mfn, v->domain, PT_L4, &page);
+	if (error)
+		return error == -XEN_ERESTART ? error : -XEN_EINVAL;
+	*root = mfn;
+	if (root == &v->mm.root && runs_here(v))
+		hw_set_root(mfn);
+	space_drop_root(&old);
+	return 0;
+}
+
+/* Called in kernel mode, like every hypercall, so the root in the CPU is the kernel's. Guests
+ * expect a flush even when the root stays. */
+int space_new_root(struct vcpu *v, mfn_t mfn)
+{
+	int error;
+
+	if (mfn.v == 0)
+		return -XEN_EINVAL;
+	if (mfn.v == v->mm.root.v) {
+		hw_flush();
+		return 0;
+	}
+	error = replace_root(v, &v->mm.root, mfn);
+	if (!error)
+		space_drop_ldt(v);
+	return error;
+}
+
+int space_new_user_root(struct vcpu *v, mfn_t mfn)
+{
+	return replace_root(v, &v->mm.root_user, mfn);
+}
+
+void space_leave(const struct vcpu *v)
+{
+	if (!runs_here(v))
+		return;
+	hw_load_ldt(0, 0);
+	hw_load_gdt(0);
+	hw_set_root(mm_hv_root());
+}
+
+/* ---- GDT ------------------------------------------------------------------------- */
+
+static void put_frames(const uint32_t *frames, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (frames[i])
+			ref_type_put(mfn_to_page((mfn_t){frames[i]}));
+}
+
+void space_put_gdt(const uint32_t *frames)
+{
+	put_frames(frames, HV_GDT_GUEST_PAGES);
+}
+
+int space_get_gdt(struct vcpu *v, const uint64_t *frames, unsigned count, uint32_t *out)
+{
+	struct page_info *page;
+
+	for (unsigned i = 0; i < count; i++) {
+		int error = ref_type_get((mfn_t){frames[i]}, v->domain, PT_SEG, &page);
+
+		if (error) {
+			put_frames(out, i);
+			return error == -XEN_ERESTART ? error : -XEN_EINVAL;
+		}
+		out[i] = (uint32_t)frames[i];
+	}
+	return 0;
+}
+
+void space_install_gdt(struct vcpu *v, const uint32_t *frames, uint32_t entries)
+{
+	uint32_t old[HV_GDT_GUEST_PAGES];
+	uint64_t *slots = area_slots(v);
+
+	memcpy(old, v->mm.gdt, sizeof(old));
+	memcpy(v->mm.gdt, frames, sizeof(old));
+	v->mm.gdt_entries = entries;
+	for (unsigned i = 0; i < HV_GDT_GUEST_PAGES; i++)
+		slots[i] = frames[i] ? pte_make((mfn_t){frames[i]}, AREA_FLAGS) : 0;
+	hw_flush();
+	space_put_gdt(old);
+}
+
+int space_set_gdt(struct vcpu *v, const uint64_t *frames, uint32_t entries)
+{
+	uint32_t taken[HV_GDT_GUEST_PAGES] = {0};
+	int error = space_get_gdt(v, frames, DIV_ROUND_UP(entries, 512), taken);
+
+	if (!error)
+		space_install_gdt(v, taken, entries);
+	return error;
+}
+
+/* ---- LDT ------------------------------------------------------------------------- */
+
+void space_drop_ldt(struct vcpu *v)
+{
+	uint32_t old[HV_LDT_PAGES];
+	bool any = false;
+
+	memcpy(old, v->mm.ldt, sizeof(old));
+	memset(v->mm.ldt, 0, sizeof(v->mm.ldt));
+	for (unsigned i = 0; i < HV_LDT_PAGES; i++) {
+		any |= old[i] != 0;
+		area_slots(v)[HV_GDT_PAGES + i] = 0;
+	}
+	if (!any)
+		return;
+	hw_flush();
+	put_frames(old, HV_LDT_PAGES);
+}
+
+bool space_ldt_ok(uint64_t base, uint64_t entries)
+{
+	if (entries == 0)
+		return true;
+	return base % PAGE_SIZE == 0 && entries <= LDT_ENTRIES_MAX &&
+	       guest_range_ok(base, entries * 8);
+}
+
+int space_set_ldt(struct vcpu *v, uint64_t base, uint64_t entries)
+{
+	if (!space_ldt_ok(base, entries))
+		return -XEN_EINVAL;
+	space_drop_ldt(v);
+	v->mm.ldt_base = base;
+	v->mm.ldt_entries = (uint32_t)entries;
+	if (runs_here(v))
+		hw_load_ldt(area_base(v) + HV_LDT_OFFSET, v->mm.ldt_entries);
+	return 0;
+}
+
+static bool fill_ldt_page(struct vcpu *v, unsigned index)
+{
+	uint64_t *entry;
+	struct page_info *page;
+
+	if (v->mm.ldt[index] || index * 512 >= v->mm.ldt_entries || !v->mm.root.v)
+		return false;
+	entry = walk_to_l1(v->mm.root, v->mm.ldt_base + index * PAGE_SIZE);
+	if (!entry || !(*entry & PTE_PRESENT))
+		return false;
+	if (ref_type_get(pte_mfn(*entry), v->domain, PT_SEG, &page))
+		return false;
+	v->mm.ldt[index] = (uint32_t)page_to_mfn(page).v;
+	area_slots(v)[HV_GDT_PAGES + index] = pte_make(page_to_mfn(page), AREA_FLAGS);
+	return true;
+}
+
+bool mm_page_fault(struct vcpu *v, uint64_t address, uint32_t error_code)
+{
+	uint64_t offset = address - (area_base(v) + HV_LDT_OFFSET);
+	bool fixed;
+
+	if (v->domain->id == DOMID_IDLE || offset >= HV_LDT_PAGES * PAGE_SIZE)
+		return false;
+	mm_lock();
+	mm_budget = MM_BUDGET;
+	fixed = fill_ldt_page(v, (unsigned)(offset / PAGE_SIZE));
+	mm_unlock();
+	return fixed;
+}
+
+/* ---- loading --------------------------------------------------------------------- */
+
+static mfn_t root_by_mode(const struct vcpu *v)
+{
+	return v->pv.kernel_mode ? v->mm.root : v->mm.root_user;
+}
+
+/* The page of reserved descriptors in the area is the CPU's on which the vCPU runs. The root comes
+ * first: the GDT's address means nothing before. */
+void mm_activate(struct vcpu *v)
+{
+	if (v->domain->id == DOMID_IDLE || !root_by_mode(v).v) {
+		hw_load_ldt(0, 0);
+		hw_load_gdt(0);
+		hw_set_root(mm_hv_root());
+		return;
+	}
+	area_slots(v)[HV_GDT_GUEST_PAGES] = pte_make(virt_to_mfn(hw_gdt_page()), AREA_FLAGS);
+	hw_set_root(root_by_mode(v));
+	hw_load_gdt(area_base(v));
+	hw_load_ldt(area_base(v) + HV_LDT_OFFSET, v->mm.ldt_entries);
+}
+
+bool mm_toggle_user(struct vcpu *v)
+{
+	mfn_t root = root_by_mode(v);
+
+	if (!root.v)
+		return false;
+	hw_set_root(root);
+	return true;
+}

@@ -1,0 +1,159 @@
+/* mmuext.c: the other memory operations of a PV guest: pins, roots, flushes, LDT, whole pages.
+ *
+ * One function an operation, found by the table at the end, which also says whether it may be
+ * asked for a foreign domain's frames (pins, by a domain builder). Each runs under mm's lock.
+ * Not here: entries of tables (mmu_update.c), GDTs (descriptor.c). Caller: dispatch.
+ */
+#include <amphi/string.h>
+
+#include "domain.h"
+#include "guest.h"
+#include "mm_private.h"
+#include "percpu.h"
+
+static int pin(struct mm_batch *b, const struct mmuext_op *op)
+{
+	int error = pin_table((mfn_t){op->arg1.mfn}, b->frames,
+			      (enum page_type)(PT_L1 + op->cmd - MMUEXT_PIN_L1_TABLE));
+
+	return error == -XEN_EBUSY ? -XEN_EINVAL : error;
+}
+
+static int unpin(struct mm_batch *b, const struct mmuext_op *op)
+{
+	mfn_t mfn = {op->arg1.mfn};
+	struct page_info *page = mfn_to_page(mfn);
+
+	if (!mfn_valid(mfn) || page->owner != b->frames || !(page->flags & PG_PINNED))
+		return -XEN_EINVAL;
+	pin_drop(page);
+	return 0;
+}
+
+static int new_baseptr(struct mm_batch *b, const struct mmuext_op *op)
+{
+	return space_new_root(current_vcpu(), (mfn_t){op->arg1.mfn});
+}
+
+static int new_user_baseptr(struct mm_batch *b, const struct mmuext_op *op)
+{
+	return space_new_user_root(current_vcpu(), (mfn_t){op->arg1.mfn});
+}
+
+static int flush_local(struct mm_batch *b, const struct mmuext_op *op)
+{
+	hw_flush();
+	return 0;
+}
+
+/* More CPUs than the mask asks for may be flushed; the mask is not read. */
+static int flush_all(struct mm_batch *b, const struct mmuext_op *op)
+{
+	tlb_flush_all();
+	return 0;
+}
+
+static int invlpg_local(struct mm_batch *b, const struct mmuext_op *op)
+{
+	if (guest_range_ok(op->arg1.linear_addr, 1))
+		hw_invlpg(op->arg1.linear_addr);
+	return 0;
+}
+
+static int invlpg_all(struct mm_batch *b, const struct mmuext_op *op)
+{
+	if (guest_range_ok(op->arg1.linear_addr, 1))
+		hw_invlpg_all(op->arg1.linear_addr);
+	return 0;
+}
+
+/* Writing back and dropping the caches slows everybody down, so it is for who drives devices. */
+static int flush_cache(struct mm_batch *b, const struct mmuext_op *op)
+{
+	if (!current_domain()->privileged && !current_domain()->io.range_count)
+		return -XEN_EACCES;
+	hw_flush_cache();
+	return 0;
+}
+
+static int set_ldt(struct mm_batch *b, const struct mmuext_op *op)
+{
+	return space_set_ldt(current_vcpu(), op->arg1.linear_addr, op->arg2.nr_ents);
+}
+
+static int clear_page(struct mm_batch *b, const struct mmuext_op *op)
+{
+	struct page_info *page;
+	int error = ref_type_get((mfn_t){op->arg1.mfn}, b->frames, PT_WRITABLE, &page);
+
+	if (error)
+		return error == -XEN_ERESTART ? error : -XEN_EINVAL;
+	page_zero(page_to_virt(page));
+	ref_type_put(page);
+	return 0;
+}
+
+static int copy_page(struct mm_batch *b, const struct mmuext_op *op)
+{
+	mfn_t from = {op->arg2.src_mfn};
+	struct page_info *page;
+	int error;
+
+	if (!mfn_valid(from) || mfn_to_page(from)->owner != b->frames)
+		return -XEN_EINVAL;
+	error = ref_type_get((mfn_t){op->arg1.mfn}, b->frames, PT_WRITABLE, &page);
+	if (error)
+		return error == -XEN_ERESTART ? error : -XEN_EINVAL;
+	memmove(page_to_virt(page), mfn_to_virt(from), PAGE_SIZE);
+	ref_type_put(page);
+	return 0;
+}
+
+static const struct {
+	int (*run)(struct mm_batch *b, const struct mmuext_op *op);
+	bool foreign;
+} ops[] = {
+    [MMUEXT_PIN_L1_TABLE] = {pin, true},
+    [MMUEXT_PIN_L2_TABLE] = {pin, true},
+    [MMUEXT_PIN_L3_TABLE] = {pin, true},
+    [MMUEXT_PIN_L4_TABLE] = {pin, true},
+    [MMUEXT_UNPIN_TABLE] = {unpin, true},
+    [MMUEXT_NEW_BASEPTR] = {new_baseptr, false},
+    [MMUEXT_TLB_FLUSH_LOCAL] = {flush_local, false},
+    [MMUEXT_INVLPG_LOCAL] = {invlpg_local, false},
+    [MMUEXT_TLB_FLUSH_MULTI] = {flush_all, false},
+    [MMUEXT_INVLPG_MULTI] = {invlpg_all, false},
+    [MMUEXT_TLB_FLUSH_ALL] = {flush_all, false},
+    [MMUEXT_INVLPG_ALL] = {invlpg_all, false},
+    [MMUEXT_FLUSH_CACHE] = {flush_cache, false},
+    [MMUEXT_SET_LDT] = {set_ldt, false},
+    [MMUEXT_NEW_USER_BASEPTR] = {new_user_baseptr, false},
+    [MMUEXT_CLEAR_PAGE] = {clear_page, true},
+    [MMUEXT_COPY_PAGE] = {copy_page, true},
+    [MMUEXT_FLUSH_CACHE_GLOBAL] = {flush_cache, false},
+};
+
+static int apply_ext(struct mm_batch *b, const union mm_op *op)
+{
+	unsigned cmd = op->ext.cmd;
+
+	if (cmd >= ARRAY_SIZE(ops) || !ops[cmd].run)
+		return -XEN_ENOSYS;
+	if (!b->frames || (b->frames != current_domain() && !ops[cmd].foreign))
+		return -XEN_EPERM;
+	return ops[cmd].run(b, &op->ext);
+}
+
+/* The domain named is the owner of tables and frames alike; the loop takes the two apart again. */
+long hc_mmuext_op(uint64_t ops_va, uint64_t count, uint64_t done_va, uint64_t foreign)
+{
+	uint64_t dom = foreign & 0xffff;
+	struct mm_batch b = {.ops_va = ops_va,
+			     .count = count,
+			     .done_va = done_va,
+			     .foreign = (dom + 1) << 16 | dom,
+			     .op_size = sizeof(struct mmuext_op),
+			     .apply = apply_ext};
+
+	return mm_batch_run(&b);
+}

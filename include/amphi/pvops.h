@@ -87,6 +87,13 @@ struct pv_site {
 	".popsection\n"
 #define PV_SITE_IN(o, r, c) [op] "i"(o), [room] "i"(r), [cls] "i"(PV_##c)
 
+/* A jump that does not come back, for the body of a naked function. */
+#define PV_TAIL_SITE(o)                                                                            \
+	__asm__ volatile("771: jmp *pv_ops+8*%c[op](%%rip)\n"                                      \
+			 ".pushsection .pv_sites,\"a\"\n"                                         \
+			 ".balign 4\n .long 771b-.\n .word %c[op]\n .byte 6\n .byte %c[cls]\n"     \
+			 ".popsection\n" ::[op] "i"(o), [cls] "i"(PV_JUMP))
+
 /* The registers are those of the C calling convention: rdi, rsi in, rax out. */
 #define PV_CALL_THIN(o, room, d, s)                                                                \
 	({                                                                                         \
@@ -164,8 +171,11 @@ struct pvops_env {
 	pfn_t (*mfn_to_pfn)(mfn_t mfn);
 	void *(*text_alias)(const void *text); /* a writable address of the same byte */
 	void (*make_readonly)(pfn_t pfn, bool readonly); /* the page's mapping in the direct map */
-	void *shared_info; /* PV: the page shared with the hypervisor, within 2 GiB of the text */
 };
+
+/* PV: where the page shared with the hypervisor is mapped, before pvops_init_xen_pv(). In the image, so
+ * that the text reaches it by a 32-bit displacement. */
+extern char pv_shared_page[PAGE_SIZE];
 
 /* Fill the table for a platform. Boot only, interrupts off, once. */
 void pvops_init_native(const struct pvops_env *env);

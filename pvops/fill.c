@@ -1,0 +1,69 @@
+/* fill.c: takes a platform's table of fillings and points pv_ops at it.
+ *
+ * Called by native.c and xen_pv.c at start and by the kernel's pvops_provide() for the operations it
+ * makes itself. Not the writer of text: patch.c is. Until patching, every call goes through the
+ * pointers set here, so each filled operation has a function even where it will be inline.
+ */
+#include <amphi/string.h>
+#include <amphi/xen.h>
+
+#include "impl.h"
+
+struct pv_ops pv_ops;
+struct pv_impl pv_impls[PV_OP_COUNT];
+const struct pvops_env *pv_env;
+
+#define PV_GROUP(g)
+#define PV_GROUP_END(g)
+#define PV_OP0(g, n, c, room, ret)              room,
+#define PV_OP1(g, n, c, room, ret, t1, a1)      room,
+#define PV_VOID0(g, n, c, room)                 room,
+#define PV_VOID1(g, n, c, room, t1, a1)         room,
+#define PV_VOID2(g, n, c, room, t1, a1, t2, a2) room,
+#define PV_TAIL(g, n, c, room)                  room,
+const uint8_t pv_room[PV_OP_COUNT] = {
+#include <amphi/pvops.def>
+};
+
+/* The inline form is the body of the short function; one that does not fit the sites is called. */
+static void take_code(struct pv_impl *impl, unsigned room)
+{
+	const uint8_t *from = (const uint8_t *)(uintptr_t)impl->fn;
+	size_t len = (size_t)(impl->code_end - from);
+	int32_t rel;
+
+	if (len > room || len > PV_CODE_MAX) {
+		impl->kind = PV_CALL;
+		return;
+	}
+	impl->code_len = (uint8_t)len;
+	memcpy(impl->code, from, len);
+	if (!impl->fix_at)
+		return;
+	memcpy(&rel, from + impl->fix_at, sizeof(rel));
+	impl->fix_to = impl->fn + impl->fix_end + (uint64_t)(int64_t)rel;
+}
+
+static void set_pointer(enum pv_op op, uint64_t fn)
+{
+	if (!fn)
+		fn = (uint64_t)(uintptr_t)pv_unfilled;
+	memcpy((char *)&pv_ops + 8 * op, &fn, sizeof(fn));
+}
+
+void pv_fill(const struct pv_impl table[PV_OP_COUNT], const struct pvops_env *env)
+{
+	pv_env = env;
+	for (unsigned op = 0; op < PV_OP_COUNT; op++) {
+		pv_impls[op] = table[op];
+		if (pv_impls[op].kind == PV_INLINE)
+			take_code(&pv_impls[op], pv_room[op]);
+		set_pointer(op, pv_impls[op].fn);
+	}
+}
+
+void pv_fill_one(enum pv_op op, enum pv_kind kind, void *fn)
+{
+	pv_impls[op] = (struct pv_impl){.kind = kind, PV_FN(fn)};
+	set_pointer(op, pv_impls[op].fn);
+}

@@ -1,0 +1,55 @@
+/* impl.h: the table of fillings, and short words to write one. Private to pvops/.
+ *
+ * pv_impls[op] is what operation op is on this platform; pv_env what the kernel lent us, pv_room the
+ * bytes of its sites. Written by
+ * native.c or xen_pv.c at start and by pvops_provide(); read by patch.c and report.c.
+ */
+#ifndef PVOPS_IMPL_H
+#define PVOPS_IMPL_H
+
+#include <amphi/pvops.h>
+
+#include "plan.h"
+
+extern struct pv_impl pv_impls[PV_OP_COUNT];
+extern const struct pvops_env *pv_env;
+extern const uint8_t pv_room[PV_OP_COUNT];
+
+/* Ends in ud2, in thunks.S; every pointer of pv_ops that nobody fills. */
+extern void pv_unfilled(void);
+
+/* A short function written in the assembler, whose instructions are also the inline form: pv_fill()
+ * copies what lies between the two labels. Thin when its text is. Only the file that uses it sees it. */
+#define PV_SHORT(name, text)                                                                       \
+	void name(void);                                                                           \
+	extern const uint8_t name##_end[];                                                         \
+	__asm__(".pushsection .text\n .type " #name ", @function\n" #name ":\n" text "\n" #name    \
+		"_end: ret\n .size " #name ", .-" #name "\n .popsection")
+
+/* Rows for a platform's table. at and end: the displacement in the inline form, see plan.h. */
+#define PV_FN(f) .fn = (uint64_t)(uintptr_t)(f)
+#define PV_INLINED(f)                                                                              \
+	{                                                                                          \
+		.kind = PV_INLINE, .thin = true, PV_FN(f), .code_end = f##_end                     \
+	}
+#define PV_INLINED_FIX(f, at, end)                                                                 \
+	{                                                                                          \
+		.kind = PV_INLINE, .thin = true, PV_FN(f), .code_end = f##_end, .fix_at = (at),    \
+		.fix_end = (end)                                                                   \
+	}
+#define PV_CALLED_THIN(k, f)                                                                       \
+	{                                                                                          \
+		.kind = (k), .thin = true, PV_FN(f)                                                \
+	}
+#define PV_CALLED(k, f)                                                                            \
+	{                                                                                          \
+		.kind = (k), PV_FN(f)                                                              \
+	}
+
+/* Takes a platform's table: copies it and points pv_ops at the functions. */
+void pv_fill(const struct pv_impl table[PV_OP_COUNT], const struct pvops_env *env);
+
+/* The same for one operation, with a C function. */
+void pv_fill_one(enum pv_op op, enum pv_kind kind, void *fn);
+
+#endif

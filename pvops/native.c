@@ -1,0 +1,159 @@
+/* native.c: the operations on bare metal, or under a hypervisor that hides: instructions.
+ *
+ * Most are a few bytes that end up inline at their call sites; the rest are short C functions called
+ * directly. Called by the kernel's boot (pvops_init_native) and through the sites. Nothing here knows of
+ * hypercalls. Instruction references: Intel SDM vol. 2, by mnemonic; vol. 3 for the descriptors.
+ */
+#include <amphi/string.h>
+#include <amphi/xen.h>
+
+#include "impl.h"
+
+#define MSR_GS_BASE 0xc0000101u
+#define IDT_ENTRIES 256u
+
+PV_SHORT(native_save_fl, "pushfq; pop %rax");
+PV_SHORT(native_restore_fl, "push %rdi; popfq");
+PV_SHORT(native_irq_disable, "cli");
+PV_SHORT(native_irq_enable, "sti");
+PV_SHORT(native_safe_halt, "sti; hlt"); /* sti holds interrupts off for one more instruction */
+PV_SHORT(native_halt, "hlt");
+PV_SHORT(native_read_msr, "mov %edi, %ecx; rdmsr; shl $32, %rdx; or %rdx, %rax");
+PV_SHORT(native_write_msr, "mov %edi, %ecx; mov %esi, %eax; mov %rsi, %rdx; shr $32, %rdx; wrmsr");
+PV_SHORT(native_read_cr0, "mov %cr0, %rax");
+PV_SHORT(native_write_cr0, "mov %rdi, %cr0");
+PV_SHORT(native_read_cr4, "mov %cr4, %rax");
+PV_SHORT(native_write_cr4, "mov %rdi, %cr4");
+PV_SHORT(native_clts, "clts");
+PV_SHORT(native_load_tr, "ltr %di");
+PV_SHORT(native_store, "mov %rsi, (%rdi)");
+PV_SHORT(native_io_delay, "out %al, $0x80");
+PV_SHORT(native_read_cr2, "mov %cr2, %rax");
+PV_SHORT(native_read_cr3, "mov %cr3, %rax");
+PV_SHORT(native_write_cr3, "mov %rdi, %cr3");
+PV_SHORT(native_flush_tlb, "mov %cr3, %rax; mov %rax, %cr3");
+PV_SHORT(native_invlpg, "invlpg (%rdi)");
+PV_SHORT(native_same, "mov %rdi, %rax");
+PV_SHORT(native_nothing, "");
+PV_SHORT(native_iret, "iretq");
+
+static void native_cpuid(uint32_t *regs)
+{
+	__asm__ volatile("cpuid"
+			 : "=a"(regs[0]), "=b"(regs[1]), "=c"(regs[2]), "=d"(regs[3])
+			 : "a"(regs[0]), "c"(regs[2]));
+}
+
+struct table_ptr {
+	uint16_t limit;
+	uint64_t base;
+} __attribute__((packed));
+
+static void native_load_gdt(void *table, unsigned entries)
+{
+	struct table_ptr ptr = {(uint16_t)(entries * 8 - 1), (uint64_t)(uintptr_t)table};
+
+	__asm__ volatile("lgdt %0" ::"m"(ptr));
+}
+
+struct idt_entry {
+	uint16_t offset_low, selector;
+	uint8_t ist, type;
+	uint16_t offset_mid;
+	uint32_t offset_high, reserved;
+};
+_Static_assert(sizeof(struct idt_entry) == 16, "a gate of 64-bit mode");
+
+static struct idt_entry idt[IDT_ENTRIES];
+
+/* Double fault and NMI may find the stack unusable, so they have one of their own (TSS, IST 1). */
+static uint8_t ist_of(uint8_t vector)
+{
+	return vector == 8 || vector == 2;
+}
+
+static void native_load_idt(const void *gates, unsigned entries)
+{
+	const struct pv_gate *gate = gates;
+	struct table_ptr ptr = {sizeof(idt) - 1, (uint64_t)(uintptr_t)idt};
+	uint16_t cs;
+
+	__asm__("mov %%cs, %0" : "=r"(cs));
+	for (unsigned i = 0; i < entries; i++, gate++) {
+		if (!gate->handler)
+			continue;
+		idt[gate->vector] = (struct idt_entry){
+		    .offset_low = (uint16_t)gate->handler,
+		    .selector = cs,
+		    .ist = ist_of(gate->vector),
+		    .type = (uint8_t)(0x80 | gate->dpl << 5 | (gate->irq_off ? 0xe : 0xf)),
+		    .offset_mid = (uint16_t)(gate->handler >> 16),
+		    .offset_high = (uint32_t)(gate->handler >> 32),
+		};
+	}
+	__asm__ volatile("lidt %0" ::"m"(ptr));
+}
+
+/* We have no LDT: the null selector says so. The table is only for PV's sake. */
+static void native_set_ldt(const void *table, unsigned entries)
+{
+	(void)table, (void)entries;
+	__asm__ volatile("lldt %w0" ::"r"(0));
+}
+
+static void native_load_gs_base(uint64_t base)
+{
+	__asm__ volatile("wrmsr" ::"c"(MSR_GS_BASE), "a"((uint32_t)base), "d"((uint32_t)(base >> 32)));
+}
+
+static void native_set_ptes(struct pv_pte_batch *batch)
+{
+	for (unsigned i = 0; i < batch->n; i++)
+		*batch->entries[i] = batch->values[i];
+	batch->status = 0;
+}
+
+const struct pv_impl pv_table_native[PV_OP_COUNT] = {
+    [PV_irq_save_fl] = PV_INLINED(native_save_fl),
+    [PV_irq_restore_fl] = PV_INLINED(native_restore_fl),
+    [PV_irq_irq_disable] = PV_INLINED(native_irq_disable),
+    [PV_irq_irq_enable] = PV_INLINED(native_irq_enable),
+    [PV_irq_safe_halt] = PV_INLINED(native_safe_halt),
+    [PV_irq_halt] = PV_INLINED(native_halt),
+    [PV_cpu_cpuid] = PV_CALLED(PV_CALL, native_cpuid),
+    [PV_cpu_read_msr] = PV_INLINED(native_read_msr),
+    [PV_cpu_write_msr] = PV_INLINED(native_write_msr),
+    [PV_cpu_read_cr0] = PV_INLINED(native_read_cr0),
+    [PV_cpu_write_cr0] = PV_INLINED(native_write_cr0),
+    [PV_cpu_read_cr4] = PV_INLINED(native_read_cr4),
+    [PV_cpu_write_cr4] = PV_INLINED(native_write_cr4),
+    [PV_cpu_clts] = PV_INLINED(native_clts),
+    [PV_cpu_load_gdt] = PV_CALLED(PV_CALL, native_load_gdt),
+    [PV_cpu_load_idt] = PV_CALLED(PV_CALL, native_load_idt),
+    [PV_cpu_set_ldt] = PV_CALLED(PV_CALL, native_set_ldt),
+    [PV_cpu_load_tr] = PV_INLINED(native_load_tr),
+    [PV_cpu_load_sp0] = PV_INLINED(native_store),
+    [PV_cpu_write_gdt_entry] = PV_INLINED(native_store),
+    [PV_cpu_load_gs_base] = PV_CALLED(PV_CALL, native_load_gs_base),
+    [PV_cpu_io_delay] = PV_INLINED(native_io_delay),
+    [PV_cpu_iret] = PV_INLINED(native_iret),
+    [PV_mmu_read_cr2] = PV_INLINED(native_read_cr2),
+    [PV_mmu_read_cr3] = PV_INLINED(native_read_cr3),
+    [PV_mmu_write_cr3] = PV_INLINED(native_write_cr3),
+    [PV_mmu_flush_tlb_kernel] = PV_INLINED(native_flush_tlb),
+    [PV_mmu_flush_tlb_one] = PV_INLINED(native_invlpg),
+    [PV_mmu_set_pte] = PV_INLINED(native_store),
+    [PV_mmu_set_pmd] = PV_INLINED(native_store),
+    [PV_mmu_set_pud] = PV_INLINED(native_store),
+    [PV_mmu_set_pgd] = PV_INLINED(native_store),
+    [PV_mmu_pte_val] = PV_INLINED(native_same),
+    [PV_mmu_make_pte] = PV_INLINED(native_same),
+    [PV_mmu_alloc_pt] = PV_INLINED(native_nothing),
+    [PV_mmu_release_pt] = PV_INLINED(native_nothing),
+    [PV_mmu_set_ptes] = PV_CALLED(PV_CALL, native_set_ptes),
+};
+
+void pvops_init_native(const struct pvops_env *env)
+{
+	pv_fill(pv_table_native, env);
+}

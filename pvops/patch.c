@@ -1,0 +1,104 @@
+/* patch.c: the one writer of the kernel's text.
+ *
+ * Walks the records of call sites, asks the planner for the bytes, checks that the site holds what it
+ * should before, writes through a writable alias of the page (text itself is mapped read-only), and
+ * checks what runs afterwards. Called once at boot and by pvops_provide(); calls plan.c and the kernel's
+ * pvops_env. One CPU: nobody else can be inside a site while it changes; with more they must be stopped.
+ */
+#include <amphi/string.h>
+#include <amphi/xen.h>
+
+#include "impl.h"
+
+extern const struct pv_site pv_sites_start[], pv_sites_end[];
+
+static bool patched;
+
+static struct pv_place place_of(const struct pv_site *site)
+{
+	return (struct pv_place){
+	    .site = (uint64_t)(uintptr_t)&site->offset + (uint64_t)(int64_t)site->offset,
+	    .slot = (uint64_t)(uintptr_t)&pv_ops + 8u * site->op,
+	    .room = site->room,
+	    .class = site->class,
+	};
+}
+
+/* The processor fetches what it decoded before until something serialises it (SDM vol. 3, "Handling
+ * self- and cross-modifying code"); cpuid does and may be executed anywhere. */
+static void serialise(void)
+{
+	uint32_t leaf = 0;
+
+	__asm__ volatile("cpuid" : "+a"(leaf)::"rbx", "rcx", "rdx", "memory");
+}
+
+static int write_text(const struct pv_place *at, const uint8_t *before, const uint8_t *after)
+{
+	const void *text = (const void *)(uintptr_t)at->site;
+
+	if (memcmp(text, before, at->room) != 0)
+		return -XEN_EINVAL;
+	memcpy(pv_env->text_alias(text), after, at->room);
+	serialise();
+	return memcmp(text, after, at->room) == 0 ? 0 : -XEN_EINVAL;
+}
+
+/* before NULL: the site is as the compiler left it. */
+static int patch_site(const struct pv_site *site, const struct pv_impl *before, const struct pv_impl *after)
+{
+	struct pv_place at = place_of(site);
+	uint8_t old[PV_ROOM_MAX], new[PV_ROOM_MAX];
+	int err;
+
+	if (site->op >= PV_OP_COUNT)
+		return -XEN_EINVAL;
+	err = before ? pv_plan(&at, before, old) : pv_plan_original(&at, old);
+	if (!err)
+		err = pv_plan(&at, after, new);
+	return err ? err : write_text(&at, old, new);
+}
+
+int pvops_patch(const void **out_bad)
+{
+	for (const struct pv_site *site = pv_sites_start; site < pv_sites_end; site++) {
+		int err = patch_site(site, NULL, &pv_impls[MIN(site->op, PV_OP_COUNT - 1)]);
+
+		if (!err)
+			continue;
+		if (out_bad)
+			*out_bad = (const void *)(uintptr_t)place_of(site).site;
+		return err;
+	}
+	patched = true;
+	return 0;
+}
+
+int pvops_provide(enum pv_op op, enum pv_kind kind, void *fn)
+{
+	struct pv_impl before = pv_impls[op];
+	int err = 0;
+
+	pv_fill_one(op, kind, fn);
+	if (!patched)
+		return 0;
+	for (const struct pv_site *site = pv_sites_start; site < pv_sites_end && !err; site++)
+		if (site->op == op)
+			err = patch_site(site, &before, &pv_impls[op]);
+	return err;
+}
+
+unsigned pvops_verify(void)
+{
+	unsigned wrong = 0;
+
+	for (const struct pv_site *site = pv_sites_start; site < pv_sites_end; site++) {
+		struct pv_place at = place_of(site);
+		uint8_t want[PV_ROOM_MAX];
+
+		if (site->op >= PV_OP_COUNT || pv_plan(&at, &pv_impls[site->op], want) != 0 ||
+		    memcmp((const void *)(uintptr_t)at.site, want, at.room) != 0)
+			wrong++;
+	}
+	return wrong;
+}

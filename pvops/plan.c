@@ -1,0 +1,113 @@
+/* plan.c: the planner: from a call site and the filling of its operation to the bytes of the site.
+ *
+ * Pure: no memory but its arguments, no state, so the host test runs every operation of every platform
+ * through it and decodes the result. It writes nothing to text; patch.c does. Encodings are those of the
+ * Intel SDM vol. 2: CALL rel32 (E8), JMP rel32 (E9), CALL/JMP [rip+disp32] (FF /2, FF /4), UD2 (0F 0B),
+ * and the recommended multi-byte NOPs of table 4-12.
+ */
+#include <amphi/string.h>
+#include <amphi/xen.h>
+
+#include "plan.h"
+
+#define CALL_LEN 5u
+#define INDIRECT_LEN 6u
+
+static const uint8_t nops[9][9] = {
+	{0x90},
+	{0x66, 0x90},
+	{0x0f, 0x1f, 0x00},
+	{0x0f, 0x1f, 0x40, 0x00},
+	{0x0f, 0x1f, 0x44, 0x00, 0x00},
+	{0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00},
+	{0x0f, 0x1f, 0x80, 0x00, 0x00, 0x00, 0x00},
+	{0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00},
+	{0x66, 0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00},
+};
+
+/* As few instructions as will do: each is a slot in the pipeline for nothing. */
+static void put_nops(uint8_t *out, unsigned len)
+{
+	while (len) {
+		unsigned step = MIN(len, 9u);
+
+		memcpy(out, nops[step - 1], step);
+		out += step;
+		len -= step;
+	}
+}
+
+/* After a jump nothing runs: fill with int3, so that a way in would be noticed. */
+static void put_rest(const struct pv_place *at, uint8_t *out, unsigned used)
+{
+	if (at->class == PV_JUMP)
+		memset(out + used, 0xcc, at->room - used);
+	else
+		put_nops(out + used, at->room - used);
+}
+
+static int put_rel32(uint8_t *out, uint64_t next_ip, uint64_t target)
+{
+	int64_t distance = (int64_t)(target - next_ip);
+	int32_t rel = (int32_t)distance;
+
+	if (rel != distance)
+		return -XEN_ERANGE;
+	memcpy(out, &rel, sizeof(rel));
+	return 0;
+}
+
+static bool place_ok(const struct pv_place *at)
+{
+	return at->room >= INDIRECT_LEN && at->room <= PV_ROOM_MAX && at->class <= PV_JUMP;
+}
+
+int pv_plan_original(const struct pv_place *at, uint8_t out[PV_ROOM_MAX])
+{
+	if (!place_ok(at))
+		return -XEN_EINVAL;
+	out[0] = 0xff;
+	out[1] = at->class == PV_JUMP ? 0x25 : 0x15;
+	memset(out + INDIRECT_LEN, 0x90, at->room - INDIRECT_LEN);
+	return put_rel32(out + 2, at->site + INDIRECT_LEN, at->slot);
+}
+
+static int plan_direct(const struct pv_place *at, const struct pv_impl *impl, uint8_t *out)
+{
+	if (!impl->fn || (at->class == PV_THIN && !impl->thin))
+		return -XEN_EINVAL;
+	out[0] = at->class == PV_JUMP ? 0xe9 : 0xe8;
+	put_rest(at, out, CALL_LEN);
+	return put_rel32(out + 1, at->site + CALL_LEN, impl->fn);
+}
+
+static int plan_inline(const struct pv_place *at, const struct pv_impl *impl, uint8_t *out)
+{
+	memcpy(out, impl->code, impl->code_len);
+	put_rest(at, out, impl->code_len);
+	if (!impl->fix_at)
+		return 0;
+	return put_rel32(out + impl->fix_at, at->site + impl->fix_end, impl->fix_to);
+}
+
+int pv_plan(const struct pv_place *at, const struct pv_impl *impl, uint8_t out[PV_ROOM_MAX])
+{
+	static const uint8_t ud2[] = {0x0f, 0x0b};
+
+	if (!place_ok(at) || impl->code_len > PV_CODE_MAX)
+		return -XEN_EINVAL;
+	switch (impl->kind) {
+	case PV_UNFILLED:
+		memcpy(out, ud2, sizeof(ud2));
+		put_rest(at, out, sizeof(ud2));
+		return 0;
+	case PV_INLINE:
+		if (impl->code_len <= at->room)
+			return plan_inline(at, impl, out);
+		return plan_direct(at, impl, out);
+	case PV_CALL:
+	case PV_HYPERCALL:
+		return plan_direct(at, impl, out);
+	}
+	return -XEN_EINVAL;
+}

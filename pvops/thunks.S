@@ -1,0 +1,76 @@
+/* thunks.S: the operations of a Xen PV domain that are too long to inline and too hot for C, or that
+ * are no function at all.
+ *
+ * Thin ones change rax and the flags only, because the sites that call them promise the compiler no
+ * more (amphi/pvops.h). They touch the mask and pending bytes of vCPU 0 in the shared page; only an
+ * event that is waiting costs a hypercall. Called from patched sites; filled in by xen_pv.c.
+ */
+#define MASK 1				/* struct vcpu_info: evtchn_upcall_pending, evtchn_upcall_mask */
+#define PENDING 0
+#define NR_XEN_VERSION 17
+#define NR_IRET 23
+
+	.text
+	.globl pv_xen_irq_enable, pv_xen_restore_fl, pv_xen_iret, pv_unfilled
+
+/* rdi: flags. */
+pv_xen_restore_fl:
+	test $0x200, %edi
+	jnz pv_xen_irq_enable
+	movb $1, pv_shared_page + MASK(%rip)
+	ret
+
+/* Unmask, then look: an event that came in between was delivered by the hypervisor on its own, one
+ * that came before shows in the pending byte and is fetched by a call that does nothing. Had we
+ * looked first, one between the look and the unmasking would wait for the next interrupt. */
+pv_xen_irq_enable:
+	movb $0, pv_shared_page + MASK(%rip)
+	cmpb $0, pv_shared_page + PENDING(%rip)
+	jne 1f
+	ret
+1:	push %rdi
+	push %rsi
+	push %rdx
+	push %rcx
+	push %r8
+	push %r9
+	push %r10
+	push %r11
+	incq hypercall_counts + 8 * NR_XEN_VERSION(%rip)
+	xor %edi, %edi
+	xor %esi, %esi
+	call hypercall_page + 32 * NR_XEN_VERSION
+	pop %r11
+	pop %r10
+	pop %r9
+	pop %r8
+	pop %rcx
+	pop %rdx
+	pop %rsi
+	pop %rdi
+	ret
+
+/* struct iret_context of <xen/arch-x86/xen-x86_64.h> over the processor's frame. Written without the
+ * page's stub, which for this number pushes rax on its own. */
+pv_xen_iret:
+	incq hypercall_counts + 8 * NR_IRET(%rip)
+	push $0				/* flags: restore rcx and r11 too */
+	push %rcx
+	push %r11
+	push %rax
+	mov $NR_IRET, %eax
+	syscall
+	ud2
+
+/* Where a call of an operation that the platform lacks ends. */
+pv_unfilled:
+	ud2
+
+	.section .bss.page, "aw", @nobits
+	.balign 4096
+	.globl pv_shared_page
+	.type pv_shared_page, @object
+	.size pv_shared_page, 4096
+pv_shared_page:
+	.skip 4096
+	.section .note.GNU-stack, "", @progbits

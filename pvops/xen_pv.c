@@ -1,0 +1,270 @@
+/* xen_pv.c: the operations in a Xen PV domain: hypercalls, and bytes shared with the hypervisor.
+ *
+ * The kernel runs deprivileged: interrupts are the upcall's mask byte, page tables are read-only and
+ * written by the hypervisor after it has looked, trap gates are a table handed over. Called by the
+ * kernel's boot (pvops_init_xen_pv) and through the sites; calls hypercalls and, for addresses, the
+ * kernel's pvops_env. What is left unfilled (cr0, cr4, the task register) a PV domain does not have.
+ */
+#include <amphi/hypercall.h>
+#include <amphi/string.h>
+
+#include "impl.h"
+
+#define PTE_PRESENT 1ull
+#define PTE_FRAME   0x000ffffffffff000ull
+#define BATCH_PTES  64u
+
+extern void pv_xen_irq_enable(void);
+extern void pv_xen_restore_fl(void);
+extern void pv_xen_iret(void);
+
+/* Bit 9 of the result is IF: set when the mask byte is zero. */
+PV_SHORT(xen_save_fl, "testb $0xff, pv_shared_page+1(%rip); sete %ah; add %ah, %ah");
+PV_SHORT(xen_irq_disable, "movb $1, pv_shared_page+1(%rip)");
+PV_SHORT(xen_read_cr2, "mov pv_shared_page+16(%rip), %rax");
+PV_SHORT(xen_io_delay, "out %al, $0x80");
+_Static_assert(offsetof(struct shared_info, vcpu_info[0].evtchn_upcall_pending) == 0, "thunks.S");
+_Static_assert(offsetof(struct shared_info, vcpu_info[0].evtchn_upcall_mask) == 1, "xen_save_fl");
+_Static_assert(offsetof(struct shared_info, vcpu_info[0].arch.cr2) == 16, "xen_read_cr2");
+
+static void must(const char *op, int64_t result)
+{
+	if (result < 0)
+		pvops_refused(op, result);
+}
+
+/* block unmasks and waits in one step, so an event between the two is not slept over. */
+static void xen_safe_halt(void)
+{
+	must("safe_halt", hypercall_sched_op(SCHEDOP_block, NULL));
+}
+
+/* With upcalls masked nothing would wake a blocked vCPU; poll with no port waits for its deadline
+ * (none) or the end of the domain. */
+static void xen_halt(void)
+{
+	struct sched_poll poll = {.nr_ports = 0, .timeout = 0};
+
+	(void)hypercall_sched_op(SCHEDOP_poll, &poll);
+}
+
+/* The forced form: what the hypervisor wants us to see, not what the processor has. The first five
+ * bytes are ud2 and the letters "xen", which tell it to emulate the instruction after them. */
+static void xen_cpuid(uint32_t *regs)
+{
+	__asm__ volatile(".byte 0x0f, 0x0b, 0x78, 0x65, 0x6e; cpuid"
+			 : "=a"(regs[0]), "=b"(regs[1]), "=c"(regs[2]), "=d"(regs[3])
+			 : "a"(regs[0]), "c"(regs[2]));
+}
+
+/* Trapped and answered by the hypervisor for the few registers it lets us see. */
+static uint64_t xen_read_msr(uint32_t msr)
+{
+	uint32_t low, high;
+
+	__asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(msr));
+	return (uint64_t)high << 32 | low;
+}
+
+static void xen_write_msr(uint32_t msr, uint64_t value)
+{
+	__asm__ volatile("wrmsr" ::"c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)));
+}
+
+static void xen_clts(void)
+{
+	must("clts", hypercall_fpu_taskswitch(0));
+}
+
+/* One page; the hypervisor wants its frame, and every descriptor in it must be one it allows. */
+static void xen_load_gdt(void *table, unsigned entries)
+{
+	unsigned long frame = maddr_to_mfn(pv_env->virt_to_maddr(table)).v;
+
+	must("load_gdt", hypercall_set_gdt(&frame, entries));
+}
+
+static void xen_load_idt(const void *gates, unsigned entries)
+{
+	static struct trap_info table[64];
+	const struct pv_gate *gate = gates;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < entries && n < ARRAY_SIZE(table) - 1; i++, gate++) {
+		if (!gate->handler)
+			continue;
+		table[n++] = (struct trap_info){
+		    .vector = gate->vector,
+		    .flags = (uint8_t)(gate->dpl | (gate->irq_off ? 4 : 0)),
+		    .cs = FLAT_KERNEL_CS,
+		    .address = gate->handler,
+		};
+	}
+	table[n] = (struct trap_info){0};
+	must("load_idt", hypercall_set_trap_table(table));
+}
+
+static void ext_op(const char *name, struct mmuext_op *op)
+{
+	must(name, hypercall_mmuext_op(op, 1, NULL, DOMID_SELF));
+}
+
+static void xen_set_ldt(const void *table, unsigned entries)
+{
+	struct mmuext_op op = {.cmd = MMUEXT_SET_LDT};
+
+	op.arg1.linear_addr = (unsigned long)table;
+	op.arg2.nr_ents = entries;
+	ext_op("set_ldt", &op);
+}
+
+static void xen_load_sp0(uint64_t *tss_sp0, uint64_t sp)
+{
+	*tss_sp0 = sp;
+	must("load_sp0", hypercall_stack_switch(FLAT_KERNEL_SS, sp));
+}
+
+static void xen_write_gdt_entry(uint64_t *entry, uint64_t descriptor)
+{
+	must("write_gdt_entry", hypercall_update_descriptor(pv_env->virt_to_maddr(entry).v, descriptor));
+}
+
+static void xen_load_gs_base(uint64_t base)
+{
+	must("load_gs_base", hypercall_set_segment_base(SEGBASE_GS_KERNEL, base));
+}
+
+/* ---- page tables -------------------------------------------------------------------- */
+
+/* The hypervisor keeps cr3 to itself but shows it, as a frame number in cr3's own form. */
+static uint64_t top_table;
+
+static uint64_t xen_read_cr3(void)
+{
+	return top_table;
+}
+
+static void xen_write_cr3(uint64_t maddr)
+{
+	struct mmuext_op op = {.cmd = MMUEXT_NEW_BASEPTR};
+
+	op.arg1.mfn = maddr >> PAGE_SHIFT;
+	ext_op("write_cr3", &op);
+	top_table = maddr;
+}
+
+static void xen_flush_tlb(void)
+{
+	struct mmuext_op op = {.cmd = MMUEXT_TLB_FLUSH_LOCAL};
+
+	ext_op("flush_tlb_kernel", &op);
+}
+
+static void xen_flush_tlb_one(uint64_t va)
+{
+	struct mmuext_op op = {.cmd = MMUEXT_INVLPG_LOCAL};
+
+	op.arg1.linear_addr = va;
+	ext_op("flush_tlb_one", &op);
+}
+
+/* Entries of every level are updates alike: the hypervisor knows what type the table has. */
+static void xen_set_entry(uint64_t *entry, uint64_t value)
+{
+	struct mmu_update req = {.ptr = pv_env->virt_to_maddr(entry).v | MMU_NORMAL_PT_UPDATE, .val = value};
+
+	must("set_pte", hypercall_mmu_update(&req, 1, NULL, DOMID_SELF));
+}
+
+static int set_some(struct pv_pte_batch *batch, unsigned first, unsigned n)
+{
+	struct mmu_update reqs[BATCH_PTES];
+
+	for (unsigned i = 0; i < n; i++)
+		reqs[i] = (struct mmu_update){
+		    .ptr = pv_env->virt_to_maddr(batch->entries[first + i]).v | MMU_NORMAL_PT_UPDATE,
+		    .val = batch->values[first + i]};
+	return (int)hypercall_mmu_update(reqs, n, NULL, batch->owner);
+}
+
+static void xen_set_ptes(struct pv_pte_batch *batch)
+{
+	batch->status = 0;
+	for (unsigned i = 0; i < batch->n && !batch->status; i += BATCH_PTES)
+		batch->status = set_some(batch, i, MIN(batch->n - i, BATCH_PTES));
+}
+
+/* Frames of others have no pfn of ours: their entries stay as they are. */
+static uint64_t xen_pte_val(uint64_t entry)
+{
+	uint64_t pfn;
+
+	if (!(entry & PTE_PRESENT))
+		return entry;
+	pfn = pv_env->mfn_to_pfn((mfn_t){(entry & PTE_FRAME) >> PAGE_SHIFT}).v;
+	return pfn == ~0ull ? entry : (entry & ~PTE_FRAME) | pfn << PAGE_SHIFT;
+}
+
+static uint64_t xen_make_pte(uint64_t value)
+{
+	uint64_t mfn;
+
+	if (!(value & PTE_PRESENT))
+		return value;
+	mfn = pv_env->pfn_to_mfn((pfn_t){(value & PTE_FRAME) >> PAGE_SHIFT}).v;
+	return mfn == ~0ull ? 0 : (value & ~PTE_FRAME) | mfn << PAGE_SHIFT;
+}
+
+/* A table must not be writable anywhere; the hypervisor looks it over when it is first linked, so
+ * nothing is pinned and a release needs no word to it. */
+static void xen_alloc_pt(uint64_t pfn, unsigned level)
+{
+	(void)level;
+	pv_env->make_readonly((pfn_t){pfn}, true);
+}
+
+static void xen_release_pt(uint64_t pfn, unsigned level)
+{
+	(void)level;
+	pv_env->make_readonly((pfn_t){pfn}, false);
+}
+
+const struct pv_impl pv_table_xen_pv[PV_OP_COUNT] = {
+    [PV_irq_save_fl] = PV_INLINED_FIX(xen_save_fl, 2, 7),
+    [PV_irq_restore_fl] = PV_CALLED_THIN(PV_CALL, pv_xen_restore_fl),
+    [PV_irq_irq_disable] = PV_INLINED_FIX(xen_irq_disable, 2, 7),
+    [PV_irq_irq_enable] = PV_CALLED_THIN(PV_CALL, pv_xen_irq_enable),
+    [PV_irq_safe_halt] = PV_CALLED(PV_HYPERCALL, xen_safe_halt),
+    [PV_irq_halt] = PV_CALLED(PV_HYPERCALL, xen_halt),
+    [PV_cpu_cpuid] = PV_CALLED(PV_HYPERCALL, xen_cpuid),
+    [PV_cpu_read_msr] = PV_CALLED(PV_HYPERCALL, xen_read_msr),
+    [PV_cpu_write_msr] = PV_CALLED(PV_HYPERCALL, xen_write_msr),
+    [PV_cpu_clts] = PV_CALLED(PV_HYPERCALL, xen_clts),
+    [PV_cpu_load_gdt] = PV_CALLED(PV_HYPERCALL, xen_load_gdt),
+    [PV_cpu_load_idt] = PV_CALLED(PV_HYPERCALL, xen_load_idt),
+    [PV_cpu_set_ldt] = PV_CALLED(PV_HYPERCALL, xen_set_ldt),
+    [PV_cpu_load_sp0] = PV_CALLED(PV_HYPERCALL, xen_load_sp0),
+    [PV_cpu_write_gdt_entry] = PV_CALLED(PV_HYPERCALL, xen_write_gdt_entry),
+    [PV_cpu_load_gs_base] = PV_CALLED(PV_HYPERCALL, xen_load_gs_base),
+    [PV_cpu_io_delay] = PV_INLINED(xen_io_delay),
+    [PV_cpu_iret] = PV_CALLED(PV_HYPERCALL, pv_xen_iret),
+    [PV_mmu_read_cr2] = PV_INLINED_FIX(xen_read_cr2, 3, 7),
+    [PV_mmu_read_cr3] = PV_CALLED(PV_CALL, xen_read_cr3),
+    [PV_mmu_write_cr3] = PV_CALLED(PV_HYPERCALL, xen_write_cr3),
+    [PV_mmu_flush_tlb_kernel] = PV_CALLED(PV_HYPERCALL, xen_flush_tlb),
+    [PV_mmu_flush_tlb_one] = PV_CALLED(PV_HYPERCALL, xen_flush_tlb_one),
+    [PV_mmu_set_pte] = PV_CALLED(PV_HYPERCALL, xen_set_entry),
+    [PV_mmu_set_pmd] = PV_CALLED(PV_HYPERCALL, xen_set_entry),
+    [PV_mmu_set_pud] = PV_CALLED(PV_HYPERCALL, xen_set_entry),
+    [PV_mmu_set_pgd] = PV_CALLED(PV_HYPERCALL, xen_set_entry),
+    [PV_mmu_pte_val] = PV_CALLED(PV_CALL, xen_pte_val),
+    [PV_mmu_make_pte] = PV_CALLED(PV_CALL, xen_make_pte),
+    [PV_mmu_alloc_pt] = PV_CALLED(PV_HYPERCALL, xen_alloc_pt),
+    [PV_mmu_release_pt] = PV_CALLED(PV_HYPERCALL, xen_release_pt),
+    [PV_mmu_set_ptes] = PV_CALLED(PV_HYPERCALL, xen_set_ptes),
+};
+
+void pvops_init_xen_pv(const struct pvops_env *env)
+{
+	pv_fill(pv_table_xen_pv, env);
+}

@@ -21,8 +21,8 @@ void grant_init(struct grant_entry_v1 *table, unsigned entries);
 /* Lets peer map frame. -XEN_ENOSPC: the table is full. */
 int grant_offer(domid_t peer, mfn_t frame, bool readonly, gref_t *out_ref);
 
-/* Takes the right back and frees the entry. -XEN_EBUSY: mapped by the peer still; nothing changed
- * but that nobody may map it anew. */
+/* Takes the right back and frees the entry. -XEN_EBUSY: mapped by the peer still; nothing
+ * changed. */
 int grant_end(gref_t ref);
 
 /* Entries in use by offers; entries free. */

@@ -1,0 +1,252 @@
+/* event.c: two-level event channels: which bits of the shared page mean whom.
+ *
+ * A notification sets a bit for its port, a bit for the port's word, and the vCPU's pending byte; the
+ * upcall undoes them in the opposite order (<xen/xen.h>, struct shared_info). Handlers are called with
+ * interrupts off. Called by the kernel; calls event_channel_op. One vCPU: all ports are its own.
+ */
+#include <amphi/event.h>
+
+#include <amphi/hypercall.h>
+#include <amphi/string.h>
+
+#define WORD_BITS 64u
+#define WORDS	  (EVENT_PORTS / WORD_BITS)
+
+struct handler {
+	event_fn *fn;
+	void *ctx;
+};
+
+static struct shared_info *shared;
+static struct handler handlers[EVENT_PORTS];
+static uint64_t n_sent, n_received;
+static unsigned n_bound;
+
+void event_init(struct shared_info *page)
+{
+	shared = page;
+	/* Everything is masked until it has a handler: a notification before that is kept, not lost. */
+	for (unsigned w = 0; w < WORDS; w++)
+		shared->evtchn_mask[w] = ~0ul;
+}
+
+static void set_bit(volatile xen_ulong_t *words, unsigned bit)
+{
+	__asm__ volatile("lock; btsq %1, %0" : "+m"(words[bit / WORD_BITS]) : "Jr"((uint64_t)bit % WORD_BITS)
+			 : "cc");
+}
+
+static bool clear_bit(volatile xen_ulong_t *words, unsigned bit)
+{
+	bool was;
+
+	__asm__ volatile("lock; btrq %2, %0; setc %1"
+			 : "+m"(words[bit / WORD_BITS]), "=q"(was)
+			 : "Jr"((uint64_t)bit % WORD_BITS)
+			 : "cc", "memory");
+	return was;
+}
+
+static bool test_bit(volatile xen_ulong_t *words, unsigned bit)
+{
+	return words[bit / WORD_BITS] >> (bit % WORD_BITS) & 1;
+}
+
+static int channel_op(unsigned cmd, void *arg)
+{
+	return shared ? (int)hypercall_event_channel_op(cmd, arg) : -XEN_ENOSYS;
+}
+
+static void close_port(uint32_t port)
+{
+	struct evtchn_close op = {.port = port};
+
+	(void)channel_op(EVTCHNOP_close, &op);
+}
+
+void event_set_handler(port_t port, event_fn *fn, void *ctx)
+{
+	struct handler *h = &handlers[port.v];
+
+	n_bound += !!fn - !!h->fn;
+	*h = (struct handler){fn, ctx};
+}
+
+int event_adopt(port_t port, event_fn *fn, void *ctx)
+{
+	if (!shared)
+		return -XEN_ENOSYS;
+	if (port.v == 0 || port.v >= EVENT_PORTS)
+		return -XEN_EINVAL;
+	event_set_handler(port, fn, ctx);
+	if (fn)
+		event_unmask(port);
+	else
+		event_mask(port);
+	return 0;
+}
+
+/* What every bind ends in: the port is ours now, or closed when the table has no place for it. */
+static int finish_bind(uint32_t port, event_fn *fn, void *ctx, port_t *out_port)
+{
+	int err = event_adopt((port_t){port}, fn, ctx);
+
+	if (err) {
+		close_port(port);
+		return -XEN_ENOSPC;
+	}
+	*out_port = (port_t){port};
+	return 0;
+}
+
+int event_bind_virq(unsigned virq, event_fn *fn, void *ctx, port_t *out_port)
+{
+	struct evtchn_bind_virq op = {.virq = virq, .vcpu = 0};
+	int err = channel_op(EVTCHNOP_bind_virq, &op);
+
+	return err ? err : finish_bind(op.port, fn, ctx, out_port);
+}
+
+int event_bind_interdomain(domid_t peer, uint32_t peer_port, event_fn *fn, void *ctx, port_t *out_port)
+{
+	struct evtchn_bind_interdomain op = {.remote_dom = peer, .remote_port = peer_port};
+	int err = channel_op(EVTCHNOP_bind_interdomain, &op);
+
+	return err ? err : finish_bind(op.local_port, fn, ctx, out_port);
+}
+
+int event_alloc_unbound(domid_t peer, event_fn *fn, void *ctx, port_t *out_port)
+{
+	struct evtchn_alloc_unbound op = {.dom = DOMID_SELF, .remote_dom = peer};
+	int err = channel_op(EVTCHNOP_alloc_unbound, &op);
+
+	return err ? err : finish_bind(op.port, fn, ctx, out_port);
+}
+
+int event_alloc_for(domid_t owner, domid_t peer, uint32_t *out_port)
+{
+	struct evtchn_alloc_unbound op = {.dom = owner, .remote_dom = peer};
+	int err = channel_op(EVTCHNOP_alloc_unbound, &op);
+
+	*out_port = op.port;
+	return err;
+}
+
+int event_bind_pirq(uint32_t pirq, bool may_share, event_fn *fn, void *ctx, port_t *out_port)
+{
+	struct evtchn_bind_pirq op = {.pirq = pirq, .flags = may_share ? BIND_PIRQ__WILL_SHARE : 0};
+	int err = channel_op(EVTCHNOP_bind_pirq, &op);
+
+	return err ? err : finish_bind(op.port, fn, ctx, out_port);
+}
+
+/* Masked first: between the end of the handler's entry and the close an event may still come. */
+void event_close(port_t port)
+{
+	if (!shared || port.v == 0 || port.v >= EVENT_PORTS)
+		return;
+	event_mask(port);
+	event_set_handler(port, NULL, NULL);
+	close_port(port.v);
+	clear_bit(shared->evtchn_pending, port.v);
+}
+
+void event_notify(port_t port)
+{
+	struct evtchn_send op = {.port = port.v};
+
+	n_sent++;
+	(void)channel_op(EVTCHNOP_send, &op);
+}
+
+void event_mask(port_t port)
+{
+	set_bit(shared->evtchn_mask, port.v);
+}
+
+/* An event that came while the port was masked set no upper bits: we set them, as the hypervisor would
+ * have, and the pending byte makes the next irq_enable fetch it. The hypervisor's own unmask call does
+ * the same; it is not needed for a port of the running vCPU. */
+void event_unmask(port_t port)
+{
+	struct vcpu_info *vcpu = &shared->vcpu_info[0];
+	struct evtchn_unmask op = {.port = port.v};
+
+	clear_bit(shared->evtchn_mask, port.v);
+	if (!test_bit(shared->evtchn_pending, port.v))
+		return;
+	set_bit(&vcpu->evtchn_pending_sel, port.v / WORD_BITS);
+	vcpu->evtchn_upcall_pending = 1;
+	if (!vcpu->evtchn_upcall_mask)
+		(void)channel_op(EVTCHNOP_unmask, &op);
+}
+
+static void call_handler(unsigned port)
+{
+	struct handler *h = &handlers[port];
+
+	if (!clear_bit(shared->evtchn_pending, port))
+		return;
+	if (!h->fn) {
+		event_mask((port_t){port});
+		return;
+	}
+	n_received++;
+	h->fn(h->ctx);
+}
+
+static void scan_word(unsigned w)
+{
+	uint64_t ready;
+
+	/* Bounded by the ports of the word: a handler does not set its own bit, and a peer's that is set
+	 * again raises the pending byte and is seen by the next round of event_dispatch(). */
+	ready = shared->evtchn_pending[w] & ~shared->evtchn_mask[w];
+	while (ready) {
+		unsigned bit = (unsigned)__builtin_ctzll(ready);
+
+		ready &= ready - 1;
+		call_handler(w * WORD_BITS + bit);
+	}
+}
+
+/* The pending byte is cleared before the bits are read, and is looked at again after: an event in
+ * between sets it once more. */
+void event_dispatch(void)
+{
+	struct vcpu_info *vcpu = &shared->vcpu_info[0];
+
+	while (vcpu->evtchn_upcall_pending) {
+		uint64_t words;
+
+		vcpu->evtchn_upcall_pending = 0;
+		words = __atomic_exchange_n(&vcpu->evtchn_pending_sel, 0, __ATOMIC_SEQ_CST);
+		while (words) {
+			unsigned w = (unsigned)__builtin_ctzll(words);
+
+			words &= words - 1;
+			if (w < WORDS)
+				scan_word(w);
+		}
+	}
+}
+
+bool event_pending(void)
+{
+	return shared && shared->vcpu_info[0].evtchn_upcall_pending;
+}
+
+uint64_t event_sent(void)
+{
+	return n_sent;
+}
+
+uint64_t event_received(void)
+{
+	return n_received;
+}
+
+unsigned event_bound(void)
+{
+	return n_bound;
+}

@@ -1,0 +1,132 @@
+/* grant.c: the grant table: pages we let others use, and pages of others that we use.
+ *
+ * Our own table (version 1) is memory shared with the hypervisor, which reads an entry when a peer maps
+ * it and keeps its "in use" bits there; a free list runs through a private array. Called by the kernel's
+ * host_grant.c; calls grant_table_op. Layout and the order of writes: <xen/grant_table.h>.
+ */
+#include <amphi/grant.h>
+
+#include <amphi/hypercall.h>
+#include <amphi/string.h>
+
+#define ENTRIES_MAX 2048u
+#define NO_ENTRY    0xffffu
+
+static struct grant_entry_v1 *table;
+static uint16_t next_free[ENTRIES_MAX]; /* of a free entry: the next one */
+static uint16_t first_free = NO_ENTRY;
+static unsigned n_used, n_free, n_mapped;
+
+void grant_init(struct grant_entry_v1 *entries, unsigned n)
+{
+	table = entries;
+	for (unsigned ref = MIN(n, ENTRIES_MAX); ref-- > GNTTAB_NR_RESERVED_ENTRIES;) {
+		next_free[ref] = first_free;
+		first_free = (uint16_t)ref;
+		n_free++;
+	}
+}
+
+int grant_offer(domid_t peer, mfn_t frame, bool readonly, gref_t *out_ref)
+{
+	uint16_t ref = first_free;
+
+	if (ref == NO_ENTRY)
+		return -XEN_ENOSPC;
+	first_free = next_free[ref];
+	n_free--, n_used++;
+	table[ref].domid = peer;
+	table[ref].frame = (uint32_t)frame.v;
+	/* The flags make it valid, so they come last. */
+	__atomic_store_n(&table[ref].flags, (uint16_t)(GTF_permit_access | (readonly ? GTF_readonly : 0)),
+			 __ATOMIC_RELEASE);
+	*out_ref = (gref_t){ref};
+	return 0;
+}
+
+/* One exchange: were the "in use" bits looked at first and the flags cleared after, the peer could map
+ * in between. */
+int grant_end(gref_t ref)
+{
+	uint16_t flags;
+
+	if (!table || ref.v < GNTTAB_NR_RESERVED_ENTRIES || ref.v >= ENTRIES_MAX)
+		return -XEN_EINVAL;
+	flags = __atomic_load_n(&table[ref.v].flags, __ATOMIC_ACQUIRE);
+	do {
+		if (flags & (GTF_reading | GTF_writing))
+			return -XEN_EBUSY;
+	} while (!__atomic_compare_exchange_n(&table[ref.v].flags, &flags, 0, false, __ATOMIC_SEQ_CST,
+					      __ATOMIC_SEQ_CST));
+	next_free[ref.v] = first_free;
+	first_free = (uint16_t)ref.v;
+	n_free++, n_used--;
+	return 0;
+}
+
+unsigned grant_used(void)
+{
+	return n_used;
+}
+
+unsigned grant_free(void)
+{
+	return n_free;
+}
+
+unsigned grant_mapped(void)
+{
+	return n_mapped;
+}
+
+/* ---- pages of others ---------------------------------------------------------------- */
+
+int grants_map(struct grant_mapping *maps, unsigned n)
+{
+	struct gnttab_map_grant_ref ops[GRANT_BATCH];
+	int err;
+
+	if (n > GRANT_BATCH)
+		return -XEN_E2BIG;
+	for (unsigned i = 0; i < n; i++)
+		ops[i] = (struct gnttab_map_grant_ref){
+		    .host_addr = (uint64_t)(uintptr_t)maps[i].va,
+		    .flags = GNTMAP_host_map | (maps[i].readonly ? GNTMAP_readonly : 0),
+		    .ref = maps[i].ref.v,
+		    .dom = maps[i].owner,
+		    .status = GNTST_general_error,
+		};
+	err = (int)hypercall_grant_table_op(GNTTABOP_map_grant_ref, ops, n);
+	for (unsigned i = 0; i < n; i++) {
+		maps[i].status = err ? GNTST_general_error : ops[i].status;
+		maps[i].handle = ops[i].handle;
+		maps[i].mfn = (mfn_t){ops[i].dev_bus_addr >> PAGE_SHIFT};
+		n_mapped += maps[i].status == GNTST_okay;
+	}
+	return err;
+}
+
+void grants_unmap(struct grant_mapping *maps, unsigned n)
+{
+	struct gnttab_unmap_grant_ref ops[GRANT_BATCH];
+	unsigned k = 0;
+
+	for (unsigned i = 0; i < n && k < GRANT_BATCH; i++) {
+		if (maps[i].status != GNTST_okay)
+			continue;
+		ops[k++] = (struct gnttab_unmap_grant_ref){
+		    .host_addr = (uint64_t)(uintptr_t)maps[i].va, .handle = maps[i].handle};
+		maps[i].status = GNTST_general_error;
+	}
+	if (k && hypercall_grant_table_op(GNTTABOP_unmap_grant_ref, ops, k) == 0)
+		n_mapped -= k;
+}
+
+int grants_copy(struct gnttab_copy *ops, unsigned n)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < n && !err; i += GRANT_BATCH)
+		err = (int)hypercall_grant_table_op(GNTTABOP_copy, ops + i, MIN(n - i, GRANT_BATCH));
+	return err;
+}

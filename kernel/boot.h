@@ -29,11 +29,13 @@ struct boot_info {
 	char cmdline[BOOT_CMDLINE];  /* without the kernel's own name; cut when longer */
 	unsigned n_ranges;
 	struct boot_range ranges[BOOT_RANGES];
-	void *ramdisk;		     /* NULL: none */
+	uint64_t ramdisk_start;	     /* physical (PV: of our own numbering); where ramdisk points */
+	void *ramdisk;		     /* NULL: none; set once memory is up */
 	size_t ramdisk_len_bytes;
 	uint64_t rsdp;		     /* physical address of ACPI's root pointer; 0: not told */
 	/* PV only */
 	struct start_info *start_info;	 /* a copy */
+	uint64_t start_info_va;		 /* where it was at start; its page is free now */
 	struct shared_info *shared_info;
 	void *console_page, *store_page; /* their rings; NULL in the first domain */
 	const char *loader;		 /* "PVH", "multiboot2", "Xen PV" */

@@ -31,4 +31,20 @@ static inline void io_out32(uint16_t port, uint32_t value)
 	__asm__ volatile("outl %0, %w1" ::"a"(value), "Nd"(port));
 }
 
+static inline uint16_t io_in16(uint16_t port)
+{
+	uint16_t value;
+
+	__asm__ volatile("inw %w1, %w0" : "=a"(value) : "Nd"(port));
+	return value;
+}
+
+static inline uint32_t io_in32(uint16_t port)
+{
+	uint32_t value;
+
+	__asm__ volatile("inl %w1, %0" : "=a"(value) : "Nd"(port));
+	return value;
+}
+
 #endif

@@ -1,0 +1,58 @@
+/* boot.c: what every start has in common, and the small duties that come with it.
+ *
+ * Holds struct boot_info, runs the last steps before kmain (patching, read-only text), gives the
+ * ramdisk's pages back when nobody needs them. Called by boot_native.c and boot_xen.c; does not know how
+ * the kernel was loaded.
+ */
+#include <amphi/pvops.h>
+
+#include "boot_start.h"
+#include "mm.h"
+#include "mm_parts.h"
+#include "panic.h"
+
+struct boot_info boot;
+
+static void *text_alias(const void *text)
+{
+	return (char *)pfn_to_virt(virt_to_pfn(text)) + ((uintptr_t)text & (PAGE_SIZE - 1));
+}
+
+const struct pvops_env boot_pvops_env = {
+    .virt_to_maddr = virt_to_maddr,
+    .pfn_to_mfn = pfn_to_mfn,
+    .mfn_to_pfn = mfn_to_pfn,
+    .text_alias = text_alias,
+    .make_readonly = mm_make_readonly,
+};
+
+void boot_finish(void)
+{
+	const void *bad = NULL;
+	int err;
+
+	if (boot.ramdisk_len_bytes)
+		boot.ramdisk = (char *)pfn_to_virt((pfn_t){boot.ramdisk_start >> PAGE_SHIFT}) +
+			       (boot.ramdisk_start & (PAGE_SIZE - 1));
+	err = pvops_patch(&bad);
+	if (err)
+		panic("pv call site at %p cannot be patched (%d)", bad, err);
+	kmain();
+}
+
+void boot_ramdisk_free(void)
+{
+	uint64_t first = boot.ramdisk_start >> PAGE_SHIFT;
+	uint64_t end = PAGES_FOR(boot.ramdisk_start + boot.ramdisk_len_bytes);
+
+	if (!boot.ramdisk)
+		return;
+	boot.ramdisk = NULL;
+	boot.ramdisk_len_bytes = 0;
+	mm_give(first, end - first);
+}
+
+void pvops_refused(const char *op, int64_t error)
+{
+	panic("the hypervisor refused %s (%d)", op, (int)error);
+}

@@ -1,0 +1,50 @@
+/* boot_native.c: the start on bare metal, or on a hypervisor that shows itself as bare metal.
+ *
+ * Entered from entry_native.S with the first 4 GiB mapped; reads the loader's structure through the
+ * direct map, then brings up pvops, traps, memory and the local APIC, in this order, and goes on to
+ * boot_finish(). Not for PV domains: boot_xen.c.
+ */
+#include <amphi/pvops.h>
+
+#include "boot_parse.h"
+#include "boot_start.h"
+#include "lapic.h"
+#include "mm.h"
+#include "panic.h"
+#include "trap.h"
+
+#define MAPPED_AT_START (4ull << 30) /* by entry_native.S */
+
+static const void *view(void *ctx, uint64_t phys, uint64_t len)
+{
+	(void)ctx;
+	if (phys >= MAPPED_AT_START || len > MAPPED_AT_START - phys)
+		return NULL;
+	return (const char *)pfn_to_virt((pfn_t){0}) + phys;
+}
+
+static int read_loader(unsigned loader, uint64_t info)
+{
+	if (loader == BOOT_LOADER_PVH) {
+		boot.loader = "PVH";
+		return boot_parse_pvh(view, NULL, info, &boot);
+	}
+	boot.loader = "multiboot2";
+	return boot_parse_multiboot2(view, NULL, info, &boot);
+}
+
+void boot_native_start(unsigned loader, uint64_t info_phys)
+{
+	int err;
+
+	boot.platform = BOOT_NATIVE;
+	boot.privileged = true;
+	pvops_init_native(&boot_pvops_env);
+	trap_init_native();
+	err = read_loader(loader, info_phys);
+	if (err)
+		panic("what the %s loader left cannot be read (%d)", boot.loader, err);
+	mm_init_native();
+	lapic_init();
+	boot_finish();
+}

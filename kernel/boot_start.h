@@ -1,0 +1,23 @@
+/* boot_start.h: the steps of a start that kernel/boot*.c share. Private to them.
+ *
+ * boot_native_start and boot_xen_pv_start are called by entry_native.S and entry_xen.S on the boot
+ * stack with interrupts off; both end in boot_finish(), which calls kmain().
+ */
+#ifndef KERNEL_BOOT_START_H
+#define KERNEL_BOOT_START_H
+
+#include <amphi/pvops.h>
+
+#include "boot.h"
+
+enum { BOOT_LOADER_PVH = 1, BOOT_LOADER_MULTIBOOT2 = 2 }; /* entry_native.S has the same */
+
+void boot_native_start(unsigned loader, uint64_t info_phys) __attribute__((noreturn));
+void boot_xen_pv_start(struct start_info *info) __attribute__((noreturn));
+
+/* Patches, and enters the kernel proper. */
+void boot_finish(void) __attribute__((noreturn));
+
+extern const struct pvops_env boot_pvops_env;
+
+#endif

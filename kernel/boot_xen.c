@@ -1,0 +1,92 @@
+/* boot_xen.c: the start of a Xen PV domain, on Xen or on amphi-hv.
+ *
+ * Entered from entry_xen.S on the builder's page tables with start_info's address. Maps the page shared
+ * with the hypervisor first, because the interrupt mask is in it; then traps, memory, events and grants,
+ * and goes on to boot_finish(). Calls hypercalls before pvops are patched: the page the loader filled is
+ * enough.
+ */
+#include <amphi/event.h>
+#include <amphi/grant.h>
+#include <amphi/hypercall.h>
+#include <amphi/pvops.h>
+#include <amphi/string.h>
+
+#include "boot_parse.h"
+#include "boot_start.h"
+#include "mm.h"
+#include "mm_parts.h"
+#include "panic.h"
+#include "trap.h"
+
+#define GRANT_FRAMES 4u /* 2048 entries: six disks with every request of the ring in flight */
+
+static struct start_info info_copy;
+
+static void take_start_info(struct start_info *info)
+{
+	info_copy = *info;
+	boot.platform = BOOT_XEN_PV;
+	boot.loader = "Xen PV";
+	boot.start_info = &info_copy;
+	boot.start_info_va = (uint64_t)(uintptr_t)info;
+	boot.privileged = info->flags & SIF_PRIVILEGED;
+	boot_set_cmdline(&boot, (const char *)info->cmd_line, sizeof(info->cmd_line));
+	boot_add_range(&boot, 0, info->nr_pages << PAGE_SHIFT, 1);
+	if (!info->mod_len)
+		return;
+	boot.ramdisk_len_bytes = info->mod_len;
+	boot.ramdisk_start = info->flags & SIF_MOD_START_PFN ? info->mod_start << PAGE_SHIFT :
+							       info->mod_start - KERNEL_BASE;
+}
+
+/* Until here interrupts are as the builder left them, and the mask is not in reach. */
+static void map_shared_page(void)
+{
+	uint64_t entry = info_copy.shared_info | PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED | PTE_DIRTY;
+	int64_t err = hypercall_update_va_mapping((uint64_t)(uintptr_t)pv_shared_page, entry, UVMF_INVLPG);
+
+	if (err)
+		panic("the shared page cannot be mapped (%d)", (int)err);
+	boot.shared_info = (struct shared_info *)pv_shared_page;
+	boot.shared_info->vcpu_info[0].evtchn_upcall_mask = 1;
+}
+
+static unsigned setup_grant_frames(xen_pfn_t *frames, unsigned n)
+{
+	struct gnttab_setup_table setup = {.dom = DOMID_SELF, .nr_frames = n};
+
+	set_xen_guest_handle(setup.frame_list, frames);
+	if (hypercall_grant_table_op(GNTTABOP_setup_table, &setup, 1) || setup.status != GNTST_okay)
+		return 0;
+	return n;
+}
+
+/* A host with a lower limit gives one frame; none at all leaves an empty table: offers fail, and a
+ * domain without devices goes on. */
+static void start_grants(void)
+{
+	xen_pfn_t frames[GRANT_FRAMES];
+	mfn_t mfns[GRANT_FRAMES];
+	unsigned n = setup_grant_frames(frames, GRANT_FRAMES);
+	void *table = vmap_reserve(GRANT_FRAMES);
+
+	if (!n)
+		n = setup_grant_frames(frames, 1);
+	for (unsigned i = 0; i < n; i++)
+		mfns[i] = (mfn_t){frames[i]};
+	if (!table || !n || map_frames(table, mfns, n, MM_WRITE, DOMID_SELF))
+		return;
+	grant_init(table, n * (unsigned)(PAGE_SIZE / sizeof(struct grant_entry_v1)));
+}
+
+void boot_xen_pv_start(struct start_info *info)
+{
+	take_start_info(info);
+	map_shared_page();
+	pvops_init_xen_pv(&boot_pvops_env);
+	trap_init_xen_pv();
+	event_init(boot.shared_info);
+	mm_init_xen_pv();
+	start_grants();
+	boot_finish();
+}

@@ -1,0 +1,164 @@
+/* entry_native.S: from a 32-bit loader to C, and the processor's own trap entries.
+ *
+ * pvh_entry (QEMU and other PVH loaders) and mb2_entry (GRUB) arrive in 32-bit protected mode without
+ * paging, running at physical addresses. They build tables that map the first 4 GiB three times: where
+ * it is, at DIRECT_BASE, and (the first 1 GiB) at KERNEL_BASE; then go to 64 bits and call
+ * boot_native_start(loader, info). mm_native.c takes the identity mapping away later.
+ * The trap stubs here are for an IDT; entry_xen.S has those of a PV domain. Both end in trap_common.
+ */
+#define KERNEL_BASE 0xffffffff80000000
+#define PHYS(sym) (sym - KERNEL_BASE)
+#define STACK_SIZE 16384
+#define LOADER_PVH 1
+#define LOADER_MULTIBOOT2 2
+
+	.section .head, "ax"
+	.code32
+	.globl pvh_entry, mb2_entry
+pvh_entry:
+	mov $LOADER_PVH, %esi
+	jmp 1f
+mb2_entry:
+	mov $LOADER_MULTIBOOT2, %esi
+1:	cld
+	cli
+	/* Loaders leave .bss zeroed, as ELF asks; the tables below rely on it. */
+	mov $PHYS(boot_l2), %edi
+	xor %eax, %eax
+2:	mov %eax, %edx
+	or $0x83, %edx			/* present, writable, 2 MiB */
+	mov %edx, (%edi)
+	add $8, %edi
+	add $0x200000, %eax
+	jnc 2b				/* 2048 entries: 4 GiB */
+	mov $PHYS(boot_l2) + 3, %eax
+	mov $PHYS(boot_l3_low), %edi
+	mov $4, %ecx
+3:	mov %eax, (%edi)
+	add $8, %edi
+	add $4096, %eax
+	loop 3b
+	movl $PHYS(boot_l2) + 3, PHYS(boot_l3_high) + 510 * 8
+	movl $PHYS(boot_l3_low) + 3, PHYS(boot_l4)
+	movl $PHYS(boot_l3_low) + 3, PHYS(boot_l4) + 272 * 8
+	movl $PHYS(boot_l3_high) + 3, PHYS(boot_l4) + 511 * 8
+	mov $PHYS(boot_l4), %eax
+	mov %eax, %cr3
+	mov %cr4, %eax
+	or $0x20, %eax			/* PAE */
+	mov %eax, %cr4
+	mov %ebx, %edi
+	mov $0x80000001, %eax
+	cpuid
+	mov %edx, %ebp
+	mov $0xc0000080, %ecx		/* EFER: long mode, and no-execute where there is one */
+	rdmsr
+	or $0x100, %eax
+	bt $20, %ebp
+	jnc 4f
+	or $0x800, %eax
+4:	wrmsr
+	mov %cr0, %eax
+	and $~0x6000000c, %eax		/* caches on; no emulation, not task-switched */
+	or $0x80010021, %eax		/* paging, write protection, native FPU errors, PE */
+	mov %eax, %cr0
+	lgdt PHYS(boot_gdt_ptr)
+	ljmp $8, $PHYS(5f)
+	.code64
+5:	movabs $6f, %rax
+	jmp *%rax
+	.text
+6:	xor %eax, %eax
+	mov %eax, %ds
+	mov %eax, %es
+	mov %eax, %ss
+	mov %eax, %fs
+	mov %eax, %gs
+	lea boot_stack + STACK_SIZE(%rip), %rsp
+	xor %ebp, %ebp
+	xchg %edi, %esi			/* loader, info */
+	call boot_native_start
+	ud2
+
+	.globl entry_start
+entry_start = PHYS(pvh_entry)
+
+	.section .rodata
+	.balign 8
+boot_gdt:
+	.quad 0, 0x00af9b000000ffff
+boot_gdt_ptr:
+	.word . - boot_gdt - 1
+	.quad PHYS(boot_gdt)
+
+	.section .bss.page, "aw", @nobits
+	.balign 4096
+	.globl boot_l4, boot_l2, boot_l3_low, boot_l3_high, boot_stack, boot_stack_end
+boot_l4:	.skip 4096
+boot_l3_low:	.skip 4096
+boot_l3_high:	.skip 4096
+boot_l2:	.skip 4 * 4096
+boot_stack:	.skip STACK_SIZE
+boot_stack_end:
+
+/* Stubs, 16 bytes each. Exceptions that push no error code get a zero, so that every frame is alike
+ * (Intel SDM vol. 3, "Exception and interrupt reference": 8, 10-14, 17, 21, 29, 30 push one). */
+	.text
+	.balign 16
+	.globl trap_stubs_native
+trap_stubs_native:
+	vector = 0
+	.rept 256
+	.balign 16
+	.if !(vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || \
+		vector == 29 || vector == 30)
+	push $0
+	.endif
+	push $vector
+	jmp trap_common
+	vector = vector + 1
+	.endr
+
+	.globl trap_common
+trap_common:
+	cld
+	push %rdi
+	push %rsi
+	push %rdx
+	push %rcx
+	push %rax
+	push %r8
+	push %r9
+	push %r10
+	push %r11
+	push %rbx
+	push %rbp
+	push %r12
+	push %r13
+	push %r14
+	push %r15
+	mov %rsp, %rdi
+	mov 17 * 8(%rsp), %rax		/* the interrupted rip and rbp make a frame for backtraces */
+	push %rax
+	push %rbp
+	mov %rsp, %rbp
+	call trap_dispatch
+	add $16, %rsp
+	pop %r15
+	pop %r14
+	pop %r13
+	pop %r12
+	pop %rbp
+	pop %rbx
+	pop %r11
+	pop %r10
+	pop %r9
+	pop %r8
+	pop %rax
+	pop %rcx
+	pop %rdx
+	pop %rsi
+	pop %rdi
+	add $16, %rsp			/* vector, error */
+	jmp trap_return			/* pv_ops.cpu.iret, in trap.c */
+	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,176 @@
+/* machine.c: what drivers of real devices ask of the kernel (amphi/machine.h), on both platforms.
+ *
+ * Called by drivers-native in the worker context. Register windows come from vmap.c, configuration space
+ * through ports 0xcf8 and 0xcfc (a hypervisor checks each access of its first domain), message-signalled
+ * interrupts from the local APIC natively and from the hypervisor, as a pirq, in a PV domain. Handlers of
+ * drivers run in the worker; the interrupt only queues them.
+ */
+#include <amphi/machine.h>
+
+#include <amphi/event.h>
+#include <amphi/hypercall.h>
+#include <amphi/pvops.h>
+
+#include "boot.h"
+#include "io.h"
+#include "lapic.h"
+#include "mm.h"
+#include "time.h"
+#include "trap.h"
+#include "worker.h"
+
+#define PCI_ADDRESS 0xcf8u
+#define PCI_DATA    0xcfcu
+#define MSI_ADDRESS 0xfee00000u
+
+bool machine_has_devices(void)
+{
+	return boot.privileged;
+}
+
+void *machine_mmio_map(maddr_t start, size_t len_bytes)
+{
+	return map_io(start, len_bytes, MM_WRITE | MM_UNCACHED);
+}
+
+void machine_delay_us(unsigned us)
+{
+	time_delay_us(us);
+}
+
+/* ---- configuration space ---------------------------------------------------------------- */
+
+/* The address port and the data port are one operation: interrupts off between them. */
+static uint16_t pci_select(uint16_t bdf, unsigned offset)
+{
+	io_out32(PCI_ADDRESS, 1u << 31 | (uint32_t)bdf << 8 | (offset & 0xfc));
+	return (uint16_t)(PCI_DATA + (offset & 3));
+}
+
+uint32_t machine_pci_read(uint16_t bdf, unsigned offset, unsigned width_bytes)
+{
+	uint64_t flags = irq_save();
+	uint16_t port = pci_select(bdf, offset);
+	uint32_t value;
+
+	if (width_bytes == 1)
+		value = io_in8(port);
+	else if (width_bytes == 2)
+		value = io_in16(port);
+	else
+		value = io_in32(port);
+	irq_restore(flags);
+	return value;
+}
+
+void machine_pci_write(uint16_t bdf, unsigned offset, unsigned width_bytes, uint32_t value)
+{
+	uint64_t flags = irq_save();
+	uint16_t port = pci_select(bdf, offset);
+
+	if (width_bytes == 1)
+		io_out8(port, (uint8_t)value);
+	else if (width_bytes == 2)
+		io_out16(port, (uint16_t)value);
+	else
+		io_out32(port, value);
+	irq_restore(flags);
+}
+
+/* ---- interrupts ------------------------------------------------------------------------- */
+
+/* One bound interrupt; never unbound, as drivers are not. */
+struct msi_source {
+	struct host_work work;
+	uint32_t pirq;
+	bool wants_eoi;
+};
+
+static void msi_native(void *ctx)
+{
+	struct msi_source *source = ctx;
+
+	worker_post(&source->work);
+}
+
+static void msi_pirq(void *ctx)
+{
+	struct msi_source *source = ctx;
+	struct physdev_eoi eoi = {.irq = source->pirq};
+
+	worker_post(&source->work);
+	if (source->wants_eoi)
+		(void)hypercall_physdev_op(PHYSDEVOP_eoi, &eoi);
+}
+
+static int bind_native(struct machine_msi *msi, struct msi_source *source)
+{
+	uint8_t vector;
+	int err;
+
+	if (!lapic_present())
+		return -XEN_ENODEV;
+	err = irq_vector_alloc(msi_native, source, &vector);
+	if (err)
+		return err;
+	msi->write_entry = true;
+	msi->address = MSI_ADDRESS | (uint64_t)(lapic_read(LAPIC_ID) >> 24) << 12;
+	msi->data = vector;
+	return 0;
+}
+
+/* Tells the hypervisor of the function before its interrupt: it knows those its own scan found, and
+ * answers that it does (-XEN_EEXIST or 0) or that it keeps no list (-XEN_ENOSYS). */
+static void announce(uint16_t bdf)
+{
+	struct physdev_pci_device_add add = {.bus = (uint8_t)(bdf >> 8), .devfn = (uint8_t)bdf};
+
+	(void)hypercall_physdev_op(PHYSDEVOP_pci_device_add, &add);
+}
+
+static bool pirq_wants_eoi(uint32_t pirq)
+{
+	struct physdev_irq_status_query query = {.irq = pirq};
+
+	return hypercall_physdev_op(PHYSDEVOP_irq_status_query, &query) == 0 &&
+	       query.flags & XENIRQSTAT_needs_eoi;
+}
+
+static int bind_pirq(struct machine_msi *msi, struct msi_source *source)
+{
+	struct physdev_map_pirq map = {
+	    .domid = DOMID_SELF,
+	    .type = MAP_PIRQ_TYPE_MSI,
+	    .index = -1,
+	    .pirq = -1,
+	    .bus = msi->bdf >> 8,
+	    .devfn = msi->bdf & 0xff,
+	    .entry_nr = (int)msi->entry,
+	    .table_base = msi->table.v,
+	};
+	port_t port;
+	int err;
+
+	announce(msi->bdf);
+	err = (int)hypercall_physdev_op(PHYSDEVOP_map_pirq, &map);
+	if (err)
+		return err;
+	source->pirq = (uint32_t)map.pirq;
+	source->wants_eoi = pirq_wants_eoi(source->pirq);
+	msi->write_entry = false;
+	return event_bind_pirq(source->pirq, false, msi_pirq, source, &port);
+}
+
+int machine_msi_bind(struct machine_msi *msi)
+{
+	struct msi_source *source = kmalloc(sizeof(*source));
+	int err;
+
+	if (!source)
+		return -XEN_ENOMEM;
+	source->work = (struct host_work){.fn = msi->fn, .ctx = msi->ctx};
+	err = boot.platform == BOOT_XEN_PV ? bind_pirq(msi, source) : bind_native(msi, source);
+	if (err)
+		kfree(source, sizeof(*source));
+	return err;
+}

@@ -1,0 +1,135 @@
+/* mm.c: the page allocator and the translation of addresses.
+ *
+ * Pages are bits over our own frame numbers; mm_native.c and mm_xen.c give the free ones at start.
+ * Callers: all of kernel/. Small memory is heap.c, windows are vmap.c, entries of tables mm_walk.c.
+ * On PV a pfn's frame is in the p2m list, and the hypervisor's m2p tells the way back.
+ */
+#include <amphi/string.h>
+
+#include "mm_parts.h"
+#include "page_bitmap.h"
+#include "panic.h"
+#include "trap.h"
+
+#define M2P_BASE ((const uint64_t *)0xffff800000000000ull) /* MACH2PHYS_VIRT_START of the PV ABI */
+
+uint64_t *mm_p2m_list;
+size_t mm_p2m_entries;
+static struct page_bitmap pages;
+static size_t total_pages;
+
+size_t mm_bitmap_pages(size_t n_pages)
+{
+	return PAGES_FOR(DIV_ROUND_UP(n_pages, 64) * 8);
+}
+
+void mm_start(void *bitmap, size_t n_pages)
+{
+	page_bitmap_init(&pages, bitmap, n_pages);
+}
+
+void mm_count_used(size_t n_pages)
+{
+	total_pages += n_pages;
+}
+
+void mm_give(uint64_t first_pfn, uint64_t n_pages)
+{
+	if (!page_bitmap_release(&pages, first_pfn, n_pages))
+		panic("pages %llx+%llx given twice", (unsigned long long)first_pfn,
+		      (unsigned long long)n_pages);
+	total_pages += n_pages;
+}
+
+void *pages_alloc(unsigned n)
+{
+	size_t first = n ? page_bitmap_alloc(&pages, n) : PAGE_BITMAP_NONE;
+	void *va;
+
+	if (first == PAGE_BITMAP_NONE)
+		return NULL;
+	va = pfn_to_virt((pfn_t){first});
+	memset(va, 0, n * PAGE_SIZE);
+	return va;
+}
+
+void pages_free(void *va, unsigned n)
+{
+	uint64_t first = ((uint64_t)(uintptr_t)va - DIRECT_BASE) >> PAGE_SHIFT;
+
+	if (!va)
+		return;
+	if ((uintptr_t)va % PAGE_SIZE || !page_bitmap_release(&pages, first, n))
+		panic("%u pages at %p freed that are not in use", n, va);
+}
+
+size_t pages_free_count(void)
+{
+	return pages.n_free;
+}
+
+size_t pages_total_count(void)
+{
+	return total_pages;
+}
+
+/* ---- addresses ---------------------------------------------------------------------- */
+
+static bool in_direct_map(uint64_t va)
+{
+	return va >= DIRECT_BASE && va < DIRECT_END;
+}
+
+pfn_t virt_to_pfn(const void *va)
+{
+	uint64_t a = (uint64_t)(uintptr_t)va;
+
+	return (pfn_t){(a - (in_direct_map(a) ? DIRECT_BASE : KERNEL_BASE)) >> PAGE_SHIFT};
+}
+
+mfn_t pfn_to_mfn(pfn_t pfn)
+{
+	if (!mm_p2m_list)
+		return (mfn_t){pfn.v};
+	return pfn.v < mm_p2m_entries ? (mfn_t){mm_p2m_list[pfn.v]} : MFN_NONE;
+}
+
+/* The m2p has holes where the machine has no memory, and entries of other domains: only one that our
+ * own list confirms is ours. */
+pfn_t mfn_to_pfn(mfn_t mfn)
+{
+	uint64_t pfn;
+
+	if (!mm_p2m_list)
+		return (pfn_t){mfn.v};
+	if (mfn.v >= 1ull << 34 || !trap_safe_read64(M2P_BASE + mfn.v, &pfn) || pfn >= mm_p2m_entries ||
+	    mm_p2m_list[pfn] != mfn.v)
+		return (pfn_t){~0ull};
+	return (pfn_t){pfn};
+}
+
+maddr_t virt_to_maddr(const void *va)
+{
+	uint64_t a = (uint64_t)(uintptr_t)va, size, *entry;
+	unsigned level;
+
+	if (in_direct_map(a) || a >= KERNEL_BASE)
+		return (maddr_t){pfn_to_mfn(virt_to_pfn(va)).v << PAGE_SHIFT | (a & (PAGE_SIZE - 1))};
+	entry = mm_walk(a, &level);
+	if (!entry || !(*entry & PTE_PRESENT))
+		return (maddr_t){~0ull};
+	size = PAGE_SIZE << 9 * (level - 1);
+	return (maddr_t){(*entry & PTE_FRAME & ~(size - 1)) | (a & (size - 1))};
+}
+
+uint64_t *mm_p2m(size_t *out_entries)
+{
+	*out_entries = mm_p2m_entries;
+	return mm_p2m_list;
+}
+
+void mm_p2m_set(pfn_t pfn, mfn_t mfn)
+{
+	KASSERT(mm_p2m_list && pfn.v < mm_p2m_entries);
+	mm_p2m_list[pfn.v] = mfn.v;
+}

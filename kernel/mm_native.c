@@ -1,0 +1,181 @@
+/* mm_native.c: memory on bare metal: from the loader's map to an allocator and final page tables.
+ *
+ * Called once by boot_native.c, on the tables of entry_native.S, which map the first 4 GiB. Extends the
+ * direct map to all memory, gives the image its permissions (text read-only, data not executable) and
+ * takes the identity mapping away. Memory below 1 MiB is left to the firmware. Calls pvops for registers;
+ * tables are written as memory, natively they are.
+ */
+#include <amphi/pvops.h>
+#include <amphi/string.h>
+
+#include "boot_parse.h"
+#include "mm_parts.h"
+#include "panic.h"
+
+#define LOW_END	   0x100u /* pfn of 1 MiB */
+#define MAX_PFN	   (1ull << 27) /* 512 GiB: what boot_l3_low can lead to */
+#define GIB_PAGES  (1ull << 18)
+#define LARGE_SIZE (2ull << 20)
+
+extern uint64_t boot_l4[], boot_l3_low[], boot_l3_high[];
+
+/* A run of pages taken before there is an allocator: bits, and tables. */
+static struct {
+	uint64_t first, n, used;
+} early;
+
+static void *early_page(void)
+{
+	KASSERT(early.used < early.n);
+	return pfn_to_virt((pfn_t){early.first + early.used++});
+}
+
+static uint64_t *early_table(uint64_t *entry)
+{
+	uint64_t *table = early_page();
+
+	*entry = virt_to_pfn(table).v << PAGE_SHIFT | mm_flags.table;
+	return table;
+}
+
+/* What is in use already, as pages; sorted is not needed. */
+struct hole {
+	uint64_t first, end;
+};
+
+static unsigned find_holes(struct hole *holes)
+{
+	unsigned n = 0;
+
+	holes[n++] = (struct hole){0, LOW_END};
+	holes[n++] = (struct hole){image_pfn(image_start), image_pfn(image_end)};
+	if (boot.ramdisk_len_bytes)
+		holes[n++] = (struct hole){boot.ramdisk_start >> PAGE_SHIFT,
+					   PAGES_FOR(boot.ramdisk_start + boot.ramdisk_len_bytes)};
+	if (early.n)
+		holes[n++] = (struct hole){early.first, early.first + early.n};
+	return n;
+}
+
+/* The first page at or after at that lies in no hole, and in *out_end where the free run ends. */
+static uint64_t skip_holes(uint64_t at, uint64_t end, uint64_t *out_end)
+{
+	struct hole holes[4];
+	unsigned n = find_holes(holes);
+
+	/* Each round leaves one hole behind, so n rounds leave all. */
+	for (unsigned round = 0; round < n; round++)
+		for (unsigned i = 0; i < n; i++)
+			if (at >= holes[i].first && at < holes[i].end)
+				at = holes[i].end;
+	*out_end = end;
+	for (unsigned i = 0; i < n; i++)
+		if (holes[i].first >= at && holes[i].first < *out_end)
+			*out_end = holes[i].first;
+	return at;
+}
+
+typedef bool run_fn(uint64_t first, uint64_t n);
+
+/* Calls fn for each free run of memory until it says true. */
+static bool each_run(run_fn *fn)
+{
+	for (unsigned i = 0; i < boot.n_ranges; i++) {
+		uint64_t at, end, run_end;
+
+		if (boot.ranges[i].type != 1 || !boot_range_pages(&boot.ranges[i], &at, &end))
+			continue;
+		end = MIN(end, MAX_PFN);
+		while ((at = skip_holes(at, end, &run_end)) < end) {
+			if (fn(at, run_end - at))
+				return true;
+			at = run_end;
+		}
+	}
+	return false;
+}
+
+static bool take_early(uint64_t first, uint64_t n)
+{
+	if (n < early.n || first + early.n > 4 * GIB_PAGES)
+		return false;
+	early.first = first;
+	memset(pfn_to_virt((pfn_t){first}), 0, early.n * PAGE_SIZE);
+	return true;
+}
+
+static bool give_run(uint64_t first, uint64_t n)
+{
+	mm_give(first, n);
+	return false;
+}
+
+static uint64_t memory_end(void)
+{
+	uint64_t highest = 0, first, end;
+
+	for (unsigned i = 0; i < boot.n_ranges; i++)
+		if (boot.ranges[i].type == 1 && boot_range_pages(&boot.ranges[i], &first, &end))
+			highest = MAX(highest, end);
+	return MIN(highest, MAX_PFN);
+}
+
+/* Whole GiBs above the first four, which entry_native.S did. */
+static void extend_direct_map(uint64_t end_pfn)
+{
+	for (uint64_t pfn = 4 * GIB_PAGES; pfn < end_pfn; pfn += GIB_PAGES) {
+		uint64_t *l2 = early_table(&boot_l3_low[pfn / GIB_PAGES]);
+
+		for (unsigned i = 0; i < PT_ENTRIES; i++)
+			l2[i] = (pfn << PAGE_SHIFT) + i * LARGE_SIZE + (mm_flags.leaf | PTE_WRITE | PTE_LARGE);
+	}
+}
+
+static uint64_t image_prot(uint64_t pfn)
+{
+	if (pfn < image_pfn(rodata_start))
+		return 0;
+	if (pfn < image_pfn(data_start) || pfn >= image_pfn(bss_end))
+		return mm_flags.no_execute;
+	return PTE_WRITE | mm_flags.no_execute;
+}
+
+/* The image gets tables of its own with small pages; the rest of KERNEL_BASE's GiB goes away. */
+static void map_image(void)
+{
+	uint64_t *l2 = early_page(), *l1 = NULL;
+
+	for (uint64_t pfn = image_pfn(image_start); pfn < image_pfn(image_end); pfn++) {
+		if (!l1 || pfn % PT_ENTRIES == 0)
+			l1 = early_table(&l2[pfn / PT_ENTRIES]);
+		l1[pfn % PT_ENTRIES] = pfn << PAGE_SHIFT | mm_flags.leaf | image_prot(pfn);
+	}
+	boot_l3_high[510] = virt_to_pfn(l2).v << PAGE_SHIFT | mm_flags.table;
+}
+
+void mm_init_native(void)
+{
+	uint64_t end = memory_end();
+	uint64_t gibs = end > 4 * GIB_PAGES ? DIV_ROUND_UP(end - 4 * GIB_PAGES, GIB_PAGES) : 0;
+	size_t bits = mm_bitmap_pages(end);
+	void *bitmap;
+
+	mm_find_nx();
+	mm_flags.leaf = PTE_PRESENT | PTE_ACCESSED | PTE_DIRTY;
+	mm_flags.table = PTE_PRESENT | PTE_WRITE | PTE_ACCESSED;
+	early.n = bits + gibs + 1 + image_pfn(image_end) / PT_ENTRIES + 1;
+	if (!each_run(take_early)) {
+		early.n = 0;
+		panic("the memory map (%u ranges) has no room to begin with", boot.n_ranges);
+	}
+	bitmap = pfn_to_virt((pfn_t){early.first});
+	early.used = bits;
+	extend_direct_map(end);
+	map_image();
+	boot_l4[0] = 0;
+	pv_flush_tlb_kernel();
+	mm_top = pfn_to_virt((pfn_t){image_pfn((char *)boot_l4)});
+	mm_start(bitmap, end);
+	each_run(give_run);
+	mm_count_used(early.n + image_pfn(image_end) - image_pfn(image_start));
+}

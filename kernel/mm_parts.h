@@ -1,0 +1,65 @@
+/* mm_parts.h: what the files of kernel/mm*.c (and boot.c) tell each other. Private to them.
+ *
+ * mm.c holds the allocator's state, mm_native.c and mm_xen.c fill it at start, mm_walk.c finds entries
+ * of page tables, vmap.c hands out windows. Entries are the machine's: frames in them are mfns.
+ */
+#ifndef KERNEL_MM_PARTS_H
+#define KERNEL_MM_PARTS_H
+
+#include "mm.h"
+
+#define PTE_PRESENT  0x001ull
+#define PTE_WRITE    0x002ull
+#define PTE_USER     0x004ull
+#define PTE_WT	     0x008ull
+#define PTE_UNCACHED 0x010ull
+#define PTE_ACCESSED 0x020ull
+#define PTE_DIRTY    0x040ull
+#define PTE_LARGE    0x080ull
+#define PTE_NX	     (1ull << 63)
+#define PTE_FRAME    0x000ffffffffff000ull
+#define PT_ENTRIES   512u
+
+/* The linker's marks, kernel.lds. */
+extern char image_start[], text_start[], text_end[], rodata_start[], rodata_end[], data_start[], bss_end[],
+    image_end[];
+
+static inline uint64_t image_pfn(const char *mark)
+{
+	return ((uint64_t)(uintptr_t)mark - KERNEL_BASE) >> PAGE_SHIFT;
+}
+
+/* What this platform wants in every leaf and every table entry, and PTE_NX or 0. */
+struct mm_flags {
+	uint64_t leaf, table, no_execute;
+};
+extern struct mm_flags mm_flags;
+
+/* Sets no_execute from what the processor says. */
+void mm_find_nx(void);
+
+/* The p2m list; NULL natively. Entries of it. */
+extern uint64_t *mm_p2m_list;
+extern size_t mm_p2m_entries;
+
+/* The allocator begins empty over pfns [0, n_pages), with its bits at bitmap (mm_bitmap_pages(n) pages,
+ * zeroed); then gets pages, each once. */
+size_t mm_bitmap_pages(size_t n_pages);
+void mm_start(void *bitmap, size_t n_pages);
+void mm_give(uint64_t first_pfn, uint64_t n_pages);
+/* Pages that are used from the start and never given. */
+void mm_count_used(size_t n_pages);
+
+/* The top table, in the direct map; set once by mm_init_*. */
+extern uint64_t *mm_top;
+
+/* The entry that maps va, at its level (1: page, 2: 2 MiB, 3: 1 GiB), or NULL. */
+uint64_t *mm_walk(uint64_t va, unsigned *out_level);
+
+/* The leaf entry of va, making the tables down to it. NULL: no memory. */
+uint64_t *mm_leaf(uint64_t va);
+
+/* PV: the page's mapping in the direct map becomes read-only, or writable again. */
+void mm_make_readonly(pfn_t pfn, bool readonly);
+
+#endif

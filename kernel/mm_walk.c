@@ -1,0 +1,108 @@
+/* mm_walk.c: finds and makes entries of the page tables.
+ *
+ * Tables are reached through the direct map, where on PV they are read-only; entries are set by pvops.
+ * Called by mm.c, vmap.c and panic (mm_readable). An entry's frame is the machine's; on PV it is turned
+ * into ours by the m2p, with care, because a walk may be made in the middle of a panic.
+ */
+#include <amphi/pvops.h>
+
+#include "mm_parts.h"
+#include "trap.h"
+
+#define LEVELS	 4u
+
+uint64_t *mm_top;
+struct mm_flags mm_flags;
+
+void mm_find_nx(void)
+{
+	uint32_t regs[4] = {0x80000001};
+
+	pv_cpuid(regs);
+	mm_flags.no_execute = regs[3] & 1u << 20 ? PTE_NX : 0;
+}
+
+static unsigned index_at(uint64_t va, unsigned level)
+{
+	return va >> (PAGE_SHIFT + 9 * (level - 1)) & (PT_ENTRIES - 1);
+}
+
+/* The table an entry leads to, or NULL when it leads to none of ours. */
+static uint64_t *table_of(uint64_t entry)
+{
+	pfn_t pfn = mfn_to_pfn((mfn_t){(entry & PTE_FRAME) >> PAGE_SHIFT});
+
+	return pfn.v == ~0ull ? NULL : pfn_to_virt(pfn);
+}
+
+static bool is_canonical(uint64_t va)
+{
+	return (uint64_t)((int64_t)(va << 16) >> 16) == va;
+}
+
+uint64_t *mm_walk(uint64_t va, unsigned *out_level)
+{
+	uint64_t *table = mm_top;
+
+	if (!table || !is_canonical(va))
+		return NULL;
+	for (unsigned level = LEVELS; table; level--) {
+		uint64_t *entry = &table[index_at(va, level)];
+
+		if (level == 1 || (*entry & PTE_PRESENT && *entry & PTE_LARGE)) {
+			*out_level = level;
+			return entry;
+		}
+		table = *entry & PTE_PRESENT ? table_of(*entry) : NULL;
+	}
+	return NULL;
+}
+
+/* The levels have their own operations, that a platform may treat them apart. */
+static void set_table(uint64_t *entry, uint64_t value, unsigned level)
+{
+	if (level == 4)
+		pv_set_pgd(entry, value);
+	else if (level == 3)
+		pv_set_pud(entry, value);
+	else
+		pv_set_pmd(entry, value);
+}
+
+static uint64_t *make_table(uint64_t *entry, unsigned level)
+{
+	uint64_t *table = pages_alloc(1);
+
+	if (!table)
+		return NULL;
+	pv_alloc_pt(virt_to_pfn(table).v, level - 1);
+	set_table(entry, pv_make_pte(virt_to_pfn(table).v << PAGE_SHIFT | mm_flags.table), level);
+	return table;
+}
+
+uint64_t *mm_leaf(uint64_t va)
+{
+	uint64_t *table = mm_top;
+
+	for (unsigned level = LEVELS; level > 1 && table; level--) {
+		uint64_t *entry = &table[index_at(va, level)];
+
+		table = *entry & PTE_PRESENT ? table_of(*entry) : make_table(entry, level);
+	}
+	return table ? &table[index_at(va, 1)] : NULL;
+}
+
+bool mm_readable(const void *va, size_t len_bytes)
+{
+	uint64_t a = (uint64_t)(uintptr_t)va, end = a + len_bytes, *entry;
+	unsigned level;
+
+	if (end < a)
+		return false;
+	for (a &= PAGE_MASK; a < end; a += PAGE_SIZE) {
+		entry = mm_walk(a, &level);
+		if (!entry || !(*entry & PTE_PRESENT))
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,29 @@
+/* page_bitmap.h: which of n pages are free, one bit each. Private to kernel/mm.c and its host test.
+ *
+ * Pure: no memory but what it is given. Search goes on from where the last one ended and wraps once,
+ * so allocation is quick while memory is plenty, and finds any run there is when it is not.
+ */
+#ifndef KERNEL_PAGE_BITMAP_H
+#define KERNEL_PAGE_BITMAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PAGE_BITMAP_NONE SIZE_MAX
+
+struct page_bitmap {
+	uint64_t *words; /* 1: free; the owner's memory, DIV_ROUND_UP(n, 64) words */
+	size_t n_pages, n_free, hint;
+};
+
+/* All pages used at first; words must be zeroed. */
+void page_bitmap_init(struct page_bitmap *b, uint64_t *words, size_t n_pages);
+
+/* First of n free pages in a row, now used; PAGE_BITMAP_NONE. n >= 1. */
+size_t page_bitmap_alloc(struct page_bitmap *b, size_t n);
+
+/* Frees [first, first + n). false, and nothing done: outside, or one of them is free already. */
+bool page_bitmap_release(struct page_bitmap *b, size_t first, size_t n);
+
+#endif

@@ -1,0 +1,113 @@
+/* trap.c: from a trap frame to who deals with it.
+ *
+ * Called by the common part of entry_native.S on every platform. Exceptions with a fixup continue there,
+ * others end in panic.c; interrupts go to irq.c, the hypervisor's upcall to event_dispatch(). What differs
+ * between platforms is in trap_native.c and trap_xen.c.
+ */
+#include <amphi/event.h>
+#include <amphi/pvops.h>
+
+#include "trap_parts.h"
+
+/* Where an instruction that may fault goes on instead: .fixups, sorted by nothing, few. */
+struct fixup {
+	int32_t insn, target; /* each from its own address */
+};
+extern const struct fixup trap_fixups_start[], trap_fixups_end[];
+
+static struct percpu boot_cpu = {.self = &boot_cpu};
+bool trap_is_native;
+
+void trap_percpu_init(void)
+{
+	pv_load_gs_base((uint64_t)(uintptr_t)&boot_cpu);
+}
+
+static uint64_t at_offset(const int32_t *member)
+{
+	return (uint64_t)(uintptr_t)member + (uint64_t)(int64_t)*member;
+}
+
+static bool fix_up(struct trap_frame *frame)
+{
+	for (const struct fixup *f = trap_fixups_start; f < trap_fixups_end; f++)
+		if (at_offset(&f->insn) == frame->rip) {
+			frame->rip = at_offset(&f->target);
+			return true;
+		}
+	return false;
+}
+
+void trap_dispatch(struct trap_frame *frame)
+{
+	if (frame->vector < 32) {
+		if (!fix_up(frame))
+			trap_unhandled(frame);
+		return;
+	}
+	this_cpu()->irq_count++;
+	if (frame->vector == TRAP_VECTOR_PV_UPCALL)
+		event_dispatch();
+	else
+		irq_dispatch((unsigned)frame->vector);
+}
+
+/* The end of trap_common: the processor's frame is at the top of the stack. */
+void trap_return(void);
+__attribute__((naked)) void trap_return(void)
+{
+	PV_TAIL_SITE(PV_cpu_iret);
+}
+
+#define FIXUP(insn, target)                                                                        \
+	".pushsection .fixups, \"a\"\n .balign 4\n .long " insn " - .\n .long " target " - .\n"    \
+	".popsection\n"
+
+bool trap_safe_read64(const void *va, uint64_t *out)
+{
+	uint64_t value = 0;
+	bool ok = false;
+
+	__asm__ volatile("1: mov (%2), %0\n movb $1, %1\n 2:\n" FIXUP("1b", "2b")
+			 : "=&r"(value), "+&q"(ok)
+			 : "r"(va)
+			 : "memory");
+	*out = value;
+	return ok;
+}
+
+/* The instruction itself and not pv_read_msr: what may fault must have an address of its own. */
+bool trap_safe_read_msr(uint32_t msr, uint64_t *out)
+{
+	uint32_t low = 0, high = 0;
+	bool ok = false;
+
+	__asm__ volatile("1: rdmsr\n movb $1, %2\n 2:\n" FIXUP("1b", "2b")
+			 : "+a"(low), "+d"(high), "+&r"(ok)
+			 : "c"(msr));
+	*out = (uint64_t)high << 32 | low;
+	return ok;
+}
+
+uint64_t trap_irq_count(void)
+{
+	return this_cpu()->irq_count;
+}
+
+uint64_t trap_fault_address(void)
+{
+	return pv_read_cr2();
+}
+
+const char *trap_name(unsigned vector)
+{
+	static const char *const names[32] = {
+	    "divide error", "debug", "NMI", "breakpoint", "overflow", "bound range", "invalid opcode",
+	    "device not available", "double fault", "coprocessor overrun", "invalid TSS",
+	    "segment not present", "stack fault", "general protection", "page fault", "reserved",
+	    "x87 error", "alignment check", "machine check", "SIMD error", "virtualisation",
+	    "control protection",
+	};
+
+	return vector < 32 && names[vector] ? names[vector] : "reserved";
+}

@@ -1,0 +1,66 @@
+/* trap_native.c: descriptors and gates on bare metal.
+ *
+ * Called once by boot_native.c. One flat code segment, one data segment, and a TSS for the one thing a
+ * kernel without user mode needs of it: a stack of its own for double faults and NMIs, so that a kernel
+ * stack overrun is a report and not a reset. Interrupt vectors are irq.c's.
+ */
+#include <amphi/pvops.h>
+
+#include "trap_parts.h"
+
+#define VECTORS	  256u
+#define GATES	  32u /* handed over at a time */
+#define STUB_SIZE 16u
+#define SEL_TSS	  0x18u
+#define IST_STACK 4096u
+
+extern const char trap_stubs_native[];
+
+struct tss {
+	uint32_t reserved0;
+	uint64_t sp[3], reserved1, ist[7], reserved2;
+	uint16_t reserved3, io_map;
+} __attribute__((packed));
+_Static_assert(sizeof(struct tss) == 104, "64-bit TSS, SDM vol. 3");
+
+static struct tss tss = {.io_map = sizeof(struct tss)};
+static uint8_t ist_stack[IST_STACK] __attribute__((aligned(16)));
+static uint64_t gdt[PAGE_SIZE / 8] __attribute__((aligned(4096))) = {
+    0, 0x00af9b000000ffff, 0x00cf93000000ffff};
+
+static void make_tss(void)
+{
+	uint64_t base = (uint64_t)(uintptr_t)&tss;
+	uint64_t low = (sizeof(tss) - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 | (base >> 24 & 0xff) << 56;
+
+	tss.ist[0] = (uint64_t)(uintptr_t)(ist_stack + IST_STACK);
+	pv_write_gdt_entry(&gdt[SEL_TSS / 8], low);
+	pv_write_gdt_entry(&gdt[SEL_TSS / 8 + 1], base >> 32);
+}
+
+static void make_gates(void)
+{
+	struct pv_gate gates[GATES];
+
+	for (unsigned first = 0; first < VECTORS; first += GATES) {
+		for (unsigned i = 0; i < GATES; i++)
+			gates[i] = (struct pv_gate){
+			    .vector = (uint8_t)(first + i),
+			    .irq_off = true,
+			    .handler = (uint64_t)(uintptr_t)trap_stubs_native + (first + i) * STUB_SIZE,
+			};
+		pv_load_idt(gates, GATES);
+	}
+}
+
+void trap_init_native(void)
+{
+	trap_is_native = true;
+	make_tss();
+	pv_load_gdt(gdt, SEL_TSS / 8 + 2);
+	pv_set_ldt(NULL, 0);
+	pv_load_tr(SEL_TSS);
+	trap_percpu_init();
+	make_gates();
+	irq_init_legacy();
+}

@@ -1,0 +1,127 @@
+/* vmap.c: windows of address space for frames that are not in the direct map: devices, firmware, and
+ * pages of other domains.
+ *
+ * Called by machine.c, host_grant.c, the builder and boot. A window has its tables from the moment it is
+ * reserved, because grants are mapped by address and the hypervisor wants the leaf table to be there.
+ * Tables are kept when a window is released; there are at most VMAP_PAGES / 512 of them.
+ */
+#include <amphi/pvops.h>
+
+#include "boot.h"
+#include "mm_parts.h"
+#include "page_bitmap.h"
+#include "panic.h"
+
+#define BATCH 64u
+
+static uint64_t words[VMAP_PAGES / 64];
+static struct page_bitmap windows;
+
+static uint64_t window_va(size_t page)
+{
+	return VMAP_BASE + page * PAGE_SIZE;
+}
+
+static bool make_leaves(size_t first, unsigned n)
+{
+	for (size_t page = first; page < first + n; page++)
+		if ((page == first || page % PT_ENTRIES == 0) && !mm_leaf(window_va(page)))
+			return false;
+	return true;
+}
+
+void *vmap_reserve(unsigned n)
+{
+	size_t first;
+
+	if (!windows.n_pages) {
+		page_bitmap_init(&windows, words, VMAP_PAGES);
+		page_bitmap_release(&windows, 0, VMAP_PAGES);
+	}
+	first = n ? page_bitmap_alloc(&windows, n) : PAGE_BITMAP_NONE;
+	if (first == PAGE_BITMAP_NONE)
+		return NULL;
+	if (!make_leaves(first, n)) {
+		page_bitmap_release(&windows, first, n);
+		return NULL;
+	}
+	return (void *)window_va(first);
+}
+
+void vmap_release(void *va, unsigned n)
+{
+	if (!va)
+		return;
+	if (!page_bitmap_release(&windows, ((uint64_t)(uintptr_t)va - VMAP_BASE) >> PAGE_SHIFT, n))
+		panic("a window of %u pages at %p released that is not in use", n, va);
+}
+
+static uint64_t entry_for(mfn_t mfn, unsigned prot)
+{
+	uint64_t flags = mm_flags.leaf | mm_flags.no_execute;
+
+	if (prot & MM_WRITE)
+		flags |= PTE_WRITE;
+	if (prot & MM_UNCACHED)
+		flags |= PTE_UNCACHED | PTE_WT;
+	return mfn.v << PAGE_SHIFT | flags;
+}
+
+/* At most BATCH leaves from va on; values NULL: none. */
+static int set_leaves(uint64_t va, const mfn_t *mfns, unsigned n, unsigned prot, domid_t owner)
+{
+	uint64_t *entries[BATCH], values[BATCH];
+	struct pv_pte_batch batch = {.entries = entries, .values = values, .n = n, .owner = owner};
+
+	for (unsigned i = 0; i < n; i++) {
+		entries[i] = mm_leaf(va + i * PAGE_SIZE);
+		KASSERT(entries[i]);
+		values[i] = mfns ? entry_for(mfns[i], prot) : 0;
+	}
+	pv_set_ptes(&batch);
+	return batch.status;
+}
+
+int map_frames(void *va, const mfn_t *mfns, unsigned n, unsigned prot, domid_t owner)
+{
+	uint64_t at = (uint64_t)(uintptr_t)va;
+	int err = 0;
+
+	for (unsigned i = 0; i < n && !err; i += BATCH)
+		err = set_leaves(at + i * PAGE_SIZE, mfns + i, MIN(n - i, BATCH), prot, owner);
+	if (err)
+		unmap_frames(va, n);
+	return err;
+}
+
+void unmap_frames(void *va, unsigned n)
+{
+	uint64_t at = (uint64_t)(uintptr_t)va;
+
+	for (unsigned i = 0; i < n; i += BATCH)
+		if (set_leaves(at + i * PAGE_SIZE, NULL, MIN(n - i, BATCH), 0, DOMID_SELF))
+			panic("%u pages at %p cannot be unmapped", n, va);
+	if (n == 1)
+		pv_flush_tlb_one(at);
+	else
+		pv_flush_tlb_kernel();
+}
+
+/* Device memory is nobody's: on PV it is mapped in the name of DOMID_IO. */
+void *map_io(maddr_t start, size_t len_bytes, unsigned prot)
+{
+	uint64_t offset = start.v & (PAGE_SIZE - 1);
+	unsigned n = (unsigned)PAGES_FOR(offset + len_bytes);
+	char *va = len_bytes && len_bytes < VMAP_PAGES * PAGE_SIZE ? vmap_reserve(n) : NULL;
+
+	for (unsigned i = 0; va && i < n; i++) {
+		mfn_t mfn = {(start.v >> PAGE_SHIFT) + i};
+
+		if (map_frames(va + i * PAGE_SIZE, &mfn, 1, prot, DOMID_IO) == 0)
+			continue;
+		unmap_frames(va, i ? i : 1);
+		vmap_release(va, n);
+		return NULL;
+	}
+	return va ? va + offset : NULL;
+}

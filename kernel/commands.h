@@ -1,0 +1,22 @@
+/* commands.h: the shell's commands, by the file that has them.
+ *
+ * Caller: kmain, once, before the shell runs.
+ */
+#ifndef KERNEL_COMMANDS_H
+#define KERNEL_COMMANDS_H
+
+void commands_disk_add(void);   /* disks sha256 fill verify ramdisk */
+void commands_info_add(void);   /* pvops store mem stats threads hypercalls */
+void commands_system_add(void); /* reboot crash halt sleep */
+void commands_bench_add(void);  /* bench */
+
+#include <amphi/block.h>
+
+/* [waits] The disk of this name; one that a backend serves may need a moment to appear. NULL, and a
+ * word to the user, when it does not come. */
+struct block_device *commands_disk(const char *name);
+
+/* The stats lines of all disks, front and back; also said at the end of a service domain. */
+void commands_print_stats(void);
+
+#endif

@@ -1,0 +1,234 @@
+/* commands_bench.c: the shell's measurements, in ticks of the TSC.
+ *
+ * Caller: shell.c. Under QEMU's -icount shift=0 a tick is an instruction, so the figures are exact
+ * and the same on every machine. Each prints one line "@bench what key=value ...". Disk benches
+ * keep a number of 4 KiB pieces in flight from the worker, so no thread is switched in between.
+ */
+#include <amphi/blkfront.h>
+#include <amphi/event.h>
+#include <amphi/host.h>
+#include <amphi/hypercall.h>
+#include <amphi/string.h>
+#include "block.h"
+#include "boot.h"
+#include "commands.h"
+#include "console.h"
+#include "mm.h"
+#include "shell.h"
+#include "thread.h"
+#include "time.h"
+#include "worker.h"
+
+#define ULL(x)       ((unsigned long long)(x))
+#define IO_BYTES     4096u
+#define IO_SECTORS   (IO_BYTES / SECTOR_SIZE)
+#define DEPTH_MAX    64u
+#define CALLS        1000u
+#define IO_COUNT_MAX (1u << 20)
+
+/* ---- calls and switches ------------------------------------------------------------- */
+
+static int bench_null(int argc, char **argv)
+{
+	uint64_t start, ticks;
+	unsigned i;
+
+	if (boot.platform != BOOT_XEN_PV)
+		return -XEN_ENOSYS;
+	start = time_tsc();
+	for (i = 0; i < CALLS; i++)
+		(void)hypercall_xen_version(XENVER_version, NULL);
+	ticks = time_tsc() - start;
+	console_printf("@bench null_hypercall calls=%u ticks_per_call=%llu\n", CALLS,
+		       ULL(ticks / CALLS));
+	return 0;
+}
+
+static int nothing(void *ctx)
+{
+	return 0;
+}
+
+static int bench_switch(int argc, char **argv)
+{
+	uint64_t start = time_tsc(), ticks;
+	unsigned i;
+
+	for (i = 0; i < CALLS; i++)
+		(void)worker_call(nothing, NULL);
+	ticks = time_tsc() - start;
+	console_printf("@bench worker_call calls=%u ticks_per_call=%llu\n", CALLS,
+		       ULL(ticks / CALLS));
+	return 0;
+}
+
+/* ---- a disk ------------------------------------------------------------------------- */
+
+struct bench {
+	struct block_device *dev;
+	enum block_op op;
+	uint64_t next_sector, left;
+	unsigned depth, in_flight;
+	int error;
+	char *memory;
+	struct block_piece pieces[DEPTH_MAX];
+	struct wait_queue wait;
+};
+
+static void bench_next(struct bench *b, struct block_piece *piece)
+{
+	if (!b->left || b->error)
+		return;
+	if (b->next_sector + IO_SECTORS > b->dev->sectors)
+		b->next_sector = 0;
+	piece->sector = b->next_sector;
+	b->next_sector += IO_SECTORS;
+	b->left--;
+	b->in_flight++;
+	block_submit(b->dev, piece);
+}
+
+static void bench_done(struct block_piece *piece, int status)
+{
+	struct bench *b = piece->ctx;
+
+	b->in_flight--;
+	if (status)
+		b->error = status;
+	bench_next(b, piece);
+	if (!b->in_flight)
+		wait_wake(&b->wait);
+}
+
+static int bench_begin(void *ctx)
+{
+	struct bench *b = ctx;
+	unsigned i;
+
+	for (i = 0; i < b->depth; i++) {
+		b->pieces[i].op = b->op;
+		b->pieces[i].va = b->memory + i * IO_BYTES;
+		b->pieces[i].len_bytes = IO_BYTES;
+		b->pieces[i].done = bench_done;
+		b->pieces[i].ctx = b;
+		bench_next(b, &b->pieces[i]);
+	}
+	block_kick(b->dev);
+	return 0;
+}
+
+struct counters {
+	uint64_t tsc, hypercalls, sent, received, requests, kicks;
+};
+
+static struct counters count(const struct block_device *dev)
+{
+	return (struct counters){.tsc = time_tsc(),
+				 .hypercalls = hypercall_total(),
+				 .sent = event_sent(),
+				 .received = event_received(),
+				 .requests = block_layer_stats(dev)->requests,
+				 .kicks = dev->stats.notifications_out};
+}
+
+static void print_bench(const char *what, const struct bench *b, uint64_t n, struct counters from)
+{
+	struct counters to = count(b->dev);
+
+	console_printf("@bench %s dev=%s depth=%u count=%llu ticks_per_io=%llu requests=%llu "
+		       "hypercalls=%llu events_sent=%llu events_received=%llu doorbells=%llu\n",
+		       what, b->dev->name, b->depth, ULL(n), ULL((to.tsc - from.tsc) / n),
+		       ULL(to.requests - from.requests), ULL(to.hypercalls - from.hypercalls),
+		       ULL(to.sent - from.sent), ULL(to.received - from.received),
+		       ULL(to.kicks - from.kicks));
+}
+
+static int run_disk(struct bench *b, uint64_t n)
+{
+	b->left = n;
+	b->next_sector = 0;
+	(void)worker_call(bench_begin, b);
+	WAIT_UNTIL(&b->wait, !b->in_flight);
+	return b->error;
+}
+
+/* Kept and lent for good: a backend may hold on to the pages. */
+static char *bench_memory;
+
+static int lend(void *ctx)
+{
+	bench_memory = host_pages_alloc(DEPTH_MAX * IO_BYTES / (unsigned)PAGE_SIZE);
+	if (bench_memory)
+		(void)blkfront_lend(bench_memory, DEPTH_MAX * IO_BYTES / (unsigned)PAGE_SIZE);
+	return bench_memory ? 0 : -XEN_ENOMEM;
+}
+
+/* A first run, not measured, brings standing grants and caches into the state that lasts. */
+static int measure(const char *what, struct bench *b, uint64_t n)
+{
+	struct counters from;
+	int error;
+
+	if (!bench_memory && worker_call(lend, NULL))
+		return -XEN_ENOMEM;
+	b->memory = bench_memory;
+	error = run_disk(b, 2 * b->depth);
+	if (error)
+		return error;
+	from = count(b->dev);
+	error = run_disk(b, n);
+	if (!error)
+		print_bench(what, b, n, from);
+	return error;
+}
+
+static int bench_disk(int argc, char **argv)
+{
+	struct bench *b;
+	uint64_t depth, n;
+	int error;
+
+	if (argc != 5 || !str_to_u64(argv[3], &depth) || !str_to_u64(argv[4], &n))
+		return -XEN_EINVAL;
+	if (!depth || depth > DEPTH_MAX || !n || n > IO_COUNT_MAX)
+		return -XEN_EINVAL;
+	b = kmalloc(sizeof(*b));
+	if (!b)
+		return -XEN_ENOMEM;
+	b->dev = commands_disk(argv[2]);
+	b->op = strcmp(argv[1], "write") ? BLOCK_READ : BLOCK_WRITE;
+	b->depth = (unsigned)depth;
+	error = !b->dev                        ? -XEN_ENODEV
+		: b->dev->sectors < IO_SECTORS ? -XEN_EINVAL
+					       : measure(argv[1], b, n);
+	kfree(b, sizeof(*b));
+	return error;
+}
+
+static int bench(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		int (*run)(int argc, char **argv);
+	} kinds[] = {
+	    {"null", bench_null},
+	    {"switch", bench_switch},
+	    {"read", bench_disk},
+	    {"write", bench_disk},
+	};
+	unsigned i;
+
+	for (i = 0; argc > 1 && i < ARRAY_SIZE(kinds); i++)
+		if (!strcmp(argv[1], kinds[i].name))
+			return kinds[i].run(argc, argv);
+	return -XEN_EINVAL;
+}
+
+void commands_bench_add(void)
+{
+	static const struct shell_command table[] = {
+	    {"bench", "null|switch|read|write [DEV DEPTH COUNT]", "measures, in TSC ticks", bench},
+	};
+
+	shell_add(table, ARRAY_SIZE(table));
+}

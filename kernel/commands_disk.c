@@ -1,0 +1,158 @@
+/* commands_disk.c: the shell's commands for disks.
+ *
+ * Caller: shell.c. Calls the block layer and disk_walk.c. The answers that begin with '@' are read
+ * by the host tool, which computes the same digest and the same pattern for itself.
+ */
+#include <amphi/pattern.h>
+#include <amphi/sha256.h>
+#include <amphi/string.h>
+#include <amphi/xen.h>
+#include "block.h"
+#include "commands.h"
+#include "console.h"
+#include "disk_walk.h"
+#include "shell.h"
+#include "thread.h"
+#include "time.h"
+
+#define APPEAR_WAIT_NS (10 * NS_PER_S)
+#define APPEAR_POLL_NS (2 * NS_PER_MS)
+
+struct block_device *commands_disk(const char *name)
+{
+	uint64_t end_ns = time_ns() + APPEAR_WAIT_NS;
+	struct block_device *dev;
+
+	while (!(dev = block_find(name)) && time_ns() < end_ns)
+		thread_sleep_ns(APPEAR_POLL_NS);
+	if (!dev)
+		console_printf("%s: no such disk\n", name);
+	return dev;
+}
+
+static int disks(int argc, char **argv)
+{
+	struct block_device *dev;
+
+	for (dev = block_next(NULL); dev; dev = block_next(dev))
+		console_printf("%-10s %10llu KiB  sector %u  %s%s%s%s\n", dev->name,
+			       (unsigned long long)dev->sectors / 2, dev->sector_size,
+			       dev->readonly ? "read-only" : "read-write",
+			       dev->has_flush ? ", flush" : "", dev->serial[0] ? ", serial " : "",
+			       dev->serial);
+	return 0;
+}
+
+static int hash_chunk(void *ctx, uint64_t sector, void *buf, unsigned n_sectors)
+{
+	sha256_update(ctx, buf, n_sectors * SECTOR_SIZE);
+	return 0;
+}
+
+static int sha256_disk(int argc, char **argv)
+{
+	char hex[SHA256_HEX_CHARS];
+	uint8_t digest[SHA256_BYTES];
+	struct block_device *dev;
+	struct sha256 h;
+	int error;
+
+	if (argc != 2)
+		return -XEN_EINVAL;
+	dev = commands_disk(argv[1]);
+	if (!dev)
+		return -XEN_ENODEV;
+	sha256_init(&h);
+	error = disk_walk(dev, BLOCK_READ, hash_chunk, &h);
+	if (error)
+		return error;
+	sha256_final(&h, digest);
+	sha256_hex(digest, hex);
+	console_printf("@sha256 %s %s\n", dev->name, hex);
+	return 0;
+}
+
+struct pattern_job {
+	uint64_t seed, bad_sector;
+	bool bad;
+};
+
+static int fill_chunk(void *ctx, uint64_t sector, void *buf, unsigned n_sectors)
+{
+	struct pattern_job *job = ctx;
+
+	pattern_fill(job->seed, sector, buf, n_sectors);
+	return 0;
+}
+
+static int verify_chunk(void *ctx, uint64_t sector, void *buf, unsigned n_sectors)
+{
+	struct pattern_job *job = ctx;
+
+	job->bad = !pattern_check(job->seed, sector, buf, n_sectors, &job->bad_sector);
+	return job->bad ? -XEN_EIO : 0;
+}
+
+static struct block_device *pattern_args(int argc, char **argv, struct pattern_job *job)
+{
+	if (argc != 3 || !str_to_u64(argv[2], &job->seed)) {
+		console_printf("wanted: %s DEV SEED, the seed a number\n", argv[0]);
+		return NULL;
+	}
+	return commands_disk(argv[1]);
+}
+
+static int fill(int argc, char **argv)
+{
+	struct pattern_job job = {0};
+	struct block_device *dev = pattern_args(argc, argv, &job);
+	int error;
+
+	if (!dev)
+		return -XEN_ENODEV;
+	error = disk_walk(dev, BLOCK_WRITE, fill_chunk, &job);
+	if (!error)
+		error = block_flush(dev);
+	if (!error)
+		console_printf("@fill %s %llu\n", dev->name, (unsigned long long)job.seed);
+	return error;
+}
+
+static int verify(int argc, char **argv)
+{
+	struct pattern_job job = {0};
+	struct block_device *dev = pattern_args(argc, argv, &job);
+	int error;
+
+	if (!dev)
+		return -XEN_ENODEV;
+	error = disk_walk(dev, BLOCK_READ, verify_chunk, &job);
+	if (job.bad)
+		console_printf("@verify %s bad %llu\n", dev->name,
+			       (unsigned long long)job.bad_sector);
+	else if (!error)
+		console_printf("@verify %s ok\n", dev->name);
+	return error;
+}
+
+static int ramdisk(int argc, char **argv)
+{
+	uint64_t kib;
+
+	if (argc != 3 || !str_to_u64(argv[2], &kib) || !kib || kib > 1u << 20)
+		return -XEN_EINVAL;
+	return ramdisk_create(argv[1], kib * 1024);
+}
+
+void commands_disk_add(void)
+{
+	static const struct shell_command table[] = {
+	    {"disks", "", "the disks there are", disks},
+	    {"sha256", "DEV", "the SHA-256 of a whole disk", sha256_disk},
+	    {"fill", "DEV SEED", "writes the pattern of SEED to the whole disk, and flushes", fill},
+	    {"verify", "DEV SEED", "reads the whole disk and compares with the pattern", verify},
+	    {"ramdisk", "NAME KIB", "makes a disk in memory", ramdisk},
+	};
+
+	shell_add(table, ARRAY_SIZE(table));
+}

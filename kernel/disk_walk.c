@@ -1,0 +1,173 @@
+/* disk_walk.c: reads or writes a whole disk with several chunks in flight.
+ *
+ * Caller: the shell's disk commands, in one thread. Calls the block layer through the worker. Chunk
+ * i uses slot i modulo the number of slots. Two counters carry everything: the thread raises
+ * wanted, the worker's pump submits up to it:
+ *
+ *   read:  thread wants the first N; waits for chunk i, looks at it, wants chunk i + N
+ *   write: thread waits for chunk i - N to be gone, fills chunk i, wants it
+ */
+#include <amphi/blkfront.h>
+#include <amphi/host.h>
+#include "disk_walk.h"
+#include "mm.h"
+#include "thread.h"
+#include "worker.h"
+
+#define CHUNK_SECTORS 128u
+#define CHUNK_BYTES   (CHUNK_SECTORS * SECTOR_SIZE)
+#define CHUNK_PAGES   (CHUNK_BYTES / (unsigned)PAGE_SIZE)
+#define SLOTS_MAX     16u
+#define SLOTS_MIN     2u
+
+struct slot {
+	struct block_piece piece;
+	bool busy;
+	int status;
+};
+
+static struct walk {
+	struct block_device *dev;
+	enum block_op op;
+	uint64_t chunks, wanted, submitted;
+	struct slot slots[SLOTS_MAX];
+	struct host_work pump;
+	struct wait_queue wait;
+} walk;
+
+static char *memory;
+static unsigned n_slots;
+
+/* As much as a quarter of what is free, once. Lent to the backends; where there are none nothing
+ * comes of it. */
+static int lend(void *ctx)
+{
+	return blkfront_lend(memory, n_slots * CHUNK_PAGES);
+}
+
+static bool take_memory(void)
+{
+	if (memory)
+		return true;
+	n_slots = (unsigned)MIN(pages_free_count() / 4 / CHUNK_PAGES, SLOTS_MAX);
+	n_slots = MAX(n_slots, SLOTS_MIN);
+	memory = pages_alloc(n_slots * CHUNK_PAGES);
+	if (memory)
+		(void)worker_call(lend, NULL);
+	return memory != NULL;
+}
+
+static void *slot_memory(uint64_t chunk)
+{
+	return memory + chunk % n_slots * CHUNK_BYTES;
+}
+
+static unsigned chunk_sectors(uint64_t chunk)
+{
+	return (unsigned)MIN(walk.dev->sectors - chunk * CHUNK_SECTORS, CHUNK_SECTORS);
+}
+
+static void slot_done(struct block_piece *piece, int status)
+{
+	struct slot *slot = piece->ctx;
+
+	slot->status = status;
+	slot->busy = false;
+	wait_wake(&walk.wait);
+}
+
+/* Worker. */
+static void pump(void *ctx)
+{
+	struct slot *slot;
+
+	while (walk.submitted < walk.wanted) {
+		slot = &walk.slots[walk.submitted % n_slots];
+		slot->piece.op = walk.op;
+		slot->piece.sector = walk.submitted * CHUNK_SECTORS;
+		slot->piece.va = slot_memory(walk.submitted);
+		slot->piece.len_bytes = chunk_sectors(walk.submitted) * SECTOR_SIZE;
+		slot->piece.done = slot_done;
+		slot->piece.ctx = slot;
+		walk.submitted++;
+		block_submit(walk.dev, &slot->piece);
+	}
+	block_kick(walk.dev);
+}
+
+/* Marks chunks busy up to, not including, the given one; the worker does the rest. */
+static void want(uint64_t until)
+{
+	for (; walk.wanted < until; walk.wanted++)
+		walk.slots[walk.wanted % n_slots].busy = true;
+	worker_post(&walk.pump);
+}
+
+static int wait_for(uint64_t chunk)
+{
+	struct slot *slot = &walk.slots[chunk % n_slots];
+
+	WAIT_UNTIL(&walk.wait, !slot->busy);
+	return slot->status;
+}
+
+/* The pump runs when this thread waits. Half the slots wanted anew are worth a turn of its own. */
+static void let_pump_run(uint64_t chunk)
+{
+	if (chunk % (n_slots / 2) == 0)
+		thread_yield();
+}
+
+static int walk_reading(disk_walk_fn *fn, void *ctx)
+{
+	uint64_t chunk;
+	int error = 0;
+
+	want(MIN(walk.chunks, (uint64_t)n_slots));
+	for (chunk = 0; chunk < walk.chunks && !error; chunk++) {
+		error = wait_for(chunk);
+		if (!error)
+			error = fn(ctx, chunk * CHUNK_SECTORS, slot_memory(chunk),
+				   chunk_sectors(chunk));
+		if (!error && walk.wanted < walk.chunks)
+			want(walk.wanted + 1);
+		let_pump_run(chunk);
+	}
+	return error;
+}
+
+static int walk_writing(disk_walk_fn *fn, void *ctx)
+{
+	uint64_t chunk;
+	int error = 0;
+
+	for (chunk = 0; chunk < walk.chunks && !error; chunk++) {
+		error = wait_for(chunk);
+		if (!error)
+			error = fn(ctx, chunk * CHUNK_SECTORS, slot_memory(chunk),
+				   chunk_sectors(chunk));
+		if (!error)
+			want(chunk + 1);
+		let_pump_run(chunk);
+	}
+	return error;
+}
+
+int disk_walk(struct block_device *dev, enum block_op op, disk_walk_fn *fn, void *ctx)
+{
+	uint64_t chunk;
+	int error, late;
+
+	if (!take_memory())
+		return -XEN_ENOMEM;
+	walk = (struct walk){.dev = dev,
+			     .op = op,
+			     .chunks = DIV_ROUND_UP(dev->sectors, CHUNK_SECTORS),
+			     .pump = {.fn = pump}};
+	error = op == BLOCK_READ ? walk_reading(fn, ctx) : walk_writing(fn, ctx);
+	for (chunk = 0; chunk < n_slots; chunk++) {
+		late = wait_for(chunk);
+		error = error ? error : late;
+	}
+	return error;
+}

@@ -1,0 +1,116 @@
+/* main.c: the kernel proper: brings the parts up in order and takes its role.
+ *
+ * Called by the boot code (kernel/boot*.c) with memory, traps and pv operations in place and
+ * interrupts off. Calls everything else. The roles: native (real disks, shell), guest (disks that
+ * another domain serves, shell), service (kernel/service.c: store, backends, builder, shell).
+ */
+#include <amphi/blkfront.h>
+#include <amphi/drivers.h>
+#include <amphi/host.h>
+#include <amphi/machine.h>
+#include <amphi/pvops.h>
+#include <amphi/string.h>
+#include "boot.h"
+#include "cmdline.h"
+#include "commands.h"
+#include "console.h"
+#include "mm.h"
+#include "panic.h"
+#include "power.h"
+#include "roles.h"
+#include "shell.h"
+#include "thread.h"
+#include "time.h"
+#include "worker.h"
+
+struct cmdline cmdline;
+
+static void complain(const char *why, const char *word, size_t len)
+{
+	klog(LOG_WARN, "command line: %s: %.*s", why, (int)len, word);
+}
+
+static enum role default_role(void)
+{
+	if (boot.platform != BOOT_XEN_PV)
+		return ROLE_NATIVE;
+	return boot.privileged ? ROLE_SERVICE : ROLE_GUEST;
+}
+
+static void say_hello(void)
+{
+	klog(LOG_INFO, "amphi on %s (by %s), %llu KiB, TSC %llu MHz",
+	     boot_platform_name(boot.platform), boot.loader ? boot.loader : "?",
+	     (unsigned long long)pages_total_count() * 4,
+	     (unsigned long long)time_tsc_hz() / 1000000);
+}
+
+/* ---- roles: each in the worker context ---------------------------------------------- */
+
+static int start_native(void *ctx)
+{
+	if (machine_has_devices())
+		(void)drivers_native_init();
+	return 0;
+}
+
+static int start_guest(void *ctx)
+{
+	int error = boot.store_page ? blkfront_init() : -XEN_ENODEV;
+
+	if (error)
+		klog(LOG_WARN, "no disks from other domains (%d)", error);
+	return 0;
+}
+
+/* ---- the shell's thread ------------------------------------------------------------- */
+
+static const char *prompt(void)
+{
+	return cmdline.name[0] ? cmdline.name : "amphi";
+}
+
+static void shell_thread(void *ctx)
+{
+	commands_disk_add();
+	commands_info_add();
+	commands_system_add();
+	commands_bench_add();
+	switch (cmdline.role) {
+	case ROLE_SERVICE:
+		service_main();
+		break;
+	case ROLE_GUEST:
+		(void)worker_call(start_guest, NULL);
+		break;
+	default:
+		(void)worker_call(start_native, NULL);
+	}
+	shell_run(prompt());
+}
+
+static void read_command_line(void)
+{
+	cmdline_parse(boot.cmdline, &cmdline, complain);
+	if (cmdline.role == ROLE_UNSET)
+		cmdline.role = default_role();
+	klog_set_level((enum log_level)cmdline.loglevel);
+}
+
+void kmain(void)
+{
+	struct wait_queue never = {0};
+
+	console_early_init();
+	read_command_line();
+	thread_init();
+	time_init();
+	console_init();
+	say_hello();
+	pv_irq_enable();
+	worker_init();
+	if (!thread_create("shell", shell_thread, NULL))
+		panic("no memory for the shell");
+	for (;;)
+		WAIT_UNTIL(&never, false);
+}

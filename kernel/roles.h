@@ -1,0 +1,14 @@
+/* roles.h: what a role's own file gives to kmain.
+ *
+ * Caller: main.c, in the shell's thread, after everything else is up. Implemented by
+ * kernel/service.c. Parts that touch drivers or the store go through worker_call.
+ */
+#ifndef KERNEL_ROLES_H
+#define KERNEL_ROLES_H
+
+/* role=service: brings up disks, store, backends and consoles, adds its shell commands, begins the
+ * domains of the boot archive, and returns; the shell's prompt follows. Later ends are its own to
+ * watch for. */
+void service_main(void);
+
+#endif

@@ -156,6 +156,26 @@ static int map_m2p_for_guests(uint64_t first, uint64_t end)
 	return 0;
 }
 
+/* A guest that looks up a frame that is no RAM finds no number rather than a fault. */
+static int map_m2p_holes(void)
+{
+	const uint64_t per_page = PAGE_SIZE / 8;
+	uint64_t *none = early_page();
+
+	if (!none)
+		return -XEN_ENOMEM;
+	memset(none, 0xff, PAGE_SIZE);
+	for (uint64_t n = 0; n <= frames_highest(); n += per_page) {
+		uint64_t *ro = our_entry(HV_M2P_VIRT + n * 8, 1, TABLE_FLAGS | PTE_USER);
+
+		if (!ro)
+			return -XEN_ENOMEM;
+		if (!(*ro & PTE_PRESENT))
+			*ro = pte_make(virt_to_mfn(none), PTE_PRESENT | PTE_USER | PTE_ACCESSED | PTE_NX);
+	}
+	return 0;
+}
+
 /* In steps of 2 MiB, so that firmware tables in the last piece of RAM are in it too. */
 static int map_direct(uint64_t start, uint64_t end)
 {
@@ -220,7 +240,7 @@ static int set_up_ram(void)
 	for (unsigned i = 0; i < machine_count && !error; i++)
 		if (machine[i].kind == MM_RANGE_ACPI || machine[i].kind == MM_RANGE_ACPI_NVS)
 			error = map_direct(machine[i].start, machine[i].end);
-	return error;
+	return error ? error : map_m2p_holes();
 }
 
 /* Frees [first, end) but for what is in use: each piece up to the next range in use. */
@@ -251,7 +271,7 @@ static void start_allocator(void)
 	for (unsigned i = 0; i < machine_count; i++) {
 		if (!ram_frames(&machine[i], &first, &end))
 			continue;
-		for (uint64_t n = first; n < end; n++)
+		for (uint64_t n = first & ~(PAGE_SIZE / 8 - 1); n < end; n++)
 			m2p_set((mfn_t){n}, M2P_INVALID);
 		free_around_used(first, end);
 	}

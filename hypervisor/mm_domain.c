@@ -83,6 +83,16 @@ static void list_remove(struct domain_mm *mm, struct page_info *page)
 	mm->nr_pages--;
 }
 
+void frames_give_domain(struct domain *d, struct page_info *page, unsigned order)
+{
+	for (uint64_t i = 0; i < 1ull << order; i++) {
+		page_zero(page_to_virt(page + i));
+		frame_own(page + i, d);
+		page[i].flags = PG_ALLOCATED;
+		list_add(&d->mm, page + i);
+	}
+}
+
 struct page_info *frames_alloc_domain(struct domain *d, unsigned order, uint64_t limit)
 {
 	struct page_info *page;
@@ -91,12 +101,8 @@ struct page_info *frames_alloc_domain(struct domain *d, unsigned order, uint64_t
 	    (uint64_t)d->mm.nr_pages + (1ull << order) > d->mm.max_pages)
 		return NULL;
 	page = frames_alloc(order, limit);
-	for (uint64_t i = 0; page && i < 1ull << order; i++) {
-		page_zero(page_to_virt(page + i));
-		frame_own(page + i, d);
-		page[i].flags = PG_ALLOCATED;
-		list_add(&d->mm, page + i);
-	}
+	if (page)
+		frames_give_domain(d, page, order);
 	return page;
 }
 

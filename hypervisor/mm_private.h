@@ -140,6 +140,8 @@ long mm_batch_run(struct mm_batch *b);
 /* Frames for d, all below limit; NULL: its own limit, or none free. Release: gives one up. */
 struct page_info *frames_alloc_domain(struct domain *d, unsigned order, uint64_t limit);
 void frame_release(struct page_info *page);
+/* Frames from frames_alloc become d's, zeroed, whatever its limit. */
+void frames_give_domain(struct domain *d, struct page_info *page, unsigned order);
 
 /* A domain named by a hypercall's argument: DOMID_SELF, its own id, or, for the first domain, any
  * other. NULL: none or not allowed (*error says which). Takes a reference; domain_put. */

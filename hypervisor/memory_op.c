@@ -1,0 +1,244 @@
+/* memory_op.c: how much memory a domain has, and what the machine's memory looks like.
+ *
+ * Decoding of the memory_op hypercall: one function a command, found by a table. Commands on lists
+ * of extents may be cut between two and continued by a restart, with the number done so far in the
+ * command's upper bits, as Xen's ABI has it. XENMEM_exchange is memory_exchange.c's; what a frame
+ * is and whose, mm_domain.c's. Caller: dispatch.
+ */
+#include "hypercall.h"
+#include "domain.h"
+#include "guest.h"
+#include "memory_op.h"
+#include "mm_private.h"
+#include "percpu.h"
+
+/* Commands are below 64; what is above is ours, but a guest sees it in a restarted call. */
+#define MEMOP_EXTENT_SHIFT 6
+#define CMD_MASK ((1ull << MEMOP_EXTENT_SHIFT) - 1)
+
+uint64_t memory_limit(uint32_t mem_flags)
+{
+	unsigned bits = XENMEMF_get_address_bits(mem_flags);
+
+	if (bits == 0 || bits >= 64)
+		return ~0ull;
+	return bits <= PAGE_SHIFT ? 0 : 1ull << (bits - PAGE_SHIFT);
+}
+
+/* ---- lists of extents -------------------------------------------------------------- */
+
+struct extents {
+	struct xen_memory_reservation r;
+	struct domain *d;
+	bool populate; /* the list names guest frames, which the m2p gets */
+};
+
+static struct page_info *alloc_extent(const struct extents *e)
+{
+	struct page_info *page;
+
+	mm_lock();
+	page = frames_alloc_domain(e->d, e->r.extent_order, memory_limit(e->r.mem_flags));
+	mm_unlock();
+	return page;
+}
+
+static void release_extent(struct domain *d, mfn_t mfn, unsigned order)
+{
+	for (uint64_t i = 0; i < 1ull << order; i++)
+		page_release_domain(d, (mfn_t){mfn.v + i});
+}
+
+/* Each of these does extent i; false ends the list there, and the caller learns how many were
+ * done. */
+static bool add_extent(const struct extents *e, uint64_t i)
+{
+	struct page_info *page;
+	xen_pfn_t pfn = 0, mfn;
+
+	if (e->populate && handle_read(&pfn, e->r.extent_start, i))
+		return false;
+	page = alloc_extent(e);
+	if (!page)
+		return false;
+	mfn = page_to_mfn(page).v;
+	for (uint64_t k = 0; e->populate && k < 1ull << e->r.extent_order; k++)
+		m2p_set((mfn_t){mfn + k}, pfn + k);
+	if (handle_null(e->r.extent_start) || !handle_write(e->r.extent_start, i, &mfn))
+		return true;
+	release_extent(e->d, (mfn_t){mfn}, e->r.extent_order);
+	return false;
+}
+
+static bool remove_extent(const struct extents *e, uint64_t i)
+{
+	xen_pfn_t mfn;
+
+	if (handle_read(&mfn, e->r.extent_start, i))
+		return false;
+	for (uint64_t k = 0; k < 1ull << e->r.extent_order; k++)
+		if (page_release_domain(e->d, (mfn_t){mfn + k}))
+			return false;
+	return true;
+}
+
+static long run_extents(uint64_t cmd, uint64_t arg_va,
+			bool (*one)(const struct extents *e, uint64_t i))
+{
+	uint64_t i, start = cmd >> MEMOP_EXTENT_SHIFT;
+	struct extents e = {.populate = (cmd & CMD_MASK) == XENMEM_populate_physmap};
+	bool stop = false;
+	int error;
+
+	if (guest_read(&e.r, arg_va))
+		return -XEN_EFAULT;
+	if (e.r.extent_order > MM_MAX_ORDER || e.r.nr_extents > ~0ull >> MEMOP_EXTENT_SHIFT)
+		return (long)start;
+	e.d = domain_named(e.r.domid, &error);
+	if (!e.d)
+		return error;
+	for (i = start; i < e.r.nr_extents && !stop; i++) {
+		stop = i > start && hypercall_preempt();
+		if (stop || !one(&e, i))
+			break;
+	}
+	domain_put(e.d);
+	if (stop)
+		return hypercall_restart((cmd & CMD_MASK) | i << MEMOP_EXTENT_SHIFT, arg_va, 0, 0);
+	return (long)i;
+}
+
+static long increase(uint64_t cmd, uint64_t arg_va)
+{
+	return run_extents(cmd, arg_va, add_extent);
+}
+
+static long decrease(uint64_t cmd, uint64_t arg_va)
+{
+	return run_extents(cmd, arg_va, remove_extent);
+}
+
+/* ---- numbers ------------------------------------------------------------------------ */
+
+static long maximum_ram_page(uint64_t cmd, uint64_t arg_va)
+{
+	return (long)frames_highest();
+}
+
+/* The guest keeps its own count of guest frames, in shared_info. */
+static long of_domain(const struct domain *d, uint64_t cmd)
+{
+	switch (cmd & CMD_MASK) {
+	case XENMEM_current_reservation:
+		return d->mm.nr_pages;
+	case XENMEM_maximum_reservation:
+		return d->mm.max_pages;
+	default:
+		return d->events.shared ? (long)d->events.shared->arch.max_pfn - 1 : -XEN_EINVAL;
+	}
+}
+
+static long domain_number(uint64_t cmd, uint64_t arg_va)
+{
+	struct xen_memory_domain which;
+	struct domain *d;
+	int error;
+	long n;
+
+	if (guest_read(&which, arg_va))
+		return -XEN_EFAULT;
+	d = domain_named(which.domid, &error);
+	if (!d)
+		return error;
+	n = of_domain(d, cmd);
+	domain_put(d);
+	return n;
+}
+
+static long machphys_mapping(uint64_t cmd, uint64_t arg_va)
+{
+	struct xen_machphys_mapping out = {
+	    .v_start = HV_M2P_VIRT,
+	    .v_end = HV_M2P_VIRT + (frames_highest() + 1) * 8,
+	    .max_mfn = frames_highest(),
+	};
+
+	return guest_write(arg_va, &out);
+}
+
+/* ---- maps --------------------------------------------------------------------------- */
+
+struct e820_entry {
+	uint64_t start, size;
+	uint32_t type;
+} __attribute__((packed));
+
+static long write_map(uint64_t arg_va, const struct mm_range *map, unsigned count)
+{
+	struct xen_memory_map m;
+
+	if (guest_read(&m, arg_va))
+		return -XEN_EFAULT;
+	if (m.nr_entries < count)
+		return -XEN_EINVAL;
+	for (unsigned i = 0; i < count; i++) {
+		struct e820_entry e = {map[i].start, map[i].end - map[i].start, map[i].kind};
+
+		if (guest_write((uint64_t)m.buffer.p + i * sizeof(e), &e))
+			return -XEN_EFAULT;
+	}
+	m.nr_entries = count;
+	return guest_write(arg_va, &m);
+}
+
+/* A guest's own frames, numbered from 0, are all RAM. */
+static long memory_map(uint64_t cmd, uint64_t arg_va)
+{
+	const struct mm_range all = {
+	    0, (uint64_t)current_domain()->mm.max_pages << PAGE_SHIFT, MM_RANGE_RAM};
+
+	return write_map(arg_va, &all, 1);
+}
+
+static long machine_memory_map(uint64_t cmd, uint64_t arg_va)
+{
+	const struct mm_range *map;
+	unsigned count;
+
+	if (!current_domain()->privileged)
+		return -XEN_EPERM;
+	map = mm_machine_map(&count);
+	return write_map(arg_va, map, count);
+}
+
+/* A PV guest keeps its own map from guest frames to machine frames. */
+static long not_translated(uint64_t cmd, uint64_t arg_va)
+{
+	return -XEN_EACCES;
+}
+
+static long (*const commands[])(uint64_t cmd, uint64_t arg_va) = {
+    [XENMEM_increase_reservation] = increase,
+    [XENMEM_decrease_reservation] = decrease,
+    [XENMEM_populate_physmap] = increase,
+    [XENMEM_maximum_ram_page] = maximum_ram_page,
+    [XENMEM_current_reservation] = domain_number,
+    [XENMEM_maximum_reservation] = domain_number,
+    [XENMEM_maximum_gpfn] = domain_number,
+    [XENMEM_add_to_physmap] = not_translated,
+    [XENMEM_add_to_physmap_batch] = not_translated,
+    [XENMEM_remove_from_physmap] = not_translated,
+    [XENMEM_memory_map] = memory_map,
+    [XENMEM_machine_memory_map] = machine_memory_map,
+    [XENMEM_exchange] = memory_exchange,
+    [XENMEM_machphys_mapping] = machphys_mapping,
+};
+
+long hc_memory_op(uint64_t cmd, uint64_t arg_va)
+{
+	uint64_t which = cmd & CMD_MASK;
+
+	if (which >= ARRAY_SIZE(commands) || !commands[which])
+		return -XEN_ENOSYS;
+	return commands[which](cmd, arg_va);
+}

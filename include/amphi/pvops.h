@@ -81,7 +81,7 @@ struct pv_site {
 
 #define PV_SITE                                                                                    \
 	"771: call *pv_ops+8*%c[op](%%rip)\n"                                                      \
-	"772: .skip %c[room]-(772b-771b), 0x90\n"                                                  \
+	".org 771b+%c[room], 0x90\n"                                                            \
 	".pushsection .pv_sites,\"a\"\n"                                                           \
 	".balign 4\n .long 771b-.\n .word %c[op]\n .byte %c[room]\n .byte %c[cls]\n"               \
 	".popsection\n"

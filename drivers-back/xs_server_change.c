@@ -69,13 +69,11 @@ static int remove_node(const struct xs_conn *conn, struct xs_tree *tree,
 {
 	int status = xs_check_access(conn, tree, change->path, XS_PERM_WRITE);
 
-	if (!strcmp(change->path, "/"))
-		return -XEN_EINVAL;
 	/* Nothing to remove is as good as removed, in a directory that exists. */
 	if (status == -XEN_ENOENT)
 		return xs_tree_parent(tree, change->path) ? 0 : -XEN_ENOENT;
-	if (status)
-		return status;
+	if (status || !strcmp(change->path, "/"))
+		return status ? status : -XEN_EINVAL;
 	status = xs_tree_remove(tree, change->path);
 	return status ? status : 1;
 }

@@ -46,6 +46,7 @@ static void drop_reply(struct xs_conn *conn)
 void xs_conn_reset(struct xs_conn *conn)
 {
 	conn->sending = XS_SENDING_NONE;
+	conn->sent = 0;
 	xs_event_drop_all(conn);
 	xs_watch_drop_all(conn);
 	xs_tx_drop_all(conn);

@@ -17,8 +17,8 @@
 
 /* ---- a watch and the events on their way ----------------------------------------------- */
 
-struct xs_watch {
-	struct xs_watch *next;
+struct xs_watcher {
+	struct xs_watcher *next;
 	char *path; /* absolute, or "@name" */
 	unsigned
 	    strip; /* how much of a changed path is not told, for a watch set by a relative one */
@@ -28,7 +28,7 @@ struct xs_watch {
 
 struct xs_event {
 	struct xs_event *next;
-	struct xs_watch
+	struct xs_watcher
 	    *watch; /* NULL once the watch is gone, which only the one being sent survives */
 	unsigned len;
 	char payload[];
@@ -94,7 +94,7 @@ struct xs_conn {
 	struct xsd_sockmsg event_head;
 	size_t sent;
 
-	struct xs_watch *watches;
+	struct xs_watcher *watches;
 	unsigned n_watches;
 	struct xs_tx *transactions;
 	unsigned n_transactions;

@@ -14,7 +14,8 @@
 
 /* ---- events ---------------------------------------------------------------------------- */
 
-static bool event_waits(const struct xs_conn *conn, const struct xs_watch *watch, const char *path)
+static bool event_waits(const struct xs_conn *conn, const struct xs_watcher *watch,
+			const char *path)
 {
 	const struct xs_event *first = conn->events;
 
@@ -27,7 +28,7 @@ static bool event_waits(const struct xs_conn *conn, const struct xs_watch *watch
 	return false;
 }
 
-static void event_queue(struct xs_conn *conn, struct xs_watch *watch, const char *path)
+static void event_queue(struct xs_conn *conn, struct xs_watcher *watch, const char *path)
 {
 	size_t path_len = strlen(path) + 1, token_len = strlen(watch->token) + 1;
 	size_t len = path_len + token_len;
@@ -73,7 +74,7 @@ void xs_event_done(struct xs_conn *conn)
 void xs_event_pay(struct xs_conn *conn)
 {
 	conn->events_owed = false; /* until one finds no room again */
-	for (struct xs_watch *w = conn->watches; w; w = w->next) {
+	for (struct xs_watcher *w = conn->watches; w; w = w->next) {
 		if (!w->merged)
 			continue;
 		w->merged = false;
@@ -94,7 +95,7 @@ static size_t text_size(const char *text)
 	return strlen(text) + 1;
 }
 
-static void watch_free(struct xs_watch *watch)
+static void watch_free(struct xs_watcher *watch)
 {
 	if (watch->path)
 		host_free(watch->path, text_size(watch->path));
@@ -112,9 +113,9 @@ static char *text_copy(const char *text)
 	return copy;
 }
 
-static struct xs_watch **find(struct xs_conn *conn, const char *absolute, const char *token)
+static struct xs_watcher **find(struct xs_conn *conn, const char *absolute, const char *token)
 {
-	struct xs_watch **link = &conn->watches;
+	struct xs_watcher **link = &conn->watches;
 
 	while (*link && (strcmp((*link)->path, absolute) || strcmp((*link)->token, token)))
 		link = &(*link)->next;
@@ -123,7 +124,7 @@ static struct xs_watch **find(struct xs_conn *conn, const char *absolute, const 
 
 int xs_watch_add(struct xs_conn *conn, const char *path, const char *absolute, const char *token)
 {
-	struct xs_watch **end = find(conn, absolute, token), *watch;
+	struct xs_watcher **end = find(conn, absolute, token), *watch;
 
 	if (*end)
 		return -XEN_EEXIST;
@@ -146,9 +147,9 @@ int xs_watch_add(struct xs_conn *conn, const char *path, const char *absolute, c
 }
 
 /* Its events go with it, but for the one whose first bytes the reader has. */
-static void watch_drop(struct xs_conn *conn, struct xs_watch **link)
+static void watch_drop(struct xs_conn *conn, struct xs_watcher **link)
 {
-	struct xs_watch *watch = *link;
+	struct xs_watcher *watch = *link;
 	struct xs_event **e = &conn->events;
 
 	if (*e && conn->sending == XS_SENDING_EVENT) {
@@ -169,7 +170,7 @@ static void watch_drop(struct xs_conn *conn, struct xs_watch **link)
 
 int xs_watch_remove(struct xs_conn *conn, const char *absolute, const char *token)
 {
-	struct xs_watch **link = find(conn, absolute, token);
+	struct xs_watcher **link = find(conn, absolute, token);
 
 	if (!*link)
 		return -XEN_ENOENT;
@@ -203,7 +204,7 @@ struct firing {
 	const struct xs_tree *before, *after;
 };
 
-static void fire_one(struct xs_conn *conn, struct xs_watch *watch, const struct firing *f)
+static void fire_one(struct xs_conn *conn, struct xs_watcher *watch, const struct firing *f)
 {
 	const char *path = f->change->path;
 
@@ -223,7 +224,7 @@ void xs_watch_fire(const struct xs_change *change, const struct xs_tree *before,
 	struct firing f = {change, before, after};
 
 	for (struct xs_conn *conn = xs.conns; conn; conn = conn->next)
-		for (struct xs_watch *w = conn->watches; w; w = w->next)
+		for (struct xs_watcher *w = conn->watches; w; w = w->next)
 			fire_one(conn, w, &f);
 }
 
@@ -232,7 +233,7 @@ void xs_watch_fire_special(const char *name)
 	const struct xs_perms *perms = xs_special_perms(name);
 
 	for (struct xs_conn *conn = xs.conns; conn; conn = conn->next)
-		for (struct xs_watch *w = conn->watches; w; w = w->next)
+		for (struct xs_watcher *w = conn->watches; w; w = w->next)
 			if (!strcmp(w->path, name) && xs_may(conn, perms) & XS_PERM_READ)
 				event_queue(conn, w, name);
 }

@@ -235,9 +235,25 @@ static struct xenbus_device *back_create(struct xenbus_class *class,
 
 static const struct xenbus_class_ops back_class_ops = {.create = back_create};
 
+/* False: a connection waits for its disk, and the root with it. */
+static bool root_stop(struct back_root *root)
+{
+	struct back_root **link = &back_roots;
+
+	xenbus_class_stop(&root->class);
+	if (root->disks)
+		return false;
+	while (*link != root)
+		link = &(*link)->next;
+	*link = root->next;
+	host_free(root, sizeof(*root));
+	return true;
+}
+
 int blkback_init(void)
 {
 	struct back_root *root = host_alloc(sizeof(*root));
+	int err;
 
 	if (!root)
 		return -XEN_ENOMEM;
@@ -246,23 +262,17 @@ int blkback_init(void)
 	root->class.ops = &back_class_ops;
 	root->next = back_roots;
 	back_roots = root;
-	return xenbus_class_start(&root->class);
+	err = xenbus_class_start(&root->class);
+	if (err)
+		root_stop(root);
+	return err;
 }
 
 void blkback_exit(void)
 {
-	struct back_root **link = &back_roots;
-
-	while (*link) {
-		struct back_root *root = *link;
-
-		xenbus_class_stop(&root->class);
-		if (root->disks) {
-			link = &root->next;
-			continue;
-		}
-		*link = root->next;
-		host_free(root, sizeof(*root));
+	for (struct back_root *root = back_roots, *next; root; root = next) {
+		next = root->next;
+		root_stop(root);
 	}
 }
 

@@ -230,9 +230,24 @@ static struct xenbus_device *front_create(struct xenbus_class *class,
 
 static const struct xenbus_class_ops front_class_ops = {.create = front_create};
 
+bool front_root_stop(struct front_root *root)
+{
+	struct front_root **link = &front_roots;
+
+	xenbus_class_stop(&root->class);
+	if (root->disks)
+		return false;
+	while (*link != root)
+		link = &(*link)->next;
+	*link = root->next;
+	host_free(root, sizeof(*root));
+	return true;
+}
+
 int blkfront_init(void)
 {
 	struct front_root *root = host_alloc(sizeof(*root));
+	int err;
 
 	if (!root)
 		return -XEN_ENOMEM;
@@ -241,24 +256,16 @@ int blkfront_init(void)
 	root->class.ops = &front_class_ops;
 	root->next = front_roots;
 	front_roots = root;
-	return xenbus_class_start(&root->class);
+	err = xenbus_class_start(&root->class);
+	if (err)
+		front_root_stop(root);
+	return err;
 }
 
 void blkfront_exit(void)
 {
-	struct front_root **link = &front_roots;
-
-	while (*link) {
-		struct front_root *root = *link;
-
-		xenbus_class_stop(&root->class);
-		if (root->disks) {
-			link = &root->next;
-			continue;
-		}
-		*link = root->next;
-		host_free(root, sizeof(*root));
-	}
+	while (front_roots && front_root_stop(front_roots))
+		;
 }
 
 void blkfront_for_each(void (*fn)(const struct block_device *dev,

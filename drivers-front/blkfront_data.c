@@ -90,8 +90,11 @@ int blkfront_lend(void *pages, unsigned count)
 static int reclaim_range(struct front_root *root, unsigned range)
 {
 	struct front_lent *lent = &root->lent[range];
-	unsigned left = lent->held;
+	unsigned left;
 
+	if (lent->held && grant_retiring() == 0)
+		lent->held = false;
+	left = lent->held;
 	for (struct front_disk *d = root->disks; d; d = d->next)
 		left += lent_end(d->lent_refs[range], lent->count);
 	if (left)
@@ -256,8 +259,10 @@ void front_data_free(struct front_disk *disk)
 
 		if (!disk->lent_refs[i])
 			continue;
-		if (lent_end(disk->lent_refs[i], lent->count))
-			lent->held = true;
+		for (unsigned p = 0; p < lent->count; p++)
+			if (disk->lent_refs[i][p])
+				grant_retire((gref_t){disk->lent_refs[i][p] & ~REF_STALE}, NULL);
+		lent->held |= grant_retiring() != 0;
 		host_free(disk->lent_refs[i], lent->count * sizeof(uint32_t));
 		disk->lent_refs[i] = NULL;
 	}

@@ -38,7 +38,7 @@ struct front_slot {
 struct front_lent {
 	uint8_t *va; /* NULL: free entry */
 	unsigned count;
-	bool held; /* a disk that is gone left a page with a backend that has not let go */
+	bool held; /* a disk that is gone may have left a page with a backend: see grant_retiring */
 };
 
 /* All disks of this domain, and the memory lent to all their backends. */
@@ -82,7 +82,10 @@ struct front_disk {
 #define FRONT_SLOT_PAGES   PAGES_FOR(FRONT_SLOTS * sizeof(struct front_slot))
 #define FRONT_BOUNCE_PAGES PAGES_FOR(FRONT_BOUNCE_MAX * sizeof(struct front_page))
 
-extern struct front_root *front_roots;
+extern struct front_root *front_roots; /* in a kernel there is one; the newest is the first */
+
+/* Drops a root's connections and frees it with its disks; false when one cannot go yet. */
+bool front_root_stop(struct front_root *root);
 
 /* ---- blkfront_ring.c ---- */
 extern const struct block_ops front_block_ops;

@@ -4,12 +4,16 @@
  * turns; removal by the toolstack, death of either side with requests in flight, a service domain
  * that is replaced. Why: most bugs of split drivers live here, and each leak is for ever in a
  * service domain. Expected: states as in the table of xenbus.c; requests replayed or failed, never
- * lost; nothing left. links: tests/host/blk_world.c tests/host/mock_host.c tests/host/mock_share.c
- * tests/host/mock_store.c tests/host/mock_disk.c tests/host/peer_recorder.c links:
- * protocol/xenbus.c protocol/xenbus_class.c protocol/xenbus_keys.c protocol/grant_retire.c
- * protocol/blkif_names.c links: drivers-front/blkfront.c drivers-front/blkfront_ring.c
- * drivers-front/blkfront_data.c links: drivers-back/blkback.c drivers-back/blkback_ring.c
- * drivers-back/blkback_request.c drivers-back/blkback_pool.c links: lib/printf.c lib/text.c
+ * lost; nothing left.
+ *
+ * links: tests/host/blk_world.c tests/host/mock_host.c tests/host/mock_share.c
+ * links: tests/host/mock_store.c tests/host/mock_disk.c tests/host/peer_recorder.c
+ * links: protocol/xenbus.c protocol/xenbus_class.c protocol/xenbus_keys.c
+ * links: protocol/grant_retire.c protocol/blkif_names.c
+ * links: drivers-front/blkfront.c drivers-front/blkfront_ring.c drivers-front/blkfront_data.c
+ * links: drivers-back/blkback.c drivers-back/blkback_ring.c drivers-back/blkback_request.c
+ * links: drivers-back/blkback_pool.c
+ * links: lib/printf.c lib/text.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -4,6 +4,7 @@
  * with few notifications, that pages are granted and mapped once when both halves keep them, and
  * that shortage anywhere is survived. Why: this is the whole driver but for hypercalls, under ASan.
  * Expected: data equal, counters as stated, nothing left in the mock world at the end.
+ *
  * links: tests/host/blk_world.c tests/host/mock_host.c tests/host/mock_share.c
  * links: tests/host/mock_store.c tests/host/mock_disk.c tests/host/peer_recorder.c
  * links: protocol/xenbus.c protocol/xenbus_class.c protocol/xenbus_keys.c

@@ -1,0 +1,187 @@
+/* hv_fake.c: the fake machine's memory: RAM, frame table, guests' arena, and the CPU's registers.
+ *
+ * Stands in for guest.c, frame_boot.c and mm_hw.c. Every fault a guest's address can cause is one
+ * range check here, so a test sees -XEN_EFAULT where the real machine would take a page fault.
+ * Called by the hypervisor's files under test; uses the C library.
+ */
+#include "hv_fake.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "hypervisor/mm_private.h"
+
+uint64_t hv_test_direct, hv_test_frames, hv_test_m2p;
+uint8_t fake_arena[FAKE_GUEST_SIZE] __attribute__((aligned(4096)));
+uint32_t tlb_clock = 1;
+
+static mfn_t root;
+static uint8_t gdt_page[PAGE_SIZE] __attribute__((aligned(4096)));
+
+#define FRAMES_END (FAKE_FIRST_FRAME + FAKE_FRAMES)
+
+void fake_memory_start(void)
+{
+	uint8_t *ram = aligned_alloc(PAGE_SIZE, FAKE_FRAMES * PAGE_SIZE);
+
+	memset(ram, 0xa5, FAKE_FRAMES * PAGE_SIZE);
+	hv_test_direct = (uint64_t)(uintptr_t)ram - FAKE_FIRST_FRAME * PAGE_SIZE;
+	hv_test_frames = (uint64_t)(uintptr_t)calloc(FRAMES_END, sizeof(struct page_info));
+	hv_test_m2p = (uint64_t)(uintptr_t)calloc(FRAMES_END, sizeof(uint64_t));
+	frames_add_ram(FAKE_FIRST_FRAME, FRAMES_END);
+	frames_add_free(FAKE_FIRST_FRAME, FRAMES_END);
+}
+
+mfn_t virt_to_mfn(const void *va)
+{
+	return (mfn_t){((uint64_t)(uintptr_t)va - hv_test_direct) >> PAGE_SHIFT};
+}
+
+maddr_t virt_to_maddr(const void *va)
+{
+	return (maddr_t){(uint64_t)(uintptr_t)va - hv_test_direct};
+}
+
+const struct mm_range *mm_machine_map(unsigned *out_count)
+{
+	static const struct mm_range map[] = {
+		{0, 0xa0000, MM_RANGE_RAM},
+		{FAKE_FIRST_FRAME * PAGE_SIZE, FRAMES_END * PAGE_SIZE, MM_RANGE_RAM},
+		{0xfec00000, 0xfec01000, MM_RANGE_RESERVED},
+	};
+
+	*out_count = ARRAY_SIZE(map);
+	return map;
+}
+
+mfn_t mm_hv_root(void)
+{
+	return (mfn_t){FAKE_FIRST_FRAME};
+}
+
+/* ---- the CPU --------------------------------------------------------------------------- */
+
+void hw_set_root(mfn_t l4)
+{
+	root = l4;
+	tlb_clock++;
+}
+
+mfn_t hw_root(void)
+{
+	return root;
+}
+
+void hw_flush(void)
+{
+	tlb_clock++;
+	fake.tlb_flushes++;
+}
+
+void tlb_flush_all(void)
+{
+	hw_flush();
+}
+
+void hw_invlpg(uint64_t va)
+{
+}
+
+void hw_invlpg_all(uint64_t va)
+{
+}
+
+void hw_flush_cache(void)
+{
+}
+
+void hw_load_gdt(uint64_t base)
+{
+}
+
+void hw_load_ldt(uint64_t base, uint32_t entries)
+{
+}
+
+void *hw_gdt_page(void)
+{
+	return gdt_page;
+}
+
+unsigned hw_phys_bits(void)
+{
+	return 40;
+}
+
+/* ---- guests' memory -------------------------------------------------------------------- */
+
+bool guest_range_ok(uint64_t va, uint64_t bytes)
+{
+	uint64_t end = va + bytes;
+
+	if (bytes == 0)
+		return true;
+	if (end < va)
+		return false;
+	return end <= 0x0000800000000000 || va >= HV_HOLE_END;
+}
+
+static bool reachable(uint64_t va, size_t n)
+{
+	return va >= FAKE_GUEST_BASE && n <= FAKE_GUEST_SIZE &&
+	       va - FAKE_GUEST_BASE <= FAKE_GUEST_SIZE - n;
+}
+
+int guest_copy_from(void *dst, uint64_t src, size_t n)
+{
+	if (n == 0)
+		return 0;
+	if (!reachable(src, n))
+		return -XEN_EFAULT;
+	memcpy(dst, fake_guest_ptr(src), n);
+	return 0;
+}
+
+int guest_copy_to(uint64_t dst, const void *src, size_t n)
+{
+	if (n == 0)
+		return 0;
+	if (!reachable(dst, n))
+		return -XEN_EFAULT;
+	memcpy(fake_guest_ptr(dst), src, n);
+	return 0;
+}
+
+int guest_clear(uint64_t dst, size_t n)
+{
+	if (n == 0)
+		return 0;
+	if (!reachable(dst, n))
+		return -XEN_EFAULT;
+	memset(fake_guest_ptr(dst), 0, n);
+	return 0;
+}
+
+uint64_t fake_guest_va(const void *p)
+{
+	return FAKE_GUEST_BASE + (uint64_t)((const uint8_t *)p - fake_arena);
+}
+
+void *fake_guest_ptr(uint64_t va)
+{
+	return fake_arena + (va - FAKE_GUEST_BASE);
+}
+
+uint64_t fake_put(size_t offset, const void *object, size_t size)
+{
+	memcpy(fake_arena + offset, object, size);
+	return FAKE_GUEST_BASE + offset;
+}
+
+uint64_t fake_free_pages(void)
+{
+	struct mm_stats stats;
+
+	mm_stats(&stats);
+	return stats.free_pages;
+}

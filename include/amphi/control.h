@@ -48,8 +48,12 @@ struct control_hooks {
 	void *ctx;
 };
 
-/* Begins to watch for deaths (VIRQ_DOM_EXC). Once. hooks stays valid. */
+/* Makes this domain's own nodes and begins to watch for deaths (VIRQ_DOM_EXC). hooks stays valid. */
 int control_start(const struct control_hooks *hooks);
+
+/* Ends all domains at once, without a word to their backends, and watches no more. Its VIRQ stays
+ * bound. Not from a hook. */
+void control_stop(void);
 
 /* Makes and runs the domain of config (copied). -XEN_EEXIST: the name is in use; -XEN_ENOENT: a
  * file or disk is missing; -XEN_ENOEXEC, -XEN_ENOMEM, ... of the builder. */
@@ -58,7 +62,7 @@ int control_create(const struct domain_config *config, domid_t *out_domid);
 /* Begins to end it, without asking it: -XEN_ENOENT. It stops at once; backends are then told to let
  * go of its pages, and when they have (or after CONTROL_BACKEND_WAIT_MS) it is gone: control_find
  * no longer finds it. Its end is not reported to `ended`. */
-#define CONTROL_BACKEND_WAIT_MS 10000u
+#define CONTROL_BACKEND_WAIT_MS 3000u
 int control_destroy(const char *name);
 
 /* NULL when there is none. Pointers are valid until the worker context is left. */

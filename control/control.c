@@ -1,0 +1,425 @@
+/* control.c: domains from their creation to their end.
+ *
+ *                      died, on_...=preserve
+ *     create --> RUNNING ------------------> PRESERVED
+ *                  |  died, or destroy          | destroy
+ *                  v                            v
+ *                ENDING <-----------------------'
+ *                  |  all backends have let go, or had CONTROL_BACKEND_WAIT_MS
+ *                  v
+ *                gone  ---- on_...=restart ---> create
+ *
+ * Deaths are told by VIRQ_DOM_EXC, which does not say of whom: every running domain is looked at.
+ * A domain that ends is taken apart in the reverse order of its making. Not here: building
+ * (domain_builder.c), the store's nodes (control_store.c). Worker context; callers in control.h.
+ */
+#include <amphi/host.h>
+#include <amphi/printf.h>
+#include <amphi/string.h>
+
+#include "control_private.h"
+#include "error_name.h"
+
+static struct {
+	const struct control_hooks *hooks;
+	struct domain_record *domains; /* in the order of their making */
+	struct host_watch *watch;      /* of all our backends */
+	struct host_work look;         /* at domains that are ending */
+	port_t virq;
+} control;
+
+/* ---- finding ------------------------------------------------------------------------------ */
+
+static struct domain_record *find(const char *name)
+{
+	struct domain_record *r = control.domains;
+
+	while (r && strcmp(r->pub.config->name, name) != 0)
+		r = r->next;
+	return r;
+}
+
+const struct control_domain *control_find(const char *name)
+{
+	struct domain_record *r = find(name);
+
+	return r ? &r->pub : NULL;
+}
+
+void control_for_each(void (*fn)(void *ctx, const struct control_domain *domain), void *ctx)
+{
+	struct domain_record *next;
+
+	for (struct domain_record *r = control.domains; r; r = next) {
+		next = r->next;
+		fn(ctx, &r->pub);
+	}
+}
+
+unsigned control_count(void)
+{
+	unsigned n = 0;
+
+	for (struct domain_record *r = control.domains; r; r = r->next)
+		n++;
+	return n;
+}
+
+static void list_add(struct domain_record *r)
+{
+	struct domain_record **end = &control.domains;
+
+	while (*end)
+		end = &(*end)->next;
+	*end = r;
+}
+
+static void list_remove(struct domain_record *r)
+{
+	struct domain_record **at = &control.domains;
+
+	while (*at != r)
+		at = &(*at)->next;
+	*at = r->next;
+}
+
+/* ---- making --------------------------------------------------------------------------------- */
+
+static int get_file(const struct domain_record *r, const char *what, const char *path,
+		    const void **out_bytes, size_t *out_len)
+{
+	int err = control.hooks->file(control.hooks->ctx, path, out_bytes, out_len);
+
+	if (err)
+		host_log(HOST_LOG_ERROR, "%s: %s '%s': %s", r->pub.config->name, what, path,
+			 error_name(err));
+	return err;
+}
+
+/* What the backends shall open, for every disk. */
+static int find_disks(const struct domain_record *r, control_params *params)
+{
+	const struct domain_config *c = r->pub.config;
+
+	for (unsigned i = 0; i < c->n_disks; i++) {
+		int err = control.hooks->disk(control.hooks->ctx, c->disks[i].target, params[i],
+					      sizeof(params[i]));
+		if (err) {
+			host_log(HOST_LOG_ERROR, "%s: disk %s '%s': %s", c->name, c->disks[i].vdev,
+				 c->disks[i].target, error_name(err));
+			return err;
+		}
+	}
+	return 0;
+}
+
+static int build(struct domain_record *r)
+{
+	const struct domain_config *c = r->pub.config;
+	struct domain_plan plan = {
+	    .name = c->name,
+	    .cmdline = c->cmdline,
+	    .memory_kib = (uint64_t)c->memory_mib * 1024,
+	    .max_memory_kib = (uint64_t)c->max_memory_mib * 1024,
+	    .max_vcpus = c->vcpus,
+	    .service = host_own_domid(),
+	};
+	char why[BUILD_WHY_MAX];
+	int err = get_file(r, "kernel", c->kernel, &plan.kernel, &plan.kernel_bytes);
+
+	if (!err && c->ramdisk[0])
+		err = get_file(r, "ramdisk", c->ramdisk, &plan.ramdisk, &plan.ramdisk_bytes);
+	if (err)
+		return err;
+	err = domain_build(&plan, &r->built, why);
+	if (err) {
+		host_log(HOST_LOG_ERROR, "%s", why);
+		return err;
+	}
+	r->pub.domid = r->built.domid;
+	r->pub.memory_kib = plan.memory_kib;
+	return 0;
+}
+
+static void detach(struct domain_record *r)
+{
+	const struct control_hooks *h = control.hooks;
+
+	if (r->console)
+		h->console_detach(h->ctx, r->pub.domid);
+	if (r->introduced)
+		h->release(h->ctx, r->pub.domid);
+	r->console = r->introduced = false;
+}
+
+/* Ties a built domain to the store and the console. On an error some of it may be done. */
+static int attach(struct domain_record *r, const control_params *params)
+{
+	const struct control_hooks *h = control.hooks;
+	int err = control_store_add(r, params);
+
+	if (!err)
+		err = h->introduce(h->ctx, r->pub.domid, r->built.store_port);
+	r->introduced = !err;
+	if (!err)
+		err = h->console_attach(h->ctx, r->pub.domid, r->pub.config->name,
+					r->built.console_port);
+	r->console = !err;
+	if (!err)
+		err = domain_unpause(r->pub.domid);
+	if (err)
+		host_log(HOST_LOG_ERROR, "%s: cannot be started: %s", r->pub.config->name,
+			 error_name(err));
+	return err;
+}
+
+/* Takes all of a domain back but the record. */
+static void take_apart(struct domain_record *r)
+{
+	int err;
+
+	control_store_remove(r);
+	detach(r);
+	err = domain_destroy(r->pub.domid);
+	if (err && err != -XEN_ESRCH)
+		host_log(HOST_LOG_ERROR, "%s: cannot be ended: %s", r->pub.config->name,
+			 error_name(err));
+}
+
+/* Makes the domain of a record that has none, and lets it run. */
+static int start(struct domain_record *r)
+{
+	size_t params_bytes = sizeof(control_params) * MAX(r->pub.config->n_disks, 1u);
+	control_params *params = host_alloc(params_bytes);
+	int err;
+
+	if (!params)
+		return -XEN_ENOMEM;
+	err = find_disks(r, params);
+	if (!err)
+		err = build(r);
+	if (!err) {
+		err = attach(r, params);
+		if (err)
+			take_apart(r);
+	}
+	host_free(params, params_bytes);
+	if (err)
+		return err;
+	r->pub.state = CONTROL_RUNNING;
+	control.hooks->created(control.hooks->ctx, &r->pub);
+	return 0;
+}
+
+static void free_record(struct domain_record *r)
+{
+	host_free((void *)r->pub.config, sizeof(*r->pub.config));
+	host_free(r, sizeof(*r));
+}
+
+static struct domain_record *new_record(const struct domain_config *config)
+{
+	struct domain_record *r = host_alloc(sizeof(*r));
+	struct domain_config *copy = host_alloc(sizeof(*copy));
+
+	if (!r || !copy) {
+		host_free(copy, sizeof(*copy));
+		host_free(r, sizeof(*r));
+		return NULL;
+	}
+	*copy = *config;
+	r->pub.config = copy;
+	r->pub.domid = DOMID_INVALID;
+	return r;
+}
+
+int control_create(const struct domain_config *config, domid_t *out_domid)
+{
+	struct domain_record *r;
+	int err;
+
+	if (find(config->name)) {
+		host_log(HOST_LOG_ERROR, "%s: a domain of this name is there already",
+			 config->name);
+		return -XEN_EEXIST;
+	}
+	r = new_record(config);
+	if (!r)
+		return -XEN_ENOMEM;
+	err = start(r);
+	if (err) {
+		free_record(r);
+		return err;
+	}
+	list_add(r);
+	*out_domid = r->pub.domid;
+	return 0;
+}
+
+/* ---- ending --------------------------------------------------------------------------------- */
+
+static void report_end(struct domain_record *r)
+{
+	if (!r->reported && !r->asked)
+		control.hooks->ended(control.hooks->ctx, r->pub.config->name, r->pub.exit_code);
+	r->reported = true;
+}
+
+/* Gone for good, or made again. */
+static void finish(struct domain_record *r)
+{
+	take_apart(r);
+	if (r->restart) {
+		r->restart = false;
+		r->pub.restarts++;
+		if (start(r) == 0)
+			return;
+	}
+	list_remove(r);
+	report_end(r);
+	free_record(r);
+}
+
+/* Finishes those whose backends have let go; looks again later while others have not. */
+static void look_at_ending(void *ctx)
+{
+	struct domain_record *next;
+	uint64_t now = host_time_ns(), wake = 0;
+
+	(void)ctx;
+	for (struct domain_record *r = control.domains; r; r = next) {
+		next = r->next;
+		if (r->pub.state != CONTROL_ENDING)
+			continue;
+		if (control_store_close_backends(r) == 0 || now >= r->give_up_ns)
+			finish(r);
+		else if (!wake || r->give_up_ns < wake)
+			wake = r->give_up_ns;
+	}
+	if (wake)
+		host_work_after(&control.look, wake - now);
+}
+
+static void look_soon(void)
+{
+	host_work_cancel(&control.look); /* it may wait for a time far away */
+	host_work_soon(&control.look);
+}
+
+static void begin_end(struct domain_record *r)
+{
+	struct xen_domctl pause = {.cmd = XEN_DOMCTL_pausedomain, .domain = r->pub.domid};
+
+	(void)host_domctl(&pause); /* of one that is dead already it does not matter */
+	r->pub.state = CONTROL_ENDING;
+	r->give_up_ns = host_time_ns() + CONTROL_BACKEND_WAIT_MS * 1000000ull;
+	look_soon();
+}
+
+int control_destroy(const char *name)
+{
+	struct domain_record *r = find(name);
+
+	if (!r)
+		return -XEN_ENOENT;
+	r->asked = true;
+	r->restart = false;
+	if (r->pub.state != CONTROL_ENDING)
+		begin_end(r);
+	return 0;
+}
+
+static enum config_action action_for(const struct domain_config *c, unsigned reason)
+{
+	if (reason == SHUTDOWN_poweroff)
+		return c->on_poweroff;
+	return reason == SHUTDOWN_reboot ? c->on_reboot : c->on_crash;
+}
+
+static bool is_orderly(unsigned reason)
+{
+	return reason == SHUTDOWN_poweroff || reason == SHUTDOWN_reboot ||
+	       reason == SHUTDOWN_suspend;
+}
+
+static void died(struct domain_record *r, unsigned reason)
+{
+	enum config_action action = action_for(r->pub.config, reason);
+
+	r->pub.exit_code = is_orderly(reason) ? control_store_exit_code(r->pub.domid)
+					      : CONTROL_CRASH_BASE + (int)reason;
+	host_log(HOST_LOG_INFO, "%s: domain %u ended, reason %u, exit code %d", r->pub.config->name,
+		 r->pub.domid, reason, r->pub.exit_code);
+	if (action == CONFIG_PRESERVE) {
+		r->pub.state = CONTROL_PRESERVED;
+		report_end(r);
+		return;
+	}
+	r->restart = action == CONFIG_RESTART;
+	begin_end(r);
+}
+
+/* Whether the domain runs no more; then why. One that the hypervisor does not know crashed. */
+static bool is_dead(const struct domain_record *r, unsigned *out_reason)
+{
+	struct xen_domctl op = {.cmd = XEN_DOMCTL_getdomaininfo, .domain = r->pub.domid};
+	uint32_t flags;
+
+	*out_reason = SHUTDOWN_crash;
+	if (host_domctl(&op) != 0 || op.domain != r->pub.domid)
+		return true;
+	flags = op.u.getdomaininfo.flags;
+	if (flags & XEN_DOMINF_shutdown)
+		*out_reason = flags >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask;
+	return flags & (XEN_DOMINF_shutdown | XEN_DOMINF_dying);
+}
+
+static void on_virq(void *ctx)
+{
+	(void)ctx;
+	for (struct domain_record *r = control.domains; r; r = r->next) {
+		unsigned reason;
+
+		if (r->pub.state == CONTROL_RUNNING && is_dead(r, &reason))
+			died(r, reason);
+	}
+}
+
+static void on_backend_change(void *ctx, const char *path)
+{
+	(void)ctx, (void)path;
+	look_soon();
+}
+
+int control_start(const struct control_hooks *hooks)
+{
+	char path[STORE_PATH_MAX];
+	int err = control_store_prepare();
+
+	if (err)
+		return err;
+	control.hooks = hooks;
+	control.look.fn = look_at_ending;
+	fmt_text(path, sizeof(path), "/local/domain/%u/backend", host_own_domid());
+	err = host_store_watch(path, on_backend_change, NULL, &control.watch);
+	if (!err && !control.virq.v)
+		err = host_virq_bind(VIRQ_DOM_EXC, on_virq, NULL, &control.virq);
+	if (err)
+		control_stop();
+	return err;
+}
+
+void control_stop(void)
+{
+	struct domain_record *r;
+
+	while ((r = control.domains) != NULL) { /* each round frees one */
+		list_remove(r);
+		take_apart(r);
+		free_record(r);
+	}
+	host_work_cancel(&control.look);
+	if (control.watch)
+		host_store_unwatch(control.watch);
+	control.watch = NULL;
+}

@@ -1,0 +1,40 @@
+/* control_private.h: a domain as control keeps it; private to control/.
+ *
+ * control.c moves domains through their lives, control_store.c writes and takes back what the
+ * store says of them. Worker context.
+ */
+#ifndef CONTROL_CONTROL_PRIVATE_H
+#define CONTROL_CONTROL_PRIVATE_H
+
+#include <amphi/control.h>
+#include <amphi/domain_builder.h>
+
+struct domain_record {
+	struct domain_record *next;
+	struct control_domain pub; /* what others see; config is ours to free */
+	struct built_domain built;
+	uint64_t give_up_ns; /* when backends have had their time */
+	bool introduced, console;
+	bool restart;  /* make it again when it is gone */
+	bool reported; /* `ended` has been called */
+	bool asked;    /* control_destroy: its end is not reported */
+};
+
+/* The nodes that are there before the first domain and after the last. */
+int control_store_prepare(void);
+
+/* Writes all nodes of a new domain and its devices in one transaction. params[i] belongs to disk
+ * i of its config. 0, or a negative XEN_Exxx with nothing written. */
+typedef char control_params[CONFIG_PATH_MAX];
+int control_store_add(const struct domain_record *r, const control_params *params);
+
+/* Takes it all back. */
+void control_store_remove(const struct domain_record *r);
+
+/* Tells the backends of a stopped domain to let go; returns how many have not yet. */
+unsigned control_store_close_backends(const struct domain_record *r);
+
+/* What the domain left in data/exit-code: 0..255, or 0 when that is no such number. */
+int control_store_exit_code(domid_t domid);
+
+#endif

@@ -13,7 +13,8 @@
 #include <amphi/string.h>
 #include "block.h"
 
-#define SCAN_MAX 64u /* pieces looked at for a neighbour */
+#define RAMDISK_BYTES (4u << 20)
+#define SCAN_MAX      64u /* pieces looked at for a neighbour */
 
 /* A request and the pieces it carries parts of: at most one more with each segment. */
 struct part {
@@ -370,6 +371,13 @@ void host_block_unregister(struct block_device *dev)
 	block_unregister(dev);
 }
 
+/* "ram0" and so on: made when first asked for, so that a domain file can name one for measurements.
+ */
+static bool is_ramdisk_name(const char *name)
+{
+	return str_starts(name, "ram") && name[3] >= '0' && name[3] <= '9' && !name[4];
+}
+
 struct block_device *host_block_find(const char *params)
 {
 	if (str_starts(params, "serial="))
@@ -378,5 +386,7 @@ struct block_device *host_block_find(const char *params)
 		params += strlen("phy:");
 	if (str_starts(params, "/dev/"))
 		params += strlen("/dev/");
+	if (is_ramdisk_name(params) && !block_find(params))
+		(void)ramdisk_create(params, RAMDISK_BYTES);
 	return block_find(params);
 }

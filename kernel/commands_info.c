@@ -32,6 +32,7 @@ static int pvops_check(void)
 	unsigned indirect = pvops_count_indirect();
 	unsigned differing = pvops_verify();
 
+	console_printf("left indirect: %u; different from the plan: %u\n", indirect, differing);
 	console_printf("@pvops indirect=%u differing=%u\n", indirect, differing);
 	return indirect || differing ? -XEN_EIO : 0;
 }

@@ -12,11 +12,13 @@
 #include "console.h"
 #include "io.h"
 #include "power.h"
+#include "time.h"
 #include "worker.h"
 
 #define DEBUG_EXIT    0xf4
 #define ACPI_CONTROL  0x604
 #define ACPI_SOFT_OFF 0x2000
+#define ACPI_WAIT_US  500000u
 #define RESET_CONTROL 0xcf9
 #define RESET_FULL    0x06
 #define CRASH_CODE    127
@@ -26,6 +28,18 @@ static void shutdown(unsigned reason)
 	struct sched_shutdown how = {.reason = reason};
 
 	(void)hypercall_sched_op(SCHEDOP_shutdown, &how);
+}
+
+/* For the first domain of real Xen: its shutdown only halts the machine, for ACPI is dom0's affair.
+ * The registers are found by Xen itself, the value is the one of the machines named above. */
+static void xen_soft_off(void)
+{
+	struct xen_platform_op op = {.cmd = XENPF_enter_acpi_sleep,
+				     .interface_version = XENPF_INTERFACE_VERSION};
+
+	op.u.enter_acpi_sleep.val_a = ACPI_SOFT_OFF;
+	op.u.enter_acpi_sleep.sleep_state = 5;
+	(void)hypercall_platform_op(&op);
 }
 
 static void stop_for_good(void) __attribute__((noreturn));
@@ -40,12 +54,15 @@ void power_off(int code)
 {
 	pv_irq_disable();
 	if (boot.platform == BOOT_XEN_PV) {
+		if (boot.privileged)
+			xen_soft_off();
 		shutdown(SHUTDOWN_poweroff);
 		stop_for_good();
 	}
 	if (code)
 		io_out8(DEBUG_EXIT, (uint8_t)code);
 	io_out16(ACPI_CONTROL, ACPI_SOFT_OFF);
+	time_delay_us(ACPI_WAIT_US); /* it takes its time; the exit port would come first */
 	io_out8(DEBUG_EXIT, (uint8_t)code);
 	stop_for_good();
 }

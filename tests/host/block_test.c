@@ -68,6 +68,14 @@ void host_free(void *p, size_t size_bytes)
 
 void host_log(enum host_log_level level, const char *fmt, ...) {}
 
+static unsigned ramdisks_made;
+
+int ramdisk_create(const char *name, uint64_t size_bytes)
+{
+	ramdisks_made++;
+	return 0;
+}
+
 bool str_starts(const char *s, const char *prefix)
 {
 	return strncmp(s, prefix, strlen(prefix)) == 0;
@@ -202,6 +210,11 @@ static void registry(void **state)
 	assert_null(host_block_find("serial="));
 	assert_ptr_equal(block_next(NULL), &dev);
 	assert_null(block_next(&dev));
+	assert_null(host_block_find("ram10"));
+	assert_null(host_block_find("rambo"));
+	assert_int_equal(ramdisks_made, 0);
+	(void)host_block_find("ram3");
+	assert_int_equal(ramdisks_made, 1);
 }
 
 static void a_long_piece_is_cut(void **state)

@@ -39,8 +39,10 @@ for room in FREE + ["include"]:
                 continue
             path = os.path.join(folder, name)
             for n, kind, target in includes(path):
-                ok = target.startswith(("amphi/", "xen/")) or target in COMPILER if room == "include" \
-                    else allowed(room, folder, kind, target)
+                if room == "include":  # a contract's own table lies beside it
+                    ok = target.startswith(("amphi/", "xen/")) or target in COMPILER or target.endswith(".def")
+                else:
+                    ok = allowed(room, folder, kind, target)
                 if not ok:
                     bad.append(f"{path}:{n}: {room} may not include {target}")
 print("\n".join(bad) or "every include follows an arrow")

@@ -52,7 +52,7 @@ extern char hypercall_page[]; /* 32 bytes per number; the loader fills it under 
 	{                                                                                          \
 		return HYPERCALL_RAW(nr, a1, a2, a3, a4);                                          \
 	}
-#include "hypercall.def"
+#include <amphi/hypercall.def>
 
 /* Calls made so far: of one number (< HYPERCALL_NUMBERS), of all. Multicalls count as one. */
 uint64_t hypercall_count(unsigned nr);

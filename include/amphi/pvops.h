@@ -47,7 +47,7 @@ struct pv_pte_batch {
 #define PV_VOID2(g, n, c, room, t1, a1, t2, a2)    void (*n)(t1 a1, t2 a2);
 #define PV_TAIL(g, n, c, room)                     void (*n)(void);
 struct pv_ops {
-#include "pvops.def"
+#include <amphi/pvops.def>
 };
 
 #define PV_GROUP(g)
@@ -59,7 +59,7 @@ struct pv_ops {
 #define PV_VOID2(g, n, c, room, t1, a1, t2, a2)    PV_##g##_##n,
 #define PV_TAIL(g, n, c, room)                     PV_##g##_##n,
 enum pv_op {
-#include "pvops.def"
+#include <amphi/pvops.def>
 	PV_OP_COUNT
 };
 _Static_assert(sizeof(struct pv_ops) == 8 * PV_OP_COUNT, "the enum indexes the table of pointers");
@@ -140,7 +140,7 @@ struct pv_site {
 	{                                                                                          \
 		(void)PV_CALL_##c(PV_##g##_##n, room, a1, a2);                                     \
 	}
-#include "pvops.def"
+#include <amphi/pvops.def>
 
 /* Interrupts off, and back to what they were. */
 static inline uint64_t irq_save(void)

@@ -157,6 +157,7 @@ static int identify_namespace(struct nvme *n, const uint8_t *page, dma_addr_t at
 		return -XEN_EOPNOTSUPP; /* metadata or odd sizes */
 	n->disk.sector_size = 1u << n->sector_shift;
 	n->disk.sectors = blocks << (n->sector_shift - 9);
+	n->disk.readonly = page[99] & 1; /* namespace attributes: write protected */
 	return 0;
 }
 

@@ -138,7 +138,7 @@ int page_release_domain(struct domain *d, mfn_t mfn)
 		return error;
 	page = mfn_to_page(mfn);
 	mm_lock();
-	mm_budget = MM_BUDGET;
+	mm_budget = mm_budget_full;
 	if (page->owner == d && (page->flags & PG_ALLOCATED)) {
 		frame_release(page);
 		error = 0;

@@ -63,7 +63,7 @@ int mm_grant_map_pte(const struct mm_grant_map *map)
 	int error = -XEN_EINVAL;
 
 	mm_lock();
-	mm_budget = MM_BUDGET;
+	mm_budget = mm_budget_full;
 	slot = slot_of(map);
 	if (slot)
 		error = take_frame(map);
@@ -85,7 +85,7 @@ int mm_grant_unmap_pte(const struct mm_grant_map *map)
 	int error = -XEN_EINVAL;
 
 	mm_lock();
-	mm_budget = MM_BUDGET;
+	mm_budget = mm_budget_full;
 	slot = slot_of(map);
 	if (maps_it(slot, map)) {
 		replace_entry(slot, 0);
@@ -103,7 +103,7 @@ int mm_grant_replace_pte(const struct mm_grant_map *map, uint64_t new_addr)
 	int error = -XEN_EINVAL;
 
 	mm_lock();
-	mm_budget = MM_BUDGET;
+	mm_budget = mm_budget_full;
 	slot = slot_of(map);
 	if (new_addr)
 		other = slot_of(&from);

@@ -22,6 +22,7 @@
 /* More references than this no honest guest has; below it neither count can overflow. */
 #define COUNT_MAX 0x7fffffffu
 
+int mm_budget_full = 4096;
 int mm_budget;
 uint64_t frames_of_domains;
 static spinlock_t the_lock;
@@ -69,7 +70,7 @@ void mm_unlock(void)
 int mm_begin(struct domain *d)
 {
 	mm_lock();
-	mm_budget = MM_BUDGET;
+	mm_budget = mm_budget_full;
 	if (!undo_run(d))
 		return 0;
 	mm_unlock();
@@ -380,7 +381,7 @@ int page_get_type(struct page_info *page, enum page_type type)
 	int error;
 
 	mm_lock();
-	mm_budget = MM_BUDGET;
+	mm_budget = mm_budget_full;
 	error = type_get(page, type);
 	mm_unlock();
 	return error;
@@ -389,7 +390,7 @@ int page_get_type(struct page_info *page, enum page_type type)
 void page_put_type(struct page_info *page)
 {
 	mm_lock();
-	mm_budget = MM_BUDGET;
+	mm_budget = mm_budget_full;
 	type_put(page);
 	mm_unlock();
 }
@@ -399,7 +400,7 @@ int page_get_and_type(mfn_t mfn, struct domain *d, enum page_type type, struct p
 	int error;
 
 	mm_lock();
-	mm_budget = MM_BUDGET;
+	mm_budget = mm_budget_full;
 	error = ref_type_get(mfn, d, type, out);
 	mm_unlock();
 	return error;
@@ -408,7 +409,7 @@ int page_get_and_type(mfn_t mfn, struct domain *d, enum page_type type, struct p
 void page_put_and_type(struct page_info *page)
 {
 	mm_lock();
-	mm_budget = MM_BUDGET;
+	mm_budget = mm_budget_full;
 	ref_type_put(page);
 	mm_unlock();
 }

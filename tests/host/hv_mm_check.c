@@ -1,0 +1,239 @@
+/* hv_mm_check.c: the second opinion on every count of memory management; see hv_mm_check.h.
+ *
+ * Written from the rules in mm.h, not from page_type.c, and uses no function of mm: it reads frames
+ * and tables directly. Ends the program with a message on the first difference.
+ */
+#include "hv_mm_check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hypervisor/hypercall.h"
+#include "hypervisor/pte.h"
+
+#define END (FAKE_FIRST_FRAME + FAKE_FRAMES)
+
+static struct {
+	uint32_t count, type_count;
+	unsigned as; /* bit n: used as enum page_type n */
+} want[END];
+
+static void wrong(uint64_t frame, const char *what)
+{
+	const struct page_info *p = mfn_to_page((mfn_t){frame});
+
+	fprintf(stderr,
+		"frame %#lx: %s; has count %u type %u x%u flags %#x done %u, wants %u x%u as %#x\n",
+		frame, what, p->count, p->type, p->type_count, p->flags, p->done, want[frame].count,
+		want[frame].type_count, want[frame].as);
+	abort();
+}
+
+static bool ours(uint64_t frame)
+{
+	return frame >= FAKE_FIRST_FRAME && frame < END;
+}
+
+static void use(uint64_t frame, unsigned type)
+{
+	want[frame].count++;
+	want[frame].type_count++;
+	want[frame].as |= 1u << type;
+}
+
+/* ---- what frames say --------------------------------------------------------------- */
+
+static void add_entry(const struct page_info *table, unsigned level, uint64_t pte)
+{
+	uint64_t frame = (pte & PTE_FRAME_MASK) >> 12;
+
+	if (!(pte & PTE_PRESENT) || (level == 1 && !ours(frame)))
+		return;
+	if (!ours(frame))
+		wrong(page_to_mfn(table).v, "an upper entry names no RAM");
+	if (!(pte & PTE_USER) || (pte & PTE_GLOBAL))
+		wrong(page_to_mfn(table).v, "an entry without U or with G");
+	if (level > 1)
+		use(frame, level - 1);
+	else if (pte & PTE_RW)
+		use(frame, PT_WRITABLE);
+	else
+		want[frame].count++;
+	if (!mfn_to_page((mfn_t){frame})->owner)
+		wrong(frame, "mapped, but nobody's");
+}
+
+static void add_table(const struct page_info *page)
+{
+	const uint64_t *entry = page_to_virt(page);
+	unsigned level = page->type, end = page->flags & PG_VALID ? 512 : page->done;
+
+	for (unsigned i = 0; i < end; i++)
+		if (level != 4 || i < 256 || i > 271)
+			add_entry(page, level, entry[i]);
+}
+
+static void add_frame(const struct page_info *page)
+{
+	uint64_t frame = page_to_mfn(page).v;
+	unsigned states = page->flags & (PG_VALID | PG_PARTIAL | PG_UNDO);
+
+	if (states & (states - 1))
+		wrong(frame, "in two states");
+	if (states && (page->type < PT_L1 || page->type > PT_L4))
+		wrong(frame, "a table's state without a table's type");
+	if (page->flags & PG_ALLOCATED)
+		want[frame].count++;
+	if (page->flags & PG_PINNED)
+		use(frame, page->type);
+	if (page->flags & PG_SHARED)
+		use(frame, page->type);
+	if (page->flags & (PG_PARTIAL | PG_UNDO))
+		use(frame, page->type);
+	if (states)
+		add_table(page);
+}
+
+static void add_vcpu(const struct vcpu *v)
+{
+	if (v->mm.root.v)
+		use(v->mm.root.v, PT_L4);
+	if (v->mm.root_user.v)
+		use(v->mm.root_user.v, PT_L4);
+	for (unsigned i = 0; i < HV_GDT_GUEST_PAGES; i++)
+		if (v->mm.gdt[i])
+			use(v->mm.gdt[i], PT_SEG);
+	for (unsigned i = 0; i < HV_LDT_PAGES; i++)
+		if (v->mm.ldt[i])
+			use(v->mm.ldt[i], PT_SEG);
+}
+
+/* ---- comparing --------------------------------------------------------------------- */
+
+static void compare(const struct page_info *page)
+{
+	uint64_t frame = page_to_mfn(page).v;
+	unsigned as = want[frame].as;
+
+	if (page->count != want[frame].count)
+		wrong(frame, "references");
+	if (page->type_count != want[frame].type_count)
+		wrong(frame, "uses");
+	if (as & (as - 1))
+		wrong(frame, "used as two things");
+	if (as && as != 1u << page->type)
+		wrong(frame, "used as what it is not");
+	if (as >= 1u << PT_L1 && as <= 1u << PT_L4 &&
+	    !(page->flags & (PG_VALID | PG_PARTIAL | PG_UNDO)))
+		wrong(frame, "a table in no state");
+}
+
+/* A use by more than the table itself needs a table that is valid. */
+static void compare_validity(const struct page_info *page)
+{
+	if ((page->flags & (PG_PARTIAL | PG_UNDO)) && page->type_count > 1)
+		wrong(page_to_mfn(page).v, "used before it is valid");
+}
+
+static void check_domain(const struct domain *d)
+{
+	uint32_t listed = 0, allocated = 0, owned = 0, undo = 0, undo_listed = 0, prev = 0;
+
+	for (uint32_t n = d->mm.pages; n; n = mfn_to_page((mfn_t){n})->next) {
+		if (mfn_to_page((mfn_t){n})->prev != prev || listed++ > FAKE_FRAMES)
+			wrong(n, "list of frames");
+		prev = n;
+	}
+	for (uint32_t n = d->mm.undo; n; n = mfn_to_page((mfn_t){n})->stamp)
+		if (undo_listed++ > FAKE_FRAMES || !(mfn_to_page((mfn_t){n})->flags & PG_UNDO))
+			wrong(n, "list of tables given up");
+	for (uint64_t n = FAKE_FIRST_FRAME; n < END; n++) {
+		const struct page_info *p = mfn_to_page((mfn_t){n});
+
+		if (p->owner != d)
+			continue;
+		owned++;
+		allocated += (p->flags & PG_ALLOCATED) != 0;
+		undo += (p->flags & PG_UNDO) != 0;
+	}
+	if (listed != allocated || allocated != d->mm.nr_pages || owned != d->mm.nr_frames ||
+	    undo != undo_listed)
+		wrong(0x100, "a domain's totals");
+}
+
+void mm_check(struct domain *const *domains, unsigned count, const struct page_info *extra)
+{
+	memset(want, 0, sizeof(want));
+	if (extra)
+		want[page_to_mfn(extra).v].count++;
+	for (uint64_t n = FAKE_FIRST_FRAME; n < END; n++)
+		if (mfn_to_page((mfn_t){n})->owner)
+			add_frame(mfn_to_page((mfn_t){n}));
+	for (unsigned i = 0; i < count; i++)
+		for (unsigned k = 0; k < domains[i]->max_vcpus; k++)
+			add_vcpu(domains[i]->vcpu[k]);
+	for (uint64_t n = FAKE_FIRST_FRAME; n < END; n++) {
+		const struct page_info *page = mfn_to_page((mfn_t){n});
+
+		if (!page->owner)
+			continue;
+		compare(page);
+		compare_validity(page);
+	}
+	for (unsigned i = 0; i < count; i++)
+		check_domain(domains[i]);
+}
+
+/* ---- a small address space ---------------------------------------------------------- */
+
+uint64_t *tables_entry(const struct tables *t, unsigned i, unsigned index)
+{
+	return (uint64_t *)mfn_to_virt(t->frame[i]) + index;
+}
+
+void tables_fill(struct tables *t)
+{
+	const uint64_t rw = PTE_PRESENT | PTE_RW | PTE_USER;
+
+	for (unsigned i = 0; i < 4; i++)
+		memset(mfn_to_virt(t->frame[i]), 0, PAGE_SIZE);
+	*tables_entry(t, 0, 1) = pte_make(t->frame[1], rw);
+	*tables_entry(t, 1, 0) = pte_make(t->frame[2], rw);
+	*tables_entry(t, 2, 0) = pte_make(t->frame[3], rw);
+	for (unsigned i = 0; i < TABLES_FRAMES; i++)
+		*tables_entry(t, 3, i) = pte_make(t->frame[i], i < 4 ? rw & ~PTE_RW : rw);
+}
+
+void tables_build(struct tables *t, struct domain *d)
+{
+	t->d = d;
+	for (unsigned i = 0; i < TABLES_FRAMES; i++)
+		t->frame[i] = fake_frame(d);
+	tables_fill(t);
+}
+
+/* ---- hypercalls ---------------------------------------------------------------------- */
+
+static unsigned restarts;
+
+unsigned mm_call_restarts(void)
+{
+	return restarts;
+}
+
+long mm_call(unsigned op, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3)
+{
+	struct vcpu *v = current_vcpu();
+	uint64_t arg[6] = {a0, a1, a2, a3};
+	long result;
+
+	for (restarts = 0;; restarts++) {
+		result = hypercall_run(op, arg);
+		if (!v->call.restart)
+			return result;
+		if (restarts > 100000)
+			wrong(0x100, "a hypercall that never ends");
+		memcpy(arg, v->call.arg, sizeof(v->call.arg));
+	}
+}

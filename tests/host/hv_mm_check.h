@@ -1,0 +1,36 @@
+/* hv_mm_check.h: counts all references of the fake machine anew and compares.
+ *
+ * For tests and fuzzers of memory management. mm_check walks every frame, every table, pin, root,
+ * GDT and LDT, adds up what each frame's counts should be, and ends the program when one differs, or
+ * when a frame that is a table or holds descriptors is writable by anybody. tables_* build the
+ * smallest address space a guest can have. Implemented in hv_mm_check.c.
+ */
+#ifndef HV_MM_CHECK_H
+#define HV_MM_CHECK_H
+
+#include "hv_fake.h"
+
+/* All domains that exist; extra: a frame to which the test itself holds a reference (NULL: none). */
+void mm_check(struct domain *const *domains, unsigned count, const struct page_info *extra);
+
+/* Frames of d in a fixed pattern: frame[0] is an L4, [1] its L3, [2] its L2, [3] its L1, which maps
+ * TABLES_VA on: page i is frame[i], read-only for 0 to 3, writable for the others. The frames are
+ * filled but nobody has validated them yet. */
+#define TABLES_FRAMES 12u
+#define TABLES_VA     0x8000000000ull /* entry 1 of the L4, 0 of the others */
+
+struct tables {
+	struct domain *d;
+	mfn_t frame[TABLES_FRAMES];
+};
+void tables_build(struct tables *t, struct domain *d);
+void tables_fill(struct tables *t);
+
+/* Entry `index` of frame i as memory. */
+uint64_t *tables_entry(const struct tables *t, unsigned i, unsigned index);
+
+/* Runs a hypercall to its end, through all its restarts; mm_check after each piece. */
+long mm_call(unsigned op, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3);
+unsigned mm_call_restarts(void); /* how often the last one restarted */
+
+#endif

@@ -350,6 +350,8 @@ static void died(struct domain_record *r, unsigned reason)
 					      : CONTROL_CRASH_BASE + (int)reason;
 	host_log(HOST_LOG_INFO, "%s: domain %u ended, reason %u, exit code %d", r->pub.config->name,
 		 r->pub.domid, reason, r->pub.exit_code);
+	if (control.hooks->died)
+		control.hooks->died(control.hooks->ctx, &r->pub);
 	if (action == CONFIG_PRESERVE) {
 		r->pub.state = CONTROL_PRESERVED;
 		report_end(r);

@@ -42,13 +42,16 @@ struct control_hooks {
 	void (*release)(void *ctx, domid_t domid);
 	int (*console_attach)(void *ctx, domid_t domid, const char *name, uint32_t port);
 	void (*console_detach)(void *ctx, domid_t domid);
-	/* After it runs; and after it is gone for good (not before a restart). */
+	/* After it runs; when it has stopped by itself, with all it has still there (NULL: not
+	 * wanted); and when it is gone for good or preserved (not before a restart). */
 	void (*created)(void *ctx, const struct control_domain *domain);
+	void (*died)(void *ctx, const struct control_domain *domain);
 	void (*ended)(void *ctx, const char *name, int exit_code);
 	void *ctx;
 };
 
-/* Makes this domain's own nodes and begins to watch for deaths (VIRQ_DOM_EXC). hooks stays valid. */
+/* Makes this domain's own nodes and begins to watch for deaths (VIRQ_DOM_EXC). hooks stays valid.
+ */
 int control_start(const struct control_hooks *hooks);
 
 /* Ends all domains at once, without a word to their backends, and watches no more. Its VIRQ stays

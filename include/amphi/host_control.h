@@ -12,7 +12,7 @@
 
 #include <amphi/host.h>
 
-/* The interface version is filled in here. Repeated while the hypervisor wants more time. */
+/* The interface version is filled in here. */
 int host_domctl(struct xen_domctl *op);
 int host_sysctl(struct xen_sysctl *op);
 

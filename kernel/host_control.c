@@ -1,0 +1,127 @@
+/* host_control.c: host_control.h for the kernel: the hypercalls of a privileged domain.
+ *
+ * Callers: control/ and service*.c, in the worker context. Calls hypercall.h, event.h, grant.h,
+ * mm.h. Natively, and in a domain without the right, every call answers with the error the
+ * hypervisor would give.
+ */
+#include <amphi/event.h>
+#include <amphi/grant.h>
+#include <amphi/host_control.h>
+#include <amphi/hypercall.h>
+#include "mm.h"
+#include "worker.h"
+
+/* The first domain is the only one that builds others. */
+domid_t host_own_domid(void)
+{
+	return 0;
+}
+
+int host_domctl(struct xen_domctl *op)
+{
+	op->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
+	return (int)hypercall_domctl(op);
+}
+
+int host_sysctl(struct xen_sysctl *op)
+{
+	op->interface_version = XEN_SYSCTL_INTERFACE_VERSION;
+	return (int)hypercall_sysctl(op);
+}
+
+long host_memory_op(unsigned cmd, void *arg)
+{
+	return hypercall_memory_op(cmd, arg);
+}
+
+int host_mmu_update(struct mmu_update *updates, unsigned count, domid_t domid)
+{
+	return (int)hypercall_mmu_update(updates, count, NULL, domid);
+}
+
+int host_mmuext(struct mmuext_op *ops, unsigned count, domid_t domid)
+{
+	return (int)hypercall_mmuext_op(ops, count, NULL, domid);
+}
+
+/* ---- frames of other domains ---------------------------------------------------------- */
+
+int host_foreign_map(domid_t domid, const mfn_t *frames, unsigned count, void **out_va)
+{
+	void *va = vmap_reserve(count);
+	int err;
+
+	if (!va)
+		return -XEN_ENOMEM;
+	err = map_frames(va, frames, count, MM_WRITE, domid);
+	if (err) {
+		vmap_release(va, count);
+		return err;
+	}
+	*out_va = va;
+	return 0;
+}
+
+void host_foreign_unmap(void *va, unsigned count)
+{
+	unmap_frames(va, count);
+	vmap_release(va, count);
+}
+
+int host_grant_table_frame(domid_t domid, mfn_t *out_frame)
+{
+	xen_pfn_t frame = ~0ul;
+	struct gnttab_setup_table op = {.dom = domid, .nr_frames = 1};
+	int64_t err;
+
+	set_xen_guest_handle(op.frame_list, &frame);
+	err = hypercall_grant_table_op(GNTTABOP_setup_table, &op, 1);
+	if (err)
+		return (int)err;
+	*out_frame = (mfn_t){frame};
+	return op.status == GNTST_okay ? 0 : -XEN_EPERM;
+}
+
+/* ---- events ---------------------------------------------------------------------------- */
+
+int host_event_alloc_for(domid_t of, domid_t peer, uint32_t *out_port)
+{
+	return event_alloc_for(of, peer, out_port);
+}
+
+/* The upcall marks; the worker calls fn. */
+static void virq_upcall(void *ctx)
+{
+	worker_post(ctx);
+}
+
+int host_virq_bind(unsigned virq, host_event_fn *fn, void *ctx, port_t *out_port)
+{
+	struct host_work *work = kmalloc(sizeof(*work));
+	int err;
+
+	if (!work)
+		return -XEN_ENOMEM;
+	work->fn = fn;
+	work->ctx = ctx;
+	err = event_bind_virq(virq, virq_upcall, work, out_port);
+	if (err)
+		kfree(work, sizeof(*work));
+	return err; /* else bound for good, with its work */
+}
+
+/* ---- counts ---------------------------------------------------------------------------- */
+
+void host_read_counts(struct host_counts *out)
+{
+	struct xen_sysctl op = {.cmd = XEN_SYSCTL_physinfo};
+
+	*out = (struct host_counts){
+	    .own_free_pages = pages_free_count(),
+	    .grants_offered = grant_used(),
+	    .grants_mapped = grant_mapped(),
+	    .ports = event_bound(),
+	};
+	if (host_sysctl(&op) == 0)
+		out->free_pages = op.u.physinfo.free_pages;
+}

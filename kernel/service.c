@@ -1,0 +1,182 @@
+/* service.c: role=service: the first domain serves disks, store and consoles, and runs the others.
+ *
+ * Brings the parts up in order, makes the domains of the boot archive, and when the last of them
+ * has gone ends the machine with the worst of their exit codes (not with `stay`, not when a user is
+ * at the terminal, not when there were none). The parts are elsewhere: store, backends, builder,
+ * life cycle. Caller: kmain's shell thread. Lines that begin with '@' are for the host tool.
+ */
+#include <amphi/blkback.h>
+#include <amphi/drivers.h>
+#include <amphi/machine.h>
+#include <amphi/xs_server.h>
+#include "cmdline.h"
+#include "commands.h"
+#include "console.h"
+#include "power.h"
+#include "roles.h"
+#include "service.h"
+#include "thread.h"
+#include "worker.h"
+
+/* What a domain that could not be made counts as. */
+#define EXIT_NOT_MADE 1
+
+static struct {
+	bool any; /* the archive names domains */
+	int worst;
+	struct wait_queue ended;
+} service;
+
+/* ---- what control tells ------------------------------------------------------------------- */
+
+static int introduce(void *ctx, domid_t domid, uint32_t port)
+{
+	(void)ctx;
+	return xs_server_introduce(domid, port);
+}
+
+static void release(void *ctx, domid_t domid)
+{
+	(void)ctx;
+	(void)xs_server_release(domid);
+}
+
+static void on_created(void *ctx, const struct control_domain *d)
+{
+	(void)ctx;
+	console_printf("@domain %s id=%u memory_kib=%llu\n", d->config->name, d->domid,
+		       (unsigned long long)d->memory_kib);
+}
+
+/* Its backends are still there, and their counters. */
+static void on_died(void *ctx, const struct control_domain *d)
+{
+	(void)ctx, (void)d;
+	commands_print_stats();
+}
+
+static void count_end(const char *name, int code)
+{
+	console_printf("@domain %s exit %d\n", name, code);
+	if (code > service.worst)
+		service.worst = code;
+	wait_wake(&service.ended);
+}
+
+static void on_ended(void *ctx, const char *name, int exit_code)
+{
+	(void)ctx;
+	count_end(name, exit_code);
+}
+
+static const struct control_hooks hooks = {
+    .file = archive_file,
+    .disk = archive_disk,
+    .introduce = introduce,
+    .release = release,
+    .console_attach = consoles_attach,
+    .console_detach = consoles_detach,
+    .created = on_created,
+    .died = on_died,
+    .ended = on_ended,
+};
+
+/* ---- start ----------------------------------------------------------------------------------- */
+
+static int start_store(void)
+{
+	return xs_server_init(host_own_domid(), NULL);
+}
+
+static int start_disks(void)
+{
+	if (machine_has_devices())
+		(void)drivers_native_init();
+	return 0;
+}
+
+static int start_control(void)
+{
+	return control_start(&hooks);
+}
+
+/* In order: each needs those above it. */
+static const struct {
+	int (*start)(void);
+	const char *what;
+} parts[] = {
+    {start_store, "the store"},
+    {start_disks, "the disks"},
+    {blkback_init, "the disk backends"},
+    {start_control, "the control of domains"},
+};
+
+static int start_parts(void *ctx)
+{
+	(void)ctx;
+	for (unsigned i = 0; i < ARRAY_SIZE(parts); i++) {
+		int err = parts[i].start();
+
+		if (err) {
+			klog(LOG_ERROR, "service: cannot start %s (%d)", parts[i].what, err);
+			return err;
+		}
+	}
+	return 0;
+}
+
+static void create_one(const char *name)
+{
+	service.any = true;
+	if (archive_create(name) != 0)
+		count_end(name, EXIT_NOT_MADE);
+}
+
+static int create_all(void *ctx)
+{
+	(void)ctx;
+	if (archive_open() == 0)
+		archive_for_each_domain(create_one);
+	if (cmdline.console == CONSOLE_INTERACTIVE)
+		consoles_take_terminal();
+	return 0;
+}
+
+/* ---- end ---------------------------------------------------------------------------------------
+ */
+
+static void count_live(void *ctx, const struct control_domain *d)
+{
+	*(unsigned *)ctx += d->state != CONTROL_PRESERVED;
+}
+
+static unsigned live(void)
+{
+	unsigned n = 0;
+
+	control_for_each(count_live, &n);
+	return n;
+}
+
+static void end_when_all_are_gone(void *ctx)
+{
+	(void)ctx;
+	WAIT_UNTIL(&service.ended, live() == 0);
+	commands_print_stats();
+	power_halt(service.worst);
+}
+
+static bool shall_end(void)
+{
+	return service.any && !cmdline.stay && cmdline.console != CONSOLE_INTERACTIVE;
+}
+
+void service_main(void)
+{
+	service_commands_add();
+	if (worker_call(start_parts, NULL) != 0)
+		return;
+	(void)worker_call(create_all, NULL);
+	if (shall_end() && !thread_create("ender", end_when_all_are_gone, NULL))
+		klog(LOG_ERROR, "service: no memory to wait for the end");
+}

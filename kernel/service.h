@@ -1,0 +1,46 @@
+/* service.h: what the files of the service role share; private to kernel/service*.c.
+ *
+ * service.c brings the role up and ends it, service_archive.c reads the boot archive,
+ * service_console.c has the guests' consoles and the terminal's focus, service_commands.c the
+ * shell's commands. Worker context but where said.
+ */
+#ifndef KERNEL_SERVICE_H
+#define KERNEL_SERVICE_H
+
+#include <amphi/control.h>
+#include <amphi/manifest.h>
+
+/* ---- the archive ---------------------------------------------------------------------- */
+
+/* Takes the boot module. -XEN_ENOENT: there is none, or it has no manifest (then nothing below
+ * finds anything). */
+int archive_open(void);
+
+/* The hooks of control.h. */
+int archive_file(void *ctx, const char *path, const void **out_bytes, size_t *out_len);
+int archive_disk(void *ctx, const char *target, char *out_params, size_t cap);
+
+/* Makes the domain of a name in the manifest. Faults of its file are in the log. */
+int archive_create(const char *name);
+
+/* Calls fn with each domain's name, in the manifest's order. */
+void archive_for_each_domain(void (*fn)(const char *name));
+
+/* ---- consoles ------------------------------------------------------------------------- */
+
+/* The hooks of control.h. Lines of a guest are printed as "[name] line", or as they come when
+ * it has the focus. */
+int consoles_attach(void *ctx, domid_t domid, const char *name, uint32_t port);
+void consoles_detach(void *ctx, domid_t domid);
+
+/* Takes the terminal's keys: from now on Ctrl-A steps through the consoles. */
+void consoles_take_terminal(void);
+
+/* Gives the terminal to a guest. -XEN_ENOENT. */
+int consoles_focus(const char *name);
+
+/* ---- commands ------------------------------------------------------------------------- */
+
+void service_commands_add(void);
+
+#endif

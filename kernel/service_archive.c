@@ -1,0 +1,119 @@
+/* service_archive.c: the boot module as the service domain uses it: domain files, kernels, disks.
+ *
+ * The archive is the host tool's (amphi/manifest.h); it stays where the loader put it, and files
+ * are used in place. Its content is checked like any input: a broken member spoils its own domain
+ * and no other. Worker context. Callers: service.c, service_commands.c, control/ by hooks. Calls
+ * cpio.h, manifest.h, domain_config.h, control.h.
+ */
+#include <amphi/cpio.h>
+#include <amphi/host.h>
+#include <amphi/host_block.h>
+#include <amphi/printf.h>
+#include <amphi/string.h>
+#include "boot.h"
+#include "service.h"
+
+static struct cpio_entry manifest;
+
+int archive_open(void)
+{
+	int err;
+
+	if (!boot.ramdisk)
+		return -XEN_ENOENT;
+	err = cpio_find(boot.ramdisk, boot.ramdisk_len_bytes, MANIFEST_MEMBER, &manifest);
+	if (err)
+		host_log(HOST_LOG_ERROR, "the boot module is no archive with a manifest");
+	return err;
+}
+
+/* The member a key of this kind stands for. */
+static int find_member(enum manifest_kind kind, const char *key, struct cpio_entry *out)
+{
+	char member[CPIO_NAME_MAX];
+	int err = manifest.data ? manifest_find(manifest.data, manifest.len, kind, key, member,
+						sizeof(member))
+				: -XEN_ENOENT;
+
+	return err ? err : cpio_find(boot.ramdisk, boot.ramdisk_len_bytes, member, out);
+}
+
+int archive_file(void *ctx, const char *path, const void **out_bytes, size_t *out_len)
+{
+	struct cpio_entry entry;
+
+	(void)ctx;
+	if (find_member(MANIFEST_FILE, path, &entry))
+		return -XEN_ENOENT;
+	*out_bytes = entry.data;
+	*out_len = entry.len;
+	return 0;
+}
+
+int archive_disk(void *ctx, const char *target, char *out_params, size_t cap)
+{
+	char serial[64];
+
+	(void)ctx;
+	if (!manifest.data || manifest_find(manifest.data, manifest.len, MANIFEST_DISK, target,
+					    serial, sizeof(serial)))
+		return -XEN_ENOENT;
+	fmt_text(out_params, cap, "serial=%s", serial);
+	return host_block_find(out_params) ? 0 : -XEN_ENODEV;
+}
+
+static void say(void *ctx, bool is_error, const char *text)
+{
+	(void)ctx;
+	host_log(is_error ? HOST_LOG_ERROR : HOST_LOG_DEBUG, "%s", text);
+}
+
+static int create_from(const char *name, const struct cpio_entry *file,
+		       struct domain_config *config)
+{
+	static const struct config_listener listener = {say, NULL};
+	domid_t domid;
+	int err;
+
+	err = domain_config_parse(file->name, file->data, file->len, &listener, config);
+	if (!err && strcmp(config->name, name) != 0) {
+		host_log(HOST_LOG_ERROR, "%s: its file calls it '%s'", name, config->name);
+		err = -XEN_EINVAL;
+	}
+	return err ? err : control_create(config, &domid);
+}
+
+int archive_create(const char *name)
+{
+	struct cpio_entry file;
+	struct domain_config *config;
+	int err = find_member(MANIFEST_DOMAIN, name, &file);
+
+	if (err) {
+		host_log(HOST_LOG_ERROR, "%s: no such domain in the boot archive", name);
+		return err;
+	}
+	config = host_alloc(sizeof(*config)); /* too large for a stack */
+	if (!config)
+		return -XEN_ENOMEM;
+	err = create_from(name, &file, config);
+	host_free(config, sizeof(*config));
+	return err;
+}
+
+void archive_for_each_domain(void (*fn)(const char *name))
+{
+	struct manifest_reader reader;
+	struct manifest_line line;
+	int got;
+
+	if (!manifest.data)
+		return;
+	manifest_open(&reader, manifest.data, manifest.len);
+	while ((got = manifest_next(&reader, &line)) != 0) { /* each step eats a line */
+		if (got < 0)
+			host_log(HOST_LOG_ERROR, "manifest:%u: not understood", line.line);
+		else if (line.kind == MANIFEST_DOMAIN)
+			fn(line.key);
+	}
+}

@@ -1,0 +1,180 @@
+/* service_commands.c: the shell's commands of a service domain: list create destroy cycle console.
+ *
+ * Commands run in the shell's thread; what they do runs in the worker by worker_call. A domain's
+ * end is not instant (its backends let go first), so destroy and cycle wait for it here. Caller:
+ * shell.c. Calls control.h, service.h, xs_server.h for its counters.
+ */
+#include <amphi/string.h>
+#include <amphi/xs_server.h>
+#include "console.h"
+#include "service.h"
+#include "shell.h"
+#include "thread.h"
+#include "time.h"
+#include "worker.h"
+
+#define GONE_WAIT_MS (CONTROL_BACKEND_WAIT_MS + 2000u)
+#define LOOK_MS      1u
+#define CYCLES_MAX   100000u
+
+/* ---- the parts that run in the worker ----------------------------------------------------- */
+
+static void print_domain(void *ctx, const struct control_domain *d)
+{
+	static const char *const states[] = {
+	    [CONTROL_RUNNING] = "running",
+	    [CONTROL_PRESERVED] = "ended",
+	    [CONTROL_ENDING] = "ending",
+	};
+
+	(void)ctx;
+	console_printf("  %-16s %3u  %8llu KiB  %-8s %u restarts\n", d->config->name, d->domid,
+		       (unsigned long long)d->memory_kib, states[d->state], d->restarts);
+}
+
+static int list_work(void *ctx)
+{
+	(void)ctx;
+	control_for_each(print_domain, NULL);
+	return 0;
+}
+
+static int create_work(void *ctx)
+{
+	return archive_create(ctx);
+}
+
+static int destroy_work(void *ctx)
+{
+	return control_destroy(ctx);
+}
+
+static int is_there_work(void *ctx)
+{
+	return control_find(ctx) != NULL;
+}
+
+static int focus_work(void *ctx)
+{
+	return consoles_focus(ctx);
+}
+
+struct counts {
+	struct host_counts host;
+	struct xs_counters store;
+};
+
+static int count_work(void *ctx)
+{
+	struct counts *c = ctx;
+
+	host_read_counts(&c->host);
+	xs_server_count(&c->store);
+	return 0;
+}
+
+/* ---- commands ------------------------------------------------------------------------------ */
+
+static int wait_gone(const char *name)
+{
+	uint64_t end = time_ns() + GONE_WAIT_MS * NS_PER_MS;
+
+	while (worker_call(is_there_work, (void *)name)) {
+		if (time_ns() > end)
+			return -XEN_EBUSY;
+		thread_sleep_ns(LOOK_MS * NS_PER_MS);
+	}
+	return 0;
+}
+
+static int list(int argc, char **argv)
+{
+	(void)argv;
+	return argc == 1 ? worker_call(list_work, NULL) : -XEN_EINVAL;
+}
+
+static int create(int argc, char **argv)
+{
+	return argc == 2 ? worker_call(create_work, argv[1]) : -XEN_EINVAL;
+}
+
+static int destroy_and_wait(const char *name)
+{
+	int err = worker_call(destroy_work, (void *)name);
+
+	return err ? err : wait_gone(name);
+}
+
+static int destroy(int argc, char **argv)
+{
+	return argc == 2 ? destroy_and_wait(argv[1]) : -XEN_EINVAL;
+}
+
+static int focus(int argc, char **argv)
+{
+	return argc == 2 ? worker_call(focus_work, argv[1]) : -XEN_EINVAL;
+}
+
+static int one_cycle(const char *name)
+{
+	int err = worker_call(create_work, (void *)name);
+
+	return err ? err : destroy_and_wait(name);
+}
+
+/* Two views of one counter; true when they differ. */
+static bool leaks(const char *what, uint64_t before, uint64_t after)
+{
+	if (before != after)
+		console_printf("  %s: %llu before, %llu after\n", what, (unsigned long long)before,
+			       (unsigned long long)after);
+	return before != after;
+}
+
+static bool any_leak(const struct counts *a, const struct counts *b)
+{
+	return leaks("pages of the hypervisor", a->host.free_pages, b->host.free_pages) |
+	       leaks("pages here", a->host.own_free_pages, b->host.own_free_pages) |
+	       leaks("grants offered", a->host.grants_offered, b->host.grants_offered) |
+	       leaks("grants mapped", a->host.grants_mapped, b->host.grants_mapped) |
+	       leaks("ports", a->host.ports, b->host.ports) |
+	       leaks("store nodes", a->store.nodes, b->store.nodes) |
+	       leaks("store watches", a->store.watches, b->store.watches) |
+	       leaks("store connections", a->store.connections, b->store.connections);
+}
+
+/* Makes and ends a domain n times. The first round is not counted: what is made once and kept
+ * (tables, caches) is no leak. */
+static int cycle(int argc, char **argv)
+{
+	struct counts before, after;
+	uint64_t n, done = 0;
+	int err;
+
+	if (argc != 3 || !str_to_u64(argv[2], &n) || n < 1 || n > CYCLES_MAX)
+		return -XEN_EINVAL;
+	err = one_cycle(argv[1]);
+	(void)worker_call(count_work, &before);
+	for (; !err && done < n; done++)
+		err = one_cycle(argv[1]);
+	(void)worker_call(count_work, &after);
+	if (err)
+		console_printf("@cycle failed %s after %llu\n", argv[1], (unsigned long long)done);
+	else
+		console_printf("@cycle %s %s %llu\n", any_leak(&before, &after) ? "leak" : "ok",
+			       argv[1], (unsigned long long)done);
+	return err;
+}
+
+void service_commands_add(void)
+{
+	static const struct shell_command table[] = {
+	    {"list", "", "the domains", list},
+	    {"create", "NAME", "makes a domain of the boot archive", create},
+	    {"destroy", "NAME", "ends a domain", destroy},
+	    {"cycle", "NAME N", "makes and ends a domain N times, looks for leaks", cycle},
+	    {"console", "NAME", "gives a guest the terminal; Ctrl-A steps on", focus},
+	};
+
+	shell_add(table, ARRAY_SIZE(table));
+}

@@ -30,7 +30,6 @@ static void take_code(struct pv_impl *impl, unsigned room)
 {
 	const uint8_t *from = (const uint8_t *)(uintptr_t)impl->fn;
 	size_t len = (size_t)(impl->code_end - from);
-	int32_t rel;
 
 	if (len > room || len > PV_CODE_MAX) {
 		impl->kind = PV_CALL;
@@ -38,10 +37,6 @@ static void take_code(struct pv_impl *impl, unsigned room)
 	}
 	impl->code_len = (uint8_t)len;
 	memcpy(impl->code, from, len);
-	if (!impl->fix_at)
-		return;
-	memcpy(&rel, from + impl->fix_at, sizeof(rel));
-	impl->fix_to = impl->fn + impl->fix_end + (uint64_t)(int64_t)rel;
 }
 
 static void set_pointer(enum pv_op op, uint64_t fn)

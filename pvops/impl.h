@@ -26,16 +26,15 @@ extern void pv_unfilled(void);
 	__asm__(".pushsection .text\n .type " #name ", @function\n" #name ":\n" text "\n" #name    \
 		"_end: ret\n .size " #name ", .-" #name "\n .popsection")
 
-/* Rows for a platform's table. at and end: the displacement in the inline form, see plan.h. */
+/* Rows for a platform's table. at: the displacement in the inline form, see plan.h. */
 #define PV_FN(f) .fn = (uint64_t)(uintptr_t)(f)
 #define PV_INLINED(f)                                                                              \
 	{                                                                                          \
 		.kind = PV_INLINE, .thin = true, PV_FN(f), .code_end = f##_end                     \
 	}
-#define PV_INLINED_FIX(f, at, end)                                                                 \
+#define PV_INLINED_FIX(f, at)                                                                      \
 	{                                                                                          \
-		.kind = PV_INLINE, .thin = true, PV_FN(f), .code_end = f##_end, .fix_at = (at),    \
-		.fix_end = (end)                                                                   \
+		.kind = PV_INLINE, .thin = true, PV_FN(f), .code_end = f##_end, .fix_at = (at)     \
 	}
 #define PV_CALLED_THIN(k, f)                                                                       \
 	{                                                                                          \

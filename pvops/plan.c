@@ -46,9 +46,8 @@ static void put_rest(const struct pv_place *at, uint8_t *out, unsigned used)
 		put_nops(out + used, at->room - used);
 }
 
-static int put_rel32(uint8_t *out, uint64_t next_ip, uint64_t target)
+static int put_rel32(uint8_t *out, int64_t distance)
 {
-	int64_t distance = (int64_t)(target - next_ip);
 	int32_t rel = (int32_t)distance;
 
 	if (rel != distance)
@@ -69,7 +68,7 @@ int pv_plan_original(const struct pv_place *at, uint8_t out[PV_ROOM_MAX])
 	out[0] = 0xff;
 	out[1] = at->class == PV_JUMP ? 0x25 : 0x15;
 	memset(out + INDIRECT_LEN, 0x90, at->room - INDIRECT_LEN);
-	return put_rel32(out + 2, at->site + INDIRECT_LEN, at->slot);
+	return put_rel32(out + 2, (int64_t)(at->slot - (at->site + INDIRECT_LEN)));
 }
 
 static int plan_direct(const struct pv_place *at, const struct pv_impl *impl, uint8_t *out)
@@ -78,23 +77,28 @@ static int plan_direct(const struct pv_place *at, const struct pv_impl *impl, ui
 		return -XEN_EINVAL;
 	out[0] = at->class == PV_JUMP ? 0xe9 : 0xe8;
 	put_rest(at, out, CALL_LEN);
-	return put_rel32(out + 1, at->site + CALL_LEN, impl->fn);
+	return put_rel32(out + 1, (int64_t)(impl->fn - (at->site + CALL_LEN)));
 }
 
+/* Moved from fn to the site, a displacement changes by how far its instruction moved. */
 static int plan_inline(const struct pv_place *at, const struct pv_impl *impl, uint8_t *out)
 {
+	int32_t there;
+
 	memcpy(out, impl->code, impl->code_len);
 	put_rest(at, out, impl->code_len);
 	if (!impl->fix_at)
 		return 0;
-	return put_rel32(out + impl->fix_at, at->site + impl->fix_end, impl->fix_to);
+	memcpy(&there, impl->code + impl->fix_at, sizeof(there));
+	return put_rel32(out + impl->fix_at, there + (int64_t)(impl->fn - at->site));
 }
 
 int pv_plan(const struct pv_place *at, const struct pv_impl *impl, uint8_t out[PV_ROOM_MAX])
 {
 	static const uint8_t ud2[] = {0x0f, 0x0b};
 
-	if (!place_ok(at) || impl->code_len > PV_CODE_MAX)
+	if (!place_ok(at) || impl->code_len > PV_CODE_MAX ||
+	    impl->fix_at > PV_CODE_MAX - sizeof(int32_t))
 		return -XEN_EINVAL;
 	switch (impl->kind) {
 	case PV_UNFILLED:

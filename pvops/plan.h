@@ -17,10 +17,8 @@ struct pv_impl {
 	enum pv_kind kind;
 	bool thin;	     /* fn changes rax and the flags only */
 	uint8_t code_len;    /* PV_INLINE: bytes of code */
-	uint8_t fix_at;	     /* PV_INLINE: offset of a 32-bit displacement to fix_to, 0: none; */
-	uint8_t fix_end;     /* ... counted from this offset, the end of its instruction */
+	uint8_t fix_at;	     /* PV_INLINE: offset of a displacement relative to rip, as at fn; 0: none */
 	uint8_t code[PV_CODE_MAX];
-	uint64_t fix_to;
 	uint64_t fn; /* address of the function: called where the code does not fit, and before patching */
 	const uint8_t *code_end; /* PV_INLINE in a platform's table: code is fn..code_end, see pv_fill() */
 };

@@ -230,9 +230,9 @@ static void xen_release_pt(uint64_t pfn, unsigned level)
 }
 
 const struct pv_impl pv_table_xen_pv[PV_OP_COUNT] = {
-    [PV_irq_save_fl] = PV_INLINED_FIX(xen_save_fl, 2, 7),
+    [PV_irq_save_fl] = PV_INLINED_FIX(xen_save_fl, 2),
     [PV_irq_restore_fl] = PV_CALLED_THIN(PV_CALL, pv_xen_restore_fl),
-    [PV_irq_irq_disable] = PV_INLINED_FIX(xen_irq_disable, 2, 7),
+    [PV_irq_irq_disable] = PV_INLINED_FIX(xen_irq_disable, 2),
     [PV_irq_irq_enable] = PV_CALLED_THIN(PV_CALL, pv_xen_irq_enable),
     [PV_irq_safe_halt] = PV_CALLED(PV_HYPERCALL, xen_safe_halt),
     [PV_irq_halt] = PV_CALLED(PV_HYPERCALL, xen_halt),
@@ -248,7 +248,7 @@ const struct pv_impl pv_table_xen_pv[PV_OP_COUNT] = {
     [PV_cpu_load_gs_base] = PV_CALLED(PV_HYPERCALL, xen_load_gs_base),
     [PV_cpu_io_delay] = PV_INLINED(xen_io_delay),
     [PV_cpu_iret] = PV_CALLED(PV_HYPERCALL, pv_xen_iret),
-    [PV_mmu_read_cr2] = PV_INLINED_FIX(xen_read_cr2, 3, 7),
+    [PV_mmu_read_cr2] = PV_INLINED_FIX(xen_read_cr2, 3),
     [PV_mmu_read_cr3] = PV_CALLED(PV_CALL, xen_read_cr3),
     [PV_mmu_write_cr3] = PV_CALLED(PV_HYPERCALL, xen_write_cr3),
     [PV_mmu_flush_tlb_kernel] = PV_CALLED(PV_HYPERCALL, xen_flush_tlb),

@@ -136,7 +136,7 @@ static int run_entry(uint64_t va)
 		return guest_write(va + offsetof(struct multicall_entry, result), &e.result);
 	for (i = 0; i < HYPERCALL_MAX_ARGS; i++)
 		e.args[i] = c->arg[i];
-	return guest_write(va, &e) ? -XEN_EFAULT : 1;
+	return guest_write(va + offsetof(struct multicall_entry, args), &e.args) ? -XEN_EFAULT : 1;
 }
 
 /* A batch goes on past an entry that fails; it ends early when its own memory cannot be reached, or

@@ -83,6 +83,7 @@ mfn_t fake_frame(struct domain *d)
 int sched_vcpu_init(struct vcpu *v)
 {
 	v->sched.holds = HOLD_DOWN;
+	v->sched.runstate.state = RUNSTATE_offline;
 	return 0;
 }
 

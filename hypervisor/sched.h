@@ -35,6 +35,7 @@ struct vcpu_sched {
 	uint64_t time_area_va; /* registered vcpu_time_info, 0: none */
 	uint64_t period_ns;
 	struct hv_timer periodic, singleshot, poll;
+	struct hv_timer watchdog[2]; /* the domain's; in its vCPU 0 */
 };
 
 /* A new vCPU is down (HOLD_DOWN). */

@@ -54,6 +54,10 @@ void time_stop_singleshot(struct vcpu *v);
 /* VCPUOP_register_vcpu_time_memory_area: guest virtual address of a struct vcpu_time_info. */
 long time_register_area(struct vcpu *v, uint64_t va);
 
+/* For sched.c: the timers of a new vCPU; all of them stopped. */
+void time_vcpu_init(struct vcpu *v);
+void time_vcpu_teardown(struct vcpu *v);
+
 /* hypercall */
 long hc_set_timer_op(uint64_t due_ns);
 

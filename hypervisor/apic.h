@@ -1,0 +1,38 @@
+/* apic.h: this CPU's local APIC and the board's I/O APICs.
+ *
+ * Private; irq.c, timer.c, clock.c and boot.c call. Vectors are ours to choose (irq.h). xAPIC
+ * registers only; a GSI is the number that ACPI gives an I/O APIC's input.
+ */
+#ifndef HV_APIC_H
+#define HV_APIC_H
+
+#include <amphi/types.h>
+
+#define APIC_VIRT_MSI_ADDRESS 0xfee00000u
+
+/* Turns the legacy controllers off and this CPU's APIC on. */
+void apic_init(void);
+uint32_t apic_id(void);
+void apic_eoi(void);
+
+/* One interrupt (VECTOR_TIMER) at about due_ns; ~0: none. */
+void apic_timer_set(uint64_t due_ns);
+/* Learns the timer's rate: begin, then end when `ticks` of a clock of `hz` have gone by. */
+void apic_timer_measure_begin(void);
+void apic_timer_measure_end(uint32_t ticks, uint64_t hz);
+
+/* Finds the I/O APICs and masks every input. */
+void ioapic_init(void);
+/* Whether there is such an input. */
+bool ioapic_has_gsi(uint32_t gsi);
+/* Trigger and polarity of an input; those of ISA interrupts are known from ACPI until set. */
+void ioapic_set_trigger(uint32_t gsi, bool level, bool active_low);
+/* Sends gsi to vector on this CPU; masked until ioapic_mask(gsi, false). */
+void ioapic_route(uint32_t gsi, unsigned vector);
+void ioapic_mask(uint32_t gsi, bool masked);
+bool ioapic_is_level(uint32_t gsi);
+/* Whether a machine frame is one of the APICs own registers. */
+bool apic_owns_frame(mfn_t mfn);
+bool ioapic_owns_frame(mfn_t mfn);
+
+#endif

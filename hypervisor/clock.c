@@ -1,0 +1,169 @@
+/* clock.c: HPET, PIT and RTC, read a few times when the machine starts and then left alone.
+ *
+ * Callers: time.c. A sample of two clocks is as good as the time between the reads around it, so
+ * each is the best of a few. The PIT is the reference only where there is no HPET: its 16 bits and
+ * 1.19 MHz are enough for the first measurement, and not used for a second.
+ */
+#include <amphi/types.h>
+
+#include "acpi.h"
+#include "apic.h"
+#include "clock.h"
+#include "cpu.h"
+#include "mm.h"
+
+#define MEASURE_US   1000u
+#define SAMPLE_TRIES 4
+#define HPET_PERIOD  0x04 /* upper half of the capabilities: femtoseconds per tick */
+#define HPET_CONFIG  0x10
+#define HPET_COUNTER 0xf0
+#define PIT_HZ       1193182u
+#define PIT_CHANNEL2 0x42
+#define PIT_COMMAND  0x43
+#define SPEAKER_GATE 0x61
+#define FS_PER_S     1000000000000000ull
+
+static volatile uint32_t *hpet;
+static uint64_t reference_hz = PIT_HZ;
+
+uint64_t clock_given_tsc_hz(void)
+{
+	struct cpuid_regs r;
+
+	cpuid(0x40000000, 0, &r);
+	if (r.ebx == 0x4b4d564b && r.eax >= 0x40000010) { /* "KVMK"; the leaf of VMware's making */
+		cpuid(0x40000010, 0, &r);
+		return r.eax * 1000ull;
+	}
+	return 0;
+}
+
+static uint32_t pit_read(void)
+{
+	uint32_t lo;
+
+	port_out(PIT_COMMAND, 1, 0x80);
+	lo = port_in(PIT_CHANNEL2, 1);
+	return 0xffff - (lo | port_in(PIT_CHANNEL2, 1) << 8);
+}
+
+static void pit_start(void)
+{
+	port_out(SPEAKER_GATE, 1, (port_in(SPEAKER_GATE, 1) & ~2u) | 1);
+	port_out(PIT_COMMAND, 1, 0xb0); /* channel 2, both bytes, count down once */
+	port_out(PIT_CHANNEL2, 1, 0xff);
+	port_out(PIT_CHANNEL2, 1, 0xff);
+}
+
+static uint32_t reference_read(void)
+{
+	return hpet != NULL ? hpet[HPET_COUNTER / 4] : pit_read();
+}
+
+void clock_sample(struct clock_sample *out)
+{
+	uint64_t best = ~0ull;
+
+	for (unsigned i = 0; i < SAMPLE_TRIES; i++) {
+		uint64_t before = rdtsc();
+		uint32_t reference = reference_read();
+		uint64_t after = rdtsc();
+
+		if (after - before >= best)
+			continue;
+		best = after - before;
+		out->tsc = before + best / 2;
+		out->reference = reference;
+	}
+}
+
+void clock_start(struct clock_sample *out_first)
+{
+	uint64_t base = acpi_info()->hpet;
+	uint32_t period;
+
+	if (base != 0)
+		hpet = hv_map_io((maddr_t){base}, 0x400);
+	period = hpet != NULL ? hpet[HPET_PERIOD / 4] : 0;
+	if (period != 0 && period <= 100000000) {
+		hpet[HPET_CONFIG / 4] |= 1;
+		reference_hz = FS_PER_S / period;
+	} else {
+		hpet = NULL;
+		pit_start();
+	}
+	clock_sample(out_first);
+}
+
+/* a * b / c, where the result fits 64 bits: the product does not, and no library divides it. */
+static uint64_t mul_div(uint64_t a, uint64_t b, uint64_t c)
+{
+	uint64_t lo, hi;
+
+	__asm__("mulq %3\n\tdivq %4" : "=&a"(lo), "=&d"(hi) : "0"(a), "r"(b), "r"(c));
+	return lo;
+}
+
+uint64_t clock_tsc_hz(const struct clock_sample *from, const struct clock_sample *to)
+{
+	uint64_t ticks = (uint32_t)(to->reference - from->reference);
+
+	return mul_div(to->tsc - from->tsc, reference_hz, MAX(ticks, 1));
+}
+
+uint64_t clock_measure_tsc_hz(const struct clock_sample *first)
+{
+	uint64_t ticks = reference_hz * MEASURE_US / 1000000;
+	struct clock_sample now;
+
+	apic_timer_measure_begin();
+	do
+		now.reference = reference_read();
+	while ((uint32_t)(now.reference - first->reference) < ticks);
+	clock_sample(&now);
+	apic_timer_measure_end((uint32_t)(now.reference - first->reference), reference_hz);
+	return clock_tsc_hz(first, &now);
+}
+
+/* ---- wall time ------------------------------------------------------------------------- */
+
+static unsigned rtc_register(unsigned reg)
+{
+	port_out(0x70, 1, reg);
+	return port_in(0x71, 1);
+}
+
+static unsigned rtc_field(unsigned reg, bool binary)
+{
+	unsigned v = rtc_register(reg);
+
+	return binary ? v : (v >> 4) * 10 + (v & 15);
+}
+
+/* Days since 1970-01-01 of a date in the Gregorian calendar; years begin in March, so that the day
+ * of leap years comes last. */
+static uint64_t days_from_date(unsigned year, unsigned month, unsigned day)
+{
+	unsigned y = month <= 2 ? year - 1 : year;
+	unsigned m = month <= 2 ? month + 9 : month - 3;
+
+	return 365ull * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719468;
+}
+
+/* Twelve-hour clocks are not understood: no board of this century keeps one. */
+uint64_t clock_read_rtc(void)
+{
+	bool binary;
+	uint64_t days;
+	unsigned second, again;
+
+	for (unsigned i = 0; i < 100000 && rtc_register(0x0a) & 0x80; i++)
+		spin_relax();
+	binary = (rtc_register(0x0b) & 4) != 0;
+	second = rtc_field(0, binary);
+	days =
+	    days_from_date(2000 + rtc_field(9, binary), rtc_field(8, binary), rtc_field(7, binary));
+	days = days * 86400 + rtc_field(4, binary) * 3600ull + rtc_field(2, binary) * 60ull;
+	again = rtc_field(0, binary);
+	return days + (again < second ? second : again);
+}

@@ -1,0 +1,25 @@
+/* irq.h: interrupt vectors, and what happens when one comes.
+ *
+ * Private; io.c, serial.c and trap.c call. A vector has one handler, run with interrupts off and
+ * the interrupt not yet acknowledged; irq_handle acknowledges after it. Vectors do not move.
+ */
+#ifndef HV_IRQ_H
+#define HV_IRQ_H
+
+#include <amphi/types.h>
+
+#define VECTOR_FIRST    0x30u
+#define VECTOR_LAST     0xdfu
+#define VECTOR_TIMER    0xf0u
+#define VECTOR_SPURIOUS 0xffu
+
+typedef void irq_fn(void *ctx);
+
+/* A free vector for fn(ctx); 0: none left. */
+unsigned irq_vector_alloc(irq_fn *fn, void *ctx);
+void irq_vector_free(unsigned vector);
+
+/* From the entry code. */
+void irq_handle(unsigned vector);
+
+#endif

@@ -1,0 +1,246 @@
+/* time.c: system time from the TSC, what guests are told of it, and their timers.
+ *
+ * The rate is measured against a reference clock when the machine starts, in a millisecond, and
+ * once more after REFINE_NS with that much longer a base; guests see the second as a new version of
+ * their vcpu_time_info that continues where the first was. Everybody computes with the same
+ * numbers, so a guest's clock and the hypervisor's agree to the nanosecond. Timers proper are in
+ * timer.c; the clocks of the board in clock.c.
+ */
+#include <amphi/types.h>
+
+#include "clock.h"
+#include "cpu.h"
+#include "domain.h"
+#include "guest.h"
+#include "percpu.h"
+
+#define NS_PER_S      1000000000ull
+#define MIN_PERIOD_NS 1000000ull
+#define REFINE_NS     200000000ull
+
+/* ns = base_ns + ((tsc - base_tsc) << shift) * mul >> 32 */
+struct rate {
+	uint64_t base_tsc, base_ns;
+	uint32_t mul, khz;
+	int8_t shift;
+	uint32_t generation;
+};
+
+static struct rate rate;
+static uint64_t wall_ns_at_zero; /* Unix time of system time 0 */
+static struct hv_timer refine_timer;
+static struct clock_sample first_sample;
+extern uint64_t boot_tsc;
+
+static uint64_t ticks_to_ns(uint64_t ticks)
+{
+	uint64_t scaled = rate.shift < 0 ? ticks >> -rate.shift : ticks << rate.shift;
+
+	return (uint64_t)((unsigned __int128)scaled * rate.mul >> 32);
+}
+
+uint64_t time_now_ns(void)
+{
+	return rate.base_ns + ticks_to_ns(rdtsc() - rate.base_tsc);
+}
+
+uint64_t time_boot_tsc(void)
+{
+	return boot_tsc;
+}
+
+uint32_t time_tsc_khz(void)
+{
+	return rate.khz;
+}
+
+/* The widest multiplier below 2^32, and the shift that goes with it. */
+static void set_rate(uint64_t hz)
+{
+	uint64_t per_s = hz;
+
+	rate.shift = 0;
+	rate.khz = (uint32_t)(hz / 1000);
+	while (per_s > 2 * NS_PER_S) {
+		per_s >>= 1;
+		rate.shift--;
+	}
+	while (per_s <= NS_PER_S) {
+		per_s <<= 1;
+		rate.shift++;
+	}
+	rate.mul = (uint32_t)((NS_PER_S << 32) / per_s);
+	rate.generation++;
+}
+
+/* ---- what guests see ------------------------------------------------------------------- */
+
+/* Readers take the numbers only between two equal even versions. */
+static void write_time_info(volatile struct vcpu_time_info *t)
+{
+	t->version |= 1;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	t->tsc_timestamp = rate.base_tsc;
+	t->system_time = rate.base_ns;
+	t->tsc_to_system_mul = rate.mul;
+	t->tsc_shift = rate.shift;
+	t->flags = XEN_PVCLOCK_TSC_STABLE_BIT;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	t->version++;
+}
+
+static void write_registered_area(struct vcpu *v)
+{
+	struct vcpu_time_info copy = {0};
+
+	copy.version = 2 * rate.generation - 2;
+	write_time_info(&copy);
+	(void)guest_write(v->sched.time_area_va, &copy);
+}
+
+void time_update_vcpu(struct vcpu *v)
+{
+	write_time_info(&v->events.info->time);
+	if (v->sched.time_area_va != 0 && v == current_vcpu())
+		write_registered_area(v);
+}
+
+long time_register_area(struct vcpu *v, uint64_t va)
+{
+	if (!guest_range_ok(va, sizeof(struct vcpu_time_info)))
+		return -XEN_EFAULT;
+	v->sched.time_area_va = va;
+	time_update_vcpu(v);
+	return 0;
+}
+
+void time_update_wallclock(struct domain *d)
+{
+	volatile struct shared_info *s = d->events.shared;
+
+	s->wc_version |= 1;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	s->wc_sec = (uint32_t)(wall_ns_at_zero / NS_PER_S);
+	s->wc_sec_hi = (uint32_t)(wall_ns_at_zero / NS_PER_S >> 32);
+	s->wc_nsec = (uint32_t)(wall_ns_at_zero % NS_PER_S);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	s->wc_version++;
+}
+
+static void update_domain_wallclock(struct domain *d, void *ctx)
+{
+	time_update_wallclock(d);
+}
+
+void time_set_wallclock(uint64_t seconds, uint32_t nanoseconds, uint64_t system_time_ns)
+{
+	wall_ns_at_zero = seconds * NS_PER_S + nanoseconds - system_time_ns;
+	domain_for_each(update_domain_wallclock, NULL);
+}
+
+static void update_domain_time(struct domain *d, void *ctx)
+{
+	for (unsigned i = 0; i < d->max_vcpus; i++)
+		if (d->vcpu[i] != NULL)
+			time_update_vcpu(d->vcpu[i]);
+}
+
+/* ---- a guest's timers ------------------------------------------------------------------ */
+
+static void singleshot_due(void *ctx)
+{
+	event_send_virq(ctx, VIRQ_TIMER);
+}
+
+/* Ticks that were missed are not made up for. */
+static void periodic_due(void *ctx)
+{
+	struct vcpu *v = ctx;
+	uint64_t now = time_now_ns(), next = v->sched.periodic.due_ns + v->sched.period_ns;
+
+	event_send_virq(v, VIRQ_TIMER);
+	timer_set(&v->sched.periodic, next > now ? next : now + v->sched.period_ns);
+}
+
+void time_vcpu_init(struct vcpu *v)
+{
+	v->sched.singleshot = (struct hv_timer){.fn = singleshot_due, .ctx = v};
+	v->sched.periodic = (struct hv_timer){.fn = periodic_due, .ctx = v};
+}
+
+void time_vcpu_teardown(struct vcpu *v)
+{
+	timer_stop(&v->sched.singleshot);
+	timer_stop(&v->sched.periodic);
+	timer_stop(&v->sched.poll);
+	timer_stop(&v->sched.watchdog[0]);
+	timer_stop(&v->sched.watchdog[1]);
+}
+
+long time_set_periodic(struct vcpu *v, uint64_t period_ns)
+{
+	if (period_ns == 0) {
+		timer_stop(&v->sched.periodic);
+		return 0;
+	}
+	if (period_ns < MIN_PERIOD_NS || period_ns > (1ull << 62))
+		return -XEN_EINVAL;
+	v->sched.period_ns = period_ns;
+	timer_set(&v->sched.periodic, time_now_ns() + period_ns);
+	return 0;
+}
+
+long time_set_singleshot(struct vcpu *v, uint64_t due_ns, bool only_future)
+{
+	if (only_future && due_ns < time_now_ns())
+		return -XEN_ETIME;
+	timer_set(&v->sched.singleshot, due_ns);
+	return 0;
+}
+
+void time_stop_singleshot(struct vcpu *v)
+{
+	timer_stop(&v->sched.singleshot);
+}
+
+long hc_set_timer_op(uint64_t due_ns)
+{
+	struct vcpu *v = current_vcpu();
+
+	if (due_ns == 0)
+		time_stop_singleshot(v);
+	else
+		timer_set(&v->sched.singleshot, due_ns);
+	return 0;
+}
+
+/* ---- start ----------------------------------------------------------------------------- */
+
+static void refine(void *ctx)
+{
+	struct clock_sample s;
+	uint64_t now_tsc = rdtsc(), now_ns = time_now_ns();
+
+	clock_sample(&s);
+	rate.base_tsc = now_tsc;
+	rate.base_ns = now_ns;
+	set_rate(clock_tsc_hz(&first_sample, &s));
+	domain_for_each(update_domain_time, NULL);
+}
+
+void time_init(void)
+{
+	uint64_t hz = clock_given_tsc_hz();
+	bool given = hz != 0;
+
+	clock_start(&first_sample);
+	if (!given)
+		hz = clock_measure_tsc_hz(&first_sample);
+	rate.base_tsc = boot_tsc;
+	set_rate(hz);
+	wall_ns_at_zero = clock_read_rtc() * NS_PER_S - time_now_ns();
+	if (given)
+		return;
+	refine_timer.fn = refine;
+	timer_set(&refine_timer, time_now_ns() + REFINE_NS);
+}

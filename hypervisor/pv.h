@@ -49,6 +49,8 @@ struct vcpu_pv {
 	uint64_t fs_base, gs_base_kernel,
 	    gs_base_user; /* fs and the active gs valid while not loaded */
 	uint64_t dr[8];
+	uint64_t iobmp_va; /* set_iobitmap: guest address, and for how many ports */
+	uint32_t iobmp_ports;
 	struct trap_info traps[256]; /* address 0: none */
 	void *fpu;                   /* FXSAVE or XSAVE image, aligned to 64 */
 	uint64_t xcr0;
@@ -68,6 +70,9 @@ void pv_get_context(struct vcpu *v, struct vcpu_guest_context *out_ctx);
  * a handler, or without a usable stack, is crashed. */
 void pv_inject(struct vcpu *v, unsigned vector, uint32_t error_code);
 void pv_inject_page_fault(struct vcpu *v, uint64_t address, uint32_t error_code);
+
+/* The guest's `int n`, its RIP already behind it. */
+void pv_inject_software(struct vcpu *v, unsigned vector);
 
 /* On the way to the guest: delivers an upcall when one is pending and not masked. */
 void pv_deliver_events(struct vcpu *v);

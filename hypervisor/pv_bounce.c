@@ -105,6 +105,15 @@ void pv_inject(struct vcpu *v, unsigned vector, uint32_t error_code)
 	bounce(v, &b);
 }
 
+/* As the CPU does it: no error code, whatever the vector. */
+void pv_inject_software(struct vcpu *v, unsigned vector)
+{
+	const struct trap_info *t = &v->pv.traps[vector];
+	struct bounce b = {.to = t->address, .mask_events = TI_GET_IF(t) != 0};
+
+	bounce(v, &b);
+}
+
 /* The guest kernel runs in ring 3 too: the CPU's user bit says nothing, its mode does. */
 void pv_inject_page_fault(struct vcpu *v, uint64_t address, uint32_t error_code)
 {

@@ -1,0 +1,111 @@
+/* cpuid.c: the CPU as a PV guest may know it.
+ *
+ * Caller: emulate.c, for the forced form ("xen" prefix) and where CPUID faults. Features are an
+ * allow list: what a ring-3 kernel with our page tables and FXSAVE state can use; anything not
+ * known here reads as absent. Plain CPUID in ring 3 still tells the hardware's truth, which is why
+ * CR4 is kept without OSXSAVE and FSGSBASE: what must not be used does not work.
+ */
+#include <amphi/xen.h>
+#include <xen/arch-x86/cpuid.h>
+
+#include "cpu.h"
+#include "domain.h"
+#include "emulate.h"
+
+#define FIRST_EXTENDED 0x80000000u
+#define XEN_VERSION    (4u << 16 | 17u)
+#define ADDRESS_BITS   52u
+
+/* Bits by register of a leaf: each is AND-ed with what the CPU has. */
+struct view {
+	uint32_t leaf, subleaf;
+	uint32_t eax, ebx, ecx, edx;
+};
+
+#define ALL ~0u
+
+/* Leaf 1, edx: FPU DE TSC MSR PAE CX8 APIC SEP CMOV PAT CLFLUSH MMX FXSR SSE SSE2 HT; no VME PSE
+ * PGE MTRR MCE. ecx: SSE3 PCLMUL SSSE3 CX16 SSE4 MOVBE POPCNT AES RDRAND HYPERVISOR. Leaf 7, ebx:
+ * BMI1 is VEX-coded, so not; ERMS RDSEED ADX CLFLUSHOPT CLWB SHA. Leaf 80000001, edx: SYSCALL NX LM
+ * and the copies of leaf 1 that AMD has; ecx: LAHF ABM SSE4A PREFETCHW. */
+static const struct view views[] = {
+    {0, 0, ALL, ALL, ALL, ALL},          {1, 0, ALL, ALL, 0x42d82203u, 0x17898b75u},
+    {2, 0, ALL, ALL, ALL, ALL},          {4, 0, ALL, ALL, ALL, ALL},
+    {4, 1, ALL, ALL, ALL, ALL},          {4, 2, ALL, ALL, ALL, ALL},
+    {4, 3, ALL, ALL, ALL, ALL},          {7, 0, 0, 0x218c0200u, 0, 0},
+    {0x15, 0, ALL, ALL, ALL, ALL},       {0x16, 0, ALL, ALL, ALL, ALL},
+    {0x80000000, 0, ALL, ALL, ALL, ALL}, {0x80000001, 0, ALL, ALL, 0x00000161u, 0x21d18b75u},
+    {0x80000002, 0, ALL, ALL, ALL, ALL}, {0x80000003, 0, ALL, ALL, ALL, ALL},
+    {0x80000004, 0, ALL, ALL, ALL, ALL}, {0x80000005, 0, ALL, ALL, ALL, ALL},
+    {0x80000006, 0, ALL, ALL, ALL, ALL}, {0x80000007, 0, 0, 0, 0, 0x100u},
+    {0x80000008, 0, 0xffffu, 0, 0, 0},
+};
+
+static void time_leaf(const struct vcpu *v, uint32_t subleaf, struct cpuid_regs *out)
+{
+	const volatile struct vcpu_time_info *t = &v->events.info->time;
+
+	if (subleaf == 0) {
+		out->eax = 2; /* the TSC is the host's, and reliable */
+		out->ebx = 2; /* never emulated */
+		out->ecx = time_tsc_khz();
+	} else if (subleaf == 1) {
+		out->ecx = t->tsc_to_system_mul;
+		out->edx = (uint32_t)t->tsc_shift;
+	} else if (subleaf == 2) {
+		out->eax = time_tsc_khz();
+	}
+}
+
+static void xen_leaf(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out)
+{
+	switch (leaf - XEN_CPUID_FIRST_LEAF) {
+	case 0:
+		out->eax = XEN_CPUID_FIRST_LEAF + XEN_CPUID_MAX_NUM_LEAVES;
+		out->ebx = XEN_CPUID_SIGNATURE_EBX;
+		out->ecx = XEN_CPUID_SIGNATURE_ECX;
+		out->edx = XEN_CPUID_SIGNATURE_EDX;
+		break;
+	case 1:
+		out->eax = XEN_VERSION;
+		break;
+	case 2:
+		out->eax = 1;
+		out->ebx = 0x40000000;
+		out->ecx = XEN_CPUID_FEAT1_MMU_PT_UPDATE_PRESERVE_AD;
+		break;
+	case 3:
+		time_leaf(v, subleaf, out);
+		break;
+	case 5:
+		out->ebx = ADDRESS_BITS;
+		break;
+	default:
+		break;
+	}
+}
+
+void cpuid_for_guest(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out)
+{
+	struct cpuid_regs hw;
+
+	*out = (struct cpuid_regs){0};
+	if (leaf >> 8 == XEN_CPUID_FIRST_LEAF >> 8) {
+		xen_leaf(v, leaf, subleaf, out);
+		return;
+	}
+	cpuid(leaf & FIRST_EXTENDED, 0, &hw);
+	if (leaf > hw.eax)
+		return;
+	for (unsigned i = 0; i < ARRAY_SIZE(views); i++) {
+		const struct view *w = &views[i];
+
+		if (w->leaf != leaf || (leaf == 4 && w->subleaf != subleaf))
+			continue;
+		cpuid(leaf, subleaf, &hw);
+		*out = (struct cpuid_regs){hw.eax & w->eax, hw.ebx & w->ebx, hw.ecx & w->ecx,
+					   hw.edx & w->edx};
+	}
+	if (leaf == 1)
+		out->ecx |= 1u << 31;
+}

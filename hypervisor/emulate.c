@@ -1,0 +1,307 @@
+/* emulate.c: carries out a decoded privileged instruction for the current vCPU.
+ *
+ * Callers: trap.c, on #GP and #UD. Each op has a function in one table; false means that the guest
+ * gets its fault after all, and nothing has changed. Guest kernels may do what pvops would have
+ * asked for by hypercall; guest users only port I/O, with rights. Writes to page tables are in
+ * emulate_table.c.
+ */
+#include <amphi/string.h>
+
+#include "cpu.h"
+#include "domain.h"
+#include "emulate.h"
+#include "emulate_regs.h"
+#include "guest.h"
+#include "layout.h"
+#include "percpu.h"
+
+#define STRING_BATCH 256u /* elements of one rep ins/outs before interrupts have a turn */
+#define CR0_VIEW     0x80050033ull
+
+/* As many bytes as can be had from RIP on, up to the longest instruction. */
+unsigned emulate_fetch(const struct vcpu *v, uint8_t bytes[INSN_MAX])
+{
+	uint64_t rip = v->pv.regs.rip;
+	unsigned in_page = (unsigned)(PAGE_SIZE - (rip & ~PAGE_MASK));
+
+	if (guest_copy_from(bytes, rip, INSN_MAX) == 0)
+		return INSN_MAX;
+	if (in_page < INSN_MAX && guest_copy_from(bytes, rip, in_page) == 0)
+		return in_page;
+	return 0;
+}
+
+/* ---- ports ----------------------------------------------------------------------------- */
+
+/* The bitmap that the guest's kernel registered for its user mode; a 0 bit allows. */
+static bool iobitmap_allows(const struct vcpu *v, uint32_t port, unsigned bytes)
+{
+	uint8_t map[2];
+
+	if (port + bytes > v->pv.iobmp_ports ||
+	    guest_copy_from(map, v->pv.iobmp_va + port / 8, 2) != 0)
+		return false;
+	return ((map[0] | map[1] << 8) >> (port & 7) & ((1u << bytes) - 1)) == 0;
+}
+
+static bool may_use_port(const struct vcpu *v, uint32_t port, unsigned bytes)
+{
+	return port + bytes <= 0x10000 && (pv_iopl_ok(v) || iobitmap_allows(v, port, bytes));
+}
+
+/* A port that the domain has no right to answers as if nothing were there. */
+static uint32_t guest_in(struct vcpu *v, uint32_t port, unsigned bytes)
+{
+	if (!io_port_allowed(v->domain, port, bytes))
+		return bytes == 4 ? ~0u : (1u << 8 * bytes) - 1;
+	return port_in((uint16_t)port, bytes);
+}
+
+static void guest_out(struct vcpu *v, uint32_t port, unsigned bytes, uint32_t value)
+{
+	if (io_port_allowed(v->domain, port, bytes))
+		port_out((uint16_t)port, bytes, value);
+}
+
+static uint32_t port_of(const struct vcpu *v, const struct insn *i)
+{
+	return i->port_in_dx ? (uint16_t)v->pv.regs.rdx : (uint32_t)i->imm;
+}
+
+static bool do_in(struct vcpu *v, const struct insn *i)
+{
+	uint32_t port = port_of(v, i);
+
+	if (!may_use_port(v, port, i->width))
+		return false;
+	reg_write(&v->pv.regs, 0, i->width, guest_in(v, port, i->width));
+	return true;
+}
+
+static bool do_out(struct vcpu *v, const struct insn *i)
+{
+	uint32_t port = port_of(v, i);
+
+	if (!may_use_port(v, port, i->width))
+		return false;
+	guest_out(v, port, i->width, (uint32_t)v->pv.regs.rax);
+	return true;
+}
+
+/* One element; a page fault on the guest's memory is the guest's. */
+static bool string_element(struct vcpu *v, const struct insn *i, uint32_t port)
+{
+	struct guest_regs *r = &v->pv.regs;
+	uint64_t step = r->rflags & RFLAGS_DF ? -(uint64_t)i->width : i->width;
+	uint32_t value = 0;
+
+	if (i->op == INSN_INS) {
+		value = guest_in(v, port, i->width);
+		if (guest_copy_to(r->rdi, &value, i->width) != 0)
+			return false;
+		r->rdi += step;
+		return true;
+	}
+	if (guest_copy_from(&value, r->rsi, i->width) != 0)
+		return false;
+	guest_out(v, port, i->width, value);
+	r->rsi += step;
+	return true;
+}
+
+/* RIP stays at the instruction while RCX is not 0, as the CPU itself would have it. */
+static bool do_string(struct vcpu *v, const struct insn *i)
+{
+	struct guest_regs *r = &v->pv.regs;
+	uint32_t port = port_of(v, i);
+	uint64_t todo = i->repeat ? MIN(r->rcx, STRING_BATCH) : 1;
+
+	if (i->address32 || !may_use_port(v, port, i->width))
+		return false;
+	while (todo-- != 0) {
+		if (!string_element(v, i, port)) {
+			bool in = i->op == INSN_INS;
+
+			pv_inject_page_fault(v, in ? r->rdi : r->rsi, in ? 2 : 0);
+			return true;
+		}
+		r->rcx -= i->repeat;
+	}
+	if (i->repeat && r->rcx != 0)
+		r->rip -= i->length;
+	return true;
+}
+
+/* ---- the CPU's state ------------------------------------------------------------------- */
+
+static bool do_nothing(struct vcpu *v, const struct insn *i)
+{
+	return true;
+}
+
+/* The flag they name is the guest's event mask; guests know, so this is only not fatal. */
+static bool do_interrupt_flag(struct vcpu *v, const struct insn *i)
+{
+	return pv_iopl_ok(v);
+}
+
+static bool do_clts(struct vcpu *v, const struct insn *i)
+{
+	(void)hc_fpu_taskswitch(0);
+	return true;
+}
+
+static bool do_read_cr(struct vcpu *v, const struct insn *i)
+{
+	uint64_t value;
+
+	switch (i->reg) {
+	case 0:
+		value = CR0_VIEW | (v->pv.ts ? CR0_TS : 0);
+		break;
+	case 2:
+		value = v->events.info->arch.cr2;
+		break;
+	case 3:
+		value = v->mm.root.v << PAGE_SHIFT;
+		break;
+	case 4:
+		value = v->pv.cr4;
+		break;
+	default:
+		return false;
+	}
+	reg_write(&v->pv.regs, i->rm, 8, value);
+	return true;
+}
+
+/* CR4 bits that a guest may believe it has set; they change nothing. */
+#define CR4_GUEST (CR4_TSD | CR4_DE | CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT)
+
+/* CR3 is not among them: page tables are changed by hypercall. */
+static bool do_write_cr(struct vcpu *v, const struct insn *i)
+{
+	uint64_t value = reg_read(&v->pv.regs, i->rm, 8);
+
+	switch (i->reg) {
+	case 0:
+		if (((value ^ CR0_VIEW) & ~CR0_TS) != 0)
+			return false;
+		(void)hc_fpu_taskswitch(value & CR0_TS);
+		return true;
+	case 2:
+		v->events.info->arch.cr2 = value;
+		return true;
+	case 4:
+		if ((value & ~CR4_GUEST) != 0)
+			return false;
+		v->pv.cr4 = value | CR4_PAE;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool do_read_dr(struct vcpu *v, const struct insn *i)
+{
+	unsigned reg = i->reg == 4 || i->reg == 5 ? i->reg + 2u : i->reg;
+
+	if (reg > 7)
+		return false;
+	reg_write(&v->pv.regs, i->rm, 8, v->pv.dr[reg]);
+	return true;
+}
+
+static bool do_write_dr(struct vcpu *v, const struct insn *i)
+{
+	return hc_set_debugreg(i->reg, reg_read(&v->pv.regs, i->rm, 8)) == 0;
+}
+
+static bool do_rdmsr(struct vcpu *v, const struct insn *i)
+{
+	uint64_t value;
+
+	if (!msr_read(v, (uint32_t)v->pv.regs.rcx, &value))
+		return false;
+	v->pv.regs.rax = (uint32_t)value;
+	v->pv.regs.rdx = value >> 32;
+	return true;
+}
+
+static bool do_wrmsr(struct vcpu *v, const struct insn *i)
+{
+	uint64_t value = (uint32_t)v->pv.regs.rax | v->pv.regs.rdx << 32;
+
+	return msr_write(v, (uint32_t)v->pv.regs.rcx, value);
+}
+
+static bool do_cpuid(struct vcpu *v, const struct insn *i)
+{
+	struct guest_regs *r = &v->pv.regs;
+	struct cpuid_regs out;
+
+	cpuid_for_guest(v, (uint32_t)r->rax, (uint32_t)r->rcx, &out);
+	r->rax = out.eax;
+	r->rbx = out.ebx;
+	r->rcx = out.ecx;
+	r->rdx = out.edx;
+	return true;
+}
+
+static const struct {
+	bool (*fn)(struct vcpu *v, const struct insn *i);
+	bool user_too;
+} ops[] = {
+    [INSN_IN] = {do_in, true},
+    [INSN_OUT] = {do_out, true},
+    [INSN_INS] = {do_string, true},
+    [INSN_OUTS] = {do_string, true},
+    [INSN_CLI] = {do_interrupt_flag, true},
+    [INSN_STI] = {do_interrupt_flag, true},
+    [INSN_CLTS] = {do_clts, false},
+    [INSN_INVD] = {do_nothing, false},
+    [INSN_WBINVD] = {do_nothing, false},
+    [INSN_READ_CR] = {do_read_cr, false},
+    [INSN_WRITE_CR] = {do_write_cr, false},
+    [INSN_READ_DR] = {do_read_dr, false},
+    [INSN_WRITE_DR] = {do_write_dr, false},
+    [INSN_RDMSR] = {do_rdmsr, false},
+    [INSN_WRMSR] = {do_wrmsr, false},
+    [INSN_CPUID] = {do_cpuid, true},
+};
+
+/* RIP moves on before the work, so that a fault injected by it, or a repetition, can set it back.
+ */
+bool emulate_privileged(struct vcpu *v)
+{
+	struct guest_regs *r = &v->pv.regs;
+	uint8_t bytes[INSN_MAX];
+	struct insn i;
+
+	if ((uint16_t)r->cs != HV_GUEST_CS64)
+		return false;
+	emulate_decode(bytes, emulate_fetch(v, bytes), &i);
+	if (i.op >= ARRAY_SIZE(ops) || ops[i.op].fn == NULL ||
+	    (!v->pv.kernel_mode && !ops[i.op].user_too))
+		return false;
+	r->rip += i.length;
+	if (!ops[i.op].fn(v, &i)) {
+		r->rip -= i.length;
+		return false;
+	}
+	count(CNT_EMULATED);
+	return true;
+}
+
+bool emulate_forced(struct vcpu *v)
+{
+	static const uint8_t forced_cpuid[] = {0x0f, 0x0b, 'x', 'e', 'n', 0x0f, 0xa2};
+	uint8_t bytes[sizeof(forced_cpuid)];
+
+	if (guest_copy_from(bytes, v->pv.regs.rip, sizeof(bytes)) != 0 ||
+	    memcmp(bytes, forced_cpuid, sizeof(bytes)) != 0)
+		return false;
+	v->pv.regs.rip += sizeof(bytes);
+	count(CNT_EMULATED);
+	return do_cpuid(v, NULL);
+}

@@ -1,0 +1,200 @@
+/* trap.c: what the entry code found, sorted out: system calls, exceptions, interrupts.
+ *
+ * Callers: entry.S. Calls hypercall_from_guest, emulate, mm_page_fault, irq_handle, and injects
+ * into the guest what is the guest's. On the way out entry.S calls sched_leave, so nothing here
+ * decides who runs. Faults in our own code are fixups (guest memory, selectors, MSRs) or the end.
+ */
+#include <amphi/types.h>
+
+#include "cpu.h"
+#include "domain.h"
+#include "emulate.h"
+#include "guest.h"
+#include "irq.h"
+#include "percpu.h"
+#include "trap.h"
+
+#define ERROR_IDT        2u /* of #GP: the index is of the IDT */
+#define PF_PRESENT_WRITE 3u
+#define DR6_NEW_BITS     0xe00fu
+
+void trap_syscall(struct guest_regs *regs)
+{
+	struct vcpu *v = current_vcpu();
+
+	if (v->pv.kernel_mode)
+		hypercall_from_guest(regs);
+	else
+		pv_guest_syscall(v, false);
+}
+
+/* Hypercalls come from 64-bit kernels only. */
+void trap_syscall32(struct guest_regs *regs)
+{
+	struct vcpu *v = current_vcpu();
+
+	if (v->pv.kernel_mode)
+		pv_inject(v, EXC_UD, 0);
+	else
+		pv_guest_syscall(v, true);
+}
+
+/* ---- exceptions of guests -------------------------------------------------------------- */
+
+static void guest_page_fault(struct vcpu *v, struct guest_regs *r)
+{
+	uint64_t address = read_cr2();
+
+	count(CNT_PAGE_FAULTS);
+	if (mm_page_fault(v, address, r->error_code))
+		return;
+	if (v->pv.kernel_mode && (r->error_code & PF_PRESENT_WRITE) == PF_PRESENT_WRITE &&
+	    emulate_table_write(v, address))
+		return;
+	pv_inject_page_fault(v, address, r->error_code);
+}
+
+/* `int n` by a guest arrives as #GP, since our gates are closed to ring 3. QEMU 7.2 computes the
+ * error code wrongly (16 n + 2), so the number is read from the instruction. */
+static bool guest_int(struct vcpu *v, struct guest_regs *r)
+{
+	unsigned ring = v->pv.kernel_mode ? 1 : 3;
+	const struct trap_info *t;
+	uint8_t code[2];
+
+	if ((r->error_code & ERROR_IDT) == 0 || guest_copy_from(code, r->rip, 2) != 0 ||
+	    code[0] != 0xcd)
+		return false;
+	t = &v->pv.traps[code[1]];
+	if (t->address == 0 || TI_GET_DPL(t) < ring)
+		return false;
+	r->rip += 2;
+	pv_inject_software(v, code[1]);
+	return true;
+}
+
+static void guest_protection_fault(struct vcpu *v, struct guest_regs *r)
+{
+	if (guest_int(v, r))
+		return;
+	if ((r->error_code & ~ERROR_IDT) == 0 && emulate_privileged(v))
+		return;
+	pv_inject(v, EXC_GP, r->error_code);
+}
+
+static void guest_invalid_opcode(struct vcpu *v, struct guest_regs *r)
+{
+	if (!emulate_forced(v))
+		pv_inject(v, EXC_UD, 0);
+}
+
+/* The guest set its TS by fpu_taskswitch and hears of the first use; the CPU's TS goes with it. */
+static void guest_no_fpu(struct vcpu *v, struct guest_regs *r)
+{
+	v->pv.ts = false;
+	clear_ts();
+	pv_inject(v, EXC_NM, 0);
+}
+
+static void guest_debug(struct vcpu *v, struct guest_regs *r)
+{
+	uint64_t dr6;
+
+	__asm__ volatile("movq %%dr6, %0" : "=r"(dr6));
+	__asm__ volatile("movq %0, %%dr6" ::"r"(DR6_FIXED));
+	v->pv.dr[6] = DR6_FIXED | (dr6 & DR6_NEW_BITS);
+	pv_inject(v, EXC_DB, 0);
+}
+
+/* Ours: a fault that the guest did not cause. */
+static void guest_machine_event(struct vcpu *v, struct guest_regs *r)
+{
+	trap_anywhere(r);
+}
+
+static void guest_other(struct vcpu *v, struct guest_regs *r)
+{
+	pv_inject(v, r->vector, r->error_code);
+}
+
+typedef void guest_trap_fn(struct vcpu *v, struct guest_regs *r);
+
+static guest_trap_fn *const guest_traps[32] = {
+    [EXC_DB] = guest_debug,      [EXC_NMI] = guest_machine_event, [EXC_UD] = guest_invalid_opcode,
+    [EXC_NM] = guest_no_fpu,     [EXC_DF] = guest_machine_event,  [EXC_GP] = guest_protection_fault,
+    [EXC_PF] = guest_page_fault, [EXC_MC] = guest_machine_event,
+};
+
+void trap_from_guest(struct guest_regs *regs)
+{
+	struct vcpu *v = current_vcpu();
+
+	if (regs->vector >= 32)
+		irq_handle(regs->vector);
+	else if (guest_traps[regs->vector] != NULL)
+		guest_traps[regs->vector](v, regs);
+	else
+		guest_other(v, regs);
+}
+
+void trap_bad_iret(unsigned vector, uint32_t error_code)
+{
+	struct vcpu *v = current_vcpu();
+
+	/* The frame, still in the vCPU, cannot be loaded; a page fault here is the guest's
+	 * descriptor table being lazily mapped, so try again. */
+	if (vector == EXC_PF && mm_page_fault(v, read_cr2(), error_code))
+		return;
+	if (vector >= 32) {
+		irq_handle(vector);
+		return;
+	}
+	pv_failsafe(v);
+}
+
+/* ---- our own code ---------------------------------------------------------------------- */
+
+static void die(const struct guest_regs *r, const char *what)
+{
+	hv_panic("%s: vector %u error %x rip %lx rsp %lx cr2 %lx", what, r->vector, r->error_code,
+		 r->rip, r->rsp, read_cr2());
+}
+
+static bool fix_up(struct guest_regs *r)
+{
+	uint64_t to = guest_fixup(r->rip);
+
+	if (to == 0)
+		to = cpu_fixup(r->rip);
+	if (to == 0)
+		return false;
+	r->rip = to;
+	return true;
+}
+
+void trap_from_hypervisor(struct guest_regs *regs)
+{
+	if (regs->vector >= 32) {
+		irq_handle(regs->vector);
+		return;
+	}
+	if (regs->vector == EXC_PF && this_cpu()->current != NULL &&
+	    mm_page_fault(current_vcpu(), read_cr2(), regs->error_code))
+		return;
+	if (!fix_up(regs))
+		die(regs, "fault in the hypervisor");
+}
+
+void trap_anywhere(struct guest_regs *regs)
+{
+	if (regs->vector == EXC_NMI) {
+		hv_printk("NMI at %lx, ignored", regs->rip);
+		return;
+	}
+	if (regs->vector == EXC_DB) {
+		/* A break point of a guest's, delayed into our entry code by MOV SS. */
+		__asm__ volatile("movq %0, %%dr6" ::"r"(DR6_FIXED));
+		return;
+	}
+	die(regs, regs->vector == EXC_DF ? "double fault" : "machine check");
+}

@@ -23,15 +23,7 @@ struct io_mem_range {
 	uint64_t first, last; /* machine frames, both included */
 };
 
-struct domain_pirq {
-	bool mapped;
-	bool bound; /* an event channel listens: the source may be unmasked */
-	uint8_t vector;
-	bool msi;
-	uint32_t gsi; /* of a GSI */
-	volatile uint32_t
-	    *msix_entry; /* of an MSI-X: our mapping of its table entry; NULL otherwise */
-};
+struct domain_pirq; /* pirq.c's */
 
 struct domain_io {
 	spinlock_t lock;
@@ -39,6 +31,7 @@ struct domain_io {
 	unsigned range_count;
 	struct io_mem_range ranges[IO_MEM_RANGES];
 	struct domain_pirq *pirq; /* IO_PIRQS entries; NULL: none yet */
+	uint8_t pirq_permitted[IO_PIRQS / 8];
 };
 
 int io_domain_init(struct domain *d);      /* 0, -XEN_ENOMEM; no rights */

@@ -1,0 +1,64 @@
+/* machine.c: how the machine ends: power off, reset, or standstill.
+ *
+ * Callers: domain_end.c (the first domain has ended), console.c (panic). Each way is tried in turn,
+ * from what ACPI says to what emulators and old boards have, since nobody is left to report to.
+ */
+#include <amphi/string.h>
+
+#include "acpi.h"
+#include "boot.h"
+#include "console.h"
+#include "cpu.h"
+#include "io.h"
+
+#define QEMU_OFF_PORT  0x604
+#define QEMU_OFF_VALUE 0x2000
+#define KEYBOARD_PORT  0x64
+#define KEYBOARD_RESET 0xfe
+#define CHIPSET_RESET  0xcf9
+#define RESET_COLD     0x06
+#define ATTEMPTS       1000000
+
+static void wait_a_moment(void)
+{
+	for (unsigned i = 0; i < ATTEMPTS; i++)
+		spin_relax();
+}
+
+void machine_off(void)
+{
+	const struct acpi_info *acpi = acpi_info();
+
+	if (acpi->pm1a_control != 0 && acpi->off_value != 0) {
+		port_out(acpi->pm1a_control, 2, acpi->off_value);
+		if (acpi->pm1b_control != 0)
+			port_out(acpi->pm1b_control, 2, acpi->off_value);
+		wait_a_moment();
+	}
+	port_out(QEMU_OFF_PORT, 2, QEMU_OFF_VALUE);
+	wait_a_moment();
+	hv_printk("the machine does not go off; it may be switched off now");
+	cpu_halt();
+}
+
+void machine_reboot(void)
+{
+	const struct acpi_info *acpi = acpi_info();
+
+	if (acpi->reset_port != 0)
+		port_out(acpi->reset_port, 1, acpi->reset_value);
+	port_out(CHIPSET_RESET, 1, RESET_COLD);
+	wait_a_moment();
+	port_out(KEYBOARD_PORT, 1, KEYBOARD_RESET);
+	wait_a_moment();
+	cpu_halt();
+}
+
+void machine_stop(void)
+{
+	char how[8];
+
+	if (boot_option("panic", how, sizeof(how)) && strcmp(how, "halt") == 0)
+		cpu_halt();
+	machine_reboot();
+}

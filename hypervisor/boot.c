@@ -1,0 +1,197 @@
+/* boot.c: from the boot loader's tables to the first domain's first instruction.
+ *
+ * Called by boot.S on the boot stack, with the first GiB mapped. The order of boot_main is the
+ * order of needs: words, memory, traps, interrupts, time, and then a domain. The multiboot
+ * structures are read once, here, and copied: they lie in memory that is about to be given away.
+ */
+#include <amphi/string.h>
+
+#include "acpi.h"
+#include "apic.h"
+#include "boot.h"
+#include "console.h"
+#include "cpu.h"
+#include "domain.h"
+#include "layout.h"
+#include "percpu.h"
+
+#define MB_HAS_CMDLINE 0x04u
+#define MB_HAS_MODULES 0x08u
+#define MB_HAS_MAP     0x40u
+
+struct multiboot_info {
+	uint32_t flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr;
+	uint32_t syms[4];
+	uint32_t map_length, map_addr;
+};
+
+struct multiboot_module {
+	uint32_t start, end, cmdline, reserved;
+};
+
+/* size does not count itself. */
+struct multiboot_range {
+	uint32_t size;
+	uint64_t base, length;
+	uint32_t kind;
+} __attribute__((packed));
+
+static struct boot_info info;
+extern uint8_t image_start[], image_end[], hv_root_table[];
+void boot_main(uint32_t multiboot_phys) __attribute__((noreturn));
+void entry_start(void) __attribute__((noreturn));
+
+const struct boot_info *boot_info(void)
+{
+	return &info;
+}
+
+static const void *phys(uint32_t address)
+{
+	return (const void *)(HV_DIRECT_VIRT + address);
+}
+
+/* Loaders put the file's name before the arguments. */
+static void copy_cmdline(char *out, uint32_t address)
+{
+	const char *text = phys(address), *args = strchr(text, ' ');
+
+	(void)str_copy(out, BOOT_CMDLINE_MAX, args != NULL ? args + 1 : "");
+}
+
+static void read_modules(const struct multiboot_info *mb)
+{
+	const struct multiboot_module *m = phys(mb->mods_addr);
+
+	for (unsigned i = 0; i < mb->mods_count && i < BOOT_MODULES_MAX; i++) {
+		struct boot_module *to = &info.modules[info.n_modules++];
+
+		to->start = m[i].start;
+		to->end = m[i].end;
+		if (m[i].cmdline != 0)
+			copy_cmdline(to->cmdline, m[i].cmdline);
+	}
+}
+
+static void read_map(const struct multiboot_info *mb)
+{
+	uint32_t at = mb->map_addr, end = mb->map_addr + mb->map_length;
+
+	while (at + sizeof(struct multiboot_range) <= end && info.n_ranges < MM_RANGES_MAX) {
+		const struct multiboot_range *r = phys(at);
+		struct mm_range *to = &info.ranges[info.n_ranges++];
+
+		to->start = r->base;
+		to->end = r->base + r->length;
+		to->kind = r->kind;
+		at += r->size + 4;
+	}
+}
+
+static void read_loader_info(uint32_t multiboot_phys)
+{
+	const struct multiboot_info *mb = phys(multiboot_phys);
+
+	if (mb->flags & MB_HAS_CMDLINE)
+		copy_cmdline(info.cmdline, mb->cmdline);
+	if (mb->flags & MB_HAS_MODULES)
+		read_modules(mb);
+	if (mb->flags & MB_HAS_MAP)
+		read_map(mb);
+}
+
+/* ---- options --------------------------------------------------------------------------- */
+
+/* The end of the word that begins at s. */
+static const char *word_end(const char *s)
+{
+	while (*s != '\0' && *s != ' ')
+		s++;
+	return s;
+}
+
+bool boot_option(const char *key, char *out, size_t cap)
+{
+	size_t n = strlen(key);
+	const char *end;
+
+	for (const char *s = info.cmdline; *s != '\0'; s = *end == ' ' ? end + 1 : end) {
+		end = word_end(s);
+		if (strncmp(s, key, n) != 0 || (s[n] != '=' && s + n != end))
+			continue;
+		s += s[n] == '=' ? n + 1 : n;
+		n = MIN((size_t)(end - s), cap - 1);
+		memcpy(out, s, n);
+		out[n] = '\0';
+		return true;
+	}
+	return false;
+}
+
+bool boot_option_size(const char *key, uint64_t *out_bytes)
+{
+	char text[24];
+	unsigned shift = 20;
+	size_t n;
+
+	if (!boot_option(key, text, sizeof(text)))
+		return false;
+	n = strlen(text);
+	if (n != 0 && strchr("kKmMgG", text[n - 1]) != NULL) {
+		shift = strchr("kK", text[n - 1]) ? 10 : strchr("gG", text[n - 1]) ? 30 : 20;
+		text[n - 1] = '\0';
+	}
+	if (!str_to_u64(text, out_bytes) || *out_bytes >= 1ull << 34)
+		return false;
+	*out_bytes <<= shift;
+	return true;
+}
+
+/* ---- the start ------------------------------------------------------------------------- */
+
+static void memory_init(void)
+{
+	struct mm_range used[BOOT_MODULES_MAX + 1];
+	unsigned n = 0;
+	uint64_t image = (uint64_t)image_start - HV_IMAGE_VIRT;
+	int rc;
+
+	used[n++] = (struct mm_range){image, (uint64_t)image_end - HV_IMAGE_VIRT, 0};
+	for (unsigned i = 0; i < info.n_modules; i++)
+		used[n++] = (struct mm_range){info.modules[i].start, info.modules[i].end, 0};
+	if (info.n_ranges == 0)
+		hv_panic("the boot loader gave no memory map");
+	rc = mm_boot_init(info.ranges, info.n_ranges, used, n,
+			  maddr_to_mfn((maddr_t){(uint64_t)hv_root_table - HV_IMAGE_VIRT}));
+	if (rc != 0)
+		hv_panic("too little memory, or a bad memory map (error %d)", rc);
+}
+
+static void report_ready(void)
+{
+	struct mm_stats stats;
+
+	mm_stats(&stats);
+	hv_printk("ready after %lu us; memory: hypervisor %lu KiB, free %lu KiB of %lu KiB",
+		  (unsigned long)(time_now_ns() / 1000), (unsigned long)(stats.hv_pages * 4),
+		  (unsigned long)(stats.free_pages * 4), (unsigned long)(stats.total_pages * 4));
+}
+
+void boot_main(uint32_t multiboot_phys)
+{
+	read_loader_info(multiboot_phys);
+	console_init();
+	hv_printk("amphi-hv, Xen PV ABI 4.17");
+	cpu_init(0);
+	boot_protect_image();
+	memory_init();
+	acpi_init();
+	apic_init();
+	ioapic_init();
+	sched_init();
+	time_init();
+	console_listen();
+	dom0_build();
+	report_ready();
+	entry_start();
+}

@@ -1,0 +1,45 @@
+/* boot.h: what the boot loader handed over, for the files that start the machine.
+ *
+ * Private: boot.c reads the multiboot information once into struct boot_info; dom0.c and console.c
+ * take what they need. boot_image.c looks after the hypervisor's own page tables.
+ */
+#ifndef HV_BOOT_H
+#define HV_BOOT_H
+
+#include <amphi/types.h>
+
+#include "mm.h"
+
+#define BOOT_CMDLINE_MAX 512u
+#define BOOT_MODULES_MAX 8u
+
+struct boot_module {
+	uint64_t start, end;            /* machine addresses */
+	char cmdline[BOOT_CMDLINE_MAX]; /* the loader's file name in front is cut off */
+};
+
+struct boot_info {
+	char cmdline[BOOT_CMDLINE_MAX];
+	unsigned n_modules;
+	struct boot_module modules[BOOT_MODULES_MAX];
+	unsigned n_ranges;
+	struct mm_range ranges[MM_RANGES_MAX];
+};
+
+const struct boot_info *boot_info(void);
+
+/* The value of key=value in the hypervisor's command line, "" for a bare key; false: not there. */
+bool boot_option(const char *key, char *out, size_t cap);
+/* A size with K, M or G (M when none), in bytes. */
+bool boot_option_size(const char *key, uint64_t *out_bytes);
+
+/* Whether the hypervisor's own tables map [va, va + bytes). */
+bool boot_is_mapped(const void *va, size_t bytes);
+/* Drops the map at 0 and gives each part of the image its protection. */
+void boot_protect_image(void);
+
+/* dom0.c: builds the first domain from modules 0 and 1, ready to run; panics with the reason when
+ * it cannot. */
+void dom0_build(void);
+
+#endif

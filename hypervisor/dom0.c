@@ -1,0 +1,268 @@
+/* dom0.c: builds the first domain, the only one the hypervisor builds itself.
+ *
+ * Caller: boot.c. From boot module 0 (a kernel with Xen's PV notes) and module 1 (its ramdisk) it
+ * makes what "start of day" in xen/xen.h describes, and leaves the domain's vCPU 0 ready to run.
+ * Everything else in the world is built by that domain's control/, which does the same over
+ * hypercalls. What is wrong with the modules is said, and the machine stops.
+ */
+#include <amphi/printf.h>
+#include <amphi/string.h>
+
+#include "boot.h"
+#include "cpu.h"
+#include "dom0.h"
+#include "domain.h"
+#include "layout.h"
+
+#define DEFAULT_BYTES  (32ull << 20)
+#define PAD_BYTES      (512ull << 10)
+#define END_ALIGN      (4ull << 20)
+#define ORDER_MAX      9u
+#define SMALLEST_PAGES 1024u /* 4 MiB: the map ends on a 4 MiB boundary */
+#define IO_FRAMES_END  (1ull << 40)
+
+static void *pfn_to_virt(const struct dom0_plan *plan, uint64_t pfn)
+{
+	return mfn_to_virt((mfn_t){plan->p2m[pfn]});
+}
+
+/* ---- plan ------------------------------------------------------------------------------ */
+
+static void open_modules(struct dom0_plan *plan)
+{
+	const struct boot_info *boot = boot_info();
+	const struct boot_module *m = boot->modules;
+	const char *why;
+
+	if (boot->n_modules == 0)
+		hv_panic("no kernel for the first domain: the boot loader passed no module");
+	if (elf_open(maddr_to_virt((maddr_t){m->start}), m->end - m->start, &plan->image, &why) !=
+	    0)
+		hv_panic("the first domain's kernel (module 0): %s", why);
+	if (elf_read_xen_notes(&plan->image, &plan->notes, &why) != 0)
+		hv_panic("the first domain's kernel (module 0): %s", why);
+	if (boot->n_modules > 1) {
+		plan->ramdisk = maddr_to_virt((maddr_t){m[1].start});
+		plan->ramdisk_bytes = m[1].end - m[1].start;
+	}
+}
+
+/* The tables map themselves, so their number and the end depend on each other; it settles at once
+ * or after one more turn. */
+static void lay_out(struct dom0_plan *plan)
+{
+	uint64_t base = plan->notes.virt_base, end, tables;
+	uint64_t pfn = PAGES_FOR(plan->notes.virt_end - base);
+
+	plan->ramdisk_pfn = pfn;
+	plan->list_pfn = plan->ramdisk_pfn + PAGES_FOR(plan->ramdisk_bytes);
+	plan->start_info_pfn = plan->list_pfn + PAGES_FOR(plan->nr_pages * sizeof(uint64_t));
+	plan->tables_pfn = plan->start_info_pfn + 1;
+	tables = 4;
+	do {
+		plan->n_tables = tables;
+		plan->stack_pfn = plan->tables_pfn + plan->n_tables;
+		end = ROUND_UP(base + (plan->stack_pfn + 1) * PAGE_SIZE + PAD_BYTES, END_ALIGN);
+		plan->end_pfn = (end - base) / PAGE_SIZE;
+		tables = dom0_tables_needed(base, plan->end_pfn);
+	} while (tables != plan->n_tables);
+	if (plan->end_pfn > plan->nr_pages)
+		hv_panic("too little memory for the first domain: dom0_mem is %lu KiB, kernel and "
+			 "ramdisk need %lu KiB",
+			 (unsigned long)(plan->nr_pages * 4), (unsigned long)(plan->end_pfn * 4));
+}
+
+/* ---- memory ---------------------------------------------------------------------------- */
+
+static unsigned order_for(uint64_t bytes)
+{
+	unsigned order = 0;
+
+	while ((PAGE_SIZE << order) < bytes)
+		order++;
+	return order;
+}
+
+/* The largest blocks there are, so that what the domain takes to be contiguous mostly is. */
+static void take_memory(struct dom0_plan *plan)
+{
+	uint64_t pfn = 0;
+	unsigned order = ORDER_MAX;
+
+	while (pfn < plan->nr_pages) {
+		struct page_info *page;
+
+		while ((1ull << order) > plan->nr_pages - pfn)
+			order--;
+		page = page_alloc_domain(plan->d, order);
+		if (page == NULL && order == 0)
+			hv_panic("too little memory for the first domain: %lu of %lu KiB free",
+				 (unsigned long)(pfn * 4), (unsigned long)(plan->nr_pages * 4));
+		if (page == NULL) {
+			order--;
+			continue;
+		}
+		for (uint64_t i = 0; i < 1ull << order; i++, pfn++) {
+			plan->p2m[pfn] = page_to_mfn(page).v + i;
+			m2p_set((mfn_t){plan->p2m[pfn]}, pfn);
+		}
+	}
+}
+
+/* Copies into the domain's frames from byte `at` of its memory on. */
+static void put(struct dom0_plan *plan, uint64_t at, const void *from, uint64_t n)
+{
+	const uint8_t *p = from;
+
+	while (n != 0) {
+		uint64_t offset = at & ~PAGE_MASK, part = MIN(n, PAGE_SIZE - offset);
+
+		memcpy((uint8_t *)pfn_to_virt(plan, at >> PAGE_SHIFT) + offset, p, part);
+		at += part;
+		p += part;
+		n -= part;
+	}
+}
+
+static void load_contents(struct dom0_plan *plan)
+{
+	const struct elf_xen_notes *n = &plan->notes;
+
+	for (unsigned i = 0; i < plan->image.n_segments; i++) {
+		const struct elf_segment *s = &plan->image.segments[i];
+
+		put(plan, elf_xen_paddr(n, s->paddr), s->data, s->file_bytes);
+	}
+	if (plan->ramdisk != NULL)
+		put(plan, plan->ramdisk_pfn * PAGE_SIZE, plan->ramdisk, plan->ramdisk_bytes);
+	put(plan, plan->list_pfn * PAGE_SIZE, plan->p2m, plan->nr_pages * sizeof(uint64_t));
+	if (n->present & ELF_NOTE_BIT(XEN_ELFNOTE_HYPERCALL_PAGE))
+		hypercall_page_fill(
+		    pfn_to_virt(plan, (n->hypercall_page - n->virt_base) / PAGE_SIZE));
+}
+
+static void release_modules(void)
+{
+	const struct boot_info *boot = boot_info();
+
+	for (unsigned i = 0; i < boot->n_modules; i++)
+		mm_boot_release(boot->modules[i].start, boot->modules[i].end);
+}
+
+/* ---- what the kernel is told ----------------------------------------------------------- */
+
+static uint64_t va_of(const struct dom0_plan *plan, uint64_t pfn)
+{
+	return plan->notes.virt_base + pfn * PAGE_SIZE;
+}
+
+static void fill_start_info(struct dom0_plan *plan)
+{
+	struct start_info *si = pfn_to_virt(plan, plan->start_info_pfn);
+
+	(void)str_copy(si->magic, sizeof(si->magic), "xen-3.0-x86_64");
+	si->nr_pages = plan->nr_pages;
+	si->shared_info = virt_to_maddr(plan->d->events.shared).v;
+	si->flags = SIF_PRIVILEGED | SIF_INITDOMAIN;
+	si->pt_base = va_of(plan, plan->tables_pfn);
+	si->nr_pt_frames = plan->n_tables;
+	si->mfn_list = va_of(plan, plan->list_pfn);
+	if (plan->ramdisk != NULL) {
+		si->mod_start = va_of(plan, plan->ramdisk_pfn);
+		si->mod_len = plan->ramdisk_bytes;
+	}
+	(void)str_copy((char *)si->cmd_line, sizeof(si->cmd_line), boot_info()->modules[0].cmdline);
+}
+
+static void set_context(struct dom0_plan *plan, struct vcpu *v)
+{
+	struct vcpu_guest_context *c = hv_alloc(sizeof(*c));
+
+	if (c == NULL)
+		hv_panic("no memory for the first domain's context");
+	c->flags = VGCF_in_kernel;
+	c->user_regs.rip = plan->notes.entry;
+	c->user_regs.rsp = va_of(plan, plan->stack_pfn + 1);
+	c->user_regs.rsi = va_of(plan, plan->start_info_pfn);
+	c->user_regs.cs = HV_GUEST_CS64;
+	c->user_regs.ss = HV_GUEST_DS32;
+	c->user_regs.rflags = RFLAGS_IF;
+	c->kernel_ss = HV_GUEST_DS32;
+	c->kernel_sp = c->user_regs.rsp;
+	if (pv_set_context(v, c) != 0)
+		hv_panic("the first domain's entry point %lx is not in its own memory",
+			 (unsigned long)plan->notes.entry);
+	hv_free(c, sizeof(*c));
+}
+
+/* All of the hardware that the hypervisor does not need for itself. */
+static void give_hardware(struct domain *d)
+{
+	if (io_port_permit(d, 0, 0xffff, true) != 0 ||
+	    io_mem_permit(d, (mfn_t){0}, (mfn_t){IO_FRAMES_END - 1}, true) != 0)
+		hv_panic("no memory for the first domain's I/O rights");
+	for (uint32_t pirq = 0; pirq < IO_PIRQS; pirq++)
+		(void)io_irq_permit(d, pirq, true);
+}
+
+static uint64_t wanted_pages(void)
+{
+	uint64_t bytes = DEFAULT_BYTES;
+	char text[24];
+
+	if (!boot_option_size("dom0_mem", &bytes) && boot_option("dom0_mem", text, sizeof(text)))
+		hv_panic("dom0_mem=%s is not a size (such as 32M)", text);
+	if (bytes / PAGE_SIZE < SMALLEST_PAGES)
+		hv_panic("dom0_mem is %lu KiB; the least is %u KiB", (unsigned long)(bytes / 1024),
+			 SMALLEST_PAGES * 4);
+	return bytes / PAGE_SIZE;
+}
+
+static void create(struct dom0_plan *plan)
+{
+	char text[8];
+	uint64_t vcpus = 1;
+
+	if (boot_option("dom0_vcpus", text, sizeof(text)) &&
+	    (!str_to_u64(text, &vcpus) || vcpus == 0 || vcpus > MAX_VCPUS))
+		hv_panic("dom0_vcpus=%s is not a number from 1 to %u", text, MAX_VCPUS);
+	if (domain_create(0, (unsigned)vcpus, &plan->d) != 0)
+		hv_panic("no memory for the first domain");
+	plan->p2m_order = order_for(plan->nr_pages * sizeof(uint64_t));
+	plan->p2m = hv_page_alloc(plan->p2m_order);
+	if (plan->p2m == NULL)
+		hv_panic("no memory to build the first domain");
+}
+
+void dom0_build(void)
+{
+	static struct dom0_plan plan;
+	struct vcpu *v;
+	int rc;
+
+	open_modules(&plan);
+	plan.nr_pages = wanted_pages();
+	lay_out(&plan);
+	create(&plan);
+	take_memory(&plan);
+	load_contents(&plan);
+	fill_start_info(&plan);
+	v = plan.d->vcpu[0];
+	rc = mm_set_boot_root(v, dom0_tables_build(&plan));
+	if (rc != 0)
+		hv_panic("the first domain's page tables are refused (error %d)", rc);
+	set_context(&plan, v);
+	give_hardware(plan.d);
+	release_modules();
+	hv_page_free(plan.p2m, plan.p2m_order);
+	time_update_vcpu(v);
+	time_update_wallclock(plan.d);
+	event_set_mask(&v->events, true);
+	v->initialised = true;
+	vcpu_up(v);
+	hv_printk("domain 0: %lu KiB, %u vCPU%s, kernel %s, entry %lx",
+		  (unsigned long)(plan.nr_pages * 4), plan.d->max_vcpus,
+		  plan.d->max_vcpus == 1 ? "" : "s", plan.notes.guest_os,
+		  (unsigned long)plan.notes.entry);
+	(void)domain_ctl_unpause(plan.d);
+}

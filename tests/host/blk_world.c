@@ -281,3 +281,8 @@ unsigned world_back_count(void)
 	blkback_for_each(count_back, &count);
 	return count;
 }
+
+void *world_front_ring(void)
+{
+	return front_roots->disks->ring_page;
+}

@@ -12,9 +12,9 @@
 
 #include "mock_host.h"
 
-#define GRANTS    4096u
+#define GRANTS    1024u
 #define FIRST_REF 8u /* as on Xen, the first ones are reserved */
-#define MAPS      16384u
+#define MAPS      4096u
 #define PORTS     64u
 #define WINDOW    (1ul << 36) /* of addresses for mappings, used once each */
 

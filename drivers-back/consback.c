@@ -170,7 +170,8 @@ static void turn(void *ctx)
 
 	if (c->stats.broken)
 		return;
-	may = MIN(allowance(c), OUT_SIZE);
+	may = allowance(c);
+	may = MIN(may, OUT_SIZE);
 	got = drain(c, may);
 	c->span_bytes += got;
 	typed = c->stats.broken ? 0 : type_waiting(c);

@@ -113,11 +113,13 @@ static struct xs_change *change_copy(struct xs_conn *conn, const struct xs_chang
 	size_t path_len = strlen(change->path) + 1;
 	size_t size = sizeof(*change) + sizeof(*change->perms) + path_len + change->value_len;
 	struct xs_change *copy = note_alloc(conn, size);
-	struct xs_perms *perms = (struct xs_perms *)(copy + 1);
-	char *path = (char *)(perms + 1);
+	struct xs_perms *perms;
+	char *path;
 
 	if (!copy)
 		return NULL;
+	perms = (struct xs_perms *)(copy + 1);
+	path = (char *)(perms + 1);
 	*copy = *change;
 	copy->next = NULL;
 	copy->size_bytes = size;

@@ -163,6 +163,13 @@ int xs_client_call(struct xs_client *client, const struct xs_call *call)
 	return -XEN_EIO;
 }
 
+int xs_client_do(struct xs_client *client, const struct xs_call *call)
+{
+	int status = xs_client_call(client, call);
+
+	return MIN(status, 0);
+}
+
 /* ---- the requests ------------------------------------------------------------------------ */
 
 int xs_client_read(struct xs_client *client, uint32_t tx, const char *path, char *out, size_t cap)
@@ -177,21 +184,21 @@ int xs_client_write(struct xs_client *client, uint32_t tx, const char *path, con
 	struct xs_call call = {XS_WRITE, tx, .text = {path}, .tail = value,
 			       .tail_len = strlen(value)};
 
-	return MIN(xs_client_call(client, &call), 0);
+	return xs_client_do(client, &call);
 }
 
 int xs_client_mkdir(struct xs_client *client, uint32_t tx, const char *path)
 {
 	struct xs_call call = {XS_MKDIR, tx, .text = {path}};
 
-	return MIN(xs_client_call(client, &call), 0);
+	return xs_client_do(client, &call);
 }
 
 int xs_client_rm(struct xs_client *client, uint32_t tx, const char *path)
 {
 	struct xs_call call = {XS_RM, tx, .text = {path}};
 
-	return MIN(xs_client_call(client, &call), 0);
+	return xs_client_do(client, &call);
 }
 
 int xs_client_set_perms(struct xs_client *client, uint32_t tx, const char *path,
@@ -202,7 +209,7 @@ int xs_client_set_perms(struct xs_client *client, uint32_t tx, const char *path,
 	struct xs_call call = {XS_SET_PERMS, tx, .text = {path}, .tail = text,
 			       .tail_len = (size_t)len};
 
-	return len < 0 ? len : MIN(xs_client_call(client, &call), 0);
+	return len < 0 ? len : xs_client_do(client, &call);
 }
 
 int xs_client_begin(struct xs_client *client, uint32_t *out_tx)
@@ -225,7 +232,7 @@ int xs_client_end(struct xs_client *client, uint32_t tx, bool commit)
 {
 	struct xs_call call = {XS_TRANSACTION_END, tx, .text = {commit ? "T" : "F"}};
 
-	return MIN(xs_client_call(client, &call), 0);
+	return xs_client_do(client, &call);
 }
 
 /* ---- the ring as a stream ---------------------------------------------------------------- */

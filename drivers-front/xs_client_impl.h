@@ -44,6 +44,8 @@ struct xs_client {
 	struct host_work work; /* tells the events */
 };
 
+/* A request whose answer is only whether it was done: 0 or a negative XEN_Exxx. */
+int xs_client_do(struct xs_client *client, const struct xs_call *call);
 /* A WATCH_EVENT came; the payload is the server's and unchecked. */
 void xs_client_event(struct xs_client *client, const char *payload, size_t len);
 void xs_client_deliver(void *ctx);

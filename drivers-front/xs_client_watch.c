@@ -137,7 +137,7 @@ static int call_with_token(struct xs_watch *watch, uint32_t type)
 	struct xs_call call = {type, .text = {watch->path, token}};
 
 	fmt_text(token, sizeof(token), "%u", watch->id);
-	return MIN(xs_client_call(watch->client, &call), 0);
+	return xs_client_do(watch->client, &call);
 }
 
 int xs_client_watch(struct xs_client *client, const char *path, host_watch_fn *fn, void *ctx,

@@ -91,7 +91,7 @@ static void bury_the_dead(void)
 {
 	struct thread *t = dead, **link;
 
-	if (!t || t == current)
+	if (!t)
 		return;
 	dead = NULL;
 	for (link = &all_threads; *link != t;)

@@ -408,6 +408,38 @@ static void flushes_go_alone(void **state)
 	assert_int_equal(ends, 3);
 }
 
+static unsigned submits_left, nested, nested_most;
+
+static void submit_again(struct block_piece *piece, int status)
+{
+	nested++;
+	nested_most = nested > nested_most ? nested : nested_most;
+	ends++;
+	if (submits_left) {
+		submits_left--;
+		block_submit(&dev, piece);
+		block_kick(&dev);
+	}
+	nested--;
+}
+
+/* A device that ends requests inside the kick, and a user who submits and kicks inside done: the
+ * stack must not grow with each. */
+static void ends_inside_the_kick(void **state)
+{
+	struct block_piece p = piece_of(0, BLOCK_READ, 0, buffer, 8);
+
+	p.done = submit_again;
+	at_once = true;
+	submits_left = 1000;
+	nested_most = 0;
+	block_submit(&dev, &p);
+	block_kick(&dev);
+	run_work();
+	assert_int_equal(ends, 1001);
+	assert_int_equal(nested_most, 1);
+}
+
 /* Random writes, each to a stretch of its own, some side by side: the disk must hold what was
  * written and nothing else, whenever and in whatever order the device answers. */
 static void random_mixture(bool immediate, unsigned seed)

@@ -495,6 +495,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(whole_sectors_of_4096, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_device_that_goes_ends_what_waits, setup, teardown),
 	    cmocka_unit_test_setup_teardown(flushes_go_alone, setup, teardown),
+	    cmocka_unit_test_setup_teardown(ends_inside_the_kick, setup, teardown),
 	    cmocka_unit_test_setup_teardown(random_mixtures, setup, teardown),
 	};
 

@@ -143,6 +143,18 @@ static int make_ports(struct build *b)
 	return host_event_alloc_for(b->out->domid, b->plan->service, &b->out->console_port);
 }
 
+/* The hypervisor writes its stubs where the kernel says. One without such a page brings its own. */
+static int fill_hypercall_page(struct build *b)
+{
+	struct xen_domctl op = {0};
+	uint64_t pfn = (b->notes.hypercall_page - b->notes.virt_base) >> PAGE_SHIFT;
+
+	if (!(b->notes.present & ELF_NOTE_BIT(XEN_ELFNOTE_HYPERCALL_PAGE)))
+		return 0;
+	op.u.hypercall_init.gmfn = b->frames[pfn].v;
+	return domctl(b, &op, XEN_DOMCTL_hypercall_init);
+}
+
 /* In order. Before create nothing but our own memory is used. */
 static const struct {
 	int (*take)(struct build *b);
@@ -158,6 +170,7 @@ static const struct {
     {find_shared_info, "find its shared page"},
     {make_ports, "make its event channels"},
     {build_load_kernel, "load the kernel"},
+    {fill_hypercall_page, "fill its hypercall page"},
     {build_load_ramdisk, "load the ramdisk"},
     {build_write_p2m, "write its page list"},
     {build_write_tables, "write its page tables"},

@@ -169,6 +169,9 @@ static void test_memory(void **state)
 		assert_int_equal(bytes[i], 0x5a);
 	assert_true(fake_guest_read(built.domid, FAKE_KERNEL_DATA + 5000, bytes, 5000));
 	assert_memory_equal(bytes, zeros, 5000);
+	/* The last page of zeroes is the hypervisor's stubs. */
+	assert_true(fake_guest_read(built.domid, FAKE_KERNEL_BASE + 0x113000, bytes, 1));
+	assert_int_equal(bytes[0], 0xf4);
 	assert_int_equal(si.mod_len, sizeof(ramdisk));
 	assert_true(fake_guest_read(built.domid, si.mod_start, bytes, sizeof(ramdisk)));
 	assert_memory_equal(bytes, ramdisk, sizeof(ramdisk));

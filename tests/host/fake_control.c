@@ -282,6 +282,14 @@ static int set_context(struct fake_domain *d, const struct xen_domctl_vcpucontex
 	return 0;
 }
 
+static int fill_hypercalls(struct fake_domain *d, mfn_t m)
+{
+	if (!owned(m, d->id) || fake.frames[m.v].level)
+		return -XEN_EPERM;
+	memset(fake_frame(m), 0xf4, PAGE_SIZE);
+	return 0;
+}
+
 static int domctl_of(struct fake_domain *d, struct xen_domctl *op)
 {
 	switch (op->cmd) {
@@ -298,6 +306,8 @@ static int domctl_of(struct fake_domain *d, struct xen_domctl *op)
 		return 0;
 	case XEN_DOMCTL_setvcpucontext:
 		return set_context(d, &op->u.vcpucontext);
+	case XEN_DOMCTL_hypercall_init:
+		return fill_hypercalls(d, (mfn_t){op->u.hypercall_init.gmfn});
 	case XEN_DOMCTL_pausedomain:
 		d->paused = true;
 		return 0;
@@ -511,6 +521,7 @@ const void *fake_kernel(size_t *out_len)
 	} k;
 	uint8_t *end = put_note(k.notes, XEN_ELFNOTE_VIRT_BASE, FAKE_KERNEL_BASE);
 
+	end = put_note(end, XEN_ELFNOTE_HYPERCALL_PAGE, FAKE_KERNEL_BASE + 0x113000);
 	end = put_note(end, XEN_ELFNOTE_ENTRY, FAKE_KERNEL_BASE + 0x100123);
 	memcpy(k.eh.e_ident, ELFMAG "\2\1\1", 7);
 	k.eh.e_type = ET_EXEC;

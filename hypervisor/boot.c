@@ -102,10 +102,10 @@ static void read_loader_info(uint32_t multiboot_phys)
 
 /* ---- options --------------------------------------------------------------------------- */
 
-/* The end of the word that begins at s. */
-static const char *word_end(const char *s)
+/* The end of the word that begins at s: the first `end`, or the text's. */
+static const char *word_end(const char *s, char end)
 {
-	while (*s != '\0' && *s != ' ')
+	while (*s != '\0' && *s != end)
 		s++;
 	return s;
 }
@@ -116,7 +116,7 @@ bool boot_option(const char *key, char *out, size_t cap)
 	const char *end;
 
 	for (const char *s = info.cmdline; *s != '\0'; s = *end == ' ' ? end + 1 : end) {
-		end = word_end(s);
+		end = word_end(s, ' ');
 		if (strncmp(s, key, n) != 0 || (s[n] != '=' && s + n != end))
 			continue;
 		s += s[n] == '=' ? n + 1 : n;
@@ -130,13 +130,15 @@ bool boot_option(const char *key, char *out, size_t cap)
 
 bool boot_option_size(const char *key, uint64_t *out_bytes)
 {
-	char text[24];
+	char text[48];
 	unsigned shift = 20;
 	size_t n;
 
 	if (!boot_option(key, text, sizeof(text)))
 		return false;
-	n = strlen(text);
+	/* As Xen has it, SIZE,max:SIZE: the first is meant, there is no ballooning above it. */
+	n = (size_t)(word_end(text, ',') - text);
+	text[n] = '\0';
 	if (n != 0 && strchr("kKmMgG", text[n - 1]) != NULL) {
 		shift = strchr("kK", text[n - 1]) ? 10 : strchr("gG", text[n - 1]) ? 30 : 20;
 		text[n - 1] = '\0';

@@ -23,7 +23,7 @@ static const struct family {
     {"hd", 22, 6, 2, 2},
 };
 
-/* 0 -> "a", 25 -> "z", 26 -> "aa": bijective base 26. Disk numbers have at most 20 bits, so 4
+/* 0 -> "a", 25 -> "z", 26 -> "aa": bijective base 26. Disk numbers have at most 20 bits, so 5
  * letters. */
 static void disk_letters(unsigned disk, char out[8])
 {
@@ -92,7 +92,7 @@ static bool take_letters(const char **s, unsigned *out_disk)
 	unsigned disk = 0, n = 0;
 
 	for (; **s >= 'a' && **s <= 'z'; (*s)++)
-		if (++n > 4)
+		if (++n > 5)
 			return false;
 		else
 			disk = disk * 26 + (unsigned)(**s - 'a') + 1;

@@ -99,8 +99,10 @@ static void regrant(void)
 	unsigned n = byte() % ROGUE_PAGES;
 
 	mock_enter(1);
-	if (rogue.grants[n].v && host_grant_end(rogue.grants[n]) == 0)
-		host_grant_offer(0, rogue.data[n], byte() & 1, &rogue.grants[n]);
+	if (rogue.grants[n].v && host_grant_end(rogue.grants[n]) != 0)
+		return;
+	rogue.grants[n].v = 0;
+	host_grant_offer(0, rogue.data[n], byte() & 1, &rogue.grants[n]);
 }
 
 static void release(void)

@@ -2,7 +2,7 @@
  *
  * The first byte says which parser gets the rest. Expected: a number is taken exactly when the C
  * library's reading of plain digits agrees and it is in range; a disk's name read gives a number
- * whose name reads as the same number; nothing is read beyond the text (ASan).
+ * whose name is a name again, for the same disk; nothing is read beyond the text (ASan).
  *
  * links: tests/host/mock_host.c tests/host/mock_share.c tests/host/mock_store.c
  * links: tests/host/mock_disk.c protocol/xenbus_keys.c protocol/blkif_names.c
@@ -38,10 +38,12 @@ static void check_number(const char *text, uint64_t max)
 static void check_name(const char *text)
 {
 	unsigned vdev, again;
-	char name[16];
+	char name[16], same[16];
 
-	if (blkif_vdev_number(text, &vdev) && blkif_vdev_name(vdev, name, sizeof(name)) &&
-	    (!blkif_vdev_number(name, &again) || again != vdev))
+	if (!blkif_vdev_number(text, &vdev) || !blkif_vdev_name(vdev, name, sizeof(name)))
+		return;
+	if (!blkif_vdev_number(name, &again) || !blkif_vdev_name(again, same, sizeof(same)) ||
+	    strcmp(name, same) != 0)
 		abort();
 }
 

@@ -182,13 +182,17 @@ static void done(struct block_request *req, int status)
 void world_prepare(struct world_request *w, domid_t guest, enum block_op op, uint64_t sector,
 		   unsigned len_bytes, unsigned shift)
 {
+	int faults = mock_fail_left();
+
 	*w = (struct world_request){.len_bytes = len_bytes, .shift = shift};
 	w->req.op = op;
 	w->req.sector = sector;
 	w->req.done = done;
 	w->req.ctx = w;
 	mock_enter(guest);
+	mock_fail_after(-1);
 	w->data = len_bytes ? host_pages_alloc(PAGES_FOR(len_bytes + shift)) : NULL;
+	mock_fail_after(faults);
 	for (unsigned at = shift; len_bytes;) {
 		unsigned n = MIN(len_bytes, (unsigned)(PAGE_SIZE - at % PAGE_SIZE));
 
@@ -196,7 +200,8 @@ void world_prepare(struct world_request *w, domid_t guest, enum block_op op, uin
 		at += n;
 		len_bytes -= n;
 	}
-	w->data += shift;
+	if (w->data)
+		w->data += shift;
 }
 
 void world_release(struct world_request *w, domid_t guest)

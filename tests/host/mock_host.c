@@ -77,6 +77,11 @@ void mock_fail_after(int n)
 	fail_in = n;
 }
 
+int mock_fail_left(void)
+{
+	return fail_in;
+}
+
 void mock_fail_all(bool on)
 {
 	fail_always = on;

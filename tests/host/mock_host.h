@@ -43,6 +43,7 @@ bool mock_nothing_left(domid_t domain); /* says on stderr what is */
 /* ---- faults ---- */
 void mock_fail_after(
     int n); /* the n-th call from now that can lack something fails, once; <0: none */
+int mock_fail_left(void); /* to put it back after calls that shall not fail */
 void mock_fail_all(bool on);
 void mock_tx_conflicts(int n); /* the next n commits say -XEN_EAGAIN */
 

@@ -4,7 +4,6 @@
  * service domain. Bytes wait in one of two small rings: the shell's, or the taker's, which the
  * worker empties. A full ring drops what comes; nobody types that fast.
  */
-#include <amphi/pvops.h>
 #include "console_input.h"
 #include "thread.h"
 #include "worker.h"
@@ -33,12 +32,12 @@ static void ring_put(struct ring *r, uint8_t byte)
 
 static bool ring_get(struct ring *r, uint8_t *out_byte)
 {
-	uint64_t flags = irq_save();
+	unsigned long flags = wait_enter();
 	bool any = r->in != r->out;
 
 	if (any)
 		*out_byte = r->bytes[r->out++ % RING_BYTES];
-	irq_restore(flags);
+	wait_leave(flags);
 	return any;
 }
 
@@ -53,16 +52,16 @@ static void give_taker(void *ctx)
 
 void console_feed_shell(uint8_t byte)
 {
-	uint64_t flags = irq_save();
+	unsigned long flags = wait_enter();
 
 	ring_put(&shell_ring, byte);
 	wait_wake(&shell_wait);
-	irq_restore(flags);
+	wait_leave(flags);
 }
 
 void console_input_ready(void)
 {
-	uint64_t flags = irq_save();
+	unsigned long flags = wait_enter();
 	uint8_t bytes[32];
 	size_t n, i;
 
@@ -74,7 +73,7 @@ void console_input_ready(void)
 		else
 			wait_wake(&shell_wait);
 	}
-	irq_restore(flags);
+	wait_leave(flags);
 }
 
 void console_input_init(const struct console_sink *sink)
@@ -84,11 +83,11 @@ void console_input_init(const struct console_sink *sink)
 
 void console_take_input(console_input_fn *fn, void *ctx)
 {
-	uint64_t flags = irq_save();
+	unsigned long flags = wait_enter();
 
 	taker = fn;
 	taker_ctx = ctx;
-	irq_restore(flags);
+	wait_leave(flags);
 }
 
 uint8_t console_read_byte(void)

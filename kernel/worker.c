@@ -5,7 +5,6 @@
  * a second one, sorted, with one timer for its head. Both are changed with interrupts off.
  */
 #include <amphi/host.h>
-#include <amphi/pvops.h>
 #include "panic.h"
 #include "thread.h"
 #include "time.h"
@@ -42,13 +41,13 @@ static struct host_work *pop_soon(void)
 
 void worker_post(struct host_work *work)
 {
-	uint64_t flags = irq_save();
+	unsigned long flags = wait_enter();
 
 	if (!work->queued) {
 		work->queued = true;
 		push_soon(work);
 	}
-	irq_restore(flags);
+	wait_leave(flags);
 }
 
 void host_work_soon(struct host_work *work)
@@ -74,7 +73,7 @@ static void delay_over(void *ctx)
 void host_work_after(struct host_work *work, uint64_t delay_ns)
 {
 	struct host_work **link = &delayed;
-	uint64_t flags = irq_save();
+	unsigned long flags = wait_enter();
 
 	if (work->queued)
 		goto out;
@@ -87,7 +86,7 @@ void host_work_after(struct host_work *work, uint64_t delay_ns)
 	if (delayed == work)
 		timer_set(&delay_timer, work->due_ns);
 out:
-	irq_restore(flags);
+	wait_leave(flags);
 }
 
 /* Takes work out of one list; its tail pointer, where it has one, is put right. */
@@ -111,14 +110,14 @@ static void unlink_work(struct host_work **head, struct host_work **tail, struct
 
 void host_work_cancel(struct host_work *work)
 {
-	uint64_t flags = irq_save();
+	unsigned long flags = wait_enter();
 
 	if (work->queued && work->due_ns)
 		unlink_work(&delayed, NULL, work);
 	else if (work->queued)
 		unlink_work(&soon_head, &soon_tail, work);
 	work->queued = false;
-	irq_restore(flags);
+	wait_leave(flags);
 }
 
 /* Other threads are let in when the list is empty, or after this many pieces of work: a busy disk
@@ -129,13 +128,13 @@ static void worker_main(void *ctx)
 {
 	struct host_work *work;
 	unsigned done = 0;
-	uint64_t flags;
+	unsigned long flags;
 
 	for (;;) {
 		WAIT_UNTIL(&idle, soon_head);
-		flags = irq_save();
+		flags = wait_enter();
 		work = pop_soon();
-		irq_restore(flags);
+		wait_leave(flags);
 		work->fn(work->ctx);
 		if (++done % WORK_IN_A_ROW == 0)
 			thread_yield();

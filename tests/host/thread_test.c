@@ -6,7 +6,7 @@
  * interrupts are played: the "idle processor" moves the clock to the next timer. Expected: all
  * hold.
  *
- * links: kernel/thread.c kernel/timers.c
+ * links: kernel/thread.c kernel/timers.c tests/host/fake_processor.c
  */
 #include <stdarg.h>
 #include <setjmp.h>
@@ -15,90 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "kernel/clock.h"
-#include "kernel/mm.h"
-#include "kernel/panic.h"
+#include "fake_processor.h"
 #include "kernel/thread.h"
-#include "kernel/thread_cpu.h"
 #include "kernel/time.h"
 
-__asm__(".include \"kernel/switch.S\"\n .text\n");
-
-/* ---- the processor and the kernel around ------------------------------------------- */
-
-static uint64_t now_ns, programmed_ns;
-static unsigned long irqs_on = 1;
-static unsigned idles, blocks_held;
 static char trail[128];
-
-unsigned long wait_enter(void)
-{
-	unsigned long was = irqs_on;
-
-	irqs_on = 0;
-	return was;
-}
-
-void wait_leave(unsigned long flags)
-{
-	irqs_on = flags;
-}
-
-void thread_cpu_irqs_on(void)
-{
-	irqs_on = 1;
-}
-
-void thread_cpu_idle(void)
-{
-	assert_int_equal(irqs_on, 0);
-	assert_true(idles++ < 10000);
-	if (programmed_ns > now_ns)
-		now_ns = programmed_ns;
-	time_interrupt();
-}
-
-uint64_t time_ns(void)
-{
-	return now_ns;
-}
-
-void clock_program(uint64_t due_ns)
-{
-	programmed_ns = due_ns;
-}
-
-void *pages_alloc(unsigned n)
-{
-	void *p = aligned_alloc(PAGE_SIZE, n * PAGE_SIZE);
-
-	blocks_held++;
-	return memset(p, 0, n * PAGE_SIZE);
-}
-
-void pages_free(void *va, unsigned n)
-{
-	blocks_held--;
-	free(va);
-}
-
-void *kmalloc(size_t size_bytes)
-{
-	blocks_held++;
-	return calloc(1, size_bytes);
-}
-
-void kfree(void *p, size_t size_bytes)
-{
-	blocks_held--;
-	free(p);
-}
-
-void panic(const char *fmt, ...)
-{
-	fprintf(stderr, "panic: %s\n", fmt);
-	abort();
-}
 
 /* ---- tests -------------------------------------------------------------------------- */
 
@@ -112,7 +33,7 @@ static void three_turns(void *ctx)
 	int i;
 
 	for (i = 0; i < 3; i++) {
-		assert_int_equal(irqs_on, 1);
+		assert_int_equal(fake_irqs_on, 1);
 		mark(ctx);
 		thread_yield();
 	}
@@ -161,17 +82,17 @@ static void wake_reaches_all_in_order(void **state)
 
 static void deadline_ends_a_wait(void **state)
 {
-	uint64_t start = now_ns;
+	uint64_t start = fake_now_ns;
 	bool seen;
 
 	flag = false;
 	seen = WAIT_UNTIL_DEADLINE(&queue, flag, start + 500);
 	assert_false(seen);
-	assert_int_equal(now_ns, start + 500);
+	assert_int_equal(fake_now_ns, start + 500);
 	assert_null(queue.head);
 	assert_null(queue.tail);
 	thread_sleep_ns(1000);
-	assert_int_equal(now_ns, start + 1500);
+	assert_int_equal(fake_now_ns, start + 1500);
 	seen = WAIT_UNTIL_DEADLINE(&queue, flag, start); /* long past */
 	assert_false(seen);
 }
@@ -185,16 +106,16 @@ static void set_flag_later(void *ctx)
 
 static void a_wake_before_the_deadline(void **state)
 {
-	uint64_t start = now_ns;
+	uint64_t start = fake_now_ns;
 	bool seen;
 
 	flag = false;
 	thread_create("later", set_flag_later, NULL);
 	seen = WAIT_UNTIL_DEADLINE(&queue, flag, start + 1000);
 	assert_true(seen);
-	assert_int_equal(now_ns, start + 100);
+	assert_int_equal(fake_now_ns, start + 100);
 	thread_sleep_ns(5000); /* the deadline's timer must not ring now */
-	assert_int_equal(now_ns, start + 5100);
+	assert_int_equal(fake_now_ns, start + 5100);
 }
 
 /* Two sleepers time out, the one in the queue's middle first: the queue stays whole. */
@@ -208,13 +129,13 @@ static void queue_survives_time_outs(void **state)
 {
 	trail[0] = '\0';
 	flag = false;
-	thread_create("x", waiter_until, (void *)(uintptr_t)(now_ns + 900));
-	thread_create("y", waiter_until, (void *)(uintptr_t)(now_ns + 100));
-	thread_create("z", waiter_until, (void *)(uintptr_t)(now_ns + 200));
+	thread_create("x", waiter_until, (void *)(uintptr_t)(fake_now_ns + 900));
+	thread_create("y", waiter_until, (void *)(uintptr_t)(fake_now_ns + 100));
+	thread_create("z", waiter_until, (void *)(uintptr_t)(fake_now_ns + 200));
 	thread_yield();
 	thread_sleep_ns(300);
 	assert_string_equal(trail, "tt");
-	thread_create("v", waiter_until, (void *)(uintptr_t)(now_ns + 900));
+	thread_create("v", waiter_until, (void *)(uintptr_t)(fake_now_ns + 900));
 	thread_yield();
 	flag = true;
 	wait_wake(&queue);
@@ -234,14 +155,14 @@ static void timers_in_order(void **state)
 	struct timer d = {timer_mark, (char[]){"d"}};
 
 	trail[0] = '\0';
-	timer_set(&a, now_ns + 300);
-	timer_set(&b, now_ns + 100);
-	timer_set(&c, now_ns + 200);
-	timer_set(&d, now_ns + 100);
-	timer_set(&a, now_ns + 150); /* moved */
+	timer_set(&a, fake_now_ns + 300);
+	timer_set(&b, fake_now_ns + 100);
+	timer_set(&c, fake_now_ns + 200);
+	timer_set(&d, fake_now_ns + 100);
+	timer_set(&a, fake_now_ns + 150); /* moved */
 	timer_cancel(&c);
 	timer_cancel(&c);
-	assert_int_equal(programmed_ns, now_ns + 100);
+	assert_int_equal(fake_programmed_ns, fake_now_ns + 100);
 	thread_sleep_ns(1000);
 	assert_string_equal(trail, "bda");
 }
@@ -261,15 +182,15 @@ static void the_dead_are_freed(void **state)
 	unsigned threads = 0, i;
 
 	thread_yield();
-	assert_int_equal(blocks_held, 0);
+	assert_int_equal(fake_blocks_held, 0);
 	for (i = 0; i < 50; i++) {
 		thread_create("short", nothing, NULL);
 		thread_sleep_ns(10);
 	}
 	thread_for_each(count_threads, &threads);
 	assert_int_equal(threads, 1);
-	assert_int_equal(blocks_held, 0);
-	assert_int_equal(irqs_on, 1);
+	assert_int_equal(fake_blocks_held, 0);
+	assert_int_equal(fake_irqs_on, 1);
 }
 
 int main(void)

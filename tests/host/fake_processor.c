@@ -1,0 +1,97 @@
+/* fake_processor.c: interrupts, idling, clock and memory for host tests of the kernel's threads.
+ *
+ * Linked by thread_test.c, worker_test.c and console_input_test.c. The real thread_switch runs
+ * here; interrupts are a variable, and the idle processor moves the clock to the next timer.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "fake_processor.h"
+#include "kernel/clock.h"
+#include "kernel/mm.h"
+#include "kernel/panic.h"
+#include "kernel/thread.h"
+#include "kernel/thread_cpu.h"
+#include "kernel/time.h"
+
+__asm__(".include \"kernel/switch.S\"\n .text\n");
+
+uint64_t fake_now_ns, fake_programmed_ns;
+unsigned long fake_irqs_on = 1;
+unsigned fake_blocks_held;
+static unsigned idles;
+
+unsigned long wait_enter(void)
+{
+	unsigned long was = fake_irqs_on;
+
+	fake_irqs_on = 0;
+	return was;
+}
+
+void wait_leave(unsigned long flags)
+{
+	fake_irqs_on = flags;
+}
+
+void thread_cpu_irqs_on(void)
+{
+	fake_irqs_on = 1;
+}
+
+static void check(bool holds, const char *what)
+{
+	if (!holds)
+		panic(what);
+}
+
+void thread_cpu_idle(void)
+{
+	check(fake_irqs_on == 0, "idle with interrupts on");
+	check(idles++ < 100000, "nobody will ever be ready");
+	if (fake_programmed_ns > fake_now_ns)
+		fake_now_ns = fake_programmed_ns;
+	time_interrupt();
+}
+
+uint64_t time_ns(void)
+{
+	return fake_now_ns;
+}
+
+void clock_program(uint64_t due_ns)
+{
+	fake_programmed_ns = due_ns;
+}
+
+void *pages_alloc(unsigned n)
+{
+	void *p = aligned_alloc(PAGE_SIZE, n * PAGE_SIZE);
+
+	fake_blocks_held++;
+	return memset(p, 0, n * PAGE_SIZE);
+}
+
+void pages_free(void *va, unsigned n)
+{
+	fake_blocks_held--;
+	free(va);
+}
+
+void *kmalloc(size_t size_bytes)
+{
+	fake_blocks_held++;
+	return calloc(1, size_bytes);
+}
+
+void kfree(void *p, size_t size_bytes)
+{
+	fake_blocks_held--;
+	free(p);
+}
+
+void panic(const char *fmt, ...)
+{
+	fprintf(stderr, "panic: %s\n", fmt);
+	abort();
+}

@@ -49,6 +49,7 @@ static int back_open(struct xenbus_device *bus)
 		host_log(HOST_LOG_ERROR, "%s: no disk '%s' here", bus->path, params);
 		return -XEN_ENODEV;
 	}
+	disk->align_mask = disk->disk->sector_size / SECTOR_SIZE - 1;
 	return read_mode(disk);
 }
 

@@ -45,6 +45,7 @@ struct back_request {
 	uint64_t sector;           /* of the part after this one */
 	uint8_t op, n_segments, n_done;
 	int16_t status;
+	uint16_t n_sectors; /* in all segments */
 	struct back_segment segs[BLKIF_SEGMENTS];
 };
 
@@ -61,6 +62,7 @@ struct back_disk {
 	struct back_disk *next;
 	struct block_device *disk;
 	struct blkback_stats stats;
+	unsigned align_mask; /* of sectors: 0 on a disk of 512 bytes, 7 on one of 4096 */
 	bool readonly;
 	char name[16];
 

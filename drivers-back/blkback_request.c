@@ -18,11 +18,10 @@ struct wire {
 _Static_assert(sizeof(struct wire) == BLKIF_HEAD_BYTES, "x86_64-abi");
 
 /* A segment lies within its page and is whole sectors of the disk. */
-static bool segment_fits(const struct blkif_request_segment *seg, unsigned disk_sectors)
+static bool segment_fits(const struct blkif_request_segment *seg, unsigned align_mask)
 {
-	if (seg->first_sect > seg->last_sect || seg->last_sect >= BLKIF_PAGE_SECTORS)
-		return false;
-	return seg->first_sect % disk_sectors == 0 && (seg->last_sect + 1u) % disk_sectors == 0;
+	return seg->first_sect <= seg->last_sect && seg->last_sect < BLKIF_PAGE_SECTORS &&
+	       ((seg->first_sect | (seg->last_sect + 1u)) & align_mask) == 0;
 }
 
 /* Fetches n (<= BLKIF_SEGMENTS) segments and takes them over. The sectors they cover, 0: one is
@@ -31,11 +30,11 @@ static unsigned read_segments(struct back_disk *disk, struct back_request *req,
 			      const peer_byte *from, unsigned n)
 {
 	struct blkif_request_segment segs[BLKIF_SEGMENTS];
-	unsigned sectors = 0, disk_sectors = disk->disk->sector_size / SECTOR_SIZE;
+	unsigned sectors = 0;
 
 	peer_copy_in(segs, from, n * sizeof(segs[0]));
 	for (unsigned i = 0; i < n; i++) {
-		if (!segment_fits(&segs[i], disk_sectors))
+		if (!segment_fits(&segs[i], disk->align_mask))
 			return 0;
 		req->segs[i] = (struct back_segment){.ref = segs[i].gref,
 						     .kept = BACK_NONE,
@@ -46,10 +45,11 @@ static unsigned read_segments(struct back_disk *disk, struct back_request *req,
 	return sectors;
 }
 
-static bool in_disk(const struct block_device *disk, uint64_t sector, unsigned count)
+static bool in_disk(const struct back_disk *disk, uint64_t sector, unsigned count)
 {
-	return count <= disk->sectors && sector <= disk->sectors - count &&
-	       sector % (disk->sector_size / SECTOR_SIZE) == 0;
+	uint64_t size = disk->disk->sectors;
+
+	return count <= size && sector <= size - count && (sector & disk->align_mask) == 0;
 }
 
 int16_t back_request_read(struct back_disk *disk, struct back_request *req, const peer_byte *slot)
@@ -62,6 +62,7 @@ int16_t back_request_read(struct back_disk *disk, struct back_request *req, cons
 	req->op = wire.op;
 	req->sector = wire.sector;
 	req->n_segments = req->n_done = 0;
+	req->n_sectors = 0;
 	req->status = BLKIF_RSP_OKAY;
 	if (wire.op == BLKIF_OP_FLUSH_DISKCACHE)
 		return wire.n_segments ? BLKIF_RSP_ERROR : BLKIF_RSP_OKAY;
@@ -72,9 +73,10 @@ int16_t back_request_read(struct back_disk *disk, struct back_request *req, cons
 	if (wire.n_segments == 0 || wire.n_segments > BLKIF_SEGMENTS)
 		return BLKIF_RSP_ERROR;
 	sectors = read_segments(disk, req, slot + sizeof(wire), wire.n_segments);
-	if (sectors == 0 || !in_disk(disk->disk, wire.sector, sectors))
+	if (sectors == 0 || !in_disk(disk, wire.sector, sectors))
 		return BLKIF_RSP_ERROR;
 	req->n_segments = wire.n_segments;
+	req->n_sectors = (uint16_t)sectors;
 	return BLKIF_RSP_OKAY;
 }
 

@@ -62,14 +62,12 @@ static void push(struct back_disk *disk)
 
 static void count_done(struct back_disk *disk, const struct back_request *req)
 {
-	uint64_t bytes = 0;
+	uint64_t bytes = req->n_sectors * SECTOR_SIZE;
 
 	if (req->status != BLKIF_RSP_OKAY) {
 		disk->stats.errors++;
 		return;
 	}
-	for (unsigned i = 0; i < req->n_segments; i++)
-		bytes += (req->segs[i].last - req->segs[i].first + 1u) * SECTOR_SIZE;
 	if (req->op == BLKIF_OP_READ)
 		disk->stats.bytes_read += bytes;
 	else if (req->op == BLKIF_OP_WRITE)

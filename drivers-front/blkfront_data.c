@@ -212,6 +212,7 @@ static bool segment_release(struct front_disk *disk, struct front_slot *slot, un
 bool front_data_grant(struct front_disk *disk, struct front_slot *slot,
 		      struct blkif_request_segment *segs)
 {
+	slot->len_bytes = 0;
 	for (unsigned i = 0; i < slot->n_segments; i++) {
 		const struct block_segment *seg = &slot->req->segments[i];
 		unsigned first = (unsigned)((uintptr_t)seg->va & ~PAGE_MASK) / SECTOR_SIZE;
@@ -222,6 +223,7 @@ bool front_data_grant(struct front_disk *disk, struct front_slot *slot,
 			front_data_release(disk, slot, false);
 			return false;
 		}
+		slot->len_bytes += seg->len_bytes;
 		segs[i].first_sect = (uint8_t)first;
 		segs[i].last_sect = (uint8_t)(first + seg->len_bytes / SECTOR_SIZE - 1);
 	}

@@ -12,10 +12,11 @@
 #include <amphi/ring.h>
 #include <amphi/xenbus.h>
 
-#define FRONT_SLOTS      32u /* requests in one page of ring */
-#define FRONT_LENT_MAX   8u
-#define FRONT_BOUNCE_MAX 128u /* pages of our own that a disk may hold: 512 KiB of a small guest   \
-			       */
+#define FRONT_SLOTS    32u /* requests in one page of ring */
+#define FRONT_LENT_MAX 8u
+#define FRONT_BOUNCE_MAX                                                                           \
+	128u /* pages of our own that a disk may hold: 512 KiB of a small guest                    \
+	      */
 #define FRONT_HOLD_NS 30000000000ull /* how long requests wait for a backend to come back */
 
 /* A page of the driver's own that stays granted while connected. */
@@ -29,6 +30,7 @@ struct front_slot {
 	struct block_request *req; /* NULL: the slot is free */
 	uint8_t op, n_segments;
 	uint16_t next_free;
+	uint32_t len_bytes;
 	/* Per segment: the reference that went out, and, when the data goes through a page of ours,
 	 * that page. ref.v == 0: a standing grant of lent memory, nothing to end. */
 	gref_t refs[BLKIF_SEGMENTS];

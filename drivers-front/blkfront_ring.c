@@ -180,16 +180,12 @@ static void slot_free(struct front_disk *disk, struct front_slot *slot)
 	disk->first_free = (uint16_t)(slot - disk->slots);
 }
 
-static void count_bytes(struct block_stats *stats, const struct block_request *req)
+static void count_done(struct block_stats *stats, const struct front_slot *slot)
 {
-	uint64_t bytes = 0;
-
-	for (unsigned i = 0; i < req->n_segments; i++)
-		bytes += req->segments[i].len_bytes;
-	if (req->op == BLOCK_READ)
-		stats->bytes_read += bytes;
-	else if (req->op == BLOCK_WRITE)
-		stats->bytes_written += bytes;
+	if (slot->op == BLKIF_OP_READ)
+		stats->bytes_read += slot->len_bytes;
+	else if (slot->op == BLKIF_OP_WRITE)
+		stats->bytes_written += slot->len_bytes;
 	else
 		stats->flushes++;
 }
@@ -225,9 +221,9 @@ static bool consume(struct front_disk *disk)
 		front_broken(disk, "answered a request whose memory it still has mapped");
 		status = -XEN_EIO;
 	}
-	slot_free(disk, slot);
 	if (status == 0)
-		count_bytes(&disk->dev.stats, req);
+		count_done(&disk->dev.stats, slot);
+	slot_free(disk, slot);
 	end_request(disk, req, status);
 	return true;
 }

@@ -16,7 +16,7 @@
 #define FIRST_REF 8u /* as on Xen, the first ones are reserved */
 #define MAPS      4096u
 #define PORTS     64u
-#define WINDOW    (1ul << 36) /* of addresses for mappings, used once each */
+#define WINDOW    (1ul << 32) /* of addresses for mappings, used once each between resets */
 
 static struct grant {
 	bool used, readonly;
@@ -94,7 +94,7 @@ static void *window_take(unsigned pages)
 		window_next = window;
 	}
 	if (window_next + pages * PAGE_SIZE > window + WINDOW)
-		window_next = window;
+		mock_bug("no addresses left");
 	va = window_next;
 	window_next += (pages + 1) * PAGE_SIZE;
 	return va;
@@ -354,6 +354,7 @@ void mock_share_reset(void)
 			unmap(&maps[i]);
 	memset(grants, 0, sizeof(grants));
 	memset(ports, 0, sizeof(ports));
+	window_next = window;
 }
 
 void mock_share_kill(domid_t domain)

@@ -29,12 +29,13 @@ static int take_memmap(boot_view_fn *view, void *ctx, const struct hvm_start_inf
 	unsigned n = MIN(info->memmap_entries, BOOT_RANGES);
 
 	for (unsigned i = 0; i < n; i++) {
-		const struct hvm_memmap_table_entry *e =
-		    view(ctx, info->memmap_paddr + i * sizeof(*e), sizeof(*e));
+		struct hvm_memmap_table_entry e;
+		const void *seen = view(ctx, info->memmap_paddr + i * sizeof(e), sizeof(e));
 
-		if (!e)
+		if (!seen)
 			return -XEN_EFAULT;
-		boot_add_range(out, e->addr, e->size, e->type);
+		memcpy(&e, seen, sizeof(e)); /* where it lies need not be aligned */
+		boot_add_range(out, e.addr, e.size, e.type);
 	}
 	return 0;
 }
@@ -42,15 +43,19 @@ static int take_memmap(boot_view_fn *view, void *ctx, const struct hvm_start_inf
 static int take_module(boot_view_fn *view, void *ctx, const struct hvm_start_info *info,
 		       struct boot_info *out)
 {
-	const struct hvm_modlist_entry *mod;
+	struct hvm_modlist_entry mod;
+	const void *seen;
 
 	if (!info->nr_modules)
 		return 0;
-	mod = view(ctx, info->modlist_paddr, sizeof(*mod));
-	if (!mod || !view(ctx, mod->paddr, mod->size))
+	seen = view(ctx, info->modlist_paddr, sizeof(mod));
+	if (!seen)
 		return -XEN_EFAULT;
-	out->ramdisk_start = mod->paddr;
-	out->ramdisk_len_bytes = mod->size;
+	memcpy(&mod, seen, sizeof(mod));
+	if (!view(ctx, mod.paddr, mod.size))
+		return -XEN_EFAULT;
+	out->ramdisk_start = mod.paddr;
+	out->ramdisk_len_bytes = mod.size;
 	return 0;
 }
 

@@ -1,0 +1,235 @@
+/* boot_parse_test.c: what a loader left is read as its specification says.
+ *
+ * Shows: a PVH start info and a multiboot2 structure made here by hand give command line, ramdisk, memory
+ * map and ACPI's root pointer; missing parts are missing and no more; structures that point outside, are
+ * cut, or lie about their sizes are refused. Why: the same bytes come from QEMU, GRUB on BIOS and GRUB on
+ * UEFI, and a test of a boot shows only one of them.
+ *
+ * links: kernel/boot_parse.c kernel/boot_pvh.c kernel/boot_multiboot2.c
+ */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <xen/arch-x86/hvm/start_info.h>
+
+#include "kernel/boot_parse.h"
+
+#define BASE 0x9000ull /* where the memory of the test is said to be */
+#define SIZE 4096u
+
+static uint8_t memory[SIZE] __attribute__((aligned(16)));
+static struct boot_info out;
+
+static const void *view(void *ctx, uint64_t phys, uint64_t len)
+{
+	return phys >= BASE && phys - BASE <= SIZE && len <= SIZE - (phys - BASE) ? memory + (phys - BASE) : NULL;
+}
+
+static int fresh(void **state)
+{
+	memset(memory, 0, sizeof(memory));
+	memset(&out, 0, sizeof(out));
+	return 0;
+}
+
+/* ---- PVH -------------------------------------------------------------------------------- */
+
+#define CMDLINE_AT 512
+#define MODULES_AT 1024
+#define MEMMAP_AT  1536
+
+static struct hvm_start_info *make_pvh(void)
+{
+	struct hvm_start_info *info = (void *)memory;
+	struct hvm_modlist_entry *mod = (void *)(memory + MODULES_AT);
+	struct hvm_memmap_table_entry *map = (void *)(memory + MEMMAP_AT);
+
+	*info = (struct hvm_start_info){
+	    .magic = XEN_HVM_START_MAGIC_VALUE,
+	    .version = 1,
+	    .nr_modules = 1,
+	    .modlist_paddr = BASE + MODULES_AT,
+	    .cmdline_paddr = BASE + CMDLINE_AT,
+	    .rsdp_paddr = 0xf5a00,
+	    .memmap_paddr = BASE + MEMMAP_AT,
+	    .memmap_entries = 2,
+	};
+	strcpy((char *)memory + CMDLINE_AT, "role=native do=\"halt\"");
+	mod->paddr = BASE + 2048, mod->size = 100;
+	map[0] = (struct hvm_memmap_table_entry){.addr = 0, .size = 0x9fc00, .type = 1};
+	map[1] = (struct hvm_memmap_table_entry){.addr = 1 << 20, .size = 63 << 20, .type = 1};
+	return info;
+}
+
+static void pvh_whole(void **state)
+{
+	make_pvh();
+	assert_int_equal(boot_parse_pvh(view, NULL, BASE, &out), 0);
+	assert_string_equal(out.cmdline, "role=native do=\"halt\"");
+	assert_int_equal(out.ramdisk_start, BASE + 2048);
+	assert_int_equal(out.ramdisk_len_bytes, 100);
+	assert_int_equal(out.rsdp, 0xf5a00);
+	assert_int_equal(out.n_ranges, 2);
+	assert_int_equal(out.ranges[1].start, 1 << 20);
+	assert_int_equal(out.ranges[1].size_bytes, 63 << 20);
+}
+
+static void pvh_bare(void **state)
+{
+	struct hvm_start_info *info = make_pvh();
+
+	info->version = 0;
+	info->nr_modules = 0;
+	info->cmdline_paddr = 0;
+	assert_int_equal(boot_parse_pvh(view, NULL, BASE, &out), 0);
+	assert_string_equal(out.cmdline, "");
+	assert_int_equal(out.n_ranges, 0);
+	assert_int_equal(out.ramdisk_len_bytes, 0);
+}
+
+static void pvh_wrong(void **state)
+{
+	struct hvm_start_info *info = make_pvh();
+
+	info->magic ^= 1;
+	assert_int_equal(boot_parse_pvh(view, NULL, BASE, &out), -XEN_EINVAL);
+	make_pvh()->memmap_paddr = BASE + SIZE - 8;
+	assert_int_equal(boot_parse_pvh(view, NULL, BASE, &out), -XEN_EFAULT);
+	make_pvh()->modlist_paddr = 0;
+	assert_int_equal(boot_parse_pvh(view, NULL, BASE, &out), -XEN_EFAULT);
+	make_pvh();
+	((struct hvm_modlist_entry *)(memory + MODULES_AT))->size = SIZE;
+	assert_int_equal(boot_parse_pvh(view, NULL, BASE, &out), -XEN_EFAULT);
+	assert_int_equal(boot_parse_pvh(view, NULL, BASE + SIZE - 8, &out), -XEN_EFAULT);
+}
+
+static void pvh_long_command_line(void **state)
+{
+	make_pvh()->cmdline_paddr = BASE + 2048;
+	memset(memory + 2048, 'x', 2048); /* no end within what can be seen */
+	assert_int_equal(boot_parse_pvh(view, NULL, BASE, &out), 0);
+	assert_int_equal(strlen(out.cmdline), BOOT_CMDLINE - 1);
+}
+
+/* ---- multiboot2 ------------------------------------------------------------------------- */
+
+static uint32_t used;
+
+static void *add_tag(uint32_t type, uint32_t size)
+{
+	uint32_t *tag = (uint32_t *)(memory + used);
+
+	tag[0] = type, tag[1] = size;
+	used += (size + 7) & ~7u;
+	*(uint32_t *)memory = used;
+	return tag + 2;
+}
+
+static void make_mb2(void)
+{
+	uint32_t *mod, *map;
+	uint64_t *entry;
+
+	used = 8;
+	strcpy(add_tag(1, 8 + 5), "a=b ");
+	mod = add_tag(3, 16 + 4);
+	mod[0] = 0x200000, mod[1] = 0x201000;
+	map = add_tag(6, 16 + 2 * 32); /* entries may be longer than those we know */
+	map[0] = 32, map[1] = 0;
+	entry = (uint64_t *)(map + 2);
+	entry[0] = 0, entry[1] = 0x9fc00, entry[2] = 1;
+	entry[4] = 0x100000, entry[5] = 0x7f00000, entry[6] = 1;
+	add_tag(15, 8 + 36);
+	add_tag(99, 12);
+	add_tag(0, 8);
+}
+
+static void mb2_whole(void **state)
+{
+	make_mb2();
+	assert_int_equal(boot_parse_multiboot2(view, NULL, BASE, &out), 0);
+	assert_string_equal(out.cmdline, "a=b ");
+	assert_int_equal(out.ramdisk_start, 0x200000);
+	assert_int_equal(out.ramdisk_len_bytes, 0x1000);
+	assert_int_equal(out.n_ranges, 2);
+	assert_int_equal(out.ranges[1].start, 0x100000);
+	assert_int_equal(out.ranges[1].size_bytes, 0x7f00000);
+	assert_in_range(out.rsdp, BASE + 8, BASE + used);
+}
+
+static void mb2_only_the_first_module(void **state)
+{
+	uint32_t *mod;
+
+	used = 8;
+	mod = add_tag(3, 17);
+	mod[0] = 0x1000, mod[1] = 0x1000; /* empty: none */
+	mod = add_tag(3, 17);
+	mod[0] = 0x2000, mod[1] = 0x3000;
+	mod = add_tag(3, 17);
+	mod[0] = 0x4000, mod[1] = 0x5000;
+	add_tag(0, 8);
+	assert_int_equal(boot_parse_multiboot2(view, NULL, BASE, &out), 0);
+	assert_int_equal(out.ramdisk_start, 0x2000);
+}
+
+static void mb2_wrong(void **state)
+{
+	make_mb2();
+	*(uint32_t *)memory = used - 8; /* cut before the end tag */
+	assert_int_equal(boot_parse_multiboot2(view, NULL, BASE, &out), -XEN_EINVAL);
+	*(uint32_t *)memory = SIZE + 8;
+	assert_int_equal(boot_parse_multiboot2(view, NULL, BASE, &out), -XEN_EFAULT);
+	*(uint32_t *)memory = 0xffffffff;
+	assert_int_equal(boot_parse_multiboot2(view, NULL, BASE, &out), -XEN_EINVAL);
+	*(uint32_t *)memory = 4;
+	assert_int_equal(boot_parse_multiboot2(view, NULL, BASE, &out), -XEN_EINVAL);
+	make_mb2();
+	((uint32_t *)memory)[3] = 7; /* a tag shorter than its head would never end */
+	assert_int_equal(boot_parse_multiboot2(view, NULL, BASE, &out), -XEN_EINVAL);
+	((uint32_t *)memory)[3] = 0x7fffffff;
+	assert_int_equal(boot_parse_multiboot2(view, NULL, BASE, &out), -XEN_EINVAL);
+	assert_int_equal(boot_parse_multiboot2(view, NULL, 0, &out), -XEN_EFAULT);
+}
+
+/* ---- shared ----------------------------------------------------------------------------- */
+
+static void ranges(void **state)
+{
+	struct boot_range r = {0x1001, 0x2fff, 1};
+	uint64_t first, end;
+
+	assert_true(boot_range_pages(&r, &first, &end));
+	assert_int_equal(first, 2);
+	assert_int_equal(end, 4);
+	r = (struct boot_range){0x1001, 0x1ffe, 1};
+	assert_false(boot_range_pages(&r, &first, &end)); /* touches two, holds neither */
+	r = (struct boot_range){UINT64_MAX - 0xfff, 0xfff, 1};
+	assert_false(boot_range_pages(&r, &first, &end));
+	boot_add_range(&out, 5, 0, 1);
+	boot_add_range(&out, UINT64_MAX, 2, 1);
+	assert_int_equal(out.n_ranges, 0);
+	for (unsigned i = 0; i < 2 * BOOT_RANGES; i++)
+		boot_add_range(&out, i, 1, 1);
+	assert_int_equal(out.n_ranges, BOOT_RANGES);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup(pvh_whole, fresh),
+	    cmocka_unit_test_setup(pvh_bare, fresh),
+	    cmocka_unit_test_setup(pvh_wrong, fresh),
+	    cmocka_unit_test_setup(pvh_long_command_line, fresh),
+	    cmocka_unit_test_setup(mb2_whole, fresh),
+	    cmocka_unit_test_setup(mb2_only_the_first_module, fresh),
+	    cmocka_unit_test_setup(mb2_wrong, fresh),
+	    cmocka_unit_test_setup(ranges, fresh),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

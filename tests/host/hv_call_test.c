@@ -14,6 +14,7 @@
  * links: hypervisor/frame.c hypervisor/heap.c hypervisor/page_type.c hypervisor/pte.c
  * links: hypervisor/mm_domain.c hypervisor/mm_grant.c hypervisor/mm_context.c hypervisor/mm_space.c
  * links: hypervisor/mmu_update.c hypervisor/mmuext.c hypervisor/descriptor.c
+ * links: hypervisor/memory_op.c hypervisor/memory_exchange.c
  */
 #include <stdarg.h>
 #include <setjmp.h>

@@ -15,6 +15,7 @@ uint64_t hv_test_direct, hv_test_frames, hv_test_m2p;
 uint8_t fake_arena[FAKE_GUEST_SIZE] __attribute__((aligned(4096)));
 uint32_t tlb_clock = 1;
 
+static uint8_t *ram; /* kept for the leak checker: hv_test_direct points before it */
 static mfn_t root;
 static uint8_t gdt_page[PAGE_SIZE] __attribute__((aligned(4096)));
 
@@ -22,8 +23,7 @@ static uint8_t gdt_page[PAGE_SIZE] __attribute__((aligned(4096)));
 
 void fake_memory_start(void)
 {
-	uint8_t *ram = aligned_alloc(PAGE_SIZE, FAKE_FRAMES * PAGE_SIZE);
-
+	ram = aligned_alloc(PAGE_SIZE, FAKE_FRAMES * PAGE_SIZE);
 	memset(ram, 0xa5, FAKE_FRAMES * PAGE_SIZE);
 	hv_test_direct = (uint64_t)(uintptr_t)ram - FAKE_FIRST_FRAME * PAGE_SIZE;
 	hv_test_frames = (uint64_t)(uintptr_t)calloc(FRAMES_END, sizeof(struct page_info));

@@ -280,12 +280,6 @@ ANSWERS_ZERO(get_debugreg, uint64_t a)
 ANSWERS_ZERO(physdev_op, uint64_t a, uint64_t b)
 ANSWERS_ZERO(console_io, uint64_t a, uint64_t b, uint64_t c)
 
-/* Replaced by memory management's own where a test links it. */
-__attribute__((weak)) long hc_memory_op(uint64_t cmd, uint64_t arg_va)
-{
-	return -XEN_ENOSYS;
-}
-
 /* ---- I/O and console ------------------------------------------------------------------- */
 
 int io_domain_init(struct domain *d)

@@ -114,25 +114,39 @@ static int store_tree(const char *path, struct store_level *levels)
 	return 0;
 }
 
+/* Without a path: all of it, or in a guest what is its own. */
+static void store_default(char *path, size_t cap)
+{
+	char domid[16];
+
+	if (boot.privileged || host_store_read(HOST_TX_NONE, "domid", domid, sizeof(domid)) < 0)
+		str_copy(path, cap, "/");
+	else
+		fmt_text(path, cap, "/local/domain/%s", domid);
+}
+
 static int store_work(void *ctx)
 {
 	struct store_level *levels = kmalloc(STORE_DEPTH_MAX * sizeof(*levels));
+	char path[STORE_PATH_MAX];
 	int error;
 
 	if (!levels)
 		return -XEN_ENOMEM;
-	error = store_tree(ctx, levels);
+	if (ctx)
+		str_copy(path, sizeof(path), ctx);
+	else
+		store_default(path, sizeof(path));
+	error = store_tree(path, levels);
 	kfree(levels, STORE_DEPTH_MAX * sizeof(*levels));
 	return error;
 }
 
 static int store(int argc, char **argv)
 {
-	static char all[] = "/";
-
 	if (argc > 2)
 		return -XEN_EINVAL;
-	return worker_call(store_work, argc == 2 ? argv[1] : all);
+	return worker_call(store_work, argc == 2 ? argv[1] : NULL);
 }
 
 /* ---- memory, threads ---------------------------------------------------------------- */

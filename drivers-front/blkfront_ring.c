@@ -161,12 +161,30 @@ static void front_submit(struct block_device *dev, struct block_request *req)
 		start_queued(disk);
 }
 
+/* How many more answers to sleep through. */
+static uint32_t patience(const struct front_disk *disk)
+{
+	return MAX(ring_front_in_flight(&disk->ring) * 3 / 4, 1u);
+}
+
+/* More is in flight than when the last wake-up was asked for. Answers that came in between may have
+ * sent theirs already or not, so they are looked at. */
+static void rearm(struct front_disk *disk)
+{
+	uint32_t after = patience(disk);
+
+	if (after > 1 && ring_front_arm(&disk->ring, after) != 0)
+		host_work_soon(&disk->again);
+}
+
 static void front_kick(struct block_device *dev)
 {
 	struct front_disk *disk = dev->driver;
 
-	if (disk->connected && !disk->in_responses)
-		push(disk);
+	if (!disk->connected || disk->in_responses)
+		return;
+	push(disk);
+	rearm(disk);
 }
 
 const struct block_ops front_block_ops = {.submit = front_submit, .kick = front_kick};
@@ -234,12 +252,6 @@ static void consume_all(struct front_disk *disk, int n)
 	while (n-- > 0 && disk->connected)
 		if (!consume(disk))
 			front_broken(disk, "response to a request that was not made");
-}
-
-/* How many more answers to sleep through. */
-static uint32_t patience(const struct front_disk *disk)
-{
-	return MAX(ring_front_in_flight(&disk->ring) * 3 / 4, 1u);
 }
 
 void front_run_responses(void *ctx)

@@ -15,7 +15,7 @@ _Static_assert(HOST_GRANT_BATCH == GRANT_BATCH, "a batch of the host is one hype
 #define WINDOWS_AT_ONCE 64u
 
 static void **windows; /* free ones */
-static unsigned n_windows;
+static unsigned n_windows, n_reserved; /* n_reserved: free or in use, never more than fit the stack */
 
 static bool windows_grow(void)
 {
@@ -24,11 +24,12 @@ static bool windows_grow(void)
 
 	if (!windows)
 		windows = kmalloc(WINDOWS_MAX * sizeof(*windows));
-	if (!windows || n_windows + WINDOWS_AT_ONCE > WINDOWS_MAX)
+	if (!windows || n_reserved + WINDOWS_AT_ONCE > WINDOWS_MAX)
 		return false;
 	va = vmap_reserve(WINDOWS_AT_ONCE);
 	if (!va)
 		return false;
+	n_reserved += WINDOWS_AT_ONCE;
 	for (i = WINDOWS_AT_ONCE; i > 0; i--)
 		windows[n_windows++] = va + (i - 1) * PAGE_SIZE;
 	return true;

@@ -156,14 +156,17 @@ static void apply(struct xenbus_device *dev, const struct rule *r)
 	if (err) {
 		host_log(HOST_LOG_ERROR, "%s: no connection with domain %u (%d)", dev->path,
 			 dev->peer, err);
+		dev->stuck = true;
 		drop(dev, S_CLOSED);
 		return;
 	}
 	enter(dev, r->next);
 }
 
+/* After a step that failed the same state of the peer does not lead to it again. */
 static void read_peer_state(struct xenbus_device *dev)
 {
+	uint8_t old = dev->peer_state;
 	char text[8];
 	uint64_t state = S_NONE;
 	int err = xenbus_read_text(HOST_TX_NONE, dev->peer_path, "state", text, sizeof(text));
@@ -171,6 +174,8 @@ static void read_peer_state(struct xenbus_device *dev)
 	if (err > 0 && !xenbus_parse_number(text, ARRAY_SIZE(state_names) - 1, &state))
 		state = S_NONE; /* nonsense is as good as nothing */
 	dev->peer_state = (uint8_t)state;
+	if (dev->peer_state != old)
+		dev->stuck = false;
 }
 
 /* A removal that the peer does not follow in time goes on without it. */

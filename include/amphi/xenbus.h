@@ -49,7 +49,7 @@ struct xenbus_device {
 	struct host_work work;
 	uint64_t force_ns;  /* when a removal no longer waits for the peer; 0: none */
 	uint8_t after_drop; /* state to enter when the driver has disconnected */
-	bool online, failing, dropping, removed;
+	bool online, failing, dropping, removed, stuck;
 };
 
 struct xenbus_class_ops {

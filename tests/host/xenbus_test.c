@@ -1,0 +1,420 @@
+/* xenbus_test: the table of states, keys and transactions of the xenbus engine, with a driver that
+ * does nothing.
+ *
+ * Shows for each half what it becomes and which of the driver's steps it calls, for every state of
+ * the peer; that a step that fails closes; that a slow disconnect is waited for; that keys are read
+ * within their ranges. Why: drivers only fill in the steps, so what is wrong here is wrong in all
+ * of them. Expected: the table below, written from xen/io/xenbus.h and the stock drivers, not from
+ * xenbus.c.
+ *
+ * links: tests/host/mock_host.c tests/host/mock_share.c tests/host/mock_store.c
+ * links: tests/host/mock_disk.c tests/host/peer_recorder.c protocol/xenbus.c
+ * links: protocol/xenbus_class.c protocol/xenbus_keys.c protocol/grant_retire.c
+ * links: lib/printf.c lib/text.c
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <amphi/xenbus.h>
+
+#include "mock_host.h"
+
+/* A driver that notes which steps it was led through. */
+static struct xenbus_device *device;
+static char steps[64];
+static int fail_open, fail_connect;
+static bool slow;
+
+static void note(char step)
+{
+	size_t n = strlen(steps);
+
+	if (n + 1 < sizeof(steps))
+		steps[n] = step;
+}
+
+static int on_open(struct xenbus_device *dev)
+{
+	note('o');
+	return fail_open;
+}
+
+static int on_connect(struct xenbus_device *dev)
+{
+	note('c');
+	return fail_connect;
+}
+
+static bool on_disconnect(struct xenbus_device *dev)
+{
+	note('d');
+	return !slow;
+}
+
+static void on_gone(struct xenbus_device *dev)
+{
+	note('g');
+	host_free(dev, sizeof(*dev));
+	device = NULL;
+}
+
+static const struct xenbus_ops ops = {on_open, on_connect, on_disconnect, on_gone};
+
+static struct xenbus_device *create(struct xenbus_class *class, const struct xenbus_device *found)
+{
+	device = host_alloc(sizeof(*device));
+	*device = *found;
+	device->ops = &ops;
+	return device;
+}
+
+static const struct xenbus_class_ops class_ops = {create};
+static struct xenbus_class class;
+
+#define FRONT "/local/domain/1/device/toy/3"
+#define BACK  "/local/domain/0/backend/toy/1/3"
+
+static void put(const char *dir, const char *key, const char *value)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, key);
+	mock_store_put(path, value);
+}
+
+static const char *get(const char *dir, const char *key)
+{
+	char path[128];
+	const char *value;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, key);
+	value = mock_store_get(path);
+	return value ? value : "";
+}
+
+static void begin(enum xenbus_side side)
+{
+	mock_reset();
+	put(FRONT, "backend", BACK);
+	put(FRONT, "backend-id", "0");
+	put(FRONT, "state", "1");
+	put(BACK, "frontend", FRONT);
+	put(BACK, "frontend-id", "1");
+	put(BACK, "online", "1");
+	put(BACK, "state", "1");
+	memset(steps, 0, sizeof(steps));
+	fail_open = fail_connect = 0;
+	slow = false;
+	mock_enter(side == XENBUS_FRONT ? 1 : 0);
+	class = (struct xenbus_class){
+	    .side = side,
+	    .root = side == XENBUS_FRONT ? "device/toy" : "backend/toy",
+	    .ops = &class_ops,
+	};
+	assert_int_equal(xenbus_class_start(&class), 0);
+	mock_run();
+	assert_non_null(device);
+	assert_int_equal(device->id, 3);
+	assert_int_equal(device->peer, side == XENBUS_FRONT ? 0 : 1);
+}
+
+static void end(void)
+{
+	domid_t me = mock_current();
+
+	slow = false;
+	xenbus_class_stop(&class);
+	mock_run();
+	assert_null(device);
+	assert_true(mock_nothing_left(me));
+}
+
+/* Sets the peer's state and lets the half see it. */
+static void peer(const char *state)
+{
+	put(class.side == XENBUS_FRONT ? BACK : FRONT, "state", state);
+	mock_run();
+}
+
+static const char *ours(void)
+{
+	return get(class.side == XENBUS_FRONT ? FRONT : BACK, "state");
+}
+
+/* The peer's states in order (digits; '-' removes its node), then our state and the steps gone
+ * through. */
+static const struct {
+	enum xenbus_side side;
+	const char *peer, *state, *steps;
+} runs[] = {
+    {XENBUS_FRONT, "", "1", ""},         {XENBUS_FRONT, "2", "3", "o"},
+    {XENBUS_FRONT, "24", "4", "oc"},     {XENBUS_FRONT, "4", "1", ""},
+    {XENBUS_FRONT, "6", "1", ""},        {XENBUS_FRONT, "5", "1", ""},
+    {XENBUS_FRONT, "23", "3", "o"},      {XENBUS_FRONT, "25", "6", "od"},
+    {XENBUS_FRONT, "26", "6", "od"},     {XENBUS_FRONT, "245", "6", "ocd"},
+    {XENBUS_FRONT, "2456", "6", "ocd"},  {XENBUS_FRONT, "246", "6", "ocd"},
+    {XENBUS_FRONT, "247", "4", "oc"},    {XENBUS_FRONT, "24-", "6", "ocd"},
+    {XENBUS_FRONT, "2462", "3", "ocdo"}, {XENBUS_FRONT, "24624", "4", "ocdoc"},
+    {XENBUS_FRONT, "241", "1", "ocd"},   {XENBUS_FRONT, "242", "3", "ocdo"},
+    {XENBUS_FRONT, "2464", "6", "ocd"},  {XENBUS_FRONT, "24612", "3", "ocdo"},
+    {XENBUS_BACK, "", "2", "o"},         {XENBUS_BACK, "3", "4", "oc"},
+    {XENBUS_BACK, "34", "4", "oc"},      {XENBUS_BACK, "4", "2", "o"},
+    {XENBUS_BACK, "6", "2", "o"},        {XENBUS_BACK, "345", "5", "oc"},
+    {XENBUS_BACK, "3456", "6", "ocd"},   {XENBUS_BACK, "346", "6", "ocd"},
+    {XENBUS_BACK, "34561", "2", "ocdo"}, {XENBUS_BACK, "345613", "4", "ocdoc"},
+    {XENBUS_BACK, "341", "2", "ocdo"},   {XENBUS_BACK, "34-", "6", "ocd"},
+    {XENBUS_BACK, "3451", "2", "ocdo"},  {XENBUS_BACK, "5", "5", "o"},
+    {XENBUS_BACK, "56", "6", "od"},      {XENBUS_BACK, "343", "4", "oc"},
+    {XENBUS_BACK, "3463", "6", "ocd"},   {XENBUS_BACK, "-", "2", "o"},
+};
+
+static void test_table(void **state)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(runs); i++) {
+		begin(runs[i].side);
+		for (const char *s = runs[i].peer; *s; s++) {
+			char text[2] = {*s, '\0'};
+
+			if (*s != '-') {
+				peer(text);
+				continue;
+			}
+			mock_store_remove(class.side == XENBUS_FRONT ? BACK "/state"
+								     : FRONT "/state");
+			mock_run();
+		}
+		if (strcmp(ours(), runs[i].state) || strcmp(steps, runs[i].steps))
+			fail_msg("side %d, peer %s: state %s steps '%s', expected %s '%s'",
+				 runs[i].side, runs[i].peer, ours(), steps, runs[i].state,
+				 runs[i].steps);
+		end();
+	}
+}
+
+static void test_failing_steps(void **state)
+{
+	begin(XENBUS_FRONT);
+	fail_open = -XEN_ENOMEM;
+	peer("2");
+	assert_string_equal(ours(), "6");
+	assert_string_equal(steps, "od");
+	end();
+	begin(XENBUS_BACK);
+	fail_connect = -XEN_EINVAL;
+	peer("3");
+	assert_string_equal(ours(), "6");
+	assert_string_equal(steps, "ocd");
+	fail_connect = 0;
+	peer("1");
+	peer("3");
+	assert_string_equal(ours(), "4");
+	end();
+}
+
+/* While a driver is not done with the old connection nothing new begins, and the peer is not told.
+ */
+static void test_slow_disconnect(void **state)
+{
+	begin(XENBUS_BACK);
+	peer("3");
+	slow = true;
+	peer("6");
+	assert_string_equal(ours(), "4");
+	peer("1");
+	peer("3");
+	assert_string_equal(steps, "ocd");
+	slow = false;
+	xenbus_disconnected(device);
+	mock_run();
+	assert_string_equal(ours(), "6");
+	peer("1");
+	peer("3");
+	assert_string_equal(ours(), "4");
+	assert_string_equal(steps, "ocdoc");
+	end();
+}
+
+static void test_slow_and_removed(void **state)
+{
+	begin(XENBUS_BACK);
+	peer("3");
+	slow = true;
+	mock_store_remove(BACK);
+	mock_run();
+	assert_non_null(device);
+	xenbus_disconnected(device);
+	mock_run();
+	assert_null(device);
+	assert_string_equal(get(BACK, "state"), ""); /* not made again by a late write */
+	end();
+}
+
+static void test_fail(void **state)
+{
+	begin(XENBUS_BACK);
+	peer("3");
+	xenbus_fail(device, "it sang");
+	xenbus_fail(device, "it danced");
+	assert_string_equal(steps, "oc"); /* not from within the driver */
+	mock_run();
+	assert_string_equal(steps, "ocd");
+	assert_string_equal(ours(), "6");
+	assert_true(mock_logged("backend/toy/1/3: domain 1: it sang; connection closed"));
+	assert_false(mock_logged("it danced"));
+	end();
+}
+
+static void test_removal(void **state)
+{
+	begin(XENBUS_BACK);
+	peer("3");
+	put(BACK, "online", "0");
+	mock_run();
+	assert_string_equal(ours(), "4"); /* half of the order only */
+	put(BACK, "state", "5");
+	mock_run();
+	assert_string_equal(ours(), "5");
+	peer("5");
+	assert_string_equal(ours(), "5");
+	peer("6");
+	assert_null(device);
+	assert_int_equal(mock_store_count(BACK), 0);
+	assert_string_equal(steps, "ocddg");
+	end();
+}
+
+/* No reconnect once the toolstack wants it gone; and no waiting without end. */
+static void test_removal_of_a_stubborn_peer(void **state)
+{
+	begin(XENBUS_BACK);
+	peer("3");
+	put(BACK, "online", "0");
+	put(BACK, "state", "5");
+	mock_run();
+	peer("1");
+	peer("3");
+	assert_string_equal(ours(), "5");
+	mock_advance(4900000000ull);
+	assert_non_null(device);
+	mock_advance(200000000ull);
+	assert_null(device);
+	assert_int_equal(mock_store_count(BACK), 0);
+	end();
+}
+
+/* A directory that is not complete yet is looked at again when it changes; others are no devices.
+ */
+static void test_incomplete_directories(void **state)
+{
+	begin(XENBUS_FRONT);
+	mock_store_put("/local/domain/1/device/toy/9/state", "1");
+	mock_store_put("/local/domain/1/device/toy/nine/backend", "/x");
+	mock_store_put("/local/domain/1/device/toy/9/backend", "/local/domain/0/backend/toy/1/9");
+	mock_run();
+	assert_int_equal(device->id, 3);
+	mock_store_put("/local/domain/1/device/toy/9/backend-id", "0");
+	mock_run();
+	assert_int_equal(device->id, 9);
+	mock_store_remove("/local/domain/1/device/toy");
+	mock_run();
+	assert_null(class.devices);
+	end();
+}
+
+/* ---- keys ---- */
+
+static void test_numbers(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t max;
+		bool good;
+		uint64_t value;
+	} cases[] = {
+	    {"0", 0, true, 0},
+	    {"1", 0, false, 0},
+	    {"007", 9, true, 7},
+	    {"", 9, false, 0},
+	    {"+1", 9, false, 0},
+	    {" 1", 9, false, 0},
+	    {"1\n", 9, false, 0},
+	    {"0x10", 99, false, 0},
+	    {"255", 255, true, 255},
+	    {"256", 255, false, 0},
+	    {"18446744073709551615", UINT64_MAX, true, UINT64_MAX},
+	    {"18446744073709551616", UINT64_MAX, false, 0},
+	    {"99999999999999999999999", UINT64_MAX, false, 0},
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		uint64_t value = 0;
+
+		assert_int_equal(xenbus_parse_number(cases[i].text, cases[i].max, &value),
+				 cases[i].good);
+		assert_true(!cases[i].good || value == cases[i].value);
+	}
+}
+
+static void test_read_numbers(void **state)
+{
+	static const struct xenbus_number wanted[] = {
+	    {"a", 2, 10, 0, true}, {"b", 0, 10, 7, false}, {"c", 0, 10, 7, true}};
+	uint64_t out[3];
+
+	mock_reset();
+	put("/local/domain/0/d", "a", "2");
+	assert_int_equal(xenbus_read_numbers(HOST_TX_NONE, "d", wanted, 2, out), 0);
+	assert_int_equal(out[0], 2);
+	assert_int_equal(out[1], 7);
+	assert_int_equal(xenbus_read_numbers(HOST_TX_NONE, "d", wanted, 3, out), -XEN_ENOENT);
+	assert_true(mock_logged("d/c: missing"));
+	put("/local/domain/0/d", "a", "1");
+	assert_int_equal(xenbus_read_numbers(HOST_TX_NONE, "d", wanted, 1, out), -XEN_EINVAL);
+	put("/local/domain/0/d", "a", "2222222222222222222222222222222222");
+	assert_int_equal(xenbus_read_numbers(HOST_TX_NONE, "d", wanted, 1, out), -XEN_EINVAL);
+}
+
+static int count_tries(uint32_t tx, void *ctx)
+{
+	++*(int *)ctx;
+	return host_store_write(tx, "x", "1");
+}
+
+static void test_transactions(void **state)
+{
+	int tries = 0;
+
+	mock_reset();
+	mock_tx_conflicts(3);
+	assert_int_equal(xenbus_transaction(count_tries, &tries), 0);
+	assert_int_equal(tries, 4);
+	mock_tx_conflicts(1000);
+	tries = 0;
+	assert_int_equal(xenbus_transaction(count_tries, &tries), -XEN_EAGAIN);
+	assert_int_equal(tries, 8);
+	assert_true(mock_nothing_left(0));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_table),
+	    cmocka_unit_test(test_failing_steps),
+	    cmocka_unit_test(test_slow_disconnect),
+	    cmocka_unit_test(test_slow_and_removed),
+	    cmocka_unit_test(test_fail),
+	    cmocka_unit_test(test_removal),
+	    cmocka_unit_test(test_removal_of_a_stubborn_peer),
+	    cmocka_unit_test(test_incomplete_directories),
+	    cmocka_unit_test(test_numbers),
+	    cmocka_unit_test(test_read_numbers),
+	    cmocka_unit_test(test_transactions),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

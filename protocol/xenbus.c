@@ -87,7 +87,7 @@ static void check_invariants(const struct xenbus_device *dev)
 
 static const struct rule *find_rule(const struct xenbus_device *dev)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(rules); i++) {
+	for (unsigned i = 0; i < ARRAY_SIZE(rules) && !dev->stuck; i++) {
 		const struct rule *r = &rules[i];
 
 		if (r->side == dev->side && r->ours == dev->state &&

@@ -18,7 +18,7 @@
 #include <amphi/string.h>
 
 #include "control_private.h"
-#include "error_name.h"
+#include <amphi/error_name.h>
 
 static struct {
 	const struct control_hooks *hooks;

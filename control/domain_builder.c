@@ -10,7 +10,7 @@
 #include <amphi/string.h>
 
 #include "builder.h"
-#include "error_name.h"
+#include <amphi/error_name.h>
 
 /* libxl's slack, in KiB: a guest may balloon a little above what it was given. */
 #define MEMORY_SLACK_KIB 1024u

@@ -6,7 +6,7 @@
  * checked them by Xen's rules), and every single call is made to fail in turn.
  *
  * links: control/domain_builder.c control/builder_layout.c control/builder_memory.c
- * links: control/builder_start.c control/error_name.c lib/elf.c lib/printf.c lib/text.c
+ * links: control/builder_start.c lib/error_name.c lib/elf.c lib/printf.c lib/text.c
  * links: tests/host/fake_control.c
  */
 #include <setjmp.h>

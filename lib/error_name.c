@@ -1,11 +1,10 @@
 /* error_name.c: names of Xen's error numbers, made from Xen's own list of them.
  *
- * Pure. Callers: domain_builder.c and control.c, for messages. Not for decisions: those compare
- * numbers.
+ * Pure. Callers: the domain builder, the shell and others that tell a person.
  */
 #include <amphi/types.h>
 
-#include "error_name.h"
+#include <amphi/error_name.h>
 
 struct name {
 	int number;

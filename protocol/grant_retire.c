@@ -8,17 +8,44 @@
 
 #define RETRY_NS 1000000000ull
 
+#define RESERVE 16u
+
 struct retiring {
 	gref_t ref;
 	void *page;
 	struct host_work work;
+	bool in_use, reserved; /* reserved: of the array below */
 };
 
 static unsigned n_retiring;
 
+/* For when there is no memory: what waits here is often what was to be freed. */
+static struct retiring reserve[RESERVE];
+
 unsigned grant_retiring(void)
 {
 	return n_retiring;
+}
+
+static struct retiring *retiring_new(void)
+{
+	struct retiring *r = host_alloc(sizeof(*r));
+
+	for (unsigned i = 0; !r && i < RESERVE; i++)
+		if (!reserve[i].in_use) {
+			r = &reserve[i];
+			r->reserved = true;
+		}
+	if (r)
+		r->in_use = true;
+	return r;
+}
+
+static void retiring_free(struct retiring *r)
+{
+	r->in_use = false;
+	if (!r->reserved)
+		host_free(r, sizeof(*r));
 }
 
 static void retry(void *ctx)
@@ -32,7 +59,7 @@ static void retry(void *ctx)
 	if (r->page)
 		host_pages_free(r->page, 1);
 	n_retiring--;
-	host_free(r, sizeof(*r));
+	retiring_free(r);
 }
 
 void grant_retire(gref_t ref, void *page)
@@ -45,12 +72,15 @@ void grant_retire(gref_t ref, void *page)
 		return;
 	}
 	n_retiring++;
-	r = host_alloc(sizeof(*r));
+	r = retiring_new();
 	if (!r) {
 		/* Safe and counted: the page stays out of use for good. */
 		host_log(HOST_LOG_WARN, "grant %u: still mapped by the peer, page given up", ref.v);
 		return;
 	}
-	*r = (struct retiring){.ref = ref, .page = page, .work = {.fn = retry, .ctx = r}};
+	r->ref = ref;
+	r->page = page;
+	r->work.fn = retry;
+	r->work.ctx = r;
 	host_work_after(&r->work, RETRY_NS);
 }

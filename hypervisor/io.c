@@ -31,28 +31,42 @@ void io_domain_teardown(struct domain *d)
 
 /* ---- ports ----------------------------------------------------------------------------- */
 
+/* Whole bytes at once where it can: the first domain gets all 65,536. */
+static void set_ports(uint8_t *map, uint32_t first, uint32_t last, bool allow)
+{
+	uint32_t p = first;
+
+	while (p <= last) {
+		uint8_t bit = (uint8_t)(1u << (p & 7));
+
+		if ((p & 7) == 0 && last - p >= 7) {
+			map[p / 8] = allow ? 0xff : 0;
+			p += 8;
+			continue;
+		}
+		map[p / 8] = (uint8_t)(allow ? map[p / 8] | bit : map[p / 8] & ~bit);
+		p++;
+	}
+}
+
 int io_port_permit(struct domain *d, uint32_t first, uint32_t last, bool allow)
 {
 	struct domain_io *io = &d->io;
-	uint8_t *map;
+	uint8_t *spare;
 
 	if (first > last || last >= PORTS)
 		return -XEN_EINVAL;
-	map = io->ports == NULL && allow ? hv_page_alloc(BITMAP_ORDER) : NULL;
+	spare = io->ports == NULL && allow ? hv_page_alloc(BITMAP_ORDER) : NULL;
 	spin_lock(&io->lock);
 	if (io->ports == NULL) {
-		io->ports = map;
-		map = NULL;
+		io->ports = spare;
+		spare = NULL;
 	}
-	for (uint32_t p = first; io->ports != NULL && p <= last; p++) {
-		if (allow)
-			io->ports[p / 8] |= (uint8_t)(1u << (p & 7));
-		else
-			io->ports[p / 8] &= (uint8_t) ~(1u << (p & 7));
-	}
+	if (io->ports != NULL)
+		set_ports(io->ports, first, last, allow);
 	spin_unlock(&io->lock);
-	if (map != NULL)
-		hv_page_free(map, BITMAP_ORDER);
+	if (spare != NULL)
+		hv_page_free(spare, BITMAP_ORDER);
 	return io->ports == NULL && allow ? -XEN_ENOMEM : 0;
 }
 

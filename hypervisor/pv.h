@@ -83,7 +83,7 @@ void pv_toggle_mode(struct vcpu *v);
 /* Whether the guest, in its present mode, may use I/O instructions on all ports by IOPL. */
 bool pv_iopl_ok(const struct vcpu *v);
 
-/* Tells the guest that one of its selectors, or an iret of it, could not be loaded. */
+/* Tells the guest that one of its data selectors could not be loaded. */
 void pv_failsafe(struct vcpu *v);
 
 /* The syscall instruction in guest user mode (compat: from 32-bit code). */

@@ -147,7 +147,7 @@ void pv_failsafe(struct vcpu *v)
 	};
 
 	if (b.to == 0) {
-		domain_crash(v->domain, "vcpu %u: selector or iret fault at rip %lx, no failsafe",
+		domain_crash(v->domain, "vcpu %u: selector fault at rip %lx, no failsafe",
 			     v->id, v->pv.regs.rip);
 		return;
 	}

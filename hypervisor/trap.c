@@ -11,6 +11,7 @@
 #include "emulate.h"
 #include "guest.h"
 #include "irq.h"
+#include "layout.h"
 #include "percpu.h"
 #include "trap.h"
 
@@ -41,12 +42,26 @@ void trap_syscall32(struct guest_regs *regs)
 
 /* ---- exceptions of guests -------------------------------------------------------------- */
 
+/* A page fault of the CPU's own look at a descriptor of v's that no page holds: then the selector is
+ * out of range, and that is the fault the guest gets. */
+static bool no_descriptor(struct vcpu *v, uint64_t address)
+{
+	uint64_t offset = address - mm_gdt_base(v);
+
+	if (offset >= HV_VCPU_AREA_SIZE)
+		return false;
+	if (offset >= HV_LDT_OFFSET)
+		offset = (offset - HV_LDT_OFFSET) | 4;
+	pv_inject(v, EXC_GP, offset & 0xfffc);
+	return true;
+}
+
 static void guest_page_fault(struct vcpu *v, struct guest_regs *r)
 {
 	uint64_t address = read_cr2();
 
 	count(CNT_PAGE_FAULTS);
-	if (mm_page_fault(v, address, r->error_code))
+	if (mm_page_fault(v, address, r->error_code) || no_descriptor(v, address))
 		return;
 	if (v->pv.kernel_mode && (r->error_code & PF_PRESENT_WRITE) == PF_PRESENT_WRITE &&
 	    emulate_table_write(v, address))
@@ -137,19 +152,18 @@ void trap_from_guest(struct guest_regs *regs)
 		guest_other(v, regs);
 }
 
+/* The frame, still in the vCPU, cannot be loaded. Xen shows the guest the fault as if the target of
+ * its iret had raised it, and so do we. A page fault is its descriptor table being mapped late. */
 void trap_bad_iret(unsigned vector, uint32_t error_code)
 {
 	struct vcpu *v = current_vcpu();
 
-	/* The frame, still in the vCPU, cannot be loaded; a page fault here is the guest's
-	 * descriptor table being lazily mapped, so try again. */
-	if (vector == EXC_PF && mm_page_fault(v, read_cr2(), error_code))
-		return;
-	if (vector >= 32) {
+	if (vector >= 32)
 		irq_handle(vector);
-		return;
-	}
-	pv_failsafe(v);
+	else if (vector != EXC_PF)
+		pv_inject(v, vector, error_code);
+	else if (!mm_page_fault(v, read_cr2(), error_code) && !no_descriptor(v, read_cr2()))
+		pv_inject_page_fault(v, read_cr2(), error_code);
 }
 
 /* ---- our own code ---------------------------------------------------------------------- */

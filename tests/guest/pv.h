@@ -1,0 +1,103 @@
+/* pv.h: what the test guests share: entry, hypercalls, printing. A PV kernel in one header.
+ *
+ * A guest is one C file that includes this and has guest_main; tests/qemu/hv_*_test.sh builds it with
+ * the compiler alone and boots it as the first domain. It is linked at 0, so a frame number and an
+ * address differ by a shift. Not here: anything of our own kernel, which is under test elsewhere.
+ */
+#ifndef GUEST_PV_H
+#define GUEST_PV_H
+
+#include <amphi/xen.h>
+
+#define NOTE(type, desc)                                                                           \
+	__asm__(".pushsection .note.Xen, \"a\", @note\n\t.balign 4\n\t"                            \
+		".long 4, 2f - 1f, " #type "\n\t.asciz \"Xen\"\n1:\t" desc "\n2:\t.balign 4\n"     \
+		".popsection")
+NOTE(6, ".asciz \"test-guest\"");
+NOTE(5, ".asciz \"xen-3.0\"");
+NOTE(8, ".asciz \"generic\"");
+NOTE(3, ".quad 0");
+NOTE(4, ".quad 0");
+NOTE(1, ".quad _start");
+NOTE(2, ".quad hypercall_page");
+NOTE(9, ".asciz \"yes\"");
+NOTE(10, ".asciz \"!writable_page_tables|pae_pgdir_above_4gb\"");
+
+__asm__(".globl _start, hypercall_page\n"
+	"_start:\n\tleaq stack_end(%rip), %rsp\n\tmovq %rsi, %rdi\n\tcall guest_main\n\tud2\n"
+	".bss\n.balign 16\n.skip 16384\nstack_end:\n.text\n"
+	".balign 4096\nhypercall_page:\n\t.skip 4096\n");
+
+extern char hypercall_page[];
+void guest_main(struct start_info *si);
+
+static inline long hypercall(uint64_t nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+	register uint64_t r10 __asm__("r10") = d;
+	long r;
+
+	__asm__ volatile("call *%[to]"
+			 : "=a"(r), "+D"(a), "+S"(b), "+d"(c), "+r"(r10)
+			 : [to] "r"(hypercall_page + nr * 32)
+			 : "rcx", "r11", "r8", "r9", "memory");
+	return r;
+}
+
+static inline void print_n(const char *s, uint64_t n)
+{
+	hypercall(__HYPERVISOR_console_io, CONSOLEIO_write, n, (uint64_t)s, 0);
+}
+
+static inline uint64_t length(const char *s)
+{
+	uint64_t n = 0;
+
+	while (s[n])
+		n++;
+	return n;
+}
+
+static inline void print(const char *s)
+{
+	print_n(s, length(s));
+}
+
+static inline void print_number(const char *name, uint64_t v)
+{
+	char text[24];
+	unsigned at = sizeof(text);
+
+	text[--at] = '\n';
+	do {
+		text[--at] = (char)('0' + v % 10);
+		v /= 10;
+	} while (v);
+	print(name);
+	print_n(text + at, sizeof(text) - at);
+}
+
+static inline void check(const char *what, int ok)
+{
+	print(ok ? "ok " : "FAILED ");
+	print(what);
+	print("\n");
+}
+
+static inline void end(unsigned reason)
+{
+	struct sched_shutdown s = {.reason = reason};
+
+	hypercall(__HYPERVISOR_sched_op, SCHEDOP_shutdown, (uint64_t)&s, 0, 0);
+	for (;;)
+		;
+}
+
+static inline uint64_t tsc(void)
+{
+	uint32_t lo, hi;
+
+	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
+	return (uint64_t)hi << 32 | lo;
+}
+
+#endif

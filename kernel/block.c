@@ -8,6 +8,7 @@
  *   pieces  [ 0..7 ][ 8..15 ]    [ 100..355             ]
  *   requests [ 0..15        ]    [ 100..187 ][ 188..275 ][ 276..355 ]      (11 segments of a page)
  */
+#include <amphi/error_name.h>
 #include <amphi/host.h>
 #include <amphi/host_block.h>
 #include <amphi/string.h>
@@ -360,7 +361,8 @@ void host_block_register(struct block_device *dev)
 	int error = block_register(dev);
 
 	if (error)
-		host_log(HOST_LOG_ERROR, "disk %s: not registered (%d)", dev->name, error);
+		host_log(HOST_LOG_ERROR, "disk %s: not registered: %s", dev->name,
+			 error_name(error));
 	else
 		host_log(HOST_LOG_INFO, "disk %s: %llu KiB%s", dev->name,
 			 (unsigned long long)dev->sectors / 2, dev->readonly ? ", read-only" : "");

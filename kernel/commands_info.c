@@ -183,7 +183,7 @@ static int hypercalls(int argc, char **argv)
 		if (!hypercall_count(nr))
 			continue;
 		name = hypercall_name(nr);
-		console_printf("  %10llu %s\n", ULL(hypercall_count(nr)), name ? name : "?");
+		console_printf("  %10llu %2u %s\n", ULL(hypercall_count(nr)), nr, name ? name : "");
 	}
 	console_printf("  %10llu in all\n", ULL(hypercall_total()));
 	return 0;

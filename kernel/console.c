@@ -5,6 +5,7 @@
  * sink needs no lock. Before a sink was picked the first word picks it, so that boot code can
  * panic.
  */
+#include <amphi/error_name.h>
 #include <amphi/printf.h>
 #include <amphi/pvops.h>
 #include <amphi/string.h>
@@ -51,7 +52,7 @@ void console_init(void)
 	console_input_init(&port->sink);
 	error = port->listen();
 	if (error)
-		klog(LOG_WARN, "console %s: no input (%d)", port->sink.name, error);
+		klog(LOG_WARN, "console %s: no input: %s", port->sink.name, error_name(error));
 }
 
 void console_write_raw(const char *text, size_t len)

@@ -8,7 +8,9 @@
  *   write: thread waits for chunk i - N to be gone, fills chunk i, wants it
  */
 #include <amphi/blkfront.h>
+#include <amphi/error_name.h>
 #include <amphi/host.h>
+#include "console.h"
 #include "disk_walk.h"
 #include "mm.h"
 #include "thread.h"
@@ -30,6 +32,7 @@ static struct walk {
 	struct block_device *dev;
 	enum block_op op;
 	uint64_t chunks, wanted, submitted;
+	bool told; /* an error */
 	struct slot slots[SLOTS_MAX];
 	struct host_work pump;
 	struct wait_queue wait;
@@ -103,11 +106,27 @@ static void want(uint64_t until)
 	worker_post(&walk.pump);
 }
 
+/* The first error of the disk is told with its place; what fn finds, fn tells. */
+static void tell(const struct slot *slot)
+{
+	uint64_t sector = slot->piece.sector;
+
+	if (walk.told)
+		return;
+	walk.told = true;
+	console_printf("%s: %s of sectors %llu-%llu: %s\n", walk.dev->name,
+		       walk.op == BLOCK_WRITE ? "write" : "read", (unsigned long long)sector,
+		       (unsigned long long)sector + slot->piece.len_bytes / SECTOR_SIZE - 1,
+		       error_name(slot->status));
+}
+
 static int wait_for(uint64_t chunk)
 {
 	struct slot *slot = &walk.slots[chunk % n_slots];
 
 	WAIT_UNTIL(&walk.wait, !slot->busy);
+	if (slot->status)
+		tell(slot);
 	return slot->status;
 }
 

@@ -6,6 +6,7 @@
  */
 #include <amphi/blkfront.h>
 #include <amphi/drivers.h>
+#include <amphi/error_name.h>
 #include <amphi/host.h>
 #include <amphi/machine.h>
 #include <amphi/pvops.h>
@@ -59,7 +60,7 @@ static int start_guest(void *ctx)
 	int error = boot.store_page ? blkfront_init() : -XEN_ENODEV;
 
 	if (error)
-		klog(LOG_WARN, "no disks from other domains (%d)", error);
+		klog(LOG_WARN, "no disks from other domains: %s", error_name(error));
 	return 0;
 }
 

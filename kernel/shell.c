@@ -4,8 +4,7 @@
  * A command that fails in do= ends the domain with code 1 unless "stay" was said: somebody is
  * waiting for the result, and nobody is at the keys.
  */
-#include <amphi/event.h>
-#include <amphi/hypercall.h>
+#include <amphi/error_name.h>
 #include <amphi/pvops.h>
 #include <amphi/string.h>
 #include "boot.h"
@@ -75,7 +74,7 @@ static int run_command(int argc, char **argv)
 	if (error == -XEN_EINVAL)
 		console_printf("usage: %s %s\n", c->name, c->usage);
 	else if (error)
-		console_printf("%s: failed (%d)\n", c->name, error);
+		console_printf("%s: %s\n", c->name, error_name(error));
 	return error;
 }
 

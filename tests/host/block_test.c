@@ -5,7 +5,7 @@
  * random mixtures against a model that no byte goes elsewhere. Why: a request that a driver does
  * not expect, or a lost end, shows only as a hang under load. Expected: all hold.
  *
- * links: kernel/block.c
+ * links: kernel/block.c lib/error_name.c
  */
 #include <stdarg.h>
 #include <setjmp.h>

@@ -28,6 +28,7 @@
 static struct xs_client *client, *admin; /* guest 1's over its ring; the server's own domain's */
 static unsigned waits;
 static bool in_call;
+static void (*meanwhile)(void); /* what another does while a call waits */
 
 /* ---- streams ----------------------------------------------------------------------------- */
 
@@ -40,6 +41,8 @@ static int ring_wait(void *ctx)
 {
 	in_call = true;
 	guest_kick(1, STORE_PORT);
+	if (meanwhile)
+		meanwhile();
 	return ++waits > 100000 ? -XEN_EIO : 0;
 }
 
@@ -182,6 +185,41 @@ static void test_long_lists(void **state)
 	assert_int_equal(xs_client_list(client, 0, "dir", names, 17 * 500 - 1), -XEN_E2BIG);
 }
 
+static unsigned additions;
+
+static void add_to_dir(void)
+{
+	char path[64];
+
+	if (additions >= 300)
+		return;
+	snprintf(path, sizeof(path), "/local/domain/1/dir/a-%03u", additions++);
+	xs_client_mkdir(admin, 0, path);
+}
+
+/* A directory that grows between two parts of its list is listed anew, never half old, half new. */
+static void test_list_that_changes(void **state)
+{
+	static char names[20000];
+	char path[64];
+	const char *at = names;
+	int count;
+
+	for (unsigned i = 0; i < 400; i++) {
+		snprintf(path, sizeof(path), "dir/entry-number-%03u", i);
+		assert_int_equal(xs_client_mkdir(client, 0, path), 0);
+	}
+	additions = 0;
+	meanwhile = add_to_dir;
+	do
+		count = xs_client_list(client, 0, "dir", names, sizeof(names));
+	while (count == -XEN_EAGAIN); /* it changed at each of the tries */
+	meanwhile = NULL;
+	assert_in_range(count, 401, 700);
+	for (int i = 1; i < count; i++, at += strlen(at) + 1)
+		assert_true(strcmp(at, at + strlen(at) + 1) < 0);
+}
+
 /* ---- watches ----------------------------------------------------------------------------- */
 
 static char told[1 << 14];
@@ -228,6 +266,7 @@ static void test_watch(void **state)
 /* Events that were queued before the unwatch are not told after it. */
 static void test_unwatch_is_final(void **state)
 {
+	struct xs_counters count;
 	struct xs_watch *a;
 
 	watch("data", "A", &a);
@@ -237,6 +276,8 @@ static void test_unwatch_is_final(void **state)
 	in_call = false;
 	settle();
 	assert_string_equal(told, "");
+	xs_server_count(&count);
+	assert_int_equal(count.watches, 0);
 }
 
 static void end_it(void *ctx, const char *path)
@@ -397,6 +438,7 @@ static void test_lying_server(void **state)
 	assert_int_equal(ask_liar(&good, "val"), 4);
 	head = (struct xsd_sockmsg){XS_READ, 1, 0, 4097};
 	assert_int_equal(ask_liar(&head, "val"), -XEN_EIO);
+	assert_non_null(strstr(host_last_warning(), "too long"));
 	head = (struct xsd_sockmsg){XS_READ, 7, 0, 4}; /* no answer to us */
 	assert_int_equal(ask_liar(&head, "val"), -XEN_EIO);
 	head = (struct xsd_sockmsg){XS_WRITE, 1, 0, 4}; /* an answer to something else */
@@ -428,6 +470,7 @@ int main(void)
 		T(test_large_values),
 		T(test_transactions),
 		T(test_long_lists),
+		T(test_list_that_changes),
 		T(test_watch),
 		T(test_unwatch_is_final),
 		T(test_unwatch_in_callback),

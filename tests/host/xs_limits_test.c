@@ -252,9 +252,22 @@ static void test_release_leaves_nothing(void **state)
 	xs_server_count_domain(3, &after);
 	assert_int_equal(after.nodes + after.watches + after.transactions + after.connections, 0);
 	/* Its right to guest 2's node is gone too. */
-	ask(XS_GET_PERMS, 0, Z("/local/domain/2/open"));
+	assert_int_equal(ask(XS_GET_PERMS, 0, Z("/local/domain/2/open")), 3);
 	assert_string_equal(local_reply, "n2");
 	assert_in_range(host_bytes_held(), held - 64, held + 64);
+}
+
+/* A domain may ask before anybody listens to it; it will not notify again. */
+static void test_asked_before_introduced(void **state)
+{
+	struct xsd_sockmsg head = {XS_GET_DOMAIN_PATH, 1, 0, 2};
+
+	guest_put(3, &head, sizeof(head));
+	guest_put(3, "3", 2);
+	assert_int_equal(xs_server_introduce(3, STORE_PORT), 0);
+	assert_true(host_run());
+	assert_int_equal(guest_store_page(3)->rsp_prod, 16 + 16);
+	assert_int_equal(guest_notified(3, STORE_PORT), 1);
 }
 
 static void test_reconnect(void **state)
@@ -408,6 +421,7 @@ int main(void)
 		T(test_unread_replies),
 		T(test_domain_requests),
 		T(test_release_leaves_nothing),
+		T(test_asked_before_introduced),
 		T(test_reconnect),
 		T(test_message_too_long),
 		T(test_impossible_request_index),

@@ -94,6 +94,15 @@ static void test_transaction_conflict(void **state)
 	guest_ask(1, XS_READ, 0, Z("b"));
 	assert_string_equal(guest_reply, "2");
 
+	/* A change below a node is none of the node. */
+	guest_ask(1, XS_WRITE, 0, R("a/low/est\0" "1"));
+	tx = begin(1);
+	guest_ask(1, XS_READ, tx, Z("a"));
+	guest_ask(1, XS_DIRECTORY, tx, Z("a"));
+	guest_ask(1, XS_WRITE, 0, R("a/low/est\0" "2"));
+	guest_ask(1, XS_MKDIR, 0, Z("a/low/other"));
+	assert_int_equal(guest_ask(1, XS_TRANSACTION_END, tx, Z("T")), 3);
+
 	/* That a node was not there is something read as well. */
 	tx = begin(1);
 	assert_int_equal(guest_ask(1, XS_READ, tx, Z("d")), -XEN_ENOENT);

@@ -23,8 +23,8 @@ enum { REG_ID = 0x00, REG_COMMAND = 0x04, REG_CLASS = 0x08, REG_HEADER = 0x0e, R
 #define LAST_CAP	       0xfcu
 #define MAX_CAPS	       ((LAST_CAP - FIRST_CAP) / 4 + 1) /* as many as fit: a longer list loops */
 
-#define MSIX_CONTROL_ENABLE    (1u << 31) /* in the dword that begins with the capability's id */
-#define MSIX_CONTROL_MASK_ALL  (1u << 30)
+#define MSIX_CONTROL_ENABLE    (1u << 15) /* in the word after the capability's id and link */
+#define MSIX_CONTROL_MASK_ALL  (1u << 14)
 #define MSIX_ENTRY_WORDS       4u
 
 static struct pci_function found[MAX_FUNCTIONS];
@@ -148,6 +148,7 @@ int pci_msix_find(const struct pci_function *f, struct pci_msix *out)
 	where = machine_pci_read(f->bdf, out->cap + 4, 4);
 	if (!pci_bar(f, where & 7, &bar))
 		return -XEN_ENODEV;
+	out->bar = bar;
 	out->table = (maddr_t){bar.v + (where & ~7u)};
 	return 0;
 }
@@ -169,21 +170,22 @@ static int write_entry(struct pci_msix *msix, const struct machine_msi *msi)
 	return 0;
 }
 
+/* The control word is written two bytes wide: Xen lets its first domain write it in no other way. It is
+ * turned on last: Xen corrects a function that it finds on. */
 int pci_msix_bind(const struct pci_function *f, struct pci_msix *msix, unsigned entry, void (*fn)(void *ctx), void *ctx)
 {
-	struct machine_msi msi = {.bdf = f->bdf, .entry = entry, .table = msix->table, .fn = fn, .ctx = ctx};
+	struct machine_msi msi = {.bdf = f->bdf, .entry = entry, .table = msix->table, .table_bar = msix->bar, .fn = fn, .ctx = ctx};
 	uint32_t control;
 	int err;
 
 	if (entry >= msix->entries)
 		return -XEN_EINVAL;
 	err = machine_msi_bind(&msi);
-	if (err || !msi.write_entry)
-		return err;
-	err = write_entry(msix, &msi);
+	if (!err && msi.write_entry)
+		err = write_entry(msix, &msi);
 	if (err)
 		return err;
-	control = machine_pci_read(f->bdf, msix->cap, 4);
-	machine_pci_write(f->bdf, msix->cap, 4, (control | MSIX_CONTROL_ENABLE) & ~MSIX_CONTROL_MASK_ALL);
+	control = machine_pci_read(f->bdf, msix->cap + 2, 2);
+	machine_pci_write(f->bdf, msix->cap + 2, 2, (control | MSIX_CONTROL_ENABLE) & ~MSIX_CONTROL_MASK_ALL);
 	return 0;
 }

@@ -19,6 +19,7 @@
 #define STATUS_CAPS      (1u << 20)
 #define PCI_CAPS         0x34u
 #define CAP_MSI          0x05u
+#define CAP_MSIX         0x11u
 #define CAPS_MAX         48
 #define MSI_ENABLE       (1u << 16)
 #define MSI_WIDE         (1u << 23)
@@ -52,8 +53,8 @@ static void config_write(uint16_t bdf, unsigned offset, uint32_t value)
 	port_out(CONFIG_ADDRESS, 4, saved);
 }
 
-/* Offset of the MSI capability; 0: none. The list may be anything, so the walk is bounded. */
-static unsigned find_msi(uint16_t bdf)
+/* Offset of a capability; 0: none. The list may be anything, so the walk is bounded. */
+static unsigned find_cap(uint16_t bdf, unsigned id)
 {
 	unsigned at;
 
@@ -63,11 +64,18 @@ static unsigned find_msi(uint16_t bdf)
 	for (unsigned i = 0; i < CAPS_MAX && at >= 0x40; i++) {
 		uint32_t cap = config_read(bdf, at);
 
-		if ((cap & 0xff) == CAP_MSI)
+		if ((cap & 0xff) == id)
 			return at;
 		at = cap >> 8 & 0xfc;
 	}
 	return 0;
+}
+
+uint64_t msix_table_offset(uint16_t bdf)
+{
+	unsigned cap = find_cap(bdf, CAP_MSIX);
+
+	return cap ? config_read(bdf, cap + 4) & ~7u : 0;
 }
 
 static uint32_t message_address(void)
@@ -77,7 +85,7 @@ static uint32_t message_address(void)
 
 static int arm_msi(const struct msi_source *s, unsigned vector)
 {
-	unsigned cap = find_msi(s->bdf);
+	unsigned cap = find_cap(s->bdf, CAP_MSI);
 	uint32_t control;
 
 	if (cap == 0)
@@ -152,7 +160,7 @@ void msi_disarm(const struct msi_source *s)
 		msix_entry(s)[3] = 1;
 		return;
 	}
-	cap = find_msi(s->bdf);
+	cap = find_cap(s->bdf, CAP_MSI);
 	if (cap != 0)
 		config_write(s->bdf, cap, config_read(s->bdf, cap) & ~MSI_ENABLE);
 }

@@ -72,6 +72,10 @@ static int map_msi(struct domain *d, const struct physdev_map_pirq *m)
 	    .table = m->table_base,
 	};
 
+	/* The ABI gives the start of the BAR; the table's place in it is the function's to say. */
+	if (s.msix)
+		s.table += msix_table_offset(s.bdf);
+
 	if (m->entry_nr < 0)
 		return -XEN_EINVAL;
 	return pirq_map_msi(d, &s, m->pirq);

@@ -18,7 +18,7 @@ struct msi_source {
 	uint16_t bdf;
 	bool msix;
 	uint32_t entry; /* of the MSI-X table */
-	uint64_t table; /* machine address of the MSI-X table */
+	uint64_t table; /* machine address of the MSI-X table: the caller's BAR + msix_table_offset */
 };
 
 /* want: a pirq, or negative for any. The pirq, or -XEN_EINVAL, -XEN_EPERM, -XEN_EEXIST,
@@ -36,6 +36,8 @@ void pirq_domain_teardown(struct domain *d);
 
 /* msi.c: makes the device send vector to this CPU; or not any more. -XEN_ENODEV: no such function,
  * capability or table. On success a later msi_disarm with the same source does the reverse. */
+/* Where a function's MSI-X table lies in its BAR, as the function itself says; 0: it has none. */
+uint64_t msix_table_offset(uint16_t bdf);
 int msi_arm(struct domain *d, const struct msi_source *source, unsigned vector);
 void msi_disarm(const struct msi_source *source);
 

@@ -146,7 +146,7 @@ static int bind_pirq(struct machine_msi *msi, struct msi_source *source)
 	    .bus = msi->bdf >> 8,
 	    .devfn = msi->bdf & 0xff,
 	    .entry_nr = (int)msi->entry,
-	    .table_base = msi->table.v,
+	    .table_base = msi->table_bar.v,
 	};
 	port_t port;
 	int err;

@@ -26,10 +26,11 @@ struct machine_msi {
 	uint16_t bdf;
 	unsigned entry;	       /* of the MSI-X table */
 	maddr_t table;	       /* where the device's MSI-X table is */
+	maddr_t table_bar;     /* start of the BAR it is in: what Xen's map_pirq asks for */
 	void (*fn)(void *ctx); /* after one or more interrupts */
 	void *ctx;
 	/* OUT, when write_entry is true the driver puts them into the table and unmasks the entry;
-	 * when it is false the hypervisor has done it. */
+	 * when it is false the hypervisor has done it. The driver enables MSI-X in either case. */
 	bool write_entry;
 	uint64_t address;
 	uint32_t data;

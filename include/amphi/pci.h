@@ -35,7 +35,7 @@ void pci_enable(const struct pci_function *f);
 
 struct pci_msix {
 	unsigned cap, entries;
-	maddr_t table;
+	maddr_t table, bar; /* bar: start of the one the table is in */
 	volatile uint32_t *regs; /* the table mapped; NULL until it is needed */
 };
 

@@ -1,10 +1,10 @@
 #!/bin/sh
-# docs.sh: writes the generated parts of docs/: today docs/abi.md, from hypervisor/hypercalls.def.
+# docs.sh: writes the generated pages: docs/abi.md from hypervisor/hypercalls.def, docs/tour.md by tour.sh.
 #
 # Called by `make docs`; with --check it writes nothing and fails when a page is not what it would be
-# written as (the structure tests call it so). It runs the C preprocessor over the table, so numbers
-# and names are those the compiler sees, and turns the rows into Markdown with awk. It does not know
-# what the calls do: notes come from the table.
+# written as. For the ABI it runs the C preprocessor over the table, so numbers and names are those the
+# compiler sees, and turns the rows into Markdown with awk. It does not know what the calls do: notes
+# come from the table.
 set -eu
 cd "$(dirname "$0")/.."
 CC=${CC:-gcc}
@@ -47,11 +47,20 @@ abi() {
 		}'
 }
 
-if [ "${1:-}" = --check ]; then
-	abi | diff -u docs/abi.md - || {
-		echo "docs/abi.md is not what tools/docs.sh writes: run make docs" >&2
-		exit 1
-	}
-else
-	abi >docs/abi.md
-fi
+# page NAME COMMAND: the command's output is the page, or has to be it already.
+page() {
+	if [ "$check" ]; then
+		"$2" | diff -u "docs/$1" - || {
+			echo "docs/$1 is not what tools/docs.sh writes: run make docs" >&2
+			stale=1
+		}
+	else
+		"$2" >"docs/$1.new" && mv "docs/$1.new" "docs/$1"
+	fi
+}
+
+[ "${1:-}" = --check ] && check=1 || check=
+stale=0
+page abi.md abi
+page tour.md tools/tour.sh
+exit $stale

@@ -227,7 +227,8 @@ static int bench(int argc, char **argv)
 void commands_bench_add(void)
 {
 	static const struct shell_command table[] = {
-	    {"bench", "null|switch|read|write [DEV DEPTH COUNT]", "measures, in TSC ticks", bench},
+	    {"bench", "KIND [DEV DEPTH COUNT]", "measures null, switch, read or write in TSC ticks",
+	     bench},
 	};
 
 	shell_add(table, ARRAY_SIZE(table));

@@ -8,12 +8,14 @@
 #include <amphi/string.h>
 #include <amphi/xen.h>
 #include "block.h"
+#include "boot.h"
 #include "commands.h"
 #include "console.h"
 #include "disk_walk.h"
 #include "shell.h"
 #include "thread.h"
 #include "time.h"
+#include "worker.h"
 
 #define APPEAR_WAIT_NS (10 * NS_PER_S)
 #define APPEAR_POLL_NS (2 * NS_PER_MS)
@@ -30,10 +32,40 @@ struct block_device *commands_disk(const char *name)
 	return dev;
 }
 
+static int count_promised(void *ctx)
+{
+	char names[512];
+	int n =
+	    boot.store_page ? host_store_list(HOST_TX_NONE, "device/vbd", names, sizeof(names)) : 0;
+
+	return MAX(n, 0);
+}
+
+static int count_disks(void)
+{
+	struct block_device *dev;
+	int n = 0;
+
+	for (dev = block_next(NULL); dev; dev = block_next(dev))
+		n++;
+	return n;
+}
+
+/* A guest's first look may come before its backends have answered. */
+static void wait_for_promised(void)
+{
+	uint64_t end_ns = time_ns() + APPEAR_WAIT_NS;
+	int promised = worker_call(count_promised, NULL);
+
+	while (count_disks() < promised && time_ns() < end_ns)
+		thread_sleep_ns(APPEAR_POLL_NS);
+}
+
 static int disks(int argc, char **argv)
 {
 	struct block_device *dev;
 
+	wait_for_promised();
 	for (dev = block_next(NULL); dev; dev = block_next(dev))
 		console_printf("%-10s %10llu KiB  sector %u  %s%s%s%s\n", dev->name,
 			       (unsigned long long)dev->sectors / 2, dev->sector_size,

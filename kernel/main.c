@@ -66,9 +66,25 @@ static int start_guest(void *ctx)
 
 /* ---- the shell's thread ------------------------------------------------------------- */
 
+static int read_name(void *ctx)
+{
+	return host_store_read(HOST_TX_NONE, "name", ctx, CMDLINE_NAME_MAX);
+}
+
+/* name=, or the role, or what the toolstack calls this domain. */
 static const char *prompt(void)
 {
-	return cmdline.name[0] ? cmdline.name : "amphi";
+	static char name[CMDLINE_NAME_MAX];
+
+	if (cmdline.name[0])
+		return cmdline.name;
+	if (name[0])
+		return name;
+	if (cmdline.role == ROLE_SERVICE)
+		return "service";
+	if (boot.store_page && worker_call(read_name, name) > 0)
+		return name;
+	return "amphi";
 }
 
 static void shell_thread(void *ctx)
@@ -87,7 +103,7 @@ static void shell_thread(void *ctx)
 	default:
 		(void)worker_call(start_native, NULL);
 	}
-	shell_run(prompt());
+	shell_run(prompt);
 }
 
 static void read_command_line(void)

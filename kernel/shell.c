@@ -54,7 +54,7 @@ static int help(int argc, char **argv)
 	for (t = 0; t < n_tables; t++)
 		for (i = 0; i < tables[t].count; i++) {
 			c = &tables[t].commands[i];
-			console_printf("  %-8s %-22s %s\n", c->name, c->usage, c->help);
+			console_printf("  %-10s %-23s %s\n", c->name, c->usage, c->help);
 		}
 	return 0;
 }
@@ -183,7 +183,7 @@ static void say_ready(void)
 		       pvops_count_indirect(), boot_platform_name(boot.platform));
 }
 
-void shell_run(const char *prompt)
+void shell_run(const char *(*prompt)(void))
 {
 	static char line[MAX(LINE_MAX, CMDLINE_DO_MAX)];
 
@@ -193,7 +193,7 @@ void shell_run(const char *prompt)
 	if (shell_line(line) && !cmdline.stay)
 		power_halt(1);
 	for (;;) {
-		console_printf("%s> ", prompt);
+		console_printf("%s> ", prompt());
 		read_line(line, LINE_MAX);
 		(void)shell_line(line);
 	}

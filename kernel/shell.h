@@ -20,8 +20,9 @@ struct shell_command {
 /* Adds a table of commands, kept by pointer. Before or while the shell runs; thread context. */
 void shell_add(const struct shell_command *table, unsigned count);
 
-/* Runs do=, then reads commands until the end of the world. Never returns. */
-void shell_run(const char *prompt) __attribute__((noreturn));
+/* Runs do=, then reads commands until the end of the world. prompt gives the name to show, each
+ * time it is wanted. Never returns. */
+void shell_run(const char *(*prompt)(void)) __attribute__((noreturn));
 
 /* One line, which may hold several commands with ';' between. The first error ends it and is
  * returned. line is changed. */

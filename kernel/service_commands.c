@@ -16,6 +16,10 @@
 #define GONE_WAIT_MS (CONTROL_BACKEND_WAIT_MS + 2000u)
 #define LOOK_MS      1u
 #define CYCLES_MAX   100000u
+#define LIFE_MAX_MS  100000u
+#define WARM_CYCLES  2u
+#define SETTLE_MS    20u
+#define SETTLE_LOOKS 100u
 
 /* ---- the parts that run in the worker ----------------------------------------------------- */
 
@@ -115,11 +119,32 @@ static int focus(int argc, char **argv)
 	return argc == 2 ? worker_call(focus_work, argv[1]) : -XEN_EINVAL;
 }
 
-static int one_cycle(const char *name)
+static int one_cycle(const char *name, uint64_t life_ms)
 {
 	int err = worker_call(create_work, (void *)name);
 
-	return err ? err : destroy_and_wait(name);
+	if (err)
+		return err;
+	if (life_ms)
+		thread_sleep_ns(life_ms * NS_PER_MS);
+	/* It may have ended by itself meanwhile. */
+	err = worker_call(destroy_work, (void *)name);
+	return err && err != -XEN_ENOENT ? err : wait_gone(name);
+}
+
+/* A hypervisor frees the last pages of a domain a little later: waits until nothing changes. */
+static void count_settled(struct counts *out)
+{
+	struct counts last;
+
+	(void)worker_call(count_work, out);
+	for (unsigned i = 0; i < SETTLE_LOOKS; i++) {
+		last = *out;
+		thread_sleep_ns(SETTLE_MS * NS_PER_MS);
+		(void)worker_call(count_work, out);
+		if (memcmp(&last.host, &out->host, sizeof(last.host)) == 0)
+			return;
+	}
 }
 
 /* Two views of one counter; true when they differ. */
@@ -143,27 +168,37 @@ static bool any_leak(const struct counts *a, const struct counts *b)
 	       leaks("store connections", a->store.connections, b->store.connections);
 }
 
-/* Makes and ends a domain n times. The first round is not counted: what is made once and kept
- * (tables, caches) is no leak. */
-static int cycle(int argc, char **argv)
+/* Makes and ends a domain n times, letting it live life_ms. The first rounds are not counted: what
+ * is made once and kept (tables, caches) is no leak. */
+static int run_cycles(const char *name, uint64_t n, uint64_t life_ms)
 {
 	struct counts before, after;
-	uint64_t n, done = 0;
-	int err;
+	uint64_t done = 0;
+	int err = 0;
 
-	if (argc != 3 || !str_to_u64(argv[2], &n) || n < 1 || n > CYCLES_MAX)
-		return -XEN_EINVAL;
-	err = one_cycle(argv[1]);
-	(void)worker_call(count_work, &before);
+	for (unsigned i = 0; !err && i < WARM_CYCLES; i++)
+		err = one_cycle(name, life_ms);
+	count_settled(&before);
 	for (; !err && done < n; done++)
-		err = one_cycle(argv[1]);
-	(void)worker_call(count_work, &after);
+		err = one_cycle(name, life_ms);
+	count_settled(&after);
 	if (err)
-		console_printf("@cycle failed %s after %llu\n", argv[1], (unsigned long long)done);
+		console_printf("@cycle failed %s after %llu\n", name, (unsigned long long)done);
 	else
 		console_printf("@cycle %s %s %llu\n", any_leak(&before, &after) ? "leak" : "ok",
-			       argv[1], (unsigned long long)done);
+			       name, (unsigned long long)done);
 	return err;
+}
+
+static int cycle(int argc, char **argv)
+{
+	uint64_t n, life_ms = 0;
+
+	if (argc < 3 || argc > 4 || !str_to_u64(argv[2], &n) || n < 1 || n > CYCLES_MAX)
+		return -XEN_EINVAL;
+	if (argc == 4 && (!str_to_u64(argv[3], &life_ms) || life_ms > LIFE_MAX_MS))
+		return -XEN_EINVAL;
+	return run_cycles(argv[1], n, life_ms);
 }
 
 void service_commands_add(void)
@@ -172,7 +207,7 @@ void service_commands_add(void)
 	    {"list", "", "the domains", list},
 	    {"create", "NAME", "makes a domain of the boot archive", create},
 	    {"destroy", "NAME", "ends a domain", destroy},
-	    {"cycle", "NAME N", "makes and ends a domain N times, looks for leaks", cycle},
+	    {"cycle", "NAME N [MS]", "makes and ends a domain N times, looks for leaks", cycle},
 	    {"console", "NAME", "gives a guest the terminal; Ctrl-A steps on", focus},
 	};
 

@@ -80,9 +80,6 @@ mb2_entry:
 	call boot_native_start
 	ud2
 
-	.globl entry_start
-entry_start = PHYS(pvh_entry)
-
 	.section .rodata
 	.balign 8
 boot_gdt:

@@ -50,7 +50,7 @@
 mb2_header:
 	.long 0xe85250d6, 0, mb2_end - mb2_header
 	.long -(0xe85250d6 + mb2_end - mb2_header)
-	/* entry address, physical: the ELF's own entry is virtual */
+	/* entry address, physical */
 	.balign 8
 	.word 3, 0
 	.long 12, mb2_entry - KERNEL_BASE

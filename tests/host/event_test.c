@@ -158,12 +158,14 @@ static void an_upcall_calls_who_is_meant(void **state)
 
 static void an_event_while_masked_is_kept(void **state)
 {
-	port_t a = bind_at(70, 0);
+	port_t a = bind_at(70, 0), beside = bind_at(71, 1);
 
 	event_mask(a);
 	raise_event(a.v);
+	raise_event(beside.v); /* has the same word looked at */
 	event_dispatch();
 	assert_int_equal(calls[0], 0);
+	assert_int_equal(calls[1], 1);
 	last_unmasked = 0;
 	event_unmask(a);
 	assert_true(event_pending());
@@ -176,7 +178,7 @@ static void an_event_while_masked_is_kept(void **state)
 	shared.vcpu_info[0].evtchn_upcall_mask = 0;
 	event_unmask(a);
 	assert_int_equal(last_unmasked, 70);
-	event_close(a);
+	event_close(a), event_close(beside);
 }
 
 /* The handler of one notifies the other: as when the hypervisor raises it during the upcall. */

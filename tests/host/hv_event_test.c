@@ -345,6 +345,23 @@ static void a_channel_moves_to_another_vcpu(void **state)
 	assert_int_equal(OP(bind_vcpu, move), -XEN_EINVAL);
 }
 
+/* A global virq may be moved, and is then found there; one of a vCPU's own may not. */
+static void only_global_virqs_move(void **state)
+{
+	struct evtchn_bind_vcpu move = {.vcpu = 1};
+	uint32_t own, global;
+
+	assert_int_equal(bind_virq(guest, VIRQ_TIMER, 0, &own), 0);
+	assert_int_equal(bind_virq(guest, VIRQ_DOM_EXC, 0, &global), 0);
+	move.port = own;
+	assert_int_equal(OP(bind_vcpu, move), -XEN_EINVAL);
+	move.port = global;
+	assert_int_equal(OP(bind_vcpu, move), 0);
+	take_all(guest);
+	event_send_virq(guest->vcpu[0], VIRQ_DOM_EXC);
+	assert_int_equal(guest->vcpu[1]->events.info->evtchn_upcall_pending, 1);
+}
+
 static void pirqs_are_bound_with_their_source(void **state)
 {
 	struct evtchn_bind_pirq a = {.pirq = 5};
@@ -500,6 +517,7 @@ int main(void)
 		TEST(a_global_virq_goes_to_the_first_domain),
 		TEST(an_ipi_reaches_its_vcpu),
 		TEST(a_channel_moves_to_another_vcpu),
+		TEST(only_global_virqs_move),
 		TEST(pirqs_are_bound_with_their_source),
 		TEST(a_poll_ends_with_its_port_only),
 		TEST(vcpu_info_moves_once),

@@ -200,6 +200,21 @@ static void a_pinned_entry_keeps_its_frame(void **state)
 	assert_int_equal(unmap(a.handle, slot(1), 0), GNTST_okay);
 }
 
+/* The owner writes another user into a pinned entry: that one gets nothing until it is free. */
+static void a_pinned_entry_keeps_its_user(void **state)
+{
+	struct domain *other = fake_domain(1, 4);
+	struct gnttab_map_grant_ref op = {.flags = GNTMAP_device_map, .ref = REF, .dom = front->id};
+
+	assert_int_equal(map(REF, 1, GNTMAP_host_map | GNTMAP_readonly).status, GNTST_okay);
+	grant(front, REF, other->id, page, GTF_reading);
+	fake_run(other->vcpu[0]);
+	hc_grant_table_op(GNTTABOP_map_grant_ref, FAKE_PUT(0, op), 1);
+	memcpy(&op, fake_arena, sizeof(op));
+	assert_int_equal(op.status, GNTST_general_error);
+	fake_domain_end(other);
+}
+
 static void wrong_references_are_refused(void **state)
 {
 	grant(front, REF + 1, 55, page, 0);		  /* for another */
@@ -222,7 +237,7 @@ static void wrong_places_are_refused(void **state)
 	memcpy(&op, fake_guest_ptr(va), sizeof(op));
 	assert_int_equal(op.status, GNTST_bad_domain);
 	op.dom = front->id;
-	op.flags |= GNTMAP_contains_pte;
+	op.flags |= GNTMAP_contains_pte | GNTMAP_device_map;
 	op.host_addr = slot(3) + 4; /* not an entry */
 	FAKE_PUT(0, op);
 	hc_grant_table_op(GNTTABOP_map_grant_ref, va, 1);
@@ -235,6 +250,8 @@ static void wrong_places_are_refused(void **state)
 	assert_int_equal(op.status, GNTST_general_error);
 	assert_int_equal(entry(front, REF)->flags, GTF_permit_access);
 	assert_int_equal(back->grants.n_mapped, 0);
+	assert_int_equal(mfn_to_page(page)->count, 1);
+	assert_int_equal(mfn_to_page(page)->type_count, 0);
 }
 
 /* A frame the owner does not own (ours, nobody's, no RAM) cannot be granted. */
@@ -568,6 +585,7 @@ int main(void)
 		TEST(a_readonly_grant_is_not_written),
 		TEST(flags_stay_while_any_mapping_does),
 		TEST(a_pinned_entry_keeps_its_frame),
+		TEST(a_pinned_entry_keeps_its_user),
 		TEST(wrong_references_are_refused),
 		TEST(wrong_places_are_refused),
 		TEST(only_own_frames_can_be_granted),

@@ -106,18 +106,16 @@ static void want(uint64_t until)
 	worker_post(&walk.pump);
 }
 
-/* The first error of the disk is told with its place; what fn finds, fn tells. */
+/* The first error of the disk is told with its place; what fn finds, fn tells. A request may carry
+ * the end of one chunk and the start of the next, so the place may be in the next one. */
 static void tell(const struct slot *slot)
 {
-	uint64_t sector = slot->piece.sector;
-
 	if (walk.told)
 		return;
 	walk.told = true;
-	console_printf("%s: %s of sectors %llu-%llu: %s\n", walk.dev->name,
-		       walk.op == BLOCK_WRITE ? "write" : "read", (unsigned long long)sector,
-		       (unsigned long long)sector + slot->piece.len_bytes / SECTOR_SIZE - 1,
-		       error_name(slot->status));
+	console_printf("%s: %s error at sector %llu or soon after: %s\n", walk.dev->name,
+		       walk.op == BLOCK_WRITE ? "write" : "read",
+		       (unsigned long long)slot->piece.sector, error_name(slot->status));
 }
 
 static int wait_for(uint64_t chunk)

@@ -13,23 +13,6 @@
 
 static uint64_t tsc_hz;
 
-struct clock_scale clock_scale_for(uint64_t hz)
-{
-	struct clock_scale s = {.shift = 0};
-
-	/* mul = 2^32 * 10^9 / (hz * 2^shift) must use its 32 bits well: hz in (10^9, 2*10^9]. */
-	while (hz > 2 * NS_PER_S) {
-		hz >>= 1;
-		s.shift--;
-	}
-	while (hz <= NS_PER_S) {
-		hz <<= 1;
-		s.shift++;
-	}
-	s.mul = (uint32_t)((NS_PER_S << 32) / hz);
-	return s;
-}
-
 void time_init(void)
 {
 	tsc_hz = boot.platform == BOOT_XEN_PV ? clock_init_xen() : clock_init_native();

@@ -14,6 +14,12 @@
 #define OUT_SIZE ((uint32_t)sizeof(((struct xencons_interface *)0)->out))
 #define IN_SIZE  ((uint32_t)sizeof(((struct xencons_interface *)0)->in))
 
+/* Who writes which index, and where it is read from:
+ *
+ *	out_prod, in_cons	the guest, in the page; fetched once a turn
+ *	out_cons, in_prod	we; kept in struct consback, the page's copies are for the guest
+ */
+
 /* Bytes may come in bursts of a tenth of a second's worth. */
 #define SPAN_NS        100000000ull
 #define BYTES_PER_SPAN (CONSBACK_BYTES_PER_S / 10)
@@ -49,6 +55,7 @@ static void give_line(struct consback *c)
 	c->line_len = 0;
 }
 
+/* A line ends at LF. One that never ends is given in pieces; what follows its last LF waits. */
 static void give(struct consback *c, const char *bytes, size_t len)
 {
 	if (c->sink.raw)
@@ -64,10 +71,10 @@ static void give(struct consback *c, const char *bytes, size_t len)
 	}
 }
 
+/* Once: nobody looks at a broken ring again. */
 static void fail(struct consback *c, const char *why)
 {
-	if (!c->stats.broken)
-		host_log(HOST_LOG_WARN, "console of domain %u is given up: %s", c->domid, why);
+	host_log(HOST_LOG_WARN, "console of domain %u is given up: %s", c->domid, why);
 	c->stats.broken = true;
 }
 
@@ -135,6 +142,7 @@ static size_t type(struct consback *c, const char *bytes, size_t len)
 	return put;
 }
 
+/* What was typed while the ring was full goes first. */
 static size_t type_waiting(struct consback *c)
 {
 	size_t put = c->input_len ? type(c, c->input, c->input_len) : 0;
@@ -162,6 +170,8 @@ size_t consback_input(struct consback *c, const char *bytes, size_t len)
 
 /* ---- life ------------------------------------------------------------------------------ */
 
+/* From the guest's event, and again from the worker while there is more. `may` is 0 when the guest
+ * has said its share: then its ring stays as it is until the next span, and its kernel waits. */
 static void turn(void *ctx)
 {
 	struct consback *c = ctx;
@@ -220,6 +230,7 @@ free_console:
 	return status;
 }
 
+/* The page is read once more: a domain's last words are often why it is gone. */
 void consback_detach(struct consback *c)
 {
 	host_work_cancel(&c->work);

@@ -10,6 +10,8 @@
 
 struct xs_server xs;
 
+/* Nodes, watches, transactions and values as Xen's server has them; the rest bounds memory: a Linux
+ * guest with a disk and a network holds some 60 nodes of 10 KiB and 10 watches. */
 static const struct xs_quota default_quota = {
     .nodes = 1000,
     .bytes = 128 << 10,
@@ -39,6 +41,7 @@ int xs_server_init(domid_t own, const struct xs_quota *quota)
 	return 0;
 }
 
+/* The last connection to go is the local one; all are in one list. */
 void xs_server_stop(void)
 {
 	while (xs.conns)
@@ -61,6 +64,7 @@ struct xs_conn *xs_conn_find(domid_t domid)
 	return conn;
 }
 
+/* Both are closed to guests until the toolstack opens them (a driver domain may need to know). */
 struct xs_perms *xs_special_perms(const char *name)
 {
 	if (!strcmp(name, XS_INTRODUCE_NAME))
@@ -68,6 +72,7 @@ struct xs_perms *xs_special_perms(const char *name)
 	return strcmp(name, XS_RELEASE_NAME) ? NULL : &xs.special[1];
 }
 
+/* The connection exists before its ring, so that a failure of the ring has one way back. */
 int xs_server_introduce(domid_t domid, uint32_t peer_port)
 {
 	struct xs_conn *conn;
@@ -103,6 +108,7 @@ static void remove_owned(domid_t domid)
 	xs_tree_forget(&xs.tree, domid);
 }
 
+/* The connection first: the watchers told below must not include the domain itself. */
 int xs_server_release(domid_t domid)
 {
 	struct xs_conn *conn = xs_conn_find(domid);
@@ -164,6 +170,7 @@ void xs_server_count_domain(domid_t domid, struct xs_counters *out)
 
 /* ---- the local link -------------------------------------------------------------------- */
 
+/* Requests are acted on in here; that is why the local link never waits. */
 int xs_local_send(const void *bytes, size_t len)
 {
 	return xs.running ? xs_conn_input(xs.local, bytes, len) : -XEN_EIO;

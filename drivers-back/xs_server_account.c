@@ -13,11 +13,14 @@
 /* One walk at a time: its 2 KiB are not for a kernel thread's stack. */
 static struct xs_walk the_walk;
 
+/* What a node is charged: near to what it takes of memory, its place in the parent included, so
+ * that many small nodes are not cheaper than they are. */
 unsigned xs_node_bytes(const struct xs_node *node)
 {
 	return (unsigned)(sizeof(*node) + sizeof(node)) + node->name_len + 1 + node->value_len;
 }
 
+/* Few domains own anything at a time, so a list will do. */
 static struct xs_account *account_of(const struct xs_tree *tree, domid_t domid)
 {
 	for (unsigned i = 0; i < tree->n_accounts; i++)
@@ -48,6 +51,7 @@ int xs_account_reserve(struct xs_tree *tree, domid_t domid)
 	return 0;
 }
 
+/* An owner of nothing has no account: nothing is left of a domain whose nodes are gone. */
 void xs_account_add(struct xs_tree *tree, domid_t domid, int nodes, int bytes)
 {
 	struct xs_account *account = account_of(tree, domid);
@@ -83,6 +87,8 @@ void xs_tree_total(const struct xs_tree *tree, unsigned *out_nodes, size_t *out_
 	}
 }
 
+/* The walk keeps the way down in an array instead of on the stack: its depth is a guest's choice.
+ * It is valid as long as the tree is not changed. */
 void xs_walk_begin(struct xs_walk *walk, const struct xs_node *start)
 {
 	walk->depth = 0;
@@ -111,6 +117,7 @@ const struct xs_node *xs_walk_next(struct xs_walk *walk)
 	return child;
 }
 
+/* The owner's entry stays, whoever it is: remove_owned() has seen to it that it is another's. */
 static void forget_in(struct xs_perms *perms, domid_t domid)
 {
 	unsigned kept = 1;
@@ -121,6 +128,8 @@ static void forget_in(struct xs_perms *perms, domid_t domid)
 	perms->count = kept;
 }
 
+/* Changes shared nodes in place, against the rule, because that needs no memory and must not fail;
+ * a snapshot that forgets a domain that is gone has lost nothing. */
 void xs_tree_forget(struct xs_tree *tree, domid_t domid)
 {
 	const struct xs_node *node;
@@ -130,6 +139,7 @@ void xs_tree_forget(struct xs_tree *tree, domid_t domid)
 		forget_in(&((struct xs_node *)node)->perms, domid);
 }
 
+/* The walk's array is the way down to the node, and so its path. */
 bool xs_tree_first_owned(const struct xs_tree *tree, domid_t domid, char *out, size_t cap)
 {
 	const struct xs_node *node;

@@ -38,6 +38,7 @@ static int create(const struct xs_conn *conn, struct xs_tree *tree, const char *
 	return xs_tree_create(tree, path, conn->privileged ? DOMID_INVALID : conn->domid);
 }
 
+/* WRITE: makes the node, and what is missing above it, when it is not there. */
 static int write_value(const struct xs_conn *conn, struct xs_tree *tree,
 		       const struct xs_change *change)
 {
@@ -53,6 +54,7 @@ static int write_value(const struct xs_conn *conn, struct xs_tree *tree,
 	return status ? status : 1;
 }
 
+/* MKDIR of what exists is no error, but takes the right to write all the same. */
 static int make_directory(const struct xs_conn *conn, struct xs_tree *tree,
 			  const struct xs_change *change)
 {
@@ -64,6 +66,7 @@ static int make_directory(const struct xs_conn *conn, struct xs_tree *tree,
 	return status ? status : 1;
 }
 
+/* RM asks for the right to the node alone, not to what is below it: its owner was let in there. */
 static int remove_node(const struct xs_conn *conn, struct xs_tree *tree,
 		       const struct xs_change *change)
 {
@@ -78,6 +81,7 @@ static int remove_node(const struct xs_conn *conn, struct xs_tree *tree,
 	return status ? status : 1;
 }
 
+/* SET_PERMS is for the owner; those who may write may not. */
 static int set_permissions(const struct xs_conn *conn, struct xs_tree *tree,
 			   const struct xs_change *change)
 {
@@ -92,6 +96,7 @@ static int set_permissions(const struct xs_conn *conn, struct xs_tree *tree,
 	return status ? status : 1;
 }
 
+/* Called with a tree that may be dropped: it may be left half changed on error. */
 static int apply(const struct xs_conn *conn, struct xs_tree *tree, const struct xs_change *change)
 {
 	switch (change->type) {
@@ -123,6 +128,8 @@ static bool over_quota(const struct xs_conn *conn, const struct xs_tree *before,
 	       (is.bytes > xs.quota.bytes && is.bytes > was.bytes);
 }
 
+/* The change is tried on a copy of the tree; quotas are judged by the outcome, which is simpler
+ * than to foretell it and cannot be wrong. */
 int xs_change_tree(const struct xs_conn *conn, struct xs_tree *tree, const struct xs_change *change)
 {
 	struct xs_tree next;
@@ -142,6 +149,8 @@ int xs_change_tree(const struct xs_conn *conn, struct xs_tree *tree, const struc
 	return status;
 }
 
+/* A single request is a list of one; a transaction's end is its list. `before` stays alive until
+ * all watchers were told, since who may hear of a removed node is written in the node. */
 int xs_change_store(const struct xs_conn *conn, const struct xs_change *list)
 {
 	struct xs_tree before = xs.tree, next;

@@ -9,6 +9,13 @@
 
 #include "xs_server_impl.h"
 
+/* A connection is two small machines over one struct:
+ *
+ *	in:   head (16 bytes) -> payload (head.len) -> xs_handle_request() -> replying -> head ...
+ *	out:  nothing -> reply | event, first its head, then its body -> nothing
+ *
+ * They meet in `replying`: while it is set, in takes no byte. `sent` counts head and body as one.
+ */
 #define HEAD_LEN sizeof(struct xsd_sockmsg)
 
 struct xs_conn *xs_conn_new(domid_t domid, bool privileged)
@@ -27,6 +34,7 @@ struct xs_conn *xs_conn_new(domid_t domid, bool privileged)
 	return conn;
 }
 
+/* head.len is what was allocated by; it is valid while payload is not NULL. */
 static void drop_request(struct xs_conn *conn)
 {
 	if (conn->payload)
@@ -43,6 +51,7 @@ static void drop_reply(struct xs_conn *conn)
 	conn->replying = false;
 }
 
+/* Events first: those of a watch that goes are looked for among what is left. */
 void xs_conn_reset(struct xs_conn *conn)
 {
 	conn->sending = XS_SENDING_NONE;
@@ -77,6 +86,7 @@ void xs_conn_fail(struct xs_conn *conn, uint32_t error, const char *why)
 		peer_store32(&conn->ring->error, error);
 }
 
+/* A turn of the ring looks for output itself before it ends. */
 void xs_conn_wake(struct xs_conn *conn)
 {
 	if (conn->ring && !conn->pumping)
@@ -87,6 +97,7 @@ void xs_conn_wake(struct xs_conn *conn)
 
 /* ---- in -------------------------------------------------------------------------------- */
 
+/* Never more than the message at hand needs, so no byte is taken that would have to be kept. */
 size_t xs_conn_wants(const struct xs_conn *conn)
 {
 	if (conn->broken || conn->replying)
@@ -107,6 +118,7 @@ static void finish_request(struct xs_conn *conn)
 	xs_conn_wake(conn);
 }
 
+/* The length is checked here, once, in our copy; everything after relies on it. */
 static bool finish_head(struct xs_conn *conn)
 {
 	if (conn->head.len > XENSTORE_PAYLOAD_MAX) {
@@ -155,6 +167,7 @@ int xs_conn_input(struct xs_conn *conn, const void *bytes, size_t len)
 
 /* ---- out ------------------------------------------------------------------------------- */
 
+/* Short replies, errors among them, need no memory. */
 char *xs_conn_reply_room(struct xs_conn *conn, size_t len)
 {
 	drop_reply(conn);
@@ -193,6 +206,7 @@ static enum xs_sending choose(struct xs_conn *conn)
 	return XS_SENDING_EVENT;
 }
 
+/* Head and body are two pieces; a reader with little room gets them in more. */
 size_t xs_conn_output(struct xs_conn *conn, const void **out_bytes)
 {
 	const struct xsd_sockmsg *head;

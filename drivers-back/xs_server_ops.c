@@ -68,6 +68,7 @@ static int reply_text(struct xs_conn *conn, const char *text)
 
 /* ---- reading --------------------------------------------------------------------------- */
 
+/* READ path| -> the value, which may hold any byte and has no NUL of its own. */
 static int do_read(struct xs_conn *conn, struct request *rq)
 {
 	int status = take_only_path(conn, rq);
@@ -107,6 +108,7 @@ static size_t copy_names(const struct xs_node *node, uint64_t from, char *out, s
 	return used;
 }
 
+/* DIRECTORY path| -> name|name|... */
 static int do_directory(struct xs_conn *conn, struct request *rq)
 {
 	int status = take_only_path(conn, rq);
@@ -161,6 +163,7 @@ static int do_directory_part(struct xs_conn *conn, struct request *rq)
 	return 0;
 }
 
+/* GET_PERMS path| -> perms as texts. Special names have some too. */
 static int do_get_perms(struct xs_conn *conn, struct request *rq)
 {
 	int status = take_path(conn, rq, true), len;
@@ -186,6 +189,7 @@ static int do_get_perms(struct xs_conn *conn, struct request *rq)
 
 /* ---- changing -------------------------------------------------------------------------- */
 
+/* Within a transaction the change is noted; outside it is done and told at once. */
 static int change(struct xs_conn *conn, struct request *rq, const struct xs_change *what)
 {
 	int status = rq->tx ? xs_tx_change(conn, rq->tx, what) : xs_change_store(conn, what);
@@ -193,6 +197,7 @@ static int change(struct xs_conn *conn, struct request *rq, const struct xs_chan
 	return status < 0 ? status : ack(conn);
 }
 
+/* WRITE path|value: all that follows the path's NUL. */
 static int do_write(struct xs_conn *conn, struct request *rq)
 {
 	int status = take_path(conn, rq, false);
@@ -206,6 +211,7 @@ static int do_write(struct xs_conn *conn, struct request *rq)
 	return status ? status : change(conn, rq, &what);
 }
 
+/* MKDIR path|, RM path| */
 static int do_mkdir(struct xs_conn *conn, struct request *rq)
 {
 	struct xs_change what = {.type = XS_MKDIR, .path = path};
@@ -222,6 +228,7 @@ static int do_rm(struct xs_conn *conn, struct request *rq)
 	return status ? status : change(conn, rq, &what);
 }
 
+/* SET_PERMS path|perm|perm|... */
 static int do_set_perms(struct xs_conn *conn, struct request *rq)
 {
 	int status = take_path(conn, rq, true);
@@ -243,6 +250,7 @@ static int do_set_perms(struct xs_conn *conn, struct request *rq)
 
 /* ---- watches --------------------------------------------------------------------------- */
 
+/* WATCH path|token|, UNWATCH path|token|: any token, whose bytes come back with each event. */
 static int take_watch(struct xs_conn *conn, struct request *rq, const char **out_token)
 {
 	int status = take_path(conn, rq, true);
@@ -253,6 +261,7 @@ static int take_watch(struct xs_conn *conn, struct request *rq, const char **out
 	return *path == '@' && !xs_special_perms(path) ? -XEN_EINVAL : 0;
 }
 
+/* The path as it was given decides how changed paths are told: relative or absolute. */
 static int do_watch(struct xs_conn *conn, struct request *rq)
 {
 	const char *token;
@@ -271,6 +280,7 @@ static int do_unwatch(struct xs_conn *conn, struct request *rq)
 	return status ? status : ack(conn);
 }
 
+/* RESET_WATCHES: a guest's kernel begins anew and does not know what the one before it set up. */
 static int do_reset_watches(struct xs_conn *conn, struct request *rq)
 {
 	xs_watch_drop_all(conn);
@@ -280,6 +290,7 @@ static int do_reset_watches(struct xs_conn *conn, struct request *rq)
 
 /* ---- transactions ---------------------------------------------------------------------- */
 
+/* TRANSACTION_START | -> number|. They do not nest. */
 static int do_transaction_start(struct xs_conn *conn, struct request *rq)
 {
 	char text[12];
@@ -292,6 +303,7 @@ static int do_transaction_start(struct xs_conn *conn, struct request *rq)
 	return reply_text(conn, text);
 }
 
+/* TRANSACTION_END T| or F|. The transaction is over whatever the answer. */
 static int do_transaction_end(struct xs_conn *conn, struct request *rq)
 {
 	const char *answer = xs_next_text(&rq->payload);
@@ -307,6 +319,7 @@ static int do_transaction_end(struct xs_conn *conn, struct request *rq)
 
 /* ---- domains --------------------------------------------------------------------------- */
 
+/* INTRODUCE domid|frame|port|: the frame is not needed, the page is found by its grant. */
 static int do_introduce(struct xs_conn *conn, struct request *rq)
 {
 	domid_t domid;
@@ -331,6 +344,7 @@ static int do_release(struct xs_conn *conn, struct request *rq)
 	return status ? status : ack(conn);
 }
 
+/* RESUME domid|: nothing to undo, since a domain that shut down is served until it is released. */
 static int do_resume(struct xs_conn *conn, struct request *rq)
 {
 	domid_t domid;
@@ -341,6 +355,7 @@ static int do_resume(struct xs_conn *conn, struct request *rq)
 	return xs_server_is_introduced(domid) ? ack(conn) : -XEN_ENOENT;
 }
 
+/* SET_TARGET domid|target|: domid (a device model) gets what target may do. */
 static int do_set_target(struct xs_conn *conn, struct request *rq)
 {
 	domid_t domid, target;
@@ -375,6 +390,7 @@ static int do_get_domain_path(struct xs_conn *conn, struct request *rq)
 	return reply_text(conn, text);
 }
 
+/* CONTROL is the debugging door of Xen's own server; there is none here. */
 static int do_control(struct xs_conn *conn, struct request *rq)
 {
 	return -XEN_ENOSYS;
@@ -408,6 +424,7 @@ static const struct operation {
     [XS_CONTROL] = {do_control, .privileged = true},
 };
 
+/* Checks what all requests have in common, in the order in which a stock server answers. */
 static int dispatch(struct xs_conn *conn)
 {
 	uint32_t type = conn->head.type;

@@ -6,6 +6,8 @@
  */
 #include "xs_server_impl.h"
 
+/* A piece is at most a message's head or PIECE_MAX of its payload; 64 are 20 or 30 small requests.
+ */
 #define PIECES_PER_TURN 64u
 #define PIECE_MAX       512u
 
@@ -26,6 +28,7 @@ static int push(struct xs_conn *conn)
 	return all;
 }
 
+/* The piece goes through private memory: the connection checks what cannot change any more. */
 static int pull(struct xs_conn *conn)
 {
 	char piece[PIECE_MAX];
@@ -52,6 +55,9 @@ static void reconnect(struct xs_conn *conn)
 	host_event_notify(conn->port);
 }
 
+/* Output goes first: what waits to be sent keeps requests from being taken. The loop ends when
+ * there is nothing to take, or no room to answer; either way the domain's next notification brings
+ * us back, because it comes after its index and we look at the index after we were told. */
 static void turn(void *ctx)
 {
 	struct xs_conn *conn = ctx;
@@ -78,6 +84,9 @@ static void turn(void *ctx)
 		host_work_soon(&conn->work);
 }
 
+/* The indices are left as they are: a domain may have put requests there before it was introduced.
+ * Our own index is in the page too, where the domain can change it: that harms its own stream only.
+ */
 int xs_ring_attach(struct xs_conn *conn, uint32_t peer_port)
 {
 	gref_t ref = {GNTTAB_RESERVED_XENSTORE};

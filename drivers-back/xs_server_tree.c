@@ -10,6 +10,15 @@
 
 #include "xs_server_tree.h"
 
+/* Two trees after a change to /a/b in the second: only the way down to it is doubled.
+ *
+ *	first	root --- a --- b	second	root' --- a' --- b'
+ *		  |	 +---- c  <- shared by both a --------+
+ *		  +---- d ...	  <- shared by both roots --+
+ *
+ * Numbers of generations are the server's, not a tree's: a change made in a transaction and the
+ * same change made in the store get different ones, so equal numbers mean the same content.
+ */
 static uint64_t last_generation;
 
 /* ---- one node ------------------------------------------------------------------------ */
@@ -28,6 +37,7 @@ static struct xs_node *node_new(const char *name, unsigned name_len, const struc
 	return node;
 }
 
+/* The node and what is its own; its children are others' too and are let go of by the caller. */
 static void node_release_parts(struct xs_node *node)
 {
 	if (node->value)
@@ -62,6 +72,7 @@ static void node_put(struct xs_node *node)
 	}
 }
 
+/* The old value stays when there is no memory for the new one. */
 static bool copy_value(struct xs_node *node, const void *value, size_t len)
 {
 	char *copy = len ? host_alloc(len) : NULL;
@@ -77,6 +88,7 @@ static bool copy_value(struct xs_node *node, const void *value, size_t len)
 	return true;
 }
 
+/* Room for cap children. It doubles, so that a directory of n names costs n, not n squared. */
 static bool grow_children(struct xs_node *node, unsigned cap)
 {
 	struct xs_node **wider;
@@ -222,6 +234,7 @@ struct xs_node *xs_tree_nearest(const struct xs_tree *tree, const char *path)
 	return descend(tree, path, &rest);
 }
 
+/* How much of a path is its parent's; 0 for the root's children, whose parent is "". */
 static size_t parent_length(const char *path)
 {
 	size_t len = strlen(path);
@@ -294,6 +307,8 @@ drop:
 	return NULL;
 }
 
+/* The new nodes are put together on the side and hung in with one pointer at the end: until then
+ * nobody can see them, and after it nothing can fail. */
 int xs_tree_create(struct xs_tree *tree, const char *path, domid_t owner)
 {
 	const char *rest;
@@ -316,6 +331,8 @@ int xs_tree_create(struct xs_tree *tree, const char *path, domid_t owner)
 	return 0;
 }
 
+/* reach() may have made nodes private and then failed: the tree has other nodes then that read the
+ * same, which is why callers may drop it or keep it. */
 int xs_tree_set_value(struct xs_tree *tree, const char *path, const void *value, size_t len)
 {
 	struct xs_node *node = reach(tree, path, strlen(path), true);
@@ -378,6 +395,7 @@ int xs_tree_init(struct xs_tree *tree, domid_t owner)
 	return 0;
 }
 
+/* The price of a copy: one more reference to the root, and the accounts. */
 int xs_tree_clone(const struct xs_tree *tree, struct xs_tree *out)
 {
 	size_t size = tree->cap_accounts * sizeof(*tree->accounts);

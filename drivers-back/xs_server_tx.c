@@ -13,6 +13,14 @@
 
 #include "xs_server_impl.h"
 
+/* Two transactions that meet at /n, whose generation is 7:
+ *
+ *	T1	begins, reads /n			writes /n, ends: still 7, commits
+ *	T2		begins, reads /n, writes /n		ends: no longer 7, EAGAIN
+ *
+ * T2 read what T1 was about to change. Run again it reads what T1 left. A node that is not there
+ * has generation 0, so that "it was not there" can be found to hold no longer.
+ */
 struct xs_touched {
 	struct xs_touched *next;
 	uint32_t hash;
@@ -30,6 +38,7 @@ static uint32_t hash_of(const char *path)
 	return hash;
 }
 
+/* Numbers are of the connection: another domain cannot name this transaction. */
 int xs_tx_begin(struct xs_conn *conn, uint32_t *out_id)
 {
 	struct xs_tx *tx;
@@ -87,6 +96,7 @@ static void note_free(struct xs_conn *conn, void *note, size_t size)
 	host_free(note, size);
 }
 
+/* Each path once. A list: quotas bound it to some hundreds, and a toolstack's has some tens. */
 int xs_tx_touch(struct xs_conn *conn, struct xs_tx *tx, const char *path)
 {
 	uint32_t hash = hash_of(path);
@@ -134,6 +144,8 @@ static struct xs_change *change_copy(struct xs_conn *conn, const struct xs_chang
 	return copy;
 }
 
+/* The note is made first, since it may fail; the change is then made on the transaction's tree, and
+ * noted only when it changed anything. */
 int xs_tx_change(struct xs_conn *conn, struct xs_tx *tx, const struct xs_change *change)
 {
 	struct xs_change *copy;
@@ -175,6 +187,7 @@ static void tx_free(struct xs_conn *conn, struct xs_tx *tx)
 	host_free(tx, sizeof(*tx));
 }
 
+/* Compares generations in the two trees by path: nodes are shared or not, that says nothing. */
 static bool still_holds(const struct xs_tx *tx)
 {
 	for (const struct xs_touched *t = tx->touched; t; t = t->next)

@@ -28,6 +28,8 @@ static bool event_waits(const struct xs_conn *conn, const struct xs_watcher *wat
 	return false;
 }
 
+/* An event is the path as the watcher knows it and its token, each with its NUL. The queue always
+ * takes one, however long, so that every event can be sent some time. */
 static void event_queue(struct xs_conn *conn, struct xs_watcher *watch, const char *path)
 {
 	size_t path_len = strlen(path) + 1, token_len = strlen(watch->token) + 1;
@@ -55,6 +57,7 @@ static void event_queue(struct xs_conn *conn, struct xs_watcher *watch, const ch
 	xs_conn_wake(conn);
 }
 
+/* The queue's end is a pointer to the last next: it moves back when the last goes. */
 static void event_free(struct xs_conn *conn, struct xs_event **link)
 {
 	struct xs_event *event = *link;
@@ -71,6 +74,8 @@ void xs_event_done(struct xs_conn *conn)
 	event_free(conn, &conn->events);
 }
 
+/* Owed events go to the queue as it has room. Those that do not fit stay owed: this is called again
+ * when the queue has run empty. */
 void xs_event_pay(struct xs_conn *conn)
 {
 	conn->events_owed = false; /* until one finds no room again */
@@ -113,6 +118,8 @@ static char *text_copy(const char *text)
 	return copy;
 }
 
+/* The link to the watch, or the end of the list: there a new one is put, so that watches are told
+ * in the order in which they were set. */
 static struct xs_watcher **find(struct xs_conn *conn, const char *absolute, const char *token)
 {
 	struct xs_watcher **link = &conn->watches;
@@ -122,6 +129,8 @@ static struct xs_watcher **find(struct xs_conn *conn, const char *absolute, cons
 	return link;
 }
 
+/* One event at once, as the protocol has it: whoever starts to watch then looks once and needs no
+ * other beginning. */
 int xs_watch_add(struct xs_conn *conn, const char *path, const char *absolute, const char *token)
 {
 	struct xs_watcher **end = find(conn, absolute, token), *watch;
@@ -204,6 +213,7 @@ struct firing {
 	const struct xs_tree *before, *after;
 };
 
+/* A watch hears of its node, of all below it, and of the end of a node above it. */
 static void fire_one(struct xs_conn *conn, struct xs_watcher *watch, const struct firing *f)
 {
 	const char *path = f->change->path;
@@ -228,6 +238,7 @@ void xs_watch_fire(const struct xs_change *change, const struct xs_tree *before,
 			fire_one(conn, w, &f);
 }
 
+/* The special names are no nodes: their permissions are the server's own. */
 void xs_watch_fire_special(const char *name)
 {
 	const struct xs_perms *perms = xs_special_perms(name);

@@ -11,6 +11,8 @@
 
 _Static_assert(offsetof(struct xencons_interface, in_cons) == 3072, "as Xen lays it out");
 
+/* out_prod and in_cons are kept in struct consfront: the page's copies are only written. So a
+ * backend can hold up our output or invent input, and that is all it can do. */
 #define OUT_SIZE ((uint32_t)sizeof(((struct xencons_interface *)0)->out))
 #define IN_SIZE  ((uint32_t)sizeof(((struct xencons_interface *)0)->in))
 
@@ -32,6 +34,8 @@ static uint32_t out_room(struct consfront *front)
 	return front->broken ? 0 : OUT_SIZE - waiting;
 }
 
+/* A ring that lies is a ring without a reader: pretending that it took the bytes lets the kernel go
+ * on without its console. */
 size_t consfront_write(struct consfront *front, const char *bytes, size_t len)
 {
 	struct xencons_interface *ring = front->ring;
@@ -75,6 +79,7 @@ static bool write_all(struct consfront *front, const char *bytes, size_t len,
 	return true;
 }
 
+/* Lines are written whole where they fit, so that two writers in turn do not mix within one. */
 size_t consfront_write_text(struct consfront *front, const char *text, size_t len,
 			    void (*relax)(void *ctx), unsigned tries)
 {
@@ -97,6 +102,7 @@ size_t consfront_write_text(struct consfront *front, const char *text, size_t le
 	return done;
 }
 
+/* Notifies only when it took something: the backend may be waiting for the room. */
 size_t consfront_read(struct consfront *front, char *bytes, size_t cap)
 {
 	struct xencons_interface *ring = front->ring;

@@ -9,6 +9,11 @@
 
 #include "xs_client_impl.h"
 
+/* A client is a small machine: bytes are put together to messages by receive(), whoever calls it; a
+ * message is an event (kept), the reply that is waited for (call becomes NULL), or nothing of ours.
+ * Both send and the wait for a reply may have to receive first: a server whose replies are not
+ * taken takes no requests.
+ */
 struct xs_client *xs_client_open(const struct xs_stream *stream)
 {
 	struct xs_client *client = host_alloc(sizeof(*client));
@@ -34,6 +39,7 @@ void xs_client_close(struct xs_client *client)
 	host_free(client, sizeof(*client));
 }
 
+/* For good: after a broken message nobody knows where the next begins. */
 static int fail(struct xs_client *client, const char *why)
 {
 	if (!client->broken)
@@ -100,6 +106,8 @@ static int receive(struct xs_client *client)
 	return got;
 }
 
+/* Ends when the stream has nothing; what it gives is bounded by the ring and the server's patience.
+ */
 void xs_client_poll(struct xs_client *client)
 {
 	while (!client->broken && receive(client) > 0)
@@ -118,6 +126,7 @@ static int relax(struct xs_client *client)
 	return client->stream.wait(client->stream.ctx) ? fail(client, "nobody answers") : 0;
 }
 
+/* Pieces as the stream takes them. */
 static int send_all(struct xs_client *client, const void *bytes, size_t len)
 {
 	size_t done = 0;
@@ -140,6 +149,8 @@ static size_t text_len(const char *text)
 	return text ? strlen(text) + 1 : 0;
 }
 
+/* The pieces of a message go out one by one; the server puts them together. A request that was
+ * given up (broken stream) leaves call NULL, so that a late reply finds nobody. */
 int xs_client_call(struct xs_client *client, const struct xs_call *call)
 {
 	size_t first = text_len(call->text[0]), second = text_len(call->text[1]);
@@ -237,6 +248,7 @@ int xs_client_end(struct xs_client *client, uint32_t tx, bool commit)
 
 /* ---- the ring as a stream ---------------------------------------------------------------- */
 
+/* The server is told of every piece: it may be waiting for these very bytes. */
 static int ring_send(void *ctx, const void *bytes, size_t len)
 {
 	struct xs_client_ring *ring = ctx;

@@ -55,6 +55,7 @@ static int take_part(struct listing *l, size_t len)
 	return !end;
 }
 
+/* The next part begins where the names so far end: the offset counts bytes of the whole list. */
 static int list_once(struct listing *l)
 {
 	int status = 1;

@@ -24,6 +24,7 @@ static struct xs_watch *find(struct xs_client *client, const char *token)
 	return watch;
 }
 
+/* The same path for the same watch, not yet told: one call will do for both. */
 static bool event_waits(const struct xs_client *client, const struct xs_watch *watch,
 			const char *path)
 {
@@ -71,6 +72,7 @@ static struct xs_client_event *unlink(struct xs_client *client, struct xs_client
 	return event;
 }
 
+/* One watch whose events were not kept. Found anew each time, since fn may end watches. */
 static bool tell_missed(struct xs_client *client)
 {
 	struct xs_watch *watch = client->watches;
@@ -104,6 +106,7 @@ void xs_client_deliver(void *ctx)
 
 /* ---- watches ----------------------------------------------------------------------------- */
 
+/* Its events go first: they point to it. */
 static void watch_free(struct xs_watch *watch)
 {
 	struct xs_client *client = watch->client;
@@ -171,6 +174,7 @@ int xs_client_watch(struct xs_client *client, const char *path, host_watch_fn *f
 	return 0;
 }
 
+/* Events may come in while the server is asked; they find the watch still there and go with it. */
 void xs_client_unwatch(struct xs_watch *watch)
 {
 	/* An error means that the server does not know it either. */

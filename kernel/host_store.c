@@ -55,6 +55,8 @@ static int ring_wait(void *ctx)
 
 static struct xs_client_ring ring = {.notify = ring_notify, .wait = ring_wait};
 
+/* The port exists since the domain was built; an event that came before it was adopted is not lost,
+ * because the first thing every call does is to look at the ring. */
 static int connect_ring(void)
 {
 	struct xs_stream stream = xs_client_ring_stream(&ring);
@@ -83,6 +85,7 @@ static int local_wait(void *ctx)
 	return -XEN_EIO;
 }
 
+/* Called in the middle of other calls of the server: events are taken in later. */
 static void local_output(void *ctx)
 {
 	host_work_soon(&poll_work);
@@ -155,6 +158,7 @@ int host_store_list(uint32_t tx, const char *path, char *out, size_t cap)
 	return status ? status : xs_client_list(client, tx, path, out, cap);
 }
 
+/* The owner's letter, which is everybody's default, is "n". */
 int host_store_set_perms(uint32_t tx, const char *path, domid_t owner, domid_t reader)
 {
 	struct xs_perms perms = {.count = reader == DOMID_INVALID ? 1 : 2};

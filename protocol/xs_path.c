@@ -31,6 +31,8 @@ static unsigned count_names(const char *path)
 	return names;
 }
 
+/* Everything that takes a path relies on this having been asked: no empty name, no end in '/', a
+ * bounded number of names. */
 bool xs_path_valid(const char *path, bool special)
 {
 	size_t max = *path == '/' ? XENSTORE_ABS_PATH_MAX : XENSTORE_REL_PATH_MAX;
@@ -59,6 +61,7 @@ int xs_path_absolute(const char *path, domid_t domid, char *out, size_t cap)
 	return len >= cap || len > XENSTORE_ABS_PATH_MAX ? -XEN_EINVAL : 0;
 }
 
+/* The special names stand beside the tree: nothing covers them but themselves. */
 bool xs_path_covers(const char *path, const char *changed)
 {
 	size_t len = strlen(path);

@@ -32,6 +32,7 @@ static bool parse_one(const char *text, struct xs_perm *out)
 	return true;
 }
 
+/* Decodes into a copy, so that an error leaves out as it was. */
 int xs_perms_parse(const char *text, size_t len, struct xs_perms *out)
 {
 	struct xs_reader payload = {text, len};

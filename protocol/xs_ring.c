@@ -11,6 +11,13 @@ _Static_assert(sizeof(struct xenstore_domain_interface) <= PAGE_SIZE,
 	       "the store's ring is one page");
 _Static_assert(offsetof(struct xenstore_domain_interface, req_cons) == 2048, "as Xen lays it out");
 
+/* prod - cons is what is there, as both run modulo 2^32:
+ *
+ *	taken by the reader	 cons ........ prod	room: RING_SIZE - (prod - cons)
+ *
+ * Of a pair one is the peer's; ours is in the page as well, and a peer that changes it confuses its
+ * own stream only: whatever the two say, no byte outside the buffer is touched.
+ */
 struct half {
 	char *buffer;
 	XENSTORE_RING_IDX *cons, *prod;
@@ -41,6 +48,7 @@ int xs_ring_take(struct xenstore_domain_interface *ring, enum xs_side side, void
 	return (int)len;
 }
 
+/* The mirror of take: what is room to one is content to the other. */
 int xs_ring_put(struct xenstore_domain_interface *ring, enum xs_side side, const void *bytes,
 		size_t len)
 {

@@ -35,6 +35,7 @@ const char *xs_error_name(int error)
 	return error_names[0].name;
 }
 
+/* Some servers send more names than the header has (EQUOTA): an error it stays. */
 int xs_error_number(const char *name, size_t len)
 {
 	len = strnlen(name, len);
@@ -74,6 +75,7 @@ const char *xs_type_name(uint32_t type)
 	return type < XS_TYPE_COUNT && type_names[type] ? type_names[type] : "?";
 }
 
+/* strnlen: a payload's last text may lack its NUL. */
 const char *xs_next_text(struct xs_reader *payload)
 {
 	const char *text = payload->at;
@@ -86,6 +88,7 @@ const char *xs_next_text(struct xs_reader *payload)
 	return text;
 }
 
+/* Checks before it multiplies: value * 10 + digit <= max, so nothing overflows. */
 bool xs_text_to_number(const char *text, uint64_t max, uint64_t *out)
 {
 	uint64_t value = 0;

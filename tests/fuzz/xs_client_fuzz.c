@@ -32,9 +32,7 @@ static unsigned next(void)
 	return *at++;
 }
 
-static void notify(void *ctx)
-{
-}
+static void notify(void *ctx) {}
 
 static void put_bytes(const void *bytes, size_t len)
 {
@@ -49,7 +47,8 @@ static void put_message(unsigned what)
 	size_t len = head.len < left ? head.len : left;
 
 	if (what & 32) { /* an event of the watch there is, or was */
-		static const char event[] = "data/x\0" "1";
+		static const char event[] = "data/x\0"
+					    "1";
 
 		head = (struct xsd_sockmsg){XS_WATCH_EVENT, 0, 0, sizeof(event)};
 		put_bytes(&head, sizeof(head));

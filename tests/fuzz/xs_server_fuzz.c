@@ -1,9 +1,9 @@
 /* xs_server_fuzz.c: two guests and the server's own link do anything at all to the store.
  *
- * Input is a script: raw bytes and indices into a guest's ring, well-formed requests over a small set of
- * paths (so that they meet), allocations that fail, domains that come and go. Shows that no script
- * reads or writes out of bounds, that accounts always agree with the tree, that bounds on what waits
- * hold, and that all memory is back at the end. Called by libFuzzer.
+ * Input is a script: raw bytes and indices into a guest's ring, well-formed requests over a small
+ * set of paths (so that they meet), allocations that fail, domains that come and go. Shows that no
+ * script reads or writes out of bounds, that accounts always agree with the tree, that bounds on
+ * what waits hold, and that all memory is back at the end. Called by libFuzzer.
  *
  * links: tests/host/store_host.c drivers-back/xs_server.c drivers-back/xs_server_account.c
  * links: drivers-back/xs_server_change.c drivers-back/xs_server_conn.c drivers-back/xs_server_ops.c
@@ -33,35 +33,71 @@ static unsigned next(struct script *s)
 }
 
 static const struct xs_quota quota = {
-	.nodes = 20,
-	.bytes = 8192,
-	.watches = 4,
-	.transactions = 3,
-	.tx_bytes = 2048,
-	.value_bytes = 512,
-	.event_bytes = 512,
+    .nodes = 20,
+    .bytes = 8192,
+    .watches = 4,
+    .transactions = 3,
+    .tx_bytes = 2048,
+    .value_bytes = 512,
+    .event_bytes = 512,
 };
 
 /* Texts that requests are made of; the last ones are no paths. */
 static const char *const texts[] = {
-	"a",   "a/b", "a/b/c",		"d",	   "/local/domain/1", "/local/domain/1/a",
-	"/",   "T",   "F",		"n1",	   "n2",	      "b1",
-	"r2",  "0",   "/local/domain/2", "@releaseDomain", "1",	      "",
-	"2",   "w0",  "/open/x",	"/open",   "bad path",	      "4294967295",
-	"/local/domain/2/a",
+    "a",
+    "a/b",
+    "a/b/c",
+    "d",
+    "/local/domain/1",
+    "/local/domain/1/a",
+    "/",
+    "T",
+    "F",
+    "n1",
+    "n2",
+    "b1",
+    "r2",
+    "0",
+    "/local/domain/2",
+    "@releaseDomain",
+    "1",
+    "",
+    "2",
+    "w0",
+    "/open/x",
+    "/open",
+    "bad path",
+    "4294967295",
+    "/local/domain/2/a",
 };
 
 static uint32_t make_request(struct script *s, char *message)
 {
 	static const uint8_t types[] = {
-		XS_READ,  XS_WRITE,  XS_MKDIR,	   XS_RM,	  XS_DIRECTORY,	 XS_GET_PERMS,
-		XS_WATCH, XS_UNWATCH, XS_SET_PERMS, XS_TRANSACTION_START, XS_TRANSACTION_END,
-		XS_DIRECTORY_PART, XS_RESET_WATCHES, XS_GET_DOMAIN_PATH, XS_INTRODUCE, XS_RELEASE,
-		XS_IS_DOMAIN_INTRODUCED, XS_SET_TARGET, XS_RESUME, XS_CONTROL,
+	    XS_READ,
+	    XS_WRITE,
+	    XS_MKDIR,
+	    XS_RM,
+	    XS_DIRECTORY,
+	    XS_GET_PERMS,
+	    XS_WATCH,
+	    XS_UNWATCH,
+	    XS_SET_PERMS,
+	    XS_TRANSACTION_START,
+	    XS_TRANSACTION_END,
+	    XS_DIRECTORY_PART,
+	    XS_RESET_WATCHES,
+	    XS_GET_DOMAIN_PATH,
+	    XS_INTRODUCE,
+	    XS_RELEASE,
+	    XS_IS_DOMAIN_INTRODUCED,
+	    XS_SET_TARGET,
+	    XS_RESUME,
+	    XS_CONTROL,
 	};
 	unsigned type = next(s), shape = next(s);
-	struct xsd_sockmsg head = {type < 200 ? types[type % ARRAY_SIZE(types)] : type, 1, shape >> 6,
-				   0};
+	struct xsd_sockmsg head = {type < 200 ? types[type % ARRAY_SIZE(types)] : type, 1,
+				   shape >> 6, 0};
 
 	for (unsigned i = 0; i <= (shape & 3); i++) {
 		const char *text = texts[next(s) % ARRAY_SIZE(texts)];
@@ -87,7 +123,7 @@ static void put_raw(struct script *s, domid_t domid)
 static void write_index(struct script *s, domid_t domid)
 {
 	struct xenstore_domain_interface *page = guest_store_page(domid);
-	uint32_t *fields[] = {&page->req_cons, &page->req_prod,	  &page->rsp_cons,
+	uint32_t *fields[] = {&page->req_cons, &page->req_prod,   &page->rsp_cons,
 			      &page->rsp_prod, &page->connection, &page->error};
 
 	*fields[next(s) % ARRAY_SIZE(fields)] = next(s) | next(s) << 8;

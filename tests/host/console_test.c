@@ -1,9 +1,9 @@
 /* console_test.c: both ends of the console ring, against each other and against liars.
  *
  * Shows that text and input pass whole in any pieces and around the ring's end, that last words
- * survive a detach, that a guest that floods or lies in its indices costs a bounded amount of work and only
- * its own console, and that the guest's end survives a lying backend. Why: the console is what
- * is left when all else failed. Expected: all pass, no memory held at the end.
+ * survive a detach, that a guest that floods or lies in its indices costs a bounded amount of work
+ * and only its own console, and that the guest's end survives a lying backend. Why: the console is
+ * what is left when all else failed. Expected: all pass, no memory held at the end.
  *
  * links: tests/host/store_host.c drivers-back/consback.c drivers-front/consfront.c
  * links: protocol/xs_wire.c protocol/xs_ring.c
@@ -311,19 +311,19 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_lines),
-		T(test_long_line_comes_in_pieces),
-		T(test_first_and_last_words),
-		T(test_text_around_the_ring),
-		T(test_full_ring),
-		T(test_input),
-		T(test_flood_is_slowed),
-		T(test_lying_guest),
-		T(test_lying_guest_input),
-		T(test_our_indices_are_ours),
-		T(test_lying_backend),
-		T(test_output_is_fetched_once),
-		T(test_attach_fails_whole),
+	    T(test_lines),
+	    T(test_long_line_comes_in_pieces),
+	    T(test_first_and_last_words),
+	    T(test_text_around_the_ring),
+	    T(test_full_ring),
+	    T(test_input),
+	    T(test_flood_is_slowed),
+	    T(test_lying_guest),
+	    T(test_lying_guest_input),
+	    T(test_our_indices_are_ours),
+	    T(test_lying_backend),
+	    T(test_output_is_fetched_once),
+	    T(test_attach_fails_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

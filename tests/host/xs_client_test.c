@@ -1,9 +1,10 @@
 /* xs_client_test.c: the store client over a ring, with the real server behind it or a liar.
  *
  * Shows that each call gives what the server says, that lists of any length are read, that watch
- * events come from the worker and never inside a call, in bounded memory and never after an unwatch, and
- * that a server that breaks the format ends the connection with an error and nothing else. Why:
- * every driver finds its peer through these calls. Expected: all pass, no memory held at the end.
+ * events come from the worker and never inside a call, in bounded memory and never after an
+ * unwatch, and that a server that breaks the format ends the connection with an error and nothing
+ * else. Why: every driver finds its peer through these calls. Expected: all pass, no memory held at
+ * the end.
  *
  * links: tests/host/store_host.c drivers-front/xs_client.c drivers-front/xs_client_watch.c
  * links: drivers-front/xs_client_list.c drivers-back/xs_server.c drivers-back/xs_server_account.c
@@ -32,9 +33,7 @@ static void (*meanwhile)(void); /* what another does while a call waits */
 
 /* ---- streams ----------------------------------------------------------------------------- */
 
-static void ring_notify(void *ctx)
-{
-}
+static void ring_notify(void *ctx) {}
 
 /* Time passes: the server's handler runs, and no deferred work, as host.h promises. */
 static int ring_wait(void *ctx)
@@ -466,20 +465,20 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_calls),
-		T(test_large_values),
-		T(test_transactions),
-		T(test_long_lists),
-		T(test_list_that_changes),
-		T(test_watch),
-		T(test_unwatch_is_final),
-		T(test_unwatch_in_callback),
-		T(test_calls_in_callback),
-		T(test_too_many_events),
-		T(test_local_events),
-		T(test_allocations_fail),
-		T(test_lying_server),
-		T(test_impossible_index),
+	    T(test_calls),
+	    T(test_large_values),
+	    T(test_transactions),
+	    T(test_long_lists),
+	    T(test_list_that_changes),
+	    T(test_watch),
+	    T(test_unwatch_is_final),
+	    T(test_unwatch_in_callback),
+	    T(test_calls_in_callback),
+	    T(test_too_many_events),
+	    T(test_local_events),
+	    T(test_allocations_fail),
+	    T(test_lying_server),
+	    T(test_impossible_index),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

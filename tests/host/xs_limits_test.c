@@ -1,13 +1,14 @@
 /* xs_limits_test.c: the store server against domains that ask too much, break the rules, or end.
  *
- * Shows that quotas hold, that what waits for a slow reader is bounded and loses nothing, that a peer
- * that breaks the ring or the wire format is cut off alone, that nothing of a domain is left once it
- * is gone, and that want of memory at any allocation leaves the tree as it was. Why: one
+ * Shows that quotas hold, that what waits for a slow reader is bounded and loses nothing, that a
+ * peer that breaks the ring or the wire format is cut off alone, that nothing of a domain is left
+ * once it is gone, and that want of memory at any allocation leaves the tree as it was. Why: one
  * guest must not be able to disturb another. Expected: all pass with no memory held at the end.
  *
  * links: tests/host/store_host.c tests/host/store_fixture.c drivers-back/xs_server.c
- * links: drivers-back/xs_server_account.c drivers-back/xs_server_change.c drivers-back/xs_server_conn.c
- * links: drivers-back/xs_server_ops.c drivers-back/xs_server_ring.c drivers-back/xs_server_tree.c
+ * links: drivers-back/xs_server_account.c drivers-back/xs_server_change.c
+ * links: drivers-back/xs_server_conn.c drivers-back/xs_server_ops.c
+ * links: drivers-back/xs_server_ring.c drivers-back/xs_server_tree.c
  * links: drivers-back/xs_server_tx.c drivers-back/xs_server_watch.c protocol/xs_wire.c
  * links: protocol/xs_path.c protocol/xs_perms.c protocol/xs_ring.c lib/printf.c
  */
@@ -411,23 +412,23 @@ static void test_allocations_fail(void **state)
 
 int main(void)
 {
-#define T(name)	      cmocka_unit_test_setup_teardown(name, store_setup, store_teardown)
+#define T(name)       cmocka_unit_test_setup_teardown(name, store_setup, store_teardown)
 #define T_SMALL(name) cmocka_unit_test_setup_teardown(name, setup_small, store_teardown)
 	const struct CMUnitTest tests[] = {
-		T_SMALL(test_quota_nodes),
-		T_SMALL(test_quota_watches_and_transactions),
-		T_SMALL(test_slow_reader),
-		T_SMALL(test_equal_events_merge),
-		T(test_unread_replies),
-		T(test_domain_requests),
-		T(test_release_leaves_nothing),
-		T(test_asked_before_introduced),
-		T(test_reconnect),
-		T(test_message_too_long),
-		T(test_impossible_request_index),
-		T(test_impossible_reply_index),
-		T(test_bytes_are_fetched_once),
-		T(test_allocations_fail),
+	    T_SMALL(test_quota_nodes),
+	    T_SMALL(test_quota_watches_and_transactions),
+	    T_SMALL(test_slow_reader),
+	    T_SMALL(test_equal_events_merge),
+	    T(test_unread_replies),
+	    T(test_domain_requests),
+	    T(test_release_leaves_nothing),
+	    T(test_asked_before_introduced),
+	    T(test_reconnect),
+	    T(test_message_too_long),
+	    T(test_impossible_request_index),
+	    T(test_impossible_reply_index),
+	    T(test_bytes_are_fetched_once),
+	    T(test_allocations_fail),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

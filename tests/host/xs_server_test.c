@@ -6,8 +6,9 @@
  * end of each test.
  *
  * links: tests/host/store_host.c tests/host/store_fixture.c drivers-back/xs_server.c
- * links: drivers-back/xs_server_account.c drivers-back/xs_server_change.c drivers-back/xs_server_conn.c
- * links: drivers-back/xs_server_ops.c drivers-back/xs_server_ring.c drivers-back/xs_server_tree.c
+ * links: drivers-back/xs_server_account.c drivers-back/xs_server_change.c
+ * links: drivers-back/xs_server_conn.c drivers-back/xs_server_ops.c
+ * links: drivers-back/xs_server_ring.c drivers-back/xs_server_tree.c
  * links: drivers-back/xs_server_tx.c drivers-back/xs_server_watch.c protocol/xs_wire.c
  * links: protocol/xs_path.c protocol/xs_perms.c protocol/xs_ring.c lib/printf.c
  */
@@ -332,22 +333,22 @@ static void test_special_watches(void **state)
 
 int main(void)
 {
-#define T(name)	      cmocka_unit_test_setup_teardown(name, store_setup, store_teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, store_setup, store_teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_write_read),
-		T(test_directory),
-		T(test_remove),
-		T(test_bad_payloads),
-		T(test_deep_paths),
-		T(test_directory_part),
-		T(test_own_home_only),
-		T(test_permission_letters),
-		T(test_owner_cannot_give_away),
-		T(test_target),
-		T(test_watch_events),
-		T(test_watch_kinds),
-		T(test_watch_permissions),
-		T(test_special_watches),
+	    T(test_write_read),
+	    T(test_directory),
+	    T(test_remove),
+	    T(test_bad_payloads),
+	    T(test_deep_paths),
+	    T(test_directory_part),
+	    T(test_own_home_only),
+	    T(test_permission_letters),
+	    T(test_owner_cannot_give_away),
+	    T(test_target),
+	    T(test_watch_events),
+	    T(test_watch_kinds),
+	    T(test_watch_permissions),
+	    T(test_special_watches),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

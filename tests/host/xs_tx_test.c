@@ -6,8 +6,9 @@
  * domains that raise one counter at random moments, every commit counts once.
  *
  * links: tests/host/store_host.c tests/host/store_fixture.c drivers-back/xs_server.c
- * links: drivers-back/xs_server_account.c drivers-back/xs_server_change.c drivers-back/xs_server_conn.c
- * links: drivers-back/xs_server_ops.c drivers-back/xs_server_ring.c drivers-back/xs_server_tree.c
+ * links: drivers-back/xs_server_account.c drivers-back/xs_server_change.c
+ * links: drivers-back/xs_server_conn.c drivers-back/xs_server_ops.c
+ * links: drivers-back/xs_server_ring.c drivers-back/xs_server_tree.c
  * links: drivers-back/xs_server_tx.c drivers-back/xs_server_watch.c protocol/xs_wire.c
  * links: protocol/xs_path.c protocol/xs_perms.c protocol/xs_ring.c lib/printf.c
  */
@@ -95,11 +96,15 @@ static void test_transaction_conflict(void **state)
 	assert_string_equal(guest_reply, "2");
 
 	/* A change below a node is none of the node. */
-	guest_ask(1, XS_WRITE, 0, R("a/low/est\0" "1"));
+	guest_ask(1, XS_WRITE, 0,
+		  R("a/low/est\0"
+		    "1"));
 	tx = begin(1);
 	guest_ask(1, XS_READ, tx, Z("a"));
 	guest_ask(1, XS_DIRECTORY, tx, Z("a"));
-	guest_ask(1, XS_WRITE, 0, R("a/low/est\0" "2"));
+	guest_ask(1, XS_WRITE, 0,
+		  R("a/low/est\0"
+		    "2"));
 	guest_ask(1, XS_MKDIR, 0, Z("a/low/other"));
 	assert_int_equal(guest_ask(1, XS_TRANSACTION_END, tx, Z("T")), 3);
 
@@ -161,12 +166,12 @@ static void test_transactions_serialise(void **state)
 
 int main(void)
 {
-#define T(name)	      cmocka_unit_test_setup_teardown(name, store_setup, store_teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, store_setup, store_teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_transaction_isolation),
-		T(test_transaction_abort),
-		T(test_transaction_conflict),
-		T(test_transactions_serialise),
+	    T(test_transaction_isolation),
+	    T(test_transaction_abort),
+	    T(test_transaction_conflict),
+	    T(test_transactions_serialise),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

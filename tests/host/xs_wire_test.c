@@ -16,15 +16,13 @@
 
 #include <amphi/xs_wire.h>
 
-void peer_on_fetch(const volatile void *from, size_t len)
-{
-}
+void peer_on_fetch(const volatile void *from, size_t len) {}
 
 static void test_valid_paths(void **state)
 {
 	static const char *const good[] = {"/", "/a", "a", "/a/b-c_D9@x", "local/domain/0", "0"};
-	static const char *const bad[] = {"",	   "//",   "/a/",  "a//b", "a b", "a\n",
-					  "/a\x80", "a.b", "a/", "@releaseDomain", "/a/b/"};
+	static const char *const bad[] = {"",       "//",  "/a/", "a//b",           "a b",  "a\n",
+					  "/a\x80", "a.b", "a/",  "@releaseDomain", "/a/b/"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
 		assert_true(xs_path_valid(good[i], false));
@@ -215,18 +213,18 @@ static void test_ring_refuses_lies(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_valid_paths),
-		cmocka_unit_test(test_path_lengths),
-		cmocka_unit_test(test_path_depth),
-		cmocka_unit_test(test_absolute),
-		cmocka_unit_test(test_covers),
-		cmocka_unit_test(test_perms_text),
-		cmocka_unit_test(test_bad_perms),
-		cmocka_unit_test(test_numbers),
-		cmocka_unit_test(test_names),
-		cmocka_unit_test(test_texts),
-		cmocka_unit_test(test_ring_carries_a_stream),
-		cmocka_unit_test(test_ring_refuses_lies),
+	    cmocka_unit_test(test_valid_paths),
+	    cmocka_unit_test(test_path_lengths),
+	    cmocka_unit_test(test_path_depth),
+	    cmocka_unit_test(test_absolute),
+	    cmocka_unit_test(test_covers),
+	    cmocka_unit_test(test_perms_text),
+	    cmocka_unit_test(test_bad_perms),
+	    cmocka_unit_test(test_numbers),
+	    cmocka_unit_test(test_names),
+	    cmocka_unit_test(test_texts),
+	    cmocka_unit_test(test_ring_carries_a_stream),
+	    cmocka_unit_test(test_ring_refuses_lies),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,7 +23,7 @@
 
 static void *pfn_to_virt(const struct dom0_plan *plan, uint64_t pfn)
 {
-	return mfn_to_virt((mfn_t){plan->p2m[pfn]});
+	return mfn_to_virt((mfn_t){*dom0_entry(plan, pfn)});
 }
 
 /* ---- plan ------------------------------------------------------------------------------ */
@@ -56,7 +56,8 @@ static void lay_out(struct dom0_plan *plan)
 
 	plan->ramdisk_pfn = pfn;
 	plan->list_pfn = plan->ramdisk_pfn + PAGES_FOR(plan->ramdisk_bytes);
-	plan->start_info_pfn = plan->list_pfn + PAGES_FOR(plan->nr_pages * sizeof(uint64_t));
+	plan->n_list = PAGES_FOR(plan->nr_pages * sizeof(uint64_t));
+	plan->start_info_pfn = plan->list_pfn + plan->n_list;
 	plan->tables_pfn = plan->start_info_pfn + 1;
 	tables = 4;
 	do {
@@ -83,30 +84,59 @@ static unsigned order_for(uint64_t bytes)
 	return order;
 }
 
-/* The largest blocks there are, so that what the domain takes to be contiguous mostly is. */
-static void take_memory(struct dom0_plan *plan)
+static void no_memory(const struct dom0_plan *plan)
 {
-	uint64_t pfn = 0;
+	hv_panic("too little memory for the first domain: %lu of %lu KiB free",
+		 (unsigned long)plan->d->mm.nr_pages * 4, (unsigned long)(plan->nr_pages * 4));
+}
+
+static void enter(struct dom0_plan *plan, uint64_t pfn, uint64_t mfn)
+{
+	*dom0_entry(plan, pfn) = mfn;
+	m2p_set((mfn_t){mfn}, pfn);
+}
+
+/* The list comes first, since all else is noted in it. */
+static void take_list(struct dom0_plan *plan)
+{
+	for (uint64_t i = 0; i < plan->n_list; i++) {
+		struct page_info *page = page_alloc_domain(plan->d, 0);
+
+		if (page == NULL)
+			no_memory(plan);
+		plan->list[i] = page_to_mfn(page).v;
+	}
+	for (uint64_t i = 0; i < plan->n_list; i++)
+		enter(plan, plan->list_pfn + i, plan->list[i]);
+}
+
+/* The largest blocks there are, so that what the domain takes to be contiguous mostly is. */
+static void take_range(struct dom0_plan *plan, uint64_t pfn, uint64_t end)
+{
 	unsigned order = ORDER_MAX;
 
-	while (pfn < plan->nr_pages) {
+	while (pfn < end) {
 		struct page_info *page;
 
-		while ((1ull << order) > plan->nr_pages - pfn)
+		while ((1ull << order) > end - pfn)
 			order--;
 		page = page_alloc_domain(plan->d, order);
 		if (page == NULL && order == 0)
-			hv_panic("too little memory for the first domain: %lu of %lu KiB free",
-				 (unsigned long)(pfn * 4), (unsigned long)(plan->nr_pages * 4));
+			no_memory(plan);
 		if (page == NULL) {
 			order--;
 			continue;
 		}
-		for (uint64_t i = 0; i < 1ull << order; i++, pfn++) {
-			plan->p2m[pfn] = page_to_mfn(page).v + i;
-			m2p_set((mfn_t){plan->p2m[pfn]}, pfn);
-		}
+		for (uint64_t i = 0; i < 1ull << order; i++)
+			enter(plan, pfn++, page_to_mfn(page).v + i);
 	}
+}
+
+static void take_memory(struct dom0_plan *plan)
+{
+	take_list(plan);
+	take_range(plan, 0, plan->list_pfn);
+	take_range(plan, plan->list_pfn + plan->n_list, plan->nr_pages);
 }
 
 /* Copies into the domain's frames from byte `at` of its memory on. */
@@ -135,7 +165,6 @@ static void load_contents(struct dom0_plan *plan)
 	}
 	if (plan->ramdisk != NULL)
 		put(plan, plan->ramdisk_pfn * PAGE_SIZE, plan->ramdisk, plan->ramdisk_bytes);
-	put(plan, plan->list_pfn * PAGE_SIZE, plan->p2m, plan->nr_pages * sizeof(uint64_t));
 	if (n->present & ELF_NOTE_BIT(XEN_ELFNOTE_HYPERCALL_PAGE))
 		hypercall_page_fill(
 		    pfn_to_virt(plan, (n->hypercall_page - n->virt_base) / PAGE_SIZE));
@@ -228,9 +257,9 @@ static void create(struct dom0_plan *plan)
 		hv_panic("dom0_vcpus=%s is not a number from 1 to %u", text, MAX_VCPUS);
 	if (domain_create(0, (unsigned)vcpus, &plan->d) != 0)
 		hv_panic("no memory for the first domain");
-	plan->p2m_order = order_for(plan->nr_pages * sizeof(uint64_t));
-	plan->p2m = hv_page_alloc(plan->p2m_order);
-	if (plan->p2m == NULL)
+	plan->list_order = order_for(plan->n_list * sizeof(uint64_t));
+	plan->list = hv_page_alloc(plan->list_order);
+	if (plan->list == NULL)
 		hv_panic("no memory to build the first domain");
 }
 
@@ -254,7 +283,7 @@ void dom0_build(void)
 	set_context(&plan, v);
 	give_hardware(plan.d);
 	release_modules();
-	hv_page_free(plan.p2m, plan.p2m_order);
+	hv_page_free(plan.list, plan.list_order);
 	time_update_vcpu(v);
 	time_update_wallclock(plan.d);
 	event_set_mask(&v->events, true);

@@ -5,7 +5,6 @@
  * which is also why the tables themselves are mapped read-only.
  */
 #include "dom0.h"
-#include "mm.h"
 
 #define PTE_TABLE    0x67ull /* present, writable, user, accessed, dirty */
 #define PTE_READONLY 0x65ull
@@ -28,7 +27,7 @@ uint64_t dom0_tables_needed(uint64_t virt_base, uint64_t end_pfn)
 
 static uint64_t new_table(struct dom0_plan *plan)
 {
-	return plan->p2m[plan->tables_pfn + plan->tables_used++];
+	return *dom0_entry(plan, plan->tables_pfn + plan->tables_used++);
 }
 
 /* The table below entry, which is made when it is not there. */
@@ -51,8 +50,8 @@ static void map_page(struct dom0_plan *plan, uint64_t *top, uint64_t pfn)
 
 	for (unsigned shift = 39; shift > PAGE_SHIFT; shift -= 9)
 		table = next_table(plan, &table[va >> shift & 511]);
-	table[va >> PAGE_SHIFT & 511] =
-	    plan->p2m[pfn] << PAGE_SHIFT | (is_table_pfn(plan, pfn) ? PTE_READONLY : PTE_TABLE);
+	table[va >> PAGE_SHIFT & 511] = *dom0_entry(plan, pfn) << PAGE_SHIFT |
+					(is_table_pfn(plan, pfn) ? PTE_READONLY : PTE_TABLE);
 }
 
 mfn_t dom0_tables_build(struct dom0_plan *plan)

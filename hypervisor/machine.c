@@ -10,6 +10,8 @@
 #include "console.h"
 #include "cpu.h"
 #include "io.h"
+#include "mm.h"
+#include "percpu.h"
 
 #define QEMU_OFF_PORT  0x604
 #define QEMU_OFF_VALUE 0x2000
@@ -25,10 +27,25 @@ static void wait_a_moment(void)
 		spin_relax();
 }
 
+static void report_end(void)
+{
+	const uint64_t *n = this_cpu()->counters;
+	struct mm_stats stats;
+
+	mm_stats(&stats);
+	hv_printk("@stat hypercalls=%lu upcalls=%lu exceptions=%lu interrupts=%lu switches=%lu "
+		  "emulated=%lu memory_kib=%lu",
+		  (unsigned long)n[CNT_HYPERCALLS], (unsigned long)n[CNT_UPCALLS],
+		  (unsigned long)n[CNT_EXCEPTIONS], (unsigned long)n[CNT_IRQS],
+		  (unsigned long)n[CNT_SWITCHES], (unsigned long)n[CNT_EMULATED],
+		  (unsigned long)(stats.hv_pages * 4));
+}
+
 void machine_off(void)
 {
 	const struct acpi_info *acpi = acpi_info();
 
+	report_end();
 	if (acpi->pm1a_control != 0 && acpi->off_value != 0) {
 		port_out(acpi->pm1a_control, 2, acpi->off_value);
 		if (acpi->pm1b_control != 0)

@@ -1,8 +1,9 @@
 /* pv.h: what the test guests share: entry, hypercalls, printing. A PV kernel in one header.
  *
- * A guest is one C file that includes this and has guest_main; tests/qemu/hv_*_test.sh builds it with
- * the compiler alone and boots it as the first domain. It is linked at 0, so a frame number and an
- * address differ by a shift. Not here: anything of our own kernel, which is under test elsewhere.
+ * A guest is one C file that includes this and has guest_main; tests/qemu/hv_*_test.sh builds it
+ * with the compiler alone and boots it as the first domain. It is linked at 0, so a frame number
+ * and an address differ by a shift. Not here: anything of our own kernel, which is under test
+ * elsewhere.
  */
 #ifndef GUEST_PV_H
 #define GUEST_PV_H

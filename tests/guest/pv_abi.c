@@ -38,8 +38,9 @@ __asm__("stub_common:\n\t" /* vector, error, rip, cs, rflags, rsp, ss */
 	"jmp hypercall_page + 23 * 32\n");
 
 /* Failsafe: RCX, R11, DS, ES, FS, GS, then the frame. */
-__asm__(".globl on_failsafe\non_failsafe:\n\tpopq %rcx\n\tpopq %r11\n\taddq $32, %rsp\n\tpushq $0\n\t"
-	"pushq $0x102\n\tjmp stub_common\n");
+__asm__(
+    ".globl on_failsafe\non_failsafe:\n\tpopq %rcx\n\tpopq %r11\n\taddq $32, %rsp\n\tpushq $0\n\t"
+    "pushq $0x102\n\tjmp stub_common\n");
 
 extern char on_de[], on_bp[], on_ud[], on_nm[], on_gp[], on_pf[], on_int80[], on_syscall[];
 extern char on_event[], on_failsafe[];
@@ -49,7 +50,8 @@ struct frame {
 	uint64_t vector, error, rip, cs, rflags, rsp, ss;
 };
 
-/* From user mode (CS with RPL 3 in the frame) a system call goes back to the kernel at resume_at. */
+/* From user mode (CS with RPL 3 in the frame) a system call goes back to the kernel at resume_at.
+ */
 void on_trap(struct frame *f);
 void on_trap(struct frame *f)
 {
@@ -78,8 +80,7 @@ void on_trap(struct frame *f)
 #define FAULT(instruction)                                                                         \
 	do {                                                                                       \
 		trap_vector = 0xfff;                                                               \
-		__asm__ volatile("leaq 1f(%%rip), %%rax\n\tmovq %%rax, %0\n\t" instruction         \
-				 "\n1:"                                                            \
+		__asm__ volatile("leaq 1f(%%rip), %%rax\n\tmovq %%rax, %0\n\t" instruction "\n1:"  \
 				 : "+m"(resume_at)                                                 \
 				 :                                                                 \
 				 : "rax", "rcx", "rdx", "r11", "memory");                          \
@@ -89,18 +90,20 @@ void on_trap(struct frame *f)
 static void set_up_traps(void)
 {
 	static struct trap_info table[] = {
-		{0, 0, 0xe033, (uint64_t)on_de},  {3, 3, 0xe033, (uint64_t)on_bp},
-		{6, 0, 0xe033, (uint64_t)on_ud},  {7, 0, 0xe033, (uint64_t)on_nm},
-		{13, 0, 0xe033, (uint64_t)on_gp}, {14, 0, 0xe033, (uint64_t)on_pf},
-		{0x80, 3, 0xe033, (uint64_t)on_int80}, {0, 0, 0, 0},
+	    {0, 0, 0xe033, (uint64_t)on_de},       {3, 3, 0xe033, (uint64_t)on_bp},
+	    {6, 0, 0xe033, (uint64_t)on_ud},       {7, 0, 0xe033, (uint64_t)on_nm},
+	    {13, 0, 0xe033, (uint64_t)on_gp},      {14, 0, 0xe033, (uint64_t)on_pf},
+	    {0x80, 3, 0xe033, (uint64_t)on_int80}, {0, 0, 0, 0},
 	};
 
-	check("set_trap_table", hypercall(__HYPERVISOR_set_trap_table, (uint64_t)table, 0, 0, 0) == 0);
+	check("set_trap_table",
+	      hypercall(__HYPERVISOR_set_trap_table, (uint64_t)table, 0, 0, 0) == 0);
 	check("set_callbacks", hypercall(__HYPERVISOR_set_callbacks, (uint64_t)on_event,
 					 (uint64_t)on_failsafe, (uint64_t)on_syscall, 0) == 0);
 }
 
-/* ---- checks ------------------------------------------------------------------------------------ */
+/* ---- checks ------------------------------------------------------------------------------------
+ */
 
 static void check_start(void)
 {
@@ -115,7 +118,7 @@ static void check_start(void)
 	check("start_info magic", wrong == 0);
 	wrong = 0;
 	check("first domain's flags", (info->flags & (SIF_PRIVILEGED | SIF_INITDOMAIN)) ==
-					      (SIF_PRIVILEGED | SIF_INITDOMAIN));
+					  (SIF_PRIVILEGED | SIF_INITDOMAIN));
 	for (uint64_t pfn = 0; pfn < info->nr_pages; pfn++)
 		wrong += m2p[list[pfn]] != pfn;
 	check("m2p undoes p2m for every page", wrong == 0);
@@ -164,7 +167,7 @@ static void check_exceptions(void)
 	FAULT("movl %%eax, 0xffffffffdead0000");
 	check("#PF with address and error code",
 	      trap_vector == 14 && shared->vcpu_info[0].arch.cr2 == 0xffffffffdead0000 &&
-		      trap_error == 2);
+		  trap_error == 2);
 	FAULT("int3");
 	check("#BP", trap_vector == 3);
 	FAULT("int $0x80");
@@ -247,8 +250,8 @@ static void check_time(void)
 
 	check("bind VIRQ_TIMER", hypercall(__HYPERVISOR_event_channel_op, EVTCHNOP_bind_virq,
 					   (uint64_t)&bind, 0, 0) == 0);
-	check("time info is there", t->version != 0 && (t->version & 1) == 0 &&
-					    t->tsc_to_system_mul != 0);
+	check("time info is there",
+	      t->version != 0 && (t->version & 1) == 0 && t->tsc_to_system_mul != 0);
 	now = tsc() - t->tsc_timestamp;
 	now = t->tsc_shift < 0 ? now >> -t->tsc_shift : now << t->tsc_shift;
 	now = t->system_time + (uint64_t)((unsigned __int128)now * t->tsc_to_system_mul >> 32);
@@ -264,13 +267,11 @@ static void check_time(void)
 static void check_nonsense(void)
 {
 	check("an unknown hypercall", hypercall(63, 0, 0, 0, 0) == -XEN_ENOSYS);
-	check("a pointer into the hypervisor",
-	      hypercall(__HYPERVISOR_console_io, CONSOLEIO_write, 16, HYPERVISOR_VIRT_START + 64,
-			0) < 0);
+	check("a pointer into the hypervisor", hypercall(__HYPERVISOR_console_io, CONSOLEIO_write,
+							 16, HYPERVISOR_VIRT_START + 64, 0) < 0);
 	check("a pointer to nothing",
 	      hypercall(__HYPERVISOR_sched_op, SCHEDOP_poll, 0x123456789000, 0, 0) == -XEN_EFAULT);
-	check("an unknown command",
-	      hypercall(__HYPERVISOR_console_io, 77, 0, 0, 0) == -XEN_ENOSYS);
+	check("an unknown command", hypercall(__HYPERVISOR_console_io, 77, 0, 0, 0) == -XEN_ENOSYS);
 }
 
 /* An iret to a selector that cannot be loaded. */

@@ -1,0 +1,157 @@
+/* host_event_test.c: an event becomes one call in the worker, and none after its port is closed.
+ *
+ * Shows: several upcalls before the worker runs are one call; a handler may close its own port; a
+ * port that is closed with a call pending is not called; errors of the hypervisor leave nothing
+ * behind. Why: a call after close would use a freed connection. The worker is real, event.h is
+ * played.
+ *
+ * links: kernel/host_event.c kernel/worker.c kernel/thread.c kernel/timers.c
+ * links: tests/host/fake_processor.c
+ */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+#include <amphi/event.h>
+#include <amphi/host.h>
+#include "fake_processor.h"
+#include "kernel/thread.h"
+#include "kernel/worker.h"
+
+static struct {
+	event_fn *fn;
+	void *ctx;
+} ports[8];
+static unsigned n_ports, closed, notified;
+static int refuse;
+
+static int new_port(event_fn *fn, void *ctx, port_t *out_port)
+{
+	if (refuse)
+		return refuse;
+	out_port->v = ++n_ports;
+	ports[n_ports].fn = fn;
+	ports[n_ports].ctx = ctx;
+	return 0;
+}
+
+int event_alloc_unbound(domid_t peer, event_fn *fn, void *ctx, port_t *out_port)
+{
+	return new_port(fn, ctx, out_port);
+}
+
+int event_bind_interdomain(domid_t peer, uint32_t peer_port, event_fn *fn, void *ctx,
+			   port_t *out_port)
+{
+	return new_port(fn, ctx, out_port);
+}
+
+void event_close(port_t port)
+{
+	closed++;
+	ports[port.v].fn = NULL;
+}
+
+void event_notify(port_t port)
+{
+	notified = port.v;
+}
+
+static void upcall(port_t port)
+{
+	fake_irqs_on = 0;
+	ports[port.v].fn(ports[port.v].ctx);
+	fake_irqs_on = 1;
+}
+
+static unsigned calls;
+static port_t own;
+
+static void count(void *ctx)
+{
+	assert_true(worker_is_current());
+	assert_ptr_equal(ctx, &calls);
+	calls++;
+}
+
+static int setup(void **state)
+{
+	n_ports = closed = calls = 0;
+	refuse = 0;
+	return 0;
+}
+
+static void many_upcalls_one_call(void **state)
+{
+	port_t port;
+
+	assert_int_equal(host_event_offer(1, count, &calls, &port), 0);
+	upcall(port);
+	upcall(port);
+	assert_int_equal(calls, 0);
+	thread_yield();
+	assert_int_equal(calls, 1);
+	upcall(port);
+	thread_yield();
+	assert_int_equal(calls, 2);
+	host_event_notify(port);
+	assert_int_equal(notified, port.v);
+	host_event_close(port);
+	host_event_close(port);
+	host_event_close(PORT_NONE);
+	host_event_close((port_t){EVENT_PORTS});
+	assert_int_equal(closed, 1);
+}
+
+static void nothing_after_close(void **state)
+{
+	port_t port;
+
+	assert_int_equal(host_event_bind(1, 5, count, &calls, &port), 0);
+	upcall(port);
+	host_event_close(port);
+	thread_yield();
+	assert_int_equal(calls, 0);
+}
+
+static void close_own(void *ctx)
+{
+	calls++;
+	host_event_close(own);
+}
+
+static void a_handler_closes_its_port(void **state)
+{
+	assert_int_equal(host_event_bind(1, 5, close_own, NULL, &own), 0);
+	upcall(own);
+	thread_yield();
+	assert_int_equal(calls, 1);
+	assert_int_equal(closed, 1);
+}
+
+static void refusals_leave_nothing(void **state)
+{
+	unsigned before = fake_blocks_held;
+	port_t port;
+
+	refuse = -XEN_EINVAL;
+	assert_int_equal(host_event_bind(1, 5, count, &calls, &port), -XEN_EINVAL);
+	assert_int_equal(host_event_offer(1, count, &calls, &port), -XEN_EINVAL);
+	assert_int_equal(fake_blocks_held, before);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup(many_upcalls_one_call, setup),
+	    cmocka_unit_test_setup(nothing_after_close, setup),
+	    cmocka_unit_test_setup(a_handler_closes_its_port, setup),
+	    cmocka_unit_test_setup(refusals_leave_nothing, setup),
+	};
+
+	thread_init();
+	worker_init();
+	thread_yield();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

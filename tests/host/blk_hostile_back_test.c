@@ -82,12 +82,26 @@ static void test_good_backend(void **state)
 	}
 }
 
+/* Leaves something on the stack for the next call to find. */
+static __attribute__((noinline)) void scribble(void)
+{
+	volatile uint8_t stack[4096];
+
+	for (size_t i = 0; i < sizeof(stack); i++)
+		stack[i] = 0xa5;
+}
+
 /* What goes out carries none of our stack between its fields. */
 static void test_padding_is_zero(void **state)
 {
 	struct blkif_request req;
 
-	begin(true, 1);
+	begin(true, 0);
+	world_prepare(&w[0], 1, BLOCK_READ, 0, 4096, 0);
+	mock_enter(1);
+	scribble();
+	dev->ops->submit(dev, &w[0].req);
+	world_kick(1, dev);
 	req = rogue_asked(&rogue, 0);
 	for (int i = 4; i < 8; i++)
 		assert_int_equal(((uint8_t *)&req)[i], 0);
@@ -184,6 +198,56 @@ static void test_keeps_bounce_pages(void **state)
 		world_release(&w[i], 1);
 	}
 	assert_true(world_end());
+}
+
+/* A backend that writes into a page it was given to read from does not change the user's memory. */
+static void test_scribbles_into_a_write(void **state)
+{
+	struct host_grant_map map = {.owner = 1};
+
+	begin(true, 2);
+	memset(w[1].data, 0x11, 4096);
+	map.ref.v = rogue_asked(&rogue, 1).seg[0].gref;
+	mock_enter(0);
+	host_grants_map(&map, 1);
+	memset(map.page, 0xee, 4096);
+	host_grants_unmap(&map, 1);
+	rogue_answer(&rogue, 0, 1, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
+	rogue_publish_answers(&rogue, 1);
+	assert_true(w[1].done && w[1].status == 0);
+	assert_int_equal(w[1].data[0], 0x11);
+	end(2);
+}
+
+/* Lent memory that a backend did not let go of is not offered to the next one under the old grant.
+ */
+static void test_stale_lent_page(void **state)
+{
+	struct host_grant_map map = {.owner = 1};
+	unsigned old;
+
+	begin(true, 0);
+	world_prepare(&w[0], 1, BLOCK_READ, 0, 4096, 0);
+	assert_int_equal(blkfront_lend(w[0].data, 1), 0);
+	world_submit(&w[0], 1, dev);
+	world_kick(1, dev);
+	mock_run();
+	map.ref.v = old = rogue_asked(&rogue, 0).seg[0].gref;
+	mock_enter(0);
+	host_grants_map(&map, 1);
+	assert_int_equal(map.status, GNTST_okay);
+	rogue_back_again(&rogue);
+	mock_run();
+	assert_int_equal(rogue.page->req_prod, 1);
+	assert_int_not_equal(rogue_asked(&rogue, 0).seg[0].gref,
+			     old); /* through a page of the driver's */
+	mock_enter(1);
+	assert_int_equal(blkfront_reclaim(w[0].data, 1), -XEN_EBUSY);
+	mock_enter(0);
+	host_grants_unmap(&map, 1);
+	mock_enter(1);
+	assert_int_equal(blkfront_reclaim(w[0].data, 1), 0);
+	end(1);
 }
 
 /* ---- fetched once, keys ---- */
@@ -285,6 +349,8 @@ int main(void)
 	    cmocka_unit_test(test_too_many_responses),
 	    cmocka_unit_test(test_keeps_a_page),
 	    cmocka_unit_test(test_keeps_bounce_pages),
+	    cmocka_unit_test(test_scribbles_into_a_write),
+	    cmocka_unit_test(test_stale_lent_page),
 	    cmocka_unit_test(test_nothing_is_fetched_twice),
 	    cmocka_unit_test(test_wrong_keys),
 	    cmocka_unit_test(test_shrunk),

@@ -373,22 +373,89 @@ static void test_pool_is_bounded(void **state)
 	end();
 }
 
-/* One page, one reference, many requests at once: mapped once. */
+/* One page, one reference, many requests at once: mapped once, or for the first batch only. */
 static void test_same_page_in_flight(void **state)
 {
-	struct mock_disk *ram = begin("w", true);
-	struct blkif_request req = rogue_good(&rogue, BLKIF_OP_READ, 0, 0);
+	for (uint32_t first = 1; first <= 32; first += 31) {
+		struct mock_disk *ram = begin("w", true);
+		struct blkif_request req = rogue_good(&rogue, BLKIF_OP_READ, 0, 0);
 
-	ram->hold = true;
-	for (unsigned i = 0; i < 32; i++)
-		rogue_request(&rogue, i, &req);
+		ram->hold = true;
+		for (unsigned i = 0; i < 32; i++)
+			rogue_request(&rogue, i, &req);
+		rogue_publish(&rogue, first);
+		rogue_publish(&rogue, 32);
+		assert_int_equal(world_back_stats().grants_mapped, first);
+		assert_int_equal(world_back_stats().persistent_hits, 32 - first);
+		assert_int_equal(world_back_stats().persistent_held, 1);
+		mock_disk_release(ram, 32);
+		mock_run();
+		assert_int_equal(rogue.page->rsp_prod, 32);
+		assert_int_equal(mock_left(0).maps, 2); /* that page and the ring */
+		end();
+	}
+}
+
+/* A reference that was refused once may be good the next time. */
+static void test_refused_then_granted(void **state)
+{
+	struct blkif_request req;
+	gref_t ref;
+
+	begin("w", true);
+	req = rogue_good(&rogue, BLKIF_OP_WRITE, 0, 0);
+	mock_enter(1);
+	host_grant_offer(0, rogue.data[0], false, &ref);
+	assert_int_equal(host_grant_end(ref), 0);
+	req.seg[0].gref = ref.v;
+	rogue_request(&rogue, 0, &req);
 	rogue_publish(&rogue, 1);
-	rogue_publish(&rogue, 32);
-	assert_int_equal(world_back_stats().grants_mapped, 1);
-	assert_int_equal(world_back_stats().persistent_hits, 31);
-	mock_disk_release(ram, 32);
+	assert_int_equal(rogue_response(&rogue, 0).status, BLKIF_RSP_ERROR);
+	assert_int_equal(world_back_stats().persistent_held, 0);
+	mock_grant_again(1, ref, 0, rogue.data[0]);
+	rogue_request(&rogue, 1, &req);
+	rogue_publish(&rogue, 2);
+	assert_int_equal(rogue_response(&rogue, 1).status, BLKIF_RSP_OKAY);
+	assert_int_equal(world_back_stats().persistent_held, 1);
+	world_detach_begin(1, XVDA);
+	mock_advance(6000000000ull);
+	mock_enter(1);
+	assert_int_equal(host_grant_end(ref), 0);
+	end();
+}
+
+/* A page that the disk works on is not let go of to make room. */
+static void test_busy_page_stays(void **state)
+{
+	struct mock_disk *ram = begin("w", true);
+	struct blkif_request req = rogue_good(&rogue, BLKIF_OP_READ, 0, 7);
+	static gref_t refs[900];
+	uint8_t *page;
+
+	mock_enter(1);
+	page = host_pages_alloc(1);
+	memset(ram->data + 7 * 512, 0x77, 512);
+	ram->hold = true;
+	rogue_request(&rogue, 0, &req);
+	rogue_publish(&rogue, 1);
+	for (unsigned i = 0; i < ARRAY_SIZE(refs); i++) { /* 31 at a time behind the first */
+		mock_enter(1);
+		assert_int_equal(host_grant_offer(0, page, false, &refs[i]), 0);
+		req.seg[0].gref = refs[i].v;
+		rogue_request(&rogue, 1 + i, &req);
+		rogue_publish(&rogue, 2 + i);
+		mock_disk_release_last(ram);
+		mock_run();
+	}
+	mock_disk_release(ram, 1);
 	mock_run();
-	assert_int_equal(rogue.page->rsp_prod, 32);
+	assert_int_equal(rogue.data[0][0], 0x77);
+	world_detach_begin(1, XVDA);
+	mock_advance(6000000000ull);
+	mock_enter(1);
+	for (unsigned i = 0; i < ARRAY_SIZE(refs); i++)
+		assert_int_equal(host_grant_end(refs[i]), 0);
+	host_pages_free(page, 1);
 	end();
 }
 
@@ -407,6 +474,8 @@ int main(void)
 	    cmocka_unit_test(test_wrong_keys),
 	    cmocka_unit_test(test_pool_is_bounded),
 	    cmocka_unit_test(test_same_page_in_flight),
+	    cmocka_unit_test(test_refused_then_granted),
+	    cmocka_unit_test(test_busy_page_stays),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,16 +101,12 @@ struct blkif_request rogue_good(struct rogue *r, uint8_t op, unsigned n, uint64_
 
 /* ---- back ---- */
 
-void rogue_back_begin(struct rogue *r, const char *sectors, bool persistent,
-		      struct block_device **out_dev)
+/* Takes the ring that the frontend offers, and is connected. */
+static void take_ring(struct rogue *r)
 {
 	unsigned ref = 0, port = 0;
 	void *va;
 
-	*r = (struct rogue){0};
-	world_attach(1, XVDA, "none", "w");
-	world_put_back(1, XVDA, "state", "2");
-	world_start_front(1);
 	sscanf(world_front(1, XVDA, "ring-ref"), "%u", &ref);
 	sscanf(world_front(1, XVDA, "event-channel"), "%u", &port);
 	mock_enter(0);
@@ -118,21 +114,46 @@ void rogue_back_begin(struct rogue *r, const char *sectors, bool persistent,
 	    host_event_bind(1, port, on_event, r, &r->port))
 		mock_bug("the frontend offered no ring");
 	r->page = va;
+	world_put_back(1, XVDA, "state", "4");
+	mock_run();
+}
+
+void rogue_back_begin(struct rogue *r, const char *sectors, bool persistent,
+		      struct block_device **out_dev)
+{
+	*r = (struct rogue){0};
+	world_attach(1, XVDA, "none", "w");
+	world_put_back(1, XVDA, "state", "2");
+	world_start_front(1);
 	world_put_back(1, XVDA, "sectors", sectors);
 	world_put_back(1, XVDA, "feature-flush-cache", "1");
 	put_number(world_put_back, "feature-persistent", persistent);
-	world_put_back(1, XVDA, "state", "4");
-	mock_run();
+	take_ring(r);
 	*out_dev = mock_find_registered(1, "xvda");
 }
 
-void rogue_back_end(struct rogue *r)
+static void drop_ring(struct rogue *r)
 {
 	mock_enter(0);
 	if (r->port.v)
 		host_event_close(r->port);
 	if (r->page)
 		host_ring_unmap(r->page, 1);
+}
+
+void rogue_back_again(struct rogue *r)
+{
+	drop_ring(r);
+	world_put_back(1, XVDA, "state", "6");
+	mock_run();
+	world_put_back(1, XVDA, "state", "2");
+	mock_run();
+	take_ring(r);
+}
+
+void rogue_back_end(struct rogue *r)
+{
+	drop_ring(r);
 	mock_store_remove("/local/domain/0/backend/vbd/1/51712");
 	mock_run();
 	world_detach_end(1, XVDA);

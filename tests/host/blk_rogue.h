@@ -40,6 +40,8 @@ struct blkif_request rogue_good(struct rogue *r, uint8_t op, unsigned n, uint64_
 /* Guest 1's xvda, served by a rogue back in domain 0; *out_dev is NULL when blkfront refused. */
 void rogue_back_begin(struct rogue *r, const char *sectors, bool persistent,
 		      struct block_device **out_dev);
+/* Closes, and serves the frontend's next ring. */
+void rogue_back_again(struct rogue *r);
 void rogue_back_end(struct rogue *r);
 /* A response into the slot of a running index; publish and notify as above. */
 void rogue_answer(struct rogue *r, uint32_t index, uint64_t id, uint8_t op, int16_t status);

@@ -100,6 +100,19 @@ unsigned mock_disk_release(struct mock_disk *d, unsigned count)
 	return n;
 }
 
+void mock_disk_release_last(struct mock_disk *d)
+{
+	struct block_request *first = d->held;
+
+	if (!first || !first->next)
+		return;
+	d->held = first->next;
+	mock_disk_release(d, 1000);
+	first->next = NULL;
+	d->held = first;
+	d->held_tail = &first->next;
+}
+
 struct mock_disk *mock_disk_new(const char *name, uint64_t sectors)
 {
 	struct mock_disk *d = calloc(1, sizeof(*d));

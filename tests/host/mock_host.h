@@ -42,7 +42,7 @@ bool mock_nothing_left(domid_t domain); /* says on stderr what is */
 
 /* ---- faults ---- */
 void mock_fail_after(
-    int n); /* the n-th call from now that can lack something fails, once; <0: none */
+    int n);               /* the n-th call from now that can lack something fails, once; <0: none */
 int mock_fail_left(void); /* to put it back after calls that shall not fail */
 void mock_fail_all(bool on);
 void mock_tx_conflicts(int n); /* the next n commits say -XEN_EAGAIN */
@@ -57,6 +57,9 @@ extern struct mock_calls mock_calls;
 
 /* Where the current domain last mapped a ring; NULL: none. For tests that watch its fetches. */
 void *mock_last_ring(void);
+
+/* Offers a page under a reference of the test's choice, which is free. */
+void mock_grant_again(domid_t owner, gref_t ref, domid_t peer, void *page);
 
 /* The store as a toolstack sees it: absolute paths, any domain's. NULL: no such node. */
 void mock_store_put(const char *path, const char *value);
@@ -80,6 +83,7 @@ struct mock_disk {
 /* A RAM disk of the current domain that host_block_find(name) gives. */
 struct mock_disk *mock_disk_new(const char *name, uint64_t sectors);
 unsigned mock_disk_release(struct mock_disk *disk, unsigned count); /* completes the oldest */
+void mock_disk_release_last(struct mock_disk *disk);                /* all but the oldest */
 /* A disk registered by a frontend in a domain; NULL: none of that name. */
 struct block_device *mock_find_registered(domid_t domain, const char *name);
 unsigned mock_registered(domid_t domain);

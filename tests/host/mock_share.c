@@ -68,6 +68,13 @@ int host_grant_offer(domid_t peer, void *page, bool readonly, gref_t *out_ref)
 	return -XEN_ENOSPC;
 }
 
+void mock_grant_again(domid_t owner, gref_t ref, domid_t peer, void *page)
+{
+	if (grants[owner][ref.v].used)
+		mock_bug("grant %u is in use", ref.v);
+	grants[owner][ref.v] = (struct grant){.used = true, .peer = peer, .page = page};
+}
+
 int host_grant_end(gref_t ref)
 {
 	struct grant *g = &grants[mock_current()][ref.v];

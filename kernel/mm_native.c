@@ -17,7 +17,7 @@
 #define GIB_PAGES  (1ull << 18)
 #define LARGE_SIZE (2ull << 20)
 
-extern uint64_t boot_l4[], boot_l3_low[], boot_l3_high[];
+extern uint64_t boot_l4[], boot_l3_low[], boot_l3_high[], boot_l2[];
 
 /* A run of pages taken before there is an allocator: bits, and tables. */
 static struct {
@@ -127,8 +127,16 @@ static void extend_direct_map(uint64_t end_pfn)
 		uint64_t *l2 = early_table(&boot_l3_low[pfn / GIB_PAGES]);
 
 		for (unsigned i = 0; i < PT_ENTRIES; i++)
-			l2[i] = (pfn << PAGE_SHIFT) + i * LARGE_SIZE + (mm_flags.leaf | PTE_WRITE | PTE_LARGE);
+			l2[i] = ((pfn << PAGE_SHIFT) + i * LARGE_SIZE) | mm_flags.leaf | PTE_WRITE | PTE_LARGE |
+				mm_flags.no_execute;
 	}
+}
+
+/* Once the image has tables of its own: nothing is executed through the direct map. */
+static void seal_direct_map(void)
+{
+	for (unsigned i = 0; i < 4 * PT_ENTRIES; i++)
+		boot_l2[i] |= mm_flags.no_execute;
 }
 
 static uint64_t image_prot(uint64_t pfn)
@@ -172,6 +180,7 @@ void mm_init_native(void)
 	early.used = bits;
 	extend_direct_map(end);
 	map_image();
+	seal_direct_map();
 	boot_l4[0] = 0;
 	pv_flush_tlb_kernel();
 	mm_top = pfn_to_virt((pfn_t){image_pfn((char *)boot_l4)});

@@ -92,6 +92,17 @@ static uint64_t pte(unsigned index)
 	return ((uint64_t *)page_to_virt(l1))[index];
 }
 
+/* A call with one argument, which comes back. */
+static long one(unsigned cmd, void *arg, size_t size)
+{
+	uint64_t va = fake_put(0, arg, size);
+	long result = hc_grant_table_op(cmd, va, 1);
+
+	memcpy(arg, fake_guest_ptr(va), size);
+	return result;
+}
+#define ONE(cmd, arg) one(GNTTABOP_##cmd, &(arg), sizeof(arg))
+
 static struct gnttab_map_grant_ref map(uint32_t ref, unsigned index, uint32_t flags)
 {
 	struct gnttab_map_grant_ref op = {
@@ -100,29 +111,22 @@ static struct gnttab_map_grant_ref map(uint32_t ref, unsigned index, uint32_t fl
 		.ref = ref,
 		.dom = front->id,
 	};
-	uint64_t va = FAKE_PUT(0, op);
 
-	assert_int_equal(hc_grant_table_op(GNTTABOP_map_grant_ref, va, 1), 0);
-	memcpy(&op, fake_guest_ptr(va), sizeof(op));
+	assert_int_equal(ONE(map_grant_ref, op), 0);
 	return op;
 }
 
 static int unmap(uint32_t handle, uint64_t host_addr, uint64_t bus_addr)
 {
 	struct gnttab_unmap_grant_ref op = {host_addr, bus_addr, handle, 77};
-	uint64_t va = FAKE_PUT(0, op);
 
-	assert_int_equal(hc_grant_table_op(GNTTABOP_unmap_grant_ref, va, 1), 0);
-	memcpy(&op, fake_guest_ptr(va), sizeof(op));
+	assert_int_equal(ONE(unmap_grant_ref, op), 0);
 	return op.status;
 }
 
 static int copy_op(struct gnttab_copy op)
 {
-	uint64_t va = FAKE_PUT(0, op);
-
-	assert_int_equal(hc_grant_table_op(GNTTABOP_copy, va, 1), 0);
-	memcpy(&op, fake_guest_ptr(va), sizeof(op));
+	assert_int_equal(ONE(copy, op), 0);
 	return op.status;
 }
 
@@ -209,8 +213,7 @@ static void a_pinned_entry_keeps_its_user(void **state)
 	assert_int_equal(map(REF, 1, GNTMAP_host_map | GNTMAP_readonly).status, GNTST_okay);
 	grant(front, REF, other->id, page, GTF_reading);
 	fake_run(other->vcpu[0]);
-	hc_grant_table_op(GNTTABOP_map_grant_ref, FAKE_PUT(0, op), 1);
-	memcpy(&op, fake_arena, sizeof(op));
+	assert_int_equal(ONE(map_grant_ref, op), 0);
 	assert_int_equal(op.status, GNTST_general_error);
 	fake_domain_end(other);
 }
@@ -231,22 +234,16 @@ static void wrong_references_are_refused(void **state)
 static void wrong_places_are_refused(void **state)
 {
 	struct gnttab_map_grant_ref op = {.flags = GNTMAP_host_map, .ref = REF, .dom = 99};
-	uint64_t va = FAKE_PUT(0, op);
 
-	assert_int_equal(hc_grant_table_op(GNTTABOP_map_grant_ref, va, 1), 0);
-	memcpy(&op, fake_guest_ptr(va), sizeof(op));
+	assert_int_equal(ONE(map_grant_ref, op), 0);
 	assert_int_equal(op.status, GNTST_bad_domain);
 	op.dom = front->id;
 	op.flags |= GNTMAP_contains_pte | GNTMAP_device_map;
 	op.host_addr = slot(3) + 4; /* not an entry */
-	FAKE_PUT(0, op);
-	hc_grant_table_op(GNTTABOP_map_grant_ref, va, 1);
-	memcpy(&op, fake_guest_ptr(va), sizeof(op));
+	assert_int_equal(ONE(map_grant_ref, op), 0);
 	assert_int_equal(op.status, GNTST_general_error);
 	op.host_addr = page.v << PAGE_SHIFT; /* no table of ours */
-	FAKE_PUT(0, op);
-	hc_grant_table_op(GNTTABOP_map_grant_ref, va, 1);
-	memcpy(&op, fake_guest_ptr(va), sizeof(op));
+	assert_int_equal(ONE(map_grant_ref, op), 0);
 	assert_int_equal(op.status, GNTST_general_error);
 	assert_int_equal(entry(front, REF)->flags, GTF_permit_access);
 	assert_int_equal(back->grants.n_mapped, 0);
@@ -370,7 +367,7 @@ static void a_user_that_dies_lets_go(void **state)
 
 	grant(front, REF + 1, user->id, page, 0);
 	fake_run(user->vcpu[0]);
-	assert_int_equal(hc_grant_table_op(GNTTABOP_map_grant_ref, FAKE_PUT(0, op), 1), 0);
+	assert_int_equal(ONE(map_grant_ref, op), 0);
 	assert_true(entry(front, REF + 1)->flags & GTF_writing);
 	fake_domain_end(user);
 	assert_int_equal(entry(front, REF + 1)->flags, GTF_permit_access);
@@ -484,23 +481,16 @@ static void the_table_grows_to_its_limit(void **state)
 	struct gnttab_setup_table op = {.dom = DOMID_SELF, .nr_frames = GRANT_MAX_FRAMES};
 	struct gnttab_query_size q = {.dom = DOMID_SELF};
 	xen_pfn_t frames[GRANT_MAX_FRAMES];
-	uint64_t va;
 
 	op.frame_list.p = (xen_pfn_t *)(uintptr_t)(FAKE_GUEST_BASE + 4096);
-	va = FAKE_PUT(0, op);
-	assert_int_equal(hc_grant_table_op(GNTTABOP_setup_table, va, 1), 0);
-	memcpy(&op, fake_arena, sizeof(op));
+	assert_int_equal(ONE(setup_table, op), 0);
 	assert_int_equal(op.status, GNTST_okay);
 	memcpy(frames, fake_arena + 4096, sizeof(frames));
 	assert_ptr_equal(mfn_to_virt((mfn_t){frames[31]}), back->grants.shared[31]);
 	op.nr_frames++;
-	FAKE_PUT(0, op);
-	assert_int_equal(hc_grant_table_op(GNTTABOP_setup_table, va, 1), 0);
-	memcpy(&op, fake_arena, sizeof(op));
+	assert_int_equal(ONE(setup_table, op), 0);
 	assert_int_equal(op.status, GNTST_general_error);
-	FAKE_PUT(0, q);
-	assert_int_equal(hc_grant_table_op(GNTTABOP_query_size, va, 1), 0);
-	memcpy(&q, fake_arena, sizeof(q));
+	assert_int_equal(ONE(query_size, q), 0);
 	assert_int_equal(q.nr_frames, GRANT_MAX_FRAMES);
 	assert_int_equal(q.max_nr_frames, GRANT_MAX_FRAMES);
 }
@@ -510,17 +500,14 @@ static void only_the_privileged_ask_for_others(void **state)
 	struct gnttab_query_size q = {.dom = back->id};
 
 	fake_run(front->vcpu[0]);
-	assert_int_equal(hc_grant_table_op(GNTTABOP_query_size, FAKE_PUT(0, q), 1), 0);
-	memcpy(&q, fake_arena, sizeof(q));
+	assert_int_equal(ONE(query_size, q), 0);
 	assert_int_equal(q.status, GNTST_permission_denied);
 	fake_run(back->vcpu[0]);
 	q.dom = front->id;
-	assert_int_equal(hc_grant_table_op(GNTTABOP_query_size, FAKE_PUT(0, q), 1), 0);
-	memcpy(&q, fake_arena, sizeof(q));
+	assert_int_equal(ONE(query_size, q), 0);
 	assert_int_equal(q.status, GNTST_okay);
 	q.dom = 99;
-	assert_int_equal(hc_grant_table_op(GNTTABOP_query_size, FAKE_PUT(0, q), 1), 0);
-	memcpy(&q, fake_arena, sizeof(q));
+	assert_int_equal(ONE(query_size, q), 0);
 	assert_int_equal(q.status, GNTST_bad_domain);
 }
 
@@ -528,39 +515,29 @@ static void version_one_is_all_there_is(void **state)
 {
 	struct gnttab_set_version s = {.version = 2};
 	struct gnttab_get_version g = {.dom = DOMID_SELF};
-	uint64_t va = FAKE_PUT(0, s);
 
-	assert_int_equal(hc_grant_table_op(GNTTABOP_set_version, va, 1), -XEN_ENOSYS);
+	assert_int_equal(ONE(set_version, s), -XEN_ENOSYS);
 	s.version = 1;
-	FAKE_PUT(0, s);
-	assert_int_equal(hc_grant_table_op(GNTTABOP_set_version, va, 1), 0);
-	FAKE_PUT(0, g);
-	assert_int_equal(hc_grant_table_op(GNTTABOP_get_version, va, 1), 0);
-	memcpy(&g, fake_arena, sizeof(g));
+	assert_int_equal(ONE(set_version, s), 0);
+	assert_int_equal(ONE(get_version, g), 0);
 	assert_int_equal(g.version, 1);
 }
 
 static void entries_swap_unless_pinned(void **state)
 {
 	struct gnttab_swap_grant_ref s = {.ref_a = REF, .ref_b = REF + 1};
-	uint64_t va;
 
 	fake_run(front->vcpu[0]);
-	va = FAKE_PUT(0, s);
-	assert_int_equal(hc_grant_table_op(GNTTABOP_swap_grant_ref, va, 1), 0);
+	assert_int_equal(ONE(swap_grant_ref, s), 0);
 	assert_int_equal(entry(front, REF + 1)->frame, page.v);
 	assert_int_equal(entry(front, REF)->flags, 0);
 	fake_run(back->vcpu[0]);
 	assert_int_equal(map(REF + 1, 3, GNTMAP_host_map).status, GNTST_okay);
 	fake_run(front->vcpu[0]);
-	FAKE_PUT(0, s);
-	hc_grant_table_op(GNTTABOP_swap_grant_ref, va, 1);
-	memcpy(&s, fake_arena, sizeof(s));
+	assert_int_equal(ONE(swap_grant_ref, s), 0);
 	assert_int_equal(s.status, GNTST_eagain);
 	s.ref_a = GRANTS_PER_FRAME;
-	FAKE_PUT(0, s);
-	hc_grant_table_op(GNTTABOP_swap_grant_ref, va, 1);
-	memcpy(&s, fake_arena, sizeof(s));
+	assert_int_equal(ONE(swap_grant_ref, s), 0);
 	assert_int_equal(s.status, GNTST_bad_gntref);
 }
 

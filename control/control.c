@@ -118,6 +118,7 @@ static int build(struct domain_record *r)
 	const struct domain_config *c = r->pub.config;
 	struct domain_plan plan = {
 	    .name = c->name,
+	    .kernel_name = c->kernel,
 	    .cmdline = c->cmdline,
 	    .memory_kib = (uint64_t)c->memory_mib * 1024,
 	    .max_memory_kib = (uint64_t)c->max_memory_mib * 1024,

@@ -43,7 +43,7 @@ static int read_kernel(struct build *b)
 
 	if (!err)
 		err = elf_read_xen_notes(&b->image, &b->notes, &why);
-	return err ? build_fail(b, err, "the kernel is %s", why) : 0;
+	return err ? build_fail(b, err, "kernel '%s' is %s", b->plan->kernel_name, why) : 0;
 }
 
 static int plan_layout(struct build *b)
@@ -66,7 +66,8 @@ static int plan_layout(struct build *b)
 				  "memory too small: %llu KiB given, at least %llu KiB needed",
 				  (unsigned long long)b->plan->memory_kib,
 				  (unsigned long long)l->needs_pages * 4);
-	return build_fail(b, -XEN_ENOEXEC, "the kernel is one for addresses no guest can have");
+	return build_fail(b, -XEN_ENOEXEC, "kernel '%s' is for addresses no guest can have",
+			  b->plan->kernel_name);
 }
 
 static int allocate_list(struct build *b)

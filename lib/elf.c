@@ -287,23 +287,23 @@ static const char *check_notes(const struct elf_image *image, struct elf_xen_not
 		      ELF_NOTE_BIT(XEN_ELFNOTE_VIRT_BASE) | ELF_NOTE_BIT(XEN_ELFNOTE_GUEST_OS);
 
 	if (n->present == 0)
-		return "a kernel without Xen notes";
+		return "an image without Xen notes";
 	if ((n->present & pv) == 0)
-		return "a kernel without the Xen notes of a PV guest";
+		return "an image without the Xen notes of a PV guest";
 	if (n->virt_base & (PAGE_SIZE - 1) || n->paddr_offset & (PAGE_SIZE - 1))
-		return "a kernel whose VIRT_BASE or PADDR_OFFSET is not that of a page";
+		return "an image whose VIRT_BASE or PADDR_OFFSET is not that of a page";
 	if (image->paddr_start < n->paddr_offset)
-		return "a kernel that lies below its PADDR_OFFSET";
+		return "an image that lies below its PADDR_OFFSET";
 	n->virt_start = n->virt_base + elf_xen_paddr(n, image->paddr_start);
 	n->virt_end = n->virt_base + elf_xen_paddr(n, image->paddr_end);
 	if (n->virt_start < n->virt_base || n->virt_end <= n->virt_start)
-		return "a kernel that wraps around the address space";
+		return "an image that wraps around the address space";
 	if (n->entry < n->virt_start || n->entry >= n->virt_end)
-		return "a kernel with its entry outside itself";
+		return "an image with its entry outside itself";
 	if (n->present & ELF_NOTE_BIT(XEN_ELFNOTE_HYPERCALL_PAGE) &&
 	    (n->hypercall_page < n->virt_start || n->hypercall_page >= n->virt_end ||
 	     n->virt_end - n->hypercall_page < PAGE_SIZE || n->hypercall_page & (PAGE_SIZE - 1)))
-		return "a kernel with its hypercall page outside itself";
+		return "an image with its hypercall page outside itself";
 	return NULL;
 }
 

@@ -16,7 +16,7 @@
 
 struct domain_plan {
 	/* IN: the caller's, needed only during the call */
-	const char *name; /* for messages */
+	const char *name, *kernel_name; /* for messages */
 	const void *kernel;
 	size_t kernel_bytes;
 	const void *ramdisk; /* NULL: none */

@@ -71,6 +71,7 @@ static int setup(void **state)
 {
 	fake_reset(4096);
 	plan = (struct domain_plan){.name = "g",
+				    .kernel_name = "/boot/k",
 				    .cmdline = "role=guest do=\"halt\"",
 				    .memory_kib = 8192,
 				    .max_memory_kib = 8192,
@@ -261,7 +262,7 @@ static void test_refusals_name_the_thing(void **state)
 {
 	plan.kernel = "#!/bin/sh\n";
 	plan.kernel_bytes = 10;
-	expect_refusal(-XEN_ENOEXEC, "g: the kernel is not an ELF file");
+	expect_refusal(-XEN_ENOEXEC, "g: kernel '/boot/k' is not an ELF file");
 	setup(state);
 	plan.memory_kib = 1024;
 	expect_refusal(-XEN_ENOMEM,

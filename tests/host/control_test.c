@@ -233,7 +233,7 @@ static void test_refusals_name_the_thing(void **state)
 	expect_refusal(-XEN_ENOENT, "g: disk xvda 'missing.img': ENOENT");
 	strcpy(config.disks[0].target, "a.img");
 	kernel_text = "#!/bin/sh";
-	expect_refusal(-XEN_ENOEXEC, "g: the kernel is not an ELF file");
+	expect_refusal(-XEN_ENOEXEC, "g: kernel '/boot/k' is not an ELF file");
 	kernel_text = NULL;
 	config.memory_mib = config.max_memory_mib = 1000;
 	expect_refusal(-XEN_ENOMEM, "g: memory: 1024000 KiB asked for");

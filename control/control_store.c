@@ -81,6 +81,7 @@ static void put_home(struct writer *w)
 					       "error",
 					       "control/shutdown",
 					       "control/feature-poweroff",
+					       "control/feature-suspend",
 					       "control/feature-reboot"};
 	const struct domain_record *r = w->r;
 	domid_t id = r->pub.domid, own = host_own_domid();

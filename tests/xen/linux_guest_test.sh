@@ -1,0 +1,57 @@
+#!/bin/sh
+# linux_guest_test: a stock Debian Linux, as a PV guest of real Xen, whose store, console and disk are ours.
+# Why: Linux's frontends are the measure of our store server, consback and blkback, and our dom0 must
+# need no Linux. Expected: Linux comes up, reads its store, finds xvda with the bytes of the image
+# (SHA-256 as the host has it), its console arrives line by line, it powers off and nothing is left.
+# timeout: 240
+. "$(dirname "$0")/lib.sh"
+
+# Its root: busybox, the block frontend, and an init that says what it sees.
+root=$work/root
+modules=$xen_dir/root/lib/modules/$(cat "$xen_dir/kver")
+mkdir -p "$root/bin" "$root/dev" "$root/proc" "$root/sys" "$root/m"
+cp "$xen_dir/root/usr/bin/busybox" "$root/bin/"
+find "$modules" -name 'xen-blkfront.ko*' -exec cp {} "$root/m/" \;
+cat >"$root/init" <<'R'
+#!/bin/busybox sh
+export PATH=/bin
+busybox mount -t proc proc /proc # before --install, which asks it for its own name
+busybox --install -s /bin
+mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
+insmod /m/xen-blkfront.ko*
+for i in $(seq 100); do [ -b /dev/xvda ] && break; sleep 0.1; done
+echo "GUEST up: $(uname -r), $(cat /sys/hypervisor/type), $(ls /sys/bus/xen/devices | tr '\n' ' ')"
+echo "GUEST sha256 $(sha256sum </dev/xvda | cut -d' ' -f1)"
+dd if=/dev/xvda of=/dev/xvda bs=512 count=1 2>/dev/null && echo "GUEST wrote a read-only disk"
+poweroff -f
+R
+chmod +x "$root/init"
+
+mkdir -p "$work/ar/domains" "$work/ar/files"
+ln "$xen_dir/vmlinux" "$work/ar/files/0" 2>/dev/null || cp "$xen_dir/vmlinux" "$work/ar/files/0"
+(cd "$root" && find . -mindepth 1 | cpio --quiet -o -H newc -R 0:0) >"$work/ar/files/1"
+cat >"$work/ar/manifest" <<'R'
+domain linux domains/linux.cfg
+file /vmlinux files/0
+file /initrd files/1
+disk /a.img serial=amphi0
+R
+cat >"$work/ar/domains/linux.cfg" <<'R'
+name="linux"
+kernel="/vmlinux"
+ramdisk="/initrd"
+memory=192
+cmdline="console=hvc0 loglevel=4 tsc=reliable"
+disk=['/a.img,raw,xvda,ro']
+R
+(cd "$work/ar" && find . -type f | sed 's,^\./,,' | cpio --quiet -o -H newc -L) >"$work/archive"
+head -c 6M /dev/urandom >"$work/a.img"
+
+xen_qemu 150 1200 400 "$BUILD/amphi role=service,$work/archive" -drive "file=$work/a.img,if=none,id=a,format=raw" \
+	-device nvme,serial=amphi0,drive=a >"$work/log"
+expect "$work/log" '^\[linux\] GUEST up: .*xen, vbd-51712'
+expect "$work/log" "^\\[linux\\] GUEST sha256 $(sha256sum <"$work/a.img" | cut -d' ' -f1)"
+expect "$work/log" '^@domain linux exit 0'
+expect "$work/log" '^@exit 0'
+! grep -q 'wrote a read-only disk' "$work/log" || { echo "a read-only disk was written"; exit 1; }
+echo "stock Linux on real Xen: its store, console and disk served by our dom0"

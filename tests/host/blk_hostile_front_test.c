@@ -345,15 +345,15 @@ static void test_pool_is_bounded(void **state)
 {
 	struct mock_disk *ram = begin("w", true);
 	static gref_t refs[600];
+	struct blkif_request req = rogue_good(&rogue, BLKIF_OP_WRITE, 0, 0);
 	uint8_t *page;
 
 	mock_enter(1);
 	page = host_pages_alloc(1);
 	for (unsigned i = 0; i < 600; i++) {
-		struct blkif_request req = rogue_good(&rogue, BLKIF_OP_WRITE, 0, i);
-
 		mock_enter(1);
 		assert_int_equal(host_grant_offer(0, page, false, &refs[i]), 0);
+		req.sector_number = i;
 		req.seg[0].gref = refs[i].v;
 		page[0] = (uint8_t)i;
 		rogue_request(&rogue, i, &req);
@@ -364,6 +364,10 @@ static void test_pool_is_bounded(void **state)
 	assert_true(world_back_stats().persistent_held <= 384);
 	assert_true(world_back_stats().persistent_held > 300);
 	assert_int_equal(world_back_stats().grants_mapped, 600);
+	req.seg[0].gref = refs[599].v; /* the newest is among them */
+	rogue_request(&rogue, 600, &req);
+	rogue_publish(&rogue, 601);
+	assert_int_equal(world_back_stats().persistent_hits, 1);
 	world_detach_begin(1, XVDA);
 	mock_advance(6000000000ull);
 	mock_enter(1);

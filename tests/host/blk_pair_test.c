@@ -219,6 +219,8 @@ static void test_stream(void **state)
 	assert_int_equal(stats.bytes_read, 10000 * 4096);
 	assert_int_equal(stats.copied_bytes, 0);
 	assert_true(mock_calls.notifies - before.notifies <= 1000); /* 0.1 each */
+	assert_int_equal(mock_calls.works_run,
+			 before.works_run); /* the disk answers inside the loop */
 	assert_int_equal(mock_calls.mapped - before.mapped, 32);
 	assert_int_equal(world_back_stats().persistent_hits, 10000 - 32);
 	assert_int_equal(world_back_stats().persistent_held, 32);

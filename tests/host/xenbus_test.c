@@ -254,6 +254,19 @@ static void test_slow_and_removed(void **state)
 	end();
 }
 
+/* The toolstack removes the directory while the half is about to write its state there. */
+static void test_no_write_after_removal(void **state)
+{
+	begin(XENBUS_BACK);
+	peer("3");
+	put(FRONT, "state", "6");
+	mock_store_remove(BACK);
+	mock_run();
+	assert_null(device);
+	assert_int_equal(mock_store_count(BACK), 0);
+	end();
+}
+
 static void test_fail(void **state)
 {
 	begin(XENBUS_BACK);
@@ -407,6 +420,7 @@ int main(void)
 	    cmocka_unit_test(test_failing_steps),
 	    cmocka_unit_test(test_slow_disconnect),
 	    cmocka_unit_test(test_slow_and_removed),
+	    cmocka_unit_test(test_no_write_after_removal),
 	    cmocka_unit_test(test_fail),
 	    cmocka_unit_test(test_removal),
 	    cmocka_unit_test(test_removal_of_a_stubborn_peer),

@@ -1,8 +1,8 @@
 /* time_native.c: clock and timer of a bare machine: the TSC and the local APIC's timer.
  *
- * Caller: time.c, once, with interrupts off. Both rates are measured together against channel 2 of
- * the 8254 timer, the one clock whose rate every PC agrees on. Not here: machines whose TSC stops
- * or changes its rate; the processors Amphi runs on have an invariant one.
+ * Caller: time.c, once, with interrupts off. Both rates are measured together against
+ * channel 0 of the 8254 timer, the one clock whose rate every PC agrees on. Not here: machines
+ * whose TSC stops or changes its rate; the processors Amphi runs on have an invariant one.
  */
 #include <amphi/pvops.h>
 #include "boot.h"
@@ -13,19 +13,18 @@
 #include "time.h"
 #include "trap.h"
 
-#define PIT_HZ       1193182u
-#define PIT_CHANNEL2 0x42
-#define PIT_MODE     0x43
-#define PIT_CH2_ONCE 0xb0 /* channel 2, low byte then high, mode 0: output rises at zero */
-#define GATE_PORT    0x61
-#define GATE_ENABLE  0x01
-#define GATE_SPEAKER 0x02
-#define GATE_OUTPUT  0x20
-#define CALIBRATE_MS 4u
-#define MASKED       (1u << 16)
-#define DIVIDE_BY_1  0xbu
-#define POLLS_MAX    50000000u /* when there is no such timer the loop must still end */
-#define GUESS_HZ     1000000000ull
+#define PIT_HZ          1193182u
+#define PIT_CHANNEL0    0x40
+#define PIT_MODE        0x43
+#define PIT_ONCE        0x30 /* channel 0, low byte then high, mode 0: counts down once */
+#define PIT_LATCH       0x00 /* channel 0: the count as it is now, to be read */
+#define ROUNDS          3u
+#define ROUND_PIT_TICKS (PIT_HZ * 3 / 2000) /* 1.5 ms */
+#define MASKED          (1u << 16)
+#define DIVIDE_BY_1     0xbu
+#define GIVE_UP_TICKS                                                                              \
+	1000000000ull /* of the TSC: a machine without the chip must not wait for it */
+#define GUESS_HZ 1000000000ull
 
 static struct clock_scale tsc_scale;
 static uint64_t tsc_start;
@@ -54,46 +53,68 @@ static void timer_irq(void *ctx)
 	time_interrupt();
 }
 
-static void pit_start(unsigned ticks)
+static void pit_start(void)
 {
-	uint8_t gate = io_in8(GATE_PORT) & (uint8_t) ~(GATE_SPEAKER | GATE_ENABLE);
-
-	io_out8(GATE_PORT, gate);
-	io_out8(PIT_MODE, PIT_CH2_ONCE);
-	io_out8(PIT_CHANNEL2, ticks & 0xff);
-	io_out8(PIT_CHANNEL2, (uint8_t)(ticks >> 8));
-	io_out8(GATE_PORT, gate | GATE_ENABLE);
+	io_out8(PIT_MODE, PIT_ONCE);
+	io_out8(PIT_CHANNEL0, 0); /* 65536, which is 55 ms */
+	io_out8(PIT_CHANNEL0, 0);
 }
 
-static bool pit_wait(void)
+static uint16_t pit_elapsed(void)
 {
-	unsigned polls;
+	uint8_t low;
 
-	for (polls = 0; polls < POLLS_MAX; polls++)
-		if (io_in8(GATE_PORT) & GATE_OUTPUT)
-			return true;
-	return false;
+	io_out8(PIT_MODE, PIT_LATCH);
+	low = io_in8(PIT_CHANNEL0);
+	return (uint16_t)(0u - (low | (unsigned)io_in8(PIT_CHANNEL0) << 8));
 }
 
-/* Returns the TSC's rate and sets apic_hz. */
+/* What the counters moved by in one round; pit is 0 when that one does not move. */
+struct round {
+	uint64_t tsc;
+	uint32_t apic, pit;
+};
+
+/* A port with nothing behind it reads as ones, that is, as one tick gone by. */
+static struct round measure(void)
+{
+	struct round r = {0};
+	uint64_t start = time_tsc();
+
+	lapic_write(LAPIC_TIMER_INIT, 0xffffffffu);
+	pit_start();
+	do {
+		r.pit = pit_elapsed();
+		r.apic = 0xffffffffu - lapic_read(LAPIC_TIMER_NOW);
+		r.tsc = time_tsc() - start;
+	} while (r.pit < ROUND_PIT_TICKS && r.tsc < GIVE_UP_TICKS);
+	if (r.pit < ROUND_PIT_TICKS)
+		r.pit = 0;
+	return r;
+}
+
+/* Returns the TSC's rate and sets apic_hz. Under an emulator the processor may stand still in the
+ * middle of a round, which only ever makes a rate too high: so the lowest of the rounds counts. */
 static uint64_t calibrate(void)
 {
-	uint64_t tsc;
-	uint32_t apic;
+	uint64_t hz = UINT64_MAX;
+	struct round r;
+	unsigned i;
 
 	lapic_write(LAPIC_TIMER_DIV, DIVIDE_BY_1);
 	lapic_write(LAPIC_LVT_TIMER, MASKED);
-	pit_start(PIT_HZ * CALIBRATE_MS / 1000);
-	lapic_write(LAPIC_TIMER_INIT, 0xffffffffu);
-	tsc = time_tsc();
-	if (!pit_wait()) {
-		apic_hz = GUESS_HZ;
-		return GUESS_HZ;
+	for (i = 0; i < ROUNDS; i++) {
+		r = measure();
+		if (!r.pit) {
+			apic_hz = GUESS_HZ;
+			return GUESS_HZ;
+		}
+		if (r.tsc * PIT_HZ / r.pit >= hz)
+			continue;
+		hz = r.tsc * PIT_HZ / r.pit;
+		apic_hz = (uint64_t)r.apic * PIT_HZ / r.pit;
 	}
-	tsc = time_tsc() - tsc;
-	apic = 0xffffffffu - lapic_read(LAPIC_TIMER_NOW);
-	apic_hz = apic * (1000ull / CALIBRATE_MS);
-	return tsc * (1000ull / CALIBRATE_MS);
+	return hz;
 }
 
 uint64_t clock_init_native(void)

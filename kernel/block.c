@@ -175,16 +175,17 @@ static void dispatch_work(void *ctx)
 
 /* ---- pieces ------------------------------------------------------------------------- */
 
+/* Sector sizes are powers of two, so masks do; this runs for every piece. */
 static int piece_check(const struct block_device *dev, const struct block_piece *piece)
 {
-	uint64_t unit = dev->sector_size;
 	uint64_t len_sectors = piece->len_bytes / SECTOR_SIZE;
+	uint64_t bytes_mask = dev->sector_size - 1;
 
 	if (piece->op == BLOCK_FLUSH)
 		return piece->len_bytes ? -XEN_EINVAL : 0;
-	if (!piece->len_bytes || piece->len_bytes % unit || (uintptr_t)piece->va % unit)
+	if (!piece->len_bytes || ((piece->len_bytes | (uintptr_t)piece->va) & bytes_mask))
 		return -XEN_EINVAL;
-	if (piece->sector % (unit / SECTOR_SIZE) || piece->sector > dev->sectors ||
+	if ((piece->sector & (bytes_mask / SECTOR_SIZE)) || piece->sector > dev->sectors ||
 	    len_sectors > dev->sectors - piece->sector)
 		return -XEN_EINVAL;
 	return piece->op == BLOCK_WRITE && dev->readonly ? -XEN_EROFS : 0;
@@ -295,7 +296,8 @@ int block_register(struct block_device *dev)
 
 	if (block_find(dev->name))
 		return -XEN_EEXIST;
-	if (!dev->max_segments || dev->max_segments > BLOCK_MAX_SEGMENTS || !dev->sector_size)
+	if (!dev->max_segments || dev->max_segments > BLOCK_MAX_SEGMENTS ||
+	    dev->sector_size < SECTOR_SIZE || (dev->sector_size & (dev->sector_size - 1)))
 		return -XEN_EINVAL;
 	q = queue_new(dev);
 	if (!q)

@@ -200,7 +200,17 @@ static int teardown(void **state)
 
 static void registry(void **state)
 {
+	struct block_device odd = dev;
+
 	assert_int_equal(block_register(&dev), -XEN_EEXIST);
+	odd.name[0] = 'o';
+	odd.sector_size = 520;
+	assert_int_equal(block_register(&odd), -XEN_EINVAL);
+	odd.sector_size = 0;
+	assert_int_equal(block_register(&odd), -XEN_EINVAL);
+	odd.sector_size = 512;
+	odd.max_segments = BLOCK_MAX_SEGMENTS + 1;
+	assert_int_equal(block_register(&odd), -XEN_EINVAL);
 	assert_ptr_equal(block_find("fake0"), &dev);
 	assert_null(block_find("fake"));
 	assert_ptr_equal(block_find_serial("S1"), &dev);

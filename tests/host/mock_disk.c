@@ -17,7 +17,7 @@ static struct {
 	domid_t domain;
 } registered[REGISTERED];
 
-static uint64_t check(struct mock_disk *d, const struct block_request *req)
+static void check(struct mock_disk *d, const struct block_request *req)
 {
 	uint64_t bytes = 0;
 
@@ -37,14 +37,12 @@ static uint64_t check(struct mock_disk *d, const struct block_request *req)
 		mock_bug("sector %llu is behind the end", (unsigned long long)req->sector);
 	if (req->op == BLOCK_WRITE && d->dev.readonly)
 		mock_bug("write to a disk that cannot");
-	return bytes;
 }
 
 static int move(struct mock_disk *d, const struct block_request *req)
 {
 	uint8_t *at = d->data + req->sector * SECTOR_SIZE;
 
-	check(d, req);
 	d->flushes += req->op == BLOCK_FLUSH;
 	if (d->fail_status || d->no_data)
 		return d->fail_status;
@@ -65,11 +63,11 @@ static void disk_submit(struct block_device *dev, struct block_request *req)
 	struct mock_disk *d = dev->driver;
 
 	d->submits++;
+	check(d, req);
 	if (!d->hold) {
 		req->done(req, move(d, req));
 		return;
 	}
-	check(d, req);
 	req->next = NULL;
 	*d->held_tail = req;
 	d->held_tail = &req->next;

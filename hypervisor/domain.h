@@ -27,11 +27,11 @@
 struct vcpu {
 	struct domain *domain;
 	uint32_t id;
-	bool initialised;	/* has been given a context */
-	struct vcpu_pv pv;	/* pv.h: registers, traps, callbacks, kernel stack */
-	struct vcpu_mm mm;	/* mm.h: page-table roots, GDT and LDT frames */
-	struct vcpu_sched sched;/* sched.h: run state, timers, runstate */
-	struct vcpu_events events; /* event.h: vcpu_info, virqs, poll */
+	bool initialised;           /* has been given a context */
+	struct vcpu_pv pv;          /* pv.h: registers, traps, callbacks, kernel stack */
+	struct vcpu_mm mm;          /* mm.h: page-table roots, GDT and LDT frames */
+	struct vcpu_sched sched;    /* sched.h: run state, timers, runstate */
+	struct vcpu_events events;  /* event.h: vcpu_info, virqs, poll */
 	struct vcpu_hypercall call; /* hypercall.h: a handler that wants to go on */
 };
 
@@ -39,21 +39,21 @@ struct domain {
 	domid_t id;
 	struct domain *next; /* in the list of domain.c, by id */
 	int refs;
-	spinlock_t lock;     /* life-cycle fields below; taken before any part's own lock */
-	bool privileged;     /* the first domain: domctl, sysctl, foreign frames, hardware */
+	spinlock_t lock; /* life-cycle fields below; taken before any part's own lock */
+	bool privileged; /* the first domain: domctl, sysctl, foreign frames, hardware */
 	bool dying, shut_down;
 	uint32_t shutdown_code;
-	spinlock_t kill_lock;	/* held by the CPU that is at teardown */
+	spinlock_t kill_lock;   /* held by the CPU that is at teardown */
 	uint32_t teardown_step; /* how far domain_kill has come */
-	uint32_t ctl_pauses;	/* pausedomain not yet undone; a new domain has one */
-	uint64_t vm_assist;  /* bits of VMASST_TYPE_* */
+	uint32_t ctl_pauses;    /* pausedomain not yet undone; a new domain has one */
+	uint64_t vm_assist;     /* bits of VMASST_TYPE_* */
 	xen_domain_handle_t handle;
 	unsigned max_vcpus;
 	struct vcpu *vcpu[MAX_VCPUS];
-	struct domain_mm mm;	     /* mm.h: pages owned, limits, shared_info, per-domain area */
+	struct domain_mm mm;         /* mm.h: pages owned, limits, shared_info, per-domain area */
 	struct domain_events events; /* event.h: ports */
 	struct domain_grants grants; /* grant.h: the grant table and what of others is mapped */
-	struct domain_io io;	     /* io.h: I/O ports, I/O memory, pirqs it may use */
+	struct domain_io io;         /* io.h: I/O ports, I/O memory, pirqs it may use */
 };
 
 /* The idle vCPUs' domain has id DOMID_IDLE (xen.h) and is never found by id. */

@@ -349,7 +349,7 @@ void event_dump(struct domain *d)
 			continue;
 		hv_printk("  port %u state %u vcpu %u peer %u pending %d masked %d", port, p->state,
 			  p->vcpu,
-			  p->state == EVTCHNSTAT_interdomain ? p->u.remote.domain->id : p->u.virq,
+			  p->state == EVTCHNSTAT_interdomain ? p->u.remote.domain->id : p->u.what,
 			  test_bit(d->events.shared->evtchn_pending, port),
 			  test_bit(d->events.shared->evtchn_mask, port));
 	}

@@ -20,41 +20,40 @@ struct domain;
 struct vcpu;
 struct page_info;
 
-#define EVENT_PORTS	    ((uint32_t)EVTCHN_2L_NR_CHANNELS)
-#define EVENT_CHUNK	    128u /* ports allocated at a time */
-#define EVENT_PIRQS	    128u /* as io.h has */
-#define EVENT_POLL_NOTHING  0
-#define EVENT_POLL_ANY	    (-1)
+#define EVENT_PORTS        ((uint32_t)EVTCHN_2L_NR_CHANNELS)
+#define EVENT_CHUNK        128u /* ports allocated at a time */
+#define EVENT_PIRQS        128u /* as io.h has */
+#define EVENT_POLL_NOTHING 0
+#define EVENT_POLL_ANY     (-1)
 
 struct event_port {
 	uint8_t state; /* EVTCHNSTAT_* */
 	uint8_t pad;
 	uint16_t vcpu; /* who is notified */
 	union {
-		domid_t unbound_for;
+		uint32_t what; /* unbound: the domain it is for; pirq, virq: its number */
 		struct {
 			struct domain *domain; /* not counted: its end is closed before it goes */
 			uint32_t port;
 		} remote;
-		uint32_t pirq;
-		uint32_t virq;
 	} u;
 };
 
 /* In struct domain. shared belongs to event.c: made in event_domain_init, mappable by the domain
- * (mm_share_page), gone (NULL) at the end of teardown. Time may write its fields of a living one. */
+ * (mm_share_page), gone (NULL) at the end of teardown. Time may write its fields of a living one.
+ */
 struct domain_events {
 	spinlock_t lock;
 	struct shared_info *shared;
 	struct event_port *chunk[EVTCHN_2L_NR_CHANNELS / EVENT_CHUNK];
-	uint16_t pirq_port[EVENT_PIRQS]; /* 0: none */
-	uint32_t n_open;		 /* for the dumps and the leak tests */
-	int32_t n_polling;		 /* vCPUs in a poll; atomic */
-	bool closed;			 /* teardown has run: no port is given out any more */
+	uint32_t pirq_port[EVENT_PIRQS]; /* 0: none */
+	uint32_t n_open;                 /* for the dumps and the leak tests */
+	int32_t n_polling;               /* vCPUs in a poll; atomic */
+	bool closed;                     /* teardown has run: no port is given out any more */
 };
 
-/* In struct vcpu. info points into shared_info or to the place the guest registered, after teardown to
- * a place of nobody's; never NULL. */
+/* In struct vcpu. info points into shared_info or to the place the guest registered, after teardown
+ * to a place of nobody's; never NULL. */
 struct vcpu_events {
 	struct vcpu_info *info;
 	struct page_info *info_page; /* held for a registered place, else NULL */

@@ -43,7 +43,7 @@ static void part(struct domain *d, struct domain *peer, struct event_port *p)
 	struct event_port *other = event_port(peer, p->u.remote.port);
 
 	other->state = EVTCHNSTAT_unbound;
-	other->u.unbound_for = d->id;
+	other->u.what = d->id;
 }
 
 /* The peer of an interdomain port, or d itself. Its end holds it in being while d's lock is. */
@@ -54,9 +54,9 @@ static struct domain *port_peer(struct domain *d, uint32_t port)
 	return p && p->state == EVTCHNSTAT_interdomain ? p->u.remote.domain : d;
 }
 
-/* Takes the locks of d and of the port's peer, which is only known under d's. Letting go of d's lock
- * to take both in order lets the port change hands, hence the second look; the reference keeps the
- * peer in being meanwhile. The caller gives it back with unlock_peer. */
+/* Takes the locks of d and of the port's peer, which is only known under d's. Letting go of d's
+ * lock to take both in order lets the port change hands, hence the second look; the reference keeps
+ * the peer in being meanwhile. The caller gives it back with unlock_peer. */
 static struct domain *lock_with_peer(struct domain *d, uint32_t port)
 {
 	struct domain *peer;
@@ -92,9 +92,9 @@ int event_close(struct domain *d, uint32_t port)
 	if (p->state == EVTCHNSTAT_interdomain)
 		part(d, peer, p);
 	if (p->state == EVTCHNSTAT_virq)
-		virq_forget(d, p->u.virq, port);
+		virq_forget(d, p->u.what, port);
 	if (p->state == EVTCHNSTAT_pirq) {
-		pirq = p->u.pirq;
+		pirq = p->u.what;
 		d->events.pirq_port[pirq] = 0;
 	}
 	event_port_shut(d, port);
@@ -105,4 +105,3 @@ out:
 		io_pirq_unbind(d, pirq);
 	return error;
 }
-

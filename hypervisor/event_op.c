@@ -48,22 +48,43 @@ static bool vcpu_exists(const struct domain *d, uint32_t id)
 
 /* ---- making channels ------------------------------------------------------------------- */
 
+/* A new port of d in a state that concerns d alone; `what` is the virq, pirq or peer. bound, when
+ * not NULL, is where the number is kept for senders: one port for each such place. */
+struct making {
+	uint8_t state;
+	uint32_t vcpu, what;
+	uint32_t *bound;
+};
+
+static int port_make(struct domain *d, const struct making *m, uint32_t *out_port)
+{
+	struct event_port *p = NULL;
+	int error = -XEN_EEXIST;
+
+	spin_lock(&d->events.lock);
+	if (!m->bound || !*m->bound)
+		p = event_port_new(d, out_port, &error);
+	if (p) {
+		event_port_open(d, p, m->state, m->vcpu);
+		p->u.what = m->what;
+	}
+	if (p && m->bound)
+		*m->bound = *out_port;
+	spin_unlock(&d->events.lock);
+	return error;
+}
+
 static long alloc_unbound(union event_arg *a)
 {
-	struct event_port *p;
+	struct making m = {.state = EVTCHNSTAT_unbound, .what = a->alloc_unbound.remote_dom};
 	struct domain *d;
-	domid_t peer = a->alloc_unbound.remote_dom;
 	int error = target_get(a->alloc_unbound.dom, &d);
 
 	if (error)
 		return error;
-	spin_lock(&d->events.lock);
-	p = event_port_new(d, &a->alloc_unbound.port, &error);
-	if (p) {
-		event_port_open(d, p, EVTCHNSTAT_unbound, 0);
-		p->u.unbound_for = peer == DOMID_SELF ? current_domain()->id : peer;
-	}
-	spin_unlock(&d->events.lock);
+	if (m.what == DOMID_SELF)
+		m.what = current_domain()->id;
+	error = port_make(d, &m, &a->alloc_unbound.port);
 	domain_put(d);
 	return error;
 }
@@ -75,7 +96,7 @@ static int join(struct domain *self, struct domain *peer, struct evtchn_bind_int
 	struct event_port *local;
 	int error;
 
-	if (!remote || remote->state != EVTCHNSTAT_unbound || remote->u.unbound_for != self->id)
+	if (!remote || remote->state != EVTCHNSTAT_unbound || remote->u.what != self->id)
 		return -XEN_EINVAL;
 	local = event_port_new(self, &b->local_port, &error);
 	if (!local)
@@ -110,85 +131,44 @@ static long bind_virq(union event_arg *a)
 {
 	struct domain *d = current_domain();
 	struct evtchn_bind_virq *b = &a->bind_virq;
-	struct event_port *p;
-	int error;
+	struct making m = {.state = EVTCHNSTAT_virq, .vcpu = b->vcpu, .what = b->virq};
 
 	if (b->virq >= NR_VIRQS || (event_virq_global(b->virq) && b->vcpu))
 		return -XEN_EINVAL;
 	if (!vcpu_exists(d, b->vcpu))
 		return -XEN_ENOENT;
-	spin_lock(&d->events.lock);
-	if (d->vcpu[b->vcpu]->events.virq_port[b->virq]) {
-		spin_unlock(&d->events.lock);
-		return -XEN_EEXIST;
-	}
-	p = event_port_new(d, &b->port, &error);
-	if (p) {
-		event_port_open(d, p, EVTCHNSTAT_virq, b->vcpu);
-		p->u.virq = b->virq;
-		d->vcpu[b->vcpu]->events.virq_port[b->virq] = b->port;
-	}
-	spin_unlock(&d->events.lock);
-	return error;
+	m.bound = &d->vcpu[b->vcpu]->events.virq_port[b->virq];
+	return port_make(d, &m, &b->port);
 }
 
 static long bind_ipi(union event_arg *a)
 {
-	struct domain *d = current_domain();
-	struct event_port *p;
-	int error;
+	struct making m = {.state = EVTCHNSTAT_ipi, .vcpu = a->bind_ipi.vcpu};
 
-	if (!vcpu_exists(d, a->bind_ipi.vcpu))
+	if (!vcpu_exists(current_domain(), m.vcpu))
 		return -XEN_ENOENT;
-	spin_lock(&d->events.lock);
-	p = event_port_new(d, &a->bind_ipi.port, &error);
-	if (p)
-		event_port_open(d, p, EVTCHNSTAT_ipi, a->bind_ipi.vcpu);
-	spin_unlock(&d->events.lock);
-	return error;
+	return port_make(current_domain(), &m, &a->bind_ipi.port);
 }
 
 /* The port is there before the source is unmasked, so that the first interrupt is not lost; the
- * guest learns its number only when both are. */
-static int pirq_open(struct domain *d, uint32_t pirq, uint32_t *out_port)
-{
-	struct event_port *p = NULL;
-	int error = -XEN_EEXIST;
-
-	spin_lock(&d->events.lock);
-	if (!d->events.pirq_port[pirq])
-		p = event_port_new(d, out_port, &error);
-	if (p) {
-		event_port_open(d, p, EVTCHNSTAT_pirq, 0);
-		p->u.pirq = pirq;
-		d->events.pirq_port[pirq] = (uint16_t)*out_port;
-	}
-	spin_unlock(&d->events.lock);
-	return error;
-}
-
-static void pirq_shut(struct domain *d, uint32_t pirq, uint32_t port)
-{
-	spin_lock(&d->events.lock);
-	d->events.pirq_port[pirq] = 0;
-	event_port_shut(d, port);
-	spin_unlock(&d->events.lock);
-}
-
+ * guest learns its number only when both are. A refusal by the source leaves it to io to say so
+ * again when the port is closed: unbinding what is not bound changes nothing. */
 static long bind_pirq(union event_arg *a)
 {
 	struct domain *d = current_domain();
 	struct evtchn_bind_pirq *b = &a->bind_pirq;
+	struct making m = {.state = EVTCHNSTAT_pirq, .what = b->pirq};
 	int error;
 
 	if (b->pirq >= EVENT_PIRQS)
 		return -XEN_EINVAL;
-	error = pirq_open(d, b->pirq, &b->port);
+	m.bound = &d->events.pirq_port[b->pirq];
+	error = port_make(d, &m, &b->port);
 	if (error)
 		return error;
 	error = io_pirq_bind(d, b->pirq);
 	if (error)
-		pirq_shut(d, b->pirq, b->port);
+		event_close(d, b->port);
 	return error;
 }
 
@@ -247,18 +227,14 @@ static void describe(const struct event_port *p, struct evtchn_status *s)
 	s->vcpu = p->vcpu;
 	switch (p->state) {
 	case EVTCHNSTAT_unbound:
-		s->u.unbound.dom = p->u.unbound_for;
+		s->u.unbound.dom = (domid_t)p->u.what;
 		break;
 	case EVTCHNSTAT_interdomain:
 		s->u.interdomain.dom = p->u.remote.domain->id;
 		s->u.interdomain.port = p->u.remote.port;
 		break;
-	case EVTCHNSTAT_pirq:
-		s->u.pirq = p->u.pirq;
-		break;
-	case EVTCHNSTAT_virq:
-		s->u.virq = p->u.virq;
-		break;
+	default:
+		s->u.virq = p->u.what; /* a pirq has the same place */
 	}
 }
 
@@ -293,7 +269,7 @@ static bool can_move(const struct event_port *p)
 	case EVTCHNSTAT_pirq:
 		return true;
 	case EVTCHNSTAT_virq:
-		return event_virq_global(p->u.virq);
+		return event_virq_global(p->u.what);
 	default:
 		return false;
 	}
@@ -342,17 +318,17 @@ static const struct event_op {
 } ops[] = {
 #define OP(name, fn, answers)                                                                      \
 	[EVTCHNOP_##name] = {fn, sizeof(((union event_arg *)0)->name), answers}
-	OP(bind_interdomain, bind_interdomain, true),
-	OP(bind_virq, bind_virq, true),
-	OP(bind_pirq, bind_pirq, true),
-	OP(close, op_close, false),
-	OP(send, op_send, false),
-	OP(status, status, true),
-	OP(alloc_unbound, alloc_unbound, true),
-	OP(bind_ipi, bind_ipi, true),
-	OP(bind_vcpu, bind_vcpu, false),
-	OP(unmask, op_unmask, false),
-	OP(reset, reset, false),
+    OP(bind_interdomain, bind_interdomain, true),
+    OP(bind_virq, bind_virq, true),
+    OP(bind_pirq, bind_pirq, true),
+    OP(close, op_close, false),
+    OP(send, op_send, false),
+    OP(status, status, true),
+    OP(alloc_unbound, alloc_unbound, true),
+    OP(bind_ipi, bind_ipi, true),
+    OP(bind_vcpu, bind_vcpu, false),
+    OP(unmask, op_unmask, false),
+    OP(reset, reset, false),
 #undef OP
 };
 

@@ -1,14 +1,14 @@
 /* grant.h: grant tables, version 1: what a domain offers, and what it has mapped of others'.
  *
- * Callers: domain.c (init and teardown), mm (frames of the table for add_to_physmap). Implemented in
- * grant*.c. The table of entries is in pages shared with the granting domain, which changes them at
- * will: each entry is fetched once, and only its flags are written, by compare and exchange.
+ * Callers: domain.c (init and teardown), mm (frames of the table for add_to_physmap). Implemented
+ * in grant*.c. The table of entries is in pages shared with the granting domain, which changes them
+ * at will: each entry is fetched once, and only its flags are written, by compare and exchange.
  * Beside each shared entry stands an active entry of ours that says who pins it how often;
  * each mapping has a handle in the mapper's own track table.
  *
  * Locks: a domain's grant lock covers its active entries, its maptrack lock its handles. Neither
- * is held while calling mm, and never two of a kind. A mapping's frame reference belongs to the page
- * table entry (mm drops it when the entry goes), the pin to the handle.
+ * is held while calling mm, and never two of a kind. A mapping's frame reference belongs to the
+ * page table entry (mm drops it when the entry goes), the pin to the handle.
  */
 #ifndef HV_GRANT_H
 #define HV_GRANT_H
@@ -41,7 +41,7 @@ struct grant_track {
 	uint32_t ref;
 	uint8_t maps; /* GNTMAP_host_map, GNTMAP_device_map while there; 0: free */
 	bool readonly, contains_pte;
-	bool busy;	    /* an unmap is under way */
+	bool busy;          /* an unmap is under way */
 	uint32_t next_free; /* handle + 1; 0: end */
 };
 

@@ -59,12 +59,12 @@ static int16_t map_status(int error)
 static int16_t map_frame(const struct gnttab_map_grant_ref *op, struct domain *owner, mfn_t frame)
 {
 	struct mm_grant_map map = {
-		.host_addr = op->host_addr,
-		.contains_pte = op->flags & GNTMAP_contains_pte,
-		.readonly = op->flags & GNTMAP_readonly,
-		.owner = owner,
-		.frame = frame,
-		.pte_bits = ((uint64_t)(op->flags >> _GNTMAP_guest_avail0) << 9) & PTE_AVAIL,
+	    .host_addr = op->host_addr,
+	    .contains_pte = op->flags & GNTMAP_contains_pte,
+	    .readonly = op->flags & GNTMAP_readonly,
+	    .owner = owner,
+	    .frame = frame,
+	    .pte_bits = ((uint64_t)(op->flags >> _GNTMAP_guest_avail0) << 9) & PTE_AVAIL,
 	};
 	int16_t status = GNTST_okay;
 
@@ -157,23 +157,27 @@ long grant_map_list(uint64_t list_va, uint64_t count)
 
 /* ---- unmap ----------------------------------------------------------------------------- */
 
+/* unmap and unmap_and_replace have one layout; what is the device's address in one is the address
+ * of the entry that takes the place in the other. */
+_Static_assert(sizeof(struct gnttab_unmap_and_replace) == sizeof(struct gnttab_unmap_grant_ref) &&
+		   offsetof(struct gnttab_unmap_and_replace, new_addr) ==
+		       offsetof(struct gnttab_unmap_grant_ref, dev_bus_addr) &&
+		   offsetof(struct gnttab_unmap_and_replace, status) ==
+		       offsetof(struct gnttab_unmap_grant_ref, status),
+	       "one layout");
+
 /* One element between taking its mapping out and letting go of its pin. */
 struct unmap {
-	/* IN */
-	uint64_t host_addr, dev_bus_addr, new_addr;
-	uint32_t handle;
+	struct gnttab_unmap_grant_ref op;
 	bool replace;
-	/* in between */
 	struct grant_track was; /* as claimed */
-	uint8_t gone;		/* GNTMAP_* that are taken out */
-	/* OUT */
-	int16_t status;
+	uint8_t gone;           /* GNTMAP_* that are taken out */
 };
 
 /* Takes the handle for this call alone and copies what it says. */
 static int16_t claim(struct domain *d, struct unmap *u)
 {
-	struct grant_track *t = grant_track(d, u->handle);
+	struct grant_track *t = grant_track(d, u->op.handle);
 	int16_t status = GNTST_bad_handle;
 
 	if (!t)
@@ -188,140 +192,101 @@ static int16_t claim(struct domain *d, struct unmap *u)
 	return status;
 }
 
+/* The guest does not say again how it named the entry: as when it mapped. */
 static int take_out(const struct unmap *u)
 {
 	struct mm_grant_map map = {
-		.host_addr = u->host_addr,
-		/* The guest does not say again how it named the entry: as when it mapped. */
-		.contains_pte = u->was.contains_pte,
-		.readonly = u->was.readonly,
-		.owner = u->was.owner,
-		.frame = {u->was.mfn},
+	    .host_addr = u->op.host_addr,
+	    .contains_pte = u->was.contains_pte,
+	    .readonly = u->was.readonly,
+	    .owner = u->was.owner,
+	    .frame = {u->was.mfn},
 	};
 
-	if (u->replace)
-		return u->was.contains_pte ? -XEN_EINVAL : mm_grant_replace_pte(&map, u->new_addr);
-	return mm_grant_unmap_pte(&map);
+	if (!u->replace)
+		return mm_grant_unmap_pte(&map);
+	if (map.contains_pte)
+		return -XEN_EINVAL;
+	return mm_grant_replace_pte(&map, u->op.dev_bus_addr);
 }
 
-static void unmap_begin(struct unmap *u)
+static int16_t unmap_begin(struct unmap *u)
 {
-	struct domain *d = current_domain();
+	uint64_t bus_addr = u->replace ? 0 : u->op.dev_bus_addr;
+	int16_t status = claim(current_domain(), u);
 
-	u->status = claim(d, u);
-	if (u->status != GNTST_okay)
-		return;
-	if (u->dev_bus_addr && maddr_to_mfn((maddr_t){u->dev_bus_addr}).v != u->was.mfn) {
-		u->status = GNTST_general_error;
-		return;
-	}
-	if (u->host_addr && (u->was.maps & GNTMAP_host_map)) {
-		if (take_out(u)) {
-			u->status = GNTST_general_error;
-			return;
-		}
+	if (status != GNTST_okay)
+		return status;
+	if (bus_addr && maddr_to_mfn((maddr_t){bus_addr}).v != u->was.mfn)
+		return GNTST_general_error;
+	if (u->op.host_addr && (u->was.maps & GNTMAP_host_map)) {
+		if (take_out(u))
+			return GNTST_general_error;
 		u->gone |= GNTMAP_host_map;
 	}
-	if (u->dev_bus_addr && (u->was.maps & GNTMAP_device_map))
+	if (bus_addr && (u->was.maps & GNTMAP_device_map))
 		u->gone |= GNTMAP_device_map;
+	return GNTST_okay;
 }
 
 /* After the flush. */
 static void unmap_end(struct unmap *u)
 {
 	struct domain *d = current_domain();
-	uint8_t left = u->was.maps & (uint8_t)~u->gone;
 	struct grant_track *t;
 
-	if (u->status == GNTST_bad_handle)
+	if (u->op.status == GNTST_bad_handle)
 		return;
 	if (u->gone & GNTMAP_device_map)
 		grant_device_put((mfn_t){u->was.mfn}, u->was.readonly);
-	if (!left) {
+	if (u->was.maps == u->gone) {
 		grant_unpin(u->was.owner, u->was.ref, u->was.readonly);
-		grant_track_free(d, u->handle);
+		grant_track_free(d, u->op.handle);
 		domain_put(u->was.owner);
 		return;
 	}
-	t = grant_track(d, u->handle);
+	t = grant_track(d, u->op.handle);
 	spin_lock(&d->grants.track_lock);
-	t->maps = left;
+	t->maps &= (uint8_t)~u->gone;
 	t->busy = false;
 	spin_unlock(&d->grants.track_lock);
 }
 
-/* How an element of a list becomes a struct unmap, and its status gets back. */
-struct unmap_list {
-	uint32_t element_bytes, status_offset;
-	void (*decode)(const void *element, struct unmap *u);
-};
-
-static void decode_unmap(const void *element, struct unmap *u)
-{
-	const struct gnttab_unmap_grant_ref *op = element;
-
-	u->host_addr = op->host_addr;
-	u->dev_bus_addr = op->dev_bus_addr;
-	u->handle = op->handle;
-}
-
-static void decode_replace(const void *element, struct unmap *u)
-{
-	const struct gnttab_unmap_and_replace *op = element;
-
-	u->host_addr = op->host_addr;
-	u->new_addr = op->new_addr;
-	u->handle = op->handle;
-	u->replace = true;
-}
-
-/* How many elements were read; the TLBs are flushed for all of them. */
-static uint32_t begin_batch(const struct unmap_list *l, uint64_t at, struct unmap *batch, uint32_t n)
-{
-	union {
-		struct gnttab_unmap_grant_ref unmap;
-		struct gnttab_unmap_and_replace replace;
-	} element;
-	bool flush = false;
-	uint32_t i;
-
-	for (i = 0; i < n; i++) {
-		if (guest_copy_from(&element, at + i * l->element_bytes, l->element_bytes))
-			break;
-		memset(&batch[i], 0, sizeof(batch[i]));
-		l->decode(&element, &batch[i]);
-		unmap_begin(&batch[i]);
-		flush |= batch[i].gone & GNTMAP_host_map;
-	}
-	if (flush)
-		tlb_flush_all();
-	return i;
-}
-
-static int end_batch(const struct unmap_list *l, uint64_t at, struct unmap *batch, uint32_t n)
-{
-	int error = 0;
-	uint32_t i;
-
-	for (i = 0; i < n; i++) {
-		unmap_end(&batch[i]);
-		if (guest_write(at + i * l->element_bytes + l->status_offset, &batch[i].status))
-			error = -XEN_EFAULT;
-	}
-	return error;
-}
-
-static long run_list(const struct unmap_list *l, uint64_t list_va, uint64_t count)
+/* Out with all n, one flush, and only then the pins. */
+static int unmap_batch(uint64_t at, uint32_t n, bool replace)
 {
 	struct unmap batch[UNMAP_BATCH];
-	uint64_t at, done = 0;
-	uint32_t n, got;
+	uint8_t gone = 0;
+	uint32_t i, got;
+	int error = 0;
+
+	for (got = 0; got < n; got++) {
+		memset(&batch[got], 0, sizeof(batch[got]));
+		if (guest_read(&batch[got].op, at + got * sizeof(batch[0].op)))
+			break;
+		batch[got].replace = replace;
+		batch[got].op.status = unmap_begin(&batch[got]);
+		gone |= batch[got].gone;
+	}
+	if (gone & GNTMAP_host_map)
+		tlb_flush_all();
+	for (i = 0; i < got; i++) {
+		unmap_end(&batch[i]);
+		error |= guest_write(at + i * sizeof(batch[0].op) +
+					 offsetof(struct gnttab_unmap_grant_ref, status),
+				     &batch[i].op.status);
+	}
+	return error || got < n ? -XEN_EFAULT : 0;
+}
+
+static long unmap_list(uint64_t list_va, uint64_t count, bool replace)
+{
+	uint64_t done = 0;
+	uint32_t n;
 
 	while (done < count && !(done && hypercall_preempt())) {
 		n = (uint32_t)MIN(count - done, UNMAP_BATCH);
-		at = list_va + done * l->element_bytes;
-		got = begin_batch(l, at, batch, n);
-		if (end_batch(l, at, batch, got) || got < n)
+		if (unmap_batch(list_va + done * sizeof(struct gnttab_unmap_grant_ref), n, replace))
 			return -XEN_EFAULT;
 		done += n;
 	}
@@ -330,22 +295,10 @@ static long run_list(const struct unmap_list *l, uint64_t list_va, uint64_t coun
 
 long grant_unmap_list(uint64_t list_va, uint64_t count)
 {
-	static const struct unmap_list list = {
-		.element_bytes = sizeof(struct gnttab_unmap_grant_ref),
-		.status_offset = offsetof(struct gnttab_unmap_grant_ref, status),
-		.decode = decode_unmap,
-	};
-
-	return run_list(&list, list_va, count);
+	return unmap_list(list_va, count, false);
 }
 
 long grant_replace_list(uint64_t list_va, uint64_t count)
 {
-	static const struct unmap_list list = {
-		.element_bytes = sizeof(struct gnttab_unmap_and_replace),
-		.status_offset = offsetof(struct gnttab_unmap_and_replace, status),
-		.decode = decode_replace,
-	};
-
-	return run_list(&list, list_va, count);
+	return unmap_list(list_va, count, true);
 }

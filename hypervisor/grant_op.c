@@ -139,20 +139,19 @@ static const struct grant_op {
 	long (*one)(uint64_t arg_va);
 	uint32_t element_bytes;
 } ops[] = {
-	[GNTTABOP_map_grant_ref] = {.list = grant_map_list,
-				    .element_bytes = sizeof(struct gnttab_map_grant_ref)},
-	[GNTTABOP_unmap_grant_ref] = {.list = grant_unmap_list,
-				      .element_bytes = sizeof(struct gnttab_unmap_grant_ref)},
-	[GNTTABOP_unmap_and_replace] = {.list = grant_replace_list,
-					.element_bytes = sizeof(struct gnttab_unmap_and_replace)},
-	[GNTTABOP_copy] = {.list = grant_copy_list, .element_bytes = sizeof(struct gnttab_copy)},
-	[GNTTABOP_transfer] = {.list = transfer_list,
-			       .element_bytes = sizeof(struct gnttab_transfer)},
-	[GNTTABOP_setup_table] = {.one = setup_table},
-	[GNTTABOP_query_size] = {.one = query_size},
-	[GNTTABOP_set_version] = {.one = set_version},
-	[GNTTABOP_get_version] = {.one = get_version},
-	[GNTTABOP_swap_grant_ref] = {.one = swap_grant_ref},
+    [GNTTABOP_map_grant_ref] = {.list = grant_map_list,
+				.element_bytes = sizeof(struct gnttab_map_grant_ref)},
+    [GNTTABOP_unmap_grant_ref] = {.list = grant_unmap_list,
+				  .element_bytes = sizeof(struct gnttab_unmap_grant_ref)},
+    [GNTTABOP_unmap_and_replace] = {.list = grant_replace_list,
+				    .element_bytes = sizeof(struct gnttab_unmap_and_replace)},
+    [GNTTABOP_copy] = {.list = grant_copy_list, .element_bytes = sizeof(struct gnttab_copy)},
+    [GNTTABOP_transfer] = {.list = transfer_list, .element_bytes = sizeof(struct gnttab_transfer)},
+    [GNTTABOP_setup_table] = {.one = setup_table},
+    [GNTTABOP_query_size] = {.one = query_size},
+    [GNTTABOP_set_version] = {.one = set_version},
+    [GNTTABOP_get_version] = {.one = get_version},
+    [GNTTABOP_swap_grant_ref] = {.one = swap_grant_ref},
 };
 
 long hc_grant_table_op(uint64_t cmd, uint64_t list_va, uint64_t count)

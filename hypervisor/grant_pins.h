@@ -28,7 +28,8 @@ void grant_track_free(struct domain *d, uint32_t handle);
 /* The track of a handle, or NULL when it is out of range. Its fields are under track_lock. */
 struct grant_track *grant_track(struct domain *d, uint32_t handle);
 
-/* What a mapping for devices holds of its frame: a reference, and a use as writable unless readonly. */
+/* What a mapping for devices holds of its frame: a reference, and a use as writable unless
+ * readonly. */
 int16_t grant_device_get(mfn_t mfn, struct domain *owner, bool readonly);
 void grant_device_put(mfn_t mfn, bool readonly);
 

@@ -1,8 +1,8 @@
 /* hypercall.h: how a hypercall gets from the entry code to its handler and back.
  *
- * Two sides. entry.S calls hypercall_from_guest; handlers, hc_NAME(arguments as uint64_t), live with
- * the part they belong to and are declared in its header, those of domain and version matters here.
- * hypercalls.def is the one list of them, and of what each promises.
+ * Two sides. entry.S calls hypercall_from_guest; handlers, hc_NAME(arguments as uint64_t), live
+ * with the part they belong to and are declared in its header, those of domain and version matters
+ * here. hypercalls.def is the one list of them, and of what each promises.
  *
  * Error rule: a handler returns >= 0 or a negative XEN_Exxx; nonsense gives an error to the caller
  * or ends the caller (domain_crash), and nothing else. A handler decodes and checks, then acts, on
@@ -23,8 +23,8 @@ struct guest_regs;
 #define XEN_ERESTART 85
 #endif
 
-#define HYPERCALL_MAX	   64u /* numbers run from 0 to below this */
-#define HYPERCALL_MAX_ARGS 4u /* of those that can restart; no PV call has more than 5 */
+#define HYPERCALL_MAX      64u /* numbers run from 0 to below this */
+#define HYPERCALL_MAX_ARGS 4u  /* of those that can restart; no PV call has more than 5 */
 
 /* In struct vcpu: where a handler leaves word that it wants to be called again. */
 struct vcpu_hypercall {

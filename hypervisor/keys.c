@@ -1,7 +1,7 @@
 /* keys.c: the hypervisor's debug keys: one letter, one dump to the console.
  *
- * For people at a console and for tests that compare counters before and after. Dumps only read, and
- * take the locks of what they read nowhere: a dump of a machine in trouble must not hang.
+ * For people at a console and for tests that compare counters before and after. Dumps only read,
+ * and take the locks of what they read nowhere: a dump of a machine in trouble must not hang.
  *
  * Called by sysctl's debug_keys and the console. Calls the *_dump of each part.
  */
@@ -76,9 +76,9 @@ static const struct {
 	void (*fn)(void);
 	const char *what;
 } keys[] = {
-	{'?', help, "this list"},   {'d', domains, "domains and vCPUs"},
-	{'m', mm_dump, "memory"},   {'e', events, "event channels"},
-	{'g', grants, "grants"},    {'q', counters, "counters"},
+    {'?', help, "this list"}, {'d', domains, "domains and vCPUs"},
+    {'m', mm_dump, "memory"}, {'e', events, "event channels"},
+    {'g', grants, "grants"},  {'q', counters, "counters"},
 };
 
 static void help(void)

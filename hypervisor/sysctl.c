@@ -1,8 +1,8 @@
 /* sysctl.c: what the first domain asks about the machine and the hypervisor as a whole.
  *
- * Same manner as domctl.c: one argument, copied in, a function by a table, copied back. Nothing here
- * changes anything but the reader's knowledge, debug keys included. platform_op, the other call of
- * this kind, is small enough to live here too: wall clock and CPU information.
+ * Same manner as domctl.c: one argument, copied in, a function by a table, copied back. Nothing
+ * here changes anything but the reader's knowledge, debug keys included. platform_op, the other
+ * call of this kind, is small enough to live here too: wall clock and CPU information.
  *
  * Called by dispatch.c. Calls mm, time, console, domain.
  */
@@ -115,13 +115,10 @@ static int cputopoinfo(struct xen_sysctl *op)
 }
 
 static int (*const commands[])(struct xen_sysctl *op) = {
-	[XEN_SYSCTL_readconsole] = readconsole,
-	[XEN_SYSCTL_physinfo] = physinfo,
-	[XEN_SYSCTL_sched_id] = sched_id,
-	[XEN_SYSCTL_getdomaininfolist] = getdomaininfolist,
-	[XEN_SYSCTL_debug_keys] = debug_keys,
-	[XEN_SYSCTL_availheap] = availheap,
-	[XEN_SYSCTL_cputopoinfo] = cputopoinfo,
+    [XEN_SYSCTL_readconsole] = readconsole, [XEN_SYSCTL_physinfo] = physinfo,
+    [XEN_SYSCTL_sched_id] = sched_id,       [XEN_SYSCTL_getdomaininfolist] = getdomaininfolist,
+    [XEN_SYSCTL_debug_keys] = debug_keys,   [XEN_SYSCTL_availheap] = availheap,
+    [XEN_SYSCTL_cputopoinfo] = cputopoinfo,
 };
 
 long hc_sysctl(uint64_t op_va)

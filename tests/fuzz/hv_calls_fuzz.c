@@ -1,20 +1,20 @@
 /* hv_calls_fuzz.c: any hypercall of the table, by any domain, with any arguments.
  *
- * The input fills the guests' memory with words that are frames, addresses or numbers, and then makes
- * calls, alone or as a multicall, picked from the whole table (hypercalls.def). The other fuzzers go
- * deep; this one leaves none out. Expected: no sanitizer report, an answer or a dead domain for each,
- * the recount of hv_world.c, and every page back.
+ * The input fills the guests' memory with words that are frames, addresses or numbers, and then
+ * makes calls, alone or as a multicall, picked from the whole table (hypercalls.def). The other
+ * fuzzers go deep; this one leaves none out. Expected: no sanitizer report, an answer or a dead
+ * domain for each, the recount of hv_world.c, and every page back.
  *
- * links: tests/fuzz/hv_world.c tests/host/hv_fake.c tests/host/hv_fake_cpu.c lib/printf.c lib/text.c
- * links: hypervisor/event.c hypervisor/event_op.c hypervisor/event_close.c
- * links: hypervisor/grant.c hypervisor/grant_op.c hypervisor/grant_map.c hypervisor/grant_copy.c
- * links: hypervisor/domain.c hypervisor/domain_end.c hypervisor/dispatch.c hypervisor/version.c
- * links: hypervisor/vcpu_op.c hypervisor/domctl.c hypervisor/domctl_vcpu.c hypervisor/domctl_hw.c
- * links: hypervisor/sysctl.c hypervisor/keys.c hypervisor/sched_op.c
- * links: hypervisor/frame.c hypervisor/heap.c hypervisor/page_type.c hypervisor/pte.c
- * links: hypervisor/mm_domain.c hypervisor/mm_grant.c hypervisor/mm_context.c hypervisor/mm_space.c
- * links: hypervisor/mmu_update.c hypervisor/mmuext.c hypervisor/descriptor.c
- * links: hypervisor/memory_op.c hypervisor/memory_exchange.c
+ * links: tests/fuzz/hv_world.c tests/host/hv_fake.c tests/host/hv_fake_cpu.c lib/printf.c
+ * lib/text.c links: hypervisor/event.c hypervisor/event_op.c hypervisor/event_close.c links:
+ * hypervisor/grant.c hypervisor/grant_op.c hypervisor/grant_map.c hypervisor/grant_copy.c links:
+ * hypervisor/domain.c hypervisor/domain_end.c hypervisor/dispatch.c hypervisor/version.c links:
+ * hypervisor/vcpu_op.c hypervisor/domctl.c hypervisor/domctl_vcpu.c hypervisor/domctl_hw.c links:
+ * hypervisor/sysctl.c hypervisor/keys.c hypervisor/sched_op.c links: hypervisor/frame.c
+ * hypervisor/heap.c hypervisor/page_type.c hypervisor/pte.c links: hypervisor/mm_domain.c
+ * hypervisor/mm_grant.c hypervisor/mm_context.c hypervisor/mm_space.c links:
+ * hypervisor/mmu_update.c hypervisor/mmuext.c hypervisor/descriptor.c links: hypervisor/memory_op.c
+ * hypervisor/memory_exchange.c
  */
 #include <string.h>
 

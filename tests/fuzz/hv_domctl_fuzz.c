@@ -1,20 +1,20 @@
 /* hv_domctl_fuzz.c: the first domain asks anything of others' lives; nothing is left over.
  *
  * The input is a list of domctl, sysctl and platform_op commands with arguments of small numbers,
- * frames and addresses, interrupted anywhere. Why: the builder may be wrong, or made wrong by what it
- * reads; it must get errors, not a broken machine. Expected: no sanitizer report, the recount of
+ * frames and addresses, interrupted anywhere. Why: the builder may be wrong, or made wrong by what
+ * it reads; it must get errors, not a broken machine. Expected: no sanitizer report, the recount of
  * hv_world.c holds, and when all domains are gone so is every page.
  *
- * links: tests/fuzz/hv_world.c tests/host/hv_fake.c tests/host/hv_fake_cpu.c lib/printf.c lib/text.c
- * links: hypervisor/event.c hypervisor/event_op.c hypervisor/event_close.c
- * links: hypervisor/grant.c hypervisor/grant_op.c hypervisor/grant_map.c hypervisor/grant_copy.c
- * links: hypervisor/domain.c hypervisor/domain_end.c hypervisor/dispatch.c hypervisor/version.c
- * links: hypervisor/vcpu_op.c hypervisor/domctl.c hypervisor/domctl_vcpu.c hypervisor/domctl_hw.c
- * links: hypervisor/sysctl.c hypervisor/keys.c hypervisor/sched_op.c
- * links: hypervisor/frame.c hypervisor/heap.c hypervisor/page_type.c hypervisor/pte.c
- * links: hypervisor/mm_domain.c hypervisor/mm_grant.c hypervisor/mm_context.c hypervisor/mm_space.c
- * links: hypervisor/mmu_update.c hypervisor/mmuext.c hypervisor/descriptor.c
- * links: hypervisor/memory_op.c hypervisor/memory_exchange.c
+ * links: tests/fuzz/hv_world.c tests/host/hv_fake.c tests/host/hv_fake_cpu.c lib/printf.c
+ * lib/text.c links: hypervisor/event.c hypervisor/event_op.c hypervisor/event_close.c links:
+ * hypervisor/grant.c hypervisor/grant_op.c hypervisor/grant_map.c hypervisor/grant_copy.c links:
+ * hypervisor/domain.c hypervisor/domain_end.c hypervisor/dispatch.c hypervisor/version.c links:
+ * hypervisor/vcpu_op.c hypervisor/domctl.c hypervisor/domctl_vcpu.c hypervisor/domctl_hw.c links:
+ * hypervisor/sysctl.c hypervisor/keys.c hypervisor/sched_op.c links: hypervisor/frame.c
+ * hypervisor/heap.c hypervisor/page_type.c hypervisor/pte.c links: hypervisor/mm_domain.c
+ * hypervisor/mm_grant.c hypervisor/mm_context.c hypervisor/mm_space.c links:
+ * hypervisor/mmu_update.c hypervisor/mmuext.c hypervisor/descriptor.c links: hypervisor/memory_op.c
+ * hypervisor/memory_exchange.c
  */
 #include <string.h>
 
@@ -111,8 +111,8 @@ static bool platform(struct world_input *in)
 
 static bool step(struct world_input *in)
 {
-	static bool (*const steps[])(struct world_input *in) = {
-		domctl, domctl, domctl, create, context, sysctl, platform,
+	static bool (*const steps[])(struct world_input * in) = {
+	    domctl, domctl, domctl, create, context, sysctl, platform,
 	};
 	uint8_t what = world_u8(in);
 

@@ -2,19 +2,19 @@
  *
  * The input is a list of EVTCHNOP_* by any vCPU of any of the domains, with small numbers for
  * arguments, polls, masks and moves of vcpu_info in between. Why: ports are named by guests and
- * connect two of them. Expected: no sanitizer report, the recount of hv_world.c holds after each call,
- * and when all domains are gone so is every page.
+ * connect two of them. Expected: no sanitizer report, the recount of hv_world.c holds after each
+ * call, and when all domains are gone so is every page.
  *
- * links: tests/fuzz/hv_world.c tests/host/hv_fake.c tests/host/hv_fake_cpu.c lib/printf.c lib/text.c
- * links: hypervisor/event.c hypervisor/event_op.c hypervisor/event_close.c
- * links: hypervisor/grant.c hypervisor/grant_op.c hypervisor/grant_map.c hypervisor/grant_copy.c
- * links: hypervisor/domain.c hypervisor/domain_end.c hypervisor/dispatch.c hypervisor/version.c
- * links: hypervisor/vcpu_op.c hypervisor/domctl.c hypervisor/domctl_vcpu.c hypervisor/domctl_hw.c
- * links: hypervisor/sysctl.c hypervisor/keys.c hypervisor/sched_op.c
- * links: hypervisor/frame.c hypervisor/heap.c hypervisor/page_type.c hypervisor/pte.c
- * links: hypervisor/mm_domain.c hypervisor/mm_grant.c hypervisor/mm_context.c hypervisor/mm_space.c
- * links: hypervisor/mmu_update.c hypervisor/mmuext.c hypervisor/descriptor.c
- * links: hypervisor/memory_op.c hypervisor/memory_exchange.c
+ * links: tests/fuzz/hv_world.c tests/host/hv_fake.c tests/host/hv_fake_cpu.c lib/printf.c
+ * lib/text.c links: hypervisor/event.c hypervisor/event_op.c hypervisor/event_close.c links:
+ * hypervisor/grant.c hypervisor/grant_op.c hypervisor/grant_map.c hypervisor/grant_copy.c links:
+ * hypervisor/domain.c hypervisor/domain_end.c hypervisor/dispatch.c hypervisor/version.c links:
+ * hypervisor/vcpu_op.c hypervisor/domctl.c hypervisor/domctl_vcpu.c hypervisor/domctl_hw.c links:
+ * hypervisor/sysctl.c hypervisor/keys.c hypervisor/sched_op.c links: hypervisor/frame.c
+ * hypervisor/heap.c hypervisor/page_type.c hypervisor/pte.c links: hypervisor/mm_domain.c
+ * hypervisor/mm_grant.c hypervisor/mm_context.c hypervisor/mm_space.c links:
+ * hypervisor/mmu_update.c hypervisor/mmuext.c hypervisor/descriptor.c links: hypervisor/memory_op.c
+ * hypervisor/memory_exchange.c
  */
 #include <string.h>
 

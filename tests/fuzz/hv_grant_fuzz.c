@@ -5,16 +5,16 @@
  * another's page tables. Expected: no sanitizer report, the recount of hv_world.c holds after each
  * call, and when all domains are gone so is every page.
  *
- * links: tests/fuzz/hv_world.c tests/host/hv_fake.c tests/host/hv_fake_cpu.c lib/printf.c lib/text.c
- * links: hypervisor/event.c hypervisor/event_op.c hypervisor/event_close.c
- * links: hypervisor/grant.c hypervisor/grant_op.c hypervisor/grant_map.c hypervisor/grant_copy.c
- * links: hypervisor/domain.c hypervisor/domain_end.c hypervisor/dispatch.c hypervisor/version.c
- * links: hypervisor/vcpu_op.c hypervisor/domctl.c hypervisor/domctl_vcpu.c hypervisor/domctl_hw.c
- * links: hypervisor/sysctl.c hypervisor/keys.c hypervisor/sched_op.c
- * links: hypervisor/frame.c hypervisor/heap.c hypervisor/page_type.c hypervisor/pte.c
- * links: hypervisor/mm_domain.c hypervisor/mm_grant.c hypervisor/mm_context.c hypervisor/mm_space.c
- * links: hypervisor/mmu_update.c hypervisor/mmuext.c hypervisor/descriptor.c
- * links: hypervisor/memory_op.c hypervisor/memory_exchange.c
+ * links: tests/fuzz/hv_world.c tests/host/hv_fake.c tests/host/hv_fake_cpu.c lib/printf.c
+ * lib/text.c links: hypervisor/event.c hypervisor/event_op.c hypervisor/event_close.c links:
+ * hypervisor/grant.c hypervisor/grant_op.c hypervisor/grant_map.c hypervisor/grant_copy.c links:
+ * hypervisor/domain.c hypervisor/domain_end.c hypervisor/dispatch.c hypervisor/version.c links:
+ * hypervisor/vcpu_op.c hypervisor/domctl.c hypervisor/domctl_vcpu.c hypervisor/domctl_hw.c links:
+ * hypervisor/sysctl.c hypervisor/keys.c hypervisor/sched_op.c links: hypervisor/frame.c
+ * hypervisor/heap.c hypervisor/page_type.c hypervisor/pte.c links: hypervisor/mm_domain.c
+ * hypervisor/mm_grant.c hypervisor/mm_context.c hypervisor/mm_space.c links:
+ * hypervisor/mmu_update.c hypervisor/mmuext.c hypervisor/descriptor.c links: hypervisor/memory_op.c
+ * hypervisor/memory_exchange.c
  */
 #include <string.h>
 
@@ -82,7 +82,7 @@ static bool unmap(struct world_input *in)
 static bool replace(struct world_input *in)
 {
 	struct gnttab_unmap_and_replace op = {
-		.host_addr = host_addr(in), .new_addr = world_u64(in), .handle = world_u8(in) % 16};
+	    .host_addr = host_addr(in), .new_addr = world_u64(in), .handle = world_u8(in) % 16};
 
 	return world_call(__HYPERVISOR_grant_table_op, GNTTABOP_unmap_and_replace, FAKE_PUT(0, op),
 			  1, 0);
@@ -144,9 +144,9 @@ static bool die(struct world_input *in)
 
 static bool step(struct world_input *in)
 {
-	static bool (*const steps[])(struct world_input *in) = {
-		write_entry, write_entry, map, map, map, unmap, unmap, replace, copy, copy, other,
-		wipe,	     die,
+	static bool (*const steps[])(struct world_input * in) = {
+	    write_entry, write_entry, map,  map,   map,  unmap, unmap,
+	    replace,     copy,        copy, other, wipe, die,
 	};
 	uint8_t what = world_u8(in);
 

@@ -31,7 +31,7 @@ uint8_t world_u8(struct world_input *in)
 uint32_t world_u32(struct world_input *in)
 {
 	static const uint32_t edges[] = {0xffffffff, 0x80000000, 0x7fffffff, 4095,
-					 4096,	     511,	 512,	     DOMID_SELF};
+					 4096,       511,        512,        DOMID_SELF};
 	uint8_t kind = world_u8(in);
 
 	if (kind < 160)
@@ -107,8 +107,7 @@ bool world_run(unsigned id, unsigned vcpu)
 
 bool world_call(uint64_t op, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3)
 {
-	struct guest_regs r = {
-		.rax = op, .rdi = a0, .rsi = a1, .rdx = a2, .r10 = a3, .rip = 2};
+	struct guest_regs r = {.rax = op, .rdi = a0, .rsi = a1, .rdx = a2, .r10 = a3, .rip = 2};
 	jmp_buf ended;
 	unsigned turns = 0;
 
@@ -193,10 +192,10 @@ static void check_port(const struct domain *d, uint32_t port, const struct event
 		MUST(!p->u.remote.domain->events.closed);
 		break;
 	case EVTCHNSTAT_pirq:
-		MUST(d->events.pirq_port[p->u.pirq] == port);
+		MUST(d->events.pirq_port[p->u.what] == port);
 		break;
 	case EVTCHNSTAT_virq:
-		MUST(p->u.virq < NR_VIRQS);
+		MUST(p->u.what < NR_VIRQS);
 		break;
 	}
 }

@@ -1,8 +1,8 @@
 /* hv_world.h: what the fuzzers of the hypervisor's calls share: three domains and a recount.
  *
- * Used by hv_event_fuzz.c, hv_grant_fuzz.c, hv_domctl_fuzz.c and hv_calls_fuzz.c; stands on the fake
- * machine of tests/host/hv_fake.h. The input is read to its end and then gives zeros, so every input
- * is a whole program. world_check ends the program when an invariant does not hold.
+ * Used by hv_event_fuzz.c, hv_grant_fuzz.c, hv_domctl_fuzz.c and hv_calls_fuzz.c; stands on the
+ * fake machine of tests/host/hv_fake.h. The input is read to its end and then gives zeros, so every
+ * input is a whole program. world_check ends the program when an invariant does not hold.
  */
 #ifndef HV_WORLD_H
 #define HV_WORLD_H

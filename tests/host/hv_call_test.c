@@ -110,10 +110,10 @@ static struct multicall_entry *batch(void)
 static void a_batch_runs_each_entry(void **state)
 {
 	struct multicall_entry e[4] = {
-		{.op = __HYPERVISOR_xen_version, .args = {XENVER_version}},
-		{.op = 11},
-		{.op = __HYPERVISOR_multicall, .args = {FAKE_GUEST_BASE, 1}},
-		{.op = __HYPERVISOR_iret},
+	    {.op = __HYPERVISOR_xen_version, .args = {XENVER_version}},
+	    {.op = 11},
+	    {.op = __HYPERVISOR_multicall, .args = {FAKE_GUEST_BASE, 1}},
+	    {.op = __HYPERVISOR_iret},
 	};
 
 	fake_run(guest->vcpu[0]);
@@ -130,9 +130,9 @@ static void a_batch_runs_each_entry(void **state)
 static void a_batch_stops_between_entries(void **state)
 {
 	struct multicall_entry e[3] = {
-		{.op = __HYPERVISOR_xen_version, .args = {XENVER_version}},
-		{.op = __HYPERVISOR_xen_version, .args = {XENVER_version}},
-		{.op = __HYPERVISOR_xen_version, .args = {XENVER_version}},
+	    {.op = __HYPERVISOR_xen_version, .args = {XENVER_version}},
+	    {.op = __HYPERVISOR_xen_version, .args = {XENVER_version}},
+	    {.op = __HYPERVISOR_xen_version, .args = {XENVER_version}},
 	};
 	struct guest_regs r;
 
@@ -150,9 +150,9 @@ static void an_entry_that_restarts_goes_on_in_place(void **state)
 {
 	struct gnttab_copy ops[4] = {0};
 	struct multicall_entry e = {
-		.op = __HYPERVISOR_grant_table_op,
-		.args = {GNTTABOP_copy, FAKE_GUEST_BASE + 4096, 4},
-		.result = 99,
+	    .op = __HYPERVISOR_grant_table_op,
+	    .args = {GNTTABOP_copy, FAKE_GUEST_BASE + 4096, 4},
+	    .result = 99,
 	};
 	struct guest_regs r;
 
@@ -176,8 +176,8 @@ static void a_batch_ends_with_its_domain(void **state)
 {
 	struct sched_shutdown s = {.reason = SHUTDOWN_poweroff};
 	struct multicall_entry e[2] = {
-		{.op = __HYPERVISOR_sched_op, .args = {SCHEDOP_shutdown, FAKE_GUEST_BASE + 4096}},
-		{.op = __HYPERVISOR_xen_version, .args = {XENVER_version}, .result = 99},
+	    {.op = __HYPERVISOR_sched_op, .args = {SCHEDOP_shutdown, FAKE_GUEST_BASE + 4096}},
+	    {.op = __HYPERVISOR_xen_version, .args = {XENVER_version}, .result = 99},
 	};
 
 	fake_run(guest->vcpu[0]);
@@ -206,9 +206,9 @@ static void versions_are_told(void **state)
 	assert_int_equal(hc_xen_version(XENVER_build_id, 0), -XEN_ENODATA);
 	assert_int_equal(hc_xen_version(99, 0), -XEN_ENOSYS);
 	assert_int_equal(hc_xen_version(XENVER_extraversion, 0), -XEN_EFAULT);
-	assert_int_equal(hc_xen_version(XENVER_capabilities,
-					FAKE_GUEST_BASE + FAKE_GUEST_SIZE - 100),
-			 -XEN_EFAULT);
+	assert_int_equal(
+	    hc_xen_version(XENVER_capabilities, FAKE_GUEST_BASE + FAKE_GUEST_SIZE - 100),
+	    -XEN_EFAULT);
 }
 
 static void the_command_line_is_the_first_domains(void **state)
@@ -388,8 +388,8 @@ static void domains_are_listed(void **state)
 	struct xen_domctl_getdomaininfo *info;
 
 	op.u.getdomaininfolist.buffer.p = (void *)(uintptr_t)(FAKE_GUEST_BASE + 4096);
-	assert_int_equal(
-		sysctl(XEN_SYSCTL_getdomaininfolist, op)->u.getdomaininfolist.num_domains, 2);
+	assert_int_equal(sysctl(XEN_SYSCTL_getdomaininfolist, op)->u.getdomaininfolist.num_domains,
+			 2);
 	info = (void *)(fake_arena + 4096);
 	assert_int_equal(info[0].domain, 0);
 	assert_int_equal(info[1].domain, guest->id);
@@ -397,8 +397,8 @@ static void domains_are_listed(void **state)
 	assert_int_equal(info[1].nr_online_vcpus, 2);
 	op.u.getdomaininfolist.first_domain = guest->id;
 	op.u.getdomaininfolist.max_domains = 1;
-	assert_int_equal(
-		sysctl(XEN_SYSCTL_getdomaininfolist, op)->u.getdomaininfolist.num_domains, 1);
+	assert_int_equal(sysctl(XEN_SYSCTL_getdomaininfolist, op)->u.getdomaininfolist.num_domains,
+			 1);
 	assert_int_equal(info[0].domain, guest->id);
 }
 
@@ -431,9 +431,9 @@ static void the_console_is_read(void **state)
 static void the_clock_is_set(void **state)
 {
 	struct xen_platform_op op = {
-		.cmd = XENPF_settime64,
-		.interface_version = XENPF_INTERFACE_VERSION,
-		.u.settime64 = {.secs = 1, .nsecs = 2, .system_time = 333},
+	    .cmd = XENPF_settime64,
+	    .interface_version = XENPF_INTERFACE_VERSION,
+	    .u.settime64 = {.secs = 1, .nsecs = 2, .system_time = 333},
 	};
 	uint64_t va = FAKE_PUT(0, op);
 
@@ -460,27 +460,27 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(unknown_numbers_get_enosys),
-		TEST(a_call_is_counted_and_answers),
-		TEST(a_restart_goes_through_the_registers),
-		TEST(a_batch_runs_each_entry),
-		TEST(a_batch_stops_between_entries),
-		TEST(an_entry_that_restarts_goes_on_in_place),
-		TEST(a_batch_ends_with_its_domain),
-		TEST(versions_are_told),
-		TEST(the_command_line_is_the_first_domains),
-		TEST(features_are_those_there_are),
-		TEST(assists_are_the_known_ones),
-		TEST(vcpus_go_up_and_down),
-		TEST(a_vcpu_is_initialised_once),
-		TEST(timers_are_checked),
-		TEST(areas_are_registered),
-		TEST(sysctl_is_the_first_domains),
-		TEST(the_machine_is_described),
-		TEST(domains_are_listed),
-		TEST(debug_keys_dump),
-		TEST(the_console_is_read),
-		TEST(the_clock_is_set),
+	    TEST(unknown_numbers_get_enosys),
+	    TEST(a_call_is_counted_and_answers),
+	    TEST(a_restart_goes_through_the_registers),
+	    TEST(a_batch_runs_each_entry),
+	    TEST(a_batch_stops_between_entries),
+	    TEST(an_entry_that_restarts_goes_on_in_place),
+	    TEST(a_batch_ends_with_its_domain),
+	    TEST(versions_are_told),
+	    TEST(the_command_line_is_the_first_domains),
+	    TEST(features_are_those_there_are),
+	    TEST(assists_are_the_known_ones),
+	    TEST(vcpus_go_up_and_down),
+	    TEST(a_vcpu_is_initialised_once),
+	    TEST(timers_are_checked),
+	    TEST(areas_are_registered),
+	    TEST(sysctl_is_the_first_domains),
+	    TEST(the_machine_is_described),
+	    TEST(domains_are_listed),
+	    TEST(debug_keys_dump),
+	    TEST(the_console_is_read),
+	    TEST(the_clock_is_set),
 	};
 
 	fake_start();

@@ -2,8 +2,8 @@
  *
  * Shows: ids, limits, the commands of domctl with good and bad arguments, shutdown and crash and
  * what is told of them, teardown in pieces, a hundred domains made and destroyed. Why: a page, port
- * or number lost with each domain stops a service after a day. Expected: all hold, and every page is
- * back after each.
+ * or number lost with each domain stops a service after a day. Expected: all hold, and every page
+ * is back after each.
  *
  * links: tests/host/hv_fake.c tests/host/hv_fake_cpu.c lib/printf.c lib/text.c
  * links: hypervisor/event.c hypervisor/event_op.c hypervisor/event_close.c
@@ -145,14 +145,14 @@ static void a_new_domain_is_paused_and_empty(void **state)
 static void what_is_not_offered_is_refused(void **state)
 {
 	static const struct xen_domctl_createdomain bad[] = {
-		{.max_vcpus = 0, .max_grant_frames = -1},
-		{.max_vcpus = MAX_VCPUS + 1, .max_grant_frames = -1},
-		{.max_vcpus = 1, .max_grant_frames = 0},
-		{.max_vcpus = 1, .max_grant_frames = -1, .flags = XEN_DOMCTL_CDF_hvm},
-		{.max_vcpus = 1, .max_grant_frames = -1, .flags = XEN_DOMCTL_CDF_iommu},
-		{.max_vcpus = 1, .max_grant_frames = -1, .arch.emulation_flags = 1},
-		{.max_vcpus = 1, .max_grant_frames = -1, .cpupool_id = 1},
-		{.max_vcpus = 1, .max_grant_frames = -1, .grant_opts = 3},
+	    {.max_vcpus = 0, .max_grant_frames = -1},
+	    {.max_vcpus = MAX_VCPUS + 1, .max_grant_frames = -1},
+	    {.max_vcpus = 1, .max_grant_frames = 0},
+	    {.max_vcpus = 1, .max_grant_frames = -1, .flags = XEN_DOMCTL_CDF_hvm},
+	    {.max_vcpus = 1, .max_grant_frames = -1, .flags = XEN_DOMCTL_CDF_iommu},
+	    {.max_vcpus = 1, .max_grant_frames = -1, .arch.emulation_flags = 1},
+	    {.max_vcpus = 1, .max_grant_frames = -1, .cpupool_id = 1},
+	    {.max_vcpus = 1, .max_grant_frames = -1, .grant_opts = 3},
 	};
 	unsigned i;
 
@@ -447,23 +447,23 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(ids_are_given_and_kept),
-		TEST(a_new_domain_is_paused_and_empty),
-		TEST(what_is_not_offered_is_refused),
-		TEST(making_fails_without_a_trace),
-		TEST(only_the_first_domain_calls),
-		TEST(pauses_are_counted),
-		TEST(vcpu_commands),
-		TEST(affinity_is_the_one_cpu),
-		TEST(rights_are_checked_for_range),
-		TEST(small_commands),
-		TEST(the_hypercall_page_is_written),
-		TEST(frames_are_described),
-		TEST(a_shutdown_is_told_once),
-		TEST(a_crash_says_why),
-		TEST(the_first_domain_takes_the_machine_along),
-		TEST(teardown_goes_in_pieces),
-		TEST(a_hundred_domains_leave_nothing),
+	    TEST(ids_are_given_and_kept),
+	    TEST(a_new_domain_is_paused_and_empty),
+	    TEST(what_is_not_offered_is_refused),
+	    TEST(making_fails_without_a_trace),
+	    TEST(only_the_first_domain_calls),
+	    TEST(pauses_are_counted),
+	    TEST(vcpu_commands),
+	    TEST(affinity_is_the_one_cpu),
+	    TEST(rights_are_checked_for_range),
+	    TEST(small_commands),
+	    TEST(the_hypercall_page_is_written),
+	    TEST(frames_are_described),
+	    TEST(a_shutdown_is_told_once),
+	    TEST(a_crash_says_why),
+	    TEST(the_first_domain_takes_the_machine_along),
+	    TEST(teardown_goes_in_pieces),
+	    TEST(a_hundred_domains_leave_nothing),
 	};
 
 	fake_start();

@@ -1,9 +1,9 @@
 /* hv_event_test.c: event channels keep their promises to both ends.
  *
  * Shows: binding, sending, masking, closing and moving of every kind of channel; who is woken and
- * who is not; polls; what an end that is gone leaves behind; what is refused. Why: a lost event hangs
- * a driver, an event too many on a reused port confuses one, and a port named wrongly must harm
- * nobody. Expected: all hold, and every page is back at the end.
+ * who is not; polls; what an end that is gone leaves behind; what is refused. Why: a lost event
+ * hangs a driver, an event too many on a reused port confuses one, and a port named wrongly must
+ * harm nobody. Expected: all hold, and every page is back at the end.
  *
  * links: tests/host/hv_fake.c tests/host/hv_fake_cpu.c lib/printf.c lib/text.c
  * links: hypervisor/event.c hypervisor/event_op.c hypervisor/event_close.c
@@ -504,28 +504,28 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(a_channel_carries_events_both_ways),
-		TEST(a_second_event_wakes_nobody_again),
-		TEST(binding_says_that_events_may_have_been_missed),
-		TEST(a_masked_port_waits_for_unmask),
-		TEST(only_the_one_it_was_offered_to_may_bind),
-		TEST(only_the_privileged_offers_for_others),
-		TEST(closing_leaves_the_peer_waiting),
-		TEST(a_reused_port_has_no_old_event),
-		TEST(a_channel_within_one_domain),
-		TEST(virqs_are_bound_once),
-		TEST(a_global_virq_goes_to_the_first_domain),
-		TEST(an_ipi_reaches_its_vcpu),
-		TEST(a_channel_moves_to_another_vcpu),
-		TEST(only_global_virqs_move),
-		TEST(pirqs_are_bound_with_their_source),
-		TEST(a_poll_ends_with_its_port_only),
-		TEST(vcpu_info_moves_once),
-		TEST(a_table_frame_cannot_be_vcpu_info),
-		TEST(ports_run_out_with_an_error),
-		TEST(reset_closes_everything),
-		TEST(a_dying_domain_takes_no_new_channel),
-		TEST(bad_calls_are_refused),
+	    TEST(a_channel_carries_events_both_ways),
+	    TEST(a_second_event_wakes_nobody_again),
+	    TEST(binding_says_that_events_may_have_been_missed),
+	    TEST(a_masked_port_waits_for_unmask),
+	    TEST(only_the_one_it_was_offered_to_may_bind),
+	    TEST(only_the_privileged_offers_for_others),
+	    TEST(closing_leaves_the_peer_waiting),
+	    TEST(a_reused_port_has_no_old_event),
+	    TEST(a_channel_within_one_domain),
+	    TEST(virqs_are_bound_once),
+	    TEST(a_global_virq_goes_to_the_first_domain),
+	    TEST(an_ipi_reaches_its_vcpu),
+	    TEST(a_channel_moves_to_another_vcpu),
+	    TEST(only_global_virqs_move),
+	    TEST(pirqs_are_bound_with_their_source),
+	    TEST(a_poll_ends_with_its_port_only),
+	    TEST(vcpu_info_moves_once),
+	    TEST(a_table_frame_cannot_be_vcpu_info),
+	    TEST(ports_run_out_with_an_error),
+	    TEST(reset_closes_everything),
+	    TEST(a_dying_domain_takes_no_new_channel),
+	    TEST(bad_calls_are_refused),
 	};
 
 	fake_start();

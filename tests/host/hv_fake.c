@@ -45,9 +45,9 @@ maddr_t virt_to_maddr(const void *va)
 const struct mm_range *mm_machine_map(unsigned *out_count)
 {
 	static const struct mm_range map[] = {
-		{0, 0xa0000, MM_RANGE_RAM},
-		{FAKE_FIRST_FRAME * PAGE_SIZE, FRAMES_END * PAGE_SIZE, MM_RANGE_RAM},
-		{0xfec00000, 0xfec01000, MM_RANGE_RESERVED},
+	    {0, 0xa0000, MM_RANGE_RAM},
+	    {FAKE_FIRST_FRAME * PAGE_SIZE, FRAMES_END * PAGE_SIZE, MM_RANGE_RAM},
+	    {0xfec00000, 0xfec01000, MM_RANGE_RESERVED},
 	};
 
 	*out_count = ARRAY_SIZE(map);
@@ -83,25 +83,15 @@ void tlb_flush_all(void)
 	hw_flush();
 }
 
-void hw_invlpg(uint64_t va)
-{
-}
+void hw_invlpg(uint64_t va) {}
 
-void hw_invlpg_all(uint64_t va)
-{
-}
+void hw_invlpg_all(uint64_t va) {}
 
-void hw_flush_cache(void)
-{
-}
+void hw_flush_cache(void) {}
 
-void hw_load_gdt(uint64_t base)
-{
-}
+void hw_load_gdt(uint64_t base) {}
 
-void hw_load_ldt(uint64_t base, uint32_t entries)
-{
-}
+void hw_load_ldt(uint64_t base, uint32_t entries) {}
 
 void *hw_gdt_page(void)
 {

@@ -1,8 +1,8 @@
 /* hv_fake.h: a machine for the hypervisor's own code to run on, inside a host program.
  *
  * RAM is ordinary memory, guests' virtual memory is one arena that all fake vCPUs see at the same
- * address, the scheduler and the clock do what the test says, and the console is a buffer. Real are:
- * dispatch, events, grants, domains, domctl and (where linked) memory management. Used by
+ * address, the scheduler and the clock do what the test says, and the console is a buffer. Real
+ * are: dispatch, events, grants, domains, domctl and (where linked) memory management. Used by
  * tests/host/hv_*_test.c and tests/fuzz/hv_*_fuzz.c; implemented in hv_fake.c and hv_fake_cpu.c.
  */
 #ifndef HV_FAKE_H
@@ -15,20 +15,20 @@
 #include "hypervisor/percpu.h"
 
 #define FAKE_FIRST_FRAME 0x100u /* frames below are no RAM, as on a machine */
-#define FAKE_FRAMES	 2048u
+#define FAKE_FRAMES      2048u
 
 /* Guest addresses that can be reached; everything else faults. */
 #define FAKE_GUEST_BASE 0x400000ull
 #define FAKE_GUEST_SIZE 0x40000ull
 
 struct fake {
-	unsigned wakes;		   /* calls of vcpu_wake */
-	int preempt_after;	   /* hypercall_preempt says yes after so many noes; < 0: never */
+	unsigned wakes;    /* calls of vcpu_wake */
+	int preempt_after; /* hypercall_preempt says yes after so many noes; < 0: never */
 	uint64_t now_ns;
-	char log[4096];		   /* what hv_printk wrote, newest kept, newline after each */
+	char log[4096]; /* what hv_printk wrote, newest kept, newline after each */
 	bool machine_ended;
-	jmp_buf *on_machine_end;   /* where machine_off goes; NULL: the test fails */
-	uint32_t pirqs_bound;	   /* bit n: pirq n */
+	jmp_buf *on_machine_end; /* where machine_off goes; NULL: the test fails */
+	uint32_t pirqs_bound;    /* bit n: pirq n */
 
 	unsigned tlb_flushes;
 };

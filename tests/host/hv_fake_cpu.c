@@ -1,8 +1,8 @@
 /* hv_fake_cpu.c: the fake machine's scheduler, clock, registers, I/O rights and console.
  *
- * Stands in for sched.c, time.c, pv*.c, io.c, irq.c and console.c: run state is a field that changes
- * when told, time is a number the test sets, hypercalls of those parts answer 0 after reading their
- * arguments as far as the fuzzers care. Called by the hypervisor's files under test.
+ * Stands in for sched.c, time.c, pv*.c, io.c, irq.c and console.c: run state is a field that
+ * changes when told, time is a number the test sets, hypercalls of those parts answer 0 after
+ * reading their arguments as far as the fuzzers care. Called by the hypervisor's files under test.
  */
 #include "hv_fake.h"
 
@@ -149,9 +149,7 @@ void domain_unpause(struct domain *d)
 			vcpu_unpause(d->vcpu[i]);
 }
 
-void sched_yield_now(void)
-{
-}
+void sched_yield_now(void) {}
 
 bool sched_preempt_pending(void)
 {
@@ -199,9 +197,7 @@ void timer_stop(struct hv_timer *t)
 	t->armed = false;
 }
 
-void time_update_vcpu(struct vcpu *v)
-{
-}
+void time_update_vcpu(struct vcpu *v) {}
 
 void time_set_wallclock(uint64_t seconds, uint32_t nanoseconds, uint64_t system_time_ns)
 {
@@ -219,9 +215,7 @@ long time_set_singleshot(struct vcpu *v, uint64_t due_ns, bool only_future)
 	return only_future && due_ns < fake.now_ns ? -XEN_ETIME : 0;
 }
 
-void time_stop_singleshot(struct vcpu *v)
-{
-}
+void time_stop_singleshot(struct vcpu *v) {}
 
 long time_register_area(struct vcpu *v, uint64_t va)
 {
@@ -241,9 +235,7 @@ int pv_vcpu_init(struct vcpu *v)
 	return 0;
 }
 
-void pv_vcpu_teardown(struct vcpu *v)
-{
-}
+void pv_vcpu_teardown(struct vcpu *v) {}
 
 /* Address 13 is the one a test uses to be refused. */
 int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *ctx)
@@ -259,9 +251,7 @@ void pv_get_context(struct vcpu *v, struct vcpu_guest_context *out_ctx)
 	out_ctx->user_regs.rip = v->pv.regs.rip;
 }
 
-void pv_inject_page_fault(struct vcpu *v, uint64_t address, uint32_t error_code)
-{
-}
+void pv_inject_page_fault(struct vcpu *v, uint64_t address, uint32_t error_code) {}
 
 #define ANSWERS_ZERO(name, ...)                                                                    \
 	long hc_##name(__VA_ARGS__)                                                                \
@@ -287,9 +277,7 @@ int io_domain_init(struct domain *d)
 	return 0;
 }
 
-void io_domain_teardown(struct domain *d)
-{
-}
+void io_domain_teardown(struct domain *d) {}
 
 int io_port_permit(struct domain *d, uint32_t first, uint32_t last, bool allow)
 {
@@ -324,7 +312,8 @@ int io_pirq_bind(struct domain *d, uint32_t pirq)
 
 void io_pirq_unbind(struct domain *d, uint32_t pirq)
 {
-	fake.pirqs_bound &= ~(1u << pirq);
+	if (pirq < 32)
+		fake.pirqs_bound &= ~(1u << pirq);
 }
 
 void hv_printk(const char *fmt, ...)

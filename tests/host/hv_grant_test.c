@@ -28,8 +28,8 @@
 #define REF 9u
 
 static struct domain *back, *front; /* back maps what front grants */
-static struct page_info *l1;	    /* a table of back's */
-static mfn_t page;		    /* front's, granted by REF */
+static struct page_info *l1;        /* a table of back's */
+static mfn_t page;                  /* front's, granted by REF */
 static uint64_t free_before;
 
 static struct grant_entry_v1 *entry(struct domain *d, uint32_t ref)
@@ -106,10 +106,10 @@ static long one(unsigned cmd, void *arg, size_t size)
 static struct gnttab_map_grant_ref map(uint32_t ref, unsigned index, uint32_t flags)
 {
 	struct gnttab_map_grant_ref op = {
-		.host_addr = slot(index),
-		.flags = flags | GNTMAP_contains_pte,
-		.ref = ref,
-		.dom = front->id,
+	    .host_addr = slot(index),
+	    .flags = flags | GNTMAP_contains_pte,
+	    .ref = ref,
+	    .dom = front->id,
 	};
 
 	assert_int_equal(ONE(map_grant_ref, op), 0);
@@ -133,12 +133,12 @@ static int copy_op(struct gnttab_copy op)
 static struct gnttab_copy copy_from_ref(uint32_t ref, mfn_t to, uint16_t len)
 {
 	struct gnttab_copy op = {
-		.source.u.ref = ref,
-		.source.domid = front->id,
-		.dest.u.gmfn = to.v,
-		.dest.domid = DOMID_SELF,
-		.len = len,
-		.flags = GNTCOPY_source_gref,
+	    .source.u.ref = ref,
+	    .source.domid = front->id,
+	    .dest.u.gmfn = to.v,
+	    .dest.domid = DOMID_SELF,
+	    .len = len,
+	    .flags = GNTCOPY_source_gref,
 	};
 
 	return op;
@@ -154,8 +154,7 @@ static void a_grant_is_mapped_and_unmapped(void **state)
 	assert_int_equal(pte_mfn(pte(3)).v, page.v);
 	assert_true(pte(3) & PTE_RW);
 	assert_int_equal(m.dev_bus_addr, page.v << PAGE_SHIFT);
-	assert_int_equal(entry(front, REF)->flags,
-			 GTF_permit_access | GTF_reading | GTF_writing);
+	assert_int_equal(entry(front, REF)->flags, GTF_permit_access | GTF_reading | GTF_writing);
 	assert_int_equal(unmap(m.handle, slot(3), 0), GNTST_okay);
 	assert_int_equal(pte(3), 0);
 	assert_int_equal(entry(front, REF)->flags, GTF_permit_access);
@@ -220,7 +219,7 @@ static void a_pinned_entry_keeps_its_user(void **state)
 
 static void wrong_references_are_refused(void **state)
 {
-	grant(front, REF + 1, 55, page, 0);		  /* for another */
+	grant(front, REF + 1, 55, page, 0);                 /* for another */
 	entry(front, REF + 2)->flags = GTF_accept_transfer; /* of another kind */
 	assert_int_equal(map(REF + 1, 3, GNTMAP_host_map).status, GNTST_general_error);
 	assert_int_equal(map(REF + 2, 3, GNTMAP_host_map).status, GNTST_general_error);
@@ -274,10 +273,10 @@ static void a_granted_table_is_not_written(void **state)
 	assert_int_equal(map(REF, 3, GNTMAP_host_map).status, GNTST_general_error);
 	assert_int_equal(map(REF, 3, GNTMAP_device_map).status, GNTST_general_error);
 	assert_int_equal(copy_op((struct gnttab_copy){
-				 .source = {.u.gmfn = fake_frame(back).v, .domid = DOMID_SELF},
-				 .dest = {.u.ref = REF, .domid = front->id},
-				 .len = 8,
-				 .flags = GNTCOPY_dest_gref}),
+			     .source = {.u.gmfn = fake_frame(back).v, .domid = DOMID_SELF},
+			     .dest = {.u.ref = REF, .domid = front->id},
+			     .len = 8,
+			     .flags = GNTCOPY_dest_gref}),
 			 GNTST_general_error);
 	assert_int_equal(entry(front, REF)->flags, GTF_permit_access);
 	page_put_type(p);
@@ -363,7 +362,7 @@ static void a_user_that_dies_lets_go(void **state)
 {
 	struct domain *user = fake_domain(1, 4);
 	struct gnttab_map_grant_ref op = {
-		.flags = GNTMAP_device_map, .ref = REF + 1, .dom = front->id};
+	    .flags = GNTMAP_device_map, .ref = REF + 1, .dom = front->id};
 
 	grant(front, REF + 1, user->id, page, 0);
 	fake_run(user->vcpu[0]);
@@ -557,31 +556,31 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(a_grant_is_mapped_and_unmapped),
-		TEST(a_readonly_mapping_reads_only),
-		TEST(a_readonly_grant_is_not_written),
-		TEST(flags_stay_while_any_mapping_does),
-		TEST(a_pinned_entry_keeps_its_frame),
-		TEST(a_pinned_entry_keeps_its_user),
-		TEST(wrong_references_are_refused),
-		TEST(wrong_places_are_refused),
-		TEST(only_own_frames_can_be_granted),
-		TEST(a_granted_table_is_not_written),
-		TEST(devices_hold_the_frame_by_themselves),
-		TEST(a_wrong_unmap_leaves_the_mapping),
-		TEST(guest_bits_reach_the_entry),
-		TEST(handles_run_out_with_a_status),
-		TEST(a_batch_flushes_once_and_goes_on),
-		TEST(a_user_that_dies_lets_go),
-		TEST(an_owner_that_dies_waits_for_its_users),
-		TEST(a_stale_handle_hurts_nobody),
-		TEST(bytes_are_copied_both_ways),
-		TEST(wrong_copies_are_refused),
-		TEST(the_table_grows_to_its_limit),
-		TEST(only_the_privileged_ask_for_others),
-		TEST(version_one_is_all_there_is),
-		TEST(entries_swap_unless_pinned),
-		TEST(bad_calls_are_refused),
+	    TEST(a_grant_is_mapped_and_unmapped),
+	    TEST(a_readonly_mapping_reads_only),
+	    TEST(a_readonly_grant_is_not_written),
+	    TEST(flags_stay_while_any_mapping_does),
+	    TEST(a_pinned_entry_keeps_its_frame),
+	    TEST(a_pinned_entry_keeps_its_user),
+	    TEST(wrong_references_are_refused),
+	    TEST(wrong_places_are_refused),
+	    TEST(only_own_frames_can_be_granted),
+	    TEST(a_granted_table_is_not_written),
+	    TEST(devices_hold_the_frame_by_themselves),
+	    TEST(a_wrong_unmap_leaves_the_mapping),
+	    TEST(guest_bits_reach_the_entry),
+	    TEST(handles_run_out_with_a_status),
+	    TEST(a_batch_flushes_once_and_goes_on),
+	    TEST(a_user_that_dies_lets_go),
+	    TEST(an_owner_that_dies_waits_for_its_users),
+	    TEST(a_stale_handle_hurts_nobody),
+	    TEST(bytes_are_copied_both_ways),
+	    TEST(wrong_copies_are_refused),
+	    TEST(the_table_grows_to_its_limit),
+	    TEST(only_the_privileged_ask_for_others),
+	    TEST(version_one_is_all_there_is),
+	    TEST(entries_swap_unless_pinned),
+	    TEST(bad_calls_are_refused),
 	};
 
 	fake_start();

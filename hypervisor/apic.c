@@ -14,7 +14,8 @@
 #include "time.h"
 
 #define APIC_BASE_MASK   0xffffff000ull
-#define APIC_ENABLE      0x800u
+#define APIC_ENABLE      0x800ull
+#define APIC_X2          0x400ull
 #define REG_ID           0x20
 #define REG_TPR          0x80
 #define REG_EOI          0xb0
@@ -57,7 +58,10 @@ void apic_init(void)
 	/* Out of the way of exceptions, and silent. */
 	port_out(PIC_DATA_1, 1, 0xff);
 	port_out(PIC_DATA_2, 1, 0xff);
-	wrmsr(MSR_APIC_BASE, base | APIC_ENABLE);
+	/* Firmware may have left it in x2APIC mode, which is left by way of off. */
+	if (base & APIC_X2)
+		wrmsr(MSR_APIC_BASE, base & ~(APIC_X2 | APIC_ENABLE));
+	wrmsr(MSR_APIC_BASE, (base & ~APIC_X2) | APIC_ENABLE);
 	own_frame = maddr_to_mfn((maddr_t){base & APIC_BASE_MASK});
 	regs = hv_map_io(mfn_to_maddr(own_frame), PAGE_SIZE);
 	reg_write(REG_LVT_LINT0, LVT_MASKED);

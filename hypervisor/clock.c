@@ -115,13 +115,13 @@ uint64_t clock_measure_tsc_hz(const struct clock_sample *first)
 {
 	uint64_t ticks = reference_hz * MEASURE_US / 1000000;
 	struct clock_sample now;
+	uint32_t begin = reference_read();
 
 	apic_timer_measure_begin();
-	do
-		now.reference = reference_read();
-	while ((uint32_t)(now.reference - first->reference) < ticks);
+	while (reference_read() - begin < ticks)
+		spin_relax();
+	apic_timer_measure_end(reference_read() - begin, reference_hz);
 	clock_sample(&now);
-	apic_timer_measure_end((uint32_t)(now.reference - first->reference), reference_hz);
 	return clock_tsc_hz(first, &now);
 }
 

@@ -156,6 +156,7 @@ static void set_msrs(struct percpu *cpu)
 	wrmsr(MSR_STAR, (uint64_t)HV_GUEST_CS32 << 48 | (uint64_t)HV_CS << 32);
 	wrmsr(MSR_LSTAR, (uint64_t)entry_syscall);
 	wrmsr(MSR_CSTAR, (uint64_t)entry_syscall32);
+	wrmsr(MSR_SYSENTER_CS, 0); /* sysenter is #GP */
 	wrmsr(MSR_FMASK,
 	      RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_NT | RFLAGS_AC | RFLAGS_IOPL | RFLAGS_RF);
 }

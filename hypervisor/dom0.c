@@ -285,7 +285,6 @@ void dom0_build(void)
 	release_modules();
 	hv_page_free(plan.list, plan.list_order);
 	time_update_vcpu(v);
-	time_update_wallclock(plan.d);
 	event_set_mask(&v->events, true);
 	v->initialised = true;
 	vcpu_up(v);

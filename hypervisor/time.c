@@ -164,6 +164,8 @@ static void periodic_due(void *ctx)
 
 void time_vcpu_init(struct vcpu *v)
 {
+	if (v->id == 0)
+		time_update_wallclock(v->domain);
 	v->sched.singleshot = (struct hv_timer){.fn = singleshot_due, .ctx = v};
 	v->sched.periodic = (struct hv_timer){.fn = periodic_due, .ctx = v};
 }
@@ -219,12 +221,16 @@ long hc_set_timer_op(uint64_t due_ns)
 static void refine(void *ctx)
 {
 	struct clock_sample s;
-	uint64_t now_tsc = rdtsc(), now_ns = time_now_ns();
+	uint64_t now_tsc = rdtsc(), now_ns = time_now_ns(), hz;
 
 	clock_sample(&s);
+	hz = clock_tsc_hz(&first_sample, &s);
+	/* The first domain may have set the reference back: then the first measure stands. */
+	if (hz / 1000 < rate.khz - rate.khz / 64 || hz / 1000 > rate.khz + rate.khz / 64)
+		return;
 	rate.base_tsc = now_tsc;
 	rate.base_ns = now_ns;
-	set_rate(clock_tsc_hz(&first_sample, &s));
+	set_rate(hz);
 	domain_for_each(update_domain_time, NULL);
 }
 

@@ -78,7 +78,8 @@ int entry_check(unsigned level, uint64_t *pte, struct domain *d);
 int entry_get(unsigned level, uint64_t pte, struct domain *d, struct domain *frame_owner);
 void entry_put(unsigned level, uint64_t pte);
 
-/* Changes entry `index` of a validated table. keep_ad: accessed and dirty bits stay as they are. */
+/* Changes entry `index` of a validated table. keep_ad: accessed and dirty bits that are set stay
+ * set. */
 struct table_write {
 	struct page_info *table;
 	unsigned index;

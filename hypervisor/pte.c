@@ -100,7 +100,7 @@ static uint64_t put_value(uint64_t *slot, uint64_t value, bool keep_ad)
 	uint64_t old = __atomic_load_n(slot, __ATOMIC_RELAXED), new;
 
 	do
-		new = keep_ad ? (value & ~ad) | (old & ad) : value;
+		new = keep_ad ? value | (old & ad) : value;
 	while (!__atomic_compare_exchange_n(slot, &old, new, false, __ATOMIC_SEQ_CST,
 					    __ATOMIC_RELAXED));
 	return old;

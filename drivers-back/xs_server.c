@@ -10,8 +10,9 @@
 
 struct xs_server xs;
 
-/* Nodes, watches, transactions and values as Xen's server has them; the rest bounds memory: a Linux
- * guest with a disk and a network holds some 60 nodes of 10 KiB and 10 watches. */
+/* Nodes, watches, transactions and values as Xen's server has them; the rest bounds memory, and
+ * the work of one request: a transaction of 32 KiB is some 200 changes. A Linux guest with a disk
+ * and a network holds some 60 nodes of 10 KiB and 10 watches, and changes ten at a time. */
 static const struct xs_quota default_quota = {
     .nodes = 1000,
     .bytes = 128 << 10,

@@ -96,7 +96,6 @@ static int set_permissions(const struct xs_conn *conn, struct xs_tree *tree,
 	return status ? status : 1;
 }
 
-/* Called with a tree that may be dropped: it may be left half changed on error. */
 static int apply(const struct xs_conn *conn, struct xs_tree *tree, const struct xs_change *change)
 {
 	switch (change->type) {
@@ -128,8 +127,17 @@ static bool over_quota(const struct xs_conn *conn, const struct xs_tree *before,
 	       (is.bytes > xs.quota.bytes && is.bytes > was.bytes);
 }
 
-/* The change is tried on a copy of the tree; quotas are judged by the outcome, which is simpler
- * than to foretell it and cannot be wrong. */
+/* Makes a change on a tree that is dropped when it fails, and may then be half changed. Quotas are
+ * judged by the outcome, which is simpler than to foretell it and cannot be wrong; before is the
+ * tree that this one began as. */
+static int attempt(const struct xs_conn *conn, const struct xs_tree *before, struct xs_tree *tree,
+		   const struct xs_change *change)
+{
+	int status = apply(conn, tree, change);
+
+	return status > 0 && over_quota(conn, before, tree, change->path) ? -XEN_ENOSPC : status;
+}
+
 int xs_change_tree(const struct xs_conn *conn, struct xs_tree *tree, const struct xs_change *change)
 {
 	struct xs_tree next;
@@ -137,9 +145,7 @@ int xs_change_tree(const struct xs_conn *conn, struct xs_tree *tree, const struc
 
 	if (status)
 		return status;
-	status = apply(conn, &next, change);
-	if (status > 0 && over_quota(conn, tree, &next, change->path))
-		status = -XEN_ENOSPC;
+	status = attempt(conn, tree, &next, change);
 	if (status <= 0) {
 		xs_tree_free(&next);
 		return status;
@@ -149,7 +155,9 @@ int xs_change_tree(const struct xs_conn *conn, struct xs_tree *tree, const struc
 	return status;
 }
 
-/* A single request is a list of one; a transaction's end is its list. `before` stays alive until
+/* A single request is a list of one; a transaction's end is its list. All of it is made on one
+ * copy, which the first change to a directory pays for and those after it do not: a guest must not
+ * be able to make us copy a large directory for each of many changes. `before` stays alive until
  * all watchers were told, since who may hear of a removed node is written in the node. */
 int xs_change_store(const struct xs_conn *conn, const struct xs_change *list)
 {
@@ -159,7 +167,7 @@ int xs_change_store(const struct xs_conn *conn, const struct xs_change *list)
 	if (status)
 		return status;
 	for (const struct xs_change *c = list; c; c = c->next) {
-		status = xs_change_tree(conn, &next, c);
+		status = attempt(conn, &before, &next, c);
 		if (status < 0) {
 			xs_tree_free(&next);
 			return status;

@@ -144,6 +144,20 @@ static struct xs_change *change_copy(struct xs_conn *conn, const struct xs_chang
 	return copy;
 }
 
+/* Removing what is not there is right or wrong by whether its directory is there: that is looked at
+ * too. */
+static int touch_parent(struct xs_conn *conn, struct xs_tx *tx, const char *path)
+{
+	static char parent[XENSTORE_ABS_PATH_MAX + 1];
+	size_t len = strlen(path);
+
+	memcpy(parent, path, len + 1);
+	while (len > 1 && parent[len - 1] != '/')
+		len--;
+	parent[MAX(len - 1, 1u)] = 0;
+	return xs_tx_touch(conn, tx, parent);
+}
+
 /* The note is made first, since it may fail; the change is then made on the transaction's tree, and
  * noted only when it changed anything. */
 int xs_tx_change(struct xs_conn *conn, struct xs_tx *tx, const struct xs_change *change)
@@ -151,6 +165,8 @@ int xs_tx_change(struct xs_conn *conn, struct xs_tx *tx, const struct xs_change 
 	struct xs_change *copy;
 	int status = xs_tx_touch(conn, tx, change->path);
 
+	if (!status && change->type == XS_RM && !xs_tree_find(&tx->tree, change->path))
+		status = touch_parent(conn, tx, change->path);
 	if (status)
 		return status;
 	copy = change_copy(conn, change);

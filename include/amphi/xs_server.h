@@ -28,7 +28,7 @@ struct xs_quota {
 };
 
 /* Makes the tree with its root. own is this domain: its link and its relative paths. quota NULL:
- * the defaults (1000 nodes, 128 KiB, 128 watches, 10 transactions with 128 KiB, 2048 bytes of a
+ * the defaults (1000 nodes, 128 KiB, 128 watches, 10 transactions with 32 KiB, 2048 bytes of a
  * value, 16 KiB of events). A transaction keeps what the tree was when it began, so a domain costs
  * at most (transactions + 1) times bytes. -XEN_ENOMEM, -XEN_EBUSY when it runs already. */
 int xs_server_init(domid_t own, const struct xs_quota *quota);

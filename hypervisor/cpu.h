@@ -10,6 +10,7 @@
 #include <amphi/types.h>
 
 #define MSR_APIC_BASE      0x1bu
+#define MSR_SYSENTER_CS    0x174u
 #define MSR_MISC_ENABLE    0x1a0u
 #define MSR_PAT            0x277u
 #define MSR_TSC_DEADLINE   0x6e0u

@@ -5,10 +5,12 @@
  * more (amphi/pvops.h). They touch the mask and pending bytes of vCPU 0 in the shared page; only an
  * event that is waiting costs a hypercall. Called from patched sites; filled in by xen_pv.c.
  */
-#define MASK 1				/* struct vcpu_info: evtchn_upcall_pending, evtchn_upcall_mask */
-#define PENDING 0
-#define NR_XEN_VERSION 17
-#define NR_IRET 23
+/* Numbers for the assembler itself, so that a host test can take this file in as it is. The bytes are
+ * evtchn_upcall_pending and evtchn_upcall_mask of struct vcpu_info. */
+	.set PENDING, 0
+	.set MASK, 1
+	.set NR_XEN_VERSION, 17
+	.set NR_IRET, 23
 
 	.text
 	.globl pv_xen_irq_enable, pv_xen_restore_fl, pv_xen_iret, pv_unfilled

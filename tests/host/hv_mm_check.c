@@ -1,7 +1,7 @@
 /* hv_mm_check.c: the second opinion on every count of memory management; see hv_mm_check.h.
  *
- * Written from the rules in mm.h, not from page_type.c, and uses no function of mm: it reads frames
- * and tables directly. Ends the program with a message on the first difference.
+ * The recount is written from the rules in mm.h, not from page_type.c, and uses no function of mm: it
+ * reads frames and tables directly. Ends the program with a message on the first difference.
  */
 #include "hv_mm_check.h"
 
@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "hypervisor/hypercall.h"
-#include "hypervisor/pte.h"
+#include "hypervisor/mm_private.h"
 
 #define END (FAKE_FIRST_FRAME + FAKE_FRAMES)
 
@@ -211,6 +211,71 @@ void tables_build(struct tables *t, struct domain *d)
 	for (unsigned i = 0; i < TABLES_FRAMES; i++)
 		t->frame[i] = fake_frame(d);
 	tables_fill(t);
+}
+
+uint64_t tables_maddr(const struct tables *t, unsigned i, unsigned index)
+{
+	return (t->frame[i].v << PAGE_SHIFT) + index * 8;
+}
+
+unsigned tables_uses(const struct tables *t, unsigned i)
+{
+	return mfn_to_page(t->frame[i])->type_count;
+}
+
+/* ---- two domains ---------------------------------------------------------------------- */
+
+struct pair pair;
+static uint64_t free_before;
+
+void pair_run_as(struct domain *d)
+{
+	fake_run(d->vcpu[0]);
+	hv_test_percpu.loaded = d->vcpu[0];
+}
+
+int pair_setup(void **state)
+{
+	free_before = fake_free_pages();
+	mm_budget_full = 4096;
+	fake.preempt_after = -1;
+	pair.both[0] = pair.first = fake_domain(2, 128);
+	pair.both[1] = pair.guest = fake_domain(1, 128);
+	tables_build(&pair.own, pair.first);
+	tables_build(&pair.other, pair.guest);
+	pair.first->vcpu[0]->pv.kernel_mode = pair.guest->vcpu[0]->pv.kernel_mode = true;
+	if (mm_set_boot_root(pair.first->vcpu[0], pair.own.frame[0]) ||
+	    mm_set_boot_root(pair.guest->vcpu[0], pair.other.frame[0]))
+		return -1;
+	pair_run_as(pair.guest);
+	return 0;
+}
+
+int pair_teardown(void **state)
+{
+	fake.preempt_after = -1;
+	mm_check(pair.both, 2, NULL);
+	fake_domain_end(pair.guest);
+	fake_domain_end(pair.first);
+	hv_test_percpu.loaded = NULL;
+	return fake_free_pages() == free_before ? 0 : -1;
+}
+
+uint64_t pair_va(unsigned i)
+{
+	return TABLES_VA + i * PAGE_SIZE;
+}
+
+long pair_map(uint64_t va, uint64_t pte, uint64_t flags)
+{
+	return mm_call(__HYPERVISOR_update_va_mapping, va, pte, flags, 0);
+}
+
+void pair_make_read_only(struct tables *t, unsigned i)
+{
+	memset(mfn_to_virt(t->frame[i]), 0, PAGE_SIZE);
+	if (pair_map(pair_va(i), pte_make(t->frame[i], RO), UVMF_TLB_FLUSH))
+		wrong(t->frame[i].v, "not mapped read-only");
 }
 
 /* ---- hypercalls ---------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #define HV_MM_CHECK_H
 
 #include "hv_fake.h"
+#include "hypervisor/pte.h"
 
 /* All domains that exist; extra: a frame to which the test itself holds a reference (NULL: none). */
 void mm_check(struct domain *const *domains, unsigned count, const struct page_info *extra);
@@ -28,6 +29,28 @@ void tables_fill(struct tables *t);
 
 /* Entry `index` of frame i as memory. */
 uint64_t *tables_entry(const struct tables *t, unsigned i, unsigned index);
+
+uint64_t tables_maddr(const struct tables *t, unsigned i, unsigned index);
+unsigned tables_uses(const struct tables *t, unsigned i); /* type_count of frame i */
+
+/* Two domains, the first one privileged, each in its address space of the above; the guest is
+ * current. pair_setup and pair_teardown are for cmocka; teardown fails when a frame is missing. */
+#define RW (PTE_PRESENT | PTE_RW | PTE_USER)
+#define RO (PTE_PRESENT | PTE_USER)
+
+struct pair {
+	struct domain *first, *guest, *both[2];
+	struct tables own, other; /* first's, guest's */
+};
+extern struct pair pair;
+int pair_setup(void **state);
+int pair_teardown(void **state);
+void pair_run_as(struct domain *d);
+uint64_t pair_va(unsigned i); /* where page i of TABLES_VA is */
+
+/* update_va_mapping by the current domain; its page i empty and mapped read-only. */
+long pair_map(uint64_t va, uint64_t pte, uint64_t flags);
+void pair_make_read_only(struct tables *t, unsigned i);
 
 /* Runs a hypercall to its end, through all its restarts; mm_check after each piece. */
 long mm_call(unsigned op, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3);

@@ -92,9 +92,6 @@ static void bad_entry(unsigned i, unsigned index, uint64_t value)
 	*entry = before;
 }
 
-#define RW (PTE_PRESENT | PTE_RW | PTE_USER)
-#define RO (PTE_PRESENT | PTE_USER)
-
 /* ---- tables ------------------------------------------------------------------------ */
 
 static void test_whole_space_is_accepted(void **state)

@@ -1,9 +1,8 @@
 /* service.c: role=service: the first domain serves disks, store and consoles, and runs the others.
  *
  * Brings the parts up in order, makes the domains of the boot archive, and when the last of them
- * has gone ends the machine with the worst of their exit codes (not with `stay`, not when a user is
- * at the terminal, not when there were none). The parts are elsewhere: store, backends, builder,
- * life cycle. Caller: kmain's shell thread. Lines that begin with '@' are for the host tool.
+ * has gone ends the machine with the worst of their exit codes (not with `stay`, not when there
+ * were none). The parts are elsewhere: store, backends, builder, life cycle. Caller: kmain's shell thread. Lines that begin with '@' are for the host tool.
  */
 #include <amphi/blkback.h>
 #include <amphi/drivers.h>
@@ -168,7 +167,7 @@ static void end_when_all_are_gone(void *ctx)
 
 static bool shall_end(void)
 {
-	return service.any && !cmdline.stay && cmdline.console != CONSOLE_INTERACTIVE;
+	return service.any && !cmdline.stay;
 }
 
 void service_main(void)

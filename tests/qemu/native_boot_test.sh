@@ -2,7 +2,7 @@
 # native_boot_test: one image, every native way in, and machines of every shape. Why: the loader and the
 # firmware decide what the first thousand instructions find, and nobody sees what happens there when it goes
 # wrong. Expected: the prompt from the PVH entry with 2 MiB and with memory above 4 GiB, without no-execute, with
-# a ramdisk; from GRUB by multiboot2 on a BIOS; every pv site patched.
+# a ramdisk; from GRUB by multiboot2 on a BIOS and on UEFI; every pv site patched.
 . "$(dirname "$0")/lib.sh"
 do_all='do="pvops verify; mem; halt"'
 
@@ -30,8 +30,10 @@ more=$(sed -n 's/.*free \([0-9]*\) KiB.*/\1/p' "$work/log")
 # 300000 bytes are 74 pages.
 [ "$((more - free))" = 296 ] || { echo "a ramdisk of 296 KiB costs $((more - free)) KiB"; exit 1; }
 
-# GRUB on a BIOS, from a CD of its own, with a module. No blanks in the words: GRUB would quote them its own way.
-if command -v grub-mkrescue >/dev/null && command -v xorriso >/dev/null && [ -d /usr/lib/grub/i386-pc ]; then
+# GRUB from a CD of its own, with a module. No blanks in the words: GRUB would quote them its own way.
+grub_boots() { # grub_boots NAME GRUB-PLATFORM [QEMU...]
+	name=$1 modules=/usr/lib/grub/$2; shift 2
+	[ -d "$modules" ] || { echo "$name: not tried, no $modules"; return; }
 	mkdir -p "$work/cd/boot/grub"
 	cp "$BUILD/amphi" "$work/ramdisk" "$work/cd/boot/"
 	cat >"$work/cd/boot/grub/grub.cfg" <<-'G'
@@ -40,15 +42,19 @@ if command -v grub-mkrescue >/dev/null && command -v xorriso >/dev/null && [ -d 
 		module2 /boot/ramdisk
 		boot
 	G
-	grub-mkrescue -d /usr/lib/grub/i386-pc -o "$work/cd.iso" "$work/cd" >/dev/null 2>&1 || {
-		echo "grub-mkrescue failed"; exit 1; }
-	timeout -k 5 60 qemu-system-x86_64 -M q35 -accel tcg -m 64 -nodefaults -display none -no-reboot -serial stdio \
-		-monitor none -device isa-debug-exit,iobase=0xf4 -cdrom "$work/cd.iso" </dev/null 2>&1 | tr -d '\r' >"$work/log"
+	grub-mkrescue -d "$modules" -o "$work/cd.iso" "$work/cd" >"$work/log" 2>&1 || {
+		echo "grub-mkrescue failed"; cat "$work/log"; exit 1; }
+	timeout -k 5 90 qemu-system-x86_64 -M q35 -accel tcg -m 256 -nodefaults -display none -no-reboot -serial stdio \
+		-monitor none -device isa-debug-exit,iobase=0xf4 -cdrom "$work/cd.iso" "$@" </dev/null 2>&1 | tr -d '\r' >"$work/log"
 	expect "$work/log" 'by multiboot2'
 	expect "$work/log" '^@ready'
 	expect "$work/log" '^@pvops indirect=0 differing=0'
 	expect "$work/log" '^@exit 0'
-	echo "GRUB, multiboot2, BIOS: $(sed -n 's/^memory //p' "$work/log")"
-else
-	echo "without GRUB's BIOS image: not tried"
-fi
+	echo "$name: $(sed -n 's/^memory //p' "$work/log")"
+}
+
+command -v grub-mkrescue >/dev/null && command -v xorriso >/dev/null || { echo "GRUB: not tried, no grub-mkrescue"; exit 0; }
+grub_boots 'GRUB, multiboot2, BIOS' i386-pc
+ovmf=/usr/share/OVMF/OVMF_CODE_4M.fd
+[ -e $ovmf ] || { echo "GRUB, multiboot2, UEFI: not tried, no $ovmf"; exit 0; }
+grub_boots 'GRUB, multiboot2, UEFI' x86_64-efi -drive if=pflash,format=raw,readonly=on,file=$ovmf

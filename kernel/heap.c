@@ -28,6 +28,7 @@ _Static_assert(sizeof(struct slab) <= SLAB_HEADER && SLAB_HEADER % 16 == 0, "blo
 /* The last ones are what divides a page well after its header. */
 static const uint16_t class_bytes[] = {16, 32, 48, 64, 96, 128, 192, 256, 448, 672, 1008, 1344, 2016};
 static struct slab *partial[ARRAY_SIZE(class_bytes)];
+static size_t slabs, used_bytes; /* of blocks in slabs */
 
 static int class_of(size_t size)
 {
@@ -65,6 +66,7 @@ static struct slab *slab_new(unsigned class)
 		return NULL;
 	s->magic = SLAB_MAGIC;
 	s->class = (uint16_t)class;
+	slabs++;
 	for (char *at = (char *)s + SLAB_HEADER; at <= end; at += class_bytes[class]) {
 		struct block *b = (struct block *)at;
 
@@ -89,6 +91,7 @@ void *kmalloc(size_t size_bytes)
 	b = s->free;
 	s->free = b->next;
 	s->used++;
+	used_bytes += class_bytes[class];
 	if (!s->free)
 		list_remove(s);
 	memset(b, 0, class_bytes[class]);
@@ -113,9 +116,17 @@ void kfree(void *p, size_t size_bytes)
 		list_add(s);
 	b->next = s->free;
 	s->free = b;
+	used_bytes -= class_bytes[class];
 	if (--s->used == 0) {
 		list_remove(s);
+		slabs--;
 		s->magic = 0;
 		pages_free(s, 1);
 	}
+}
+
+size_t heap_used_bytes(size_t *out_slab_pages)
+{
+	*out_slab_pages = slabs;
+	return used_bytes;
 }

@@ -112,12 +112,19 @@ int host_virq_bind(unsigned virq, host_event_fn *fn, void *ctx, port_t *out_port
 
 /* ---- counts ---------------------------------------------------------------------------- */
 
+static uint64_t used_bytes(void)
+{
+	size_t slab_pages, small = heap_used_bytes(&slab_pages);
+
+	return (pages_total_count() - pages_free_count() - slab_pages) * PAGE_SIZE + small;
+}
+
 void host_read_counts(struct host_counts *out)
 {
 	struct xen_sysctl op = {.cmd = XEN_SYSCTL_physinfo};
 
 	*out = (struct host_counts){
-	    .own_free_pages = pages_free_count(),
+	    .own_used_bytes = used_bytes(),
 	    .grants_offered = grant_used(),
 	    .grants_mapped = grant_mapped(),
 	    .ports = event_bound(),

@@ -33,6 +33,10 @@ size_t pages_total_count(void); /* of memory that is or was free, and of the ima
 void *kmalloc(size_t size_bytes);
 void kfree(void *p, size_t size_bytes);
 
+/* What small blocks are in use, and in how many pages they lie. The first is the same whenever the
+ * same blocks are in use; the second depends on who shares a page with whom. */
+size_t heap_used_bytes(size_t *out_slab_pages);
+
 /* ---- addresses ---------------------------------------------------------------------- */
 
 /* Of an address in the direct map or the image, that is mapped. */

@@ -19,8 +19,10 @@ int archive_open(void)
 {
 	int err;
 
-	if (!boot.ramdisk)
+	if (!boot.ramdisk) {
+		host_log(HOST_LOG_INFO, "no boot archive: no domains to begin with");
 		return -XEN_ENOENT;
+	}
 	err = cpio_find(boot.ramdisk, boot.ramdisk_len_bytes, MANIFEST_MEMBER, &manifest);
 	if (err)
 		host_log(HOST_LOG_ERROR, "the boot module is no archive with a manifest");

@@ -159,7 +159,7 @@ static bool leaks(const char *what, uint64_t before, uint64_t after)
 static bool any_leak(const struct counts *a, const struct counts *b)
 {
 	return leaks("pages of the hypervisor", a->host.free_pages, b->host.free_pages) |
-	       leaks("pages here", a->host.own_free_pages, b->host.own_free_pages) |
+	       leaks("bytes here", a->host.own_used_bytes, b->host.own_used_bytes) |
 	       leaks("grants offered", a->host.grants_offered, b->host.grants_offered) |
 	       leaks("grants mapped", a->host.grants_mapped, b->host.grants_mapped) |
 	       leaks("ports", a->host.ports, b->host.ports) |
@@ -168,25 +168,23 @@ static bool any_leak(const struct counts *a, const struct counts *b)
 	       leaks("store connections", a->store.connections, b->store.connections);
 }
 
-/* Makes and ends a domain n times, letting it live life_ms. The first rounds are not counted: what
- * is made once and kept (tables, caches) is no leak. */
+/* Makes and ends a domain n times, letting it live life_ms. What is made once and kept is no leak,
+ * so the first rounds are not counted. */
 static int run_cycles(const char *name, uint64_t n, uint64_t life_ms)
 {
 	struct counts before, after;
-	uint64_t done = 0;
+	const char *verdict = "failed";
 	int err = 0;
 
 	for (unsigned i = 0; !err && i < WARM_CYCLES; i++)
 		err = one_cycle(name, life_ms);
 	count_settled(&before);
-	for (; !err && done < n; done++)
+	for (uint64_t done = 0; !err && done < n; done++)
 		err = one_cycle(name, life_ms);
 	count_settled(&after);
-	if (err)
-		console_printf("@cycle failed %s after %llu\n", name, (unsigned long long)done);
-	else
-		console_printf("@cycle %s %s %llu\n", any_leak(&before, &after) ? "leak" : "ok",
-			       name, (unsigned long long)done);
+	if (!err)
+		verdict = any_leak(&before, &after) ? "leak" : "ok";
+	console_printf("@cycle %s %s %llu\n", verdict, name, (unsigned long long)n);
 	return err;
 }
 

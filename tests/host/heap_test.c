@@ -117,6 +117,23 @@ static void random_life(void **state)
 	assert_int_equal(pages_out, 0);
 }
 
+/* The count of what is in use does not see how it is spread over pages, and counts no whole pages. */
+static void counts_what_is_used(void **state)
+{
+	size_t slabs;
+	uint8_t *a = kmalloc(100), *b = kmalloc(2000), *c = kmalloc(5000);
+
+	assert_int_equal(heap_used_bytes(&slabs), 128 + 2016);
+	assert_int_equal(slabs, 2);
+	kfree(a, 100);
+	kfree(c, 5000);
+	assert_int_equal(heap_used_bytes(&slabs), 2016);
+	assert_int_equal(slabs, 1);
+	kfree(b, 2000);
+	assert_int_equal(heap_used_bytes(&slabs), 0);
+	assert_int_equal(slabs, 0);
+}
+
 static void no_memory(void **state)
 {
 	pages_limit = 0;
@@ -150,6 +167,7 @@ int main(void)
 	    cmocka_unit_test_setup(every_size, fresh),
 	    cmocka_unit_test_setup(memory_is_zero_when_used_again, fresh),
 	    cmocka_unit_test_setup(random_life, fresh),
+	    cmocka_unit_test_setup(counts_what_is_used, fresh),
 	    cmocka_unit_test_setup(no_memory, fresh),
 	    cmocka_unit_test_setup(wrong_frees_end_the_kernel, fresh),
 	};

@@ -31,6 +31,7 @@ int build_fail(struct build *b, int err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* builder_memory.c */
+int build_check_memory(struct build *b);
 int build_populate(struct build *b);
 int build_load_kernel(struct build *b);
 int build_load_ramdisk(struct build *b);

@@ -12,6 +12,26 @@
 #define WINDOW_PAGES   256u
 #define POPULATE_BATCH 1024u
 
+static int too_little(struct build *b, uint64_t free_pages)
+{
+	return build_fail(b, -XEN_ENOMEM, "memory: %llu KiB asked for, %llu KiB are free",
+			  (unsigned long long)b->layout.pages * 4,
+			  (unsigned long long)free_pages * 4);
+}
+
+/* Says no before the machine's last page has gone into a domain that cannot be. Another may take
+ * memory in between, so populate looks again. */
+int build_check_memory(struct build *b)
+{
+	struct xen_sysctl op = {.cmd = XEN_SYSCTL_physinfo};
+
+	if (host_sysctl(&op) != 0)
+		return 0; /* populate will see */
+	if (op.u.physinfo.free_pages < b->layout.pages)
+		return too_little(b, op.u.physinfo.free_pages);
+	return 0;
+}
+
 int build_populate(struct build *b)
 {
 	uint64_t done = 0, pages = b->layout.pages;
@@ -31,10 +51,7 @@ int build_populate(struct build *b)
 		if (got < 0)
 			return (int)got;
 		if ((uint64_t)got != r.nr_extents)
-			return build_fail(b, -XEN_ENOMEM,
-					  "memory: %llu KiB asked for, %llu KiB are free",
-					  (unsigned long long)pages * 4,
-					  (unsigned long long)(done + (uint64_t)got) * 4);
+			return too_little(b, done + (uint64_t)got);
 		done += r.nr_extents;
 	}
 	b->out->pages = pages;

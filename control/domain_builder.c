@@ -163,6 +163,7 @@ static const struct {
 } steps[] = {
     {read_kernel, "read the kernel"},
     {plan_layout, "lay out its memory"},
+    {build_check_memory, "ask for memory"},
     {allocate_list, "find memory for its page list"},
     {create, "create the domain"},
     {set_limits, "set its limits"},

@@ -1,8 +1,9 @@
 #!/bin/sh
-# linux_guest_test: a stock Debian Linux, as a PV guest of real Xen, whose store, console and disk are ours.
-# Why: Linux's frontends are the measure of our store server, consback and blkback, and our dom0 must
-# need no Linux. Expected: Linux comes up, reads its store, finds xvda with the bytes of the image
-# (SHA-256 as the host has it), its console arrives line by line, it powers off and nothing is left.
+# linux_guest_test: a stock Debian Linux, as a PV guest of real Xen and then of amphi-hv, whose store, console
+# and disk are ours. Why: Linux is the measure of our store server, consback and blkback, and of the
+# hypervisor's ABI; and our dom0 must need no Linux. Expected, on both: Linux comes up, finds its disk in
+# the store and on it the bytes of the image (SHA-256 as the host has it), cannot write it, its
+# console arrives line by line, and it powers off.
 # timeout: 240
 . "$(dirname "$0")/lib.sh"
 
@@ -47,11 +48,26 @@ R
 (cd "$work/ar" && find . -type f | sed 's,^\./,,' | cpio --quiet -o -H newc -L) >"$work/archive"
 head -c 6M /dev/urandom >"$work/a.img"
 
-xen_qemu 150 1200 400 "$BUILD/amphi role=service,$work/archive" -drive "file=$work/a.img,if=none,id=a,format=raw" \
-	-device nvme,serial=amphi0,drive=a >"$work/log"
-expect "$work/log" '^\[linux\] GUEST up: .*xen, vbd-51712'
-expect "$work/log" "^\\[linux\\] GUEST sha256 $(sha256sum <"$work/a.img" | cut -d' ' -f1)"
-expect "$work/log" '^@domain linux exit 0'
-expect "$work/log" '^@exit 0'
-! grep -q 'wrote a read-only disk' "$work/log" || { echo "a read-only disk was written"; exit 1; }
-echo "stock Linux on real Xen: its store, console and disk served by our dom0"
+arguments="$BUILD/amphi role=service,$work/archive"
+disk="-drive file=$work/a.img,if=none,id=a,format=raw -device nvme,serial=amphi0,drive=a"
+sha256=$(sha256sum <"$work/a.img" | cut -d' ' -f1)
+
+on_xen() { # shellcheck disable=SC2086
+	xen_qemu 100 1200 400 "$arguments" $disk
+}
+
+on_amphi_hv() { # shellcheck disable=SC2086
+	timeout -k 5 100 qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 1200 -nodefaults -display none -no-reboot \
+		-serial stdio -monitor none -kernel "$BUILD/amphi-hv" -append dom0_mem=400M -initrd "$arguments" $disk \
+		</dev/null 2>&1 | tr -d '\r'
+}
+
+for hypervisor in on_xen on_amphi_hv; do
+	$hypervisor >"$work/log"
+	expect "$work/log" '^\[linux\] GUEST up: .*xen, vbd-51712'
+	expect "$work/log" "^\\[linux\\] GUEST sha256 $sha256"
+	expect "$work/log" '^@domain linux exit 0'
+	expect "$work/log" '^@exit 0'
+	! grep -q 'wrote a read-only disk' "$work/log" || { echo "$hypervisor: a read-only disk was written"; exit 1; }
+done
+echo "stock Linux on real Xen and on amphi-hv: its store, console and disk served by our dom0"

@@ -192,10 +192,12 @@ static void set_cpu_number(struct config_parser *p, const struct config_key *key
 
 	if (!get_number(p, key, v, &n))
 		return;
-	if (n > 65535)
+	if (n > 65535) {
 		config_error(p, v, "%s must be below 65536", key->name);
-	else
-		*(uint32_t *)member(p, key) = (uint32_t)n;
+		return;
+	}
+	*(uint32_t *)member(p, key) = (uint32_t)n;
+	know_unused(p, key, v);
 }
 
 static void set_action(struct config_parser *p, const struct config_key *key, const struct token *v)
@@ -235,6 +237,7 @@ static void add_vif(struct config_parser *p, const struct config_key *key, const
 		config_error(p, v, "more than %u vifs", CONFIG_MAX_VIFS);
 	else if (get_text(p, key, v, c->vifs[c->n_vifs], CONFIG_SPEC_MAX))
 		c->n_vifs++;
+	know_unused(p, key, v);
 }
 
 static void add_pci(struct config_parser *p, const struct config_key *key, const struct token *v)
@@ -245,6 +248,7 @@ static void add_pci(struct config_parser *p, const struct config_key *key, const
 		config_error(p, v, "more than %u PCI devices", CONFIG_MAX_PCI);
 	else if (get_text(p, key, v, c->pci[c->n_pci], CONFIG_SPEC_MAX))
 		c->n_pci++;
+	know_unused(p, key, v);
 }
 
 static const struct config_key keys[] = {

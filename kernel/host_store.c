@@ -46,7 +46,10 @@ static void ring_notify(void *ctx)
 
 static int ring_wait(void *ctx)
 {
-	if (!WAIT_UNTIL_DEADLINE(&answered, signalled, time_ns() + ANSWER_WITHIN_NS))
+	uint64_t deadline_ns =
+	    time_ns() + ANSWER_WITHIN_NS; /* once: the macro asks again and again */
+
+	if (!WAIT_UNTIL_DEADLINE(&answered, signalled, deadline_ns))
 		return -XEN_EIO;
 	/* Before the ring is looked at again: what is put there after this look signals anew. */
 	signalled = false;

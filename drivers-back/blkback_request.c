@@ -36,10 +36,9 @@ static unsigned read_segments(struct back_disk *disk, struct back_request *req,
 	for (unsigned i = 0; i < n; i++) {
 		if (!segment_fits(&segs[i], disk->align_mask))
 			return 0;
-		req->segs[i] = (struct back_segment){.ref = segs[i].gref,
-						     .kept = BACK_NONE,
-						     .first = segs[i].first_sect,
-						     .last = segs[i].last_sect};
+		req->segs[i].ref = segs[i].gref; /* the rest of it is the pool's to fill in */
+		req->segs[i].first = segs[i].first_sect;
+		req->segs[i].last = segs[i].last_sect;
 		sectors += segs[i].last_sect - segs[i].first_sect + 1u;
 	}
 	return sectors;

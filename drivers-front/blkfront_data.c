@@ -17,9 +17,9 @@
 
 /* ---- lent memory --------------------------------------------------------------------- */
 
-static bool is_lent(const struct front_lent *lent, const uint8_t *page)
+static unsigned lent_count(const struct front_lent *lent)
 {
-	return (size_t)(page - lent->va) < (size_t)lent->count << PAGE_SHIFT && lent->va;
+	return (unsigned)(lent->len_bytes >> PAGE_SHIFT);
 }
 
 /* Grants a page of lent memory the first time it is used. 0: it cannot be. */
@@ -37,25 +37,35 @@ static uint32_t lent_first_use(struct front_disk *disk, uint32_t *entry, void *p
 	return ref.v;
 }
 
-/* The standing reference of a page of lent memory; 0: it is not lent, or cannot be granted. */
-static uint32_t lent_ref(struct front_disk *disk, uint8_t *page)
+/* A page of lent memory that has no grant of this connection yet. */
+static uint32_t lent_begin(struct front_disk *disk, unsigned range, size_t offset)
+{
+	struct front_lent *lent = &disk->root->lent[range];
+	uint32_t **refs = &disk->lent_refs[range];
+
+	if (!*refs)
+		*refs = host_alloc(lent_count(lent) * sizeof(**refs));
+	if (!*refs)
+		return 0;
+	return lent_first_use(disk, &(*refs)[offset >> PAGE_SHIFT],
+			      lent->va + (offset & PAGE_MASK));
+}
+
+/* The standing reference of memory in a lent page; 0: it is not lent, or cannot be granted. */
+static uint32_t lent_ref(struct front_disk *disk, const uint8_t *va)
 {
 	for (unsigned i = 0; i < FRONT_LENT_MAX; i++) {
-		struct front_lent *lent = &disk->root->lent[i];
-		uint32_t **refs = &disk->lent_refs[i], *entry;
+		size_t offset = (size_t)(va - disk->root->lent[i].va);
+		uint32_t ref;
 
-		if (!is_lent(lent, page))
+		if (offset >= disk->root->lent[i].len_bytes)
 			continue;
-		if (!*refs)
-			*refs = host_alloc(lent->count * sizeof(**refs));
-		if (!*refs)
-			return 0;
-		entry = &(*refs)[(size_t)(page - lent->va) >> PAGE_SHIFT];
-		if (*entry && !(*entry & REF_STALE)) {
+		ref = disk->lent_refs[i] ? disk->lent_refs[i][offset >> PAGE_SHIFT] : 0;
+		if (ref && !(ref & REF_STALE)) {
 			disk->stats.persistent_hits++;
-			return *entry;
+			return ref;
 		}
-		return lent_first_use(disk, entry, page);
+		return lent_begin(disk, i, offset);
 	}
 	return 0;
 }
@@ -80,8 +90,9 @@ int blkfront_lend(void *pages, unsigned count)
 {
 	for (struct front_root *root = front_roots; root; root = root->next)
 		for (unsigned i = 0; i < FRONT_LENT_MAX; i++)
-			if (!root->lent[i].va) {
-				root->lent[i] = (struct front_lent){.va = pages, .count = count};
+			if (!root->lent[i].len_bytes) {
+				root->lent[i] = (struct front_lent){.va = pages,
+								    .len_bytes = count * PAGE_SIZE};
 				return 0;
 			}
 	return -XEN_ENOSPC;
@@ -96,11 +107,11 @@ static int reclaim_range(struct front_root *root, unsigned range)
 		lent->held = false;
 	left = lent->held;
 	for (struct front_disk *d = root->disks; d; d = d->next)
-		left += lent_end(d->lent_refs[range], lent->count);
+		left += lent_end(d->lent_refs[range], lent_count(lent));
 	if (left)
 		return -XEN_EBUSY;
 	for (struct front_disk *d = root->disks; d; d = d->next) {
-		host_free(d->lent_refs[range], lent->count * sizeof(uint32_t));
+		host_free(d->lent_refs[range], lent_count(lent) * sizeof(uint32_t));
 		d->lent_refs[range] = NULL;
 	}
 	*lent = (struct front_lent){0};
@@ -111,7 +122,7 @@ int blkfront_reclaim(void *pages, unsigned count)
 {
 	for (struct front_root *root = front_roots; root; root = root->next)
 		for (unsigned i = 0; i < FRONT_LENT_MAX; i++)
-			if (root->lent[i].va == pages && root->lent[i].count == count)
+			if (root->lent[i].va == pages && lent_count(&root->lent[i]) == count)
 				return reclaim_range(root, i);
 	return -XEN_ENOENT;
 }
@@ -155,78 +166,92 @@ static uint8_t *page_of(void *va)
 	return (uint8_t *)((uintptr_t)va & PAGE_MASK);
 }
 
-/* Puts the reference of a segment into *out. False: not now. */
-static bool segment_grant(struct front_disk *disk, struct front_slot *slot, unsigned i,
-			  uint32_t *out)
+static unsigned offset_of(const struct block_segment *seg)
+{
+	return (unsigned)((uintptr_t)seg->va & ~PAGE_MASK);
+}
+
+/* The user's own page, for this request. */
+static uint32_t own_grant(struct front_disk *disk, struct front_slot *slot, unsigned i)
+{
+	struct front_held *held = &slot->held[slot->n_held];
+	void *page = page_of(slot->req->segments[i].va);
+
+	if (host_grant_offer(disk->bus.peer, page, slot->op == BLKIF_OP_WRITE, &held->ref) != 0)
+		return 0;
+	held->segment = i;
+	held->bounce = NULL;
+	slot->n_held++;
+	disk->stats.grants_offered++;
+	return held->ref.v;
+}
+
+/* A page of ours in the place of the user's. */
+static uint32_t bounce_grant(struct front_disk *disk, struct front_slot *slot, unsigned i)
 {
 	struct block_segment *seg = &slot->req->segments[i];
 	struct front_page page;
 
-	slot->refs[i].v = 0;
-	slot->bounce[i] = NULL;
-	if (!disk->persistent) {
-		if (host_grant_offer(disk->bus.peer, page_of(seg->va), slot->op == BLKIF_OP_WRITE,
-				     &slot->refs[i]) != 0)
-			return false;
-		disk->stats.grants_offered++;
-		*out = slot->refs[i].v;
-		return true;
-	}
-	*out = lent_ref(disk, page_of(seg->va));
-	if (*out)
-		return true;
 	if (!bounce_get(disk, &page))
-		return false;
-	slot->refs[i] = page.ref;
-	slot->bounce[i] = page.va;
-	*out = page.ref.v;
+		return 0;
+	slot->held[slot->n_held++] = (struct front_held){page.ref, i, page.va};
 	if (slot->op == BLKIF_OP_WRITE) {
-		memcpy((uint8_t *)page.va + ((uintptr_t)seg->va & ~PAGE_MASK), seg->va,
-		       seg->len_bytes);
+		memcpy((uint8_t *)page.va + offset_of(seg), seg->va, seg->len_bytes);
 		disk->stats.copied_bytes += seg->len_bytes;
 	}
-	return true;
+	return page.ref.v;
 }
 
-static bool segment_release(struct front_disk *disk, struct front_slot *slot, unsigned i, bool copy)
+/* The reference for a segment; 0: not now. */
+static uint32_t segment_ref(struct front_disk *disk, struct front_slot *slot, unsigned i)
 {
-	struct block_segment *seg = &slot->req->segments[i];
+	uint32_t ref;
 
-	if (!slot->refs[i].v)
-		return true;
-	if (!slot->bounce[i]) {
-		if (host_grant_end(slot->refs[i]) == 0)
-			return true;
-		grant_retire(slot->refs[i], NULL);
-		return false;
-	}
-	if (copy && slot->op == BLKIF_OP_READ) {
-		memcpy(seg->va, (uint8_t *)slot->bounce[i] + ((uintptr_t)seg->va & ~PAGE_MASK),
-		       seg->len_bytes);
-		disk->stats.copied_bytes += seg->len_bytes;
-	}
-	bounce_put(disk, slot->bounce[i], slot->refs[i]);
-	return true;
+	if (!disk->persistent)
+		return own_grant(disk, slot, i);
+	ref = lent_ref(disk, slot->req->segments[i].va);
+	return ref ? ref : bounce_grant(disk, slot, i);
 }
 
 bool front_data_grant(struct front_disk *disk, struct front_slot *slot,
 		      struct blkif_request_segment *segs)
 {
 	slot->len_bytes = 0;
+	slot->n_held = 0;
 	for (unsigned i = 0; i < slot->n_segments; i++) {
 		const struct block_segment *seg = &slot->req->segments[i];
-		unsigned first = (unsigned)((uintptr_t)seg->va & ~PAGE_MASK) / SECTOR_SIZE;
+		unsigned first = offset_of(seg) / SECTOR_SIZE, n = seg->len_bytes / SECTOR_SIZE;
+		uint32_t ref = segment_ref(disk, slot, i);
 
-		__builtin_memset(&segs[i], 0, sizeof(segs[i])); /* its padding goes to the peer */
-		if (!segment_grant(disk, slot, i, &segs[i].gref)) {
-			slot->n_segments = (uint8_t)i;
+		if (!ref) {
 			front_data_release(disk, slot, false);
 			return false;
 		}
 		slot->len_bytes += seg->len_bytes;
+		__builtin_memset(&segs[i], 0, sizeof(segs[i])); /* its padding goes to the peer */
+		segs[i].gref = ref;
 		segs[i].first_sect = (uint8_t)first;
-		segs[i].last_sect = (uint8_t)(first + seg->len_bytes / SECTOR_SIZE - 1);
+		segs[i].last_sect = (uint8_t)(first + n - 1);
 	}
+	return true;
+}
+
+static bool held_release(struct front_disk *disk, struct front_slot *slot, struct front_held *held,
+			 bool copy)
+{
+	struct block_segment *seg = &slot->req->segments[held->segment];
+
+	if (!held->bounce) {
+		if (host_grant_end(held->ref) == 0)
+			return true;
+		grant_retire(held->ref, NULL);
+		return false;
+	}
+	if (copy && slot->op == BLKIF_OP_READ) {
+		memcpy(seg->va, (uint8_t *)held->bounce + offset_of(seg), seg->len_bytes);
+		disk->stats.copied_bytes += seg->len_bytes;
+	}
+	bounce_put(disk, held->bounce, held->ref);
 	return true;
 }
 
@@ -234,8 +259,9 @@ bool front_data_release(struct front_disk *disk, struct front_slot *slot, bool c
 {
 	bool all = true;
 
-	for (unsigned i = 0; i < slot->n_segments; i++)
-		all &= segment_release(disk, slot, i, copy);
+	for (unsigned i = 0; i < slot->n_held; i++)
+		all &= held_release(disk, slot, &slot->held[i], copy);
+	slot->n_held = 0;
 	return all;
 }
 
@@ -251,7 +277,7 @@ void front_data_disconnect(struct front_disk *disk)
 	}
 	HOST_ASSERT(disk->n_bounce == 0);
 	for (unsigned i = 0; i < FRONT_LENT_MAX; i++)
-		lent_end(disk->lent_refs[i], disk->root->lent[i].count);
+		lent_end(disk->lent_refs[i], lent_count(&disk->root->lent[i]));
 }
 
 void front_data_free(struct front_disk *disk)
@@ -261,11 +287,11 @@ void front_data_free(struct front_disk *disk)
 
 		if (!disk->lent_refs[i])
 			continue;
-		for (unsigned p = 0; p < lent->count; p++)
+		for (unsigned p = 0; p < lent_count(lent); p++)
 			if (disk->lent_refs[i][p])
 				grant_retire((gref_t){disk->lent_refs[i][p] & ~REF_STALE}, NULL);
 		lent->held |= grant_retiring() != 0;
-		host_free(disk->lent_refs[i], lent->count * sizeof(uint32_t));
+		host_free(disk->lent_refs[i], lent_count(lent) * sizeof(uint32_t));
 		disk->lent_refs[i] = NULL;
 	}
 }

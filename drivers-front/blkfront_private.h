@@ -25,21 +25,26 @@ struct front_page {
 	gref_t ref;
 };
 
+/* A grant that ends with its request: of the user's page, or of a page of ours that its data goes
+ * through. A standing grant of lent memory is not among them. */
+struct front_held {
+	gref_t ref;
+	uint32_t segment;
+	void *bounce; /* NULL: the user's own page was granted */
+};
+
 /* One request the backend has. Its index is the id on the ring. */
 struct front_slot {
 	struct block_request *req; /* NULL: the slot is free */
-	uint8_t op, n_segments;
+	uint8_t op, n_segments, n_held;
 	uint16_t next_free;
 	uint32_t len_bytes;
-	/* Per segment: the reference that went out, and, when the data goes through a page of ours,
-	 * that page. ref.v == 0: a standing grant of lent memory, nothing to end. */
-	gref_t refs[BLKIF_SEGMENTS];
-	void *bounce[BLKIF_SEGMENTS];
+	struct front_held held[BLKIF_SEGMENTS];
 };
 
 struct front_lent {
-	uint8_t *va; /* NULL: free entry */
-	unsigned count;
+	uint8_t *va;
+	size_t len_bytes; /* 0: free entry */
 	bool held; /* a disk that is gone may have left a page with a backend: see grant_retiring */
 };
 

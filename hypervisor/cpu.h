@@ -73,6 +73,19 @@ struct cpuid_regs {
 	uint32_t eax, ebx, ecx, edx;
 };
 
+#ifdef AMPHI_HOST_TEST
+/* What no program may execute: a test's world has them (tests/host/hv_vcpu_world.c). */
+void cpuid(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out);
+uint64_t rdtsc(void);
+uint64_t rdmsr(uint32_t msr);
+void wrmsr(uint32_t msr, uint64_t value);
+uint64_t read_cr0(void);
+void write_cr0(uint64_t v);
+uint64_t read_cr2(void);
+void clear_ts(void);
+uint32_t port_in(uint16_t port, unsigned bytes);
+void port_out(uint16_t port, unsigned bytes, uint32_t v);
+#else
 static inline void cpuid(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out)
 {
 	__asm__ volatile("cpuid"
@@ -102,35 +115,22 @@ static inline void wrmsr(uint32_t msr, uint64_t value)
 			 : "memory");
 }
 
-static inline uint64_t read_cr0(void)
-{
-	uint64_t v;
+#define CONTROL_REGISTER(n)                                                                        \
+	static inline uint64_t read_cr##n(void)                                                    \
+	{                                                                                          \
+		uint64_t v;                                                                        \
+                                                                                                   \
+		__asm__ volatile("movq %%cr" #n ", %0" : "=r"(v));                                 \
+		return v;                                                                          \
+	}                                                                                          \
+	static inline void write_cr##n(uint64_t v)                                                 \
+	{                                                                                          \
+		__asm__ volatile("movq %0, %%cr" #n ::"r"(v) : "memory");                          \
+	}
+CONTROL_REGISTER(0)
+CONTROL_REGISTER(2)
+CONTROL_REGISTER(4)
 
-	__asm__ volatile("movq %%cr0, %0" : "=r"(v));
-	return v;
-}
-static inline void write_cr0(uint64_t v)
-{
-	__asm__ volatile("movq %0, %%cr0" ::"r"(v) : "memory");
-}
-static inline uint64_t read_cr2(void)
-{
-	uint64_t v;
-
-	__asm__ volatile("movq %%cr2, %0" : "=r"(v));
-	return v;
-}
-static inline uint64_t read_cr4(void)
-{
-	uint64_t v;
-
-	__asm__ volatile("movq %%cr4, %0" : "=r"(v));
-	return v;
-}
-static inline void write_cr4(uint64_t v)
-{
-	__asm__ volatile("movq %0, %%cr4" ::"r"(v) : "memory");
-}
 static inline void clear_ts(void)
 {
 	__asm__ volatile("clts" ::: "memory");
@@ -158,6 +158,8 @@ static inline void port_out(uint16_t port, unsigned bytes, uint32_t v)
 	else
 		__asm__ volatile("outl %0, %1" ::"a"(v), "Nd"(port));
 }
+
+#endif
 
 static inline bool cpu_canonical(uint64_t address)
 {

@@ -48,11 +48,13 @@ enum hv_counter {
 
 #ifdef AMPHI_HOST_TEST
 extern struct percpu hv_test_percpu;
+#define hv_percpu (&hv_test_percpu)
 static inline struct percpu *this_cpu(void)
 {
 	return &hv_test_percpu;
 }
 #else
+extern struct percpu hv_percpu[MAX_CPUS];
 static inline struct percpu *this_cpu(void)
 {
 	struct percpu *p;

@@ -27,7 +27,6 @@ struct run_queue {
 static struct run_queue queues[MAX_CPUS];
 static struct domain idle_domain = {.id = DOMID_IDLE};
 static struct vcpu idle_vcpus[MAX_CPUS];
-extern struct percpu hv_percpu[MAX_CPUS];
 
 static bool is_idle(const struct vcpu *v)
 {

@@ -15,7 +15,6 @@
 #define FAR_NS (~0ull)
 
 static spinlock_t lock;
-extern struct percpu hv_percpu[MAX_CPUS];
 
 static void unlink_timer(struct hv_timer *t)
 {

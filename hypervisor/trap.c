@@ -50,9 +50,8 @@ static bool no_descriptor(struct vcpu *v, uint64_t address)
 
 	if (offset >= HV_VCPU_AREA_SIZE)
 		return false;
-	if (offset >= HV_LDT_OFFSET)
-		offset = (offset - HV_LDT_OFFSET) | 4;
-	pv_inject(v, EXC_GP, offset & 0xfffc);
+	/* The CPU reads either half of a descriptor first; bit 2 of a selector means the LDT. */
+	pv_inject(v, EXC_GP, (offset & 0xfff8) | (offset >= HV_LDT_OFFSET ? 4 : 0));
 	return true;
 }
 

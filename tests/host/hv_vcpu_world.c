@@ -73,8 +73,15 @@ static void make_function(void)
 
 void world_start(bool privileged)
 {
+	/* Time goes on and the CPU's own timers stay, as the scheduler keeps them between tests. */
+	uint64_t now = world.now_ns;
+	struct hv_timer *timers = hv_test_percpu.timers;
+
 	memset(&world, 0, sizeof(world));
 	memset(&hv_test_percpu, 0, sizeof(hv_test_percpu));
+	world.now_ns = now;
+	world.timer_due_ns = ~0ull;
+	hv_test_percpu.timers = timers;
 	hv_test_percpu.self = &hv_test_percpu;
 	hv_test_percpu.current = hv_test_percpu.idle = &idle_world_vcpu;
 	world.refused_selector = 0x1233;

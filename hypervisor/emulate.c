@@ -278,7 +278,7 @@ bool emulate_privileged(struct vcpu *v)
 	uint8_t bytes[INSN_MAX];
 	struct insn i;
 
-	if ((uint16_t)r->cs != HV_GUEST_CS64)
+	if (!code_is_64(r))
 		return false;
 	emulate_decode(bytes, emulate_fetch(v, bytes), &i);
 	if (i.op >= ARRAY_SIZE(ops) || ops[i.op].fn == NULL ||

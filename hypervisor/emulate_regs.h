@@ -9,6 +9,7 @@
 #include <amphi/types.h>
 
 #include "emulate.h"
+#include "layout.h"
 #include "pv.h"
 
 static inline uint64_t *reg_ptr(struct guest_regs *r, unsigned number)
@@ -40,5 +41,17 @@ static inline void reg_write(struct guest_regs *r, unsigned number, unsigned byt
 
 /* The bytes at RIP; returns how many could be read. */
 unsigned emulate_fetch(const struct vcpu *v, uint8_t bytes[INSN_MAX]);
+
+/* Whether the guest runs 64-bit code: in the flat segment, or in one of its own tables (Linux starts
+ * its second and further vCPUs so), of which LAR shows bit L. SDM 3A 3.4.5, 2A LAR. */
+static inline bool code_is_64(const struct guest_regs *r)
+{
+	uint32_t selector = (uint16_t)r->cs, rights = 0;
+
+	if (selector == HV_GUEST_CS64)
+		return true;
+	__asm__("larl %1, %0" : "+r"(rights) : "r"(selector) : "cc");
+	return rights >> 21 & 1;
+}
 
 #endif

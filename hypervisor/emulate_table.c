@@ -122,7 +122,7 @@ bool emulate_table_write(struct vcpu *v, uint64_t address)
 	struct insn i;
 	int rc = -XEN_EAGAIN;
 
-	if ((uint16_t)r->cs != HV_GUEST_CS64)
+	if (!code_is_64(r))
 		return false;
 	emulate_decode(bytes, emulate_fetch(v, bytes), &i);
 	if (i.op < INSN_MOV_STORE || (address & 7) + i.width > 8)

@@ -204,6 +204,8 @@ int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 		fpu_reset(pv->fpu);
 	/* MXCSR bits above 15 would make fxrstor fault. */
 	((uint32_t *)pv->fpu)[6] &= 0xffff;
+	/* Linux asks so for its further vCPUs; for the first it makes the hypercall. */
+	pv->iopl = (uint8_t)(c->user_regs.rflags >> RFLAGS_IOPL_SHIFT & 3);
 	pv->kernel_mode = (c->flags & VGCF_in_kernel) != 0;
 	pv->kernel_ss = pv_fix_selector((uint16_t)c->kernel_ss);
 	pv->kernel_sp = c->kernel_sp;
@@ -232,7 +234,7 @@ static void get_regs(const struct vcpu *v, struct cpu_user_regs *u)
 	u->cs = (uint16_t)r->cs;
 	u->ss = (uint16_t)r->ss;
 	u->rsp = r->rsp;
-	u->rflags = r->rflags;
+	u->rflags = r->rflags | (uint64_t)v->pv.iopl << RFLAGS_IOPL_SHIFT;
 	u->saved_upcall_mask = event_masked(&v->events);
 	u->ds = v->pv.ds;
 	u->es = v->pv.es;

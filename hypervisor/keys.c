@@ -76,9 +76,13 @@ static const struct {
 	void (*fn)(void);
 	const char *what;
 } keys[] = {
-    {'?', help, "this list"}, {'d', domains, "domains and vCPUs"},
-    {'m', mm_dump, "memory"}, {'e', events, "event channels"},
-    {'g', grants, "grants"},  {'q', counters, "counters"},
+    {'h', help, "this list"},
+    {'?', help, "this list"},
+    {'d', domains, "domains and vCPUs"},
+    {'m', mm_dump, "memory"},
+    {'e', events, "event channels"},
+    {'g', grants, "grants"},
+    {'q', counters, "counters"},
 };
 
 static void help(void)

@@ -20,9 +20,19 @@
 #define PTE_FRAME    0x000ffffffffff000ull
 #define PT_ENTRIES   512u
 
-/* The linker's marks, kernel.lds. */
+/* Which entry of a table of this level (1: of pages) leads to va. */
+static inline unsigned pt_index(uint64_t va, unsigned level)
+{
+	return va >> (PAGE_SHIFT + 9 * (level - 1)) & (PT_ENTRIES - 1);
+}
+
+/* The linker's marks, kernel.lds; a host test has none and says where they would be. */
+#ifdef AMPHI_HOST_TEST
+extern char *image_start, *text_start, *text_end, *rodata_start, *rodata_end, *data_start, *bss_end, *image_end;
+#else
 extern char image_start[], text_start[], text_end[], rodata_start[], rodata_end[], data_start[], bss_end[],
     image_end[];
+#endif
 
 static inline uint64_t image_pfn(const char *mark)
 {

@@ -22,11 +22,6 @@ void mm_find_nx(void)
 	mm_flags.no_execute = regs[3] & 1u << 20 ? PTE_NX : 0;
 }
 
-static unsigned index_at(uint64_t va, unsigned level)
-{
-	return va >> (PAGE_SHIFT + 9 * (level - 1)) & (PT_ENTRIES - 1);
-}
-
 /* The table an entry leads to, or NULL when it leads to none of ours. */
 static uint64_t *table_of(uint64_t entry)
 {
@@ -47,7 +42,7 @@ uint64_t *mm_walk(uint64_t va, unsigned *out_level)
 	if (!table || !is_canonical(va))
 		return NULL;
 	for (unsigned level = LEVELS; table; level--) {
-		uint64_t *entry = &table[index_at(va, level)];
+		uint64_t *entry = &table[pt_index(va, level)];
 
 		if (level == 1 || (*entry & PTE_PRESENT && *entry & PTE_LARGE)) {
 			*out_level = level;
@@ -85,11 +80,11 @@ uint64_t *mm_leaf(uint64_t va)
 	uint64_t *table = mm_top;
 
 	for (unsigned level = LEVELS; level > 1 && table; level--) {
-		uint64_t *entry = &table[index_at(va, level)];
+		uint64_t *entry = &table[pt_index(va, level)];
 
 		table = *entry & PTE_PRESENT ? table_of(*entry) : make_table(entry, level);
 	}
-	return table ? &table[index_at(va, 1)] : NULL;
+	return table ? &table[pt_index(va, 1)] : NULL;
 }
 
 bool mm_readable(const void *va, size_t len_bytes)

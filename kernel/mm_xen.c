@@ -87,9 +87,9 @@ static uint64_t *builder_table(uint64_t entry)
 static uint64_t *builder_l2(void)
 {
 	uint64_t *l4 = first_map(builder_tables.first);
-	uint64_t *l3 = builder_table(l4[511]);
+	uint64_t *l3 = builder_table(l4[pt_index(KERNEL_BASE, 4)]);
 
-	return builder_table(l3[510]);
+	return builder_table(l3[pt_index(KERNEL_BASE, 3)]);
 }
 
 /* The pages at KERNEL_BASE that are mapped without a gap. */
@@ -163,7 +163,7 @@ static void build_direct_map(void)
 	uint64_t l3_pfn, l2_pfn = 0;
 
 	new_table(&l3_pfn);
-	link_table(&table_va(builder_tables.first)[DIRECT_BASE >> 39 & (PT_ENTRIES - 1)], l3_pfn);
+	link_table(&table_va(builder_tables.first)[pt_index(DIRECT_BASE, 4)], l3_pfn);
 	for (uint64_t first = 0; first < n_pages; first += CHUNK) {
 		if (first % (CHUNK * PT_ENTRIES) == 0) {
 			new_table(&l2_pfn);
@@ -189,7 +189,7 @@ static uint64_t final_entry(uint64_t pfn)
 {
 	if (pfn < image_pfn(image_start) || pfn >= image_pfn(image_end))
 		return 0;
-	if (pfn == image_pfn(pv_shared_page))
+	if (pfn == image_pfn((const char *)boot.shared_info))
 		return boot.start_info->shared_info | mm_flags.leaf | mm_flags.no_execute | PTE_WRITE;
 	return frame_entry(pfn, image_flags(pfn));
 }
@@ -306,6 +306,7 @@ void mm_init_xen_pv(void)
 	void *bitmap;
 
 	n_pages = si->nr_pages;
+	direct_done = 0;
 	mm_p2m_list = (uint64_t *)si->mfn_list;
 	mm_p2m_entries = n_pages;
 	mm_find_nx();

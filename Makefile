@@ -71,7 +71,7 @@ $(BUILD)/amphi-tool: $(TOOL_OBJS)
 # "links: FILE.c ..." names what it is linked with.
 HOST_TESTS := $(patsubst tests/host/%.c,$(BUILD)/tests/%,$(wildcard tests/host/*_test.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzzers/%,$(wildcard tests/fuzz/*_fuzz.c))
-links = $(shell sed -n 's,^.*links: *,,p' $(1))
+links = $(filter %.c,$(shell sed -n '/links:/,/[*][/]/p' $(1)))
 define host_test_rule
 $(BUILD)/tests/$(1): $(patsubst %,$(BUILD)/host/%.o,tests/host/$(1).c $(call links,tests/host/$(1).c))
 	@mkdir -p $$(@D); $(CC) $(ASAN) -o $$@ $$^ -lcmocka -lcapstone -lpthread

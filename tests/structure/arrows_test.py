@@ -23,8 +23,7 @@ def includes(path):
 
 def allowed(room, folder, kind, target):
     if kind == "<":
-        return target.startswith(("amphi/", "xen/")) and (room != "lib" or target.startswith("amphi/")) \
-            or target in COMPILER
+        return target.startswith(("amphi/", "xen/")) or target in COMPILER
     if os.path.exists(os.path.join(folder, target)) and "/" not in target:
         return True
     owner = target.split("/")[0]

@@ -19,8 +19,9 @@
 struct run_queue {
 	spinlock_t lock;
 	struct vcpu *head;
-	uint64_t floor_ns; /* vtime of the latest chosen: where sleepers come back */
-	uint64_t since_ns; /* when the current one began, or its time was last counted */
+	uint64_t floor_ns;   /* vtime of the latest chosen: where sleepers come back */
+	uint64_t since_ns;   /* when the current one was chosen */
+	uint64_t charged_ns; /* up to when its time is counted */
 	struct hv_timer slice;
 };
 
@@ -59,10 +60,10 @@ static int waiting_state(const struct vcpu *v)
 	return v->sched.holds == HOLD_BLOCKED ? RUNSTATE_blocked : RUNSTATE_offline;
 }
 
-static void charge_current(struct run_queue *q, struct percpu *cpu, uint64_t now)
+static void charge_current(struct run_queue *q, uint64_t now)
 {
-	cpu->current->sched.vtime_ns += now - q->since_ns;
-	q->since_ns = now;
+	hv_percpu[q - queues].current->sched.vtime_ns += now - q->charged_ns;
+	q->charged_ns = now;
 }
 
 void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *out_info)
@@ -136,7 +137,7 @@ static void consider_preemption(struct run_queue *q, struct vcpu *v, uint64_t no
 		cpu->resched = true;
 		return;
 	}
-	if (v->sched.vtime_ns < cpu->current->sched.vtime_ns + (now - q->since_ns))
+	if (v->sched.vtime_ns < cpu->current->sched.vtime_ns)
 		due = q->since_ns + MIN_RUN_NS;
 	if (due <= now)
 		cpu->resched = true;
@@ -160,17 +161,29 @@ static void hold(struct vcpu *v, uint32_t why)
 	spin_unlock(&q->lock);
 }
 
+/* Where the one who has had least stands now: a sleeper comes back a slice behind that at most, so
+ * that it is soon served, but makes up for nothing. */
+static uint64_t comeback(struct run_queue *q, uint64_t now)
+{
+	uint64_t least = NEVER;
+
+	charge_current(q, now);
+	for (struct vcpu *v = q->head; v != NULL; v = v->sched.next)
+		least = MIN(least, v->sched.vtime_ns);
+	if (least == NEVER)
+		least = q->floor_ns;
+	return least > SCHED_SLICE_NS ? least - SCHED_SLICE_NS : 0;
+}
+
 static void release(struct vcpu *v, uint32_t why)
 {
 	struct run_queue *q = &queues[v->sched.cpu];
 	uint64_t now = time_now_ns();
-	uint64_t floor;
 
 	spin_lock(&q->lock);
 	v->sched.holds &= ~why;
 	if (v->sched.holds == 0 && !v->sched.queued) {
-		floor = q->floor_ns > SCHED_SLICE_NS ? q->floor_ns - SCHED_SLICE_NS : 0;
-		v->sched.vtime_ns = MAX(v->sched.vtime_ns, floor);
+		v->sched.vtime_ns = MAX(v->sched.vtime_ns, comeback(q, now));
 		enqueue(q, v);
 		if (!is_current(v)) {
 			runstate_enter(v, RUNSTATE_runnable, now);
@@ -279,7 +292,7 @@ void domain_unpause(struct domain *d)
 
 /* ---- choosing -------------------------------------------------------------------------- */
 
-/* One who yields goes behind whoever else waits, by at most a slice: it keeps its claim on time
+/* One who yields goes behind whoever else waits, by two slices at most: it keeps its claim on time
  * lost, but not on this moment. */
 void sched_yield_now(void)
 {
@@ -293,7 +306,7 @@ void sched_yield_now(void)
 		if (o != v)
 			most = MAX(most, o->sched.vtime_ns + 1);
 	if (most > v->sched.vtime_ns)
-		v->sched.vtime_ns = MIN(most, v->sched.vtime_ns + SCHED_SLICE_NS);
+		v->sched.vtime_ns = MIN(most, v->sched.vtime_ns + 2 * SCHED_SLICE_NS);
 	cpu->resched = true;
 	spin_unlock(&q->lock);
 }
@@ -349,7 +362,8 @@ static void choose(struct percpu *cpu)
 
 	spin_lock(&q->lock);
 	cpu->resched = false;
-	charge_current(q, cpu, now);
+	charge_current(q, now);
+	q->since_ns = now;
 	next = pick(q, cpu);
 	cpu->current = next;
 	runstate_enter(prev, waiting_state(prev), now);

@@ -9,6 +9,7 @@
  * links: control/builder_start.c lib/error_name.c lib/elf.c lib/printf.c lib/text.c
  * links: tests/host/fake_control.c
  */
+#define _GNU_SOURCE /* memmem */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -124,6 +125,7 @@ static void test_registers(void **state)
 	assert_int_equal(d->context.flags & VGCF_in_kernel, VGCF_in_kernel);
 	assert_int_equal(d->max_pages, (8192 + 1024) / 4);
 	assert_int_equal(d->max_vcpus, 1);
+	assert_int_equal(d->handle, 12345);
 	assert_int_equal(domain_unpause(built.domid), 0);
 	assert_false(d->paused);
 }
@@ -155,7 +157,8 @@ static void test_start_info(void **state)
 
 static void test_memory(void **state)
 {
-	uint8_t ramdisk[10000], bytes[10000], zeros[0x4000] = {0};
+	/* One byte more than is written at once. */
+	static uint8_t ramdisk[256 * 4096 + 1], bytes[sizeof(ramdisk)], zeros[0x4000];
 	struct start_info si;
 	uint64_t entry;
 
@@ -186,6 +189,22 @@ static void test_memory(void **state)
 	assert_true(fake_guest_read(built.domid, si.pt_base + 511 * 8, &entry, 8));
 	assert_int_equal(entry >> 12, p2m(&si, (si.pt_base - FAKE_KERNEL_BASE) / 4096 + 1));
 	assert_memory_equal(fake_frame((mfn_t){p2m(&si, 0x110)}), "ZZZZ", 4);
+}
+
+/* A kernel may make its calls by itself, as boot loaders do. */
+static void test_no_hypercall_page(void **state)
+{
+	static uint8_t kernel[20000];
+	static const uint8_t note[] = {XEN_ELFNOTE_HYPERCALL_PAGE, 0, 0, 0, 'X', 'e', 'n', 0};
+	uint8_t byte;
+
+	assert_true(plan.kernel_bytes <= sizeof(kernel));
+	memcpy(kernel, plan.kernel, plan.kernel_bytes);
+	*(uint8_t *)memmem(kernel, sizeof(kernel), note, sizeof(note)) = 99;
+	plan.kernel = kernel;
+	build_ok();
+	assert_true(fake_guest_read(built.domid, FAKE_KERNEL_BASE + 0x113000, &byte, 1));
+	assert_int_equal(byte, 0);
 }
 
 static void test_rings_are_granted(void **state)
@@ -349,6 +368,7 @@ int main(void)
 	    cmocka_unit_test_setup(test_registers, setup),
 	    cmocka_unit_test_setup(test_start_info, setup),
 	    cmocka_unit_test_setup(test_memory, setup),
+	    cmocka_unit_test_setup(test_no_hypercall_page, setup),
 	    cmocka_unit_test_setup(test_rings_are_granted, setup),
 	    cmocka_unit_test_setup(test_every_failure_unwinds, setup),
 	    cmocka_unit_test_setup(test_every_allocation_failure_unwinds, setup),

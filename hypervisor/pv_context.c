@@ -87,19 +87,10 @@ static uint64_t *active_gs_base(struct vcpu_pv *pv)
 	return pv->kernel_mode ? &pv->gs_base_kernel : &pv->gs_base_user;
 }
 
-static void load_debug(const uint64_t *dr)
-{
-	__asm__ volatile("movq %0, %%dr0" ::"r"(dr[0]));
-	__asm__ volatile("movq %0, %%dr1" ::"r"(dr[1]));
-	__asm__ volatile("movq %0, %%dr2" ::"r"(dr[2]));
-	__asm__ volatile("movq %0, %%dr3" ::"r"(dr[3]));
-	__asm__ volatile("movq %0, %%dr7" ::"r"(dr[7]));
-}
-
 void pv_sync_debug(struct vcpu *v)
 {
 	if (this_cpu()->loaded == v)
-		load_debug(v->pv.dr);
+		debug_load(v->pv.dr);
 }
 
 void pv_unload(struct vcpu *v)
@@ -115,7 +106,7 @@ void pv_unload(struct vcpu *v)
 	clear_ts();
 	__asm__ volatile("fxsaveq (%0)" ::"r"(pv->fpu) : "memory");
 	if (pv->dr[7] != DR7_FIXED)
-		__asm__ volatile("movq %0, %%dr7" ::"r"(DR7_FIXED));
+		debug_off();
 }
 
 /* A selector that the CPU refuses (its descriptor changed meanwhile) becomes 0, and the guest
@@ -137,7 +128,7 @@ void pv_load(struct vcpu *v)
 	if (pv->ts)
 		write_cr0(read_cr0() | CR0_TS);
 	if (pv->dr[7] != DR7_FIXED)
-		load_debug(pv->dr);
+		debug_load(pv->dr);
 	cpu_set_regs_top((uint64_t)(&pv->regs + 1));
 	if (!ok)
 		pv_failsafe(v);

@@ -42,8 +42,8 @@ void trap_syscall32(struct guest_regs *regs)
 
 /* ---- exceptions of guests -------------------------------------------------------------- */
 
-/* A page fault of the CPU's own look at a descriptor of v's that no page holds: then the selector is
- * out of range, and that is the fault the guest gets. */
+/* A page fault of the CPU's own look at a descriptor of v's that no page holds: then the selector
+ * is out of range, and that is the fault the guest gets. */
 static bool no_descriptor(struct vcpu *v, uint64_t address)
 {
 	uint64_t offset = address - mm_gdt_base(v);
@@ -112,11 +112,7 @@ static void guest_no_fpu(struct vcpu *v, struct guest_regs *r)
 
 static void guest_debug(struct vcpu *v, struct guest_regs *r)
 {
-	uint64_t dr6;
-
-	__asm__ volatile("movq %%dr6, %0" : "=r"(dr6));
-	__asm__ volatile("movq %0, %%dr6" ::"r"(DR6_FIXED));
-	v->pv.dr[6] = DR6_FIXED | (dr6 & DR6_NEW_BITS);
+	v->pv.dr[6] = DR6_FIXED | (debug_status() & DR6_NEW_BITS);
 	pv_inject(v, EXC_DB, 0);
 }
 
@@ -206,7 +202,7 @@ void trap_anywhere(struct guest_regs *regs)
 	}
 	if (regs->vector == EXC_DB) {
 		/* A break point of a guest's, delayed into our entry code by MOV SS. */
-		__asm__ volatile("movq %0, %%dr6" ::"r"(DR6_FIXED));
+		(void)debug_status();
 		return;
 	}
 	die(regs, regs->vector == EXC_DF ? "double fault" : "machine check");

@@ -310,13 +310,14 @@ static void callbacks_one_by_one(void **state)
 static void debug_registers(void **state)
 {
 	(void)state;
-	hv_test_percpu.loaded = NULL; /* not into this program's own */
 	assert_int_equal(hc_set_debugreg(0, 0x1000), 0);
 	assert_int_equal(hc_get_debugreg(0), 0x1000);
 	assert_int_equal(hc_set_debugreg(1, HV_HOLE_START + 8), -XEN_EPERM);
 	assert_int_equal(hc_set_debugreg(7, 0x20001), -XEN_EPERM);
 	assert_int_equal(hc_set_debugreg(7, 1ull << 63 | 0x2003), 0);
 	assert_int_equal(hc_get_debugreg(7), 0x403);
+	assert_int_equal(world.dr[7], 0x403);
+	assert_int_equal(world.dr[0], 0x1000);
 	assert_int_equal(hc_set_debugreg(4, 0), -XEN_EINVAL);
 	assert_int_equal(hc_get_debugreg(9), -XEN_EINVAL);
 }

@@ -154,6 +154,18 @@ void clear_ts(void)
 {
 	world.cr0 &= ~CR0_TS;
 }
+void debug_load(const uint64_t *dr)
+{
+	memcpy(world.dr, dr, sizeof(world.dr));
+}
+void debug_off(void)
+{
+	world.dr[7] = DR7_FIXED;
+}
+uint64_t debug_status(void)
+{
+	return DR6_FIXED | 1;
+}
 uint64_t rdtsc(void)
 {
 	return world.tsc;

@@ -36,6 +36,18 @@ int mm_begin(struct domain *d);
  * zero; content undefined. No stale translation to them is left. NULL: none. */
 struct page_info *frames_alloc(unsigned order, uint64_t limit);
 void frames_free(struct page_info *page, unsigned order);
+
+/* Lists of frames through next and prev, by their numbers; *head is 0 when there is none. */
+static inline uint32_t frame_number(const struct page_info *page)
+{
+	return (uint32_t)page_to_mfn(page).v;
+}
+static inline struct page_info *frame_at(uint32_t number)
+{
+	return mfn_to_page((mfn_t){number});
+}
+void frame_link(uint32_t *head, struct page_info *page);
+void frame_unlink(uint32_t *head, struct page_info *page);
 void page_zero(void *page);
 
 /* Boot: says that [first, end) are RAM, then which of them are free. */

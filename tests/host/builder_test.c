@@ -120,6 +120,7 @@ static void test_registers(void **state)
 	assert_int_equal(d->context.user_regs.rip, FAKE_KERNEL_BASE + 0x100123);
 	assert_int_equal(d->context.user_regs.cs, 0xe033);
 	assert_int_equal(d->context.user_regs.ss, 0xe02b);
+	assert_int_equal(d->context.kernel_ss, 0xe02b);
 	assert_int_equal(d->context.user_regs.rsp, d->context.kernel_sp);
 	assert_true(fake_guest_writable(d->id, d->context.user_regs.rsp - 8));
 	assert_int_equal(d->context.flags & VGCF_in_kernel, VGCF_in_kernel);
@@ -162,7 +163,8 @@ static void test_memory(void **state)
 	struct start_info si;
 	uint64_t entry;
 
-	memset(ramdisk, 0xab, sizeof(ramdisk));
+	for (unsigned i = 0; i < sizeof(ramdisk); i++)
+		ramdisk[i] = (uint8_t)(i * 7 + i / 4096 + i / (256 * 4096));
 	plan.ramdisk = ramdisk;
 	plan.ramdisk_bytes = sizeof(ramdisk);
 	build_ok();
@@ -353,6 +355,10 @@ static void test_layout_refuses_addresses(void **state)
 	    0xffff800000000000ull, /* the hypervisor's */
 	};
 
+	struct build_layout lowest = {
+	    .virt_base = 0xffff880000000000ull, .kernel_end_paddr = 4096, .pages = 4096};
+
+	assert_true(layout_plan(&lowest)); /* the first that is the guest's again */
 	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
 		struct build_layout l = {
 		    .virt_base = bad[i], .kernel_end_paddr = 4096, .pages = 4096};

@@ -210,6 +210,8 @@ static void test_store_nodes(void **state)
 	expect_node(BACKEND "/mode", "r");
 	expect_node(BACKEND "/online", "1");
 	expect_node(BACKEND "/dev", "xvda");
+	expect_node(BACKEND "/type", "phy");
+	expect_node(BACKEND "/device-type", "disk");
 	expect_node(BACKEND "/state", "1");
 }
 

@@ -66,6 +66,7 @@ static void test_round_trip(void **state)
 	make();
 	assert_int_equal(count_entries(), 4);
 	assert_int_equal(archive[110 + sizeof("manifest")], 0);
+	assert_memory_equal(archive, "07070100000000000081a4", 22); /* inode 0, mode 0100644 */
 	assert_int_equal(cpio_find(archive, len, "a/long name", &e), 0);
 	assert_int_equal(e.len, 5);
 	assert_memory_equal(e.data, "12345", 5);

@@ -77,7 +77,7 @@ void clock_sample(struct clock_sample *out)
 	}
 }
 
-void clock_start(struct clock_sample *out_first)
+bool clock_start(struct clock_sample *out_first)
 {
 	uint64_t base = acpi_info()->hpet;
 	uint32_t period;
@@ -93,6 +93,7 @@ void clock_start(struct clock_sample *out_first)
 		pit_start();
 	}
 	clock_sample(out_first);
+	return hpet != NULL;
 }
 
 /* a * b / c, where the result fits 64 bits: the product does not, and no library divides it. */

@@ -237,15 +237,14 @@ static void refine(void *ctx)
 void time_init(void)
 {
 	uint64_t hz = clock_given_tsc_hz();
-	bool given = hz != 0;
+	bool given = hz != 0, can_refine = clock_start(&first_sample);
 
-	clock_start(&first_sample);
 	if (!given)
 		hz = clock_measure_tsc_hz(&first_sample);
 	rate.base_tsc = boot_tsc;
 	set_rate(hz);
 	wall_ns_at_zero = clock_read_rtc() * NS_PER_S - time_now_ns();
-	if (given)
+	if (given || !can_refine)
 		return;
 	refine_timer.fn = refine;
 	timer_set(&refine_timer, time_now_ns() + REFINE_NS);

@@ -31,7 +31,10 @@ uint64_t clock_given_tsc_hz(void)
 {
 	return 1000000000;
 }
-void clock_start(struct clock_sample *out) {}
+bool clock_start(struct clock_sample *out)
+{
+	return false;
+}
 void clock_sample(struct clock_sample *out) {}
 uint64_t clock_tsc_hz(const struct clock_sample *from, const struct clock_sample *to)
 {

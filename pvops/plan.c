@@ -3,7 +3,7 @@
  * Pure: no memory but its arguments, no state, so the host test runs every operation of every platform
  * through it and decodes the result. It writes nothing to text; patch.c does. Encodings are those of the
  * Intel SDM vol. 2: CALL rel32 (E8), JMP rel32 (E9), CALL/JMP [rip+disp32] (FF /2, FF /4), UD2 (0F 0B),
- * and the recommended multi-byte NOPs of table 4-12.
+ * and the recommended multi-byte NOPs of table 4-12, the last with a segment prefix more.
  */
 #include <amphi/string.h>
 #include <amphi/xen.h>
@@ -13,7 +13,9 @@
 #define CALL_LEN 5u
 #define INDIRECT_LEN 6u
 
-static const uint8_t nops[9][9] = {
+#define NOP_MAX 10u
+
+static const uint8_t nops[NOP_MAX][NOP_MAX] = {
 	{0x90},
 	{0x66, 0x90},
 	{0x0f, 0x1f, 0x00},
@@ -23,13 +25,14 @@ static const uint8_t nops[9][9] = {
 	{0x0f, 0x1f, 0x80, 0x00, 0x00, 0x00, 0x00},
 	{0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00},
 	{0x66, 0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00},
+	{0x66, 0x2e, 0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00},
 };
 
 /* As few instructions as will do: each is a slot in the pipeline for nothing. */
 static void put_nops(uint8_t *out, unsigned len)
 {
 	while (len) {
-		unsigned step = MIN(len, 9u);
+		unsigned step = MIN(len, NOP_MAX);
 
 		memcpy(out, nops[step - 1], step);
 		out += step;

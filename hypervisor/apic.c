@@ -28,6 +28,7 @@
 #define REG_TIMER_NOW    0x390
 #define REG_TIMER_DIVIDE 0x3e0
 #define LVT_MASKED       0x10000u
+#define LVT_NMI          0x400u
 #define LVT_DEADLINE     0x40000u
 #define DIVIDE_BY_1      0xbu
 #define PIC_DATA_1       0x21
@@ -65,7 +66,7 @@ void apic_init(void)
 	own_frame = maddr_to_mfn((maddr_t){base & APIC_BASE_MASK});
 	regs = hv_map_io(mfn_to_maddr(own_frame), PAGE_SIZE);
 	reg_write(REG_LVT_LINT0, LVT_MASKED);
-	reg_write(REG_LVT_LINT1, LVT_MASKED);
+	reg_write(REG_LVT_LINT1, LVT_NMI);
 	reg_write(REG_LVT_ERROR, LVT_MASKED);
 	reg_write(REG_TPR, 0);
 	reg_write(REG_SPURIOUS, 0x100 | VECTOR_SPURIOUS);

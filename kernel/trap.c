@@ -77,19 +77,6 @@ bool trap_safe_read64(const void *va, uint64_t *out)
 	return ok;
 }
 
-/* The instruction itself and not pv_read_msr: what may fault must have an address of its own. */
-bool trap_safe_read_msr(uint32_t msr, uint64_t *out)
-{
-	uint32_t low = 0, high = 0;
-	bool ok = false;
-
-	__asm__ volatile("1: rdmsr\n movb $1, %2\n 2:\n" FIXUP("1b", "2b")
-			 : "+a"(low), "+d"(high), "+&r"(ok)
-			 : "c"(msr));
-	*out = (uint64_t)high << 32 | low;
-	return ok;
-}
-
 uint64_t trap_irq_count(void)
 {
 	return this_cpu()->irq_count;

@@ -1,7 +1,7 @@
 /* trap_test.c: each frame goes to who deals with it, and what may fault comes back.
  *
- * Shows: trap_safe_read64 and trap_safe_read_msr, run here with a signal handler in the processor's place,
- * continue after their fault and say so; an exception without a fixup, and one whose address is beside a
+ * Shows: trap_safe_read64, run here with a signal handler in the processor's place, continues after its
+ * fault and says so; an exception without a fixup, and one whose address is beside a
  * fixup, end in trap_unhandled; upcalls and interrupts reach their dispatchers and are counted. Why: the
  * page walk of a panic and every look into the m2p stand on the fixup table.
  *
@@ -104,15 +104,6 @@ static void memory_that_is_not(void **state)
 	munmap(page, 8192);
 }
 
-/* rdmsr is always refused to a program. */
-static void a_register_that_is_not(void **state)
-{
-	uint64_t out;
-
-	take_faults();
-	assert_false(trap_safe_read_msr(0x1b, &out));
-}
-
 static bool is_unhandled(uint64_t vector, uint64_t rip)
 {
 	struct trap_frame frame = {.vector = vector, .rip = rip};
@@ -157,7 +148,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(memory_that_is_there), cmocka_unit_test(memory_that_is_not),
-	    cmocka_unit_test(a_register_that_is_not), cmocka_unit_test(what_nobody_expects),
+	    cmocka_unit_test(what_nobody_expects),
 	    cmocka_unit_test(interrupts_and_upcalls), cmocka_unit_test(names),
 	};
 

@@ -151,6 +151,9 @@ static const struct command {
     [XEN_DOMCTL_ioport_permission] = {domctl_ioport_permission, SELF_OK},
     [XEN_DOMCTL_hypercall_init] = {domctl_hypercall_init, 0},
     [XEN_DOMCTL_set_address_size] = {set_address_size, 0},
+    [XEN_DOMCTL_setnodeaffinity] = {domctl_accept, SELF_OK},
+    [XEN_DOMCTL_set_cpu_policy] = {domctl_accept, 0},
+    [XEN_DOMCTL_settscinfo] = {domctl_settscinfo, 0},
     [XEN_DOMCTL_get_address_size] = {get_address_size, ANSWERS | SELF_OK},
     [XEN_DOMCTL_getpageframeinfo3] = {domctl_getpageframeinfo3, SELF_OK},
 };

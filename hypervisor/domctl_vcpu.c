@@ -85,19 +85,6 @@ int domctl_setvcpuaffinity(struct domain *d, struct xen_domctl *op)
 	return find(d, op->u.vcpuaffinity.vcpu) ? 0 : -XEN_EINVAL;
 }
 
-static int write_map(const struct xenctl_bitmap *map, uint32_t cpu)
-{
-	uint64_t va = handle_at(map->bitmap, 0);
-	uint32_t bytes = MIN(DIV_ROUND_UP(map->nr_bits, 8u), MAX_CPUS);
-	uint8_t bit = (uint8_t)(1u << (cpu % 8));
-
-	if (guest_clear(va, bytes))
-		return -XEN_EFAULT;
-	if (cpu / 8 >= bytes)
-		return 0;
-	return guest_write(va + cpu / 8, &bit);
-}
-
 int domctl_getvcpuaffinity(struct domain *d, struct xen_domctl *op)
 {
 	struct xen_domctl_vcpuaffinity *a = &op->u.vcpuaffinity;
@@ -107,8 +94,8 @@ int domctl_getvcpuaffinity(struct domain *d, struct xen_domctl *op)
 	if (!v)
 		return -XEN_EINVAL;
 	if (a->flags & XEN_VCPUAFFINITY_HARD)
-		error = write_map(&a->cpumap_hard, v->sched.cpu);
+		error = toolstack_write_map(&a->cpumap_hard, v->sched.cpu);
 	if (!error && (a->flags & XEN_VCPUAFFINITY_SOFT))
-		error = write_map(&a->cpumap_soft, v->sched.cpu);
+		error = toolstack_write_map(&a->cpumap_soft, v->sched.cpu);
 	return error;
 }

@@ -132,6 +132,41 @@ static long transfer_list(uint64_t list_va, uint64_t count)
 	return (long)i;
 }
 
+/* A builder gets at the table of a domain before that runs. Frames it does not have yet are made.
+ */
+long grant_acquire_resource(uint64_t cmd, uint64_t arg_va)
+{
+	struct xen_mem_acquire_resource r;
+	struct domain *d;
+	xen_pfn_t frame;
+	mfn_t mfn;
+	uint32_t i;
+	int16_t status;
+	int error = 0;
+
+	if (guest_read(&r, arg_va))
+		return -XEN_EFAULT;
+	if (r.type != XENMEM_resource_grant_table || r.id != XENMEM_resource_grant_table_id_shared)
+		return -XEN_EOPNOTSUPP;
+	if (r.pad || r.frame > GRANT_MAX_FRAMES || r.nr_frames > GRANT_MAX_FRAMES)
+		return -XEN_EINVAL;
+	d = target(r.domid, &status);
+	if (!d)
+		return status == GNTST_bad_domain ? -XEN_ESRCH : -XEN_EPERM;
+	for (i = 0; !error && !handle_null(r.frame_list) && i < r.nr_frames; i++) {
+		error = grant_frame(d, (uint32_t)r.frame + i, &mfn);
+		frame = mfn.v;
+		if (!error && handle_write(r.frame_list, i, &frame))
+			error = -XEN_EFAULT;
+	}
+	if (handle_null(r.frame_list)) {
+		r.nr_frames = d->grants.max_frames;
+		error = guest_write(arg_va, &r);
+	}
+	domain_put(d);
+	return error;
+}
+
 /* ---- the table ------------------------------------------------------------------------- */
 
 static const struct grant_op {

@@ -35,12 +35,7 @@ struct extents {
 
 static struct page_info *alloc_extent(const struct extents *e)
 {
-	struct page_info *page;
-
-	mm_lock();
-	page = frames_alloc_domain(e->d, e->r.extent_order, memory_limit(e->r.mem_flags));
-	mm_unlock();
-	return page;
+	return frames_alloc_domain(e->d, e->r.extent_order, memory_limit(e->r.mem_flags));
 }
 
 static void release_extent(struct domain *d, mfn_t mfn, unsigned order)
@@ -231,6 +226,7 @@ static long (*const commands[])(uint64_t cmd, uint64_t arg_va) = {
     [XENMEM_memory_map] = memory_map,
     [XENMEM_machine_memory_map] = machine_memory_map,
     [XENMEM_exchange] = memory_exchange,
+    [XENMEM_acquire_resource] = grant_acquire_resource,
     [XENMEM_machphys_mapping] = machphys_mapping,
 };
 

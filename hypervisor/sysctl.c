@@ -8,7 +8,7 @@
  */
 #include <amphi/string.h>
 
-#include "domain.h"
+#include "domctl_parts.h"
 #include "guest.h"
 #include "percpu.h"
 #include "time.h"
@@ -114,11 +114,18 @@ static int cputopoinfo(struct xen_sysctl *op)
 	return wanted ? handle_write(t->cputopo, 0, &cpu) : 0;
 }
 
-static int (*const commands[])(struct xen_sysctl *op) = {
-    [XEN_SYSCTL_readconsole] = readconsole, [XEN_SYSCTL_physinfo] = physinfo,
-    [XEN_SYSCTL_sched_id] = sched_id,       [XEN_SYSCTL_getdomaininfolist] = getdomaininfolist,
-    [XEN_SYSCTL_debug_keys] = debug_keys,   [XEN_SYSCTL_availheap] = availheap,
+static sysctl_fn *const commands[] = {
+    [XEN_SYSCTL_readconsole] = readconsole,
+    [XEN_SYSCTL_physinfo] = physinfo,
+    [XEN_SYSCTL_sched_id] = sched_id,
+    [XEN_SYSCTL_getdomaininfolist] = getdomaininfolist,
+    [XEN_SYSCTL_debug_keys] = debug_keys,
+    [XEN_SYSCTL_availheap] = availheap,
     [XEN_SYSCTL_cputopoinfo] = cputopoinfo,
+    [XEN_SYSCTL_numainfo] = sysctl_numainfo,
+    [XEN_SYSCTL_cpupool_op] = sysctl_cpupool_op,
+    [XEN_SYSCTL_get_cpu_policy] = sysctl_get_cpu_policy,
+    [XEN_SYSCTL_get_cpu_featureset] = sysctl_get_cpu_featureset,
 };
 
 long hc_sysctl(uint64_t op_va)

@@ -86,7 +86,6 @@ int mm_set_boot_root(struct vcpu *v, mfn_t l4)
 
 	do {
 		mm_lock();
-		mm_budget = mm_budget_full;
 		error = pin_table(l4, v->domain, PT_L4);
 		if (!error)
 			error = space_new_root(v, l4);
@@ -100,7 +99,6 @@ void mm_vcpu_teardown(struct vcpu *v)
 	static const uint32_t none[HV_GDT_GUEST_PAGES];
 
 	mm_lock();
-	mm_budget = mm_budget_full;
 	space_leave(v);
 	v->mm.ldt_entries = 0;
 	if (v->domain->mm.perdomain_l1[v->id / SPACE_VCPUS_PER_L1]) {

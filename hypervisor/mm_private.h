@@ -19,13 +19,13 @@
 extern int mm_budget_full;
 extern int mm_budget;
 
-/* Take and give the lock (both without it). Giving it also puts the domains whose last frame went
- * meanwhile, which may free them. */
+/* Take and give the lock (both without it). Taking it fills the budget. Giving it also puts the
+ * domains whose last frame went meanwhile, which may free them. */
 void mm_lock(void);
 void mm_unlock(void);
 
-/* Takes the lock, fills the budget, and goes on with tables of d that are being given up.
- * -XEN_ERESTART (lock not held) when that used the whole budget. */
+/* Takes the lock and goes on with tables of d that are being given up. -XEN_ERESTART (lock not
+ * held) when that used the whole budget. */
 int mm_begin(struct domain *d);
 
 /* ---- frame.c: the allocator. Own lock inside; with or without mm_lock. ---- */
@@ -68,6 +68,7 @@ int ref_type_get(mfn_t mfn, struct domain *d, enum page_type type, struct page_i
 void ref_type_put(struct page_info *page);
 int undo_run(struct domain *d); /* 0 or -XEN_ERESTART */
 void table_abandon(struct page_info *page); /* ends a validation under way (PG_PARTIAL) */
+bool table_in_hole(unsigned level, unsigned index); /* the entry is ours, not the guest's */
 /* A guest's pin: a reference and a use that stay without an entry. At most one per frame. */
 int pin_table(mfn_t mfn, struct domain *d, enum page_type type);
 void pin_drop(struct page_info *page);
@@ -89,6 +90,10 @@ int entry_check(unsigned level, uint64_t *pte, struct domain *d);
  * (upper levels: d's). entry_put gives up those of an entry that was written. */
 int entry_get(unsigned level, uint64_t pte, struct domain *d, struct domain *frame_owner);
 void entry_put(unsigned level, uint64_t pte);
+
+/* What an L1 entry holds of a frame of RAM. -XEN_EINVAL: it is not owner's (NULL: nobody's);
+ * -XEN_EBUSY: not to be written; -XEN_ERESTART. */
+int frame_get(mfn_t mfn, struct domain *owner, bool writable);
 
 /* Changes entry `index` of a validated table. keep_ad: accessed and dirty bits that are set stay
  * set. */
@@ -151,7 +156,7 @@ long mm_batch_run(struct mm_batch *b);
 
 /* ---- mm_domain.c ---- */
 
-/* Frames for d, all below limit; NULL: its own limit, or none free. Release: gives one up. */
+/* page_alloc_domain with all frames below limit; without the lock. Release, with it: gives one up. */
 struct page_info *frames_alloc_domain(struct domain *d, unsigned order, uint64_t limit);
 void frame_release(struct page_info *page);
 /* Frames from frames_alloc become d's, zeroed, whatever its limit. */

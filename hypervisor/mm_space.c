@@ -233,7 +233,6 @@ bool mm_page_fault(struct vcpu *v, uint64_t address, uint32_t error_code)
 	if (v->domain->id == DOMID_IDLE || offset >= HV_LDT_PAGES * PAGE_SIZE)
 		return false;
 	mm_lock();
-	mm_budget = mm_budget_full;
 	fixed = fill_ldt_page(v, (unsigned)(offset / PAGE_SIZE));
 	mm_unlock();
 	return fixed;

@@ -2,7 +2,7 @@
  *
  * Filled once by kernel/boot*.c, from a PVH start info, multiboot2 tags or Xen's start_info; read
  * by everybody afterwards, never changed. Everything in it was copied out of the loader's memory but
- * the ramdisk, which stays where it is until boot_ramdisk_free().
+ * the ramdisk, whose pages stay what they are.
  *
  * Order of start: entry*.S -> boot_*_start() -> mm_init() -> traps -> pvops_patch() -> kmain(), which
  * is entered on the boot stack with interrupts off and must not return.
@@ -47,9 +47,6 @@ static inline const char *boot_platform_name(enum boot_platform p)
 {
 	return p == BOOT_NATIVE ? "native" : p == BOOT_XEN_PV ? "xen-pv" : p == BOOT_KVM ? "kvm" : "xen-pvh";
 }
-
-/* Gives the ramdisk's pages to the allocator; boot.ramdisk is NULL afterwards. */
-void boot_ramdisk_free(void);
 
 /* The kernel proper, kernel/main.c. */
 void kmain(void) __attribute__((noreturn));

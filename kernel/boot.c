@@ -1,7 +1,7 @@
 /* boot.c: what every start has in common, and the small duties that come with it.
  *
- * Holds struct boot_info and runs the last steps before kmain: the ramdisk's address, the patching. Called by boot_native.c and boot_xen.c; does not know how
- * the kernel was loaded.
+ * Holds struct boot_info and runs the last steps before kmain: the ramdisk's address, the patching. Called
+ * by boot_native.c and boot_xen.c; does not know how the kernel was loaded.
  */
 #include <amphi/pvops.h>
 

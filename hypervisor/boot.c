@@ -178,9 +178,9 @@ static void report_ready(void)
 	hv_printk("ready after %lu us; memory: hypervisor %lu KiB, free %lu KiB of %lu KiB",
 		  (unsigned long)(time_now_ns() / 1000), (unsigned long)(stats.hv_pages * 4),
 		  (unsigned long)(stats.free_pages * 4), (unsigned long)(stats.total_pages * 4));
-	hv_printk("@stat ready_tsc=%lu start_tsc=%lu tsc_khz=%u memory_kib=%lu",
+	hv_printk("@stat ready_tsc=%lu start_tsc=%lu tsc_khz=%u memory_kib=%lu free_kib=%lu",
 		  (unsigned long)rdtsc(), (unsigned long)time_boot_tsc(), time_tsc_khz(),
-		  (unsigned long)(stats.hv_pages * 4));
+		  (unsigned long)(stats.hv_pages * 4), (unsigned long)(stats.free_pages * 4));
 }
 
 void boot_main(uint32_t multiboot_phys)

@@ -34,11 +34,11 @@ static void report_end(void)
 
 	mm_stats(&stats);
 	hv_printk("@stat hypercalls=%lu upcalls=%lu exceptions=%lu interrupts=%lu switches=%lu "
-		  "emulated=%lu memory_kib=%lu",
+		  "emulated=%lu memory_kib=%lu free_kib=%lu",
 		  (unsigned long)n[CNT_HYPERCALLS], (unsigned long)n[CNT_UPCALLS],
 		  (unsigned long)n[CNT_EXCEPTIONS], (unsigned long)n[CNT_IRQS],
 		  (unsigned long)n[CNT_SWITCHES], (unsigned long)n[CNT_EMULATED],
-		  (unsigned long)(stats.hv_pages * 4));
+		  (unsigned long)(stats.hv_pages * 4), (unsigned long)(stats.free_pages * 4));
 }
 
 void machine_off(void)

@@ -118,17 +118,14 @@ void space_leave(const struct vcpu *v); /* if the CPU is in v's space, it goes t
 void space_drop_root(mfn_t *root);
 void space_drop_ldt(struct vcpu *v);
 
-/* Takes all frames of a new GDT (count of them; their numbers to out), or none. install gives up
+/* Takes all frames of a new GDT (their numbers to out, which is zero), or none. install gives up
  * the old ones. */
-int space_get_gdt(struct vcpu *v, const uint64_t *frames, unsigned count, uint32_t *out);
-void space_put_gdt(const uint32_t *frames);
+int space_get_gdt(struct vcpu *v, const uint64_t *frames, uint64_t entries, uint32_t *out);
 void space_install_gdt(struct vcpu *v, const uint32_t *frames, uint32_t entries);
 
-/* These may return -XEN_ERESTART, having changed nothing. A root of 0 is -XEN_EINVAL for the
- * kernel's and drops the user's. */
-int space_set_gdt(struct vcpu *v, const uint64_t *frames, uint32_t entries);
-int space_new_root(struct vcpu *v, mfn_t mfn);
-int space_new_user_root(struct vcpu *v, mfn_t mfn);
+/* May return -XEN_ERESTART, having changed nothing. A root of 0 is -XEN_EINVAL for the kernel's and
+ * drops the user's. */
+int space_new_root(struct vcpu *v, mfn_t mfn, bool user);
 bool space_ldt_ok(uint64_t base, uint64_t entries);
 int space_set_ldt(struct vcpu *v, uint64_t base, uint64_t entries);
 

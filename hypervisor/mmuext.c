@@ -30,10 +30,8 @@ static int unpin(struct mm_batch *b, const struct mmuext_op *op)
 
 static int new_root(struct mm_batch *b, const struct mmuext_op *op)
 {
-	mfn_t mfn = {op->arg1.mfn};
-
-	return op->cmd == MMUEXT_NEW_BASEPTR ? space_new_root(current_vcpu(), mfn)
-					     : space_new_user_root(current_vcpu(), mfn);
+	return space_new_root(current_vcpu(), (mfn_t){op->arg1.mfn},
+			      op->cmd == MMUEXT_NEW_USER_BASEPTR);
 }
 
 /* More CPUs than a mask asks for may be flushed; it is not read. */

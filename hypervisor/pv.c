@@ -75,57 +75,34 @@ static int callback_slot(unsigned type)
 	return -1;
 }
 
-static long callback_register(struct vcpu_pv *pv, uint64_t arg_va)
+/* Both commands' arguments begin with the type. The three that every kernel needs stay. */
+long hc_callback_op(uint64_t cmd, uint64_t arg_va)
 {
-	struct callback_register reg;
+	struct vcpu_pv *pv = &current_vcpu()->pv;
+	bool set = cmd == CALLBACKOP_register;
+	struct callback_register reg = {0};
 	int slot;
 
-	if (guest_read(&reg, arg_va) != 0)
+	if (!set && cmd != CALLBACKOP_unregister)
+		return -XEN_ENOSYS;
+	if (guest_copy_from(&reg, arg_va, set ? sizeof(reg) : sizeof(struct callback_unregister)) !=
+	    0)
 		return -XEN_EFAULT;
 	slot = callback_slot(reg.type);
 	if (slot < 0)
 		return -XEN_ENOSYS;
-	if (!is_code_address(reg.address))
+	if (set ? !is_code_address(reg.address) : slot <= PV_CB_SYSCALL)
 		return -XEN_EINVAL;
-	pv->callback[slot] = reg.address;
+	pv->callback[slot] = set ? reg.address : 0;
 	pv->callback_masks[slot] =
 	    slot == PV_CB_EVENT || slot == PV_CB_NMI || (reg.flags & CALLBACKF_mask_events) != 0;
 	return 0;
 }
 
-static long callback_unregister(struct vcpu_pv *pv, uint64_t arg_va)
-{
-	struct callback_unregister reg;
-	int slot;
-
-	if (guest_read(&reg, arg_va) != 0)
-		return -XEN_EFAULT;
-	slot = callback_slot(reg.type);
-	if (slot < 0)
-		return -XEN_ENOSYS;
-	if (slot == PV_CB_EVENT || slot == PV_CB_FAILSAFE || slot == PV_CB_SYSCALL)
-		return -XEN_EINVAL;
-	pv->callback[slot] = 0;
-	return 0;
-}
-
-long hc_callback_op(uint64_t cmd, uint64_t arg_va)
-{
-	struct vcpu_pv *pv = &current_vcpu()->pv;
-
-	if (cmd == CALLBACKOP_register)
-		return callback_register(pv, arg_va);
-	if (cmd == CALLBACKOP_unregister)
-		return callback_unregister(pv, arg_va);
-	return -XEN_ENOSYS;
-}
-
+/* A 64-bit kernel's stack segment is flat, whatever it names. */
 long hc_stack_switch(uint64_t ss, uint64_t sp)
 {
-	struct vcpu_pv *pv = &current_vcpu()->pv;
-
-	pv->kernel_ss = pv_fix_selector((uint16_t)ss);
-	pv->kernel_sp = sp;
+	current_vcpu()->pv.kernel_sp = sp;
 	return 0;
 }
 

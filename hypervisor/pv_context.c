@@ -53,34 +53,12 @@ void pv_vcpu_teardown(struct vcpu *v)
 
 /* ---- the switch ------------------------------------------------------------------------ */
 
-static uint16_t read_selector_ds(void)
-{
-	uint32_t s;
-
-	__asm__ volatile("movl %%ds, %0" : "=r"(s));
-	return (uint16_t)s;
-}
-static uint16_t read_selector_es(void)
-{
-	uint32_t s;
-
-	__asm__ volatile("movl %%es, %0" : "=r"(s));
-	return (uint16_t)s;
-}
-static uint16_t read_selector_fs(void)
-{
-	uint32_t s;
-
-	__asm__ volatile("movl %%fs, %0" : "=r"(s));
-	return (uint16_t)s;
-}
-static uint16_t read_selector_gs(void)
-{
-	uint32_t s;
-
-	__asm__ volatile("movl %%gs, %0" : "=r"(s));
-	return (uint16_t)s;
-}
+#define READ_SELECTOR(reg, to)                                                                     \
+	do {                                                                                       \
+		uint32_t selector;                                                                 \
+		__asm__ volatile("movl %%" reg ", %0" : "=r"(selector));                           \
+		(to) = (uint16_t)selector;                                                         \
+	} while (0)
 
 static uint64_t *active_gs_base(struct vcpu_pv *pv)
 {
@@ -97,10 +75,10 @@ void pv_unload(struct vcpu *v)
 {
 	struct vcpu_pv *pv = &v->pv;
 
-	pv->ds = read_selector_ds();
-	pv->es = read_selector_es();
-	pv->fs = read_selector_fs();
-	pv->gs = read_selector_gs();
+	READ_SELECTOR("ds", pv->ds);
+	READ_SELECTOR("es", pv->es);
+	READ_SELECTOR("fs", pv->fs);
+	READ_SELECTOR("gs", pv->gs);
 	pv->fs_base = rdmsr(MSR_FS_BASE);
 	*active_gs_base(pv) = rdmsr(MSR_KERNEL_GS_BASE);
 	clear_ts();
@@ -198,7 +176,6 @@ int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 	/* Linux asks so for its further vCPUs; for the first it makes the hypercall. */
 	pv->iopl = (uint8_t)(c->user_regs.rflags >> RFLAGS_IOPL_SHIFT & 3);
 	pv->kernel_mode = (c->flags & VGCF_in_kernel) != 0;
-	pv->kernel_ss = pv_fix_selector((uint16_t)c->kernel_ss);
 	pv->kernel_sp = c->kernel_sp;
 	pv->callback[PV_CB_EVENT] = c->event_callback_eip;
 	pv->callback[PV_CB_FAILSAFE] = c->failsafe_callback_eip;
@@ -244,7 +221,7 @@ void pv_get_context(struct vcpu *v, struct vcpu_guest_context *c)
 		   (vcpu_is_up(v) ? VGCF_online : 0) |
 		   (pv->callback_masks[PV_CB_FAILSAFE] ? VGCF_failsafe_disables_events : 0) |
 		   (pv->callback_masks[PV_CB_SYSCALL] ? VGCF_syscall_disables_events : 0);
-	c->kernel_ss = pv->kernel_ss;
+	c->kernel_ss = HV_GUEST_DS32;
 	c->kernel_sp = pv->kernel_sp;
 	c->ctrlreg[0] = 0x80050033 | (pv->ts ? CR0_TS : 0);
 	c->ctrlreg[2] = v->events.info->arch.cr2;

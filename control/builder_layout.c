@@ -6,12 +6,26 @@
  */
 #include "builder_layout.h"
 
-/* Kernels may count on this much mapped memory after the last part. */
+/* The order is that of xen/xen.h ("start of day"), each part on a page of its own:
+ *
+ *   pfn 0                                                                             end_pfn
+ *   | kernel | ramdisk | p2m | start info | store | console | L4 L3.. L2.. L1.. | stack | free |
+ *   '--- mapped one to one from virt_base; the tables are the ones that do the mapping ---------'
+ *
+ * The tables stand behind everything whose size is known, and before the stack, because their
+ * number depends on the end of the mapping and the end of the mapping on their number
+ * (layout_plan). */
+
+/* Kernels may count on this much mapped memory after the last part: xen/xen.h promises 512 KiB, and
+ * early boot code takes its first page tables from there. */
 #define PADDING_PAGES (512u * 1024 / PAGE_SIZE)
-/* The mapping ends on a border of so many pages, where the domain has them. */
+/* The mapping ends on a border of so many pages, where the domain has them; the 4 MiB are
+ * xen/xen.h's too, from the days when one table mapped that much. */
 #define END_ALIGN_PAGES (4u * 1024 * 1024 / PAGE_SIZE)
 
-/* A guest's own addresses: below the canonical gap, or above the hypervisor's hole. */
+/* A guest's own addresses: below the canonical gap, or above the hypervisor's hole
+ * (HYPERVISOR_VIRT_START to _END in xen/arch-x86/xen-x86_64.h). A mapping anywhere else would put
+ * guest entries into L4 slots that the hypervisor fills in itself. */
 #define LOWER_END   0x00007fffffffffffull
 #define UPPER_START 0xffff880000000000ull
 #define MAX_PAGES   (1ull << 36)
@@ -32,6 +46,8 @@ static uint64_t last_entry(const struct build_layout *l, unsigned level)
 	return (l->virt_base + (l->end_pfn << PAGE_SHIFT) - 1) >> entry_shift(level);
 }
 
+/* A level's tables are told by dividing entry numbers by 512, not sizes by spans: virt_base need
+ * not begin a table, so a small mapping that crosses a border has two of them. */
 static unsigned count_tables(struct build_layout *l)
 {
 	unsigned n = 0;
@@ -67,7 +83,8 @@ static void place(struct build_layout *l)
 }
 
 /* Whether all that is mapped lies in the guest's half of the canonical addresses, outside the
- * hypervisor's hole, and does not wrap. */
+ * hypervisor's hole, and does not wrap. Asked each round, before entries are counted: their numbers
+ * mean nothing in a range that wraps. */
 static bool addresses_good(const struct build_layout *l)
 {
 	uint64_t start = l->virt_base, end = start + (l->end_pfn << PAGE_SHIFT) - 1;
@@ -95,7 +112,8 @@ bool layout_plan(struct build_layout *l)
 	}
 }
 
-/* The first table of a level: the L4, then L3s, L2s, L1s. */
+/* The first table of a level in the run at tables_pfn: the L4 (cr3 points at the first frame), then
+ * L3s, L2s, L1s. Kernels do not rely on the order within, only on pt_base and nr_pt_frames. */
 static unsigned first_table(const struct build_layout *l, unsigned level)
 {
 	unsigned n = 0;
@@ -121,6 +139,9 @@ static bool is_table(const struct build_layout *l, uint64_t pfn)
 	return pfn >= l->tables_pfn && pfn < l->tables_pfn + l->n_tables;
 }
 
+/* entry is the slot's number counted over the whole address space, so tests against the first and
+ * last entry in use are enough: what lies outside, at either end of a level's run of tables, is
+ * empty. */
 bool layout_entry(const struct build_layout *l, unsigned level, unsigned index, unsigned slot,
 		  uint64_t *out_pfn, uint64_t *out_flags)
 {
@@ -129,6 +150,8 @@ bool layout_entry(const struct build_layout *l, unsigned level, unsigned index, 
 
 	if (entry < first || entry > last)
 		return false;
+	/* USER at every level, because the guest's kernel runs in ring 3. ACCESSED and DIRTY as if
+	 * it had been used already, which spares the processor the writes. */
 	*out_flags = PTE_PRESENT | PTE_USER | PTE_ACCESSED;
 	if (level > 1) {
 		*out_pfn = l->tables_pfn + first_table(l, level - 1) + (entry - first);
@@ -136,7 +159,8 @@ bool layout_entry(const struct build_layout *l, unsigned level, unsigned index, 
 		return true;
 	}
 	*out_pfn = entry - first;
-	/* Page tables are the domain's to read; it changes them through the hypervisor. */
+	/* Page tables are the domain's to read; it changes them through the hypervisor. Left
+	 * writable here, the pin would be refused: a frame is a table or writable, never both. */
 	if (!is_table(l, *out_pfn))
 		*out_flags |= PTE_WRITE | PTE_DIRTY;
 	return true;

@@ -6,7 +6,6 @@
  */
 #include <amphi/string.h>
 
-#include "acpi.h"
 #include "apic.h"
 #include "boot.h"
 #include "console.h"
@@ -37,6 +36,7 @@ struct multiboot_range {
 } __attribute__((packed));
 
 static struct boot_info info;
+static struct acpi_info acpi;
 extern uint8_t image_start[], image_end[], hv_root_table[];
 void boot_main(uint32_t multiboot_phys) __attribute__((noreturn));
 void entry_start(void) __attribute__((noreturn));
@@ -46,9 +46,19 @@ const struct boot_info *boot_info(void)
 	return &info;
 }
 
-static const void *phys(uint32_t address)
+const struct acpi_info *acpi_info(void)
+{
+	return &acpi;
+}
+
+static const void *phys(uint64_t address)
 {
 	return (const void *)(HV_DIRECT_VIRT + address);
+}
+
+static const void *view(void *ctx, uint64_t address, uint64_t len)
+{
+	return boot_is_mapped(phys(address), len) ? phys(address) : NULL;
 }
 
 /* Loaders put the file's name before the arguments. */
@@ -176,11 +186,10 @@ static void report_ready(void)
 
 	mm_stats(&stats);
 	hv_printk("ready after %lu us; memory: hypervisor %lu KiB, free %lu KiB of %lu KiB",
-		  (unsigned long)(time_now_ns() / 1000), (unsigned long)(stats.hv_pages * 4),
-		  (unsigned long)(stats.free_pages * 4), (unsigned long)(stats.total_pages * 4));
+		  (time_now_ns() / 1000), (stats.hv_pages * 4), (stats.free_pages * 4),
+		  (stats.total_pages * 4));
 	hv_printk("@stat ready_tsc=%lu start_tsc=%lu tsc_khz=%u memory_kib=%lu free_kib=%lu",
-		  (unsigned long)rdtsc(), (unsigned long)time_boot_tsc(), time_tsc_khz(),
-		  (unsigned long)(stats.hv_pages * 4), (unsigned long)(stats.free_pages * 4));
+		  rdtsc(), boot_tsc, time_tsc_khz(), (stats.hv_pages * 4), (stats.free_pages * 4));
 }
 
 void boot_main(uint32_t multiboot_phys)
@@ -191,7 +200,7 @@ void boot_main(uint32_t multiboot_phys)
 	cpu_init(0);
 	boot_protect_image();
 	memory_init();
-	acpi_init();
+	acpi_read(view, NULL, 0, &acpi);
 	apic_init();
 	ioapic_init();
 	sched_init();

@@ -56,16 +56,6 @@ static uint64_t boot_cpu_gdt[512] __attribute__((aligned(4096)));
 static struct tss boot_cpu_tss __attribute__((aligned(128)));
 static struct gate idt[256] __attribute__((aligned(4096)));
 
-static unsigned ist_of(unsigned vector)
-{
-	static const uint8_t table[][2] = {{EXC_DB, 1}, {EXC_NMI, 2}, {EXC_DF, 3}, {EXC_MC, 4}};
-
-	for (unsigned i = 0; i < ARRAY_SIZE(table); i++)
-		if (table[i][0] == vector)
-			return table[i][1];
-	return 0;
-}
-
 /* Guests may raise breakpoint and overflow by instruction; every other `int n` faults into #GP,
  * where the guest's own trap table decides (trap.c). */
 static void fill_idt(void)
@@ -77,12 +67,15 @@ static void fill_idt(void)
 		idt[i] = (struct gate){
 		    .offset_low = (uint16_t)to,
 		    .selector = HV_CS,
-		    .ist = (uint8_t)ist_of(i),
 		    .type = open ? 0xee : 0x8e,
 		    .offset_middle = (uint16_t)(to >> 16),
 		    .offset_high = (uint32_t)(to >> 32),
 		};
 	}
+	idt[EXC_DB].ist = 1;
+	idt[EXC_NMI].ist = 2;
+	idt[EXC_DF].ist = 3;
+	idt[EXC_MC].ist = 4;
 }
 
 static uint64_t *gdt_entry(struct percpu *cpu, unsigned selector)
@@ -132,11 +125,7 @@ static void load_tables(void)
 	uint64_t scratch;
 
 	cpu_load_gdt(0);
-	__asm__ volatile("leaq 1f(%%rip), %0\n\t"
-			 "pushq %1\n\t"
-			 "pushq %0\n\t"
-			 "lretq\n"
-			 "1:"
+	__asm__ volatile("leaq 1f(%%rip), %0; pushq %1; pushq %0; lretq; 1:"
 			 : "=&r"(scratch)
 			 : "i"(HV_CS)
 			 : "memory");

@@ -70,7 +70,7 @@ static void lay_out(struct dom0_plan *plan)
 	if (plan->end_pfn > plan->nr_pages)
 		hv_panic("too little memory for the first domain: dom0_mem is %lu KiB, kernel and "
 			 "ramdisk need %lu KiB",
-			 (unsigned long)(plan->nr_pages * 4), (unsigned long)(plan->end_pfn * 4));
+			 (plan->nr_pages * 4), (plan->end_pfn * 4));
 }
 
 /* ---- memory ---------------------------------------------------------------------------- */
@@ -86,8 +86,8 @@ static unsigned order_for(uint64_t bytes)
 
 static void no_memory(const struct dom0_plan *plan)
 {
-	hv_panic("too little memory for the first domain: %lu of %lu KiB free",
-		 (unsigned long)plan->d->mm.nr_pages * 4, (unsigned long)(plan->nr_pages * 4));
+	hv_panic("too little memory for the first domain: %u of %lu KiB free",
+		 plan->d->mm.nr_pages * 4, (plan->nr_pages * 4));
 }
 
 static void enter(struct dom0_plan *plan, uint64_t pfn, uint64_t mfn)
@@ -220,7 +220,7 @@ static void set_context(struct dom0_plan *plan, struct vcpu *v)
 	c->kernel_sp = c->user_regs.rsp;
 	if (pv_set_context(v, c) != 0)
 		hv_panic("the first domain's entry point %lx is not in its own memory",
-			 (unsigned long)plan->notes.entry);
+			 plan->notes.entry);
 	hv_free(c, sizeof(*c));
 }
 
@@ -242,7 +242,7 @@ static uint64_t wanted_pages(void)
 	if (!boot_option_size("dom0_mem", &bytes) && boot_option("dom0_mem", text, sizeof(text)))
 		hv_panic("dom0_mem=%s is not a size (such as 32M)", text);
 	if (bytes / PAGE_SIZE < SMALLEST_PAGES)
-		hv_panic("dom0_mem is %lu KiB; the least is %u KiB", (unsigned long)(bytes / 1024),
+		hv_panic("dom0_mem is %lu KiB; the least is %u KiB", (bytes / 1024),
 			 SMALLEST_PAGES * 4);
 	return bytes / PAGE_SIZE;
 }
@@ -288,9 +288,8 @@ void dom0_build(void)
 	event_set_mask(&v->events, true);
 	v->initialised = true;
 	vcpu_up(v);
-	hv_printk("domain 0: %lu KiB, %u vCPU%s, kernel %s, entry %lx",
-		  (unsigned long)(plan.nr_pages * 4), plan.d->max_vcpus,
-		  plan.d->max_vcpus == 1 ? "" : "s", plan.notes.guest_os,
-		  (unsigned long)plan.notes.entry);
+	hv_printk("domain 0: %lu KiB, %u vCPU%s, kernel %s, entry %lx", (plan.nr_pages * 4),
+		  plan.d->max_vcpus, plan.d->max_vcpus == 1 ? "" : "s", plan.notes.guest_os,
+		  plan.notes.entry);
 	(void)domain_ctl_unpause(plan.d);
 }

@@ -86,13 +86,6 @@ uint64_t vcpu_cpu_time_ns(struct vcpu *v)
 	return info.time[RUNSTATE_running];
 }
 
-/* The registered area is written in the guest's own address space, so only when it runs. */
-static void publish_runstate(struct vcpu *v)
-{
-	if (v->sched.runstate_va != 0)
-		(void)guest_write(v->sched.runstate_va, &v->sched.runstate);
-}
-
 long vcpu_register_runstate(struct vcpu *v, uint64_t va)
 {
 	struct vcpu_runstate_info info;
@@ -107,13 +100,6 @@ long vcpu_register_runstate(struct vcpu *v, uint64_t va)
 }
 
 /* ---- the list -------------------------------------------------------------------------- */
-
-static void enqueue(struct run_queue *q, struct vcpu *v)
-{
-	v->sched.next = q->head;
-	q->head = v;
-	v->sched.queued = true;
-}
 
 static void dequeue(struct run_queue *q, struct vcpu *v)
 {
@@ -182,15 +168,15 @@ static void release(struct vcpu *v, uint32_t why)
 
 	spin_lock(&q->lock);
 	v->sched.holds &= ~why;
+	if (!is_current(v))
+		runstate_enter(v, waiting_state(v), now);
 	if (v->sched.holds == 0 && !v->sched.queued) {
 		v->sched.vtime_ns = MAX(v->sched.vtime_ns, comeback(q, now));
-		enqueue(q, v);
-		if (!is_current(v)) {
-			runstate_enter(v, RUNSTATE_runnable, now);
+		v->sched.next = q->head;
+		q->head = v;
+		v->sched.queued = true;
+		if (!is_current(v))
 			consider_preemption(q, v, now);
-		}
-	} else if (!is_current(v)) {
-		runstate_enter(v, waiting_state(v), now);
 	}
 	spin_unlock(&q->lock);
 }
@@ -336,14 +322,6 @@ static struct vcpu *pick(struct run_queue *q, struct percpu *cpu)
 	return best != NULL ? best : cpu->idle;
 }
 
-static void arm_slice(struct run_queue *q, uint64_t now)
-{
-	if (q->head != NULL && q->head->sched.next != NULL)
-		timer_set(&q->slice, now + SCHED_SLICE_NS);
-	else
-		timer_stop(&q->slice);
-}
-
 static void switch_to(struct percpu *cpu, struct vcpu *v)
 {
 	count(CNT_SWITCHES);
@@ -370,7 +348,10 @@ static void choose(struct percpu *cpu)
 	runstate_enter(next, RUNSTATE_running, now);
 	if (!is_idle(next))
 		q->floor_ns = MAX(q->floor_ns, next->sched.vtime_ns);
-	arm_slice(q, now);
+	if (q->head != NULL && q->head->sched.next != NULL)
+		timer_set(&q->slice, now + SCHED_SLICE_NS);
+	else
+		timer_stop(&q->slice);
 	spin_unlock(&q->lock);
 	if (is_idle(next))
 		return;
@@ -378,7 +359,9 @@ static void choose(struct percpu *cpu)
 		switch_to(cpu, next);
 	if (next != prev) {
 		time_update_vcpu(next);
-		publish_runstate(next);
+		/* In the guest's own address space, so only when it runs. */
+		if (next->sched.runstate_va != 0)
+			(void)guest_write(next->sched.runstate_va, &next->sched.runstate);
 	}
 }
 

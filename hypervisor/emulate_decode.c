@@ -148,14 +148,13 @@ static void decode_port(struct reader *r, uint8_t b)
 
 static void decode_cr(struct reader *r, uint8_t b)
 {
-	static const uint8_t ops[4] = {INSN_READ_CR, INSN_READ_DR, INSN_WRITE_CR, INSN_WRITE_DR};
 	uint8_t m = next(r);
 
 	/* The mod field is ignored by the CPU: always registers. */
 	r->out->reg = (uint8_t)((m >> 3 & 7) | (r->rex & 4) << 1);
 	r->out->rm = (uint8_t)((m & 7) | (r->rex & 1) << 3);
 	r->out->width = 8;
-	r->out->op = (enum insn_op)ops[b & 3];
+	r->out->op = b == 0x20 ? INSN_READ_CR : INSN_WRITE_CR;
 }
 
 static const uint8_t bit_ops[8] = {[5] = INSN_BTS, [6] = INSN_BTR};
@@ -167,15 +166,15 @@ static void decode_0f(struct reader *r)
 	static const struct {
 		uint8_t code, op;
 	} plain[] = {
-	    {0x06, INSN_CLTS},  {0x08, INSN_INVD},  {0x09, INSN_WBINVD}, {0x30, INSN_WRMSR},
-	    {0x31, INSN_RDTSC}, {0x32, INSN_RDMSR}, {0xa2, INSN_CPUID},
+	    {0x06, INSN_CLTS},  {0x08, INSN_INVD},  {0x09, INSN_WBINVD},
+	    {0x30, INSN_WRMSR}, {0x32, INSN_RDMSR}, {0xa2, INSN_CPUID},
 	};
 	uint8_t b = next(r);
 
 	for (unsigned i = 0; i < ARRAY_SIZE(plain); i++)
 		if (plain[i].code == b)
 			r->out->op = (enum insn_op)plain[i].op;
-	if (b >= 0x20 && b <= 0x23)
+	if (b == 0x20 || b == 0x22)
 		decode_cr(r, b);
 	else if (b == 0xb0 || b == 0xb1)
 		memory_op(r, INSN_CMPXCHG, b == 0xb0);

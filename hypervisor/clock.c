@@ -6,8 +6,8 @@
  */
 #include <amphi/types.h>
 
-#include "acpi.h"
 #include "apic.h"
+#include "boot.h"
 #include "clock.h"
 #include "cpu.h"
 #include "mm.h"

@@ -10,6 +10,7 @@
 #ifndef KERNEL_BOOT_H
 #define KERNEL_BOOT_H
 
+#include <amphi/acpi.h>
 #include <amphi/types.h>
 #include <amphi/xen.h>
 
@@ -33,6 +34,7 @@ struct boot_info {
 	void *ramdisk;		     /* NULL: none; set once memory is up */
 	size_t ramdisk_len_bytes;
 	uint64_t rsdp;		     /* physical address of ACPI's root pointer; 0: not told */
+	struct acpi_info acpi;	     /* natively */
 	/* PV only */
 	struct start_info *start_info;	 /* a copy */
 	uint64_t start_info_va;		 /* where it was at start; its page is free now */

@@ -44,6 +44,7 @@ void boot_native_start(unsigned loader, uint64_t info_phys)
 	err = read_loader(loader, info_phys);
 	if (err)
 		panic("what the %s loader left cannot be read (%d)", boot.loader, err);
+	acpi_read(view, NULL, boot.rsdp, &boot.acpi);
 	mm_init_native();
 	lapic_init();
 	boot_finish();

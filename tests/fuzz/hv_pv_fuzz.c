@@ -11,7 +11,7 @@
  * links: hypervisor/emulate_decode.c hypervisor/emulate_table.c hypervisor/msr.c lib/text.c
  * links: hypervisor/io.c hypervisor/pirq.c hypervisor/msi.c hypervisor/irq.c hypervisor/time.c
  * links: hypervisor/sched.c hypervisor/sched_op.c hypervisor/timer.c hypervisor/console.c
- * links: hypervisor/physdev.c
+ * links: hypervisor/physdev.c lib/clock_scale.c
  */
 #include <stdlib.h>
 #include <string.h>

@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hypervisor/acpi.h"
+#include <amphi/uart.h>
+
 #include "hypervisor/apic.h"
 #include "hypervisor/boot.h"
 #include "hypervisor/serial.h"
@@ -274,7 +275,7 @@ bool ioapic_is_level(uint32_t gsi)
 }
 bool serial_owns_port(uint32_t port)
 {
-	return port - SERIAL_PORT < SERIAL_PORT_COUNT;
+	return port - UART_COM1 < UART_PORTS;
 }
 void serial_init(enum serial_kind kind) {}
 void serial_listen(void (*fn)(char c)) {}

@@ -105,18 +105,11 @@ static struct page_info *find_block(unsigned order, uint64_t limit)
 	return NULL;
 }
 
-/* Whether any of the block's frames may still be in the TLB as what they were before. */
-static bool block_stale(const struct page_info *page, unsigned order)
-{
-	for (uint64_t i = 0; i < 1ull << order; i++)
-		if (page[i].stamp == tlb_clock)
-			return true;
-	return false;
-}
-
+/* Frames that may still be in the TLB as what they were before must leave it first. */
 struct page_info *frames_alloc(unsigned order, uint64_t limit)
 {
 	struct page_info *page;
+	bool stale = false;
 
 	spin_lock(&frames_lock);
 	page = find_block(order, limit);
@@ -129,7 +122,9 @@ struct page_info *frames_alloc(unsigned order, uint64_t limit)
 		free_frames -= 1ull << order;
 	}
 	spin_unlock(&frames_lock);
-	if (page && block_stale(page, order))
+	for (uint64_t i = 0; page && i < 1ull << order; i++)
+		stale |= page[i].stamp == tlb_clock;
+	if (stale)
 		tlb_flush_all();
 	return page;
 }
@@ -184,11 +179,9 @@ void *hv_page_alloc(unsigned order)
 {
 	struct page_info *page = frames_alloc(order, ~0ull);
 
-	if (!page)
-		return NULL;
-	for (uint64_t i = 0; i < 1ull << order; i++)
+	for (uint64_t i = 0; page && i < 1ull << order; i++)
 		page_zero(page_to_virt(page + i));
-	return page_to_virt(page);
+	return page ? page_to_virt(page) : NULL;
 }
 
 void hv_page_free(void *pages, unsigned order)
@@ -244,9 +237,8 @@ void hv_free(void *p, size_t size)
 
 void mm_stats(struct mm_stats *out)
 {
-	memset(out, 0, sizeof(*out));
+	*out = (struct mm_stats){.free_pages = free_frames};
 	for (unsigned i = 0; i < ram_count; i++)
 		out->total_pages += ram[i].end - ram[i].first;
-	out->free_pages = free_frames;
 	out->hv_pages = out->total_pages - free_frames - frames_of_domains;
 }

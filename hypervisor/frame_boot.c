@@ -2,8 +2,8 @@
  *
  * Runs once at boot, on the tables boot.S made, which map the image and the first GiB of RAM.
  * Pages needed before there is an allocator are taken upwards from 1 MiB, around what is in use.
- * Afterwards it only maps device memory (hv_map_io) and gives boot modules back. Callers: boot code,
- * drivers of the APICs. Calls frame.c.
+ * Afterwards it only maps device memory (hv_map_io) and gives boot modules back. Callers: boot
+ * code, drivers of the APICs. Calls frame.c.
  */
 #include <amphi/string.h>
 
@@ -220,8 +220,7 @@ static void free_around_used(uint64_t first, uint64_t end)
 		n = PAGES_FOR(used->end) - 1;
 		run = n + 1;
 	}
-	if (run < end)
-		frames_add_free(run, end);
+	frames_add_free(run, end);
 }
 
 static void start_allocator(void)
@@ -252,7 +251,7 @@ int mm_boot_init(const struct mm_range *map, unsigned map_count, const struct mm
 		?: set_up_ram();
 	if (error)
 		return error;
-	/* Guests' tables get copies of the hole's slots, so all that will ever be used exist now. */
+	/* Guests' tables get copies of the hole's slots: all that will ever be used exist now. */
 	if (!our_entry(HV_IO_VIRT, 1, TABLE_FLAGS))
 		return -XEN_ENOMEM;
 	start_allocator();
@@ -268,7 +267,8 @@ void mm_boot_release(uint64_t start, uint64_t end)
 
 void *hv_map_io(maddr_t maddr, uint64_t size)
 {
-	uint64_t offset = maddr.v & ~PAGE_MASK, bytes = PAGES_FOR(offset + size) * PAGE_SIZE, at = 0;
+	uint64_t offset = maddr.v & ~PAGE_MASK, at = 0;
+	uint64_t bytes = PAGES_FOR(offset + size) * PAGE_SIZE;
 	void *va = NULL;
 
 	if (size > HV_IO_VIRT_END - HV_IO_VIRT)

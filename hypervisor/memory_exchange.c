@@ -106,45 +106,36 @@ static int exchange_chunk(struct exchange *e, uint64_t chunk)
 
 static bool orders_ok(const struct xen_memory_exchange *x)
 {
-	uint64_t in, out;
+	const struct xen_memory_reservation *in = &x->in, *out = &x->out;
 
-	if (x->in.extent_order > MM_MAX_ORDER || x->out.extent_order > MM_MAX_ORDER)
-		return false;
-	if (x->in.nr_extents >> 40 || x->out.nr_extents >> 40 || x->in.domid != x->out.domid)
-		return false;
-	in = x->in.nr_extents << x->in.extent_order;
-	out = x->out.nr_extents << x->out.extent_order;
-	return in == out && x->nr_exchanged <= x->in.nr_extents;
+	return in->extent_order <= MM_MAX_ORDER && out->extent_order <= MM_MAX_ORDER &&
+	       !(in->nr_extents >> 40) && !(out->nr_extents >> 40) && in->domid == out->domid &&
+	       in->nr_extents << in->extent_order == out->nr_extents << out->extent_order &&
+	       x->nr_exchanged <= in->nr_extents;
 }
 
 static int run_chunks(struct exchange *e)
 {
-	uint64_t chunk = e->x.nr_exchanged / e->in_count;
-	uint64_t chunks = e->x.in.nr_extents / e->in_count;
-	int error = 0;
-
-	for (bool first = true; chunk < chunks && !error; first = false) {
-		if (!first && hypercall_preempt())
-			return -XEN_ERESTART;
-		error = exchange_chunk(e, chunk);
-		if (!error)
-			e->x.nr_exchanged = ++chunk * e->in_count;
-	}
-	return error;
-}
-
-static int with_buffers(struct exchange *e)
-{
 	unsigned in = e->x.in.extent_order, out = e->x.out.extent_order;
-	int error = -XEN_ENOMEM;
+	uint64_t first, chunk;
+	int error = 0;
 
 	e->pages = 1ull << in;
 	e->in_count = 1ull << (MAX(in, out) - in);
 	e->out_count = 1ull << (MAX(in, out) - out);
 	e->in = hv_alloc(e->in_count * sizeof(*e->in));
 	e->out = hv_alloc(e->out_count * sizeof(*e->out));
-	if (e->in && e->out)
-		error = run_chunks(e);
+	if (!e->in || !e->out)
+		error = -XEN_ENOMEM;
+	first = chunk = e->x.nr_exchanged / e->in_count;
+	while (!error && chunk < e->x.in.nr_extents / e->in_count) {
+		if (chunk > first && hypercall_preempt())
+			error = -XEN_ERESTART;
+		else
+			error = exchange_chunk(e, chunk);
+		if (!error)
+			e->x.nr_exchanged = ++chunk * e->in_count;
+	}
 	hv_free(e->in, e->in_count * sizeof(*e->in));
 	hv_free(e->out, e->out_count * sizeof(*e->out));
 	return error;
@@ -162,7 +153,7 @@ long memory_exchange(uint64_t cmd, uint64_t arg_va)
 	e.d = domain_named(e.x.in.domid, &error);
 	if (!e.d)
 		return error;
-	error = with_buffers(&e);
+	error = run_chunks(&e);
 	domain_put(e.d);
 	if (guest_write(arg_va + offsetof(struct xen_memory_exchange, nr_exchanged),
 			&e.x.nr_exchanged))

@@ -77,7 +77,7 @@ static long reservation(uint64_t cmd, uint64_t arg_va)
 	e.d = domain_named(e.r.domid, &error);
 	if (!e.d)
 		return error;
-	for (i = start; i < e.r.nr_extents; i++) {
+	for (i = start; i < e.r.nr_extents && more; i += more) {
 		stop = i > start && hypercall_preempt();
 		if (stop)
 			break;
@@ -85,8 +85,6 @@ static long reservation(uint64_t cmd, uint64_t arg_va)
 			more = !handle_read(&mfn, e.r.extent_start, i) && remove_extent(&e, mfn);
 		else
 			more = add_extent(&e, i);
-		if (!more)
-			break;
 	}
 	domain_put(e.d);
 	if (stop)

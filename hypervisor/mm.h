@@ -293,7 +293,7 @@ uint64_t mm_frame_info(struct domain *d, mfn_t mfn);
 void mm_dump(void);
 
 /* ---- hypercalls (see pv.h for the convention) ------------------------------------ */
-long hc_mmu_update(uint64_t reqs_va, uint64_t count, uint64_t done_va, uint64_t foreign);
+long hc_mmu_update(uint64_t ops_va, uint64_t count, uint64_t done_va, uint64_t foreign);
 long hc_mmuext_op(uint64_t ops_va, uint64_t count, uint64_t done_va, uint64_t foreign);
 long hc_update_va_mapping(uint64_t va, uint64_t pte, uint64_t flags);
 long hc_update_va_mapping_otherdomain(uint64_t va, uint64_t pte, uint64_t flags, uint64_t dom);

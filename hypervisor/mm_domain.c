@@ -7,6 +7,7 @@
  */
 #include "domain.h"
 #include "mm_private.h"
+#include "percpu.h"
 
 int mm_domain_init(struct domain *d, uint32_t max_pages)
 {
@@ -161,16 +162,13 @@ void mm_unshare_page(void *va)
 
 struct domain *domain_named(uint64_t id, int *error)
 {
-	struct domain *d = domain_get(DOMID_SELF);
+	const struct domain *self = current_domain();
+	bool own = id == DOMID_SELF || id == self->id;
+	struct domain *d = NULL;
 
-	*error = 0;
-	if (id == DOMID_SELF || id == d->id)
-		return d;
-	*error = d->privileged ? -XEN_ESRCH : -XEN_EPERM;
-	domain_put(d);
-	d = *error == -XEN_EPERM || id > 0xffff ? NULL : domain_get((domid_t)id);
-	if (d)
-		*error = 0;
+	if (own || (self->privileged && id <= 0xffff))
+		d = domain_get(own ? DOMID_SELF : (domid_t)id);
+	*error = d ? 0 : self->privileged ? -XEN_ESRCH : -XEN_EPERM;
 	return d;
 }
 

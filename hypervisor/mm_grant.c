@@ -18,11 +18,10 @@ static uint64_t *slot_of(const struct mm_grant_map *map)
 	mfn_t mfn = maddr_to_mfn((maddr_t){map->host_addr});
 	const struct page_info *page;
 
-	if (!map->contains_pte) {
-		if (!guest_range_ok(map->host_addr, 1))
-			return NULL;
-		return walk_to_l1(current_vcpu()->mm.root, map->host_addr);
-	}
+	if (!map->contains_pte)
+		return guest_range_ok(map->host_addr, 1)
+			   ? walk_to_l1(current_vcpu()->mm.root, map->host_addr)
+			   : NULL;
 	if (map->host_addr % 8 || !mfn_valid(mfn))
 		return NULL;
 	page = mfn_to_page(mfn);

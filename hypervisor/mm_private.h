@@ -168,7 +168,6 @@ struct domain *domain_named(uint64_t id, int *error);
 extern uint32_t tlb_clock; /* counts full flushes; a use that ended at tlb_clock may be cached */
 
 void hw_set_root(mfn_t l4);
-mfn_t hw_root(void);
 void hw_flush(void);
 void hw_invlpg(uint64_t va);
 void hw_invlpg_all(uint64_t va); /* on all CPUs that may have it */

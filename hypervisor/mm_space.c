@@ -212,8 +212,7 @@ bool mm_toggle_user(struct vcpu *v)
 {
 	mfn_t root = root_by_mode(v);
 
-	if (!root.v)
-		return false;
-	hw_set_root(root);
-	return true;
+	if (root.v)
+		hw_set_root(root);
+	return root.v != 0;
 }

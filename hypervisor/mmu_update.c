@@ -98,7 +98,8 @@ static int update_entry(struct mm_batch *b, struct page_info *page, const struct
 	if (table)
 		error = table_write(&w);
 	else
-		__atomic_store_n((uint64_t *)page_to_virt(page) + w.index, u->val, __ATOMIC_SEQ_CST);
+		__atomic_store_n((uint64_t *)page_to_virt(page) + w.index, u->val,
+				 __ATOMIC_SEQ_CST);
 	type_put(page);
 	return error;
 }
@@ -125,14 +126,9 @@ static int apply_update(struct mm_batch *b, const union mm_op *op)
 	return error;
 }
 
-long hc_mmu_update(uint64_t reqs_va, uint64_t count, uint64_t done_va, uint64_t foreign)
+long hc_mmu_update(uint64_t ops_va, uint64_t count, uint64_t done_va, uint64_t foreign)
 {
-	struct mm_batch b = {.ops_va = reqs_va,
-			     .count = count,
-			     .done_va = done_va,
-			     .foreign = foreign,
-			     .op_size = sizeof(struct mmu_update),
-			     .apply = apply_update};
+	struct mm_batch b = {ops_va, count, done_va, foreign, sizeof(struct mmu_update), apply_update};
 
 	return mm_batch_run(&b);
 }

@@ -1,7 +1,7 @@
 /* mmuext.c: the other memory operations of a PV guest: pins, roots, flushes, LDT, whole pages.
  *
- * One function an operation or two, found by the table at the end, which also says whether it may be
- * asked for a foreign domain's frames (pins, by a domain builder). Each runs under mm's lock.
+ * One function an operation or two, found by the table at the end, which also says whether it may
+ * be asked for a foreign domain's frames (pins, by a domain builder). Each runs under mm's lock.
  * Not here: entries of tables (mmu_update.c), GDTs (descriptor.c). Caller: dispatch.
  */
 #include <amphi/string.h>
@@ -93,10 +93,7 @@ static const struct {
 	int (*run)(struct mm_batch *b, const struct mmuext_op *op);
 	bool foreign;
 } ops[] = {
-    [MMUEXT_PIN_L1_TABLE] = {pin, true},
-    [MMUEXT_PIN_L2_TABLE] = {pin, true},
-    [MMUEXT_PIN_L3_TABLE] = {pin, true},
-    [MMUEXT_PIN_L4_TABLE] = {pin, true},
+    [MMUEXT_PIN_L1_TABLE ... MMUEXT_PIN_L4_TABLE] = {pin, true},
     [MMUEXT_UNPIN_TABLE] = {unpin, true},
     [MMUEXT_NEW_BASEPTR] = {new_root, false},
     [MMUEXT_TLB_FLUSH_LOCAL] = {flush, false},
@@ -127,13 +124,8 @@ static int apply_ext(struct mm_batch *b, const union mm_op *op)
 /* The domain named is the owner of tables and frames alike; the loop takes the two apart again. */
 long hc_mmuext_op(uint64_t ops_va, uint64_t count, uint64_t done_va, uint64_t foreign)
 {
-	uint64_t dom = foreign & 0xffff;
-	struct mm_batch b = {.ops_va = ops_va,
-			     .count = count,
-			     .done_va = done_va,
-			     .foreign = (dom + 1) << 16 | dom,
-			     .op_size = sizeof(struct mmuext_op),
-			     .apply = apply_ext};
+	uint64_t dom = foreign & 0xffff, both = (dom + 1) << 16 | dom;
+	struct mm_batch b = {ops_va, count, done_va, both, sizeof(struct mmuext_op), apply_ext};
 
 	return mm_batch_run(&b);
 }

@@ -70,9 +70,8 @@ int mm_begin(struct domain *d)
 
 bool ref_get(struct page_info *page, struct domain *d)
 {
-	if (page->owner != d || !(page->flags & (PG_ALLOCATED | PG_SHARED)))
-		return false;
-	if (d->dying || page->count >= COUNT_MAX)
+	if (page->owner != d || !(page->flags & (PG_ALLOCATED | PG_SHARED)) || d->dying ||
+	    page->count >= COUNT_MAX)
 		return false;
 	page->count++;
 	return true;
@@ -110,19 +109,13 @@ void ref_put(struct page_info *page)
 
 /* ---- tables in progress ---------------------------------------------------------- */
 
-static void hold(struct page_info *page)
-{
-	page->count++;
-	page->type_count++;
-}
-
 bool table_in_hole(unsigned level, unsigned index)
 {
 	return level == 4 && index >= HV_HOLE_FIRST_SLOT && index <= HV_HOLE_LAST_SLOT;
 }
 
-/* An L1 costs the same 512 whatever it holds and is done in one go, so that each call makes some
- * progress; above that the budget is asked before each entry. */
+/* Whether to stop before the next entry. An L1 costs the same 512 whatever it holds and is done in
+ * one go, so that each call makes some progress. */
 static bool out_of_budget(unsigned level)
 {
 	return level > 1 && mm_budget <= 0;
@@ -175,41 +168,33 @@ void table_abandon(struct page_info *page)
 	undo_go_on(page);
 }
 
-/* Checks an entry of a table and takes what it needs. The entry may be written back with the bits
- * that are ours to decide. */
-static int validate_entry(struct page_info *page, uint64_t *slot)
-{
-	uint64_t pte = *slot;
-	int error = entry_check(page->type, &pte, page->owner)
-		    ?: entry_get(page->type, pte, page->owner, page->owner);
-
-	if (!error && pte != *slot)
-		*slot = pte;
-	return error;
-}
-
-/* Goes on with a PARTIAL table. 0: VALID, and the table's hold on itself has become the caller's
- * use. Bad entry: what was held is given up again, and the entry's error returned. */
+/* Goes on with a PARTIAL table: checks each entry and takes what it needs; the entry may be written
+ * back with the bits that are ours to decide. 0: VALID, and the table's hold on itself has become
+ * the caller's use. Bad entry: what was held is given up again, and the entry's error returned. */
 static int validate_go_on(struct page_info *page)
 {
 	uint64_t *table = page_to_virt(page);
-	int error = 0;
+	struct domain *d = page->owner;
 
 	for (; page->done < PT_ENTRIES; page->done++) {
+		uint64_t pte = table[page->done];
+		int error;
+
 		if (out_of_budget(page->type))
 			return -XEN_ERESTART;
 		mm_budget--;
-		if ((table[page->done] & PTE_PRESENT) && !table_in_hole(page->type, page->done))
-			error = validate_entry(page, &table[page->done]);
-		if (error == -XEN_ERESTART)
-			return error;
-		if (error) {
+		if (!(pte & PTE_PRESENT) || table_in_hole(page->type, page->done))
+			continue;
+		error = entry_check(page->type, &pte, d) ?: entry_get(page->type, pte, d, d);
+		if (error && error != -XEN_ERESTART)
 			table_abandon(page);
+		if (error)
 			return error;
-		}
+		if (pte != table[page->done])
+			table[page->done] = pte;
 	}
 	if (page->type == PT_L4)
-		space_fill_hole(table, page->owner);
+		space_fill_hole(table, d);
 	page->flags = (uint8_t)((page->flags & ~PG_PARTIAL) | PG_VALID);
 	ref_put(page);
 	return 0;
@@ -217,37 +202,32 @@ static int validate_go_on(struct page_info *page)
 
 /* ---- types ----------------------------------------------------------------------- */
 
-/* A frame without a use gets its first. A use it had before may still be in a TLB or a cache of
- * upper entries; that must go when the new one is different, and only then. */
-static int type_begin(struct page_info *page, enum page_type type)
+/* When a frame without a use gets its first: a use it had before may still be in a TLB or a cache
+ * of upper entries; that must go when the new one is different, and only then. */
+int type_get(struct page_info *page, enum page_type type)
 {
+	if (page->flags & PG_UNDO && undo_go_on(page))
+		return -XEN_ERESTART;
+	if (page->type_count) {
+		if (page->type != type || page->type_count >= COUNT_MAX)
+			return -XEN_EBUSY;
+		if (page->flags & PG_PARTIAL)
+			return validate_go_on(page);
+		page->type_count++;
+		return 0;
+	}
 	if (page->stamp == tlb_clock && page->type != type)
 		tlb_flush_all();
 	if (type == PT_SEG && segment_page_validate(page))
 		return -XEN_EINVAL;
 	page->type = (uint8_t)type;
-	if (!type_is_table(type)) {
-		page->type_count = 1;
+	page->type_count = 1;
+	if (!type_is_table(type))
 		return 0;
-	}
+	page->count++; /* the table's hold on itself */
 	page->flags |= PG_PARTIAL;
 	page->done = 0;
-	hold(page);
 	return validate_go_on(page);
-}
-
-int type_get(struct page_info *page, enum page_type type)
-{
-	if (page->flags & PG_UNDO && undo_go_on(page))
-		return -XEN_ERESTART;
-	if (page->type_count == 0)
-		return type_begin(page, type);
-	if (page->type != type || page->type_count >= COUNT_MAX)
-		return -XEN_EBUSY;
-	if (page->flags & PG_PARTIAL)
-		return validate_go_on(page);
-	page->type_count++;
-	return 0;
 }
 
 /* Forgets the type with the last use, but for one: writable again needs no flush. */
@@ -257,7 +237,8 @@ void type_put(struct page_info *page)
 	if (--page->type_count)
 		return;
 	if (page->flags & PG_VALID) {
-		hold(page);
+		page->type_count = 1; /* with a reference: the table's hold on itself */
+		page->count++;
 		page->done = PT_ENTRIES;
 		table_abandon(page);
 		return;
@@ -293,14 +274,13 @@ int pin_table(mfn_t mfn, struct domain *d, enum page_type type)
 	struct page_info *page;
 	int error = ref_type_get(mfn, d, type, &page);
 
-	if (error)
-		return error;
-	if (page->flags & PG_PINNED) {
+	if (!error && (page->flags & PG_PINNED)) {
 		ref_type_put(page);
-		return -XEN_EINVAL;
+		error = -XEN_EINVAL;
 	}
-	page->flags |= PG_PINNED;
-	return 0;
+	if (!error)
+		page->flags |= PG_PINNED;
+	return error;
 }
 
 void pin_drop(struct page_info *page)

@@ -112,14 +112,10 @@ uint64_t *walk_to_l1(mfn_t root, uint64_t va)
 {
 	mfn_t table = root;
 
-	if (!root.v)
-		return NULL;
-	for (unsigned level = 4; level > 1; level--) {
+	for (unsigned level = 4; table.v && level > 1; level--) {
 		uint64_t pte = ((uint64_t *)mfn_to_virt(table))[pt_index(va, level)];
 
-		if (!(pte & PTE_PRESENT))
-			return NULL;
-		table = pte_mfn(pte);
+		table.v = pte & PTE_PRESENT ? pte_mfn(pte).v : 0;
 	}
-	return (uint64_t *)mfn_to_virt(table) + pt_index(va, 1);
+	return table.v ? (uint64_t *)mfn_to_virt(table) + pt_index(va, 1) : NULL;
 }

@@ -1,8 +1,8 @@
 /* heap.c: memory smaller than a page, zeroed: the kernel's use of lib/heap.c.
  *
  * Called by all of kernel/ through mm.h. Pages are the page allocator's; there is nothing to lock,
- * because threads are cooperative and interrupt handlers may not call. A wrong free is our bug and the
- * end of the kernel.
+ * because threads are cooperative and interrupt handlers may not call. A wrong free is our bug and
+ * the end of the kernel.
  */
 #include <amphi/heap.h>
 

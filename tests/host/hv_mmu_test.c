@@ -251,7 +251,7 @@ static void test_roots(void **state)
 
 	tables_build(&second, guest);
 	assert_int_equal(ext(MMUEXT_NEW_BASEPTR, second.frame[0].v, 0, DOMID_SELF), 0);
-	assert_int_equal(hw_root().v, second.frame[0].v);
+	assert_int_equal(fake_root().v, second.frame[0].v);
 	assert_int_equal(ext(MMUEXT_NEW_BASEPTR, second.frame[1].v, 0, DOMID_SELF), -XEN_EINVAL);
 	assert_int_equal(ext(MMUEXT_NEW_BASEPTR, 0, 0, DOMID_SELF), -XEN_EINVAL);
 	assert_int_equal(ext(MMUEXT_NEW_BASEPTR, own.frame[0].v, 0, DOMID_SELF), -XEN_EINVAL);
@@ -259,10 +259,10 @@ static void test_roots(void **state)
 	assert_int_equal(tables_uses(&other, 3), 0); /* the old space is gone, but for the pin */
 	tables_fill(&other);
 	assert_int_equal(ext(MMUEXT_NEW_USER_BASEPTR, other.frame[0].v, 0, DOMID_SELF), 0);
-	assert_int_equal(hw_root().v, second.frame[0].v);
+	assert_int_equal(fake_root().v, second.frame[0].v);
 	v->pv.kernel_mode = false;
 	assert_true(mm_toggle_user(v));
-	assert_int_equal(hw_root().v, other.frame[0].v);
+	assert_int_equal(fake_root().v, other.frame[0].v);
 	v->pv.kernel_mode = true;
 	assert_int_equal(ext(MMUEXT_NEW_USER_BASEPTR, 0, 0, DOMID_SELF), 0);
 	v->pv.kernel_mode = false;

@@ -78,8 +78,8 @@ __attribute__((format(printf, 2, 3))) static void set_dir(struct writer *w, cons
 /* ---- what is written -------------------------------------------------------------------- */
 
 /* The numbers the guest reads about itself, and the places it may write to. The directory itself is
- * the service domain's, or a guest could rename itself in everybody's lists. own_dirs are what guests
- * of all kinds write to, as xenstore-paths lists them. */
+ * the service domain's, or a guest could rename itself in everybody's lists. own_dirs are what
+ * guests of all kinds write to, as xenstore-paths lists them. */
 static void put_home(struct writer *w)
 {
 	static const char *const own_dirs[] = {"data",

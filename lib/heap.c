@@ -7,12 +7,18 @@
 #include <amphi/heap.h>
 #include <amphi/string.h>
 
+/*   a slab:  | struct heap_slab, 64 bytes | block | block | ... | rest of the page |
+ *                             free ------->  next ----> next ----> NULL
+ *
+ * A page is of one class as long as any of its blocks is out. Larger sizes are whole pages and have
+ * no header, which is why heap_free is told the size. */
 #define SLAB_MAGIC 0x616d7068u
 
 struct block {
 	struct block *next;
 };
 
+/* magic tells a slab from any other page when an address that was never given out is freed. */
 struct heap_slab {
 	struct heap_slab *next, *prev; /* of its class, while it has a free block */
 	struct block *free;
@@ -22,10 +28,12 @@ struct heap_slab {
 #define SLAB_HEADER 64u
 _Static_assert(sizeof(struct heap_slab) <= SLAB_HEADER, "blocks begin behind the header");
 
-/* From 64 on multiples of 64, for alignment; the last ones are what divides a page well. */
+/* From 64 on multiples of 64, for alignment; the last ones are what divides a page well. 960 goes
+ * four times into what the header leaves, 1344 three times, 1984 twice. */
 static const uint16_t class_bytes[HEAP_CLASSES] = {16,	32,  48,  64,  128, 192,  256,
 						   320, 448, 576, 768, 960, 1344, 1984};
 
+/* Fourteen comparisons at most, and sizes are constants nearly everywhere: no table is worth it. */
 static unsigned class_of(size_t size)
 {
 	unsigned c = 0;
@@ -35,6 +43,7 @@ static unsigned class_of(size_t size)
 	return c;
 }
 
+/* The list holds only slabs with a free block, so that heap_alloc never searches. */
 static void list_add(struct heap *h, struct heap_slab *s)
 {
 	s->prev = NULL;
@@ -54,6 +63,7 @@ static void list_remove(struct heap *h, struct heap_slab *s)
 		h->partial[s->class] = s->next;
 }
 
+/* The page comes zeroed, so counts and links of the header begin at 0. */
 static struct heap_slab *slab_new(struct heap *h, unsigned class)
 {
 	struct heap_slab *s = h->pages_get(1);
@@ -74,6 +84,8 @@ static struct heap_slab *slab_new(struct heap *h, unsigned class)
 	return s;
 }
 
+/* Blocks are zeroed here and not when freed: one that was written after its end is clean again,
+ * too. */
 void *heap_alloc(struct heap *h, size_t size_bytes)
 {
 	unsigned class = class_of(size_bytes);
@@ -107,8 +119,11 @@ bool heap_free(struct heap *h, void *p, size_t size_bytes)
 		h->pages_put(p, PAGES_FOR(size_bytes));
 		return true;
 	}
+	/* Before anything is changed: a wrong size, a page's address, or a block of a slab that is
+	 * all free. A second free of a block whose slab has others out is not seen. */
 	if (s->magic != SLAB_MAGIC || s->class != class || !s->used)
 		return false;
+	/* It was full and on no list. */
 	if (!s->free)
 		list_add(h, s);
 	b->next = s->free;

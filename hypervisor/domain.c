@@ -14,6 +14,7 @@
 
 static spinlock_t list_lock;
 static struct domain *list;
+static uint32_t last_id; /* picked; 0: none yet */
 
 /* ---- references ------------------------------------------------------------------------ */
 
@@ -135,25 +136,39 @@ void domain_for_each(void (*fn)(struct domain *d, void *ctx), void *ctx)
 
 /* ---- making ---------------------------------------------------------------------------- */
 
-/* Takes the id, or the lowest free one from 1 up. */
+/* The next id after the one given last, not the lowest: whoever still speaks of a domain that has
+ * gone does not meet another under its number soon. The list's lock is held. 0: there is none. */
+static uint32_t pick_id(void)
+{
+	const struct domain *d;
+	uint32_t tries;
+
+	for (tries = 1; tries < DOMID_FIRST_RESERVED; tries++) {
+		last_id = last_id % (DOMID_FIRST_RESERVED - 1) + 1;
+		for (d = list; d && d->id < last_id; d = d->next)
+			;
+		if (!d || d->id != last_id)
+			return last_id;
+	}
+	return 0;
+}
+
 static int list_insert(struct domain *d, domid_t id)
 {
 	struct domain **at = &list;
-	uint32_t want = id == DOMID_INVALID ? 1 : id;
-	int error = -XEN_EEXIST;
+	int error = -XEN_ENOSPC;
 
 	spin_lock(&list_lock);
-	for (; *at && (*at)->id <= want; at = &(*at)->next) {
-		if ((*at)->id < want)
-			continue;
-		if (id != DOMID_INVALID)
-			goto out;
-		want++;
-	}
-	error = -XEN_ENOSPC;
-	if (want >= DOMID_FIRST_RESERVED)
+	if (id == 0)
+		last_id = 0;
+	d->id = id == DOMID_INVALID ? (domid_t)pick_id() : id;
+	if (id == DOMID_INVALID && d->id == 0)
 		goto out;
-	d->id = (domid_t)want;
+	while (*at && (*at)->id < d->id)
+		at = &(*at)->next;
+	error = -XEN_EEXIST;
+	if (*at && (*at)->id == d->id)
+		goto out;
 	d->next = *at;
 	*at = d;
 	error = 0;

@@ -96,55 +96,43 @@ static void guest_protection_fault(struct vcpu *v, struct guest_regs *r)
 	pv_inject(v, EXC_GP, r->error_code);
 }
 
-static void guest_invalid_opcode(struct vcpu *v, struct guest_regs *r)
-{
-	if (!emulate_forced(v))
-		pv_inject(v, EXC_UD, 0);
-}
-
-/* The guest set its TS by fpu_taskswitch and hears of the first use; the CPU's TS goes with it. */
-static void guest_no_fpu(struct vcpu *v, struct guest_regs *r)
-{
-	v->pv.ts = false;
-	clear_ts();
-	pv_inject(v, EXC_NM, 0);
-}
-
-static void guest_debug(struct vcpu *v, struct guest_regs *r)
-{
-	v->pv.dr[6] = DR6_FIXED | (debug_status() & DR6_NEW_BITS);
-	pv_inject(v, EXC_DB, 0);
-}
-
-/* Ours: a fault that the guest did not cause. */
-static void guest_machine_event(struct vcpu *v, struct guest_regs *r)
-{
-	trap_anywhere(r);
-}
-
-static void guest_other(struct vcpu *v, struct guest_regs *r)
-{
-	pv_inject(v, r->vector, r->error_code);
-}
-
-typedef void guest_trap_fn(struct vcpu *v, struct guest_regs *r);
-
-static guest_trap_fn *const guest_traps[32] = {
-    [EXC_DB] = guest_debug,      [EXC_NMI] = guest_machine_event, [EXC_UD] = guest_invalid_opcode,
-    [EXC_NM] = guest_no_fpu,     [EXC_DF] = guest_machine_event,  [EXC_GP] = guest_protection_fault,
-    [EXC_PF] = guest_page_fault, [EXC_MC] = guest_machine_event,
-};
-
+/* What is left of a fault after the cases here is the guest's. Of #NM it hears once for each
+ * fpu_taskswitch; what the machine itself has to say (NMI, double fault, machine check) is ours. */
 void trap_from_guest(struct guest_regs *regs)
 {
 	struct vcpu *v = current_vcpu();
 
-	if (regs->vector >= 32)
+	if (regs->vector >= 32) {
 		irq_handle(regs->vector);
-	else if (guest_traps[regs->vector] != NULL)
-		guest_traps[regs->vector](v, regs);
-	else
-		guest_other(v, regs);
+		return;
+	}
+	switch (regs->vector) {
+	case EXC_NMI:
+	case EXC_DF:
+	case EXC_MC:
+		trap_anywhere(regs);
+		return;
+	case EXC_PF:
+		guest_page_fault(v, regs);
+		return;
+	case EXC_GP:
+		guest_protection_fault(v, regs);
+		return;
+	case EXC_UD:
+		if (emulate_forced(v))
+			return;
+		break;
+	case EXC_NM:
+		v->pv.ts = false;
+		clear_ts();
+		break;
+	case EXC_DB:
+		v->pv.dr[6] = DR6_FIXED | (debug_status() & DR6_NEW_BITS);
+		break;
+	default:
+		break;
+	}
+	pv_inject(v, regs->vector, regs->error_code);
 }
 
 /* The frame, still in the vCPU, cannot be loaded. Xen shows the guest the fault as if the target of

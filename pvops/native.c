@@ -9,6 +9,9 @@
 
 #include "impl.h"
 
+/* The short functions. Each runs in two places: here, as a function, before patching and where its
+ * code does not fit; and copied into the sites. So it may use only registers that a site of its
+ * class gives up (amphi/pvops.h), and no address relative to rip unless its row names it. */
 #define MSR_GS_BASE 0xc0000101u
 #define IDT_ENTRIES 256u
 
@@ -18,6 +21,7 @@ PV_SHORT(native_irq_disable, "cli");
 PV_SHORT(native_irq_enable, "sti");
 PV_SHORT(native_safe_halt, "sti; hlt"); /* sti holds interrupts off for one more instruction */
 PV_SHORT(native_halt, "hlt");
+/* A site of full class gives up rcx and rdx, which these two need. */
 PV_SHORT(native_read_msr, "mov %edi, %ecx; rdmsr; shl $32, %rdx; or %rdx, %rax");
 PV_SHORT(native_write_msr, "mov %edi, %ecx; mov %esi, %eax; mov %rsi, %rdx; shr $32, %rdx; wrmsr");
 PV_SHORT(native_read_cr0, "mov %cr0, %rax");
@@ -27,16 +31,22 @@ PV_SHORT(native_write_cr4, "mov %rdi, %cr4");
 PV_SHORT(native_clts, "clts");
 PV_SHORT(native_load_tr, "ltr %di");
 PV_SHORT(native_store, "mov %rsi, (%rdi)");
+/* Port 0x80 is the firmware's progress code: nobody listens, and the write takes about as long as
+ * one on the ISA bus did. */
 PV_SHORT(native_io_delay, "out %al, $0x80");
 PV_SHORT(native_read_cr2, "mov %cr2, %rax");
 PV_SHORT(native_read_cr3, "mov %cr3, %rax");
 PV_SHORT(native_write_cr3, "mov %rdi, %cr3");
+/* Entries with the global bit stay; the kernel makes none. */
 PV_SHORT(native_flush_tlb, "mov %cr3, %rax; mov %rax, %cr3");
 PV_SHORT(native_invlpg, "invlpg (%rdi)");
+/* The PV side's translations between pfn and mfn are nothing here; nor has anybody to be told of
+ * tables. */
 PV_SHORT(native_same, "mov %rdi, %rax");
 PV_SHORT(native_nothing, "");
 PV_SHORT(native_iret, "iretq");
 
+/* Too many registers for a site; it is called a few times at boot. */
 static void native_cpuid(uint32_t *regs)
 {
 	__asm__ volatile("cpuid"
@@ -44,6 +54,8 @@ static void native_cpuid(uint32_t *regs)
 			 : "a"(regs[0]), "c"(regs[2]));
 }
 
+/* The operand of lgdt and lidt (SDM vol. 3, "GDTR" and "IDTR"): the limit is the last byte's
+ * offset. */
 struct table_ptr {
 	uint16_t limit;
 	uint64_t base;
@@ -56,6 +68,7 @@ static void native_load_gdt(void *table, unsigned entries)
 	__asm__ volatile("lgdt %0" ::"m"(ptr));
 }
 
+/* SDM vol. 3, "64-Bit Mode IDT". */
 struct idt_entry {
 	uint16_t offset_low, selector;
 	uint8_t ist, type;
@@ -72,6 +85,8 @@ static uint8_t ist_of(uint8_t vector)
 	return vector == 8 || vector == 2;
 }
 
+/* Gates are merged into the table, so one without a row keeps what it had. cs is read and not
+ * assumed: the boot protocols enter with different ones. */
 static void native_load_idt(const void *gates, unsigned entries)
 {
 	const struct pv_gate *gate = gates;
@@ -86,6 +101,8 @@ static void native_load_idt(const void *gates, unsigned entries)
 		    .offset_low = (uint16_t)gate->handler,
 		    .selector = cs,
 		    .ist = ist_of(gate->vector),
+		    /* Present, the privilege of int n, and an interrupt gate (0xe: IF is cleared)
+		     * or a trap gate (0xf). */
 		    .type = (uint8_t)(0x80 | gate->dpl << 5 | (gate->irq_off ? 0xe : 0xf)),
 		    .offset_mid = (uint16_t)(gate->handler >> 16),
 		    .offset_high = (uint32_t)(gate->handler >> 32),
@@ -106,6 +123,7 @@ static void native_load_gs_base(uint64_t base)
 	__asm__ volatile("wrmsr" ::"c"(MSR_GS_BASE), "a"((uint32_t)base), "d"((uint32_t)(base >> 32)));
 }
 
+/* Nobody can refuse. The caller flushes: which addresses were mapped before only it knows. */
 static void native_set_ptes(struct pv_pte_batch *batch)
 {
 	for (unsigned i = 0; i < batch->n; i++)
@@ -113,6 +131,8 @@ static void native_set_ptes(struct pv_pte_batch *batch)
 	batch->status = 0;
 }
 
+/* load_sp0 and write_gdt_entry are stores like any: what they store to is the processor's own
+ * table. */
 const struct pv_impl pv_table_native[PV_OP_COUNT] = {
     [PV_irq_save_fl] = PV_INLINED(native_save_fl),
     [PV_irq_restore_fl] = PV_INLINED(native_restore_fl),

@@ -217,7 +217,7 @@ static void count_bytes(struct block_stats *stats, const struct block_request *r
 		stats->bytes_read += bytes;
 }
 
-/* One completion. An id that is not in flight is the device's mistake: said once, then ignored. */
+/* One completion. An id that is not in flight is the device's mistake: said, and ignored. */
 static void complete(struct nvme *n, const struct nvme_completion *c)
 {
 	struct nvme_slot *slot = c->id < NVME_SLOTS ? &n->slots[c->id] : NULL;
@@ -245,7 +245,7 @@ void nvme_io_interrupt(void *ctx)
 	bool any = false;
 
 	n->disk.stats.notifications_in++;
-	for (; nvme_pop(&n->io, &c); any = true) /* at most what is in flight, and done may add to it */
+	for (unsigned i = 0; i < 2 * NVME_DEPTH && nvme_pop(&n->io, &c); i++, any = true)
 		complete(n, &c);
 	if (any)
 		*n->io.cq_doorbell = n->io.cq_head;

@@ -169,7 +169,7 @@ static int identify(struct nvme *n)
 
 	if (!err)
 		err = identify_namespace(n, page, at);
-	if (page)
+	if (page && err != -XEN_EBUSY)
 		host_pages_free(page, 1);
 	return err;
 }

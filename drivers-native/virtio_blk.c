@@ -47,7 +47,8 @@ struct vblk_header {
 };
 
 /* One request in flight: header and status byte live in a shared page, 32 bytes each. */
-#define VBLK_SLOTS 64u
+#define VBLK_SLOTS	 64u
+#define STATUS_UNWRITTEN 0xffu
 struct vblk_slot {
 	struct vblk_header *header;
 	uint8_t *status;
@@ -81,12 +82,13 @@ static uint32_t request_type(const struct block_request *req)
 }
 
 /* Header, data, status: what the device gets of one request. */
-static int make_pieces(struct vblk *v, struct vblk_slot *slot, struct virtq_piece *pieces, unsigned *out_n)
+static int make_pieces(struct vblk *v, struct vblk_slot *slot, const struct block_request *req,
+		       struct virtq_piece *pieces, unsigned *out_n)
 {
-	struct block_request *req = slot->req;
 	unsigned n = 0;
 
 	*slot->header = (struct vblk_header){.type = request_type(req), .sector = req->op == BLOCK_FLUSH ? 0 : req->sector};
+	*slot->status = STATUS_UNWRITTEN;
 	pieces[n++] = (struct virtq_piece){slot->at, sizeof(*slot->header), false};
 	for (unsigned i = 0; req->op != BLOCK_FLUSH && i < req->n_segments; i++) {
 		const struct block_segment *s = &req->segments[i];
@@ -114,8 +116,8 @@ static void end_request(struct vblk *v, struct block_request *req, int status)
 	req->done(req, status);
 }
 
-/* Whether the request was taken: put into the queue, or ended with an error. */
-static bool start(struct vblk *v, struct block_request *req)
+/* Puts one request into the queue. -XEN_EBUSY: no room now; any other error is the request's. */
+static int start(struct vblk *v, struct block_request *req)
 {
 	struct virtq_piece pieces[BLOCK_MAX_SEGMENTS + 2];
 	struct vblk_slot *slot = v->free;
@@ -123,30 +125,31 @@ static bool start(struct vblk *v, struct block_request *req)
 	int err;
 
 	if (!slot)
-		return false;
-	slot->req = req;
-	err = make_pieces(v, slot, pieces, &n);
-	if (err) {
-		end_request(v, req, err);
-		return true;
-	}
+		return -XEN_EBUSY;
+	err = make_pieces(v, slot, req, pieces, &n);
+	if (err)
+		return err;
 	if (!virtq_add(&v->queue, pieces, n, slot))
-		return false;
+		return -XEN_EBUSY;
+	slot->req = req;
 	v->free = slot->next_free;
 	v->added = true;
-	return true;
+	return 0;
 }
 
 static void pump(struct vblk *v)
 {
 	while (v->waiting) {
-		struct block_request *req = v->waiting, *next = req->next;
+		struct block_request *req = v->waiting;
+		int err = start(v, req);
 
-		if (!start(v, req))
+		if (err == -XEN_EBUSY)
 			return;
-		v->waiting = next;
-		if (!next)
+		v->waiting = req->next;
+		if (!v->waiting)
 			v->waiting_tail = &v->waiting;
+		if (err)
+			end_request(v, req, err);
 	}
 }
 
@@ -181,9 +184,11 @@ static void finish(struct vblk *v, struct vblk_slot *slot)
 	struct block_request *req = slot->req;
 	int status = *(volatile uint8_t *)slot->status ? -XEN_EIO : 0;
 
+	slot->req = NULL;
 	slot->next_free = v->free;
 	v->free = slot;
-	end_request(v, req, status);
+	if (req)
+		end_request(v, req, status);
 }
 
 static void vblk_interrupt(void *ctx)
@@ -323,16 +328,24 @@ static void read_serial(struct vblk *v)
 	struct virtq_piece pieces[] = {
 	    {slot->at, sizeof(*slot->header), false}, {at, 20, true}, {{slot->at.v + sizeof(*slot->header)}, 1, true}};
 	bool bad = false;
+	void *back = NULL;
 
 	if (!page)
 		return;
 	*slot->header = (struct vblk_header){.type = VBLK_GET_ID};
-	*slot->status = 0xff;
+	*slot->status = STATUS_UNWRITTEN;
+	v->free = slot->next_free;
 	virtq_add(&v->queue, pieces, ARRAY_SIZE(pieces), slot);
 	virtq_publish(&v->queue);
 	*v->notify = 0;
-	for (unsigned n = 0; n < 100000 && !virtq_take(&v->queue, &bad) && !bad; n++)
+	for (unsigned n = 0; n < 100000 && !(back = virtq_take(&v->queue, &bad)) && !bad; n++)
 		machine_delay_us(10);
+	if (!back) {
+		host_log(HOST_LOG_WARN, "%s: the device does not tell its serial number", v->disk.name);
+		return;
+	}
+	slot->next_free = v->free;
+	v->free = slot;
 	if (*(volatile uint8_t *)slot->status == 0) {
 		memcpy(v->disk.serial, page, 20);
 		v->disk.serial[20] = '\0';

@@ -36,9 +36,9 @@ bool virtq_add(struct virtq *q, const struct virtq_piece *pieces, unsigned n, vo
 	q->next[at] = VIRTQ_NONE;
 	q->n_free = (uint16_t)(q->n_free - n);
 	q->token[head] = token;
-	q->page->avail.ring[(uint16_t)(q->page->avail.idx) % q->size] = head;
+	q->page->avail.ring[q->avail_added++ % q->size] = head;
 	peer_wmb(); /* the entry before the index that shows it */
-	q->page->avail.idx++;
+	*(volatile uint16_t *)&q->page->avail.idx = q->avail_added;
 	return true;
 }
 

@@ -45,6 +45,7 @@ struct virtq {
 	struct virtq_page *page;
 	dma_addr_t at;
 	uint16_t size, n_free, first_free, used_seen;
+	uint16_t avail_added; /* ours: the page's copy is only written */
 	uint16_t next[VIRTQ_MAX]; /* our own copy of the chains: the device cannot bend them */
 	void *token[VIRTQ_MAX];	  /* by head descriptor; NULL: not in flight */
 };

@@ -3,7 +3,7 @@
  * Frames of the new domain are mapped here in windows of WINDOW_PAGES, written, and unmapped at
  * once: page tables can be checked only when nobody has them writable. Not here: what the
  * start info says (builder_start.c). Caller: domain_builder.c's table of steps. Calls:
- * host_control.h, builder_layout.c.
+ * host_control.h, lib/start_layout.c.
  */
 #include <amphi/string.h>
 

@@ -83,7 +83,7 @@ int build_mask_events(struct build *b)
  * as a domain file's command line may be (CONFIG_CMDLINE_MAX), so nothing is cut. */
 static void fill_start_info(struct build *b, struct start_info *si)
 {
-	const struct build_layout *l = &b->layout;
+	const struct start_layout *l = &b->layout;
 
 	str_copy(si->magic, sizeof(si->magic), "xen-3.0-x86_64");
 	si->nr_pages = l->pages;
@@ -136,7 +136,7 @@ int build_pin_tables(struct build *b)
  * without one. */
 static void fill_context(struct build *b, struct vcpu_guest_context *c)
 {
-	const struct build_layout *l = &b->layout;
+	const struct start_layout *l = &b->layout;
 	uint64_t stack_top = layout_va(l, l->stack_pfn + 1);
 
 	c->flags = VGCF_in_kernel | VGCF_online;

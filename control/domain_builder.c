@@ -55,7 +55,7 @@ static int read_kernel(struct build *b)
  * the layout's sums are then over numbers that fit a domain. */
 static int plan_layout(struct build *b)
 {
-	struct build_layout *l = &b->layout;
+	struct start_layout *l = &b->layout;
 
 	l->virt_base = b->notes.virt_base;
 	l->kernel_end_paddr = elf_xen_paddr(&b->notes, b->image.paddr_end);

@@ -5,7 +5,7 @@
  * comes back. Here the guest's view is read through its own page tables (the fake hypervisor has
  * checked them by Xen's rules), and every single call is made to fail in turn.
  *
- * links: control/domain_builder.c control/builder_layout.c control/builder_memory.c
+ * links: control/domain_builder.c lib/start_layout.c control/builder_memory.c
  * links: control/builder_start.c lib/error_name.c lib/elf.c lib/printf.c lib/text.c
  * links: tests/host/fake_control.c
  */
@@ -19,7 +19,7 @@
 #include <cmocka.h>
 
 #include <amphi/domain_builder.h>
-#include "control/builder_layout.h"
+#include <amphi/start_layout.h>
 
 #include "fake_control.h"
 
@@ -304,7 +304,7 @@ static void test_refusals_name_the_thing(void **state)
 
 static void test_layout_sizes(void **state)
 {
-	struct build_layout l = {.virt_base = 0, .kernel_end_paddr = 4096, .pages = 1 << 20};
+	struct start_layout l = {.virt_base = 0, .kernel_end_paddr = 4096, .pages = 1 << 20};
 
 	/* 4 GiB: 8 MiB of p2m; the mapping takes 4 L1 tables for 12 MiB, counted in themselves. */
 	assert_true(layout_plan(&l));
@@ -320,7 +320,7 @@ static void test_layout_sizes(void **state)
 static void test_layout_across_borders(void **state)
 {
 	/* 1 MiB below a border of 512 GiB: two tables of every level but the highest. */
-	struct build_layout l = {
+	struct start_layout l = {
 	    .virt_base = (1ull << 39) - 0x100000, .kernel_end_paddr = 4096, .pages = 4096};
 	uint64_t pfn, flags;
 	unsigned level, index;
@@ -355,12 +355,12 @@ static void test_layout_refuses_addresses(void **state)
 	    0xffff800000000000ull, /* the hypervisor's */
 	};
 
-	struct build_layout lowest = {
+	struct start_layout lowest = {
 	    .virt_base = 0xffff880000000000ull, .kernel_end_paddr = 4096, .pages = 4096};
 
 	assert_true(layout_plan(&lowest)); /* the first that is the guest's again */
 	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
-		struct build_layout l = {
+		struct start_layout l = {
 		    .virt_base = bad[i], .kernel_end_paddr = 4096, .pages = 4096};
 
 		assert_false(layout_plan(&l));

@@ -1,10 +1,10 @@
-/* builder_layout.c: computes where a new domain's parts lie and what its first page tables say.
+/* start_layout.c: computes where a new domain's parts lie and what its first page tables say.
  *
  * Pure arithmetic: no memory is touched, so the whole of it is tested on the host. Not a page-table
- * walker: it knows only one-to-one mappings from virt_base on. Caller: domain_builder.c. Calls
- * nothing.
+ * walker: it knows only one-to-one mappings from virt_base on. Callers: domain_builder.c of control/,
+ * and the hypervisor for the first domain. Calls nothing.
  */
-#include "builder_layout.h"
+#include <amphi/start_layout.h>
 
 /* The order is that of xen/xen.h ("start of day"), each part on a page of its own:
  *
@@ -37,18 +37,18 @@ static unsigned entry_shift(unsigned level)
 }
 
 /* The numbers, counted over the whole address space, of the first and last entry in use. */
-static uint64_t first_entry(const struct build_layout *l, unsigned level)
+static uint64_t first_entry(const struct start_layout *l, unsigned level)
 {
 	return l->virt_base >> entry_shift(level);
 }
-static uint64_t last_entry(const struct build_layout *l, unsigned level)
+static uint64_t last_entry(const struct start_layout *l, unsigned level)
 {
 	return (l->virt_base + (l->end_pfn << PAGE_SHIFT) - 1) >> entry_shift(level);
 }
 
 /* A level's tables are told by dividing entry numbers by 512, not sizes by spans: virt_base need
  * not begin a table, so a small mapping that crosses a border has two of them. */
-static unsigned count_tables(struct build_layout *l)
+static unsigned count_tables(struct start_layout *l)
 {
 	unsigned n = 0;
 
@@ -61,7 +61,7 @@ static unsigned count_tables(struct build_layout *l)
 }
 
 /* Places all parts, given room for n_tables tables. */
-static void place(struct build_layout *l)
+static void place(struct start_layout *l)
 {
 	uint64_t pfn = PAGES_FOR(l->kernel_end_paddr);
 
@@ -70,8 +70,9 @@ static void place(struct build_layout *l)
 	l->p2m_pfn = pfn;
 	pfn += PAGES_FOR(l->pages * sizeof(uint64_t));
 	l->start_info_pfn = pfn++;
-	l->store_pfn = pfn++;
-	l->console_pfn = pfn++;
+	l->store_pfn = pfn;
+	l->console_pfn = pfn + 1;
+	pfn += l->no_rings ? 0 : 2;
 	l->tables_pfn = pfn;
 	pfn += l->n_tables;
 	l->stack_pfn = pfn++;
@@ -85,7 +86,7 @@ static void place(struct build_layout *l)
 /* Whether all that is mapped lies in the guest's half of the canonical addresses, outside the
  * hypervisor's hole, and does not wrap. Asked each round, before entries are counted: their numbers
  * mean nothing in a range that wraps. */
-static bool addresses_good(const struct build_layout *l)
+static bool addresses_good(const struct start_layout *l)
 {
 	uint64_t start = l->virt_base, end = start + (l->end_pfn << PAGE_SHIFT) - 1;
 
@@ -94,7 +95,7 @@ static bool addresses_good(const struct build_layout *l)
 	return end <= LOWER_END || start >= UPPER_START;
 }
 
-bool layout_plan(struct build_layout *l)
+bool layout_plan(struct start_layout *l)
 {
 	/* The tables lie in what they map: more tables, more to map. A round adds at least one
 	 * table, which is room for 512 pages more, so few rounds are needed. */
@@ -114,7 +115,7 @@ bool layout_plan(struct build_layout *l)
 
 /* The first table of a level in the run at tables_pfn: the L4 (cr3 points at the first frame), then
  * L3s, L2s, L1s. Kernels do not rely on the order within, only on pt_base and nr_pt_frames. */
-static unsigned first_table(const struct build_layout *l, unsigned level)
+static unsigned first_table(const struct start_layout *l, unsigned level)
 {
 	unsigned n = 0;
 
@@ -123,7 +124,7 @@ static unsigned first_table(const struct build_layout *l, unsigned level)
 	return n;
 }
 
-void layout_table(const struct build_layout *l, unsigned number, unsigned *out_level,
+void layout_table(const struct start_layout *l, unsigned number, unsigned *out_level,
 		  unsigned *out_index)
 {
 	unsigned level = 4;
@@ -134,7 +135,7 @@ void layout_table(const struct build_layout *l, unsigned number, unsigned *out_l
 	*out_index = number;
 }
 
-static bool is_table(const struct build_layout *l, uint64_t pfn)
+static bool is_table(const struct start_layout *l, uint64_t pfn)
 {
 	return pfn >= l->tables_pfn && pfn < l->tables_pfn + l->n_tables;
 }
@@ -142,7 +143,7 @@ static bool is_table(const struct build_layout *l, uint64_t pfn)
 /* entry is the slot's number counted over the whole address space, so tests against the first and
  * last entry in use are enough: what lies outside, at either end of a level's run of tables, is
  * empty. */
-bool layout_entry(const struct build_layout *l, unsigned level, unsigned index, unsigned slot,
+bool layout_entry(const struct start_layout *l, unsigned level, unsigned index, unsigned slot,
 		  uint64_t *out_pfn, uint64_t *out_flags)
 {
 	uint64_t first = first_entry(l, level), last = last_entry(l, level);

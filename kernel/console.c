@@ -21,6 +21,9 @@
 static const struct console_port *port;
 static enum log_level least_level = LOG_INFO;
 static bool muted;
+/* The last text ended within a line: a prompt, as a rule. Echo is not seen here, which costs at most
+ * an empty line. */
+static bool line_open;
 
 static const struct console_port *pick(enum console_choice choice)
 {
@@ -90,12 +93,13 @@ void console_write(const char *text, size_t len)
 {
 	uint64_t flags;
 
-	if (muted)
+	if (muted || !len)
 		return;
 	if (!port)
 		console_early_init();
 	if (!port)
 		return;
+	line_open = text[len - 1] != '\n';
 	if (!port->sink.wants_cr) {
 		console_write_raw(text, len);
 		return;
@@ -116,11 +120,26 @@ void console_mute(bool on)
 	muted = on;
 }
 
+/* Reports ("@...") and lines with a name or time before them ("[...") are told apart by their first
+ * character, so they do not begin behind a prompt. */
+static size_t break_line(char *text, char first)
+{
+	text[0] = '\n';
+	return line_open && (first == '@' || first == '[');
+}
+
+void console_break_line(void)
+{
+	if (line_open)
+		console_write("\n", 1);
+}
+
 void console_vprintf(const char *fmt, va_list args)
 {
 	char text[LINE_MAX];
-	size_t len = fmt_vtext(text, sizeof(text), fmt, args);
+	size_t len = break_line(text, fmt[0]);
 
+	len += fmt_vtext(text + len, sizeof(text) - len, fmt, args);
 	console_write(text, MIN(len, sizeof(text) - 1));
 }
 
@@ -143,8 +162,9 @@ void klog_v(enum log_level level, const char *fmt, va_list args)
 
 	if (level < least_level)
 		return;
-	len = fmt_text(text, sizeof(text), "[%3llu.%06llu] %s", (unsigned long long)(us / 1000000),
-		       (unsigned long long)(us % 1000000), names[level]);
+	len = break_line(text, '[');
+	len += fmt_text(text + len, sizeof(text) - len, "[%3llu.%06llu] %s", (unsigned long long)(us / 1000000),
+			(unsigned long long)(us % 1000000), names[level]);
 	len += fmt_vtext(text + len, sizeof(text) - len, fmt, args);
 	len = MIN(len, sizeof(text) - 2);
 	text[len++] = '\n';

@@ -8,6 +8,7 @@
  */
 #include <amphi/consback.h>
 #include <amphi/host.h>
+#include <amphi/printf.h>
 #include <amphi/string.h>
 #include "console.h"
 #include "service.h"
@@ -30,13 +31,19 @@ static bool terminal;
 
 /* ---- output ----------------------------------------------------------------------------- */
 
+/* One write, so that nothing comes between. What could move the reader's cursor or end the line early, and
+ * so speak in another's name, is shown as '?'. */
 static void print_line(void *ctx, const char *text, size_t len)
 {
 	struct guest_console *c = ctx;
+	char out[CONSBACK_LINE_MAX + sizeof(c->name) + sizeof("[] \n")];
+	size_t n = fmt_text(out, sizeof(out), "[%s] ", c->name);
 
-	console_printf("[%s] ", c->name);
-	console_write(text, len);
-	console_write("\n", 1);
+	for (size_t i = 0; i < len && n < sizeof(out) - 1; i++)
+		out[n++] = (unsigned char)text[i] >= ' ' || text[i] == '\t' ? text[i] : '?';
+	out[n++] = '\n';
+	console_break_line();
+	console_write(out, n);
 }
 
 static void print_raw(void *ctx, const char *bytes, size_t len)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Read to the end and not by size: pipes and /proc have none. */
 char *read_file(const char *path, size_t *out_len)
 {
 	FILE *f = fopen(path, "rb");
@@ -23,6 +24,7 @@ char *read_file(const char *path, size_t *out_len)
 	if (ferror(f))
 		fail(EXIT_CONFIG, "cannot read %s: %s", path, strerror(errno));
 	fclose(f);
+	/* For readers of text; len does not count it. */
 	bytes[len] = '\0';
 	*out_len = len;
 	return bytes;

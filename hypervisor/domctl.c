@@ -127,6 +127,7 @@ enum {
 	ANSWERS = 1,  /* the argument goes back */
 	DYING_OK = 2, /* also for a domain that is being taken apart */
 	SELF_OK = 4,  /* also for the caller's own */
+	OR_NEXT = 8,  /* the first domain from that id on, so that a caller can go through all */
 };
 
 static const struct command {
@@ -136,7 +137,7 @@ static const struct command {
     [XEN_DOMCTL_destroydomain] = {destroydomain, DYING_OK},
     [XEN_DOMCTL_pausedomain] = {pausedomain, 0},
     [XEN_DOMCTL_unpausedomain] = {unpausedomain, 0},
-    [XEN_DOMCTL_getdomaininfo] = {getdomaininfo, ANSWERS | DYING_OK | SELF_OK},
+    [XEN_DOMCTL_getdomaininfo] = {getdomaininfo, ANSWERS | DYING_OK | SELF_OK | OR_NEXT},
     [XEN_DOMCTL_setvcpuaffinity] = {domctl_setvcpuaffinity, SELF_OK},
     [XEN_DOMCTL_getvcpuaffinity] = {domctl_getvcpuaffinity, SELF_OK},
     [XEN_DOMCTL_max_mem] = {max_mem, SELF_OK},
@@ -178,7 +179,9 @@ static int run(struct xen_domctl *op)
 	if (op->cmd >= ARRAY_SIZE(commands) || !commands[op->cmd].fn)
 		return -XEN_ENOSYS;
 	c = &commands[op->cmd];
-	d = domain_find(op->domain);
+	if ((c->flags & OR_NEXT) && op->domain >= DOMID_FIRST_RESERVED)
+		return -XEN_EINVAL;
+	d = c->flags & OR_NEXT ? domain_next(op->domain) : domain_find(op->domain);
 	if (!d)
 		return -XEN_ESRCH;
 	error = command_check(c, d);

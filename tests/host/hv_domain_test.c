@@ -158,6 +158,18 @@ static void a_new_domain_is_paused_and_empty(void **state)
 	assert_int_equal(destroy(id), 0);
 }
 
+/* As xenconsoled goes through all domains. */
+static void the_next_domain_is_found(void **state)
+{
+	domid_t id = create(5, 1);
+
+	assert_int_equal(info(1)->domain, 5);
+	assert_int_equal(op.domain, 5);
+	assert_int_equal(domctl(XEN_DOMCTL_getdomaininfo, 6), -XEN_ESRCH);
+	assert_int_equal(domctl(XEN_DOMCTL_getdomaininfo, DOMID_SELF), -XEN_EINVAL);
+	assert_int_equal(destroy(id), 0);
+}
+
 static void what_is_not_offered_is_refused(void **state)
 {
 	static const struct xen_domctl_createdomain bad[] = {
@@ -465,6 +477,7 @@ int main(void)
 	    TEST(ids_are_given_and_kept),
 	    TEST(ids_go_round),
 	    TEST(a_new_domain_is_paused_and_empty),
+	    TEST(the_next_domain_is_found),
 	    TEST(what_is_not_offered_is_refused),
 	    TEST(making_fails_without_a_trace),
 	    TEST(only_the_first_domain_calls),

@@ -94,8 +94,7 @@ void apic_timer_set(uint64_t due_ns)
 	bool none = due_ns == ~0ull;
 
 	if (deadline)
-		wrmsr(MSR_TSC_DEADLINE,
-		      none ? 0 : rdtsc() + wait * time_tsc_khz() / 1000000 + 1);
+		wrmsr(MSR_TSC_DEADLINE, none ? 0 : rdtsc() + wait * time_tsc_khz() / 1000000 + 1);
 	else
 		reg_write(LAPIC_TIMER_INIT,
 			  none ? 0 : (uint32_t)(wait * (timer_hz / 1000) / 1000000) + 1);

@@ -24,8 +24,8 @@ uint64_t pv_fix_rflags(uint64_t rflags)
 	return rflags | RFLAGS_IF | RFLAGS_FIXED;
 }
 
-/* Words lie from the lowest address up; extra ones between RCX, R11 and the processor's five. events
- * are masked on the way in, as by an interrupt gate, when mask_events says so. */
+/* Words lie from the lowest address up; extra ones between RCX, R11 and the processor's five.
+ * events are masked on the way in, as by an interrupt gate, when mask_events says so. */
 static void bounce(struct vcpu *v, uint64_t to, bool mask_events, const uint64_t *extra,
 		   unsigned n_extra)
 {

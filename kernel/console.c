@@ -18,6 +18,10 @@
 
 #define LINE_MAX 512u
 
+/*   klog, console_printf, console_write --(muted: dropped)--> CR before LF where wanted --.
+ *                                                                                         +--> sink
+ *   console_write_raw (a guest's bytes, passed through) ---------------------------------'
+ */
 static const struct console_port *port;
 static enum log_level least_level = LOG_INFO;
 static bool muted;
@@ -25,6 +29,8 @@ static bool muted;
  * an empty line. */
 static bool line_open;
 
+/* By platform first: what a PV domain may touch is not what a bare machine has. The ring is read by
+ * a toolstack's console daemon; a first domain has none and speaks on the hypervisor's line. */
 static const struct console_port *pick(enum console_choice choice)
 {
 	if (boot.platform != BOOT_XEN_PV)
@@ -36,6 +42,7 @@ static const struct console_port *pick(enum console_choice choice)
 	return &console_hypervisor;
 }
 
+/* Before the command line is read, so that what is wrong with it can be said. */
 void console_early_init(void)
 {
 	port = pick(CONSOLE_AUTO);
@@ -48,6 +55,7 @@ void console_init(void)
 	const struct console_port *wanted = pick(cmdline.console);
 	int error;
 
+	/* One that does not start leaves the early one: a console in the wrong place beats none. */
 	if (wanted != port && wanted->start())
 		port = wanted;
 	if (!port)
@@ -58,6 +66,7 @@ void console_init(void)
 		klog(LOG_WARN, "console %s: no input: %s", port->sink.name, error_name(error));
 }
 
+/* Not muted: it is what the terminal's present owner says. */
 void console_write_raw(const char *text, size_t len)
 {
 	uint64_t flags;
@@ -109,12 +118,15 @@ void console_write(const char *text, size_t len)
 	irq_restore(flags);
 }
 
+/* Before an end, when what is still in a ring would be lost with us. */
 void console_drain(void)
 {
 	if (port && port->drain)
 		port->drain();
 }
 
+/* Drops and does not keep: the service domain's words would come out in the middle of a guest's
+ * screen sooner or later. panic() lifts it. */
 void console_mute(bool on)
 {
 	muted = on;
@@ -134,6 +146,7 @@ void console_break_line(void)
 		console_write("\n", 1);
 }
 
+/* A line longer than LINE_MAX is cut, silently: lines of this length are nobody's. */
 void console_vprintf(const char *fmt, va_list args)
 {
 	char text[LINE_MAX];

@@ -9,8 +9,10 @@
 #include "io.h"
 #include "trap.h"
 
+/* Port functions are given to it because the hypervisor drives the same chip with its own. */
 static const struct uart com1 = {UART_COM1, io_in8, io_out8};
 
+/* False where nothing answers at the port: a machine need not have one. */
 static bool serial_start(void)
 {
 	return uart_start(&com1);
@@ -31,6 +33,7 @@ static void serial_irq(void *ctx)
 	console_input_ready();
 }
 
+/* The handler is bound before the chip may interrupt; what came before that is fetched by hand. */
 static int serial_listen(void)
 {
 	int error = irq_legacy_bind(UART_COM1_IRQ, serial_irq, NULL);

@@ -19,12 +19,15 @@
 #define TABLES_MAX 8u
 #define LINE_MAX   256u
 
+/* Tables and not one table: each room's commands are told by it (commands_*.c, service_commands.c),
+ * and nothing here names them. */
 static struct {
 	const struct shell_command *commands;
 	unsigned count;
 } tables[TABLES_MAX];
 static unsigned n_tables;
 
+/* Before the shell runs, or in its own thread: nothing guards the list. */
 void shell_add(const struct shell_command *table, unsigned count)
 {
 	if (n_tables == TABLES_MAX) {
@@ -61,6 +64,8 @@ static int help(int argc, char **argv)
 
 static const struct shell_command help_command = {"help", "", "this list", help};
 
+/* -EINVAL means "used wrongly" and shows the usage; any other error is told by its name. A command
+ * that has more to say says it itself. */
 static int run_command(int argc, char **argv)
 {
 	const struct shell_command *c = find(argv[0]);
@@ -78,6 +83,8 @@ static int run_command(int argc, char **argv)
 	return error;
 }
 
+/* Stops at the first command that fails: those behind it were meant for what it would have done.
+ * line is cut to pieces. */
 int shell_line(char *line)
 {
 	char *argv[SHELL_MAX_ARGS + 1];
@@ -103,13 +110,15 @@ int shell_line(char *line)
 #define KEY_ESCAPE    0x1b
 #define KEY_DELETE    0x7f
 
+/* Back, over, and back: the one way that every terminal knows. */
 static void erase(size_t n)
 {
 	while (n--)
 		console_write("\b \b", 3);
 }
 
-/* Arrow and function keys send ESC [ ... letter; there is no history for them to move in. */
+/* Arrow and function keys send ESC [ ... letter; there is no history for them to move in. A bare
+ * ESC waits for the next key, which it eats; nothing sends one by chance. */
 static void skip_escape(void)
 {
 	uint8_t c = console_read_byte();
@@ -142,6 +151,8 @@ static size_t edit(uint8_t key, size_t len)
 	}
 }
 
+/* Echoed here, since a serial line does not. A line that is full takes no more keys, and shows it.
+ */
 static void read_line(char *line, size_t cap)
 {
 	size_t len = 0;
@@ -183,6 +194,8 @@ static void say_ready(void)
 		       pvops_count_indirect(), boot_platform_name(boot.platform));
 }
 
+/* The line is static because do= may be longer than a stack should bear, and there is one shell.
+ * Errors at the prompt have been told and end nothing. */
 void shell_run(const char *(*prompt)(void))
 {
 	static char line[MAX(LINE_MAX, CMDLINE_DO_MAX)];

@@ -206,6 +206,7 @@ void boot_main(uint32_t multiboot_phys)
 	sched_init();
 	time_init();
 	console_listen();
+	version_set_command_line(info.cmdline);
 	dom0_build();
 	report_ready();
 	entry_start();

@@ -69,45 +69,30 @@ static void copy_cmdline(char *out, uint32_t address)
 	(void)str_copy(out, BOOT_CMDLINE_MAX, args != NULL ? args + 1 : "");
 }
 
-static void read_modules(const struct multiboot_info *mb)
-{
-	const struct multiboot_module *m = phys(mb->mods_addr);
-
-	for (unsigned i = 0; i < mb->mods_count && i < BOOT_MODULES_MAX; i++) {
-		struct boot_module *to = &info.modules[info.n_modules++];
-
-		to->start = m[i].start;
-		to->end = m[i].end;
-		if (m[i].cmdline != 0)
-			copy_cmdline(to->cmdline, m[i].cmdline);
-	}
-}
-
-static void read_map(const struct multiboot_info *mb)
-{
-	uint32_t at = mb->map_addr, end = mb->map_addr + mb->map_length;
-
-	while (at + sizeof(struct multiboot_range) <= end && info.n_ranges < MM_RANGES_MAX) {
-		const struct multiboot_range *r = phys(at);
-		struct mm_range *to = &info.ranges[info.n_ranges++];
-
-		to->start = r->base;
-		to->end = r->base + r->length;
-		to->kind = r->kind;
-		at += r->size + 4;
-	}
-}
-
 static void read_loader_info(uint32_t multiboot_phys)
 {
 	const struct multiboot_info *mb = phys(multiboot_phys);
+	const struct multiboot_module *m = phys(mb->mods_addr);
+	unsigned n = mb->flags & MB_HAS_MODULES ? MIN(mb->mods_count, BOOT_MODULES_MAX) : 0;
+	uint32_t at = mb->map_addr, end = mb->flags & MB_HAS_MAP ? at + mb->map_length : at;
 
 	if (mb->flags & MB_HAS_CMDLINE)
 		copy_cmdline(info.cmdline, mb->cmdline);
-	if (mb->flags & MB_HAS_MODULES)
-		read_modules(mb);
-	if (mb->flags & MB_HAS_MAP)
-		read_map(mb);
+	for (; info.n_modules < n; info.n_modules++, m++) {
+		struct boot_module *to = &info.modules[info.n_modules];
+
+		to->start = m->start;
+		to->end = m->end;
+		if (m->cmdline != 0)
+			copy_cmdline(to->cmdline, m->cmdline);
+	}
+	while (at + sizeof(struct multiboot_range) <= end && info.n_ranges < MM_RANGES_MAX) {
+		const struct multiboot_range *r = phys(at);
+
+		info.ranges[info.n_ranges++] =
+		    (struct mm_range){r->base, r->base + r->length, r->kind};
+		at += r->size + 4;
+	}
 }
 
 /* ---- options --------------------------------------------------------------------------- */

@@ -125,19 +125,16 @@ void pv_toggle_mode(struct vcpu *v)
 /* ---- contexts from and to domain builders ---------------------------------------------- */
 
 /* What iretq or a load into MSRs would otherwise refuse. */
-static int check_context(const struct vcpu_guest_context *c)
+static bool context_ok(const struct vcpu_guest_context *c)
 {
-	if (!cpu_canonical(c->user_regs.rip) || !cpu_canonical(c->fs_base) ||
-	    !cpu_canonical(c->gs_base_kernel) || !cpu_canonical(c->gs_base_user))
-		return -XEN_EINVAL;
 	for (unsigned i = 0; i < 4; i++)
 		if (c->debugreg[i] != 0 && !guest_range_ok(c->debugreg[i], 8))
-			return -XEN_EINVAL;
-	if (!guest_range_ok(c->event_callback_eip, 1) ||
-	    !guest_range_ok(c->failsafe_callback_eip, 1) ||
-	    !guest_range_ok(c->syscall_callback_eip, 1))
-		return -XEN_EINVAL;
-	return 0;
+			return false;
+	return cpu_canonical(c->user_regs.rip) && cpu_canonical(c->fs_base) &&
+	       cpu_canonical(c->gs_base_kernel) && cpu_canonical(c->gs_base_user) &&
+	       guest_range_ok(c->event_callback_eip, 1) &&
+	       guest_range_ok(c->failsafe_callback_eip, 1) &&
+	       guest_range_ok(c->syscall_callback_eip, 1);
 }
 
 static void set_regs(struct vcpu *v, const struct cpu_user_regs *u)
@@ -161,10 +158,9 @@ static void set_regs(struct vcpu *v, const struct cpu_user_regs *u)
 int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 {
 	struct vcpu_pv *pv = &v->pv;
-	int rc = check_context(c);
 
-	if (rc != 0)
-		return rc;
+	if (!context_ok(c))
+		return -XEN_EINVAL;
 	set_regs(v, &c->user_regs);
 	memcpy(pv->traps, c->trap_ctxt, sizeof(pv->traps));
 	if (c->flags & VGCF_I387_VALID)
@@ -193,28 +189,22 @@ int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 	return 0;
 }
 
-static void get_regs(const struct vcpu *v, struct cpu_user_regs *u)
-{
-	const struct guest_regs *r = &v->pv.regs;
-
-	memcpy(u, (const char *)r + GPR_OFFSET, GPR_BYTES);
-	u->rip = r->rip;
-	u->cs = (uint16_t)r->cs;
-	u->ss = (uint16_t)r->ss;
-	u->rsp = r->rsp;
-	u->rflags = r->rflags | (uint64_t)v->pv.iopl << RFLAGS_IOPL_SHIFT;
-	u->saved_upcall_mask = event_masked(&v->events);
-	u->ds = v->pv.ds;
-	u->es = v->pv.es;
-	u->fs = v->pv.fs;
-	u->gs = v->pv.gs;
-}
-
 void pv_get_context(struct vcpu *v, struct vcpu_guest_context *c)
 {
 	const struct vcpu_pv *pv = &v->pv;
+	struct cpu_user_regs *u = &c->user_regs;
 
-	get_regs(v, &c->user_regs);
+	memcpy(u, (const char *)&pv->regs + GPR_OFFSET, GPR_BYTES);
+	u->rip = pv->regs.rip;
+	u->cs = (uint16_t)pv->regs.cs;
+	u->ss = (uint16_t)pv->regs.ss;
+	u->rsp = pv->regs.rsp;
+	u->rflags = pv->regs.rflags | (uint64_t)pv->iopl << RFLAGS_IOPL_SHIFT;
+	u->saved_upcall_mask = event_masked(&v->events);
+	u->ds = pv->ds;
+	u->es = pv->es;
+	u->fs = pv->fs;
+	u->gs = pv->gs;
 	memcpy(&c->fpu_ctxt, pv->fpu, FXSAVE_BYTES);
 	memcpy(c->trap_ctxt, pv->traps, sizeof(pv->traps));
 	c->flags = VGCF_I387_VALID | (pv->kernel_mode ? VGCF_in_kernel : 0) |

@@ -197,17 +197,14 @@ static void refine(void *ctx)
 	domain_for_each(update_domain_time, NULL);
 }
 
-/* The measure is made even when the rate is given: the APIC's timer has one too. */
 void time_init(void)
 {
-	uint64_t given = clock_given_tsc_hz(), measured;
 	bool can_refine = clock_start(&first_sample);
 
-	measured = clock_measure_tsc_hz(&first_sample);
 	rate.base_tsc = boot_tsc;
-	set_rate(given != 0 ? given : measured);
+	set_rate(clock_measure_tsc_hz(&first_sample));
 	wall_ns_at_zero = clock_read_rtc() * NS_PER_S - time_now_ns();
-	if (given != 0 || !can_refine)
+	if (!can_refine)
 		return;
 	refine_timer.fn = refine;
 	timer_set(&refine_timer, time_now_ns() + REFINE_NS);

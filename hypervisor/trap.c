@@ -87,15 +87,6 @@ static bool guest_int(struct vcpu *v, struct guest_regs *r)
 	return true;
 }
 
-static void guest_protection_fault(struct vcpu *v, struct guest_regs *r)
-{
-	if (guest_int(v, r))
-		return;
-	if ((r->error_code & ~ERROR_IDT) == 0 && emulate_privileged(v))
-		return;
-	pv_inject(v, EXC_GP, r->error_code);
-}
-
 /* What is left of a fault after the cases here is the guest's. Of #NM it hears once for each
  * fpu_taskswitch; what the machine itself has to say (NMI, double fault, machine check) is ours. */
 void trap_from_guest(struct guest_regs *regs)
@@ -116,8 +107,10 @@ void trap_from_guest(struct guest_regs *regs)
 		guest_page_fault(v, regs);
 		return;
 	case EXC_GP:
-		guest_protection_fault(v, regs);
-		return;
+		if (guest_int(v, regs) ||
+		    ((regs->error_code & ~ERROR_IDT) == 0 && emulate_privileged(v)))
+			return;
+		break;
 	case EXC_UD:
 		if (emulate_forced(v))
 			return;
@@ -157,20 +150,10 @@ static void die(const struct guest_regs *r, const char *what)
 		 r->rip, r->rsp, read_cr2());
 }
 
-static bool fix_up(struct guest_regs *r)
-{
-	uint64_t to = guest_fixup(r->rip);
-
-	if (to == 0)
-		to = cpu_fixup(r->rip);
-	if (to == 0)
-		return false;
-	r->rip = to;
-	return true;
-}
-
 void trap_from_hypervisor(struct guest_regs *regs)
 {
+	uint64_t to;
+
 	if (regs->vector >= 32) {
 		irq_handle(regs->vector);
 		return;
@@ -178,8 +161,12 @@ void trap_from_hypervisor(struct guest_regs *regs)
 	if (regs->vector == EXC_PF && this_cpu()->current != NULL &&
 	    mm_page_fault(current_vcpu(), read_cr2(), regs->error_code))
 		return;
-	if (!fix_up(regs))
+	to = guest_fixup(regs->rip);
+	if (to == 0)
+		to = cpu_fixup(regs->rip);
+	if (to == 0)
 		die(regs, "fault in the hypervisor");
+	regs->rip = to;
 }
 
 void trap_anywhere(struct guest_regs *regs)

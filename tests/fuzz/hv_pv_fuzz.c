@@ -27,10 +27,6 @@ static const uint8_t *at, *end;
 uint64_t boot_tsc;
 
 /* time.c is real here, the board's clocks are not. */
-uint64_t clock_given_tsc_hz(void)
-{
-	return 1000000000;
-}
 bool clock_start(struct clock_sample *out)
 {
 	return false;

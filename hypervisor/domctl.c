@@ -107,18 +107,11 @@ static int scheduler_op(struct domain *d, struct xen_domctl *op)
 {
 	struct xen_domctl_scheduler_op *s = &op->u.scheduler_op;
 
-	if (s->sched_id != XEN_SCHEDULER_CREDIT)
+	if (s->sched_id != XEN_SCHEDULER_CREDIT || s->cmd > XEN_DOMCTL_SCHEDOP_getinfo)
 		return -XEN_EINVAL;
-	switch (s->cmd) {
-	case XEN_DOMCTL_SCHEDOP_putinfo:
-		return 0;
-	case XEN_DOMCTL_SCHEDOP_getinfo:
-		s->u.credit.weight = 256;
-		s->u.credit.cap = 0;
-		return 0;
-	default:
-		return -XEN_EINVAL;
-	}
+	s->u.credit.weight = 256;
+	s->u.credit.cap = 0;
+	return 0;
 }
 
 /* ---- the table ------------------------------------------------------------------------- */

@@ -82,6 +82,6 @@ long hc_grant_table_op(uint64_t cmd, uint64_t list_va, uint64_t count);
 long grant_acquire_resource(uint64_t cmd, uint64_t arg_va);
 
 /* Prints d's active grants and handles through hv_printk. */
-void grant_dump(struct domain *d);
+void grant_dump(struct domain *d, void *unused);
 
 #endif

@@ -159,10 +159,6 @@ void frame_release(struct page_info *page);
 /* Frames from frames_alloc become d's, zeroed, whatever its limit. */
 void frames_give_domain(struct domain *d, struct page_info *page, unsigned order);
 
-/* A domain named by a hypercall's argument: DOMID_SELF, its own id, or, for the first domain, any
- * other. NULL: none or not allowed (*error says which). Takes a reference; domain_put. */
-struct domain *domain_named(uint64_t id, int *error);
-
 /* ---- mm_hw.c: the CPU. Host tests link a fake. ---- */
 
 extern uint32_t tlb_clock; /* counts full flushes; a use that ended at tlb_clock may be cached */

@@ -8,6 +8,8 @@
 #include <amphi/acpi.h>
 #include <amphi/string.h>
 
+/* Where a PC without UEFI keeps the root pointer (5.2.5.1), and what is right for QEMU's q35 when
+ * there are no tables at all: power-off at PM1a's port there, reset by the chipset. */
 #define EBDA_POINTER  0x40eul
 #define BIOS_START    0xe0000ul
 #define BIOS_END      0x100000ul
@@ -26,6 +28,7 @@ struct reader {
 	struct acpi_info *out;
 };
 
+/* What every table begins with (5.2.6). */
 struct sdt {
 	char signature[4];
 	uint32_t length;
@@ -33,6 +36,7 @@ struct sdt {
 	char oem[26];
 } __attribute__((packed));
 
+/* By bytes: fields lie at any address, and firmware keeps to no alignment. */
 static uint32_t get32(const uint8_t *p)
 {
 	return p[0] | p[1] << 8 | p[2] << 16 | (uint32_t)p[3] << 24;
@@ -52,6 +56,8 @@ static bool sum_is_zero(const uint8_t *p, size_t n)
 	return sum == 0;
 }
 
+/* On 16-byte borders, with the checksum of the first 20 bytes: the letters alone also stand in
+ * programs that look for them. */
 static uint64_t find_rsdp(const struct reader *r, uint64_t from, uint64_t bytes)
 {
 	const uint8_t *p = r->view(r->ctx, from, bytes);
@@ -90,6 +96,9 @@ static const struct sdt *table_at(const struct reader *r, uint64_t address)
 	return t && sum_is_zero((const uint8_t *)t, length) ? t : NULL;
 }
 
+/* 5.2.12: type 1 is an I/O APIC, type 2 says that an ISA interrupt comes elsewhere or otherwise
+ * than by rule (low, level). A record of length 0 would never end the walk, hence the least of 2.
+ */
 static void read_madt(const struct sdt *t, struct acpi_info *out)
 {
 	const uint8_t *p = (const uint8_t *)t, *end = p + t->length;
@@ -107,7 +116,8 @@ static void read_madt(const struct sdt *t, struct acpi_info *out)
 }
 
 /* Byte code: NameOp "_S5_" PackageOp length count, then two numbers, each 0, 1, or a byte after
- * 0x0a. */
+ * 0x0a. An interpreter for the rest would be larger than the kernel; every firmware we know writes
+ * this one as a constant. The 16 bytes are more than the longest form takes. */
 static uint16_t find_s5(const struct sdt *t)
 {
 	const uint8_t *p = (const uint8_t *)t + sizeof(*t), *end = (const uint8_t *)t + t->length;
@@ -123,6 +133,8 @@ static uint16_t find_s5(const struct sdt *t)
 	return (uint16_t)((type & 7) << 10 | SLEEP_ENABLE);
 }
 
+/* 5.2.9. The reset register counts only when its flag is set and it is a port; the DSDT is reached
+ * from here and from nowhere else. What is not told leaves the values acpi_read began with. */
 static void read_fadt(const struct reader *r, const struct sdt *t, struct acpi_info *out)
 {
 	const uint8_t *p = (const uint8_t *)t;
@@ -144,6 +156,8 @@ static void read_fadt(const struct reader *r, const struct sdt *t, struct acpi_i
 	out->off_value = off;
 }
 
+/* RSDT with step 4, XSDT with step 8 (5.2.7, 5.2.8). A table that is damaged is passed over, as
+ * others may be whole. */
 static void read_root(const struct reader *r, uint64_t address, unsigned step)
 {
 	const struct sdt *root = table_at(r, address);

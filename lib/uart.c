@@ -37,6 +37,9 @@ static unsigned get(const struct uart *u, unsigned reg)
 	return u->in((uint16_t)(u->port + reg));
 }
 
+/* A register without a meaning of its own tells whether a chip is there: an empty port reads as
+ * ones. The divisor 1 is 115200 baud; OUT2 has to be set on a PC, or the interrupt stays inside the
+ * chip. */
 bool uart_start(const struct uart *u)
 {
 	set(u, REG_SCRATCH, SCRATCH_PATTERN);
@@ -46,6 +49,8 @@ bool uart_start(const struct uart *u)
 	set(u, REG_LINE, LINE_DIVISOR);
 	set(u, REG_DIVISOR_LOW, 1);
 	set(u, REG_DIVISOR_HIGH, 0);
+	/* Takes the divisor's registers away again: they share their ports with data and
+	 * interrupts. */
 	set(u, REG_LINE, LINE_8N1);
 	set(u, REG_FIFO, FIFO_ON_CLEAR);
 	set(u, REG_MODEM, MODEM_READY);

@@ -84,6 +84,7 @@ static int disks(int argc, char **argv)
 /* disk_walk gives chunks in order, which a digest needs. */
 static int hash_chunk(void *ctx, uint64_t sector, void *buf, unsigned n_sectors)
 {
+	/* sector is not needed: order is all. */
 	sha256_update(ctx, buf, n_sectors * SECTOR_SIZE);
 	return 0;
 }
@@ -158,6 +159,7 @@ static int fill(int argc, char **argv)
 		return -XEN_ENODEV;
 	error = disk_walk(dev, BLOCK_WRITE, fill_chunk, &job);
 	if (!error)
+		/* A device without a flush has none to wait for. */
 		error = block_flush(dev);
 	if (!error)
 		console_printf("@fill %s %llu\n", dev->name, (unsigned long long)job.seed);
@@ -196,6 +198,7 @@ static int ramdisk(int argc, char **argv)
 void commands_disk_add(void)
 {
 	static const struct shell_command table[] = {
+	    /* Names, usage and words of `help`; docs/kernel.md says more. */
 	    {"disks", "", "the disks there are", disks},
 	    {"sha256", "DEV", "the SHA-256 of a whole disk", sha256_disk},
 	    {"fill", "DEV SEED", "writes the pattern of SEED to the whole disk, and flushes", fill},

@@ -277,6 +277,7 @@ static int stats(int argc, char **argv)
 void commands_info_add(void)
 {
 	static const struct shell_command table[] = {
+	    /* Names, usage and words of `help`; docs/kernel.md says more. */
 	    {"pvops", "[verify]", "each pv operation, its sites and what they became", pvops},
 	    {"store", "[PATH]", "the store's nodes from PATH down", store},
 	    {"mem", "", "memory and grants", mem},

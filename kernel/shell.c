@@ -38,6 +38,7 @@ void shell_add(const struct shell_command *table, unsigned count)
 	tables[n_tables++].count = count;
 }
 
+/* The first of a name wins; help would show both. */
 static const struct shell_command *find(const char *name)
 {
 	unsigned t, i;
@@ -49,6 +50,7 @@ static const struct shell_command *find(const char *name)
 	return NULL;
 }
 
+/* In the order in which tables were added. */
 static int help(int argc, char **argv)
 {
 	const struct shell_command *c;
@@ -95,6 +97,7 @@ int shell_line(char *line)
 		if (argc < 0)
 			console_printf("shell: %s\n", argc == -XEN_E2BIG ? "too many words"
 									 : "a quote does not end");
+		/* An empty command, as between two ';', is none and no error. */
 		error = argc > 0 ? run_command(argc, argv) : argc;
 		if (error)
 			return error;
@@ -129,7 +132,8 @@ static void skip_escape(void)
 		while (c < 0x40);
 }
 
-/* What a key that is not text does; returns the line's new length. */
+/* What a key that is not text does; returns the line's new length. Ctrl-C has nothing to break off
+ * here: commands do not read keys while they run. It empties the line. */
 static size_t edit(uint8_t key, size_t len)
 {
 	switch (key) {
@@ -162,6 +166,7 @@ static void read_line(char *line, size_t cap)
 		key = console_read_byte();
 		if (key == '\r' || key == '\n')
 			break;
+		/* Bytes above 0x7f are text: whoever types UTF-8 gets it back. */
 		if (key < ' ' || key == KEY_DELETE) {
 			len = edit(key, len);
 			continue;

@@ -9,6 +9,7 @@
 
 #include "config_lex.h"
 
+/* text need not end in a NUL and stays the caller's. */
 void lexer_open(struct lexer *lexer, const char *text, size_t len)
 {
 	*lexer = (struct lexer){.text = text, .len = len, .line = 1};
@@ -237,6 +238,7 @@ bool token_text(const struct token *t, char *out, size_t cap)
 	return true;
 }
 
+/* Said of what stands there: "a number where '=' should be". */
 const char *token_kind_name(enum token_kind kind)
 {
 	static const char *const names[] = {

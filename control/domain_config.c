@@ -40,6 +40,7 @@ static void say(struct config_parser *p, const struct token *at, bool is_error, 
 	p->listener->say(p->listener->ctx, is_error, p->line);
 }
 
+/* Counted here, so that no caller can report an error and still end with 0. */
 void config_error(struct config_parser *p, const struct token *at, const char *fmt, ...)
 {
 	va_list args;
@@ -149,6 +150,8 @@ static void set_builder(struct config_parser *p, const struct config_key *key,
 	config_error(p, v, "builder '%s' is not supported: only generic is", builder);
 }
 
+/* Kept as written: the host tool opens it, the service domain looks it up in the manifest by these
+ * bytes. */
 static void set_path(struct config_parser *p, const struct config_key *key, const struct token *v)
 {
 	if (get_text(p, key, v, member(p, key), CONFIG_PATH_MAX) && !*(char *)member(p, key))
@@ -191,6 +194,7 @@ static void set_memory(struct config_parser *p, const struct config_key *key, co
 		*(uint32_t *)member(p, key) = (uint32_t)mib;
 }
 
+/* The bound is the hypervisor's own (xen.h's legacy vCPU slots), which shared_info has room for. */
 static void set_vcpus(struct config_parser *p, const struct config_key *key, const struct token *v)
 {
 	uint64_t n;

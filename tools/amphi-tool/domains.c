@@ -58,6 +58,7 @@ static unsigned check_kernel(const struct domain_file *d)
 	return errors;
 }
 
+/* Anything may be a ramdisk, so being readable is all that is asked. */
 static unsigned check_ramdisk(const struct domain_file *d)
 {
 	size_t len;

@@ -14,6 +14,7 @@ char *read_file(const char *path, size_t *out_len)
 
 	if (!f)
 		fail(EXIT_CONFIG, "cannot read %s: %s", path, strerror(errno));
+	/* Doubling, and a byte kept free for the NUL. */
 	while (bytes && (got = fread(bytes + len, 1, cap - len - 1, f)) > 0) {
 		len += got;
 		if (len + 1 == cap)

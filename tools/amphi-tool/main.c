@@ -32,6 +32,7 @@ static const char usage_text[] =
     "  --stats FILE        write what domains report       --service-args S   more boot words\n"
     "  --interactive       leave the terminal at the consoles; Ctrl-A steps through them\n";
 
+/* On standard error, so that the consoles' text can be piped away from it. */
 void warn(const char *fmt, ...)
 {
 	va_list args;
@@ -68,6 +69,8 @@ static unsigned number(const char *option, const char *text)
 	return (unsigned)v;
 }
 
+/* Checked here and not where they are used: a wrong word is a wrong option (2), before any file is
+ * read. */
 static const char *one_of(const char *option, const char *text, const char *a, const char *b)
 {
 	if (strcmp(text, a) && strcmp(text, b))
@@ -159,6 +162,7 @@ static void parse_options(struct options *o, int argc, char **argv)
 	o->n_files = (unsigned)(argc - optind);
 	if (!o->n_files)
 		fail(EXIT_USAGE, "no domain file given");
+	/* The arrays of plan and of archive.c have this size. */
 	if (o->n_files > MAX_DOMAINS)
 		fail(EXIT_USAGE, "%u domain files; %u are the most", o->n_files, MAX_DOMAINS);
 	o->hypervisor = o->hypervisor ? o->hypervisor : beside_us("amphi-hv");
@@ -274,6 +278,7 @@ static int run(int argc, char **argv)
 		in_time = console_follow(&plan, console, options.timeout_s);
 	if (!in_time)
 		end_qemu();
+	/* It has ended, or was told to: SIGTERM makes QEMU close its disks in order. */
 	waitpid(qemu_pid, &status, 0);
 	if (!in_time) {
 		warn("not ended after %u s", options.timeout_s);

@@ -12,17 +12,13 @@
 #define MAX_FUNCTIONS 64u
 
 enum { REG_ID = 0x00, REG_COMMAND = 0x04, REG_CLASS = 0x08, REG_HEADER = 0x0e, REG_BAR0 = 0x10,
-       REG_BUSES = 0x18, REG_CAPABILITIES = 0x34 };
+       REG_BUSES = 0x18 };
 
 #define COMMAND_MEMORY	       0x2u
 #define COMMAND_MASTER	       0x4u
 #define COMMAND_INTX_OFF       0x400u
-#define STATUS_HAS_CAPS	       (0x10u << 16)
 #define HEADER_BRIDGE	       1u
 #define HEADER_MULTI_FUNCTION  0x80u
-#define FIRST_CAP	       0x40u
-#define LAST_CAP	       0xfcu
-#define MAX_CAPS	       ((LAST_CAP - FIRST_CAP) / 4 + 1) /* as many as fit: a longer list loops */
 
 #define MSIX_CONTROL_ENABLE    (1u << 15) /* in the word after the capability's id and link */
 #define MSIX_CONTROL_MASK_ALL  (1u << 14)
@@ -103,23 +99,9 @@ const struct pci_function *pci_get(unsigned n)
 	return n < n_found ? &found[n] : NULL;
 }
 
-/* Offsets below 0x40 are the header's own registers, the low two bits of a link are reserved (PCI
- * 3.0, 6.7). MAX_CAPS reads are as many as a list without a loop can need. */
 unsigned pci_find_capability(const struct pci_function *f, unsigned id, unsigned after)
 {
-	unsigned at;
-
-	if (!(machine_pci_read(f->bdf, REG_COMMAND, 4) & STATUS_HAS_CAPS))
-		return 0;
-	at = machine_pci_read(f->bdf, after ? after + 1 : REG_CAPABILITIES, 1) & LAST_CAP;
-	for (unsigned n = 0; n < MAX_CAPS && at >= FIRST_CAP; n++) {
-		uint32_t head = machine_pci_read(f->bdf, at, 4);
-
-		if ((head & 0xff) == id)
-			return at;
-		at = head >> 8 & LAST_CAP;
-	}
-	return 0;
+	return pci_cap_find(machine_pci_read, f->bdf, id, after);
 }
 
 bool pci_bar(const struct pci_function *f, unsigned n, maddr_t *out_start)
@@ -154,7 +136,7 @@ int pci_msix_find(const struct pci_function *f, struct pci_msix *out)
 	uint32_t where;
 
 	*out = (struct pci_msix){.cap = pci_find_capability(f, PCI_CAP_MSIX, 0)};
-	if (!out->cap || out->cap + 8 > LAST_CAP)
+	if (!out->cap || out->cap + 8 > PCI_CAP_LAST)
 		return -XEN_ENODEV;
 	/* Message control: size of the table less one. Then the table's offset, with the number of
 	 * its BAR in the low three bits (PCI 3.0, 6.8.2). */

@@ -5,6 +5,7 @@
  * stack overrun is a report and not a reset. Interrupt vectors are irq.c's.
  */
 #include <amphi/pvops.h>
+#include <amphi/x86_tables.h>
 
 #include "trap_parts.h"
 
@@ -16,25 +17,17 @@
 
 extern const char trap_stubs_native[];
 
-struct tss {
-	uint32_t reserved0;
-	uint64_t sp[3], reserved1, ist[7], reserved2;
-	uint16_t reserved3, io_map;
-} __attribute__((packed));
-_Static_assert(sizeof(struct tss) == 104, "64-bit TSS, SDM vol. 3");
-
-static struct tss tss = {.io_map = sizeof(struct tss)};
+static struct x86_tss tss = {.iomap = sizeof(tss)};
 static uint8_t ist_stack[IST_STACK] __attribute__((aligned(16)));
 static uint64_t gdt[PAGE_SIZE / 8] __attribute__((aligned(4096))) = {
-    0, 0x00af9b000000ffff, 0x00cf93000000ffff};
+    0, X86_CODE64, X86_DATA};
 
 static void make_tss(void)
 {
 	uint64_t base = (uint64_t)(uintptr_t)&tss;
-	uint64_t low = (sizeof(tss) - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 | (base >> 24 & 0xff) << 56;
 
 	tss.ist[0] = (uint64_t)(uintptr_t)(ist_stack + IST_STACK);
-	pv_write_gdt_entry(&gdt[SEL_TSS / 8], low);
+	pv_write_gdt_entry(&gdt[SEL_TSS / 8], x86_tss_descriptor(base));
 	pv_write_gdt_entry(&gdt[SEL_TSS / 8 + 1], base >> 32);
 }
 

@@ -6,6 +6,7 @@
  */
 #include <amphi/string.h>
 #include <amphi/xen.h>
+#include <amphi/x86_tables.h>
 
 #include "impl.h"
 
@@ -54,30 +55,14 @@ static void native_cpuid(uint32_t *regs)
 			 : "a"(regs[0]), "c"(regs[2]));
 }
 
-/* The operand of lgdt and lidt (SDM vol. 3, "GDTR" and "IDTR"): the limit is the last byte's
- * offset. */
-struct table_ptr {
-	uint16_t limit;
-	uint64_t base;
-} __attribute__((packed));
-
 static void native_load_gdt(void *table, unsigned entries)
 {
-	struct table_ptr ptr = {(uint16_t)(entries * 8 - 1), (uint64_t)(uintptr_t)table};
+	struct x86_table_ptr ptr = {(uint16_t)(entries * 8 - 1), (uint64_t)(uintptr_t)table};
 
 	__asm__ volatile("lgdt %0" ::"m"(ptr));
 }
 
-/* SDM vol. 3, "64-Bit Mode IDT". */
-struct idt_entry {
-	uint16_t offset_low, selector;
-	uint8_t ist, type;
-	uint16_t offset_mid;
-	uint32_t offset_high, reserved;
-};
-_Static_assert(sizeof(struct idt_entry) == 16, "a gate of 64-bit mode");
-
-static struct idt_entry idt[IDT_ENTRIES];
+static struct x86_gate idt[IDT_ENTRIES];
 
 /* Double fault and NMI may find the stack unusable, so they have one of their own (TSS, IST 1). */
 static uint8_t ist_of(uint8_t vector)
@@ -90,23 +75,17 @@ static uint8_t ist_of(uint8_t vector)
 static void native_load_idt(const void *gates, unsigned entries)
 {
 	const struct pv_gate *gate = gates;
-	struct table_ptr ptr = {sizeof(idt) - 1, (uint64_t)(uintptr_t)idt};
+	struct x86_table_ptr ptr = {sizeof(idt) - 1, (uint64_t)(uintptr_t)idt};
 	uint16_t cs;
 
 	__asm__("mov %%cs, %0" : "=r"(cs));
 	for (unsigned i = 0; i < entries; i++, gate++) {
 		if (!gate->handler)
 			continue;
-		idt[gate->vector] = (struct idt_entry){
-		    .offset_low = (uint16_t)gate->handler,
-		    .selector = cs,
-		    .ist = ist_of(gate->vector),
-		    /* Present, the privilege of int n, and an interrupt gate (0xe: IF is cleared)
-		     * or a trap gate (0xf). */
-		    .type = (uint8_t)(0x80 | gate->dpl << 5 | (gate->irq_off ? 0xe : 0xf)),
-		    .offset_mid = (uint16_t)(gate->handler >> 16),
-		    .offset_high = (uint32_t)(gate->handler >> 32),
-		};
+		idt[gate->vector] =
+		    x86_gate(gate->handler, cs, ist_of(gate->vector),
+			     (gate->irq_off ? X86_GATE_INTERRUPT : X86_GATE_TRAP) |
+				 (unsigned)gate->dpl << X86_GATE_DPL_SHIFT);
 	}
 	__asm__ volatile("lidt %0" ::"m"(ptr));
 }

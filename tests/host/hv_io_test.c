@@ -6,7 +6,7 @@
  * written where the function says, into device memory that is the domain's only; all goes back at
  * the end.
  *
- * links: tests/host/hv_vcpu_world.c hypervisor/io.c hypervisor/pirq.c hypervisor/msi.c
+ * links: tests/host/hv_vcpu_world.c hypervisor/io.c hypervisor/pirq.c hypervisor/msi.c lib/pci_cap.c
  * links: hypervisor/irq.c hypervisor/physdev.c hypervisor/sched.c hypervisor/timer.c
  * links: hypervisor/pv_context.c hypervisor/pv_bounce.c hypervisor/console.c
  * links: lib/printf.c lib/text.c

@@ -6,7 +6,7 @@
  * without a status; when the answer to the question for the serial number comes after nobody waits.
  * The device's registers are plain memory: it takes every feature that it offers.
  *
- * links: drivers-native/virtio_blk.c drivers-native/virtio_ring.c drivers-native/pci.c lib/printf.c
+ * links: drivers-native/virtio_blk.c drivers-native/virtio_ring.c drivers-native/pci.c lib/pci_cap.c lib/printf.c
  */
 #include "drivers-native/virtio_ring.h"
 

@@ -5,7 +5,7 @@
  * and let stock xl run on this hypervisor. What a guest sees of CPUID is the emulator's choice
  * alone.
  *
- * Called through the tables in sysctl.c and domctl.c.
+ * Called by sysctl.c and domctl.c, whose calls have their frame here.
  */
 #include "domctl_parts.h"
 #include "guest.h"
@@ -13,8 +13,28 @@
 
 #define POLICY_LEAVES      64u /* room for a policy that says nothing; libxl's limit is above it */
 #define POLICY_MSRS        8u
-#define TSC_ALWAYS_EMULATE 1u  /* xl.cfg(5): tsc_mode="always_emulate" */
 #define NODE_DISTANCE      10u /* ACPI's word for "here" */
+
+/* domctl, sysctl and platform_op begin with these two words. */
+struct call_head {
+	uint32_t cmd, version;
+};
+
+long toolstack_call(uint64_t op_va, void *op, size_t bytes, uint32_t version, int (*run)(void *op))
+{
+	int error;
+
+	if (!current_domain()->privileged)
+		return -XEN_EPERM;
+	if (guest_copy_from(op, op_va, bytes))
+		return -XEN_EFAULT;
+	if (((const struct call_head *)op)->version != version)
+		return -XEN_EACCES;
+	error = run(op);
+	if (error == -XEN_ERESTART)
+		return hypercall_restart(op_va, 0, 0, 0);
+	return error ? error : guest_copy_to(op_va, op, bytes);
+}
 
 /* The first of map's bits, as many as there are CPUs to speak of. */
 int toolstack_write_map(const struct xenctl_bitmap *map, uint32_t cpu)
@@ -86,24 +106,4 @@ int sysctl_get_cpu_policy(struct xen_sysctl *op)
 		if (handle_write(p->leaves, i, &nothing))
 			return -XEN_EFAULT;
 	return 0;
-}
-
-int sysctl_get_cpu_featureset(struct xen_sysctl *op)
-{
-	op->u.cpu_featureset.nr_features = 0;
-	return 0;
-}
-
-/* ---- of a domain ----------------------------------------------------------------------- */
-
-/* For settings that have one value here, or none: whoever sets them is not contradicted. */
-int domctl_accept(struct domain *d, struct xen_domctl *op)
-{
-	return 0;
-}
-
-/* Guests read the TSC themselves: any mode that may end in that is in order. */
-int domctl_settscinfo(struct domain *d, struct xen_domctl *op)
-{
-	return op->u.tsc_info.tsc_mode == TSC_ALWAYS_EMULATE ? -XEN_EINVAL : 0;
 }

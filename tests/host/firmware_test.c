@@ -211,8 +211,10 @@ static void serial_port_works(void **state)
 	assert_int_equal(port.sent, 36);
 	assert_memory_equal(port.out, "a line that is longer than one FIFO\n", 36);
 	assert_int_equal(port.polls, 3); /* once for each FIFO */
-	port.left = 2;
-	memcpy(port.input, "ba", 2);
+	port.left = 3;
+	memcpy(port.input, "bac", 3);
+	assert_int_equal(uart_read(&com1, got, 1), 1);
+	assert_int_equal(got[0], 'c');
 	assert_int_equal(uart_read(&com1, got, sizeof(got)), 2);
 	assert_memory_equal(got, "ab", 2);
 	uart_listen(&com1);

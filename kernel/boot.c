@@ -26,6 +26,16 @@ const struct pvops_env boot_pvops_env = {
     .make_readonly = mm_make_readonly,
 };
 
+/* The command line is read for this one word; kmain() reads it again, with a console to complain on. */
+void boot_choose_platform(struct platform_found *found)
+{
+	static struct cmdline early;
+
+	cmdline_parse(boot.cmdline, &early, NULL);
+	platform_look(pv_cpuid, found);
+	boot.platform = platform_choose(found, early.pvops, &boot.refused);
+}
+
 void boot_finish(void)
 {
 	const void *bad = NULL;

@@ -24,7 +24,7 @@ static bool muted;
 
 static const struct console_port *pick(enum console_choice choice)
 {
-	if (boot.platform != BOOT_XEN_PV)
+	if (!boot_on_xen())
 		return &console_serial;
 	if (choice == CONSOLE_SERIAL && boot.privileged)
 		return &console_serial;

@@ -33,7 +33,7 @@ static void complain(const char *why, const char *word, size_t len)
 
 static enum role default_role(void)
 {
-	if (boot.platform != BOOT_XEN_PV)
+	if (!boot_on_xen())
 		return ROLE_NATIVE;
 	return boot.privileged ? ROLE_SERVICE : ROLE_GUEST;
 }
@@ -112,6 +112,8 @@ static void read_command_line(void)
 	if (cmdline.role == ROLE_UNSET)
 		cmdline.role = default_role();
 	klog_set_level((enum log_level)cmdline.loglevel);
+	if (boot.refused)
+		klog(LOG_ERROR, "pvops= is not followed: %s", boot.refused);
 }
 
 void kmain(void)

@@ -53,7 +53,7 @@ static void stop_for_good(void)
 void power_off(int code)
 {
 	pv_irq_disable();
-	if (boot.platform == BOOT_XEN_PV) {
+	if (boot_on_xen()) {
 		if (boot.privileged)
 			xen_soft_off();
 		shutdown(SHUTDOWN_poweroff);
@@ -70,7 +70,7 @@ void power_off(int code)
 void power_crash(void)
 {
 	pv_irq_disable();
-	if (boot.platform != BOOT_XEN_PV)
+	if (!boot_on_xen())
 		power_off(CRASH_CODE);
 	shutdown(SHUTDOWN_crash);
 	stop_for_good();
@@ -79,7 +79,7 @@ void power_crash(void)
 void power_reboot(void)
 {
 	pv_irq_disable();
-	if (boot.platform == BOOT_XEN_PV)
+	if (boot_on_xen())
 		shutdown(SHUTDOWN_reboot);
 	else
 		io_out8(RESET_CONTROL, RESET_FULL);

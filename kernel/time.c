@@ -15,7 +15,7 @@ static uint64_t tsc_hz;
 
 void time_init(void)
 {
-	tsc_hz = boot.platform == BOOT_XEN_PV ? clock_init_xen() : clock_init_native();
+	tsc_hz = boot_on_xen() ? clock_init_xen() : clock_init_native();
 }
 
 uint64_t time_ns(void)

@@ -7,6 +7,7 @@
 #include <amphi/event.h>
 #include <amphi/pvops.h>
 
+#include "boot.h"
 #include "trap_parts.h"
 
 /* Where an instruction that may fault goes on instead: .fixups, sorted by nothing, few. */
@@ -46,7 +47,8 @@ void trap_dispatch(struct trap_frame *frame)
 		return;
 	}
 	this_cpu()->irq_count++;
-	if (frame->vector == TRAP_VECTOR_PV_UPCALL)
+	if (frame->vector == TRAP_VECTOR_PV_UPCALL ||
+	    (frame->vector == TRAP_VECTOR_HVM_UPCALL && boot.platform == BOOT_XEN_PVH))
 		event_dispatch();
 	else
 		irq_dispatch((unsigned)frame->vector);

@@ -21,6 +21,7 @@ struct trap_frame {
 };
 
 #define TRAP_VECTOR_PV_UPCALL 256u /* the hypervisor's event callback, in frame->vector */
+#define TRAP_VECTOR_HVM_UPCALL 240u /* the same in a PVH domain: a vector that irq.c never gives out */
 
 /* Boot: GDT, IDT or trap table, callbacks, per-CPU base. Interrupts off. */
 void trap_init_native(void);

@@ -14,8 +14,8 @@ cat >/tmp/h1.cfg <<'C'
 name="h1"
 type="pvh"
 kernel="/test/amphi"
-cmdline="do=\"pvops; disks; store device/vbd; sha256 xvda; fill xvdb 7; verify xvdb 7; stats; halt 5\""
-memory=16
+cmdline="pvops=native do=\"pvops; disks; store device/vbd; sha256 xvda; fill xvdb 7; verify xvdb 7; stats; halt 5\""
+memory=8
 shadow_memory=4
 tsc_mode="native"
 disk=["vdev=xvda,format=raw,backendtype=phy,access=ro,target=/tmp/a.img","vdev=xvdb,format=raw,backendtype=phy,access=rw,target=/tmp/b.img"]
@@ -41,6 +41,7 @@ expect "$work/log" '@pvops indirect=0 differing=0'
 want=$(sed -n 's/^dom0-sha256 //p' "$work/log")
 expect "$work/log" "@sha256 xvda $want"
 expect "$work/log" '@verify xvdb ok'
+expect "$work/log" 'pvops= is not followed: a PVH domain'
 expect "$work/log" '@exit 5'
 expect "$work/log" '^TEST-EXIT: 0'
 echo "PVH domU on real Xen: prompt, disk read and written through Linux's backend, power-off"

@@ -93,6 +93,7 @@ static void shell_thread(void *ctx)
 	commands_info_add();
 	commands_system_add();
 	commands_bench_add();
+	commands_user_add();
 	switch (cmdline.role) {
 	case ROLE_SERVICE:
 		service_main();

@@ -33,6 +33,8 @@ void boot_choose_platform(struct platform_found *found)
 
 	cmdline_parse(boot.cmdline, &early, NULL);
 	platform_look(pv_cpuid, found);
+	boot.kvm_features = found->kvm_features;
+	boot.kvm_hints = found->kvm_hints;
 	boot.platform = platform_choose(found, early.pvops, &boot.refused);
 }
 

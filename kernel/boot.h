@@ -35,6 +35,8 @@ struct boot_info {
 	uint64_t rsdp;		     /* physical address of ACPI's root pointer; 0: not told */
 	const char *loader;	     /* "PVH", "multiboot2", "Xen PV" */
 	const char *refused;	     /* why pvops= was not followed; NULL: it was, or was not there */
+	/* KVM only: what it offers, for kvm_decode() */
+	uint32_t kvm_features, kvm_hints;
 	/* PV only */
 	struct start_info *start_info;	 /* a copy */
 	uint64_t start_info_va;		 /* where it was at start; its page is free now */

@@ -1,7 +1,7 @@
 /* clock.h: between the clock's parts: the common one and one file per platform.
  *
  * Callers: time.c, timers.c. Implemented by time.c (clock_program) and by time_native.c,
- * time_xen.c. All with interrupts off.
+ * time_xen.c, time_kvm.c. All with interrupts off.
  */
 #ifndef KERNEL_CLOCK_H
 #define KERNEL_CLOCK_H
@@ -32,5 +32,6 @@ static inline uint64_t clock_scale_ns(struct clock_scale s, uint64_t ticks)
  * Returns the TSC's ticks in a second. */
 uint64_t clock_init_native(void);
 uint64_t clock_init_xen(void);
+uint64_t clock_init_kvm(void);
 
 #endif

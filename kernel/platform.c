@@ -66,6 +66,7 @@ static void take_run(platform_cpuid_fn *cpuid, uint32_t base, struct platform_fo
 	if (is_kvm(&first) && !found->kvm_base && (!first.eax || reaches(base, first.eax, 1))) {
 		found->kvm_base = base;
 		found->kvm_features = ask(cpuid, base + 1).eax;
+		found->kvm_hints = ask(cpuid, base + 1).edx;
 	}
 }
 

@@ -23,7 +23,7 @@ struct platform_found {
 	uint32_t xen_base; /* first leaf of Xen's run; 0: no Xen */
 	uint32_t xen_page_msr; /* written with an address, puts the hypercall page there */
 	uint32_t kvm_base;     /* 0: no KVM */
-	uint32_t kvm_features; /* KVM_FEATURE_* of kvm_para.h */
+	uint32_t kvm_features, kvm_hints; /* for kvm_decode() */
 };
 
 void platform_look(platform_cpuid_fn *cpuid, struct platform_found *found);

@@ -2,7 +2,8 @@
  *
  * Entered from entry_native.S with the first 4 GiB mapped; reads the loader's structure through the
  * direct map, then brings up pvops, traps, memory and the local APIC, in this order, and goes on to
- * boot_finish(). A PVH domain of Xen starts here too and has boot_xen_pvh.c in the place of the APIC.
+ * boot_finish(). A PVH domain of Xen starts here too; boot_xen_pvh.c has what it needs, and
+ * only one that owns the machine uses its APIC, for devices.
  * Not for PV domains: boot_xen.c.
  */
 #include <amphi/pvops.h>
@@ -52,7 +53,7 @@ void boot_native_start(unsigned loader, uint64_t info_phys)
 	mm_init_native();
 	if (boot.platform == BOOT_XEN_PVH)
 		boot_xen_pvh_join();
-	else
+	if (boot.privileged)
 		lapic_init();
 	boot_finish();
 }

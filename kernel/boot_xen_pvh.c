@@ -14,6 +14,7 @@
 #include <xen/hvm/hvm_op.h>
 #include <xen/hvm/params.h>
 
+#include "boot_parse.h"
 #include "boot_start.h"
 #include "guest_frames.h"
 #include "mm.h"
@@ -23,6 +24,25 @@
 
 #define GRANT_FRAMES	     4u
 #define CALLBACK_TYPE_SHIFT 56u
+
+/* As a BIOS would tell it (ACPI specification, "System Address Map Interfaces"). */
+struct e820_entry {
+	uint64_t start, size_bytes;
+	uint32_t type;
+} __attribute__((packed));
+
+/* The first domain is started without a memory map (version 0 of the start information) and asks. */
+static void ask_for_memory_map(void)
+{
+	struct e820_entry entries[BOOT_RANGES];
+	struct xen_memory_map map = {.nr_entries = BOOT_RANGES};
+
+	set_xen_guest_handle(map.buffer, (void *)entries);
+	if (hypercall_memory_op(XENMEM_memory_map, &map))
+		return;
+	for (unsigned i = 0; i < MIN(map.nr_entries, BOOT_RANGES); i++)
+		boot_add_range(&boot, entries[i].start, entries[i].size_bytes, entries[i].type);
+}
 
 /* The page is filled by the hypervisor while it answers the write. The feature map is asked here because
  * from now on the domain's own consoles are used, and who owns the machine has another one. */
@@ -36,6 +56,8 @@ void boot_xen_pvh_enter(const struct platform_found *found)
 	boot.privileged = features.submap & 1u << XENFEAT_dom0;
 	if (!(features.submap & 1u << XENFEAT_hvm_callback_vector))
 		panic("this Xen cannot tell a domain of events by a vector");
+	if (!boot.n_ranges)
+		ask_for_memory_map();
 }
 
 /* 0 when there is no such parameter. */

@@ -20,15 +20,19 @@ static int64_t call_exit(struct user_task *task, const uint64_t *args)
 	user_end((int)args[0]);
 }
 
-/* By pieces that fit the kernel's stack; nothing is said when part of the text is not the program's. */
+/* By pieces that fit the kernel's stack; nothing is said when part of the text is not the program's. A
+ * buffer is no longer than a page, so its ends are in all its pages. */
+_Static_assert(USER_BUFFER_MAX <= PAGE_SIZE, "the first and the last byte tell of all");
 static int64_t call_write(struct user_task *task, const uint64_t *args)
 {
 	char piece[256];
 	size_t step;
 
-	for (uint64_t at = 0; at < args[1]; at += PAGE_SIZE)
-		if (!user_space_at(&task->space, args[0] + at, false))
-			return -XEN_EFAULT;
+	if (!args[1])
+		return 0;
+	if (!user_space_at(&task->space, args[0], false) ||
+	    !user_space_at(&task->space, args[0] + args[1] - 1, false))
+		return -XEN_EFAULT;
 	for (uint64_t at = 0; at < args[1]; at += step) {
 		step = MIN(args[1] - at, sizeof(piece));
 		if (user_copy_from(&task->space, piece, args[0] + at, step))

@@ -13,6 +13,7 @@ cp "$user/self_test" "$user/hello" "$work/"
 
 self() { # the lines of the self-test, which must have all gone well
 	expect "$1" '^@program self_test 1 exit 0$'
+	! grep -q '^never' "$1" || { echo "text that is not all the program's was written"; exit 1; }
 	sed -n '/^ring 3: self_test/,/^ring 3: done/p; /^ring 3: done/q' "$1"
 }
 free() { # free FILE N: what the Nth mem said

@@ -28,6 +28,18 @@ static long number(uint64_t nr)
 	return call((enum user_call_nr)nr, 0, 0, 0);
 }
 
+/* The test that runs us looks for the word: not a letter of it may be written. */
+static void check_half_mapped(void)
+{
+	char *p = (char *)CALL(pages, 1, READ_WRITE, 0);
+
+	for (unsigned i = 0; i < 1024; i++)
+		p[3072 + i] = "never\n"[i % 6];
+	check("text that is half mapped", CALL(write, p + 3072, 2048, 0) == -XEN_EFAULT);
+	check("and by one byte", CALL(write, p + 3072, 1025, 0) == -XEN_EFAULT);
+	CALL(unpages, p, 1, 0);
+}
+
 static void check_calls(void)
 {
 	uint64_t kept = 0x1234567890abcdef, before = (uint64_t)CALL(time, 0, 0, 0), after;
@@ -37,7 +49,7 @@ static void check_calls(void)
 	check("text of the kernel's", CALL(write, 0xffffffff80100000, 8, 0) == -XEN_EFAULT);
 	check("text at the end of ours", CALL(write, USER_END - 4, 8, 0) == -XEN_EFAULT);
 	check("text that is not mapped", CALL(write, HEAP + 0x800000, 8, 0) == -XEN_EFAULT);
-	check("text that is half mapped", CALL(write, USER_STACK_TOP - 4, 8, 0) == -XEN_EFAULT);
+	check_half_mapped();
 	check("too much text", CALL(write, HEAP, USER_BUFFER_MAX + 1, 0) == -XEN_EINVAL);
 	check("no text", CALL(write, HEAP, 0, 0) == 0);
 	check("sleep", CALL(sleep, 3000000, 0, 0) == 0);
@@ -301,8 +313,8 @@ static uint64_t read_gs(void)
 	return value;
 }
 
-/* One turn: everything that is ours alone is set, another program runs, and it is still there. The same
- * addresses are the other's as well. */
+/* One turn: everything that is ours alone is set, another program runs, and it is still there. The page is
+ * at the same address in both, the bases in it are not. */
 static unsigned turn(uint64_t mark, bool give_way)
 {
 	uint64_t xmm, st;
@@ -321,7 +333,7 @@ static unsigned turn(uint64_t mark, bool give_way)
 static int take_turns(bool give_way)
 {
 	uint64_t pid = (uint64_t)CALL(getpid, 0, 0, 0), mark = 0x123456789a + (pid << 40);
-	volatile uint64_t *p = (volatile uint64_t *)CALL(pages, 1, READ_WRITE, 0);
+	volatile uint64_t *p = (volatile uint64_t *)CALL(pages, 1, READ_WRITE, 0) + pid % 16;
 	unsigned wrong = 0, turns = give_way ? TURNS : 20;
 	long selector;
 
@@ -361,6 +373,40 @@ static void check_tls(void)
 
 /* ---- all of it ------------------------------------------------------------------------------ */
 
+/* More than there is room for, if they did not go away by themselves. */
+static long leave_orphans(void)
+{
+	long failed = 0;
+
+	for (unsigned i = 0; i < 12; i++) {
+		failed += CALL(wait, start("orphans"), 0, 0);
+		CALL(sleep, 4000000, 0, 0);
+	}
+	return failed;
+}
+
+#define SPIN_NS 500000000ull
+
+static int spin(void)
+{
+	uint64_t end = (uint64_t)CALL(time, 0, 0, 0) + SPIN_NS;
+
+	while ((uint64_t)CALL(time, 0, 0, 0) < end)
+		;
+	return 0;
+}
+
+/* How long another program takes meanwhile: more than SPIN_NS if it had to wait for the end. */
+static uint64_t time_beside_spinner(void)
+{
+	uint64_t from = (uint64_t)CALL(time, 0, 0, 0), took;
+	long spinner = start("spin");
+
+	CALL(wait, start("code 42"), 0, 0);
+	took = (uint64_t)CALL(time, 0, 0, 0) - from;
+	return CALL(wait, spinner, 0, 0) == 0 ? took : ~0ull;
+}
+
 static void check_children(void)
 {
 	long first = start("nap"), n = first > 0;
@@ -371,7 +417,8 @@ static void check_children(void)
 	for (long i = 0; i < n; i++)
 		CALL(wait, first + i, 0, 0);
 	check("and begin anew", CALL(wait, start("code 42"), 0, 0) == 42);
-	check("whom nobody waits for", CALL(wait, start("orphans"), 0, 0) == 0);
+	check("whom nobody waits for", leave_orphans() == 0);
+	check("beside one that never waits", time_beside_spinner() < SPIN_NS);
 	check("a word that is too long", CALL(spawn, USER_STACK_TOP - 4096, 4000, 0) == -XEN_EINVAL);
 }
 
@@ -386,6 +433,8 @@ static int by_word(const char *word)
 		return 42;
 	if (same(word, "turns") || same(word, "slices"))
 		return take_turns(same(word, "turns"));
+	if (same(word, "spin"))
+		return spin();
 	if (same(word, "nap"))
 		return (int)CALL(sleep, 2000000, 0, 0);
 	if (same(word, "orphans"))

@@ -3,6 +3,8 @@
  * Pure, see kvm_para.h for callers and the ABI. Not here: registers and hypercalls (time_kvm.c), and how KVM
  * is found (platform.c).
  */
+#include <amphi/peer.h>
+
 #include "kvm_para.h"
 
 #define REALTIME (1u << 0) /* hint: processors are not taken away, so spinning is better than sleeping */
@@ -58,11 +60,11 @@ uint64_t kvm_steal_ns(const volatile struct kvm_steal *shared)
 	unsigned reads = 0;
 
 	do {
-		version = shared->version;
-		__atomic_signal_fence(__ATOMIC_SEQ_CST);
-		ns = shared->steal_ns;
-		__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	} while ((version & 1 || version != shared->version) && ++reads < READS_MAX);
+		version = peer_fetch32(&shared->version);
+		peer_rmb();
+		peer_copy_in(&ns, &shared->steal_ns, sizeof(ns));
+		peer_rmb();
+	} while ((version & 1 || version != peer_fetch32(&shared->version)) && ++reads < READS_MAX);
 	return ns;
 }
 

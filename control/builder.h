@@ -10,8 +10,7 @@
 #include <amphi/domain_builder.h>
 #include <amphi/elf.h>
 #include <amphi/host_control.h>
-
-#include "builder_layout.h"
+#include <amphi/start_layout.h>
 
 struct build {
 	const struct domain_plan *plan;
@@ -19,7 +18,7 @@ struct build {
 	char *why;
 	struct elf_image image;
 	struct elf_xen_notes notes;
-	struct build_layout layout;
+	struct start_layout layout;
 	mfn_t *frames;         /* of each pfn: the p2m list, as the guest will read it */
 	unsigned frames_pages; /* what that list takes here */
 	mfn_t shared_info;

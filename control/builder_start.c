@@ -9,6 +9,7 @@
 
 #include "builder.h"
 
+/* DR6 and DR7 as after reset (SDM vol. 3, "Debug Registers"): their fixed bits read as one. */
 #define EFLAGS_IF 0x200u
 #define DR6_INIT  0xffff0ff0ul
 #define DR7_INIT  0x400ul
@@ -20,6 +21,8 @@ static mfn_t frame_of(const struct build *b, uint64_t pfn)
 
 /* ---- rings ---------------------------------------------------------------------------- */
 
+/* A version 1 entry has 32 bits for the frame (xen/grant_table.h): 16 TiB, more than we build on.
+ */
 static struct grant_entry_v1 ring_entry(const struct build *b, mfn_t frame)
 {
 	return (struct grant_entry_v1){
@@ -47,6 +50,8 @@ int build_offer_rings(struct build *b)
 		err = host_foreign_map(b->out->domid, &frame, 1, &va);
 	if (err)
 		return err;
+	/* Written in the new domain's own table. There is no order to keep: nobody can use the
+	 * entries before the domain is introduced to the store and the consoles. */
 	table = va;
 	table[GNTTAB_RESERVED_CONSOLE] = ring_entry(b, b->out->console_frame);
 	table[GNTTAB_RESERVED_XENSTORE] = ring_entry(b, b->out->store_frame);
@@ -54,7 +59,8 @@ int build_offer_rings(struct build *b)
 	return 0;
 }
 
-/* A PV vCPU starts with its events masked: it has no callback yet. */
+/* A PV vCPU starts with its events masked: it has no callback yet. For every vCPU of the page, as
+ * the kernel brings up the others later and expects them to begin in the same way. */
 int build_mask_events(struct build *b)
 {
 	struct shared_info *shared;
@@ -72,9 +78,12 @@ int build_mask_events(struct build *b)
 
 /* ---- start info ------------------------------------------------------------------------ */
 
+/* What is not set here is zero, and that has a meaning: no flags, so neither privileged nor the
+ * initial domain; first_p2m_pfn unused, since the list lies inside the mapping. cmd_line is as long
+ * as a domain file's command line may be (CONFIG_CMDLINE_MAX), so nothing is cut. */
 static void fill_start_info(struct build *b, struct start_info *si)
 {
-	const struct build_layout *l = &b->layout;
+	const struct start_layout *l = &b->layout;
 
 	str_copy(si->magic, sizeof(si->magic), "xen-3.0-x86_64");
 	si->nr_pages = l->pages;
@@ -93,6 +102,8 @@ static void fill_start_info(struct build *b, struct start_info *si)
 	str_copy((char *)si->cmd_line, sizeof(si->cmd_line), b->plan->cmdline);
 }
 
+/* Made in a page of ours and copied: the magic must not be seen beside half of the fields, and the
+ * whole page is written, so nothing old stays behind the structure. */
 int build_write_start_info(struct build *b)
 {
 	struct start_info *si = host_pages_alloc(1);
@@ -109,6 +120,9 @@ int build_write_start_info(struct build *b)
 
 /* ---- the vCPU -------------------------------------------------------------------------- */
 
+/* The one moment at which the hypervisor looks at all the tables: it walks from the L4, gives each
+ * frame its type, and refuses the domain if an entry maps a table writable or a frame that is not
+ * its own. */
 int build_pin_tables(struct build *b)
 {
 	struct mmuext_op op = {.cmd = MMUEXT_PIN_L4_TABLE};
@@ -117,9 +131,12 @@ int build_pin_tables(struct build *b)
 	return host_mmuext(&op, 1, b->out->domid);
 }
 
+/* What xen/xen.h promises the entry point: rsi has the start info, rsp the top of the stack page,
+ * and all selectors are the flat ones of ring 3. rip is the ENTRY note's, or the ELF header's
+ * without one. */
 static void fill_context(struct build *b, struct vcpu_guest_context *c)
 {
-	const struct build_layout *l = &b->layout;
+	const struct start_layout *l = &b->layout;
 	uint64_t stack_top = layout_va(l, l->stack_pfn + 1);
 
 	c->flags = VGCF_in_kernel | VGCF_online;
@@ -131,6 +148,8 @@ static void fill_context(struct build *b, struct vcpu_guest_context *c)
 	c->user_regs.ss = FLAT_RING3_SS64;
 	c->user_regs.ds = c->user_regs.es = FLAT_RING3_DS64;
 	c->user_regs.fs = c->user_regs.gs = FLAT_RING3_DS64;
+	/* The stack for events and traps out of user mode. It is the boot stack until stack_switch
+	 * says more. */
 	c->kernel_ss = FLAT_RING3_SS64;
 	c->kernel_sp = stack_top;
 	c->ctrlreg[3] = xen_pfn_to_cr3(frame_of(b, l->tables_pfn).v);
@@ -138,6 +157,7 @@ static void fill_context(struct build *b, struct vcpu_guest_context *c)
 	c->debugreg[7] = DR7_INIT;
 }
 
+/* On the heap: the structure is some 5 KiB with its FPU area, and worker stacks are small. */
 int build_set_context(struct build *b)
 {
 	struct vcpu_guest_context *c = host_alloc(sizeof(*c));

@@ -11,7 +11,9 @@
 
 #include "config_parse.h"
 
-/* The disk that is being read. */
+/* The disk that is being read. text is its own copy, cut at the commas as reading goes on, so
+ * places in it are places in the string; they are columns of the file too as long as no escape
+ * stands before them. */
 struct spec {
 	struct config_parser *p;
 	const struct token *token; /* the whole string */
@@ -23,7 +25,8 @@ struct spec {
 
 enum disk_field { FIELD_TARGET, FIELD_FORMAT, FIELD_VDEV, FIELD_ACCESS, FIELD_TOO_MANY };
 
-/* A token that stands for the field which begins at text + offset. */
+/* A token that stands for the field which begins at text + offset. The 1 is the opening quote,
+ * which belongs to the token and not to its text. */
 static struct token field_token(const struct spec *s, size_t offset)
 {
 	struct token at = *s->token;
@@ -45,12 +48,16 @@ static void set_target(struct spec *s, size_t at, const char *value)
 		SPEC_ERROR(s, at, "disk target longer than %u characters", CONFIG_PATH_MAX - 1);
 }
 
+/* Empty is raw, as in xl. Other formats (qcow2, vhd) would need somebody to understand them between
+ * the file and the backend, and there is nobody. */
 static void set_format(struct spec *s, size_t at, const char *value)
 {
 	if (value[0] && strcmp(value, "raw") != 0)
 		SPEC_ERROR(s, at, "disk format '%s' is not supported: only raw is", value);
 }
 
+/* The number is what blkfront and the guest know the disk by (virtual-device in the store), the
+ * name what people do; both are kept. */
 static void set_vdev(struct spec *s, size_t at, const char *value)
 {
 	if (!config_vdev_number(value, &s->disk->devid) ||
@@ -58,6 +65,7 @@ static void set_vdev(struct spec *s, size_t at, const char *value)
 		SPEC_ERROR(s, at, "disk vdev '%s' is not one of xvda, hda, sda and so on", value);
 }
 
+/* Nothing said is "rw". Cdroms are not disks here, so xl's exception for them has no place. */
 static void set_access(struct spec *s, size_t at, const char *value)
 {
 	bool ro = strcmp(value, "ro") == 0 || strcmp(value, "r") == 0;
@@ -73,17 +81,22 @@ static void set_devtype(struct spec *s, size_t at, const char *value)
 		SPEC_ERROR(s, at, "disk devtype '%s' is not supported: only disk is", value);
 }
 
+/* Backends in other domains would need control to write their nodes into a domain that it does not
+ * run. */
 static void set_backend(struct spec *s, size_t at, const char *value)
 {
 	if (value[0] && strcmp(value, "0") != 0 && strcmp(value, "Domain-0") != 0)
 		SPEC_ERROR(s, at, "disk backend '%s': only the service domain serves disks", value);
 }
 
+/* For keys that say how dom0 shall do its work: files made for xl have them, and nothing is lost
+ * here. */
 static void set_nothing(struct spec *s, size_t at, const char *value)
 {
 	(void)s, (void)at, (void)value;
 }
 
+/* The first four are also the order of the fields without a name (enum disk_field). */
 static const struct named_field {
 	const char *name;
 	void (*set)(struct spec *s, size_t at, const char *value);
@@ -104,6 +117,7 @@ static void take_unnamed(struct spec *s, size_t at, const char *value)
 	named_fields[s->unnamed++].set(s, at, value);
 }
 
+/* By length and bytes: the name is a piece of the text and no string of its own. */
 static const struct named_field *find_named(const char *name, size_t len)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(named_fields); i++) {
@@ -181,11 +195,14 @@ static void take_fields(struct spec *s)
 			*comma = 0;
 		take_field(s, field);
 		field = comma ? comma + 1 : NULL;
+		/* "phy:/dev/x,xvda,w" has no place for a format: the prefix stood for it. */
 		if (old && s->unnamed == FIELD_FORMAT)
 			s->unnamed = FIELD_VDEV;
 	}
 }
 
+/* One message a disk: what follows from an error that was told already is not told again. Numbers
+ * are compared and not names, because the number is what the store and the guest know a disk by. */
 static void check_disk(struct spec *s)
 {
 	struct domain_config *c = s->p->out;
@@ -200,6 +217,7 @@ static void check_disk(struct spec *s)
 	}
 }
 
+/* Read into the array's next slot, which counts only when all of it was good. */
 void config_add_disk(struct config_parser *p, const struct token *token)
 {
 	struct spec s = {.p = p, .token = token};
@@ -223,7 +241,8 @@ void config_add_disk(struct config_parser *p, const struct token *token)
 
 /* ---- device numbers: xen-vbd-interface(7) ------------------------------------------- */
 
-/* Letters as a number without a zero: a 0, z 25, aa 26. */
+/* Letters as a number without a zero: a 0, z 25, aa 26. The bound keeps the product small; a letter
+ * behind it is left over and no partition, so the name is refused. */
 static bool take_letters(const char **at, uint32_t *out)
 {
 	uint32_t n = 0;
@@ -236,6 +255,7 @@ static bool take_letters(const char **at, uint32_t *out)
 	return n > 0;
 }
 
+/* None, or 1 to 255 without a leading zero: "xvda0" and "xvda01" name nothing. */
 static bool take_partition(const char *s, uint32_t *out)
 {
 	uint64_t n = 0;
@@ -249,6 +269,10 @@ static bool take_partition(const char *s, uint32_t *out)
 	return true;
 }
 
+/* xen-vbd-interface(7): the number is the Linux one of the name where there is one (major 202, 3
+ * and 22, 8), which also says how many partitions a disk may have; xvd's beyond the 16th have bit
+ * 28 and a numbering of their own. *out is set from unchecked parts and counts only when true comes
+ * back. */
 bool config_vdev_number(const char *vdev, uint32_t *out)
 {
 	uint32_t disk, part;

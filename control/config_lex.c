@@ -9,11 +9,13 @@
 
 #include "config_lex.h"
 
+/* text need not end in a NUL and stays the caller's. */
 void lexer_open(struct lexer *lexer, const char *text, size_t len)
 {
 	*lexer = (struct lexer){.text = text, .len = len, .line = 1};
 }
 
+/* Not the C library's: those ask a locale, and this runs in the kernel. */
 static bool is_name_start(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
@@ -29,6 +31,7 @@ static bool is_word(char c)
 	return is_name_start(c) || is_digit(c);
 }
 
+/* c | 0x20 makes capitals small and moves nothing else into a to f. */
 static int digit_value(char c, unsigned base)
 {
 	int v = -1;
@@ -40,11 +43,14 @@ static int digit_value(char c, unsigned base)
 	return v >= 0 && (unsigned)v < base ? v : -1;
 }
 
+/* -1 at the end, never a byte's value: text may hold NULs and need not end in one. */
 static int peek(const struct lexer *l)
 {
 	return l->next < l->len ? (unsigned char)l->text[l->next] : -1;
 }
 
+/* A carriage return is a blank, so files with DOS line ends read as others do. The newline that
+ * ends a comment stays: it ends the statement too. */
 static void skip_blanks_and_comment(struct lexer *l)
 {
 	while (peek(l) == ' ' || peek(l) == '\t' || peek(l) == '\r' || peek(l) == '\f')
@@ -61,6 +67,7 @@ static void bad(struct token *out, const char *why)
 	out->why = why;
 }
 
+/* A ';' is a newline to the parser and none to the counting of lines. */
 static void lex_newline(struct lexer *l, struct token *out)
 {
 	out->kind = TOKEN_NEWLINE;
@@ -70,6 +77,8 @@ static void lex_newline(struct lexer *l, struct token *out)
 	l->line_start = l->next;
 }
 
+/* Letters behind a number's digits are taken with it: "12ab" is one bad number, not two good
+ * tokens. */
 static void lex_word(struct lexer *l, struct token *out)
 {
 	while (l->next < l->len && is_word(l->text[l->next]))
@@ -94,6 +103,7 @@ static void lex_number(struct lexer *l, struct token *out)
 			bad(out, "not a number");
 			return;
 		}
+		/* Asked before the product is made: afterwards it would have wrapped. */
 		if (out->number > (~0ull - (unsigned)digit) / base) {
 			bad(out, "a number too large");
 			return;
@@ -103,7 +113,8 @@ static void lex_number(struct lexer *l, struct token *out)
 }
 
 /* A string ends on its own line; \x with two hexadecimal digits, and \ before any other character
- * than a letter or digit, or one of n t r, are escapes. */
+ * than a letter or digit, or one of n t r, are escapes. Another letter is an error and does not
+ * stand for itself: a misspelt escape should not end up in a file name. */
 static bool good_escape(const struct lexer *l, size_t backslash)
 {
 	size_t i = backslash + 1;
@@ -116,6 +127,9 @@ static bool good_escape(const struct lexer *l, size_t backslash)
 	return !is_word(l->text[i]) || strchr("ntr", l->text[i]) != NULL;
 }
 
+/* The escapes are only checked here. They are undone by token_text, into the caller's memory: a
+ * token is a view and owns nothing. A bad one is told when the string has ended, so that reading
+ * goes on behind it. */
 static void lex_string(struct lexer *l, struct token *out)
 {
 	char quote = l->text[l->next++];
@@ -130,6 +144,8 @@ static void lex_string(struct lexer *l, struct token *out)
 		}
 		if (peek(l) == '\\') {
 			escapes_good &= good_escape(l, l->next);
+			/* The character behind a backslash is passed over, a quote above all; never
+			 * the end of the line. */
 			l->next += l->next + 1 < l->len && l->text[l->next + 1] != '\n';
 		}
 		l->next++;
@@ -140,6 +156,7 @@ static void lex_string(struct lexer *l, struct token *out)
 		bad(out, "a string with an unknown backslash escape");
 }
 
+/* Always eats the character, good or bad: lexer_next must move on with each call. */
 static void lex_mark(struct lexer *l, struct token *out)
 {
 	static const struct {
@@ -159,6 +176,8 @@ static void lex_mark(struct lexer *l, struct token *out)
 	bad(out, "a character that has no meaning here");
 }
 
+/* The place of a token is that of its first character, taken before anything is read of it; a
+ * string's is its quote. A byte outside ASCII is no name: it ends in lex_mark and is told. */
 void lexer_next(struct lexer *l, struct token *out)
 {
 	int c;
@@ -184,7 +203,8 @@ void lexer_next(struct lexer *l, struct token *out)
 	}
 }
 
-/* The character at *i of a string that lexer_next has accepted; moves *i behind it. */
+/* The character at *i of a string that lexer_next has accepted; moves *i behind it. No bounds are
+ * tested here: good_escape has seen to it that an escape is whole. */
 static char unescape(const struct token *t, size_t *i)
 {
 	char c = t->at[(*i)++];
@@ -199,6 +219,8 @@ static char unescape(const struct token *t, size_t *i)
 	return c == 'n' ? '\n' : c == 't' ? '\t' : c == 'r' ? '\r' : c;
 }
 
+/* No NUL can come out, though \x00 can be written: what follows it would silently be missing from a
+ * path or a name. */
 bool token_text(const struct token *t, char *out, size_t cap)
 {
 	size_t n = 0;
@@ -216,6 +238,7 @@ bool token_text(const struct token *t, char *out, size_t cap)
 	return true;
 }
 
+/* Said of what stands there: "a number where '=' should be". */
 const char *token_kind_name(enum token_kind kind)
 {
 	static const char *const names[] = {

@@ -20,6 +20,7 @@
 #include "control_private.h"
 #include <amphi/error_name.h>
 
+/* There is one control in a machine, as there is one service domain; hence no handle. */
 static struct {
 	const struct control_hooks *hooks;
 	struct domain_record *domains; /* in the order of their making */
@@ -46,6 +47,7 @@ const struct control_domain *control_find(const char *name)
 	return r ? &r->pub : NULL;
 }
 
+/* next is read first: fn may end the domain it is shown, though not another. */
 void control_for_each(void (*fn)(void *ctx, const struct control_domain *domain), void *ctx)
 {
 	struct domain_record *next;
@@ -65,6 +67,7 @@ unsigned control_count(void)
 	return n;
 }
 
+/* At the end, so that lists and consoles keep the order in which domains were made. */
 static void list_add(struct domain_record *r)
 {
 	struct domain_record **end = &control.domains;
@@ -85,6 +88,8 @@ static void list_remove(struct domain_record *r)
 
 /* ---- making --------------------------------------------------------------------------------- */
 
+/* The bytes are views of the boot archive and stay as long as the service domain lives, also for a
+ * restart. */
 static int get_file(const struct domain_record *r, const char *what, const char *path,
 		    const void **out_bytes, size_t *out_len)
 {
@@ -96,7 +101,8 @@ static int get_file(const struct domain_record *r, const char *what, const char 
 	return err;
 }
 
-/* What the backends shall open, for every disk. */
+/* What the backends shall open, for every disk. Before anything is built, since a disk that is
+ * missing is the most likely mistake and the cheapest to find. */
 static int find_disks(const struct domain_record *r, control_params *params)
 {
 	const struct domain_config *c = r->pub.config;
@@ -113,6 +119,8 @@ static int find_disks(const struct domain_record *r, control_params *params)
 	return 0;
 }
 
+/* Everything the domain is, by the calls of the hypervisor; it is paused and nobody has heard of it
+ * yet. */
 static int build(struct domain_record *r)
 {
 	const struct domain_config *c = r->pub.config;
@@ -142,6 +150,7 @@ static int build(struct domain_record *r)
 	return 0;
 }
 
+/* Console first: its last words are drained while its page is still mapped. */
 static void detach(struct domain_record *r)
 {
 	const struct control_hooks *h = control.hooks;
@@ -153,7 +162,10 @@ static void detach(struct domain_record *r)
 	r->console = r->introduced = false;
 }
 
-/* Ties a built domain to the store and the console. On an error some of it may be done. */
+/* Ties a built domain to the store and the console. On an error some of it may be done, and the
+ * caller takes all of it back. Nodes come before introduction, because the store answers the guest
+ * from that moment; the domain runs only when all is there, or its first question would find
+ * nothing. */
 static int attach(struct domain_record *r, const control_params *params)
 {
 	const struct control_hooks *h = control.hooks;
@@ -174,7 +186,9 @@ static int attach(struct domain_record *r, const control_params *params)
 	return err;
 }
 
-/* Takes all of a domain back but the record. */
+/* Takes all of a domain back but the record. Each part may be missing. The domain is ended last:
+ * the store and the consoles have pages of it mapped by grant, and as long as one is mapped the
+ * hypervisor keeps the remains. */
 static void take_apart(struct domain_record *r)
 {
 	int err;
@@ -218,6 +232,7 @@ static void free_record(struct domain_record *r)
 	host_free(r, sizeof(*r));
 }
 
+/* config is copied: the caller's lives as long as its parser, ours until the last restart. */
 static struct domain_record *new_record(const struct domain_config *config)
 {
 	struct domain_record *r = host_alloc(sizeof(*r));
@@ -234,6 +249,8 @@ static struct domain_record *new_record(const struct domain_config *config)
 	return r;
 }
 
+/* The record joins the list only when its domain runs; a failure leaves no trace to be found by
+ * name. */
 int control_create(const struct domain_config *config, domid_t *out_domid)
 {
 	struct domain_record *r;
@@ -259,6 +276,8 @@ int control_create(const struct domain_config *config, domid_t *out_domid)
 
 /* ---- ending --------------------------------------------------------------------------------- */
 
+/* Once for each record: a preserved domain is reported when it dies and not again when it is
+ * destroyed. */
 static void report_end(struct domain_record *r)
 {
 	if (!r->reported && !r->asked)
@@ -266,7 +285,8 @@ static void report_end(struct domain_record *r)
 	r->reported = true;
 }
 
-/* Gone for good, or made again. */
+/* Gone for good, or made again. A restart that fails counts as an end with the exit code of the
+ * last life: somebody waits to be told. */
 static void finish(struct domain_record *r)
 {
 	take_apart(r);
@@ -281,7 +301,9 @@ static void finish(struct domain_record *r)
 	free_record(r);
 }
 
-/* Finishes those whose backends have let go; looks again later while others have not. */
+/* Finishes those whose backends have let go; looks again later while others have not. Runs when a
+ * backend's node changes and when a time is over; that it may run for nothing is cheaper than to
+ * know which domain a change was for. */
 static void look_at_ending(void *ctx)
 {
 	struct domain_record *next;
@@ -307,6 +329,7 @@ static void look_soon(void)
 	host_work_soon(&control.look);
 }
 
+/* Paused first: a guest that still ran could hand its backends new requests while they let go. */
 static void begin_end(struct domain_record *r)
 {
 	struct xen_domctl pause = {.cmd = XEN_DOMCTL_pausedomain, .domain = r->pub.domid};
@@ -330,6 +353,8 @@ int control_destroy(const char *name)
 	return 0;
 }
 
+/* Suspend counts as a crash: nobody here could resume it, and to leave it would be to leave it for
+ * ever. */
 static enum config_action action_for(const struct domain_config *c, unsigned reason)
 {
 	if (reason == SHUTDOWN_poweroff)
@@ -343,6 +368,8 @@ static bool is_orderly(unsigned reason)
 	       reason == SHUTDOWN_suspend;
 }
 
+/* The exit code is read at once, while the guest's own nodes are there: whatever ends it removes
+ * them. */
 static void died(struct domain_record *r, unsigned reason)
 {
 	enum config_action action = action_for(r->pub.config, reason);
@@ -362,7 +389,9 @@ static void died(struct domain_record *r, unsigned reason)
 	begin_end(r);
 }
 
-/* Whether the domain runs no more; then why. One that the hypervisor does not know crashed. */
+/* Whether the domain runs no more; then why. One that the hypervisor does not know crashed. For a
+ * number that is free, getdomaininfo may answer with the next domain that lives, hence the second
+ * look at it. */
 static bool is_dead(const struct domain_record *r, unsigned *out_reason)
 {
 	struct xen_domctl op = {.cmd = XEN_DOMCTL_getdomaininfo, .domain = r->pub.domid};
@@ -377,6 +406,8 @@ static bool is_dead(const struct domain_record *r, unsigned *out_reason)
 	return flags & (XEN_DOMINF_shutdown | XEN_DOMINF_dying);
 }
 
+/* The walk is safe: a death changes states and asks for look_at_ending, but takes nothing from the
+ * list. */
 static void on_virq(void *ctx)
 {
 	(void)ctx;
@@ -394,6 +425,8 @@ static void on_backend_change(void *ctx, const char *path)
 	look_soon();
 }
 
+/* The virq is asked for once in a life: host_virq_bind has no opposite, and control may be started
+ * anew after control_stop (tests do). */
 int control_start(const struct control_hooks *hooks)
 {
 	char path[STORE_PATH_MAX];
@@ -412,6 +445,7 @@ int control_start(const struct control_hooks *hooks)
 	return err;
 }
 
+/* Backends are not told: who calls this ends the service domain's work altogether. */
 void control_stop(void)
 {
 	struct domain_record *r;

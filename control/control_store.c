@@ -12,9 +12,12 @@
 
 #include "control_private.h"
 
+/* A transaction fails with EAGAIN when another's commit came between; guests write often while they
+ * boot, but eight in a row means that something else is wrong. */
 #define TX_TRIES 8u
 
-/* One transaction while it is being filled; the first error stays and ends it. */
+/* One transaction while it is being filled; the first error stays and ends it. It has the texts
+ * too, to keep them off the worker's stack. */
 struct writer {
 	uint32_t tx;
 	int err;
@@ -35,6 +38,7 @@ static bool join(struct writer *w, const char *key)
 	return !w->err;
 }
 
+/* Does nothing after an error: what is written reads as a list, without a test behind each line. */
 __attribute__((format(printf, 3, 4))) static void put(struct writer *w, const char *key,
 						      const char *fmt, ...)
 {
@@ -49,7 +53,9 @@ __attribute__((format(printf, 3, 4))) static void put(struct writer *w, const ch
 	w->err = n < sizeof(w->value) ? host_store_write(w->tx, w->path, w->value) : -XEN_E2BIG;
 }
 
-/* A directory and who may do what in it; keys written below take that over. */
+/* A directory and who may do what in it; keys written below take that over. owner may do anything
+ * and decides for others; reader (DOMID_INVALID: nobody) may read. What nobody is given here nobody
+ * but the owner and the service domain can see. */
 static void make_dir(struct writer *w, const char *key, domid_t owner, domid_t reader)
 {
 	if (!join(w, key))
@@ -71,7 +77,9 @@ __attribute__((format(printf, 2, 3))) static void set_dir(struct writer *w, cons
 
 /* ---- what is written -------------------------------------------------------------------- */
 
-/* The numbers the guest reads about itself, and the places it may write to. */
+/* The numbers the guest reads about itself, and the places it may write to. The directory itself is
+ * the service domain's, or a guest could rename itself in everybody's lists. own_dirs are what
+ * guests of all kinds write to, as xenstore-paths lists them. */
 static void put_home(struct writer *w)
 {
 	static const char *const own_dirs[] = {"data",
@@ -107,6 +115,8 @@ static void put_home(struct writer *w)
 	put(w, "name", "%s", r->pub.config->name);
 }
 
+/* Read by people and by other tools; our store and consoles are told by introduction, guests by
+ * their start info. */
 static void put_rings(struct writer *w)
 {
 	const struct built_domain *b = &w->r->built;
@@ -120,6 +130,9 @@ static void put_rings(struct writer *w)
 	put(w, "console/limit", "65536");
 }
 
+/* The backend's half, the service domain's own: params says what to open, so the guest may only
+ * read it. Both halves begin as Initialising; that and what follows is xen/io/xenbus.h's state
+ * machine, ours in protocol/. */
 static void put_backend(struct writer *w, const struct config_disk *disk, const char *params)
 {
 	domid_t id = w->r->pub.domid, own = host_own_domid();
@@ -140,6 +153,8 @@ static void put_backend(struct writer *w, const struct config_disk *disk, const 
 	put(w, "state", "%d", XenbusStateInitialising);
 }
 
+/* The guest's half, which it writes its ring and port into: it owns it, and the backend may read.
+ */
 static void put_frontend(struct writer *w, const struct config_disk *disk)
 {
 	domid_t id = w->r->pub.domid, own = host_own_domid();
@@ -166,6 +181,8 @@ static int write_all(struct writer *w, const control_params *params)
 	return w->err;
 }
 
+/* Begun anew, from the first node, when the store asks for it: what was written in a failed
+ * transaction is gone. */
 int control_store_add(const struct domain_record *r, const control_params *params)
 {
 	struct writer *w = host_alloc(sizeof(*w));
@@ -188,6 +205,8 @@ int control_store_add(const struct domain_record *r, const control_params *param
 	return err;
 }
 
+/* /vm stays empty between domains but is there, or its coming and going would count as a leaked
+ * node. */
 int control_store_prepare(void)
 {
 	char path[STORE_PATH_MAX], id[8];
@@ -222,6 +241,7 @@ static void remove_if_empty(const char *name)
 		(void)host_store_rm(HOST_TX_NONE, path);
 }
 
+/* Children go with their directory. By now the backends have closed, or had their time. */
 void control_store_remove(const struct domain_record *r)
 {
 	domid_t id = r->pub.domid;
@@ -235,7 +255,8 @@ void control_store_remove(const struct domain_record *r)
 
 /* ---- backends --------------------------------------------------------------------------- */
 
-/* A number below limit at path; otherwise when there is none. */
+/* A number below limit at path; otherwise when there is none. Guests write some of these nodes, so
+ * anything may stand there. */
 static unsigned read_number(const char *path, unsigned limit, unsigned otherwise)
 {
 	char text[16];
@@ -257,7 +278,14 @@ static void write_key(const char *dir, const char *key, const char *value)
 
 /* The frontend will not speak again, so we speak for it: Closed. Then the backend unmaps what it
  * has of the domain, and is Closed or has removed its directory. One that never connected has
- * nothing. */
+ * nothing.
+ *
+ *   control                    backend                 store node
+ *   online = 0   ------------>                         backend/.../online
+ *   state = 6 (for the guest)  sees its peer closed    device/vbd/N/state
+ *                              unmaps ring and pages
+ *                <------------ state = 6, or no node   backend/.../state
+ */
 static bool close_backend(domid_t id, uint32_t devid)
 {
 	char backend[STORE_PATH_MAX], path[STORE_PATH_MAX];
@@ -279,6 +307,8 @@ static bool close_backend(domid_t id, uint32_t devid)
 	return false;
 }
 
+/* Called again with each change, so it tells each backend once (online says whether) and else only
+ * looks. */
 unsigned control_store_close_backends(const struct domain_record *r)
 {
 	const struct domain_config *c = r->pub.config;
@@ -289,6 +319,7 @@ unsigned control_store_close_backends(const struct domain_record *r)
 	return busy;
 }
 
+/* A guest that leaves nothing, or nonsense, has ended well as far as anybody can know. */
 int control_store_exit_code(domid_t domid)
 {
 	char path[STORE_PATH_MAX];

@@ -15,6 +15,8 @@
 /* libxl's slack, in KiB: a guest may balloon a little above what it was given. */
 #define MEMORY_SLACK_KIB 1024u
 
+/* The text begins with the domain's name since several may be made by one command, and only one
+ * line is printed for each failure. What fits is kept: a cut text is better than none. */
 int build_fail(struct build *b, int err, const char *fmt, ...)
 {
 	va_list args;
@@ -36,6 +38,9 @@ static int domctl(struct build *b, struct xen_domctl *op, unsigned cmd)
 
 /* ---- steps that touch nothing but this domain ---------------------------------------- */
 
+/* The notes of the image decide everything that follows: where it is linked (VIRT_BASE), where it
+ * is entered, where its hypercall page lies. They are views; the kernel's bytes stay until the end.
+ */
 static int read_kernel(struct build *b)
 {
 	const char *why = NULL;
@@ -46,9 +51,11 @@ static int read_kernel(struct build *b)
 	return err ? build_fail(b, err, "kernel '%s' is %s", b->plan->kernel_name, why) : 0;
 }
 
+/* Two ways to be too small. The kernel's own end is compared first, as its size comes from a file:
+ * the layout's sums are then over numbers that fit a domain. */
 static int plan_layout(struct build *b)
 {
-	struct build_layout *l = &b->layout;
+	struct start_layout *l = &b->layout;
 
 	l->virt_base = b->notes.virt_base;
 	l->kernel_end_paddr = elf_xen_paddr(&b->notes, b->image.paddr_end);
@@ -70,6 +77,8 @@ static int plan_layout(struct build *b)
 			  b->plan->kernel_name);
 }
 
+/* Eight bytes a page of the new domain: 64 KiB for 32 MiB, and the one large thing we need
+ * meanwhile. */
 static int allocate_list(struct build *b)
 {
 	b->frames_pages = (unsigned)PAGES_FOR(b->layout.pages * sizeof(mfn_t));
@@ -87,6 +96,8 @@ static int create(struct build *b)
 
 	/* domain = DOMID_INVALID: the hypervisor picks a free number. */
 	c->max_vcpus = b->plan->max_vcpus;
+	/* What libxl gives: -1 stands for the hypervisor's own limits, 1023 for as many ports as
+	 * the two-level interface needs for its kernels. */
 	c->max_evtchn_port = 1023;
 	c->max_grant_frames = -1;
 	c->max_maptrack_frames = -1;
@@ -101,6 +112,8 @@ static int create(struct build *b)
 	return 0;
 }
 
+/* max_vcpus makes the vCPUs, which set_context needs; max_mem must be there before populate,
+ * because a new domain's limit is nothing. */
 static int set_limits(struct build *b)
 {
 	struct xen_domctl op = {0};
@@ -126,6 +139,8 @@ static int set_clock(struct build *b)
 	return 0;
 }
 
+/* The hypervisor made the page with the domain. Its frame goes into the start info, and its masks
+ * are set by build_mask_events. */
 static int find_shared_info(struct build *b)
 {
 	struct xen_domctl op = {0};
@@ -135,6 +150,8 @@ static int find_shared_info(struct build *b)
 	return err;
 }
 
+/* Ports of the new domain that wait for the service domain's end: both numbers are told in the
+ * start info, and the store's and the consoles' side bind to them when the domain is introduced. */
 static int make_ports(struct build *b)
 {
 	int err = host_event_alloc_for(b->out->domid, b->plan->service, &b->out->store_port);
@@ -156,7 +173,10 @@ static int fill_hypercall_page(struct build *b)
 	return domctl(b, &op, XEN_DOMCTL_hypercall_init);
 }
 
-/* In order. Before create nothing but our own memory is used. */
+/* In order. Before create nothing but our own memory is used. The order matters in these places:
+ * limits before memory; the kernel before its hypercall page, which lies inside a segment; every
+ * page written and unmapped before the pin; the pin before the registers, because cr3 must be a
+ * table by then. */
 static const struct {
 	int (*take)(struct build *b);
 	const char *what;
@@ -183,6 +203,8 @@ static const struct {
     {build_set_context, "set its first registers"},
 };
 
+/* A step that knows better has written why; for others the table's words and the error's name will
+ * do. */
 static int take_steps(struct build *b)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(steps); i++) {
@@ -197,6 +219,8 @@ static int take_steps(struct build *b)
 	return 0;
 }
 
+/* One way out for good and bad: only the domain itself is undone on an error, by ending it. Its
+ * memory, ports and limits go with it, so no step has an undo of its own. */
 int domain_build(const struct domain_plan *plan, struct built_domain *out, char *why)
 {
 	struct build *b = host_alloc(sizeof(*b));
@@ -218,6 +242,7 @@ int domain_build(const struct domain_plan *plan, struct built_domain *out, char 
 	return err;
 }
 
+/* A domain is made paused; this is its first instruction. Called when store and console know it. */
 int domain_unpause(domid_t domid)
 {
 	struct xen_domctl op = {.cmd = XEN_DOMCTL_unpausedomain, .domain = domid};
@@ -225,6 +250,9 @@ int domain_unpause(domid_t domid)
 	return host_domctl(&op);
 }
 
+/* May take long; a hypervisor that interrupts it enters the call anew by itself, so one call is
+ * enough. Frames that somebody maps by grant keep the domain's remains alive until they are let go.
+ */
 int domain_destroy(domid_t domid)
 {
 	struct xen_domctl op = {.cmd = XEN_DOMCTL_destroydomain, .domain = domid};

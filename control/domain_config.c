@@ -13,8 +13,11 @@
 
 #include "config_parse.h"
 
+/* What kind of value a key takes. Elements of a list go to take one by one, so that a LIST may also
+ * be a single string, and ANY is for keys without effect that appear in both forms. */
 enum shape { TEXT, NUMBER, LIST, ANY };
 
+/* A row of config_keys.def. */
 struct config_key {
 	const char *name;
 	enum shape shape;
@@ -24,6 +27,8 @@ struct config_key {
 
 /* ---- messages ----------------------------------------------------------------------- */
 
+/* The text is made in the parser and not on the stack: with a path in it, it is long, and the
+ * service domain's worker has a small stack. */
 static void say(struct config_parser *p, const struct token *at, bool is_error, const char *fmt,
 		va_list args)
 {
@@ -35,6 +40,7 @@ static void say(struct config_parser *p, const struct token *at, bool is_error, 
 	p->listener->say(p->listener->ctx, is_error, p->line);
 }
 
+/* Counted here, so that no caller can report an error and still end with 0. */
 void config_error(struct config_parser *p, const struct token *at, const char *fmt, ...)
 {
 	va_list args;
@@ -56,11 +62,14 @@ void config_note(struct config_parser *p, const struct token *at, const char *fm
 
 /* ---- values ------------------------------------------------------------------------- */
 
+/* What the setters of several keys share: where in the result this one's member lies. The type is
+ * the setter's business; rows of config_keys.def give each key a setter that fits. */
 static void *member(struct config_parser *p, const struct config_key *key)
 {
 	return (char *)p->out + key->arg;
 }
 
+/* Too long is an error and never a cut: half of a path is another file. */
 static bool get_text(struct config_parser *p, const struct config_key *key, const struct token *v,
 		     char *out, size_t cap)
 {
@@ -85,6 +94,8 @@ static bool get_number(struct config_parser *p, const struct config_key *key, co
 	return false;
 }
 
+/* Notes, no errors: files that run elsewhere shall run here, and the reader shall know what was
+ * left out. */
 static void know_unused(struct config_parser *p, const struct config_key *key,
 			const struct token *v)
 {
@@ -98,6 +109,8 @@ static bool is_name_char(char c)
 	       (c && strchr("-_.+:@", c));
 }
 
+/* The name becomes a member of the archive, a store value and the "[NAME]" before lines that the
+ * host tool parses, so its letters are few. Domain-0 is what tools call the first domain. */
 static void set_name(struct config_parser *p, const struct config_key *key, const struct token *v)
 {
 	char *name = p->out->name;
@@ -115,6 +128,8 @@ static void set_name(struct config_parser *p, const struct config_key *key, cons
 		config_error(p, v, "name '%s' cannot be that of a guest", name);
 }
 
+/* xl would make an HVM or PVH domain without it being PV: there is no such thing under us, so a
+ * file that asks for one must not start as something else. */
 static void set_type(struct config_parser *p, const struct config_key *key, const struct token *v)
 {
 	char type[16];
@@ -135,6 +150,8 @@ static void set_builder(struct config_parser *p, const struct config_key *key,
 	config_error(p, v, "builder '%s' is not supported: only generic is", builder);
 }
 
+/* Kept as written: the host tool opens it, the service domain looks it up in the manifest by these
+ * bytes. */
 static void set_path(struct config_parser *p, const struct config_key *key, const struct token *v)
 {
 	if (get_text(p, key, v, member(p, key), CONFIG_PATH_MAX) && !*(char *)member(p, key))
@@ -147,6 +164,8 @@ static void set_cmdline(struct config_parser *p, const struct config_key *key,
 	get_text(p, key, v, p->out->cmdline, sizeof(p->out->cmdline));
 }
 
+/* root and extra are kept aside until the end: whether they count depends on cmdline, which may
+ * come later in the file (join_cmdline). */
 static void set_root(struct config_parser *p, const struct config_key *key, const struct token *v)
 {
 	get_text(p, key, v, p->root, sizeof(p->root));
@@ -157,6 +176,8 @@ static void set_extra(struct config_parser *p, const struct config_key *key, con
 	get_text(p, key, v, p->extra, sizeof(p->extra));
 }
 
+/* Limits are those a guest can live with and our numbers can hold; whether the machine has so much
+ * is the builder's question. */
 static void set_memory(struct config_parser *p, const struct config_key *key, const struct token *v)
 {
 	uint64_t mib;
@@ -173,6 +194,7 @@ static void set_memory(struct config_parser *p, const struct config_key *key, co
 		*(uint32_t *)member(p, key) = (uint32_t)mib;
 }
 
+/* The bound is the hypervisor's own (xen.h's legacy vCPU slots), which shared_info has room for. */
 static void set_vcpus(struct config_parser *p, const struct config_key *key, const struct token *v)
 {
 	uint64_t n;
@@ -185,6 +207,7 @@ static void set_vcpus(struct config_parser *p, const struct config_key *key, con
 		p->out->vcpus = (uint32_t)n;
 }
 
+/* For keys about pinning and weights: checked and kept, used by nobody. */
 static void set_cpu_number(struct config_parser *p, const struct config_key *key,
 			   const struct token *v)
 {
@@ -200,6 +223,8 @@ static void set_cpu_number(struct config_parser *p, const struct config_key *key
 	know_unused(p, key, v);
 }
 
+/* The three that control.c knows. Others of xl's are refused: who asks for a core dump waits for a
+ * file that would not come. */
 static void set_action(struct config_parser *p, const struct config_key *key, const struct token *v)
 {
 	static const struct {
@@ -229,6 +254,7 @@ static void add_disk(struct config_parser *p, const struct config_key *key, cons
 	config_add_disk(p, v);
 }
 
+/* Counted and kept although nothing serves them, so that a file with too many is still refused. */
 static void add_vif(struct config_parser *p, const struct config_key *key, const struct token *v)
 {
 	struct domain_config *c = p->out;
@@ -251,6 +277,8 @@ static void add_pci(struct config_parser *p, const struct config_key *key, const
 	know_unused(p, key, v);
 }
 
+/* The .def gives each key its shape, its setter and the member it sets, and is the only list of
+ * keys. */
 static const struct config_key keys[] = {
 #define CONFIG_KEY(name, shape, take, arg) {#name, shape, take, arg},
 #include "config_keys.def"
@@ -270,7 +298,8 @@ static bool at_statement_end(const struct config_parser *p)
 	return p->token.kind == TOKEN_NEWLINE || p->token.kind == TOKEN_END;
 }
 
-/* After an error: on with the next line. */
+/* After an error: on with the next line. Inside a list that goes over lines this leaves its rest to
+ * be read as statements, which costs further messages but no file is taken that is wrong. */
 static void skip_statement(struct config_parser *p)
 {
 	while (!at_statement_end(p))
@@ -293,6 +322,7 @@ static bool is_atom(const struct config_parser *p)
 	return p->token.kind == TOKEN_STRING || p->token.kind == TOKEN_NUMBER;
 }
 
+/* Moves on in any case: what take finds wrong is the value, not where the statement goes on. */
 static void take_atom(struct config_parser *p, const struct config_key *key)
 {
 	if (key->shape == TEXT && p->token.kind == TOKEN_NUMBER)
@@ -362,7 +392,8 @@ static const struct config_key *find_key(const struct token *name)
 	return NULL;
 }
 
-/* The row for the name at hand; an unknown or repeated one is reported. */
+/* The row for the name at hand; an unknown or repeated one is reported. A second assignment would
+ * win in xl without a word; here it is a mistake that somebody would look for long. */
 static const struct config_key *take_key(struct config_parser *p)
 {
 	const struct config_key *key = find_key(&p->token);
@@ -383,6 +414,8 @@ static const struct config_key *take_key(struct config_parser *p)
 	return key;
 }
 
+/* KEY = VALUE and the end of the line. Each fault leaves the tokens at the end of a statement,
+ * where the next begins. */
 static void take_statement(struct config_parser *p)
 {
 	const struct config_key *key;
@@ -409,6 +442,8 @@ static void take_statement(struct config_parser *p)
 
 /* ---- the whole ---------------------------------------------------------------------- */
 
+/* Restart on reboot and destroy on the other ends are xl's defaults; the zero of config_action is
+ * destroy. */
 static void set_defaults(struct domain_config *c)
 {
 	memset(c, 0, sizeof(*c));
@@ -435,6 +470,7 @@ static void join_cmdline(struct config_parser *p, const struct token *at)
 			     CONFIG_CMDLINE_MAX - 1);
 }
 
+/* The key exists: callers name rows of the table. */
 static bool was_given(const struct config_parser *p, const char *name)
 {
 	struct token token = {.at = name, .len = strlen(name)};
@@ -442,6 +478,8 @@ static bool was_given(const struct config_parser *p, const char *name)
 	return p->seen_line[find_key(&token) - keys] != 0;
 }
 
+/* What can be known only at the end. There is no better place to point at than the file's
+ * beginning. */
 static void check_whole(struct config_parser *p)
 {
 	struct token start = {.line = 1, .column = 1};

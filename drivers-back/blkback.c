@@ -14,6 +14,7 @@
 
 #include "blkback_private.h"
 
+/* A list only because host tests run several backends in one program. */
 static struct back_root *back_roots;
 
 static struct back_disk *disk_of(struct xenbus_device *bus)
@@ -23,6 +24,9 @@ static struct back_disk *disk_of(struct xenbus_device *bus)
 
 /* ---- open: what the guest may know before it begins ----------------------------------- */
 
+/* The toolstack's word ("r", "w", and "w!" of those who mean it) and the disk's own: read-only if
+ * either says so. It is checked at each request (back_request_read) and not only told to the
+ * guest. */
 static int read_mode(struct back_disk *disk)
 {
 	char mode[8];
@@ -36,6 +40,8 @@ static int read_mode(struct back_disk *disk)
 	return 0;
 }
 
+/* The disk is looked for at each opening and not once: after a guest's reboot `params` may name
+ * another, and a disk that was away may be back. The keys are trusted, being the toolstack's. */
 static int back_open(struct xenbus_device *bus)
 {
 	struct back_disk *disk = disk_of(bus);
@@ -49,12 +55,17 @@ static int back_open(struct xenbus_device *bus)
 		host_log(HOST_LOG_ERROR, "%s: no disk '%s' here", bus->path, params);
 		return -XEN_ENODEV;
 	}
+	/* Requests count in sectors of 512 (blkif.h), the disk may take only whole blocks of its
+	 * own: what is not aligned to them is refused rather than read, changed and written. */
 	disk->align_mask = disk->disk->sector_size / SECTOR_SIZE - 1;
 	return read_mode(disk);
 }
 
 /* ---- connect ------------------------------------------------------------------------- */
 
+/* What the frontend wrote before it said Initialised. All of it is the guest's: numbers in range or
+ * no connection. A ring of more pages is refused by its order, since "max-ring-page-order" was not
+ * written. */
 enum { K_RING, K_PORT, K_ORDER, K_PERSISTENT, K_COUNT };
 static const struct xenbus_number front_keys[K_COUNT] = {
     [K_RING] = {"ring-ref", 0, UINT32_MAX, 0, true},
@@ -63,7 +74,9 @@ static const struct xenbus_number front_keys[K_COUNT] = {
     [K_PERSISTENT] = {"feature-persistent", 0, UINT32_MAX, 0, false},
 };
 
-/* The layout of the ring. An absent key means the backend's own. */
+/* The layout of the ring. An absent key means the backend's own. Slots of the 32-bit layouts have
+ * another size: read as ours, every second request would be made of two. So another protocol is
+ * refused before the ring is touched. */
 static int check_protocol(struct back_disk *disk)
 {
 	char text[24];
@@ -77,6 +90,10 @@ static int check_protocol(struct back_disk *disk)
 	return -XEN_EINVAL;
 }
 
+/* "sectors" is in 512 bytes whatever "sector-size" says: so does Linux's blkback, and its frontends
+ * read it so. feature-flush-cache always: a disk that cannot flush answers EOPNOTSUPP to the
+ * request, which blkif.h allows at any time. No feature-barrier: it would order what we let
+ * overtake. */
 static int put_keys(uint32_t tx, void *ctx)
 {
 	struct back_disk *disk = ctx;
@@ -98,6 +115,8 @@ static int put_keys(uint32_t tx, void *ctx)
 	return err;
 }
 
+/* A request of ours for each slot of the ring, taken in advance: no request can be refused for want
+ * of memory but that of its pages. */
 static int alloc_tables(struct back_disk *disk)
 {
 	disk->requests = host_pages_alloc(BACK_REQUEST_PAGES);
@@ -109,7 +128,9 @@ static int alloc_tables(struct back_disk *disk)
 	return 0;
 }
 
-/* What is done when a later step fails is undone by back_disconnect. */
+/* What is done when a later step fails is undone by back_disconnect. Maps the guest's page; from
+ * then on every look at it goes through peer.h. The port is the guest's number, bound with the
+ * guest as the other end: it cannot name a port of anybody else. */
 static int map_ring(struct back_disk *disk, const uint64_t *keys)
 {
 	gref_t ref = {(uint32_t)keys[K_RING]};
@@ -142,6 +163,8 @@ static int back_connect(struct xenbus_device *bus)
 	if (err)
 		return err;
 	disk->persistent = keys[K_PERSISTENT] != 0;
+	/* Persistence takes both halves (blkif.h): we always offer it, so the guest's key
+	 * decides. */
 	disk->connected = true;
 	host_log(HOST_LOG_INFO, "%s: %s for domain %u from %s%s%s", bus->path, disk->name,
 		 bus->peer, disk->disk->name, disk->readonly ? ", read-only" : "",
@@ -152,6 +175,8 @@ static int back_connect(struct xenbus_device *bus)
 
 /* ---- disconnect, gone ---------------------------------------------------------------- */
 
+/* Nothing is in flight. Pages before tables, tables before the ring: each is known only by the
+ * next. A connection that failed half way has less of these, hence the questions. */
 static void take_down(struct back_disk *disk)
 {
 	if (disk->pool.kept) {
@@ -168,6 +193,17 @@ static void take_down(struct back_disk *disk)
 	disk->ring_va = NULL;
 }
 
+/* A connection that ends under load:
+ *
+ *    guest            engine                  blkback                      disk
+ *    Closing  --->    drop()  ------------>   back_disconnect
+ *                                             in flight? false              |
+ *                     (waits, dropping)       back_finish <---- part_done --'
+ *                                             last one: back_idle
+ *                     Closed  <------------   xenbus_disconnected
+ *
+ * The disk cannot be told to stop, and it writes into the guest's pages: unmapping them under it
+ * would let it write into whoever gets the frames next. */
 static bool back_disconnect(struct xenbus_device *bus)
 {
 	struct back_disk *disk = disk_of(bus);
@@ -197,6 +233,8 @@ static void back_gone(struct xenbus_device *bus)
 {
 	struct back_disk *disk = disk_of(bus), **link = &disk->root->disks;
 
+	/* After a disconnect none is in flight, but the work may still be queued from the last
+	 * one. */
 	host_work_cancel(&disk->finish);
 	while (*link != disk)
 		link = &(*link)->next;
@@ -213,6 +251,8 @@ static const struct xenbus_ops back_ops = {
 
 /* ---- the class ----------------------------------------------------------------------- */
 
+/* Nothing of the guest's is looked at before open(): a domain that has only a directory costs this
+ * struct and a watch. */
 static struct xenbus_device *back_create(struct xenbus_class *class,
 					 const struct xenbus_device *found)
 {
@@ -228,6 +268,7 @@ static struct xenbus_device *back_create(struct xenbus_class *class,
 	disk->root = root;
 	disk->finish = (struct host_work){.fn = back_finish, .ctx = disk};
 	disk->again = (struct host_work){.fn = back_run_requests, .ctx = disk};
+	/* For the log and the counters only. A number that names no disk still gets a text. */
 	blkif_vdev_name(found->id, disk->name, sizeof(disk->name));
 	disk->next = root->disks;
 	root->disks = disk;
@@ -281,6 +322,7 @@ void blkback_for_each(void (*fn)(const struct blkback_info *info, void *ctx), vo
 {
 	for (struct back_root *root = back_roots; root; root = root->next)
 		for (struct back_disk *d = root->disks; d; d = d->next) {
+			/* The pool is of a connection: after one its count is a leftover. */
 			struct blkback_info info = {
 			    .guest = d->bus.peer,
 			    .vdev = d->bus.id,

@@ -10,6 +10,8 @@
  */
 #include "blkback_private.h"
 
+/* Together, because an unmap costs a hypercall and a flush of TLBs, whether it is of one page or of
+ * sixteen. More would throw away what is about to be used again. */
 #define EVICT_AT_ONCE 16u /* pages let go by one hypercall */
 
 static unsigned hash_of(uint32_t ref)
@@ -17,6 +19,15 @@ static unsigned hash_of(uint32_t ref)
 	return ref % BACK_POOL_HASH; /* guests number their references from small ones up */
 }
 
+/* The pool when it is new, and its four ways in:
+ *
+ *    kept[]   page, ref, in_use, recent      384 entries
+ *    hash[]   ref % 256 -> chain through next
+ *    free     first_free -> chain through next (an entry is in one chain or the other)
+ *    hand     walks over kept[] in order
+ *
+ * More entries than a ring full of whole requests has segments (32 * 11): what is in use always
+ * fits, and some of what was used before stays beside it. */
 void back_pool_reset(struct back_pool *pool)
 {
 	for (unsigned i = 0; i < BACK_POOL_HASH; i++)
@@ -29,6 +40,8 @@ void back_pool_reset(struct back_pool *pool)
 	pool->n_held = 0;
 }
 
+/* Chains are as long as a guest makes them: at most BACK_POOL_MAX steps when all its references are
+ * equal modulo the hash. That slows its own requests. */
 static uint16_t find(const struct back_pool *pool, uint32_t ref)
 {
 	uint16_t i = pool->hash[hash_of(ref)];
@@ -56,6 +69,8 @@ static void keep(struct back_pool *pool, struct back_segment *seg)
 {
 	uint16_t index = pool->first_free, *chain = &pool->hash[hash_of(seg->ref)];
 
+	/* The same reference twice in one batch (two segments of one page) was mapped twice: the
+	 * second mapping is that request's own and ends with it. */
 	if (index == BACK_NONE || find(pool, seg->ref) != BACK_NONE)
 		return;
 	pool->first_free = pool->kept[index].next;
@@ -72,6 +87,7 @@ static void keep(struct back_pool *pool, struct back_segment *seg)
 	pool->n_held++;
 }
 
+/* What an unmap reads of the struct; owner and reference went with the mapping. */
 static struct host_grant_map to_unmap(uint32_t handle, uint8_t *page)
 {
 	return (struct host_grant_map){.status = GNTST_okay, .handle = handle, .page = page};
@@ -89,6 +105,8 @@ static void evict(struct back_pool *pool)
 		uint16_t index = pool->hand;
 
 		pool->hand = (uint16_t)((pool->hand + 1) % BACK_POOL_MAX);
+		/* A page that a disk is working on stays, however old. When all are in use nothing
+		 * is found, and the page that wanted room is mapped for its request alone. */
 		if (!k->page || k->in_use)
 			continue;
 		if (k->recent) {
@@ -96,12 +114,15 @@ static void evict(struct back_pool *pool)
 			continue;
 		}
 		maps[count++] = to_unmap(k->handle, k->page);
+		/* Out of the table before the unmap: nobody can find a page that is about to go. */
 		unlink_kept(pool, index);
 	}
 	if (count)
 		host_grants_unmap(maps, count);
 }
 
+/* in_use is counted per segment and at once: a page found here must not be evicted by the mapping
+ * of another request in the same batch. */
 void back_pool_collect(struct back_disk *disk, struct back_request *req, struct back_batch *batch)
 {
 	for (unsigned i = 0; i < req->n_segments; i++) {
@@ -132,6 +153,8 @@ bool back_pool_map(struct back_disk *disk, struct back_batch *batch)
 {
 	if (batch->count == 0)
 		return true;
+	/* Each grant has its own answer: a guest that gives one bad reference in a batch fails that
+	 * request, not its neighbours'. */
 	if (host_grants_map(batch->maps, batch->count) != 0)
 		return false;
 	for (unsigned i = 0; i < batch->count; i++) {
@@ -145,6 +168,8 @@ bool back_pool_map(struct back_disk *disk, struct back_batch *batch)
 		seg->handle = map->handle;
 		if (!disk->persistent)
 			continue;
+		/* Only when a page is there to be kept, so that refused references empty nobody's
+		 * pool. */
 		if (disk->pool.first_free == BACK_NONE)
 			evict(&disk->pool);
 		keep(&disk->pool, seg);
@@ -152,6 +177,8 @@ bool back_pool_map(struct back_disk *disk, struct back_batch *batch)
 	return true;
 }
 
+/* A kept page is only given back to the pool. `page` is NULL for what was refused at the mapping,
+ * which is how half a request is undone by the same code. */
 void back_pool_release(struct back_disk *disk, struct back_request *req, struct back_batch *batch)
 {
 	for (unsigned i = 0; i < req->n_segments; i++) {
@@ -184,6 +211,8 @@ void back_pool_drop_all(struct back_disk *disk)
 
 		if (!k->page)
 			continue;
+		/* The caller waited for the last request (back_disconnect): otherwise a disk writes
+		 * here. */
 		HOST_ASSERT(k->in_use == 0);
 		maps[count++] = to_unmap(k->handle, k->page);
 		unlink_kept(&disk->pool, i);

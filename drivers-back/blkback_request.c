@@ -15,9 +15,12 @@ struct wire {
 	uint32_t padding;
 	uint64_t id, sector;
 };
+/* No bitfields and no holes, so that the copy is the slot. */
 _Static_assert(sizeof(struct wire) == BLKIF_HEAD_BYTES, "x86_64-abi");
 
-/* A segment lies within its page and is whole sectors of the disk. */
+/* A segment lies within its page and is whole sectors of the disk. last_sect + 1u cannot overflow,
+ * being an unsigned of 8 bits widened. With the page's end included, a segment never reaches a
+ * neighbouring page, which is not mapped or is another guest's. */
 static bool segment_fits(const struct blkif_request_segment *seg, unsigned align_mask)
 {
 	return seg->first_sect <= seg->last_sect && seg->last_sect < BLKIF_PAGE_SECTORS &&
@@ -44,6 +47,7 @@ static unsigned read_segments(struct back_disk *disk, struct back_request *req,
 	return sectors;
 }
 
+/* No sum that a guest's 64-bit sector could make overflow: count first, then the difference. */
 static bool in_disk(const struct back_disk *disk, uint64_t sector, unsigned count)
 {
 	uint64_t size = disk->disk->sectors;
@@ -62,11 +66,15 @@ int16_t back_request_read(struct back_disk *disk, struct back_request *req, cons
 	req->sector = wire.sector;
 	req->n_segments = req->n_done = 0;
 	req->n_sectors = 0;
+	/* Set before any check: an answer to a refused request echoes id and op, which are the
+	 * guest's own and are looked at no more. */
 	req->status = BLKIF_RSP_OKAY;
 	if (wire.op == BLKIF_OP_FLUSH_DISKCACHE)
 		return wire.n_segments ? BLKIF_RSP_ERROR : BLKIF_RSP_OKAY;
 	if (wire.op != BLKIF_OP_READ && wire.op != BLKIF_OP_WRITE)
 		return BLKIF_RSP_EOPNOTSUPP;
+	/* A frontend that has read `info` does not send it; one that does gets this answer and
+	 * keeps its connection. */
 	if (wire.op == BLKIF_OP_WRITE && disk->readonly)
 		return BLKIF_RSP_ERROR;
 	if (wire.n_segments == 0 || wire.n_segments > BLKIF_SEGMENTS)
@@ -90,6 +98,9 @@ static enum block_op block_op(uint8_t op)
 	return ops[op];
 }
 
+/* A part is as many segments as the disk takes at once. The sector moves on with them; n_done says
+ * where the next begins. Part after part and not at once, since a request has one block_request to
+ * lend. */
 bool back_request_next_part(struct back_request *req)
 {
 	struct block_request *blk = &req->blk;

@@ -32,6 +32,8 @@ void back_requests_reset(struct back_disk *disk)
 	}
 }
 
+/* The ring is not read any more from here; requests that the disk has come back, and their pages
+ * go, but nobody is answered (finish_batch asks for connected). */
 static void back_broken(struct back_disk *disk, const char *why)
 {
 	disk->connected = false;
@@ -40,6 +42,8 @@ static void back_broken(struct back_disk *disk, const char *why)
 
 /* ---- responses out ------------------------------------------------------------------- */
 
+/* There is always room: a response takes the slot of a request that was taken off the ring, and no
+ * request has two. The slot is the oldest free one, not the request's own (xen/io/ring.h). */
 static void respond(struct back_disk *disk, uint64_t id, uint8_t op, int16_t status)
 {
 	struct blkif_response rsp;
@@ -52,6 +56,8 @@ static void respond(struct back_disk *disk, uint64_t id, uint8_t op, int16_t sta
 	disk->ring.out++;
 }
 
+/* Whether the guest wants to be told is in rsp_event, which it may set to nonsense: then it misses
+ * its own wake-up or has too many. */
 static void push(struct back_disk *disk)
 {
 	if (ring_back_push(&disk->ring)) {
@@ -86,6 +92,7 @@ static void finish_batch(struct back_disk *disk)
 	for (req = batch_head; req && unmap_batch.count + BLKIF_SEGMENTS <= HOST_GRANT_BATCH;
 	     req = req->next)
 		back_pool_release(disk, req, &unmap_batch);
+	/* One hypercall for the requests gathered; only then are their answers written. */
 	back_pool_unmap(&unmap_batch);
 	for (disk->finished = req; batch_head != req;) {
 		struct back_request *done = batch_head;
@@ -95,11 +102,15 @@ static void finish_batch(struct back_disk *disk)
 			count_done(disk, done);
 			respond(disk, done->id, done->op, done->status);
 		}
+		/* Freed before the guest can see the answer (push comes later): the slot that it
+		 * then may fill finds a free request here. */
 		disk->in_flight--;
 		request_free(disk, done);
 	}
 }
 
+/* The one place from which answers go out, whether the disk was asynchronous (by work item) or
+ * answered within submit (from drain). */
 void back_finish(void *ctx)
 {
 	struct back_disk *disk = ctx;
@@ -120,10 +131,12 @@ static void finished(struct back_request *req)
 
 	req->next = disk->finished;
 	disk->finished = req;
+	/* Gathered: many completions of one interrupt make one work item, one unmap, one push. */
 	if (!disk->in_drain)
 		host_work_soon(&disk->finish);
 }
 
+/* A request without a further part is one that never had any (a flush has one). */
 static void run_part(struct back_request *req)
 {
 	struct block_device *disk = req->disk->disk;
@@ -142,6 +155,8 @@ static void part_done(struct block_request *blk, int status)
 
 	if (status)
 		req->status = status == -XEN_EOPNOTSUPP ? BLKIF_RSP_EOPNOTSUPP : BLKIF_RSP_ERROR;
+	/* An error ends the request: parts that were not begun stay undone, and the guest, told of
+	 * an error, knows nothing about any sector of it. */
 	if (status || req->n_done >= req->n_segments) {
 		finished(req);
 		return;
@@ -150,6 +165,8 @@ static void part_done(struct block_request *blk, int status)
 	disk->ops->kick(disk);
 }
 
+/* Refused are: a reference that was never given, one given to another domain, or read-only where
+ * writing is needed. The hypervisor has said so by page NULL. */
 static bool all_mapped(const struct back_request *req)
 {
 	for (unsigned i = 0; i < req->n_segments; i++)
@@ -166,6 +183,7 @@ static void submit(struct back_request *req)
 		run_part(req);
 		return;
 	}
+	/* By way of finished(), so that the segments that were mapped are unmapped like any. */
 	req->status = BLKIF_RSP_ERROR;
 	req->disk->stats.refused++;
 	finished(req);
@@ -201,6 +219,11 @@ static int drain_batch(struct back_disk *disk, int n)
 	struct back_request *taken[BACK_SLOTS];
 	int count = 0, looked = 0;
 
+	/* Three steps, so that each is one operation for many requests:
+	 *
+	 *    take, take, take ...   until the pages might not fit one map operation
+	 *    map                    one hypercall for all of them
+	 *    submit, submit ...     one kick for all, in drain() */
 	map_batch.count = 0;
 	for (; looked < n && map_batch.count + BLKIF_SEGMENTS <= HOST_GRANT_BATCH; looked++) {
 		struct back_request *req = take(disk);
@@ -220,6 +243,8 @@ static int drain_batch(struct back_disk *disk, int n)
 static void drain(struct back_disk *disk, int n)
 {
 	disk->in_drain = true;
+	/* n was fetched once and is at most the ring's size; what the guest adds meanwhile is for
+	 * the next round. */
 	while (n > 0)
 		n -= drain_batch(disk, n);
 	disk->disk->ops->kick(disk->disk);
@@ -227,6 +252,9 @@ static void drain(struct back_disk *disk, int n)
 	back_finish(disk);
 }
 
+/* ring_back_arm asks for an event at the very next request and looks again: a request that came
+ * between has sent no event and is found by this look. Rounds are bounded, so that a guest that
+ * fills its ring as fast as it is emptied waits for its turn like the others. */
 void back_run_requests(void *ctx)
 {
 	struct back_disk *disk = ctx;

@@ -20,10 +20,17 @@
  *	out_cons, in_prod	we; kept in struct consback, the page's copies are for the guest
  */
 
-/* Bytes may come in bursts of a tenth of a second's worth. */
+/* Bytes may come in bursts of a tenth of a second's worth.
+ *
+ *    span  |<---- 100 ms ---->|<---- 100 ms ---->|
+ *    read   ##########..........##########.......      at most BYTES_PER_SPAN in each
+ *
+ * Without a bound a guest that prints without end would have the worker, and the log, for
+ * itself. */
 #define SPAN_NS        100000000ull
 #define BYTES_PER_SPAN (CONSBACK_BYTES_PER_S / 10)
 
+/* Memory for one guest, all of it taken at attach: what a guest says can make it no bigger. */
 struct consback {
 	domid_t domid;
 	struct xencons_interface *ring;
@@ -74,6 +81,8 @@ static void give(struct consback *c, const char *bytes, size_t len)
 /* Once: nobody looks at a broken ring again. */
 static void fail(struct consback *c, const char *why)
 {
+	/* The page stays mapped and the port bound until detach: the domain itself lives on,
+	 * silent. */
 	host_log(HOST_LOG_WARN, "console of domain %u is given up: %s", c->domid, why);
 	c->stats.broken = true;
 }
@@ -185,6 +194,7 @@ static void turn(void *ctx)
 	got = drain(c, may);
 	c->span_bytes += got;
 	typed = c->stats.broken ? 0 : type_waiting(c);
+	/* One event for both directions: room to write again, something to read. */
 	if (got || typed)
 		host_event_notify(c->port);
 	if (c->stats.broken || got < may)
@@ -214,6 +224,8 @@ int consback_attach(domid_t domid, uint32_t peer_port, const struct consback_sin
 	status = host_ring_map(domid, &ref, 1, &page);
 	if (status)
 		goto free_console;
+	/* From here on ours are private (see above); the page may hold the words of a guest that
+	 * ran before anybody listened, so we begin where it stands. */
 	c->ring = page;
 	c->out_cons = peer_fetch32(&c->ring->out_cons);
 	c->in_prod = peer_fetch32(&c->ring->in_prod);

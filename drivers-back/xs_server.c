@@ -8,6 +8,7 @@
 
 #include "xs_server_impl.h"
 
+/* One for the program: a domain has one store. All its files share it (xs_server_impl.h). */
 struct xs_server xs;
 
 /* Nodes, watches, transactions and values as Xen's server has them; the rest bounds memory, and
@@ -29,6 +30,8 @@ int xs_server_init(domid_t own, const struct xs_quota *quota)
 
 	if (xs.running)
 		return -XEN_EBUSY;
+	/* The local link is the one connection that is privileged: quotas and permissions are for
+	 * the domains on the rings. */
 	xs = (struct xs_server){.own = own, .quota = quota ? *quota : default_quota};
 	xs.special[0] = xs.special[1] = closed;
 	if (xs_tree_init(&xs.tree, own))
@@ -73,7 +76,10 @@ struct xs_perms *xs_special_perms(const char *name)
 	return strcmp(name, XS_RELEASE_NAME) ? NULL : &xs.special[1];
 }
 
-/* The connection exists before its ring, so that a failure of the ring has one way back. */
+/* The connection exists before its ring, so that a failure of the ring has one way back.
+ * Introducing twice is an error here although stock servers rebind the event channel then: our
+ * toolstack has no use for it, and a second ring for one domain would be two readers of one
+ * page. */
 int xs_server_introduce(domid_t domid, uint32_t peer_port)
 {
 	struct xs_conn *conn;
@@ -102,6 +108,8 @@ static void remove_owned(domid_t domid)
 	struct xs_change rm = {.type = XS_RM, .path = path};
 	int status = 0;
 
+	/* Each round removes at least the node that was found, and what others own below it too: so
+	 * it ends. By way of an ordinary change, so that watchers hear of it. */
 	while (status >= 0 && xs_tree_first_owned(&xs.tree, domid, path, sizeof(path)))
 		status = xs_change_store(xs.local, &rm);
 	if (status < 0)
@@ -117,6 +125,7 @@ int xs_server_release(domid_t domid)
 	if (!conn || conn == xs.local)
 		return -XEN_ENOENT;
 	xs_conn_free(conn);
+	/* A device model keeps no rights of a domain that is gone: its number may come back. */
 	for (struct xs_conn *c = xs.conns; c; c = c->next)
 		if (c->target == domid)
 			c->target = DOMID_INVALID;
@@ -125,6 +134,8 @@ int xs_server_release(domid_t domid)
 	return 0;
 }
 
+/* The domain's ring is read until the toolstack releases it. @releaseDomain is the name under which
+ * toolstacks wait for both (xenstore.txt): they look at the domain's state themselves. */
 void xs_server_domain_died(domid_t domid)
 {
 	if (xs_conn_find(domid))
@@ -182,6 +193,7 @@ int xs_local_recv(void *bytes, size_t cap)
 	const void *from;
 	size_t used = 0, piece;
 
+	/* Bounded by cap; a reply and events after it come in one call. */
 	while (xs.running && used < cap && (piece = xs_conn_output(xs.local, &from))) {
 		piece = MIN(piece, cap - used);
 		memcpy((char *)bytes + used, from, piece);

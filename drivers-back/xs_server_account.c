@@ -14,7 +14,8 @@
 static struct xs_walk the_walk;
 
 /* What a node is charged: near to what it takes of memory, its place in the parent included, so
- * that many small nodes are not cheaper than they are. */
+ * that many small nodes are not cheaper than they are. sizeof(node) is the pointer in the parent's
+ * list. */
 unsigned xs_node_bytes(const struct xs_node *node)
 {
 	return (unsigned)(sizeof(*node) + sizeof(node)) + node->name_len + 1 + node->value_len;
@@ -37,6 +38,7 @@ int xs_account_reserve(struct xs_tree *tree, domid_t domid)
 	if (account_of(tree, domid))
 		return 0;
 	if (tree->n_accounts == cap) {
+		/* By eights: a new owner comes with a domain, not with a request. */
 		wider = host_alloc((cap + 8) * sizeof(*wider));
 		if (!wider)
 			return -XEN_ENOMEM;
@@ -59,10 +61,13 @@ void xs_account_add(struct xs_tree *tree, domid_t domid, int nodes, int bytes)
 	HOST_ASSERT(account);
 	account->nodes += (unsigned)nodes;
 	account->bytes += (unsigned)bytes;
+	/* The last account moves into its place, which is why nobody may hold a pointer to one
+	 * across changes. */
 	if (!account->nodes)
 		*account = tree->accounts[--tree->n_accounts];
 }
 
+/* As many steps as there are nodes below, which the quotas of their owners bound. */
 void xs_account_drop(struct xs_tree *tree, const struct xs_node *node)
 {
 	xs_walk_begin(&the_walk, node);
@@ -102,6 +107,11 @@ const struct xs_node *xs_walk_next(struct xs_walk *walk)
 		walk->at[0].next = 0;
 		return walk->at[0].node;
 	}
+	/* The way down, the walk standing at /local/domain:
+	 *
+	 *    at[0]        at[1]        at[2]
+	 *    /            local        domain          depth 2
+	 *    next 1       next 1       next 0          which child comes next in each */
 	while (walk->at[walk->depth].next == walk->at[walk->depth].node->n_children) {
 		if (!walk->depth)
 			return NULL;

@@ -9,6 +9,8 @@
 
 #include "xs_server_impl.h"
 
+/* The rights of a target are added to one's own, never put in their place: a device model still has
+ * to write its own nodes. */
 unsigned xs_may(const struct xs_conn *conn, const struct xs_perms *perms)
 {
 	unsigned may;
@@ -44,6 +46,8 @@ static int write_value(const struct xs_conn *conn, struct xs_tree *tree,
 {
 	int status = xs_check_access(conn, tree, change->path, XS_PERM_WRITE);
 
+	/* Before anything is made: the value is judged by itself, what the owner has by
+	 * over_quota. */
 	if (!conn->privileged && change->value_len > xs.quota.value_bytes)
 		return -XEN_ENOSPC;
 	if (status == -XEN_ENOENT)
@@ -174,6 +178,7 @@ int xs_change_store(const struct xs_conn *conn, const struct xs_change *list)
 		}
 		changed |= status;
 	}
+	/* The change is everybody's from this line on; nothing after it can fail. */
 	xs.tree = next;
 	/* Watchers of what a change left as it was may be told too: they look again for nothing. */
 	for (const struct xs_change *c = changed ? list : NULL; c; c = c->next)

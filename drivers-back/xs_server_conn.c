@@ -18,6 +18,8 @@
  */
 #define HEAD_LEN sizeof(struct xsd_sockmsg)
 
+/* At the end of the list: the local link is made first and stays first, so its watchers are told
+ * first. */
 struct xs_conn *xs_conn_new(domid_t domid, bool privileged)
 {
 	struct xs_conn *conn = host_alloc(sizeof(*conn)), **end = &xs.conns;
@@ -43,6 +45,8 @@ static void drop_request(struct xs_conn *conn)
 	conn->head_got = conn->payload_got = 0;
 }
 
+/* Also the way to take back a reply half made: a handler that fails after it asked for room leaves
+ * it to the error that comes in its place. */
 static void drop_reply(struct xs_conn *conn)
 {
 	if (conn->data)
@@ -63,6 +67,8 @@ void xs_conn_reset(struct xs_conn *conn)
 	drop_request(conn);
 }
 
+/* Off the ring before off the list: an event of the domain must not find a connection that is no
+ * more. */
 void xs_conn_free(struct xs_conn *conn)
 {
 	struct xs_conn **link = &xs.conns;
@@ -76,6 +82,9 @@ void xs_conn_free(struct xs_conn *conn)
 	host_free(conn, sizeof(*conn));
 }
 
+/* The domain's own fault, so only its link ends: it stays known, and its ring is looked at no more
+ * until it is released. The error goes where XENSTORE_SERVER_FEATURE_ERROR says that a guest may
+ * look (xs_wire.h). */
 void xs_conn_fail(struct xs_conn *conn, uint32_t error, const char *why)
 {
 	host_log(HOST_LOG_WARN, "store: domain %u is disconnected: %s", conn->domid, why);
@@ -111,6 +120,8 @@ size_t xs_conn_wants(const struct xs_conn *conn)
 static void finish_request(struct xs_conn *conn)
 {
 	xs.ever.requests++;
+	/* A reply has the request's type, id and transaction (xenstore.txt); an error changes the
+	 * type alone. */
 	conn->reply = (struct xsd_sockmsg){conn->head.type, conn->head.req_id, conn->head.tx_id, 0};
 	xs_handle_request(conn);
 	drop_request(conn);
@@ -126,7 +137,8 @@ static bool finish_head(struct xs_conn *conn)
 		xs_conn_fail(conn, XENSTORE_ERROR_PROTO, "a message is too long");
 		return false;
 	}
-	/* Without memory the bytes are passed over and the answer is ENOMEM. */
+	/* Without memory the bytes are passed over and the answer is ENOMEM. + 1: host_alloc gives
+	 * zeroes, so every text of the payload has an end within our memory. */
 	conn->payload = host_alloc(conn->head.len + 1);
 	if (!conn->head.len)
 		finish_request(conn);
@@ -137,6 +149,8 @@ static bool finish_head(struct xs_conn *conn)
 static bool take(struct xs_conn *conn, const char *bytes, size_t len)
 {
 	if (conn->head_got < HEAD_LEN) {
+		/* Byte by byte as it comes: a message may begin at the end of the ring, and no more
+		 * than the head is asked for before its length is known. */
 		memcpy((char *)&conn->head + conn->head_got, bytes, len);
 		conn->head_got += len;
 		return conn->head_got < HEAD_LEN || finish_head(conn);
@@ -149,6 +163,8 @@ static bool take(struct xs_conn *conn, const char *bytes, size_t len)
 	return true;
 }
 
+/* Each piece is at most what the message at hand wants, so the loop makes a step each time; it ends
+ * at a whole request, whose reply has to go first. */
 int xs_conn_input(struct xs_conn *conn, const void *bytes, size_t len)
 {
 	size_t taken = 0;
@@ -193,7 +209,9 @@ int xs_conn_reply(struct xs_conn *conn, const void *bytes, size_t len)
 	return 0;
 }
 
-/* What comes next when nothing is in the middle of being sent: the reply, then events. */
+/* What comes next when nothing is in the middle of being sent: the reply, then events. Replies
+ * before events: a client that waits for one takes nothing else as an answer. What was begun is
+ * finished first in any case, as the stream has no way to put one message inside another. */
 static enum xs_sending choose(struct xs_conn *conn)
 {
 	if (conn->replying)
@@ -240,6 +258,7 @@ void xs_conn_sent(struct xs_conn *conn, size_t len)
 	size_t whole =
 	    HEAD_LEN + (what == XS_SENDING_REPLY ? conn->reply.len : conn->event_head.len);
 
+	/* The caller sent what xs_conn_output gave it and no more, which is within one message. */
 	conn->sent += len;
 	if (conn->sent < whole)
 		return;

@@ -10,6 +10,7 @@
 
 #include "xs_server_impl.h"
 
+/* One request while it is acted on: what of the payload is left, and which tree it sees. */
 struct request {
 	struct xs_reader payload;
 	struct xs_tx *tx; /* NULL: none */
@@ -17,6 +18,7 @@ struct request {
 	const char *given; /* the path as it was sent; path is it made absolute */
 };
 
+/* 3 KiB, too much for a kernel thread's stack. */
 static char path[XENSTORE_ABS_PATH_MAX + 1];
 
 /* ---- taking payloads apart ------------------------------------------------------------- */
@@ -37,7 +39,9 @@ static int take_only_path(struct xs_conn *conn, struct request *rq)
 	return status ? status : rq->payload.left ? -XEN_EINVAL : 0;
 }
 
-/* The node at path may be had with these rights; a transaction notes that it was looked at. */
+/* The node at path may be had with these rights; a transaction notes that it was looked at. Touched
+ * before it is checked: that a node was not there, or not to be had, is something that a
+ * transaction may have built upon as well. */
 static int look(struct xs_conn *conn, struct request *rq, unsigned need)
 {
 	int status = rq->tx ? xs_tx_touch(conn, rq->tx, path) : 0;
@@ -45,6 +49,8 @@ static int look(struct xs_conn *conn, struct request *rq, unsigned need)
 	return status ? status : xs_check_access(conn, rq->tree, path, need);
 }
 
+/* DOMID_SELF is how a domain asks about itself without knowing its number. No other reserved number
+ * is below it. */
 static int take_domid(struct xs_conn *conn, struct request *rq, domid_t *out)
 {
 	const char *text = xs_next_text(&rq->payload);
@@ -58,6 +64,7 @@ static int take_domid(struct xs_conn *conn, struct request *rq, domid_t *out)
 
 static int ack(struct xs_conn *conn)
 {
+	/* With its NUL, as every text of the protocol. */
 	return xs_conn_reply(conn, "OK", 3);
 }
 
@@ -82,7 +89,8 @@ static int do_read(struct xs_conn *conn, struct request *rq)
 }
 
 /* Copies whole names, from the one at byte offset from of the list of all, to out[cap]. Returns
- * their length and whether the last name is among them. out NULL: only the length. */
+ * their length and whether the last name is among them. out NULL: only the length. One loop for
+ * measuring and for copying, so that the two cannot disagree about where a reply ends. */
 static size_t copy_names(const struct xs_node *node, uint64_t from, char *out, size_t cap,
 			 bool *out_end)
 {
@@ -94,6 +102,8 @@ static size_t copy_names(const struct xs_node *node, uint64_t from, char *out, s
 		const struct xs_node *child = node->children[i];
 		size_t len = child->name_len + 1;
 
+		/* An offset in the middle of a name begins with the next one: the client only sends
+		 * offsets that are ends of names, and another is not ours to guess. */
 		if (at >= from) {
 			if (used + len > cap) {
 				*out_end = false;
@@ -108,7 +118,8 @@ static size_t copy_names(const struct xs_node *node, uint64_t from, char *out, s
 	return used;
 }
 
-/* DIRECTORY path| -> name|name|... */
+/* DIRECTORY path| -> name|name|... A list longer than a message is the client's to ask for in
+ * parts. */
 static int do_directory(struct xs_conn *conn, struct request *rq)
 {
 	int status = take_only_path(conn, rq);
@@ -132,7 +143,8 @@ static int do_directory(struct xs_conn *conn, struct request *rq)
 }
 
 /* Reply: the node's generation, by which the client sees whether the list changed between two
- * parts; the names; one more NUL after the last of all. */
+ * parts; the names; one more NUL after the last of all. The room for generation and last NUL is
+ * taken off before names are measured, so a part always fits a message. */
 static int do_directory_part(struct xs_conn *conn, struct request *rq)
 {
 	int status = take_path(conn, rq, false);
@@ -172,6 +184,8 @@ static int do_get_perms(struct xs_conn *conn, struct request *rq)
 
 	if (status || rq->payload.left)
 		return -XEN_EINVAL;
+	/* The special names are no nodes: no transaction sees them, and theirs are the server's
+	 * own. */
 	if (*path == '@') {
 		if (!perms)
 			return -XEN_EINVAL;
@@ -189,7 +203,8 @@ static int do_get_perms(struct xs_conn *conn, struct request *rq)
 
 /* ---- changing -------------------------------------------------------------------------- */
 
-/* Within a transaction the change is noted; outside it is done and told at once. */
+/* Within a transaction the change is noted; outside it is done and told at once. The answer is OK
+ * also when nothing had to change: a client asks for an outcome. */
 static int change(struct xs_conn *conn, struct request *rq, const struct xs_change *what)
 {
 	int status = rq->tx ? xs_tx_change(conn, rq->tx, what) : xs_change_store(conn, what);
@@ -244,6 +259,7 @@ static int do_set_perms(struct xs_conn *conn, struct request *rq)
 		return change(conn, rq, &what);
 	if (!conn->privileged)
 		return -XEN_EACCES;
+	/* Not part of any transaction, and not undone with one. */
 	*special = perms;
 	return ack(conn);
 }
@@ -280,7 +296,9 @@ static int do_unwatch(struct xs_conn *conn, struct request *rq)
 	return status ? status : ack(conn);
 }
 
-/* RESET_WATCHES: a guest's kernel begins anew and does not know what the one before it set up. */
+/* RESET_WATCHES: a guest's kernel begins anew and does not know what the one before it set up. So
+ * after a kexec, where the domain and its ring stay. Transactions go too, which the name does not
+ * say and xenstore.txt does. */
 static int do_reset_watches(struct xs_conn *conn, struct request *rq)
 {
 	xs_watch_drop_all(conn);
@@ -313,13 +331,15 @@ static int do_transaction_end(struct xs_conn *conn, struct request *rq)
 		return -XEN_ENOENT;
 	if (!answer || rq->payload.left || (strcmp(answer, "T") && strcmp(answer, "F")))
 		return -XEN_EINVAL;
+	/* rq->tx is gone after this. */
 	status = xs_tx_end(conn, rq->tx, *answer == 'T');
 	return status ? status : ack(conn);
 }
 
 /* ---- domains --------------------------------------------------------------------------- */
 
-/* INTRODUCE domid|frame|port|: the frame is not needed, the page is found by its grant. */
+/* INTRODUCE domid|frame|port|: the frame is not needed, the page is found by its grant. The page's
+ * grant is GNTTAB_RESERVED_XENSTORE of the domain, set up by whoever built it. */
 static int do_introduce(struct xs_conn *conn, struct request *rq)
 {
 	domid_t domid;
@@ -335,6 +355,7 @@ static int do_introduce(struct xs_conn *conn, struct request *rq)
 	return status ? status : ack(conn);
 }
 
+/* From the toolstack, when it has destroyed the domain. */
 static int do_release(struct xs_conn *conn, struct request *rq)
 {
 	domid_t domid;
@@ -370,6 +391,7 @@ static int do_set_target(struct xs_conn *conn, struct request *rq)
 	return ack(conn);
 }
 
+/* Anyone may ask, as with stock servers: it tells no more than that a domain is there. */
 static int do_is_introduced(struct xs_conn *conn, struct request *rq)
 {
 	domid_t domid;
@@ -398,6 +420,8 @@ static int do_control(struct xs_conn *conn, struct request *rq)
 
 /* ---- the table ------------------------------------------------------------------------- */
 
+/* What is not in the table (a type that is none, XS_ERROR, XS_WATCH_EVENT, which only servers send)
+ * is ENOSYS, as an old server says to a new request: clients then fall back. */
 static const struct operation {
 	int (*fn)(struct xs_conn *conn, struct request *rq);
 	bool privileged; /* only for the server's own domain */
@@ -437,6 +461,8 @@ static int dispatch(struct xs_conn *conn)
 		return -XEN_ENOMEM;
 	if (op->privileged && !conn->privileged)
 		return -XEN_EACCES;
+	/* Also for requests that have nothing to do with transactions: a number that is not one of
+	 * this connection's is refused before anything is done. */
 	if (conn->head.tx_id) {
 		rq.tx = xs_tx_find(conn, conn->head.tx_id);
 		if (!rq.tx)
@@ -453,7 +479,8 @@ void xs_handle_request(struct xs_conn *conn)
 
 	if (status >= 0)
 		return;
-	/* The longest name fits the small reply, so an error can always be told. */
+	/* The longest name fits the small reply, so an error can always be told. xs_conn_reply
+	 * takes back whatever of a reply the handler had begun. */
 	name = xs_error_name(status);
 	conn->reply.type = XS_ERROR;
 	xs_conn_reply(conn, name, strlen(name) + 1);

@@ -18,6 +18,8 @@ static int push(struct xs_conn *conn)
 	size_t len;
 	int put, all = 0;
 
+	/* Ends with the ring's room at the latest: what the guest gives back meanwhile adds at most
+	 * what is queued for it, which the quotas bound. */
 	while ((len = xs_conn_output(conn, &bytes))) {
 		put = xs_ring_put(conn->ring, XS_SIDE_SERVER, bytes, len);
 		if (put <= 0)
@@ -45,6 +47,8 @@ static void reconnect(struct xs_conn *conn)
 {
 	struct xenstore_domain_interface *ring = conn->ring;
 
+	/* Its watches, transactions and half a request belonged to a client that is no more
+	 * (xs_wire.h, XENSTORE_RECONNECT). Its nodes stay: they are the domain's. */
 	xs_conn_reset(conn);
 	peer_store32(&ring->req_cons, 0);
 	peer_store32(&ring->req_prod, 0);

@@ -23,6 +23,8 @@ static uint64_t last_generation;
 
 /* ---- one node ------------------------------------------------------------------------ */
 
+/* With one reference, the caller's. The generation is new: a node removed and made again is another
+ * to whoever noted the first. */
 static struct xs_node *node_new(const char *name, unsigned name_len, const struct xs_perms *perms)
 {
 	struct xs_node *node = host_alloc(sizeof(*node) + name_len + 1);
@@ -57,6 +59,7 @@ static void node_put(struct xs_node *node)
 		node->next_dead = NULL;
 		dead = node;
 	}
+	/* next_dead may be used as the node belongs to no tree any more. */
 	while (dead) {
 		node = dead;
 		dead = node->next_dead;
@@ -115,6 +118,7 @@ static struct xs_node *node_copy(const struct xs_node *node)
 
 	if (!copy)
 		return NULL;
+	/* Copying is no change: a transaction that only made nodes its own must not conflict. */
 	copy->generation = node->generation;
 	if (!copy_value(copy, node->value, node->value_len) ||
 	    !grow_children(copy, node->n_children)) {
@@ -129,7 +133,8 @@ static struct xs_node *node_copy(const struct xs_node *node)
 	return copy;
 }
 
-/* Makes the node in a slot private to this tree. */
+/* Makes the node in a slot private to this tree. The caller owns the node above, whose slot this
+ * is. On failure the slot is as it was. */
 static struct xs_node *own(struct xs_node **slot)
 {
 	struct xs_node *copy;
@@ -181,6 +186,7 @@ static bool insert_child(struct xs_node *node, struct xs_node *child)
 
 	if (!grow_children(node, node->n_children + 1))
 		return false;
+	/* After growing, since that may fail, and before the count changes. */
 	child_index(node, child->name, child->name_len, &at);
 	memmove(&node->children[at + 1], &node->children[at],
 		(node->n_children - at) * sizeof(*node->children));
@@ -204,7 +210,8 @@ static unsigned next_name(const char **path, const char **out_name)
 	return (unsigned)(end - name);
 }
 
-/* The lowest node on the way to path; *rest is what of the path is below it. */
+/* The lowest node on the way to path; *rest is what of the path is below it. Bounded by
+ * XS_DEPTH_MAX names, each found by halving. */
 static struct xs_node *descend(const struct xs_tree *tree, const char *path, const char **rest)
 {
 	struct xs_node *node = tree->root;
@@ -332,7 +339,8 @@ int xs_tree_create(struct xs_tree *tree, const char *path, domid_t owner)
 }
 
 /* reach() may have made nodes private and then failed: the tree has other nodes then that read the
- * same, which is why callers may drop it or keep it. */
+ * same, which is why callers may drop it or keep it. Same value or not, it is a change: WRITE fires
+ * watches in either case, as clients rely on. */
 int xs_tree_set_value(struct xs_tree *tree, const char *path, const void *value, size_t len)
 {
 	struct xs_node *node = reach(tree, path, strlen(path), true);
@@ -359,6 +367,8 @@ int xs_tree_set_perms(struct xs_tree *tree, const char *path, const struct xs_pe
 	return 0;
 }
 
+/* The parent is made private, the node itself is not: it is only let go of here, and another tree
+ * may keep it. */
 int xs_tree_remove(struct xs_tree *tree, const char *path)
 {
 	size_t above = parent_length(path);
@@ -386,6 +396,7 @@ int xs_tree_init(struct xs_tree *tree, domid_t owner)
 {
 	struct xs_perms perms = {.count = 1, .entry = {{.domid = owner, .may = XS_PERM_NONE}}};
 
+	/* "" is the root's name, "/" its path; nothing removes it. */
 	*tree = (struct xs_tree){.root = node_new("", 0, &perms)};
 	if (!tree->root || xs_account_reserve(tree, owner)) {
 		xs_tree_free(tree);

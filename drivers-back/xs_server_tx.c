@@ -48,10 +48,13 @@ int xs_tx_begin(struct xs_conn *conn, uint32_t *out_id)
 	tx = host_alloc(sizeof(*tx));
 	if (!tx)
 		return -XEN_ENOMEM;
+	/* Two clones: one to read and write, one to know what was there. Both share all nodes with
+	 * the store until a change. */
 	if (xs_tree_clone(&xs.tree, &tx->base))
 		goto free_tx;
 	if (xs_tree_clone(&xs.tree, &tx->tree))
 		goto free_base;
+	/* Numbers may wrap after 2^32 transactions of one connection, and 0 means none. */
 	tx->last = &tx->first;
 	do
 		tx->id = ++conn->last_tx;
@@ -77,7 +80,9 @@ struct xs_tx *xs_tx_find(struct xs_conn *conn, uint32_t id)
 	return tx;
 }
 
-/* Memory for a transaction's notes, within what its domain may use for them. */
+/* Memory for a transaction's notes, within what its domain may use for them. A client could read
+ * paths for ever within one transaction, so notes count against a quota of the connection: what
+ * they are charged is what they take. */
 static void *note_alloc(struct xs_conn *conn, size_t size)
 {
 	void *note;
@@ -130,6 +135,8 @@ static struct xs_change *change_copy(struct xs_conn *conn, const struct xs_chang
 		return NULL;
 	perms = (struct xs_perms *)(copy + 1);
 	path = (char *)(perms + 1);
+	/* value and path point into the request's payload and buffer, which the next request
+	 * reuses: hence the copy. */
 	*copy = *change;
 	copy->next = NULL;
 	copy->size_bytes = size;
@@ -203,7 +210,10 @@ static void tx_free(struct xs_conn *conn, struct xs_tx *tx)
 	host_free(tx, sizeof(*tx));
 }
 
-/* Compares generations in the two trees by path: nodes are shared or not, that says nothing. */
+/* Compares generations in the two trees by path: nodes are shared or not, that says nothing.
+ * Written paths are among the touched: two transactions that write the same node conflict even when
+ * neither read it. A conflict too many is a client that begins again; one too few is a lost
+ * write. */
 static bool still_holds(const struct xs_tx *tx)
 {
 	for (const struct xs_touched *t = tx->touched; t; t = t->next)
@@ -212,6 +222,8 @@ static bool still_holds(const struct xs_tx *tx)
 	return true;
 }
 
+/* Whatever the outcome the transaction is gone and its quota free again (xenstore.txt): a client
+ * that gets EAGAIN begins anew with another number. */
 int xs_tx_end(struct xs_conn *conn, struct xs_tx *tx, bool commit)
 {
 	int status = 0;

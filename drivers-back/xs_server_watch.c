@@ -14,6 +14,7 @@
 
 /* ---- events ---------------------------------------------------------------------------- */
 
+/* The cost is a comparison with each event that waits, which the quota bounds. */
 static bool event_waits(const struct xs_conn *conn, const struct xs_watcher *watch,
 			const char *path)
 {
@@ -38,6 +39,11 @@ static void event_queue(struct xs_conn *conn, struct xs_watcher *watch, const ch
 
 	if (event_waits(conn, watch, path))
 		return;
+	/* What becomes of an event:
+	 *
+	 *    room             -> queued
+	 *    no room, memory  -> watch marked, one for its own path is owed
+	 *    queue empty      -> xs_event_pay: the owed go first */
 	if (conn->event_bytes + len <= xs.quota.event_bytes || !conn->events)
 		event = host_alloc(sizeof(*event) + len);
 	if (!event) {
@@ -79,6 +85,7 @@ void xs_event_done(struct xs_conn *conn)
 void xs_event_pay(struct xs_conn *conn)
 {
 	conn->events_owed = false; /* until one finds no room again */
+	/* Each watch owes one at most, however many were left out. */
 	for (struct xs_watcher *w = conn->watches; w; w = w->next) {
 		if (!w->merged)
 			continue;
@@ -148,6 +155,11 @@ int xs_watch_add(struct xs_conn *conn, const char *path, const char *absolute, c
 		watch_free(watch);
 		return -XEN_ENOMEM;
 	}
+	/* Told as it was asked:
+	 *
+	 *    watch set on      event told as          strip
+	 *    device/vbd        device/vbd/51712       length of "/local/domain/N/"
+	 *    /local/domain/7   /local/domain/7/...    0 */
 	watch->strip = (unsigned)(strlen(absolute) - strlen(path));
 	*end = watch;
 	conn->n_watches++;
@@ -195,7 +207,9 @@ void xs_watch_drop_all(struct xs_conn *conn)
 
 /* ---- firing ---------------------------------------------------------------------------- */
 
-/* Whether the connection may know of the node: it may read it, or list the one above it. */
+/* Whether the connection may know of the node: it may read it, or list the one above it. Before and
+ * after are both asked: of a removed node only the tree before knows the rights, of a new one only
+ * the tree after. */
 static bool may_know(const struct xs_conn *conn, const struct xs_tree *tree, const char *path)
 {
 	const struct xs_node *node = xs_tree_find(tree, path), *above;

@@ -12,6 +12,7 @@
 
 #include "blkfront_private.h"
 
+/* A list only because host tests run several frontends in one program. */
 struct front_root *front_roots;
 
 static struct front_disk *disk_of(struct xenbus_device *bus)
@@ -21,6 +22,10 @@ static struct front_disk *disk_of(struct xenbus_device *bus)
 
 /* ---- open: what the backend is offered ----------------------------------------------- */
 
+/* All keys in one transaction, so that a backend never reads a ring without its event channel. The
+ * protocol is named although it is the default of a 64-bit domain: the backend then need not guess
+ * which of the layouts our slots have. The number of a single ring's page goes under "ring-ref";
+ * "ring-page-order" and "ring-ref%u" are for more pages, which is why they are not here. */
 static int put_keys(uint32_t tx, void *ctx)
 {
 	struct front_disk *disk = ctx;
@@ -34,6 +39,8 @@ static int put_keys(uint32_t tx, void *ctx)
 	return err ? err : xenbus_write_number(tx, dir, "feature-persistent", 1);
 }
 
+/* Taken for a connection and not for a disk: without a backend a disk holds no memory but its
+ * queue. */
 static int alloc_tables(struct front_disk *disk)
 {
 	disk->slots = host_pages_alloc(FRONT_SLOT_PAGES);
@@ -48,6 +55,7 @@ static int offer_ring(struct front_disk *disk)
 
 	if (!page)
 		return -XEN_ENOMEM;
+	/* Before the grant: from then on the backend may read the page at any moment. */
 	ring_init(&disk->ring, page, 1, BLKIF_SLOT_BYTES);
 	ring_reset_shared(&disk->ring);
 	HOST_ASSERT(disk->ring.n_slots == FRONT_SLOTS);
@@ -76,12 +84,19 @@ static int front_open(struct xenbus_device *bus)
 	if (err)
 		return err;
 	front_slots_reset(disk);
+	/* vdev names the disk for its users; the directory's own number (bus.id) is what requests
+	 * carry. The two are the same with every toolstack known, and nothing says that they must
+	 * be. */
 	disk->vdev = (unsigned)number;
 	return xenbus_transaction(put_keys, disk);
 }
 
 /* ---- connect: what the backend has --------------------------------------------------- */
 
+/* "sectors" is in units of 512 bytes whatever "sector-size" says: so Linux's blkback writes it, and
+ * a backend that goes by blkif.h may only say 512 to a frontend without feature-large-sector-size.
+ * The bound keeps the size in bytes within 64 bits. VDISK_READONLY in "info" is how both sides
+ * spell read-only; "mode" is the toolstack's word to the backend. */
 enum { K_SECTORS, K_SECTOR_SIZE, K_INFO, K_FLUSH, K_PERSISTENT, K_COUNT };
 static const struct xenbus_number back_keys[K_COUNT] = {
     [K_SECTORS] = {"sectors", 1, UINT64_MAX >> 9, 0, true},
@@ -91,6 +106,8 @@ static const struct xenbus_number back_keys[K_COUNT] = {
     [K_PERSISTENT] = {"feature-persistent", 0, UINT32_MAX, 0, false},
 };
 
+/* A disk that comes back keeps its name, limits and ops: its users hold a pointer to it. What may
+ * change with the backend (flush, a size that grew) is taken over. */
 static void describe(struct front_disk *disk, const uint64_t *keys)
 {
 	struct block_device *dev = &disk->dev;
@@ -116,6 +133,7 @@ static int front_connect(struct xenbus_device *bus)
 
 	if (err)
 		return err;
+	/* Users divide and mask by it. blkif.h asks for a power of two. */
 	if (keys[K_SECTOR_SIZE] & (keys[K_SECTOR_SIZE] - 1))
 		return -XEN_EINVAL;
 	if (disk->registered && keys[K_SECTORS] < disk->dev.sectors)
@@ -124,6 +142,7 @@ static int front_connect(struct xenbus_device *bus)
 	disk->persistent = keys[K_PERSISTENT] != 0;
 	disk->connected = true;
 	disk->given_up = false;
+	/* The backend is back in time: what waited goes out below, in front_run_queue. */
 	host_work_cancel(&disk->hold);
 	if (!disk->registered) {
 		disk->registered = true;
@@ -149,6 +168,11 @@ static void free_tables(struct front_disk *disk)
 	disk->bounce = NULL;
 }
 
+/* The order matters. First nobody may come in (connected, again, port); then what is in flight
+ * leaves the slots, which gives its grants and bounce pages back; then the standing grants; then
+ * the ring itself; last the tables that all of these used. The old backend may still have any of
+ * the pages mapped: grant_retire keeps those out of use, so this never waits and always answers
+ * true. */
 static bool front_disconnect(struct xenbus_device *bus)
 {
 	struct front_disk *disk = disk_of(bus);
@@ -170,6 +194,8 @@ static bool front_disconnect(struct xenbus_device *bus)
 	return true;
 }
 
+/* A disk whose backend stays away must not hold its users for ever. Until the next connection each
+ * request fails at once (see refusal). */
 static void give_up(void *ctx)
 {
 	struct front_disk *disk = ctx;
@@ -188,6 +214,8 @@ static void front_gone(struct xenbus_device *bus)
 	struct front_disk *disk = disk_of(bus), **link = &disk->root->disks;
 
 	host_work_cancel(&disk->hold);
+	/* The last chance of its requests to end: after this the disk's memory is freed, and each
+	 * was promised its done(). */
 	give_up(disk);
 	if (disk->registered)
 		host_block_unregister(&disk->dev);
@@ -256,6 +284,7 @@ int blkfront_init(void)
 	root->class.ops = &front_class_ops;
 	root->next = front_roots;
 	front_roots = root;
+	/* On the list before this, since front_root_stop, the way back, takes it off. */
 	err = xenbus_class_start(&root->class);
 	if (err)
 		front_root_stop(root);

@@ -13,6 +13,17 @@
 
 #include "blkfront_private.h"
 
+/* A page's life in the table of one disk and one range (0: not granted):
+ *
+ *    an entry of lent_refs
+ *                      lent_first_use                      connection ends,
+ *         0  ---------------------------->  ref            backend still maps it
+ *         ^                                  |  \-------------------------->  ref | REF_STALE
+ *         '--- connection ends, let go ------'                                    |
+ *         '--- used again, or reclaimed, and let go by now -----------------------'
+ *
+ * A stale page is not granted a second time while it is mapped: its data goes through a bounce
+ * page. */
 #define REF_STALE 0x80000000u /* of a connection that is over; the old backend still maps it */
 
 /* ---- lent memory --------------------------------------------------------------------- */
@@ -22,7 +33,9 @@ static unsigned lent_count(const struct front_lent *lent)
 	return (unsigned)(lent->len_bytes >> PAGE_SHIFT);
 }
 
-/* Grants a page of lent memory the first time it is used. 0: it cannot be. */
+/* Grants a page of lent memory the first time it is used. 0: it cannot be. Read-write, though this
+ * request may only read from it: blkif.h (note 7 and after) has persistent grants writable whatever
+ * their first use was, since the next use may be the other way. */
 static uint32_t lent_first_use(struct front_disk *disk, uint32_t *entry, void *page)
 {
 	gref_t ref;
@@ -37,7 +50,9 @@ static uint32_t lent_first_use(struct front_disk *disk, uint32_t *entry, void *p
 	return ref.v;
 }
 
-/* A page of lent memory that has no grant of this connection yet. */
+/* A page of lent memory that has no grant of this connection yet. The table of a range comes with
+ * its first use by this disk: memory is lent to all disks, and most never touch most of it. No
+ * memory for it means a copy, not an error. */
 static uint32_t lent_begin(struct front_disk *disk, unsigned range, size_t offset)
 {
 	struct front_lent *lent = &disk->root->lent[range];
@@ -55,6 +70,8 @@ static uint32_t lent_begin(struct front_disk *disk, unsigned range, size_t offse
 static uint32_t lent_ref(struct front_disk *disk, const uint8_t *va)
 {
 	for (unsigned i = 0; i < FRONT_LENT_MAX; i++) {
+		/* Below the range the difference wraps to a great number, so one comparison does
+		 * for both ends; a free entry has no length and covers nothing. */
 		size_t offset = (size_t)(va - disk->root->lent[i].va);
 		uint32_t ref;
 
@@ -70,7 +87,9 @@ static uint32_t lent_ref(struct front_disk *disk, const uint8_t *va)
 	return 0;
 }
 
-/* Ends what can be ended of one disk's references to a range; how many stay. */
+/* Ends what can be ended of one disk's references to a range; how many stay. Bounded by the lent
+ * range. What the backend still maps is marked, not waited for: a page that is not to be used by
+ * anybody else costs nothing as long as it stays lent. */
 static unsigned lent_end(uint32_t *refs, unsigned count)
 {
 	unsigned left = 0;
@@ -98,6 +117,9 @@ int blkfront_lend(void *pages, unsigned count)
 	return -XEN_ENOSPC;
 }
 
+/* All or nothing: while one page stays, the caller keeps the whole range and may ask again. held
+ * stands for disks that are gone and whose tables went with them; what they left is only known as a
+ * number of grants that retire, so all of these are waited for. */
 static int reclaim_range(struct front_root *root, unsigned range)
 {
 	struct front_lent *lent = &root->lent[range];
@@ -129,6 +151,9 @@ int blkfront_reclaim(void *pages, unsigned count)
 
 /* ---- pages of our own ---------------------------------------------------------------- */
 
+/* Grown page by page up to the bound and never shrunk while connected: the backend keeps each of
+ * them mapped, and a page that comes and goes would cost it a mapping each time, which is what
+ * feature-persistent exists to save. */
 static bool bounce_new(struct front_disk *disk, struct front_page *out)
 {
 	if (disk->n_bounce == FRONT_BOUNCE_MAX)
@@ -145,6 +170,7 @@ static bool bounce_new(struct front_disk *disk, struct front_page *out)
 	return true;
 }
 
+/* The last one put back first: it is the likeliest to be in the cache. */
 static bool bounce_get(struct front_disk *disk, struct front_page *out)
 {
 	if (disk->n_bounce_free == 0)
@@ -154,6 +180,7 @@ static bool bounce_get(struct front_disk *disk, struct front_page *out)
 	return true;
 }
 
+/* There is always room: n_bounce counts what was ever made, and the stack holds as many. */
 static void bounce_put(struct front_disk *disk, void *va, gref_t ref)
 {
 	disk->bounce[disk->n_bounce_free++] = (struct front_page){va, ref};
@@ -161,17 +188,21 @@ static void bounce_put(struct front_disk *disk, void *va, gref_t ref)
 
 /* ---- one segment --------------------------------------------------------------------- */
 
+/* A segment lies within one page (block.h), so its page is the whole of what is granted. */
 static uint8_t *page_of(void *va)
 {
 	return (uint8_t *)((uintptr_t)va & PAGE_MASK);
 }
 
+/* Sectors are counted within the page, in 512 bytes whatever the disk's sector is. */
 static unsigned offset_of(const struct block_segment *seg)
 {
 	return (unsigned)((uintptr_t)seg->va & ~PAGE_MASK);
 }
 
-/* The user's own page, for this request. */
+/* The user's own page, for this request. A whole page is granted, and the backend sees what else is
+ * in it; a write needs no more than reading. This is the price of the protocol, whose sectors are
+ * 512 bytes and whose grants are pages. */
 static uint32_t own_grant(struct front_disk *disk, struct front_slot *slot, unsigned i)
 {
 	struct front_held *held = &slot->held[slot->n_held];
@@ -194,6 +225,8 @@ static uint32_t bounce_grant(struct front_disk *disk, struct front_slot *slot, u
 
 	if (!bounce_get(disk, &page))
 		return 0;
+	/* Of a page that served other requests the backend sees old data, its own disk's each time:
+	 * bounce pages are not shared between disks. */
 	slot->held[slot->n_held++] = (struct front_held){page.ref, i, page.va};
 	if (slot->op == BLKIF_OP_WRITE) {
 		memcpy((uint8_t *)page.va + offset_of(seg), seg->va, seg->len_bytes);
@@ -236,6 +269,8 @@ bool front_data_grant(struct front_disk *disk, struct front_slot *slot,
 	return true;
 }
 
+/* A page of the user's that is still mapped after the answer belongs to two: the reference waits,
+ * and the caller breaks with the backend. It is not the driver's page to keep, hence NULL. */
 static bool held_release(struct front_disk *disk, struct front_slot *slot, struct front_held *held,
 			 bool copy)
 {
@@ -247,6 +282,8 @@ static bool held_release(struct front_disk *disk, struct front_slot *slot, struc
 		grant_retire(held->ref, NULL);
 		return false;
 	}
+	/* The page stays writable for the backend, but this copy is the last that is read of it for
+	 * this request: what it writes later is not seen. */
 	if (copy && slot->op == BLKIF_OP_READ) {
 		memcpy(seg->va, (uint8_t *)held->bounce + offset_of(seg), seg->len_bytes);
 		disk->stats.copied_bytes += seg->len_bytes;
@@ -255,6 +292,7 @@ static bool held_release(struct front_disk *disk, struct front_slot *slot, struc
 	return true;
 }
 
+/* Every one is released though one may fail: the slot must be empty afterwards in any case. */
 bool front_data_release(struct front_disk *disk, struct front_slot *slot, bool copy)
 {
 	bool all = true;
@@ -275,11 +313,14 @@ void front_data_disconnect(struct front_disk *disk)
 		grant_retire(p->ref, p->va);
 		disk->n_bounce--;
 	}
+	/* All were on the stack: front_requeue_in_flight has released every slot before. */
 	HOST_ASSERT(disk->n_bounce == 0);
 	for (unsigned i = 0; i < FRONT_LENT_MAX; i++)
 		lent_end(disk->lent_refs[i], lent_count(&disk->root->lent[i]));
 }
 
+/* Lent pages are the kernel's, not ours to free: only the references retire, and held tells a later
+ * reclaim to wait for them. */
 void front_data_free(struct front_disk *disk)
 {
 	for (unsigned i = 0; i < FRONT_LENT_MAX; i++) {

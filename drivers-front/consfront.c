@@ -20,6 +20,8 @@ void consfront_init(struct consfront *front, struct xencons_interface *ring,
 		    void (*notify)(void *ctx), void *ctx)
 {
 	*front = (struct consfront){.ring = ring, .notify = notify, .ctx = ctx};
+	/* The one time that our own indices are read from the page: a loader or an earlier stage
+	 * has written with them, and we go on where it stood. */
 	front->out_prod = peer_fetch32(&ring->out_prod);
 	front->in_cons = peer_fetch32(&ring->in_cons);
 }
@@ -57,7 +59,9 @@ size_t consfront_write(struct consfront *front, const char *bytes, size_t len)
 	return put;
 }
 
-/* One piece of text, waiting for room as long as the caller allows; false when that ran out. */
+/* One piece of text, waiting for room as long as the caller allows; false when that ran out. tries
+ * bounds the wait without progress, not the whole: a slow reader of a long text is no dead one, and
+ * a dead one must not hold a panic. */
 static bool write_all(struct consfront *front, const char *bytes, size_t len,
 		      void (*relax)(void *ctx), unsigned tries)
 {
@@ -95,6 +99,8 @@ size_t consfront_write_text(struct consfront *front, const char *text, size_t le
 		done += line;
 		if (done == len)
 			break;
+		/* The ring is a terminal's line, not a file: a bare newline would leave the cursor
+		 * where it is. */
 		if (!write_all(front, "\r\n", 2, relax, tries))
 			return done;
 		done++;

@@ -13,7 +13,12 @@
  * message is an event (kept), the reply that is waited for (call becomes NULL), or nothing of ours.
  * Both send and the wait for a reply may have to receive first: a server whose replies are not
  * taken takes no requests.
- */
+ *
+ *    xs_client_call                 receive (from call, send_all or poll)
+ *      call = ours, send pieces       head, then payload, into the one buffer
+ *      until call is NULL:            whole? WATCH_EVENT      -> kept, told later
+ *        receive, or wait                    reply, our id    -> status, call = NULL
+ *      return status                         reply, other id  -> dropped */
 struct xs_client *xs_client_open(const struct xs_stream *stream)
 {
 	struct xs_client *client = host_alloc(sizeof(*client));
@@ -50,7 +55,9 @@ static int fail(struct xs_client *client, const char *why)
 
 /* ---- receiving --------------------------------------------------------------------------- */
 
-/* What the reply at hand means for the request that waits for it. */
+/* What the reply at hand means for the request that waits for it. Copied out here and not later:
+ * the payload's buffer is the next message's, which may be an event that comes in before the caller
+ * looks. */
 static int reply_status(const struct xs_client *client)
 {
 	const struct xs_call *call = client->call;
@@ -69,6 +76,8 @@ static int reply_status(const struct xs_client *client)
 	return (int)len;
 }
 
+/* An event is told from a reply by its type and not by its id, which means nothing in an event
+ * (stock servers send 0). */
 static void take_message(struct xs_client *client)
 {
 	client->head_got = client->payload_got = 0;
@@ -99,6 +108,8 @@ static int receive(struct xs_client *client)
 		client->payload_got += (size_t)got;
 	if (client->head_got < sizeof(client->head))
 		return got;
+	/* The check stands before the first payload byte is taken: the buffer is a page, and
+	 * XENSTORE_PAYLOAD_MAX is what fits it. */
 	if (client->head.len > XENSTORE_PAYLOAD_MAX)
 		return fail(client, "a message of the server is too long");
 	if (client->payload_got == client->head.len)
@@ -116,7 +127,9 @@ void xs_client_poll(struct xs_client *client)
 
 /* ---- sending ----------------------------------------------------------------------------- */
 
-/* Lets the server get on: first by reading what it says, else by waiting. */
+/* Lets the server get on: first by reading what it says, else by waiting. Reading comes first,
+ * since a server that cannot put its replies stops taking requests: two ends that only send would
+ * wait for each other. */
 static int relax(struct xs_client *client)
 {
 	int got = receive(client);
@@ -155,6 +168,8 @@ int xs_client_call(struct xs_client *client, const struct xs_call *call)
 {
 	size_t first = text_len(call->text[0]), second = text_len(call->text[1]);
 	size_t len = first + second + call->tail_len;
+	/* Ids are ours to choose and count up, so that a late reply to a request given up is not
+	 * taken for the next one's. */
 	struct xsd_sockmsg head = {call->type, ++client->request, call->tx, (uint32_t)len};
 
 	HOST_ASSERT(!client->call);
@@ -174,6 +189,7 @@ int xs_client_call(struct xs_client *client, const struct xs_call *call)
 	return -XEN_EIO;
 }
 
+/* For requests whose reply is "OK": its length is nobody's business. */
 int xs_client_do(struct xs_client *client, const struct xs_call *call)
 {
 	int status = xs_client_call(client, call);
@@ -192,6 +208,7 @@ int xs_client_read(struct xs_client *client, uint32_t tx, const char *path, char
 
 int xs_client_write(struct xs_client *client, uint32_t tx, const char *path, const char *value)
 {
+	/* The value goes without a NUL: in the store it is bytes with a length. */
 	struct xs_call call = {XS_WRITE, tx, .text = {path}, .tail = value,
 			       .tail_len = strlen(value)};
 
@@ -233,6 +250,7 @@ int xs_client_begin(struct xs_client *client, uint32_t *out_tx)
 
 	if (status < 0)
 		return status;
+	/* 0 is what requests outside of any transaction carry: with it ours would not be one. */
 	if (!xs_text_to_number(text, UINT32_MAX, &id) || !id)
 		return fail(client, "a transaction without a number");
 	*out_tx = (uint32_t)id;

@@ -21,6 +21,7 @@ struct listing {
 	size_t part_cap;
 };
 
+/* Callers walk the names by their NULs, so a last name without one is refused here. */
 static int count_names(const char *names, size_t len)
 {
 	int count = 0;
@@ -39,10 +40,17 @@ static int take_part(struct listing *l, size_t len)
 	const char *generation = xs_next_text(&texts);
 	bool end;
 
+	/* What a part looks like:
+	 *
+	 *    a reply:   "generation\0" "name\0" "name\0" ... [ "\0" when it is the last part ]
+	 *
+	 * An empty name is none, so the second NUL in a row can only be the end's
+	 * (xenstore.txt). */
 	if (!generation || !texts.left || texts.at[texts.left - 1])
 		return -XEN_EIO;
 	if (!l->used && !str_copy(l->generation, sizeof(l->generation), generation))
 		return -XEN_EIO;
+	/* Offsets count bytes of a list that is no more: names would be cut or left out. */
 	if (strcmp(l->generation, generation))
 		return -XEN_EAGAIN;
 	end = texts.left == 1 || !texts.at[texts.left - 2];
@@ -73,6 +81,8 @@ static int list_once(struct listing *l)
 	return status;
 }
 
+/* A reply is at most XENSTORE_PAYLOAD_MAX (a page) and the client adds a NUL: two pages hold
+ * both. */
 static int list_in_parts(struct listing *l)
 {
 	int status = -XEN_EAGAIN;

@@ -12,6 +12,8 @@
 
 #define EVENTS_MAX 64u /* kept at a time, of all watches; also told in one turn */
 
+/* A token is the watch's number and not its address, so that whatever a server sends points into
+ * our list or nowhere. Numbers are not used again within 2^32 watches. */
 static struct xs_watch *find(struct xs_client *client, const char *token)
 {
 	struct xs_watch *watch = client->watches;
@@ -42,6 +44,7 @@ void xs_client_event(struct xs_client *client, const char *payload, size_t len)
 	struct xs_client_event *event = NULL;
 	size_t size;
 
+	/* No watch: an event that was under way when the watch ended, which is no error. */
 	if (!watch || event_waits(client, watch, path))
 		return;
 	size = sizeof(*event) + strlen(path) + 1;
@@ -55,6 +58,8 @@ void xs_client_event(struct xs_client *client, const char *payload, size_t len)
 		client->events_end = &event->next;
 		client->n_events++;
 	} else {
+		/* Nothing is lost: "something changed" covers every change, and its own path is
+		 * where every user looks again from. */
 		watch->missed = true;
 	}
 	host_work_soon(&client->work);
@@ -66,6 +71,7 @@ static struct xs_client_event *unlink(struct xs_client *client, struct xs_client
 	struct xs_client_event *event = *link;
 
 	*link = event->next;
+	/* The last one goes: the tail must not point into what the caller frees. */
 	if (client->events_end == &event->next)
 		client->events_end = link;
 	client->n_events--;
@@ -95,11 +101,15 @@ void xs_client_deliver(void *ctx)
 	/* Each is off the queue before its callback, which may change the queue and the watches. */
 	while (client->events && told++ < EVENTS_MAX) {
 		event = unlink(client, &client->events);
+		/* The event's memory is ours until after the call, so path stays good even when fn
+		 * ends the watch. */
 		event->watch->fn(event->watch->ctx, event->path);
 		host_free(event, event->size_bytes);
 	}
 	while (told++ < EVENTS_MAX && tell_missed(client))
 		;
+	/* One turn is bounded: a callback that writes what it watches makes an event of each, and
+	 * others have work to do. */
 	if (told >= EVENTS_MAX)
 		host_work_soon(&client->work);
 }

@@ -7,6 +7,8 @@
 #include <amphi/host.h>
 #include <amphi/pci.h>
 
+/* A new driver is a row here. -XEN_ENODEV means "not mine" and is the only answer that lets the
+ * next one look; any other is a device that nobody else could do more with. */
 static int (*const probes[])(const struct pci_function *f) = {nvme_probe, virtio_blk_probe};
 
 static unsigned offer(const struct pci_function *f)
@@ -23,6 +25,8 @@ static unsigned offer(const struct pci_function *f)
 	return 0;
 }
 
+/* In the order of the scan, so that names (vda, vdb; nvme0n1) follow bus and slot and stay the same
+ * from boot to boot. */
 unsigned drivers_native_init(void)
 {
 	unsigned taken = 0;

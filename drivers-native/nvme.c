@@ -18,12 +18,16 @@
 
 enum { REQ_IN_FLIGHT, REQ_STATUS, REQ_NEXT_SEGMENT, REQ_SECTORS_SENT };
 
+/* Never full: there are as many slots as entries less one (NVME_SLOTS), and a slot is free only
+ * after its completion, by which time the controller has taken the entry. */
 void nvme_push(struct nvme_queue *q, const struct nvme_command *cmd)
 {
 	q->sq[q->sq_tail] = *cmd;
 	q->sq_tail = (uint16_t)(q->sq_tail + 1 == q->depth ? 0 : q->sq_tail + 1);
 }
 
+/* The entries are in memory before the controller can be told to fetch them. One write tells of all
+ * of them; it is an exit to the hypervisor when the controller is an emulated one, hence kick. */
 void nvme_ring(struct nvme_queue *q)
 {
 	peer_wmb();
@@ -32,6 +36,16 @@ void nvme_ring(struct nvme_queue *q)
 
 bool nvme_pop(struct nvme_queue *q, struct nvme_completion *out)
 {
+	/* New or of the last round?
+	 *
+	 *    the controller writes entry after entry and turns the phase bit over at each round:
+	 *
+	 *        round 1:  1 1 1 1 1 1 1 1          q->phase == 1
+	 *        round 2:  0 0 0 1 1 1 1 1          q->phase == 0 : three new, the rest of round 1
+	 *                        ^ cq_head
+	 *
+	 * So there is no shared index to be read, and memory zeroed at first is "nothing yet"
+	 * (section 4.6). */
 	volatile struct nvme_completion *c = &q->cq[q->cq_head];
 
 	if ((c->status & 1) != q->phase)
@@ -47,6 +61,7 @@ bool nvme_pop(struct nvme_queue *q, struct nvme_completion *out)
 	return true;
 }
 
+/* Which command an id stands for is known here only: a completion is looked up, never believed. */
 void nvme_io_init(struct nvme *n)
 {
 	for (unsigned i = 0; i < NVME_SLOTS; i++)
@@ -56,7 +71,13 @@ void nvme_io_init(struct nvme *n)
 	n->waiting_tail = &n->waiting;
 }
 
-/* How many segments from `first` one command can carry, and their length. */
+/* How many segments from `first` one command can carry, and their length.
+ *
+ *    segments      [..####] [########] [####..] [..####] [########]
+ *    runs          |-------- one ------------|  |---- the next ---|
+ *
+ * Section 4.3: all entries of a PRP list but the first are whole pages from their beginning.
+ * max_transfer_pages is the controller's own bound (MDTS). */
 static unsigned run_length(const struct nvme *n, const struct block_request *req, unsigned first, uint32_t *out_bytes)
 {
 	unsigned i = first;
@@ -92,6 +113,8 @@ static int map_run(struct nvme *n, struct nvme_slot *slot, unsigned first, unsig
 		if (err)
 			return err;
 	}
+	/* prp2 is the second page itself or, beyond two, the list of all but the first (section
+	 * 4.3). A slot's list does not cross a page, so it needs no link to a further one. */
 	cmd->prp1 = at[0].v;
 	cmd->prp2 = count == 2 ? at[1].v : count > 2 ? slot->prps_at.v : 0;
 	for (unsigned i = 1; count > 2 && i < count; i++)
@@ -99,6 +122,8 @@ static int map_run(struct nvme *n, struct nvme_slot *slot, unsigned first, unsig
 	return 0;
 }
 
+/* Of the whole namespace. A controller without a volatile cache answers at once (section 6.8), so
+ * the driver need not know whether it has one. */
 static void send_flush(struct nvme *n, struct nvme_slot *slot, struct nvme_command *cmd)
 {
 	cmd->opcode = NVME_CMD_FLUSH;
@@ -109,6 +134,8 @@ static int send_run(struct nvme *n, struct nvme_slot *slot, struct nvme_command 
 {
 	struct block_request *req = slot->req;
 	unsigned first = (unsigned)req->driver[REQ_NEXT_SEGMENT];
+	/* A request counts in sectors of 512 whatever the disk has; requests are aligned to the
+	 * disk's blocks (block.h), so nothing is lost by the shift. */
 	uint64_t lba = (req->sector + req->driver[REQ_SECTORS_SENT]) >> (n->sector_shift - 9);
 	uint32_t bytes;
 	unsigned count = run_length(n, req, first, &bytes);
@@ -119,13 +146,16 @@ static int send_run(struct nvme *n, struct nvme_slot *slot, struct nvme_command 
 	cmd->opcode = req->op == BLOCK_WRITE ? NVME_CMD_WRITE : NVME_CMD_READ;
 	cmd->cdw10 = (uint32_t)lba;
 	cmd->cdw11 = (uint32_t)(lba >> 32);
+	/* The number of blocks is zero-based, as most counts of this interface are. */
 	cmd->cdw12 = (bytes >> n->sector_shift) - 1;
 	req->driver[REQ_NEXT_SEGMENT] += count;
 	req->driver[REQ_SECTORS_SENT] += bytes / SECTOR_SIZE;
 	return 0;
 }
 
-/* Sends the next command of req; needs a free slot. */
+/* Sends the next command of req; needs a free slot. What it counts in driver[] is all that is known
+ * of the request between its commands. In an error what was sent before still runs into its memory,
+ * so done() has to wait for it. */
 static void send_next(struct nvme *n, struct block_request *req)
 {
 	uint16_t id = n->first_free;
@@ -155,6 +185,8 @@ static bool all_sent(const struct block_request *req)
 	return req->driver[REQ_NEXT_SEGMENT] >= MAX(1u, req->n_segments);
 }
 
+/* Both conditions: commands of an early part may all be back while a later part still waits for a
+ * slot. */
 static void finish_if_done(struct nvme *n, struct block_request *req)
 {
 	int status = (int)(int64_t)req->driver[REQ_STATUS];
@@ -171,9 +203,13 @@ static void pump(struct nvme *n)
 	while (n->waiting && n->first_free != NO_SLOT) {
 		struct block_request *req = n->waiting;
 
+		/* A request stays the first until all of it is sent: a later one must not take the
+		 * slots that it waits for, or a big one would never get through. */
 		send_next(n, req);
 		if (!all_sent(req))
 			continue;
+		/* Off the list before done() can come: it may submit the next one, which runs this
+		 * very loop again. */
 		n->waiting = req->next;
 		if (!n->waiting)
 			n->waiting_tail = &n->waiting;
@@ -193,6 +229,7 @@ static void nvme_submit(struct block_device *disk, struct block_request *req)
 	pump(n);
 }
 
+/* rung keeps a user that kicks after every loop from paying for a doorbell that says nothing. */
 static void nvme_kick(struct block_device *disk)
 {
 	struct nvme *n = disk->driver;
@@ -206,6 +243,7 @@ static void nvme_kick(struct block_device *disk)
 
 const struct block_ops nvme_block_ops = {.submit = nvme_submit, .kick = nvme_kick};
 
+/* What was sent and not what was asked: the two differ only after an error. */
 static void count_bytes(struct block_stats *stats, const struct block_request *req)
 {
 	uint64_t bytes = req->driver[REQ_SECTORS_SENT] * SECTOR_SIZE;
@@ -217,7 +255,7 @@ static void count_bytes(struct block_stats *stats, const struct block_request *r
 		stats->bytes_read += bytes;
 }
 
-/* One completion. An id that is not in flight is the device's mistake: said once, then ignored. */
+/* One completion. An id that is not in flight is the device's mistake: said, and ignored. */
 static void complete(struct nvme *n, const struct nvme_completion *c)
 {
 	struct nvme_slot *slot = c->id < NVME_SLOTS ? &n->slots[c->id] : NULL;
@@ -228,6 +266,7 @@ static void complete(struct nvme *n, const struct nvme_completion *c)
 		return;
 	}
 	slot->req = NULL;
+	/* Free before done(), whose next submit may need this slot when it was the last. */
 	slot->next_free = n->first_free;
 	n->first_free = c->id;
 	if (c->status >> 1 && !req->driver[REQ_STATUS])
@@ -245,10 +284,16 @@ void nvme_io_interrupt(void *ctx)
 	bool any = false;
 
 	n->disk.stats.notifications_in++;
-	for (; nvme_pop(&n->io, &c); any = true) /* at most what is in flight, and done may add to it */
+	/* The bound: at the start of this loop at most NVME_SLOTS are in flight; whatever comes
+	 * beyond was submitted by a done() within it, so its interrupt is still to come. A
+	 * controller that turns the phase over for ever does not keep the worker. */
+	for (unsigned i = 0; i < 2 * NVME_DEPTH && nvme_pop(&n->io, &c); i++, any = true)
 		complete(n, &c);
+	/* Gives the room back. Once for the loop: the completion queue has as many entries as there
+	 * can be commands. */
 	if (any)
 		*n->io.cq_doorbell = n->io.cq_head;
 	pump(n);
+	/* One doorbell for what waited for slots and for what the done() calls submitted. */
 	nvme_kick(&n->disk);
 }

@@ -17,6 +17,7 @@
 #define REGISTERS_LEN 0x2000u /* registers and the doorbells of the two queues we use */
 #define POLL_US	      50u
 
+/* Memory page size 0 in CC is 4 KiB, command set 0 is NVM: neither needs a bit (section 3.1.5). */
 #define CC_ENABLE     0x1u
 #define CC_SIZES      (6u << 16 | 4u << 20) /* submission entries 2^6, completion entries 2^4 */
 #define CSTS_READY    0x1u
@@ -24,6 +25,7 @@
 #define CAP_TIMEOUT(cap) ((unsigned)((cap) >> 24 & 0xff)) /* in 500 ms */
 #define CAP_STRIDE(cap)	 ((unsigned)((cap) >> 32 & 0xf))
 
+/* Each access in the width that section 3.1 asks for, once: hence volatile. */
 static uint32_t read32(const struct nvme *n, enum nvme_reg reg)
 {
 	return *(volatile uint32_t *)(n->regs + reg);
@@ -50,6 +52,8 @@ static void write64(struct nvme *n, enum nvme_reg reg, uint64_t value)
 	at[1] = (uint32_t)(value >> 32);
 }
 
+/* The controller says in CAP how long a change of readiness may take at most; + 1 because a 0 there
+ * is "less than 500 ms". Polled with pauses, since each read is an exit under a hypervisor. */
 static int wait_ready(struct nvme *n, uint32_t want)
 {
 	unsigned polls = (CAP_TIMEOUT(read64(n, NVME_CAP)) + 1) * 500000u / POLL_US;
@@ -74,12 +78,15 @@ static int queue_alloc(struct nvme *n, struct nvme_queue *q, unsigned index, uin
 	if (!q->sq || !q->cq)
 		return -XEN_ENOMEM;
 	q->depth = depth;
+	/* The pages are zeroed and the controller's first round writes 1: see nvme_pop. */
 	q->phase = 1;
 	q->sq_doorbell = (volatile uint32_t *)(n->regs + NVME_DOORBELLS + 2 * index * n->doorbell_stride_bytes);
 	q->cq_doorbell = (volatile uint32_t *)(n->regs + NVME_DOORBELLS + (2 * index + 1) * n->doorbell_stride_bytes);
 	return 0;
 }
 
+/* Section 7.6.1: off, wait until it is; queues told while it is off; on, wait. A firmware's driver
+ * may have left it running, with queues in memory that is ours by now. */
 static int reset(struct nvme *n)
 {
 	int err;
@@ -97,7 +104,9 @@ static int reset(struct nvme *n)
 	return wait_ready(n, CSTS_READY);
 }
 
-/* One admin command, waited for: at most two seconds. */
+/* One admin command, waited for: at most two seconds. Nothing else is in flight in this queue, so
+ * the completion that comes is this command's. When none comes the command is still the
+ * controller's: -XEN_EBUSY tells the caller that its memory is too. */
 static int admin(struct nvme *n, struct nvme_command *cmd)
 {
 	struct nvme_completion c;
@@ -135,11 +144,16 @@ static int identify_controller(struct nvme *n, const uint8_t *page, dma_addr_t a
 		return err;
 	peer_rmb();
 	take_serial(n, page);
+	/* In units of the controller's smallest page (CAP.MPSMIN), which must be 4 KiB for CC as we
+	 * write it. 5 and more do not bound NVME_PRPS. */
 	mdts = page[77]; /* maximum data transfer: 2^mdts pages, 0: no limit */
 	n->max_transfer_pages = mdts && mdts < 5 ? 1u << mdts : NVME_PRPS;
 	return 0;
 }
 
+/* Namespace 1 only; further ones are not served. The page tells its size in blocks (bytes 0-7),
+ * which of the formats is in use (26) and the formats (from 128: metadata bytes in the low half,
+ * log2 of the block size above). */
 static int identify_namespace(struct nvme *n, const uint8_t *page, dma_addr_t at)
 {
 	struct nvme_command cmd = {.opcode = NVME_ADMIN_IDENTIFY, .nsid = 1, .prp1 = at.v, .cdw10 = 0};
@@ -151,6 +165,7 @@ static int identify_namespace(struct nvme *n, const uint8_t *page, dma_addr_t at
 		return err;
 	peer_rmb();
 	memcpy(&blocks, page, sizeof(blocks));
+	/* & 0xf keeps the entry within the page: at most 128 + 4 * 15. */
 	memcpy(&format, page + 128 + 4 * (page[26] & 0xf), sizeof(format));
 	n->sector_shift = format >> 16 & 0xff;
 	if (n->sector_shift < 9 || n->sector_shift > 12 || (format & 0xffff) || !blocks)
@@ -169,11 +184,15 @@ static int identify(struct nvme *n)
 
 	if (!err)
 		err = identify_namespace(n, page, at);
-	if (page)
+	/* A command without an answer may still write into the page: it is given up rather than
+	 * given to somebody else. */
+	if (page && err != -XEN_EBUSY)
 		host_pages_free(page, 1);
 	return err;
 }
 
+/* The completion queue before the submission queue that names it (section 5.4), and destroyed
+ * never. Sizes are zero-based; identifiers from 1, since 0 is the admin queue. */
 static int create_io_queues(struct nvme *n)
 {
 	struct nvme_command cq = {.opcode = NVME_ADMIN_CREATE_CQ}, sq = {.opcode = NVME_ADMIN_CREATE_SQ};
@@ -190,6 +209,8 @@ static int create_io_queues(struct nvme *n)
 	return err ? err : admin(n, &sq);
 }
 
+/* Once for all slots, so that no request can fail for want of a list. 256 bytes each: a whole
+ * number of them fits a page and none lies across two. */
 static int alloc_prp_lists(struct nvme *n)
 {
 	unsigned per_page = PAGE_SIZE / (NVME_PRPS * sizeof(uint64_t));
@@ -207,6 +228,8 @@ static int alloc_prp_lists(struct nvme *n)
 	return 0;
 }
 
+/* The vector is bound before the completion queue that uses it exists: no interrupt can come to
+ * nobody. */
 static int bring_up(struct nvme *n)
 {
 	maddr_t bar;
@@ -219,6 +242,7 @@ static int bring_up(struct nvme *n)
 	if (!n->regs)
 		return -XEN_ENOMEM;
 	n->doorbell_stride_bytes = 4u << CAP_STRIDE(read64(n, NVME_CAP));
+	/* Two queue pairs: four doorbells must lie within what was mapped. */
 	if (4 * n->doorbell_stride_bytes > REGISTERS_LEN - NVME_DOORBELLS)
 		return -XEN_EOPNOTSUPP;
 	err = reset(n);
@@ -245,7 +269,9 @@ int nvme_probe(const struct pci_function *f)
 	if (!n)
 		return -XEN_ENOMEM;
 	n->pci = f;
+	/* A controller sends 64 address bits; the mask is there for devices that do not. */
 	n->dma = (struct dma_device){.bdf = f->bdf, .mask = ~0ull};
+	/* Nothing was pushed, so there is nothing to ring for. */
 	n->rung = true;
 	fmt_text(n->disk.name, sizeof(n->disk.name), "nvme%un1", count);
 	nvme_io_init(n);
@@ -255,6 +281,8 @@ int nvme_probe(const struct pci_function *f)
 	n->disk.ops = &nvme_block_ops;
 	n->disk.driver = n;
 	n->disk.has_flush = true;
+	/* What one command can carry when the segments are whole pages: users who stay within it
+	 * pay for one command. */
 	n->disk.max_segments = n->max_transfer_pages;
 	n->disk.queue_depth = NVME_SLOTS;
 	count++;

@@ -8,20 +8,17 @@
 #include <amphi/pci.h>
 #include <amphi/xen.h>
 
+/* A fixed table, so that a scan needs no memory. What is beyond is not found. */
 #define MAX_FUNCTIONS 64u
 
 enum { REG_ID = 0x00, REG_COMMAND = 0x04, REG_CLASS = 0x08, REG_HEADER = 0x0e, REG_BAR0 = 0x10,
-       REG_BUSES = 0x18, REG_CAPABILITIES = 0x34 };
+       REG_BUSES = 0x18 };
 
 #define COMMAND_MEMORY	       0x2u
 #define COMMAND_MASTER	       0x4u
 #define COMMAND_INTX_OFF       0x400u
-#define STATUS_HAS_CAPS	       (0x10u << 16)
 #define HEADER_BRIDGE	       1u
 #define HEADER_MULTI_FUNCTION  0x80u
-#define FIRST_CAP	       0x40u
-#define LAST_CAP	       0xfcu
-#define MAX_CAPS	       ((LAST_CAP - FIRST_CAP) / 4 + 1) /* as many as fit: a longer list loops */
 
 #define MSIX_CONTROL_ENABLE    (1u << 15) /* in the word after the capability's id and link */
 #define MSIX_CONTROL_MASK_ALL  (1u << 14)
@@ -29,6 +26,8 @@ enum { REG_ID = 0x00, REG_COMMAND = 0x04, REG_CLASS = 0x08, REG_HEADER = 0x0e, R
 
 static struct pci_function found[MAX_FUNCTIONS];
 static unsigned n_found;
+/* One bit a bus. A bridge may claim any number, its own included: without this the scan of a
+ * function that lies would not end. */
 static uint8_t bus_seen[256 / 8];
 
 static void add_function(uint16_t bdf, uint32_t id)
@@ -46,6 +45,7 @@ static void add_function(uint16_t bdf, uint32_t id)
 /* Looks at one function; *pending collects the buses behind bridges. False when it is not there. */
 static bool look_at(uint16_t bdf, uint8_t *pending, unsigned *n_pending)
 {
+	/* All ones is what a read of nobody gives; no vendor has that number (PCI 3.0, 6.2.1). */
 	uint32_t id = machine_pci_read(bdf, REG_ID, 4);
 
 	if ((uint16_t)id == 0xffff)
@@ -62,6 +62,8 @@ static bool look_at(uint16_t bdf, uint8_t *pending, unsigned *n_pending)
 	return true;
 }
 
+/* Without the bit in function 0 the other seven are not asked: some devices answer for all eight.
+ * With it they need not be consecutive, so each is asked. */
 static void scan_device(uint16_t bdf, uint8_t *pending, unsigned *n_pending)
 {
 	if (!look_at(bdf, pending, n_pending) || !(machine_pci_read(bdf, REG_HEADER, 1) & HEADER_MULTI_FUNCTION))
@@ -99,19 +101,7 @@ const struct pci_function *pci_get(unsigned n)
 
 unsigned pci_find_capability(const struct pci_function *f, unsigned id, unsigned after)
 {
-	unsigned at;
-
-	if (!(machine_pci_read(f->bdf, REG_COMMAND, 4) & STATUS_HAS_CAPS))
-		return 0;
-	at = machine_pci_read(f->bdf, after ? after + 1 : REG_CAPABILITIES, 1) & LAST_CAP;
-	for (unsigned n = 0; n < MAX_CAPS && at >= FIRST_CAP; n++) {
-		uint32_t head = machine_pci_read(f->bdf, at, 4);
-
-		if ((head & 0xff) == id)
-			return at;
-		at = head >> 8 & LAST_CAP;
-	}
-	return 0;
+	return pci_cap_find(machine_pci_read, f->bdf, id, after);
 }
 
 bool pci_bar(const struct pci_function *f, unsigned n, maddr_t *out_start)
@@ -123,12 +113,16 @@ bool pci_bar(const struct pci_function *f, unsigned n, maddr_t *out_start)
 	low = machine_pci_read(f->bdf, REG_BAR0 + 4 * n, 4);
 	if (low & 1) /* I/O ports */
 		return false;
+	/* Bits 2:1 = 10b: the next register is the upper half (PCI 3.0, 6.2.5.1). The last one has
+	 * no next. */
 	if ((low & 6) == 4 && n < 5)
 		high = machine_pci_read(f->bdf, REG_BAR0 + 4 * n + 4, 4);
 	out_start->v = (uint64_t)high << 32 | (low & ~0xfu);
 	return out_start->v != 0;
 }
 
+/* Bus mastering here and not by the firmware's grace: a device may have been left without. INTx
+ * goes off, as all our interrupts are MSI-X and nobody would ever acknowledge the line. */
 void pci_enable(const struct pci_function *f)
 {
 	uint32_t command = machine_pci_read(f->bdf, REG_COMMAND, 2);
@@ -142,8 +136,10 @@ int pci_msix_find(const struct pci_function *f, struct pci_msix *out)
 	uint32_t where;
 
 	*out = (struct pci_msix){.cap = pci_find_capability(f, PCI_CAP_MSIX, 0)};
-	if (!out->cap || out->cap + 8 > LAST_CAP)
+	if (!out->cap || out->cap + 8 > PCI_CAP_LAST)
 		return -XEN_ENODEV;
+	/* Message control: size of the table less one. Then the table's offset, with the number of
+	 * its BAR in the low three bits (PCI 3.0, 6.8.2). */
 	out->entries = (machine_pci_read(f->bdf, out->cap, 4) >> 16 & 0x7ff) + 1;
 	where = machine_pci_read(f->bdf, out->cap + 4, 4);
 	if (!pci_bar(f, where & 7, &bar))
@@ -162,6 +158,8 @@ static int write_entry(struct pci_msix *msix, const struct machine_msi *msi)
 		msix->regs = machine_mmio_map(msix->table, msix->entries * MSIX_ENTRY_WORDS * sizeof(uint32_t));
 	if (!msix->regs)
 		return -XEN_ENOMEM;
+	/* The entry is masked from reset, and the function's MSI-X is off: no message goes out with
+	 * half an address. The mask bit is written last. */
 	entry = msix->regs + msi->entry * MSIX_ENTRY_WORDS;
 	entry[0] = (uint32_t)msi->address;
 	entry[1] = (uint32_t)(msi->address >> 32);

@@ -25,6 +25,9 @@
 enum { CFG_COMMON = 1, CFG_NOTIFY = 2, CFG_DEVICE = 4 };
 enum { STATUS_ACK = 1, STATUS_DRIVER = 2, STATUS_DRIVER_OK = 4, STATUS_FEATURES_OK = 8 };
 
+/* Bit numbers of section 5.2.3 and, from 32 on, of section 6. What is not here is not accepted. The
+ * last (ACCESS_PLATFORM) promises that the device is only given addresses that dma_map made, which
+ * is so. */
 #define FEATURE_RO	   (1ull << 5)
 #define FEATURE_BLK_SIZE   (1ull << 6)
 #define FEATURE_FLUSH	   (1ull << 9)
@@ -33,6 +36,7 @@ enum { STATUS_ACK = 1, STATUS_DRIVER = 2, STATUS_DRIVER_OK = 4, STATUS_FEATURES_
 
 enum { VBLK_IN = 0, VBLK_OUT = 1, VBLK_FLUSH = 4, VBLK_GET_ID = 8 };
 
+/* Section 4.1.4.3. In the device's registers: each access is one of the field's own width. */
 struct common_cfg {
 	uint32_t device_feature_select, device_feature, driver_feature_select, driver_feature;
 	uint16_t msix_config, num_queues;
@@ -47,7 +51,8 @@ struct vblk_header {
 };
 
 /* One request in flight: header and status byte live in a shared page, 32 bytes each. */
-#define VBLK_SLOTS 64u
+#define VBLK_SLOTS	 64u
+#define STATUS_UNWRITTEN 0xffu
 struct vblk_slot {
 	struct vblk_header *header;
 	uint8_t *status;
@@ -56,6 +61,12 @@ struct vblk_slot {
 	struct vblk_slot *next_free;
 };
 
+/* One disk. The way of a request:
+ *
+ *    vblk_submit -> waiting (a list) -> pump -> start -> virtq_add     the device's from here
+ *                      ^                                    |
+ *    no slot, no room  '---- stays the first                '-- vblk_kick: one notification
+ *                                                             vblk_interrupt, finish, done() */
 struct vblk {
 	const struct pci_function *pci;
 	struct dma_device dma;
@@ -80,13 +91,17 @@ static uint32_t request_type(const struct block_request *req)
 	return type[req->op];
 }
 
-/* Header, data, status: what the device gets of one request. */
-static int make_pieces(struct vblk *v, struct vblk_slot *slot, struct virtq_piece *pieces, unsigned *out_n)
+/* Header, data, status: what the device gets of one request. Readable pieces before those that the
+ * device writes, as section 2.6.4.2 demands. The sector is in units of 512 whatever blk_size says
+ * (5.2.6). A status that no device may answer stands there until the device writes its own, so that
+ * one that returns a request undone does not pass for good. */
+static int make_pieces(struct vblk *v, struct vblk_slot *slot, const struct block_request *req,
+		       struct virtq_piece *pieces, unsigned *out_n)
 {
-	struct block_request *req = slot->req;
 	unsigned n = 0;
 
 	*slot->header = (struct vblk_header){.type = request_type(req), .sector = req->op == BLOCK_FLUSH ? 0 : req->sector};
+	*slot->status = STATUS_UNWRITTEN;
 	pieces[n++] = (struct virtq_piece){slot->at, sizeof(*slot->header), false};
 	for (unsigned i = 0; req->op != BLOCK_FLUSH && i < req->n_segments; i++) {
 		const struct block_segment *s = &req->segments[i];
@@ -114,8 +129,11 @@ static void end_request(struct vblk *v, struct block_request *req, int status)
 	req->done(req, status);
 }
 
-/* Whether the request was taken: put into the queue, or ended with an error. */
-static bool start(struct vblk *v, struct block_request *req)
+/* Puts one request into the queue. -XEN_EBUSY: no room now; any other error is the request's. A
+ * slot is taken only when the queue has taken the request: until then nothing has to be undone.
+ * There may be slots without room in the queue, since a request of many segments needs many
+ * descriptors. */
+static int start(struct vblk *v, struct block_request *req)
 {
 	struct virtq_piece pieces[BLOCK_MAX_SEGMENTS + 2];
 	struct vblk_slot *slot = v->free;
@@ -123,30 +141,33 @@ static bool start(struct vblk *v, struct block_request *req)
 	int err;
 
 	if (!slot)
-		return false;
-	slot->req = req;
-	err = make_pieces(v, slot, pieces, &n);
-	if (err) {
-		end_request(v, req, err);
-		return true;
-	}
+		return -XEN_EBUSY;
+	err = make_pieces(v, slot, req, pieces, &n);
+	if (err)
+		return err;
 	if (!virtq_add(&v->queue, pieces, n, slot))
-		return false;
+		return -XEN_EBUSY;
+	slot->req = req;
 	v->free = slot->next_free;
 	v->added = true;
-	return true;
+	return 0;
 }
 
 static void pump(struct vblk *v)
 {
 	while (v->waiting) {
-		struct block_request *req = v->waiting, *next = req->next;
+		struct block_request *req = v->waiting;
+		int err = start(v, req);
 
-		if (!start(v, req))
+		if (err == -XEN_EBUSY)
 			return;
-		v->waiting = next;
-		if (!next)
+		/* Off the list before done() can come: it may submit again, which runs this loop
+		 * again. */
+		v->waiting = req->next;
+		if (!v->waiting)
 			v->waiting_tail = &v->waiting;
+		if (err)
+			end_request(v, req, err);
 	}
 }
 
@@ -161,6 +182,8 @@ static void vblk_submit(struct block_device *disk, struct block_request *req)
 	pump(v);
 }
 
+/* Nothing added, nothing to tell; and a device that is busy with the queue says that it need not be
+ * told (used.flags), which spares an exit. */
 static void vblk_kick(struct block_device *disk)
 {
 	struct vblk *v = disk->driver;
@@ -176,14 +199,18 @@ static void vblk_kick(struct block_device *disk)
 
 static const struct block_ops vblk_ops = {.submit = vblk_submit, .kick = vblk_kick};
 
+/* The status is the device's word and is read once. A slot without a request is read_serial's,
+ * which had stopped waiting. */
 static void finish(struct vblk *v, struct vblk_slot *slot)
 {
 	struct block_request *req = slot->req;
 	int status = *(volatile uint8_t *)slot->status ? -XEN_EIO : 0;
 
+	slot->req = NULL;
 	slot->next_free = v->free;
 	v->free = slot;
-	end_request(v, req, status);
+	if (req)
+		end_request(v, req, status);
 }
 
 static void vblk_interrupt(void *ctx)
@@ -195,6 +222,8 @@ static void vblk_interrupt(void *ctx)
 	for (unsigned n = 0; n < 2 * VIRTQ_MAX; n++) { /* more cannot be in flight at once */
 		struct vblk_slot *slot = virtq_take(&v->queue, &bad);
 
+		/* The queue has refused it and stays whole; what the device still owes us may come
+		 * yet. */
 		if (bad)
 			host_log(HOST_LOG_WARN, "%s: the device returned a request it does not have", v->disk.name);
 		else if (!slot)
@@ -208,7 +237,10 @@ static void vblk_interrupt(void *ctx)
 
 /* ---- start-up ----------------------------------------------------------------------- */
 
-/* Maps the structure that a vendor capability of this type describes (section 4.1.4). */
+/* Maps the structure that a vendor capability of this type describes (section 4.1.4). The first of
+ * its type that can be mapped is taken, as section 4.1.4.1 asks of drivers: a device offers them in
+ * the order of its preference. One in an I/O BAR (for legacy use) is passed over. At most 16 are
+ * looked at. */
 static volatile void *map_structure(struct vblk *v, unsigned type, unsigned *out_cap)
 {
 	const struct pci_function *f = v->pci;
@@ -229,6 +261,7 @@ static volatile void *map_structure(struct vblk *v, unsigned type, unsigned *out
 	return NULL;
 }
 
+/* 64 bits through a window of 32 (section 4.1.4.3). */
 static uint64_t device_features(struct vblk *v)
 {
 	uint64_t features;
@@ -244,11 +277,14 @@ static int negotiate(struct vblk *v, uint64_t *out_features)
 	uint64_t known = FEATURE_RO | FEATURE_BLK_SIZE | FEATURE_FLUSH | FEATURE_VERSION_1 | FEATURE_IOMMU;
 	uint64_t features;
 
+	/* Section 3.1.1 in its order: reset, seen, driver, features, FEATURES_OK, and whether that
+	 * bit stayed. A reset is over when the status reads 0. */
 	v->common->status = 0;
 	for (unsigned n = 0; v->common->status && n < 1000; n++)
 		machine_delay_us(100);
 	v->common->status = STATUS_ACK | STATUS_DRIVER;
 	features = device_features(v) & known;
+	/* Without it the rings would be those of the legacy interface, in its byte order. */
 	if (!(features & FEATURE_VERSION_1))
 		return -XEN_EOPNOTSUPP;
 	for (unsigned half = 0; half < 2; half++) {
@@ -262,6 +298,7 @@ static int negotiate(struct vblk *v, uint64_t *out_features)
 	return 0;
 }
 
+/* Two halves, which section 4.1.3.1 allows and every device takes. */
 static void write_address(volatile uint64_t *reg, uint64_t value)
 {
 	((volatile uint32_t *)reg)[0] = (uint32_t)value;
@@ -273,6 +310,8 @@ static int start_queue(struct vblk *v)
 	uint16_t size;
 	int err;
 
+	/* The window shows queue 0 from here on, and there is no other. Its size may be lowered by
+	 * the driver; ours fits one page (virtio_ring.h). */
 	v->common->queue_select = 0;
 	size = (uint16_t)MIN(v->common->queue_size, VIRTQ_MAX);
 	if (size < BLOCK_MAX_SEGMENTS + 2 || (size & (size - 1)))
@@ -282,18 +321,26 @@ static int start_queue(struct vblk *v)
 		return err;
 	v->common->queue_size = size;
 	v->common->queue_msix_vector = 0;
+	/* Read back because a device that has no vector left answers by 0xffff here and in no other
+	 * way. The configuration's own vector stays unset after reset: we do not hear of a size
+	 * that changes. */
 	if (v->common->queue_msix_vector != 0)
 		return -XEN_ENOSPC;
 	write_address(&v->common->queue_desc, v->queue.at.v + offsetof(struct virtq_page, desc));
 	write_address(&v->common->queue_driver, v->queue.at.v + offsetof(struct virtq_page, avail));
 	write_address(&v->common->queue_device, v->queue.at.v + offsetof(struct virtq_page, used));
+	/* Where this queue's notification is written (4.1.4.4). The device names both factors, so
+	 * the place is checked against what it said it has and what was mapped. */
 	if ((uint64_t)v->common->queue_notify_off * v->notify_multiplier + 2 > v->notify_len)
 		return -XEN_EINVAL;
 	v->notify += v->common->queue_notify_off * v->notify_multiplier / 2;
+	/* Last: from here on the device may read the rings. */
 	v->common->queue_enable = 1;
 	return 0;
 }
 
+/* 32 bytes hold header (16) and status (1) and keep the next header aligned; 64 of them are half a
+ * page. None is within the memory of a user: the device writes its status where only status is. */
 static int alloc_slots(struct vblk *v)
 {
 	const unsigned each = 32;
@@ -323,23 +370,36 @@ static void read_serial(struct vblk *v)
 	struct virtq_piece pieces[] = {
 	    {slot->at, sizeof(*slot->header), false}, {at, 20, true}, {{slot->at.v + sizeof(*slot->header)}, 1, true}};
 	bool bad = false;
+	void *back = NULL;
 
 	if (!page)
 		return;
 	*slot->header = (struct vblk_header){.type = VBLK_GET_ID};
-	*slot->status = 0xff;
+	*slot->status = STATUS_UNWRITTEN;
+	v->free = slot->next_free;
+	/* Not among the free ones from here on, as the device has it. When no answer comes both
+	 * slot and page stay the device's: it may write into them at any time from now. */
 	virtq_add(&v->queue, pieces, ARRAY_SIZE(pieces), slot);
 	virtq_publish(&v->queue);
 	*v->notify = 0;
-	for (unsigned n = 0; n < 100000 && !virtq_take(&v->queue, &bad) && !bad; n++)
+	for (unsigned n = 0; n < 100000 && !(back = virtq_take(&v->queue, &bad)) && !bad; n++)
 		machine_delay_us(10);
+	if (!back) {
+		host_log(HOST_LOG_WARN, "%s: the device does not tell its serial number", v->disk.name);
+		return;
+	}
+	slot->next_free = v->free;
+	v->free = slot;
 	if (*(volatile uint8_t *)slot->status == 0) {
+		/* 20 bytes, and no NUL when all are used (5.2.6). */
 		memcpy(v->disk.serial, page, 20);
 		v->disk.serial[20] = '\0';
 	}
 	host_pages_free(page, 1);
 }
 
+/* The notify structure last: its capability's offset is used after the loop, for the multiplier
+ * that follows it. */
 static int map_device(struct vblk *v)
 {
 	unsigned cap = 0;
@@ -354,6 +414,8 @@ static int map_device(struct vblk *v)
 	return 0;
 }
 
+/* Read once at start-up, with the disk not yet registered; blk_size other than 512 and 4096 is
+ * taken for a hint and served as 512, in which units the device counts anyway. */
 static void describe(struct vblk *v, uint64_t features)
 {
 	volatile uint32_t *capacity = (volatile uint32_t *)v->config; /* in sectors of 512 bytes */
@@ -388,6 +450,8 @@ static int bring_up(struct vblk *v)
 		err = start_queue(v);
 	if (err)
 		return err;
+	/* Before the first notification (3.1.1): a device does not look at its queues until
+	 * then. */
 	v->common->status = STATUS_ACK | STATUS_DRIVER | STATUS_FEATURES_OK | STATUS_DRIVER_OK;
 	describe(v, features);
 	read_serial(v);

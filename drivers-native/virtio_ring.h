@@ -45,6 +45,7 @@ struct virtq {
 	struct virtq_page *page;
 	dma_addr_t at;
 	uint16_t size, n_free, first_free, used_seen;
+	uint16_t avail_added; /* ours: the page's copy is only written */
 	uint16_t next[VIRTQ_MAX]; /* our own copy of the chains: the device cannot bend them */
 	void *token[VIRTQ_MAX];	  /* by head descriptor; NULL: not in flight */
 };
@@ -58,11 +59,11 @@ struct virtq_piece {
 /* size: at most VIRTQ_MAX, a power of two. -XEN_ENOMEM. */
 int virtq_init(struct virtq *q, const struct dma_device *dma, uint16_t size);
 
-/* Puts a chain of n >= 1 pieces; false when there are not enough descriptors. The device sees it
- * from the next virtq_publish() on. */
+/* Puts a chain of n >= 1 pieces; false when there are not enough descriptors. A device that polls may
+ * see it at once, any other after it was told (virtq_publish). */
 bool virtq_add(struct virtq *q, const struct virtq_piece *pieces, unsigned n, void *token);
 
-/* Shows everything added to the device. Returns whether it wants to be told. */
+/* Everything added is visible to the device. Returns whether it wants to be told. */
 bool virtq_publish(struct virtq *q);
 
 /* The token of the next chain the device has finished; NULL when there is none, or when what it

@@ -6,8 +6,11 @@
  */
 #include <amphi/hypercall.h>
 
+/* Not atomic: one vCPU counts, and an interrupt that gets in between costs at worst a count.
+ * thunks.S counts here too, by number. */
 uint64_t hypercall_counts[HYPERCALL_NUMBERS];
 
+/* The rows of hypercall.def again, here for their names; the wrappers are made of the same rows. */
 #define CALL1(name, nr, ...) [nr] = #name,
 #define CALL2(name, nr, ...) [nr] = #name,
 #define CALL3(name, nr, ...) [nr] = #name,
@@ -21,6 +24,7 @@ uint64_t hypercall_count(unsigned nr)
 	return nr < HYPERCALL_NUMBERS ? hypercall_counts[nr] : 0;
 }
 
+/* A multicall counts once, whatever is in it: what is counted is the ways into the hypervisor. */
 uint64_t hypercall_total(void)
 {
 	uint64_t total = 0;
@@ -35,6 +39,7 @@ const char *hypercall_name(unsigned nr)
 	return nr < HYPERCALL_NUMBERS ? names[nr] : NULL;
 }
 
+/* Full is flushed, so a caller adds as many as it likes and asks for the first error at the end. */
 void hypercall_batch_add(struct hypercall_batch *batch, unsigned nr, const uint64_t *args, unsigned n_args)
 {
 	struct multicall_entry *entry;
@@ -47,6 +52,9 @@ void hypercall_batch_add(struct hypercall_batch *batch, unsigned nr, const uint6
 		entry->args[i] = args[i];
 }
 
+/* multicall's own result says only whether the list could be read; each entry has its own. The
+ * hypervisor goes on after one that fails, so the first error is told and those behind it were
+ * done. */
 int64_t hypercall_batch_flush(struct hypercall_batch *batch)
 {
 	int64_t err = batch->n ? hypercall_multicall(batch->entries, batch->n) : 0;

@@ -9,6 +9,19 @@
 #include <amphi/hypercall.h>
 #include <amphi/string.h>
 
+/*   evtchn_send            hypervisor                         this vCPU
+ *                          evtchn_pending[port] = 1
+ *                          not evtchn_mask[port]:
+ *                            pending_sel[port / 64] = 1
+ *                            upcall_pending = 1
+ *                            not upcall_mask: upcall  ---->  event_dispatch:
+ *                                                              upcall_pending = 0
+ *                                                              words = exchange(pending_sel, 0)
+ *                                                              for each word: pending & ~mask
+ *                                                              clear the port's bit, then call
+ *
+ * Each level is cleared before the one below is read. The other way round, an event between reading
+ * and clearing would be wiped out without having been seen. */
 #define WORD_BITS 64u
 #define WORDS	  (EVENT_PORTS / WORD_BITS)
 
@@ -22,6 +35,7 @@ static struct handler handlers[EVENT_PORTS];
 static uint64_t n_sent, n_received;
 static unsigned n_bound;
 
+/* Boot, before the callback is registered. */
 void event_init(struct shared_info *page)
 {
 	shared = page;
@@ -30,6 +44,8 @@ void event_init(struct shared_info *page)
 		shared->evtchn_mask[w] = ~0ul;
 }
 
+/* Locked although there is one vCPU: the hypervisor changes other bits of the same word from other
+ * processors. Bits do not cross words, so the operand is the word and not the whole row. */
 static void set_bit(volatile xen_ulong_t *words, unsigned bit)
 {
 	__asm__ volatile("lock; btsq %1, %0" : "+m"(words[bit / WORD_BITS]) : "Jr"((uint64_t)bit % WORD_BITS)
@@ -47,6 +63,7 @@ static bool clear_bit(volatile xen_ulong_t *words, unsigned bit)
 	return was;
 }
 
+/* A hint only: the bit may change before the answer is used. */
 static bool test_bit(volatile xen_ulong_t *words, unsigned bit)
 {
 	return words[bit / WORD_BITS] >> (bit % WORD_BITS) & 1;
@@ -64,6 +81,7 @@ static void close_port(uint32_t port)
 	(void)channel_op(EVTCHNOP_close, &op);
 }
 
+/* No order between the two members is needed: the port is masked, or interrupts are off. */
 void event_set_handler(port_t port, event_fn *fn, void *ctx)
 {
 	struct handler *h = &handlers[port.v];
@@ -72,6 +90,7 @@ void event_set_handler(port_t port, event_fn *fn, void *ctx)
 	*h = (struct handler){fn, ctx};
 }
 
+/* For ports that others made: the console's and the store's of the start info. */
 int event_adopt(port_t port, event_fn *fn, void *ctx)
 {
 	if (!shared)
@@ -86,7 +105,9 @@ int event_adopt(port_t port, event_fn *fn, void *ctx)
 	return 0;
 }
 
-/* What every bind ends in: the port is ours now, or closed when the table has no place for it. */
+/* What every bind ends in: the port is ours now, or closed when the table has no place for it.
+ * Until here the port was masked, as event_init and event_close leave all of them, so nothing came
+ * before its handler. */
 static int finish_bind(uint32_t port, event_fn *fn, void *ctx, port_t *out_port)
 {
 	int err = event_adopt((port_t){port}, fn, ctx);
@@ -99,6 +120,8 @@ static int finish_bind(uint32_t port, event_fn *fn, void *ctx, port_t *out_port)
 	return 0;
 }
 
+/* Virqs of a vCPU are bound once by it; a global one (VIRQ_DOM_EXC, VIRQ_CONSOLE) by one domain
+ * only. */
 int event_bind_virq(unsigned virq, event_fn *fn, void *ctx, port_t *out_port)
 {
 	struct evtchn_bind_virq op = {.virq = virq, .vcpu = 0};
@@ -107,6 +130,8 @@ int event_bind_virq(unsigned virq, event_fn *fn, void *ctx, port_t *out_port)
 	return err ? err : finish_bind(op.port, fn, ctx, out_port);
 }
 
+/* Xen raises both ends once when they meet, since a notification before that had nowhere to go. A
+ * handler must bear being called for nothing anyhow. */
 int event_bind_interdomain(domid_t peer, uint32_t peer_port, event_fn *fn, void *ctx, port_t *out_port)
 {
 	struct evtchn_bind_interdomain op = {.remote_dom = peer, .remote_port = peer_port};
@@ -123,6 +148,7 @@ int event_alloc_unbound(domid_t peer, event_fn *fn, void *ctx, port_t *out_port)
 	return err ? err : finish_bind(op.port, fn, ctx, out_port);
 }
 
+/* The port is another domain's, so there is no handler here and nothing to unmask. */
 int event_alloc_for(domid_t owner, domid_t peer, uint32_t *out_port)
 {
 	struct evtchn_alloc_unbound op = {.dom = owner, .remote_dom = peer};
@@ -132,6 +158,8 @@ int event_alloc_for(domid_t owner, domid_t peer, uint32_t *out_port)
 	return err;
 }
 
+/* Bound unmasked; a level interrupt must also be told to the hypervisor as handled (PHYSDEVOP_eoi),
+ * which is its owner's affair. */
 int event_bind_pirq(uint32_t pirq, bool may_share, event_fn *fn, void *ctx, port_t *out_port)
 {
 	struct evtchn_bind_pirq op = {.pirq = pirq, .flags = may_share ? BIND_PIRQ__WILL_SHARE : 0};
@@ -140,7 +168,8 @@ int event_bind_pirq(uint32_t pirq, bool may_share, event_fn *fn, void *ctx, port
 	return err ? err : finish_bind(op.port, fn, ctx, out_port);
 }
 
-/* Masked first: between the end of the handler's entry and the close an event may still come. */
+/* Masked first: between the end of the handler's entry and the close an event may still come. What
+ * was pending is wiped out last, or the number's next owner would begin with it. */
 void event_close(port_t port)
 {
 	if (!shared || port.v == 0 || port.v >= EVENT_PORTS)
@@ -151,6 +180,8 @@ void event_close(port_t port)
 	clear_bit(shared->evtchn_pending, port.v);
 }
 
+/* Sending to a peer that has gone is an error of the call and of no interest here: its end is told
+ * by the store. */
 void event_notify(port_t port)
 {
 	struct evtchn_send op = {.port = port.v};
@@ -181,6 +212,8 @@ void event_unmask(port_t port)
 		(void)channel_op(EVTCHNOP_unmask, &op);
 }
 
+/* A port without a handler is masked, so that a peer that goes on sending does not keep us here.
+ * The bit is cleared before the call: what comes meanwhile is a new event. */
 static void call_handler(unsigned port)
 {
 	struct handler *h = &handlers[port];
@@ -231,6 +264,7 @@ void event_dispatch(void)
 	}
 }
 
+/* For who has events masked and wants to know whether unmasking would bring any. */
 bool event_pending(void)
 {
 	return shared && shared->vcpu_info[0].evtchn_upcall_pending;

@@ -9,14 +9,22 @@
 #include <amphi/hypercall.h>
 #include <amphi/string.h>
 
+/*   grant_offer:  domid, frame, then flags = permit_access      hypervisor, when the peer maps:
+ *                                                               reads the entry, sets GTF_reading
+ *                                                               (and GTF_writing) in flags
+ *   grant_end:    flags -> 0 only while neither is set          clears them at the last unmapping
+ */
 #define ENTRIES_MAX 2048u
 #define NO_ENTRY    0xffffu
 
+/* The links are not in the entries, which the peer's hypervisor may read at any time. */
 static struct grant_entry_v1 *table;
 static uint16_t next_free[ENTRIES_MAX]; /* of a free entry: the next one */
 static uint16_t first_free = NO_ENTRY;
 static unsigned n_used, n_free, n_mapped;
 
+/* From the top down, so that the lowest free reference is handed out first. The reserved ones
+ * (console, store) were filled by whoever built this domain. */
 void grant_init(struct grant_entry_v1 *entries, unsigned n)
 {
 	table = entries;
@@ -27,6 +35,7 @@ void grant_init(struct grant_entry_v1 *entries, unsigned n)
 	}
 }
 
+/* Version 1 has 32 bits for a frame: machines up to 16 TiB. */
 int grant_offer(domid_t peer, mfn_t frame, bool readonly, gref_t *out_ref)
 {
 	uint16_t ref = first_free;
@@ -44,8 +53,9 @@ int grant_offer(domid_t peer, mfn_t frame, bool readonly, gref_t *out_ref)
 	return 0;
 }
 
-/* One exchange: were the "in use" bits looked at first and the flags cleared after, the peer could map
- * in between. */
+/* One exchange: were the "in use" bits looked at first and the flags cleared after, the peer could
+ * map in between. A failed exchange brings the flags of the moment and asks again; the peer can
+ * change them a few times, by mapping, but each round is one of its hypercalls. */
 int grant_end(gref_t ref)
 {
 	uint16_t flags;
@@ -105,6 +115,9 @@ static void take_answer(struct grant_mapping *map, const struct gnttab_map_grant
 		places->enter(map->va, map->readonly);
 }
 
+/* The status is set beforehand: a call that fails as a whole (no such call, bad list) leaves
+ * entries untouched, and each must then count as not mapped. dev_bus_addr is the frame's machine
+ * address. */
 int grants_map(struct grant_mapping *maps, unsigned n)
 {
 	struct gnttab_map_grant_ref ops[GRANT_BATCH];
@@ -147,6 +160,8 @@ void grants_unmap(struct grant_mapping *maps, unsigned n)
 		n_mapped -= k;
 }
 
+/* Each piece has a status of its own, which the caller reads; an error here means the call itself.
+ */
 int grants_copy(struct gnttab_copy *ops, unsigned n)
 {
 	int err = 0;

@@ -85,11 +85,9 @@ entry64:
 	jmp *%rax
 entry64_high:
 	xorl %eax, %eax
-	movl %eax, %ds
-	movl %eax, %es
-	movl %eax, %ss
-	movl %eax, %fs
-	movl %eax, %gs
+	.irp segment, ds, es, ss, fs, gs
+	movl %eax, %\segment
+	.endr
 	leaq boot_stack_top(%rip), %rsp
 	xorl %ebp, %ebp
 	movl boot_info_phys(%rip), %edi
@@ -116,13 +114,9 @@ boot_info_phys:
 	.section .bss.page, "aw", @nobits
 	.balign 4096
 	.globl hv_root_table, boot_l2, boot_l3_image, boot_l3_direct, boot_stack_top
-hv_root_table:
+	.irp table, hv_root_table, boot_l3_image, boot_l3_direct, boot_l2
+\table:
 	.skip 4096
-boot_l3_image:
-	.skip 4096
-boot_l3_direct:
-	.skip 4096
-boot_l2:
-	.skip 4096
+	.endr
 	.skip 16384
 boot_stack_top:

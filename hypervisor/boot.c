@@ -6,7 +6,6 @@
  */
 #include <amphi/string.h>
 
-#include "acpi.h"
 #include "apic.h"
 #include "boot.h"
 #include "console.h"
@@ -37,6 +36,7 @@ struct multiboot_range {
 } __attribute__((packed));
 
 static struct boot_info info;
+static struct acpi_info acpi;
 extern uint8_t image_start[], image_end[], hv_root_table[];
 void boot_main(uint32_t multiboot_phys) __attribute__((noreturn));
 void entry_start(void) __attribute__((noreturn));
@@ -46,9 +46,19 @@ const struct boot_info *boot_info(void)
 	return &info;
 }
 
-static const void *phys(uint32_t address)
+const struct acpi_info *acpi_info(void)
+{
+	return &acpi;
+}
+
+static const void *phys(uint64_t address)
 {
 	return (const void *)(HV_DIRECT_VIRT + address);
+}
+
+static const void *view(void *ctx, uint64_t address, uint64_t len)
+{
+	return boot_is_mapped(phys(address), len) ? phys(address) : NULL;
 }
 
 /* Loaders put the file's name before the arguments. */
@@ -59,45 +69,30 @@ static void copy_cmdline(char *out, uint32_t address)
 	(void)str_copy(out, BOOT_CMDLINE_MAX, args != NULL ? args + 1 : "");
 }
 
-static void read_modules(const struct multiboot_info *mb)
-{
-	const struct multiboot_module *m = phys(mb->mods_addr);
-
-	for (unsigned i = 0; i < mb->mods_count && i < BOOT_MODULES_MAX; i++) {
-		struct boot_module *to = &info.modules[info.n_modules++];
-
-		to->start = m[i].start;
-		to->end = m[i].end;
-		if (m[i].cmdline != 0)
-			copy_cmdline(to->cmdline, m[i].cmdline);
-	}
-}
-
-static void read_map(const struct multiboot_info *mb)
-{
-	uint32_t at = mb->map_addr, end = mb->map_addr + mb->map_length;
-
-	while (at + sizeof(struct multiboot_range) <= end && info.n_ranges < MM_RANGES_MAX) {
-		const struct multiboot_range *r = phys(at);
-		struct mm_range *to = &info.ranges[info.n_ranges++];
-
-		to->start = r->base;
-		to->end = r->base + r->length;
-		to->kind = r->kind;
-		at += r->size + 4;
-	}
-}
-
 static void read_loader_info(uint32_t multiboot_phys)
 {
 	const struct multiboot_info *mb = phys(multiboot_phys);
+	const struct multiboot_module *m = phys(mb->mods_addr);
+	unsigned n = mb->flags & MB_HAS_MODULES ? MIN(mb->mods_count, BOOT_MODULES_MAX) : 0;
+	uint32_t at = mb->map_addr, end = mb->flags & MB_HAS_MAP ? at + mb->map_length : at;
 
 	if (mb->flags & MB_HAS_CMDLINE)
 		copy_cmdline(info.cmdline, mb->cmdline);
-	if (mb->flags & MB_HAS_MODULES)
-		read_modules(mb);
-	if (mb->flags & MB_HAS_MAP)
-		read_map(mb);
+	for (; info.n_modules < n; info.n_modules++, m++) {
+		struct boot_module *to = &info.modules[info.n_modules];
+
+		to->start = m->start;
+		to->end = m->end;
+		if (m->cmdline != 0)
+			copy_cmdline(to->cmdline, m->cmdline);
+	}
+	while (at + sizeof(struct multiboot_range) <= end && info.n_ranges < MM_RANGES_MAX) {
+		const struct multiboot_range *r = phys(at);
+
+		info.ranges[info.n_ranges++] =
+		    (struct mm_range){r->base, r->base + r->length, r->kind};
+		at += r->size + 4;
+	}
 }
 
 /* ---- options --------------------------------------------------------------------------- */
@@ -176,11 +171,10 @@ static void report_ready(void)
 
 	mm_stats(&stats);
 	hv_printk("ready after %lu us; memory: hypervisor %lu KiB, free %lu KiB of %lu KiB",
-		  (unsigned long)(time_now_ns() / 1000), (unsigned long)(stats.hv_pages * 4),
-		  (unsigned long)(stats.free_pages * 4), (unsigned long)(stats.total_pages * 4));
-	hv_printk("@stat ready_tsc=%lu start_tsc=%lu tsc_khz=%u memory_kib=%lu",
-		  (unsigned long)rdtsc(), (unsigned long)time_boot_tsc(), time_tsc_khz(),
-		  (unsigned long)(stats.hv_pages * 4));
+		  (time_now_ns() / 1000), (stats.hv_pages * 4), (stats.free_pages * 4),
+		  (stats.total_pages * 4));
+	hv_printk("@stat ready_tsc=%lu start_tsc=%lu tsc_khz=%u memory_kib=%lu free_kib=%lu",
+		  rdtsc(), boot_tsc, time_tsc_khz(), (stats.hv_pages * 4), (stats.free_pages * 4));
 }
 
 void boot_main(uint32_t multiboot_phys)
@@ -191,12 +185,13 @@ void boot_main(uint32_t multiboot_phys)
 	cpu_init(0);
 	boot_protect_image();
 	memory_init();
-	acpi_init();
+	acpi_read(view, NULL, 0, &acpi);
 	apic_init();
 	ioapic_init();
 	sched_init();
 	time_init();
 	console_listen();
+	version_set_command_line(info.cmdline);
 	dom0_build();
 	report_ready();
 	entry_start();

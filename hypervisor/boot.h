@@ -6,6 +6,7 @@
 #ifndef HV_BOOT_H
 #define HV_BOOT_H
 
+#include <amphi/acpi.h>
 #include <amphi/types.h>
 
 #include "mm.h"
@@ -27,6 +28,7 @@ struct boot_info {
 };
 
 const struct boot_info *boot_info(void);
+const struct acpi_info *acpi_info(void);
 
 /* The value of key=value in the hypervisor's command line, "" for a bare key; false: not there. */
 bool boot_option(const char *key, char *out, size_t cap);

@@ -10,12 +10,8 @@
 #include "boot.h"
 #include "io.h"
 #include "layout.h"
+#include "pte.h"
 
-#define PTE_PRESENT  0x1ull
-#define PTE_WRITABLE 0x2ull
-#define PTE_LARGE    0x80ull
-#define PTE_NX       (1ull << 63)
-#define PTE_ADDRESS  0x000ffffffffff000ull
 #define LARGE_BYTES  0x200000ull
 #define IMAGE_TABLES 2u /* image_end is below 4 MiB: asserted below */
 
@@ -36,14 +32,11 @@ static uint64_t page_flags(const uint8_t *page)
 		return PTE_PRESENT;
 	if (page < image_rodata_end)
 		return PTE_PRESENT | PTE_NX;
-	return PTE_PRESENT | PTE_WRITABLE | PTE_NX;
+	return PTE_PRESENT | PTE_RW | PTE_NX;
 }
 
 /* Through the direct map, because the image's own mapping is what changes. */
-static uint64_t *writable(void *p)
-{
-	return (uint64_t *)(HV_DIRECT_VIRT + image_phys(p));
-}
+#define WRITABLE(p) ((uint64_t *)(HV_DIRECT_VIRT + image_phys(p)))
 
 void boot_protect_image(void)
 {
@@ -55,35 +48,27 @@ void boot_protect_image(void)
 		image_l1[frame / 512][frame % 512] = image_phys(p) | page_flags(p);
 	}
 	for (unsigned i = 0; i < IMAGE_TABLES; i++)
-		image_l2[i] = image_phys(image_l1[i]) | PTE_PRESENT | PTE_WRITABLE;
+		image_l2[i] = image_phys(image_l1[i]) | PTE_PRESENT | PTE_RW;
 	for (unsigned i = 0; i < 512; i++)
 		boot_l2[i] |= PTE_NX;
-	writable(boot_l3_image)[0] = image_phys(image_l2) | PTE_PRESENT | PTE_WRITABLE;
-	writable(hv_root_table)[0] = 0;
+	WRITABLE(boot_l3_image)[0] = image_phys(image_l2) | PTE_PRESENT | PTE_RW;
+	WRITABLE(hv_root_table)[0] = 0;
 	__asm__ volatile("movq %0, %%cr3" ::"r"(image_phys(hv_root_table)) : "memory");
-}
-
-static bool page_is_mapped(uint64_t va)
-{
-	const uint64_t *table = hv_root_table;
-
-	for (unsigned shift = 39;; shift -= 9) {
-		uint64_t entry = table[va >> shift & 511];
-
-		if ((entry & PTE_PRESENT) == 0)
-			return false;
-		if (shift == 12 || entry & PTE_LARGE)
-			return true;
-		table = (const uint64_t *)(HV_DIRECT_VIRT + (entry & PTE_ADDRESS));
-	}
 }
 
 bool boot_is_mapped(const void *va, size_t bytes)
 {
-	uint64_t from = (uint64_t)va & PAGE_MASK, last = (uint64_t)va + bytes - 1;
+	uint64_t a = (uint64_t)va & PAGE_MASK, last = (uint64_t)va + bytes - 1;
 
-	for (uint64_t a = from; a <= last; a += PAGE_SIZE)
-		if (!page_is_mapped(a))
-			return false;
+	for (; a <= last; a += PAGE_SIZE) {
+		uint64_t table = (uint64_t)hv_root_table, entry = 0;
+
+		for (unsigned level = 4; level > 0 && (entry & PTE_PSE) == 0; level--) {
+			entry = ((const uint64_t *)table)[pt_index(a, level)];
+			if ((entry & PTE_PRESENT) == 0)
+				return false;
+			table = HV_DIRECT_VIRT + (entry & PTE_FRAME_MASK);
+		}
+	}
 	return true;
 }

@@ -6,8 +6,8 @@
  */
 #include <amphi/types.h>
 
-#include "acpi.h"
 #include "apic.h"
+#include "boot.h"
 #include "clock.h"
 #include "cpu.h"
 #include "mm.h"
@@ -26,38 +26,15 @@
 static volatile uint32_t *hpet;
 static uint64_t reference_hz = PIT_HZ;
 
-uint64_t clock_given_tsc_hz(void)
-{
-	struct cpuid_regs r;
-
-	cpuid(0x40000000, 0, &r);
-	if (r.ebx == 0x4b4d564b && r.eax >= 0x40000010) { /* "KVMK"; the leaf of VMware's making */
-		cpuid(0x40000010, 0, &r);
-		return r.eax * 1000ull;
-	}
-	return 0;
-}
-
-static uint32_t pit_read(void)
+static uint32_t reference_read(void)
 {
 	uint32_t lo;
 
+	if (hpet != NULL)
+		return hpet[HPET_COUNTER / 4];
 	port_out(PIT_COMMAND, 1, 0x80);
 	lo = port_in(PIT_CHANNEL2, 1);
 	return 0xffff - (lo | port_in(PIT_CHANNEL2, 1) << 8);
-}
-
-static void pit_start(void)
-{
-	port_out(SPEAKER_GATE, 1, (port_in(SPEAKER_GATE, 1) & ~2u) | 1);
-	port_out(PIT_COMMAND, 1, 0xb0); /* channel 2, both bytes, count down once */
-	port_out(PIT_CHANNEL2, 1, 0xff);
-	port_out(PIT_CHANNEL2, 1, 0xff);
-}
-
-static uint32_t reference_read(void)
-{
-	return hpet != NULL ? hpet[HPET_COUNTER / 4] : pit_read();
 }
 
 void clock_sample(struct clock_sample *out)
@@ -77,7 +54,7 @@ void clock_sample(struct clock_sample *out)
 	}
 }
 
-void clock_start(struct clock_sample *out_first)
+bool clock_start(struct clock_sample *out_first)
 {
 	uint64_t base = acpi_info()->hpet;
 	uint32_t period;
@@ -90,25 +67,21 @@ void clock_start(struct clock_sample *out_first)
 		reference_hz = FS_PER_S / period;
 	} else {
 		hpet = NULL;
-		pit_start();
+		port_out(SPEAKER_GATE, 1, (port_in(SPEAKER_GATE, 1) & ~2u) | 1);
+		port_out(PIT_COMMAND, 1, 0xb0); /* channel 2, both bytes, count down once */
+		port_out(PIT_CHANNEL2, 1, 0xff);
+		port_out(PIT_CHANNEL2, 1, 0xff);
 	}
 	clock_sample(out_first);
-}
-
-/* a * b / c, where the result fits 64 bits: the product does not, and no library divides it. */
-static uint64_t mul_div(uint64_t a, uint64_t b, uint64_t c)
-{
-	uint64_t lo, hi;
-
-	__asm__("mulq %3\n\tdivq %4" : "=&a"(lo), "=&d"(hi) : "0"(a), "r"(b), "r"(c));
-	return lo;
+	return hpet != NULL;
 }
 
 uint64_t clock_tsc_hz(const struct clock_sample *from, const struct clock_sample *to)
 {
 	uint64_t ticks = (uint32_t)(to->reference - from->reference);
 
-	return mul_div(to->tsc - from->tsc, reference_hz, MAX(ticks, 1));
+	/* 10 s of a 10 GHz TSC by a reference of 100 MHz fit 64 bits; more is refused by time.c. */
+	return (to->tsc - from->tsc) * reference_hz / MAX(ticks, 1);
 }
 
 uint64_t clock_measure_tsc_hz(const struct clock_sample *first)

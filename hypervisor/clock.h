@@ -12,11 +12,9 @@ struct clock_sample {
 	uint64_t tsc, reference;
 };
 
-/* The TSC's rate as CPU or the hypervisor below says it, in Hz; 0: not said. */
-uint64_t clock_given_tsc_hz(void);
-
-/* Finds and starts the reference (HPET, else the PIT) and takes the first sample. */
-void clock_start(struct clock_sample *out_first);
+/* Finds and starts the reference (HPET, else the PIT) and takes the first sample. False: it counts
+ * for 50 ms only, and a sample later than that means nothing. */
+bool clock_start(struct clock_sample *out_first);
 void clock_sample(struct clock_sample *out);
 
 /* Hz of the TSC between two samples. */

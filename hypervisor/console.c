@@ -40,12 +40,6 @@ static void put(const char *text, size_t n)
 	line_open = text[n - 1] != '\n';
 }
 
-static void log_keep(const char *text, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		log_ring[log_written++ % LOG_BYTES] = text[i];
-}
-
 static void put_line(const char *fmt, va_list args)
 {
 	char line[LINE_MAX] = "[hv] ";
@@ -59,7 +53,8 @@ static void put_line(const char *fmt, va_list args)
 	if (line_open)
 		put("\n", 1);
 	put(line, n);
-	log_keep(line, n);
+	for (size_t i = 0; i < n; i++)
+		log_ring[log_written++ % LOG_BYTES] = line[i];
 	if (!panicking)
 		spin_unlock(&lock);
 }
@@ -112,36 +107,28 @@ static void typed(char c)
 
 /* ---- the hypercall --------------------------------------------------------------------- */
 
-static long write_chunk(uint64_t buf_va, uint32_t n)
-{
-	char chunk[CHUNK];
-
-	if (guest_copy_from(chunk, buf_va, n) != 0)
-		return -XEN_EFAULT;
-	spin_lock(&lock);
-	put(chunk, n);
-	spin_unlock(&lock);
-	return 0;
-}
-
 static long console_write(const struct domain *d, uint64_t buf_va, uint64_t n)
 {
-	uint64_t done = 0;
-	long rc = 0;
+	char chunk[CHUNK];
 
 	if (!d->privileged && !guest_console)
 		return -XEN_EPERM;
 	if (n > WRITE_MAX)
 		return -XEN_E2BIG;
-	while (rc == 0 && done < n) {
-		uint32_t part = (uint32_t)MIN(n - done, CHUNK);
+	while (n != 0) {
+		uint32_t part = (uint32_t)MIN(n, CHUNK);
 
-		rc = write_chunk(buf_va + done, part);
-		done += part;
-		if (rc == 0 && done < n && hypercall_preempt())
-			return hypercall_restart(CONSOLEIO_write, n - done, buf_va + done, 0);
+		if (guest_copy_from(chunk, buf_va, part) != 0)
+			return -XEN_EFAULT;
+		spin_lock(&lock);
+		put(chunk, part);
+		spin_unlock(&lock);
+		buf_va += part;
+		n -= part;
+		if (n != 0 && hypercall_preempt())
+			return hypercall_restart(CONSOLEIO_write, n, buf_va, 0);
 	}
-	return rc;
+	return 0;
 }
 
 /* The bytes are taken only when the guest has them. */

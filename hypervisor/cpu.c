@@ -4,7 +4,7 @@
  * vCPU. Not here: what a vCPU's own registers hold (pv_context.c), page tables (mm_hw.c). The
  * layout of the reserved GDT page is the ABI's for the guest's three segments, and ours elsewhere.
  */
-#include <amphi/string.h>
+#include <amphi/x86_tables.h>
 
 #include "cpu.h"
 #include "domain.h"
@@ -14,35 +14,11 @@
 #define HV_STACK_SIZE 16384
 #define IST_STACKS    4
 
-struct tss {
-	uint32_t reserved0;
-	uint64_t rsp[3];
-	uint64_t reserved1;
-	uint64_t ist[7];
-	uint64_t reserved2;
-	uint16_t reserved3;
-	uint16_t iomap; /* at the limit: no bitmap, every I/O instruction faults */
-} __attribute__((packed));
-
-struct gate {
-	uint16_t offset_low, selector;
-	uint8_t ist, type;
-	uint16_t offset_middle;
-	uint32_t offset_high, reserved;
-};
-
-struct table_pointer {
-	uint16_t limit;
-	uint64_t base;
-} __attribute__((packed));
-
 /* What entry.S assumes. */
 _Static_assert(offsetof(struct percpu, stack_top) == 8, "CPU_STACK");
 _Static_assert(offsetof(struct percpu, regs_top) == 16, "CPU_REGS_TOP");
 _Static_assert(offsetof(struct percpu, scratch) == 24, "CPU_SCRATCH");
 _Static_assert(offsetof(struct guest_regs, r15) == 8, "R15");
-_Static_assert(offsetof(struct guest_regs, rdi) == 120, "R_RDI");
-_Static_assert(offsetof(struct guest_regs, error_code) == 128, "R_ERROR");
 _Static_assert(offsetof(struct guest_regs, rip) == 136, "R_RIP");
 _Static_assert(offsetof(struct guest_regs, ss) == 168, "R_SS");
 _Static_assert(sizeof(struct guest_regs) == 176, "R_SIZE");
@@ -53,62 +29,45 @@ struct percpu hv_percpu[MAX_CPUS];
 static uint8_t boot_cpu_stack[HV_STACK_SIZE] __attribute__((aligned(4096)));
 static uint8_t boot_cpu_ist[IST_STACKS][4096] __attribute__((aligned(4096)));
 static uint64_t boot_cpu_gdt[512] __attribute__((aligned(4096)));
-static struct tss boot_cpu_tss __attribute__((aligned(128)));
-static struct gate idt[256] __attribute__((aligned(4096)));
-
-static unsigned ist_of(unsigned vector)
-{
-	static const uint8_t table[][2] = {{EXC_DB, 1}, {EXC_NMI, 2}, {EXC_DF, 3}, {EXC_MC, 4}};
-
-	for (unsigned i = 0; i < ARRAY_SIZE(table); i++)
-		if (table[i][0] == vector)
-			return table[i][1];
-	return 0;
-}
+static struct x86_tss boot_cpu_tss __attribute__((aligned(128)));
+static struct x86_gate idt[256] __attribute__((aligned(4096)));
 
 /* Guests may raise breakpoint and overflow by instruction; every other `int n` faults into #GP,
  * where the guest's own trap table decides (trap.c). */
 static void fill_idt(void)
 {
 	for (unsigned i = 0; i < 256; i++) {
-		uint64_t to = (uint64_t)entry_gates + 16 * i;
-		bool open = i == EXC_BP || i == EXC_OF;
+		unsigned ring = i == EXC_BP || i == EXC_OF ? 3 : 0;
 
-		idt[i] = (struct gate){
-		    .offset_low = (uint16_t)to,
-		    .selector = HV_CS,
-		    .ist = (uint8_t)ist_of(i),
-		    .type = open ? 0xee : 0x8e,
-		    .offset_middle = (uint16_t)(to >> 16),
-		    .offset_high = (uint32_t)(to >> 32),
-		};
+		idt[i] = x86_gate((uint64_t)entry_gates + 16 * i, HV_CS, 0,
+				  X86_GATE_INTERRUPT | ring << X86_GATE_DPL_SHIFT);
 	}
+	idt[EXC_DB].ist = 1;
+	idt[EXC_NMI].ist = 2;
+	idt[EXC_DF].ist = 3;
+	idt[EXC_MC].ist = 4;
 }
 
-static uint64_t *gdt_entry(struct percpu *cpu, unsigned selector)
-{
-	return (uint64_t *)cpu->gdt + ((selector >> 3) - HV_GDT_FIRST);
-}
+/* In our page of reserved entries. */
+#define GDT_INDEX(selector) (((selector) >> 3) - HV_GDT_FIRST)
 
 static void fill_gdt(struct percpu *cpu)
 {
-	uint64_t tss = (uint64_t)cpu->tss;
-	uint64_t *entry = gdt_entry(cpu, HV_TSS);
+	uint64_t *gdt = cpu->gdt;
 
-	*gdt_entry(cpu, HV_CS) = 0x00af9b000000ffff;
-	*gdt_entry(cpu, HV_DS) = 0x00cf93000000ffff;
-	*gdt_entry(cpu, HV_GUEST_CS32) = 0x00cffb000000ffff;
-	*gdt_entry(cpu, HV_GUEST_DS32) = 0x00cff3000000ffff;
-	*gdt_entry(cpu, HV_GUEST_CS64) = 0x00affb000000ffff;
-	entry[0] = (sizeof(struct tss) - 1) | (tss & 0xffffff) << 16 | 0x89ull << 40 |
-		   (tss >> 24 & 0xff) << 56;
-	entry[1] = tss >> 32;
+	gdt[GDT_INDEX(HV_CS)] = X86_CODE64;
+	gdt[GDT_INDEX(HV_DS)] = X86_DATA;
+	gdt[GDT_INDEX(HV_GUEST_CS32)] = X86_CODE32 | X86_RING3;
+	gdt[GDT_INDEX(HV_GUEST_DS32)] = X86_DATA | X86_RING3;
+	gdt[GDT_INDEX(HV_GUEST_CS64)] = X86_CODE64 | X86_RING3;
+	gdt[GDT_INDEX(HV_TSS)] = x86_tss_descriptor((uint64_t)cpu->tss);
+	gdt[GDT_INDEX(HV_TSS) + 1] = (uint64_t)cpu->tss >> 32;
 }
 
 /* The percpu noted at the top of each IST stack is how entry.S finds it when GS may be either. */
 static void fill_tss(struct percpu *cpu, uint8_t (*stacks)[4096])
 {
-	cpu->tss->iomap = sizeof(struct tss);
+	cpu->tss->iomap = sizeof(*cpu->tss);
 	for (unsigned i = 0; i < IST_STACKS; i++) {
 		uint64_t top = (uint64_t)stacks[i] + 4096 - 16;
 
@@ -120,7 +79,7 @@ static void fill_tss(struct percpu *cpu, uint8_t (*stacks)[4096])
 void cpu_load_gdt(uint64_t base)
 {
 	struct percpu *cpu = this_cpu();
-	struct table_pointer p = {.limit = (HV_GDT_GUEST_PAGES + 1) * 4096 - 1};
+	struct x86_table_ptr p = {.limit = (HV_GDT_GUEST_PAGES + 1) * 4096 - 1};
 
 	p.base = base != 0 ? base : (uint64_t)cpu->gdt - HV_GDT_GUEST_PAGES * 4096ul;
 	__asm__ volatile("lgdt %0" ::"m"(p));
@@ -128,15 +87,11 @@ void cpu_load_gdt(uint64_t base)
 
 static void load_tables(void)
 {
-	struct table_pointer p = {.limit = sizeof(idt) - 1, .base = (uint64_t)idt};
+	struct x86_table_ptr p = {.limit = sizeof(idt) - 1, .base = (uint64_t)idt};
 	uint64_t scratch;
 
 	cpu_load_gdt(0);
-	__asm__ volatile("leaq 1f(%%rip), %0\n\t"
-			 "pushq %1\n\t"
-			 "pushq %0\n\t"
-			 "lretq\n"
-			 "1:"
+	__asm__ volatile("leaq 1f(%%rip), %0; pushq %1; pushq %0; lretq; 1:"
 			 : "=&r"(scratch)
 			 : "i"(HV_CS)
 			 : "memory");

@@ -73,6 +73,10 @@ struct cpuid_regs {
 	uint32_t eax, ebx, ecx, edx;
 };
 
+/* Values of DR6 and DR7 in which nothing is asked for. */
+#define DR6_FIXED 0xffff0ff0ull
+#define DR7_FIXED 0x400ull
+
 #ifdef AMPHI_HOST_TEST
 /* What no program may execute: a test's world has them (tests/host/hv_vcpu_world.c). */
 void cpuid(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out);
@@ -85,6 +89,9 @@ uint64_t read_cr2(void);
 void clear_ts(void);
 uint32_t port_in(uint16_t port, unsigned bytes);
 void port_out(uint16_t port, unsigned bytes, uint32_t v);
+void debug_load(const uint64_t *dr);
+void debug_off(void);
+uint64_t debug_status(void);
 #else
 static inline void cpuid(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out)
 {
@@ -159,16 +166,33 @@ static inline void port_out(uint16_t port, unsigned bytes, uint32_t v)
 		__asm__ volatile("outl %0, %1" ::"a"(v), "Nd"(port));
 }
 
+/* DR0 to DR3 and DR7; DR7 alone, nothing asked for; DR6, which is then clear. */
+static inline void debug_load(const uint64_t *dr)
+{
+	__asm__ volatile("movq %0, %%dr0" ::"r"(dr[0]));
+	__asm__ volatile("movq %0, %%dr1" ::"r"(dr[1]));
+	__asm__ volatile("movq %0, %%dr2" ::"r"(dr[2]));
+	__asm__ volatile("movq %0, %%dr3" ::"r"(dr[3]));
+	__asm__ volatile("movq %0, %%dr7" ::"r"(dr[7]));
+}
+static inline void debug_off(void)
+{
+	__asm__ volatile("movq %0, %%dr7" ::"r"(DR7_FIXED));
+}
+static inline uint64_t debug_status(void)
+{
+	uint64_t v;
+
+	__asm__ volatile("movq %%dr6, %0" : "=r"(v));
+	__asm__ volatile("movq %0, %%dr6" ::"r"(DR6_FIXED));
+	return v;
+}
 #endif
 
 static inline bool cpu_canonical(uint64_t address)
 {
 	return (uint64_t)((int64_t)(address << 16) >> 16) == address;
 }
-
-/* Values of DR6 and DR7 in which nothing is asked for. */
-#define DR6_FIXED 0xffff0ff0ull
-#define DR7_FIXED 0x400ull
 
 /* Interrupts off, for good. */
 void cpu_halt(void) __attribute__((noreturn));

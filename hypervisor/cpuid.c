@@ -16,9 +16,9 @@
 #define XEN_VERSION    (4u << 16 | 17u)
 #define ADDRESS_BITS   52u
 
-/* Bits by register of a leaf: each is AND-ed with what the CPU has. */
+/* Leaves first to last, any subleaf: each register is AND-ed with what the CPU has. */
 struct view {
-	uint32_t leaf, subleaf;
+	uint32_t first, last;
 	uint32_t eax, ebx, ecx, edx;
 };
 
@@ -29,16 +29,17 @@ struct view {
  * BMI1 is VEX-coded, so not; ERMS RDSEED ADX CLFLUSHOPT CLWB SHA. Leaf 80000001, edx: SYSCALL NX LM
  * and the copies of leaf 1 that AMD has; ecx: LAHF ABM SSE4A PREFETCHW. */
 static const struct view views[] = {
-    {0, 0, ALL, ALL, ALL, ALL},          {1, 0, ALL, ALL, 0x42d82203u, 0x17898b75u},
-    {2, 0, ALL, ALL, ALL, ALL},          {4, 0, ALL, ALL, ALL, ALL},
-    {4, 1, ALL, ALL, ALL, ALL},          {4, 2, ALL, ALL, ALL, ALL},
-    {4, 3, ALL, ALL, ALL, ALL},          {7, 0, 0, 0x218c0200u, 0, 0},
-    {0x15, 0, ALL, ALL, ALL, ALL},       {0x16, 0, ALL, ALL, ALL, ALL},
-    {0x80000000, 0, ALL, ALL, ALL, ALL}, {0x80000001, 0, ALL, ALL, 0x00000161u, 0x21d18b75u},
-    {0x80000002, 0, ALL, ALL, ALL, ALL}, {0x80000003, 0, ALL, ALL, ALL, ALL},
-    {0x80000004, 0, ALL, ALL, ALL, ALL}, {0x80000005, 0, ALL, ALL, ALL, ALL},
-    {0x80000006, 0, ALL, ALL, ALL, ALL}, {0x80000007, 0, 0, 0, 0, 0x100u},
-    {0x80000008, 0, 0xffffu, 0, 0, 0},
+    {0, 0, ALL, ALL, ALL, ALL},
+    {1, 1, ALL, ALL, 0x42d82203u, 0x17898b75u},
+    {2, 2, ALL, ALL, ALL, ALL},
+    {4, 4, ALL, ALL, ALL, ALL},
+    {7, 7, 0, 0x218c0200u, 0, 0},
+    {0x15, 0x16, ALL, ALL, ALL, ALL},
+    {0x80000000, 0x80000000, ALL, ALL, ALL, ALL},
+    {0x80000001, 0x80000001, ALL, ALL, 0x00000161u, 0x21d18b75u},
+    {0x80000002, 0x80000006, ALL, ALL, ALL, ALL},
+    {0x80000007, 0x80000007, 0, 0, 0, 0x100u},
+    {0x80000008, 0x80000008, 0xffffu, 0, 0, 0},
 };
 
 static void time_leaf(const struct vcpu *v, uint32_t subleaf, struct cpuid_regs *out)
@@ -100,7 +101,7 @@ void cpuid_for_guest(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, stru
 	for (unsigned i = 0; i < ARRAY_SIZE(views); i++) {
 		const struct view *w = &views[i];
 
-		if (w->leaf != leaf || (leaf == 4 && w->subleaf != subleaf))
+		if (leaf < w->first || leaf > w->last || (leaf == 7 && subleaf != 0))
 			continue;
 		cpuid(leaf, subleaf, &hw);
 		*out = (struct cpuid_regs){hw.eax & w->eax, hw.ebx & w->ebx, hw.ecx & w->ecx,

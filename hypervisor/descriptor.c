@@ -39,44 +39,45 @@ int segment_page_validate(struct page_info *page)
 	return 0;
 }
 
-/* Into a page that is in use as descriptors it goes checked; into any other only when that page may
- * be written as data, and checked all the same. */
-static int write_descriptor(struct domain *d, uint64_t maddr, uint64_t descriptor)
+/* How both calls end. What is busy is, to a guest, no page it may name so. */
+static long finish(int error, uint64_t arg0, uint64_t arg1)
 {
-	mfn_t mfn = maddr_to_mfn((maddr_t){maddr});
-	struct page_info *page;
-	int error;
-
-	if (!mfn_valid(mfn))
-		return -XEN_EINVAL;
-	page = mfn_to_page(mfn);
-	error = ref_type_get(
-	    mfn, d, page->type_count && page->type == PT_SEG ? PT_SEG : PT_WRITABLE, &page);
-	if (error)
-		return error == -XEN_ERESTART ? error : -XEN_EINVAL;
-	__atomic_store_n((uint64_t *)maddr_to_virt((maddr_t){maddr}), descriptor, __ATOMIC_SEQ_CST);
-	ref_type_put(page);
-	return 0;
+	if (error == -XEN_ERESTART)
+		return hypercall_restart(arg0, arg1, 0, 0);
+	return error == -XEN_EBUSY ? -XEN_EINVAL : error;
 }
 
+/* Into a page that is in use as descriptors it goes checked; into any other only when that page may
+ * be written as data, and checked all the same. */
 long hc_update_descriptor(uint64_t maddr, uint64_t descriptor)
 {
 	struct domain *d = current_domain();
+	mfn_t mfn = maddr_to_mfn((maddr_t){maddr});
+	struct page_info *page = mfn_to_page(mfn);
+	uint64_t checked = descriptor;
+	bool segments;
 	int error;
 
-	if (maddr % 8 || !descriptor_check(&descriptor))
+	if (maddr % 8 || !descriptor_check(&checked) || !mfn_valid(mfn))
 		return -XEN_EINVAL;
 	error = mm_begin(d);
+	if (error)
+		return finish(error, maddr, descriptor);
+	segments = page->type_count && page->type == PT_SEG;
+	error = ref_type_get(mfn, d, segments ? PT_SEG : PT_WRITABLE, &page);
 	if (!error) {
-		error = write_descriptor(d, maddr, descriptor);
-		mm_unlock();
+		__atomic_store_n((uint64_t *)maddr_to_virt((maddr_t){maddr}), checked,
+				 __ATOMIC_SEQ_CST);
+		ref_type_put(page);
 	}
-	return error == -XEN_ERESTART ? hypercall_restart(maddr, descriptor, 0, 0) : error;
+	mm_unlock();
+	return finish(error, maddr, descriptor);
 }
 
 long hc_set_gdt(uint64_t frames_va, uint64_t entries)
 {
 	uint64_t frames[HV_GDT_GUEST_PAGES];
+	uint32_t taken[HV_GDT_GUEST_PAGES] = {0};
 	struct vcpu *v = current_vcpu();
 	int error;
 
@@ -85,9 +86,11 @@ long hc_set_gdt(uint64_t frames_va, uint64_t entries)
 	if (guest_copy_from(frames, frames_va, DIV_ROUND_UP(entries, 512) * 8))
 		return -XEN_EFAULT;
 	error = mm_begin(v->domain);
-	if (!error) {
-		error = space_set_gdt(v, frames, (uint32_t)entries);
-		mm_unlock();
-	}
-	return error == -XEN_ERESTART ? hypercall_restart(frames_va, entries, 0, 0) : error;
+	if (error)
+		return finish(error, frames_va, entries);
+	error = space_get_gdt(v, frames, entries, taken);
+	if (!error)
+		space_install_gdt(v, taken, (uint32_t)entries);
+	mm_unlock();
+	return finish(error, frames_va, entries);
 }

@@ -5,25 +5,44 @@
  * Everything else in the world is built by that domain's control/, which does the same over
  * hypercalls. What is wrong with the modules is said, and the machine stops.
  */
-#include <amphi/printf.h>
+#include <amphi/elf.h>
+#include <amphi/start_layout.h>
 #include <amphi/string.h>
 
 #include "boot.h"
 #include "cpu.h"
-#include "dom0.h"
 #include "domain.h"
 #include "layout.h"
 
 #define DEFAULT_BYTES  (32ull << 20)
-#define PAD_BYTES      (512ull << 10)
-#define END_ALIGN      (4ull << 20)
 #define ORDER_MAX      9u
 #define SMALLEST_PAGES 1024u /* 4 MiB: the map ends on a 4 MiB boundary */
 #define IO_FRAMES_END  (1ull << 40)
 
+/* The domain while it is being built. The p2m list is written straight into the domain's frames,
+ * and read there. */
+struct dom0_plan {
+	struct domain *d;
+	struct start_layout l;
+	uint64_t *list; /* frames of the p2m list, in the hypervisor's memory while building */
+	uint64_t n_list;
+	unsigned list_order;
+	struct elf_image image;
+	struct elf_xen_notes notes;
+	const uint8_t *ramdisk;
+};
+
+/* The entry of the p2m list for pfn. */
+static uint64_t *p2m_entry(const struct dom0_plan *plan, uint64_t pfn)
+{
+	uint64_t *page = mfn_to_virt((mfn_t){plan->list[pfn / 512]});
+
+	return &page[pfn % 512];
+}
+
 static void *pfn_to_virt(const struct dom0_plan *plan, uint64_t pfn)
 {
-	return mfn_to_virt((mfn_t){*dom0_entry(plan, pfn)});
+	return mfn_to_virt((mfn_t){*p2m_entry(plan, pfn)});
 }
 
 /* ---- plan ------------------------------------------------------------------------------ */
@@ -37,62 +56,48 @@ static void open_modules(struct dom0_plan *plan)
 	if (boot->n_modules == 0)
 		hv_panic("no kernel for the first domain: the boot loader passed no module");
 	if (elf_open(maddr_to_virt((maddr_t){m->start}), m->end - m->start, &plan->image, &why) !=
-	    0)
-		hv_panic("the first domain's kernel (module 0): %s", why);
-	if (elf_read_xen_notes(&plan->image, &plan->notes, &why) != 0)
+		0 ||
+	    elf_read_xen_notes(&plan->image, &plan->notes, &why) != 0)
 		hv_panic("the first domain's kernel (module 0): %s", why);
 	if (boot->n_modules > 1) {
 		plan->ramdisk = maddr_to_virt((maddr_t){m[1].start});
-		plan->ramdisk_bytes = m[1].end - m[1].start;
+		plan->l.ramdisk_bytes = m[1].end - m[1].start;
 	}
 }
 
-/* The tables map themselves, so their number and the end depend on each other; it settles at once
- * or after one more turn. */
 static void lay_out(struct dom0_plan *plan)
 {
-	uint64_t base = plan->notes.virt_base, end, tables;
-	uint64_t pfn = PAGES_FOR(plan->notes.virt_end - base);
+	struct start_layout *l = &plan->l;
+	uint64_t bytes = DEFAULT_BYTES;
+	char text[24];
 
-	plan->ramdisk_pfn = pfn;
-	plan->list_pfn = plan->ramdisk_pfn + PAGES_FOR(plan->ramdisk_bytes);
-	plan->n_list = PAGES_FOR(plan->nr_pages * sizeof(uint64_t));
-	plan->start_info_pfn = plan->list_pfn + plan->n_list;
-	plan->tables_pfn = plan->start_info_pfn + 1;
-	tables = 4;
-	do {
-		plan->n_tables = tables;
-		plan->stack_pfn = plan->tables_pfn + plan->n_tables;
-		end = ROUND_UP(base + (plan->stack_pfn + 1) * PAGE_SIZE + PAD_BYTES, END_ALIGN);
-		plan->end_pfn = (end - base) / PAGE_SIZE;
-		tables = dom0_tables_needed(base, plan->end_pfn);
-	} while (tables != plan->n_tables);
-	if (plan->end_pfn > plan->nr_pages)
+	if (!boot_option_size("dom0_mem", &bytes) && boot_option("dom0_mem", text, sizeof(text)))
+		hv_panic("dom0_mem=%s is not a size (such as 32M)", text);
+	if (bytes / PAGE_SIZE < SMALLEST_PAGES)
+		hv_panic("dom0_mem is %lu KiB; the least is %u KiB", (bytes / 1024),
+			 SMALLEST_PAGES * 4);
+	l->pages = bytes / PAGE_SIZE;
+	l->virt_base = plan->notes.virt_base;
+	l->kernel_end_paddr = plan->notes.virt_end - plan->notes.virt_base;
+	l->no_rings = true;
+	if (!layout_plan(l))
 		hv_panic("too little memory for the first domain: dom0_mem is %lu KiB, kernel and "
-			 "ramdisk need %lu KiB",
-			 (unsigned long)(plan->nr_pages * 4), (unsigned long)(plan->end_pfn * 4));
+			 "ramdisk need %lu KiB at %lx",
+			 l->pages * 4, l->needs_pages * 4, l->virt_base);
+	plan->n_list = PAGES_FOR(l->pages * sizeof(uint64_t));
 }
 
 /* ---- memory ---------------------------------------------------------------------------- */
 
-static unsigned order_for(uint64_t bytes)
-{
-	unsigned order = 0;
-
-	while ((PAGE_SIZE << order) < bytes)
-		order++;
-	return order;
-}
-
 static void no_memory(const struct dom0_plan *plan)
 {
-	hv_panic("too little memory for the first domain: %lu of %lu KiB free",
-		 (unsigned long)plan->d->mm.nr_pages * 4, (unsigned long)(plan->nr_pages * 4));
+	hv_panic("too little memory for the first domain: %u of %lu KiB free",
+		 plan->d->mm.nr_pages * 4, plan->l.pages * 4);
 }
 
 static void enter(struct dom0_plan *plan, uint64_t pfn, uint64_t mfn)
 {
-	*dom0_entry(plan, pfn) = mfn;
+	*p2m_entry(plan, pfn) = mfn;
 	m2p_set((mfn_t){mfn}, pfn);
 }
 
@@ -107,7 +112,7 @@ static void take_list(struct dom0_plan *plan)
 		plan->list[i] = page_to_mfn(page).v;
 	}
 	for (uint64_t i = 0; i < plan->n_list; i++)
-		enter(plan, plan->list_pfn + i, plan->list[i]);
+		enter(plan, plan->l.p2m_pfn + i, plan->list[i]);
 }
 
 /* The largest blocks there are, so that what the domain takes to be contiguous mostly is. */
@@ -130,13 +135,6 @@ static void take_range(struct dom0_plan *plan, uint64_t pfn, uint64_t end)
 		for (uint64_t i = 0; i < 1ull << order; i++)
 			enter(plan, pfn++, page_to_mfn(page).v + i);
 	}
-}
-
-static void take_memory(struct dom0_plan *plan)
-{
-	take_list(plan);
-	take_range(plan, 0, plan->list_pfn);
-	take_range(plan, plan->list_pfn + plan->n_list, plan->nr_pages);
 }
 
 /* Copies into the domain's frames from byte `at` of its memory on. */
@@ -164,41 +162,47 @@ static void load_contents(struct dom0_plan *plan)
 		put(plan, elf_xen_paddr(n, s->paddr), s->data, s->file_bytes);
 	}
 	if (plan->ramdisk != NULL)
-		put(plan, plan->ramdisk_pfn * PAGE_SIZE, plan->ramdisk, plan->ramdisk_bytes);
+		put(plan, plan->l.ramdisk_pfn * PAGE_SIZE, plan->ramdisk, plan->l.ramdisk_bytes);
 	if (n->present & ELF_NOTE_BIT(XEN_ELFNOTE_HYPERCALL_PAGE))
 		hypercall_page_fill(
 		    pfn_to_virt(plan, (n->hypercall_page - n->virt_base) / PAGE_SIZE));
 }
 
-static void release_modules(void)
+/* Written through the direct map before anybody runs on them; mm checks them like any other
+ * guest's, which is why the layout has the tables themselves mapped read-only. */
+static void write_tables(struct dom0_plan *plan)
 {
-	const struct boot_info *boot = boot_info();
+	const struct start_layout *l = &plan->l;
 
-	for (unsigned i = 0; i < boot->n_modules; i++)
-		mm_boot_release(boot->modules[i].start, boot->modules[i].end);
+	for (unsigned n = 0; n < l->n_tables; n++) {
+		uint64_t *table = pfn_to_virt(plan, l->tables_pfn + n), pfn, flags;
+		unsigned level, index;
+
+		layout_table(l, n, &level, &index);
+		for (unsigned slot = 0; slot < PTES; slot++)
+			table[slot] = layout_entry(l, level, index, slot, &pfn, &flags)
+					  ? *p2m_entry(plan, pfn) << PAGE_SHIFT | flags
+					  : 0;
+	}
 }
 
 /* ---- what the kernel is told ----------------------------------------------------------- */
 
-static uint64_t va_of(const struct dom0_plan *plan, uint64_t pfn)
-{
-	return plan->notes.virt_base + pfn * PAGE_SIZE;
-}
-
 static void fill_start_info(struct dom0_plan *plan)
 {
-	struct start_info *si = pfn_to_virt(plan, plan->start_info_pfn);
+	const struct start_layout *l = &plan->l;
+	struct start_info *si = pfn_to_virt(plan, l->start_info_pfn);
 
 	(void)str_copy(si->magic, sizeof(si->magic), "xen-3.0-x86_64");
-	si->nr_pages = plan->nr_pages;
+	si->nr_pages = l->pages;
 	si->shared_info = virt_to_maddr(plan->d->events.shared).v;
 	si->flags = SIF_PRIVILEGED | SIF_INITDOMAIN;
-	si->pt_base = va_of(plan, plan->tables_pfn);
-	si->nr_pt_frames = plan->n_tables;
-	si->mfn_list = va_of(plan, plan->list_pfn);
+	si->pt_base = layout_va(l, l->tables_pfn);
+	si->nr_pt_frames = l->n_tables;
+	si->mfn_list = layout_va(l, l->p2m_pfn);
 	if (plan->ramdisk != NULL) {
-		si->mod_start = va_of(plan, plan->ramdisk_pfn);
-		si->mod_len = plan->ramdisk_bytes;
+		si->mod_start = layout_va(l, l->ramdisk_pfn);
+		si->mod_len = l->ramdisk_bytes;
 	}
 	(void)str_copy((char *)si->cmd_line, sizeof(si->cmd_line), boot_info()->modules[0].cmdline);
 }
@@ -211,8 +215,8 @@ static void set_context(struct dom0_plan *plan, struct vcpu *v)
 		hv_panic("no memory for the first domain's context");
 	c->flags = VGCF_in_kernel;
 	c->user_regs.rip = plan->notes.entry;
-	c->user_regs.rsp = va_of(plan, plan->stack_pfn + 1);
-	c->user_regs.rsi = va_of(plan, plan->start_info_pfn);
+	c->user_regs.rsp = layout_va(&plan->l, plan->l.stack_pfn + 1);
+	c->user_regs.rsi = layout_va(&plan->l, plan->l.start_info_pfn);
 	c->user_regs.cs = HV_GUEST_CS64;
 	c->user_regs.ss = HV_GUEST_DS32;
 	c->user_regs.rflags = RFLAGS_IF;
@@ -220,7 +224,7 @@ static void set_context(struct dom0_plan *plan, struct vcpu *v)
 	c->kernel_sp = c->user_regs.rsp;
 	if (pv_set_context(v, c) != 0)
 		hv_panic("the first domain's entry point %lx is not in its own memory",
-			 (unsigned long)plan->notes.entry);
+			 plan->notes.entry);
 	hv_free(c, sizeof(*c));
 }
 
@@ -234,19 +238,6 @@ static void give_hardware(struct domain *d)
 		(void)io_irq_permit(d, pirq, true);
 }
 
-static uint64_t wanted_pages(void)
-{
-	uint64_t bytes = DEFAULT_BYTES;
-	char text[24];
-
-	if (!boot_option_size("dom0_mem", &bytes) && boot_option("dom0_mem", text, sizeof(text)))
-		hv_panic("dom0_mem=%s is not a size (such as 32M)", text);
-	if (bytes / PAGE_SIZE < SMALLEST_PAGES)
-		hv_panic("dom0_mem is %lu KiB; the least is %u KiB", (unsigned long)(bytes / 1024),
-			 SMALLEST_PAGES * 4);
-	return bytes / PAGE_SIZE;
-}
-
 static void create(struct dom0_plan *plan)
 {
 	char text[8];
@@ -257,7 +248,8 @@ static void create(struct dom0_plan *plan)
 		hv_panic("dom0_vcpus=%s is not a number from 1 to %u", text, MAX_VCPUS);
 	if (domain_create(0, (unsigned)vcpus, &plan->d) != 0)
 		hv_panic("no memory for the first domain");
-	plan->list_order = order_for(plan->n_list * sizeof(uint64_t));
+	while ((PAGE_SIZE << plan->list_order) < plan->n_list * sizeof(uint64_t))
+		plan->list_order++;
 	plan->list = hv_page_alloc(plan->list_order);
 	if (plan->list == NULL)
 		hv_panic("no memory to build the first domain");
@@ -270,27 +262,29 @@ void dom0_build(void)
 	int rc;
 
 	open_modules(&plan);
-	plan.nr_pages = wanted_pages();
 	lay_out(&plan);
 	create(&plan);
-	take_memory(&plan);
+	take_list(&plan);
+	take_range(&plan, 0, plan.l.p2m_pfn);
+	take_range(&plan, plan.l.p2m_pfn + plan.n_list, plan.l.pages);
 	load_contents(&plan);
+	write_tables(&plan);
 	fill_start_info(&plan);
 	v = plan.d->vcpu[0];
-	rc = mm_set_boot_root(v, dom0_tables_build(&plan));
+	rc = mm_set_boot_root(v, (mfn_t){*p2m_entry(&plan, plan.l.tables_pfn)});
 	if (rc != 0)
 		hv_panic("the first domain's page tables are refused (error %d)", rc);
 	set_context(&plan, v);
 	give_hardware(plan.d);
-	release_modules();
+	for (unsigned i = 0; i < boot_info()->n_modules; i++)
+		mm_boot_release(boot_info()->modules[i].start, boot_info()->modules[i].end);
 	hv_page_free(plan.list, plan.list_order);
 	time_update_vcpu(v);
 	event_set_mask(&v->events, true);
 	v->initialised = true;
 	vcpu_up(v);
-	hv_printk("domain 0: %lu KiB, %u vCPU%s, kernel %s, entry %lx",
-		  (unsigned long)(plan.nr_pages * 4), plan.d->max_vcpus,
-		  plan.d->max_vcpus == 1 ? "" : "s", plan.notes.guest_os,
-		  (unsigned long)plan.notes.entry);
+	hv_printk("domain 0: %lu KiB, %u vCPU%s, kernel %s, entry %lx", plan.l.pages * 4,
+		  plan.d->max_vcpus, plan.d->max_vcpus == 1 ? "" : "s", plan.notes.guest_os,
+		  plan.notes.entry);
 	(void)domain_ctl_unpause(plan.d);
 }

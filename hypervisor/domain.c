@@ -14,6 +14,7 @@
 
 static spinlock_t list_lock;
 static struct domain *list;
+static uint32_t last_id; /* picked; 0: none yet */
 
 /* ---- references ------------------------------------------------------------------------ */
 
@@ -38,14 +39,14 @@ static void domain_free(struct domain *d)
 	hv_free(d, sizeof(*d));
 }
 
-static void unlink_locked(struct domain *d)
+/* Where in the list the first domain of at least this id stands. The list's lock is held. */
+static struct domain **list_at(domid_t id)
 {
 	struct domain **at = &list;
 
-	while (*at && *at != d)
+	while (*at && (*at)->id < id)
 		at = &(*at)->next;
-	if (*at)
-		*at = d->next;
+	return at;
 }
 
 /* Gives one back without the list's lock, unless it is the last. */
@@ -70,7 +71,7 @@ void domain_put(struct domain *d)
 	spin_lock(&list_lock);
 	last = __atomic_sub_fetch(&d->refs, 1, __ATOMIC_ACQ_REL) == 0;
 	if (last)
-		unlink_locked(d);
+		*list_at(d->id) = d->next;
 	spin_unlock(&list_lock);
 	if (last)
 		domain_free(d);
@@ -83,8 +84,7 @@ struct domain *domain_next(domid_t from)
 	struct domain *d;
 
 	spin_lock(&list_lock);
-	for (d = list; d && d->id < from; d = d->next)
-		;
+	d = *list_at(from);
 	if (d)
 		domain_hold(d);
 	spin_unlock(&list_lock);
@@ -135,29 +135,40 @@ void domain_for_each(void (*fn)(struct domain *d, void *ctx), void *ctx)
 
 /* ---- making ---------------------------------------------------------------------------- */
 
-/* Takes the id, or the lowest free one from 1 up. */
+/* The next id after the one given last, not the lowest: whoever still speaks of a domain that has
+ * gone does not meet another under its number soon. The list's lock is held. 0: there is none. */
+static domid_t pick_id(void)
+{
+	const struct domain *d;
+	uint32_t tries;
+
+	for (tries = 1; tries < DOMID_FIRST_RESERVED; tries++) {
+		last_id = last_id % (DOMID_FIRST_RESERVED - 1) + 1;
+		d = *list_at((domid_t)last_id);
+		if (!d || d->id != last_id)
+			return (domid_t)last_id;
+	}
+	return 0;
+}
+
 static int list_insert(struct domain *d, domid_t id)
 {
-	struct domain **at = &list;
-	uint32_t want = id == DOMID_INVALID ? 1 : id;
-	int error = -XEN_EEXIST;
+	struct domain **at;
+	int error = 0;
 
 	spin_lock(&list_lock);
-	for (; *at && (*at)->id <= want; at = &(*at)->next) {
-		if ((*at)->id < want)
-			continue;
-		if (id != DOMID_INVALID)
-			goto out;
-		want++;
+	if (id == 0)
+		last_id = 0;
+	d->id = id == DOMID_INVALID ? pick_id() : id;
+	at = list_at(d->id);
+	if (id == DOMID_INVALID && d->id == 0) {
+		error = -XEN_ENOSPC;
+	} else if (*at && (*at)->id == d->id) {
+		error = -XEN_EEXIST;
+	} else {
+		d->next = *at;
+		*at = d;
 	}
-	error = -XEN_ENOSPC;
-	if (want >= DOMID_FIRST_RESERVED)
-		goto out;
-	d->id = (domid_t)want;
-	d->next = *at;
-	*at = d;
-	error = 0;
-out:
 	spin_unlock(&list_lock);
 	return error;
 }
@@ -207,13 +218,6 @@ static int parts_init(struct domain *d)
 	return error;
 }
 
-static void discard(struct domain *d)
-{
-	while (domain_kill(d) == -XEN_ERESTART)
-		;
-	domain_put(d);
-}
-
 int domain_create(domid_t id, unsigned max_vcpus, struct domain **out)
 {
 	struct domain *d;
@@ -235,17 +239,20 @@ int domain_create(domid_t id, unsigned max_vcpus, struct domain **out)
 	if (error)
 		goto unlink;
 	error = parts_init(d);
-	if (error) {
-		discard(d);
-		return error;
-	}
+	if (error)
+		goto discard;
 	domain_ctl_pause(d);
 	__atomic_store_n(&d->dying, false, __ATOMIC_RELEASE);
 	*out = d;
 	return 0;
+discard:
+	while (domain_kill(d) == -XEN_ERESTART)
+		;
+	domain_put(d);
+	return error;
 unlink:
 	spin_lock(&list_lock);
-	unlink_locked(d);
+	*list_at(d->id) = d->next;
 	spin_unlock(&list_lock);
 free_domain:
 	hv_free(d, sizeof(*d));

@@ -66,6 +66,10 @@ struct domain *domain_find(domid_t id);
 void domain_hold(struct domain *d);
 void domain_put(struct domain *d);
 
+/* A domain named by a hypercall's argument: DOMID_SELF, its own id, or, for the first domain, any
+ * other. NULL: none or not allowed (*error says which). Takes a reference; domain_put. */
+struct domain *domain_named(uint64_t id, int *error);
+
 /* A new, paused, empty domain, its vCPUs down. id 0 for the first, which is privileged and may have
  * all memory; DOMID_INVALID picks a free one; others may have no memory until max_pages is set.
  * -XEN_EINVAL, -XEN_ENOMEM, -XEN_EEXIST, -XEN_ENOSPC. The caller gets a reference. */

@@ -42,14 +42,6 @@ int domain_ctl_unpause(struct domain *d)
 
 /* ---- shutdown -------------------------------------------------------------------------- */
 
-static void machine_end(uint32_t code)
-{
-	if (code == SHUTDOWN_reboot)
-		machine_reboot();
-	hv_printk("the first domain has ended (code %u): power off", code);
-	machine_off();
-}
-
 void domain_shutdown(struct domain *d, uint32_t code)
 {
 	bool first;
@@ -63,8 +55,12 @@ void domain_shutdown(struct domain *d, uint32_t code)
 	spin_unlock(&d->lock);
 	if (!first)
 		return;
-	if (d->privileged)
-		machine_end(code);
+	if (d->privileged) {
+		if (code == SHUTDOWN_reboot)
+			machine_reboot();
+		hv_printk("the first domain has ended (code %u): power off", code);
+		machine_off();
+	}
 	domain_pause(d);
 	event_send_global_virq(VIRQ_DOM_EXC);
 }
@@ -94,14 +90,7 @@ static int kill_stop(struct domain *d)
 	__atomic_store_n(&d->dying, true, __ATOMIC_RELEASE);
 	spin_unlock(&d->lock);
 	domain_pause(d);
-	return 0;
-}
-
-static int kill_vcpus(struct domain *d)
-{
-	unsigned i;
-
-	for (i = 0; i < d->max_vcpus; i++) {
+	for (unsigned i = 0; i < d->max_vcpus; i++) {
 		if (!d->vcpu[i])
 			continue;
 		sched_vcpu_teardown(d->vcpu[i]);
@@ -113,11 +102,6 @@ static int kill_vcpus(struct domain *d)
 static int kill_events(struct domain *d)
 {
 	event_domain_teardown(d);
-	return 0;
-}
-
-static int kill_io(struct domain *d)
-{
 	io_domain_teardown(d);
 	return 0;
 }
@@ -132,8 +116,7 @@ static int kill_rest(struct domain *d)
 }
 
 static int (*const kill_steps[])(struct domain *d) = {
-    kill_stop, kill_vcpus,         kill_events, grant_domain_teardown,
-    kill_io,   mm_domain_teardown, kill_rest,
+    kill_stop, kill_events, grant_domain_teardown, mm_domain_teardown, kill_rest,
 };
 
 int domain_kill(struct domain *d)
@@ -158,34 +141,29 @@ int domain_kill(struct domain *d)
 
 /* ---- what is said of it ---------------------------------------------------------------- */
 
-static uint32_t run_flags(struct domain *d, struct xen_domctl_getdomaininfo *out)
+void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *out)
 {
-	bool blocked = true, running = false;
-	const struct vcpu *v;
-	unsigned i;
+	bool blocked = true;
+	struct vcpu *v;
 
-	for (i = 0; i < d->max_vcpus; i++) {
+	memset(out, 0, sizeof(*out));
+	out->domain = d->id;
+	out->max_vcpu_id = XEN_INVALID_MAX_VCPU_ID;
+	for (unsigned i = 0; i < d->max_vcpus; i++) {
 		v = d->vcpu[i];
 		if (!v)
 			continue;
 		out->max_vcpu_id = i;
-		out->cpu_time += vcpu_cpu_time_ns(d->vcpu[i]);
+		out->cpu_time += vcpu_cpu_time_ns(v);
 		if (!vcpu_is_up(v))
 			continue;
 		out->nr_online_vcpus++;
 		blocked &= (v->sched.holds & HOLD_BLOCKED) != 0;
-		running |= v->sched.runstate.state == RUNSTATE_running;
+		if (v->sched.runstate.state == RUNSTATE_running)
+			out->flags |= XEN_DOMINF_running;
 	}
-	return (out->nr_online_vcpus && blocked ? XEN_DOMINF_blocked : 0) |
-	       (running ? XEN_DOMINF_running : 0);
-}
-
-void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *out)
-{
-	memset(out, 0, sizeof(*out));
-	out->domain = d->id;
-	out->max_vcpu_id = XEN_INVALID_MAX_VCPU_ID;
-	out->flags = run_flags(d, out);
+	if (out->nr_online_vcpus && blocked)
+		out->flags |= XEN_DOMINF_blocked;
 	if (d->dying)
 		out->flags |= XEN_DOMINF_dying;
 	if (d->shut_down)

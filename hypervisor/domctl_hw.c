@@ -12,25 +12,20 @@
 #include "domctl_parts.h"
 #include "guest.h"
 
-int domctl_irq_permission(struct domain *d, struct xen_domctl *op)
+int domctl_permission(struct domain *d, struct xen_domctl *op)
 {
-	return io_irq_permit(d, op->u.irq_permission.pirq, op->u.irq_permission.allow_access);
-}
-
-int domctl_iomem_permission(struct domain *d, struct xen_domctl *op)
-{
-	const struct xen_domctl_iomem_permission *p = &op->u.iomem_permission;
-	uint64_t last = p->first_mfn + p->nr_mfns - 1;
-
-	if (p->nr_mfns == 0 || last < p->first_mfn)
-		return -XEN_EINVAL;
-	return io_mem_permit(d, (mfn_t){p->first_mfn}, (mfn_t){last}, p->allow_access);
-}
-
-int domctl_ioport_permission(struct domain *d, struct xen_domctl *op)
-{
+	const struct xen_domctl_irq_permission *irq = &op->u.irq_permission;
+	const struct xen_domctl_iomem_permission *m = &op->u.iomem_permission;
 	const struct xen_domctl_ioport_permission *p = &op->u.ioport_permission;
+	uint64_t last = m->first_mfn + m->nr_mfns - 1;
 
+	if (op->cmd == XEN_DOMCTL_irq_permission)
+		return io_irq_permit(d, irq->pirq, irq->allow_access);
+	if (op->cmd == XEN_DOMCTL_iomem_permission) {
+		if (m->nr_mfns == 0 || last < m->first_mfn)
+			return -XEN_EINVAL;
+		return io_mem_permit(d, (mfn_t){m->first_mfn}, (mfn_t){last}, m->allow_access);
+	}
 	if (p->nr_ports == 0 || p->first_port > 0xffff || p->nr_ports > 0x10000 - p->first_port)
 		return -XEN_EINVAL;
 	return io_port_permit(d, p->first_port, p->first_port + p->nr_ports - 1, p->allow_access);

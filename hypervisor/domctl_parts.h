@@ -1,7 +1,7 @@
-/* domctl_parts.h: the commands of domctl, by file, for the table in domctl.c.
+/* domctl_parts.h: the commands of domctl and sysctl, by file, for the tables in both.
  *
  * Each command gets the domain it is about (referenced, never the caller's own unless said) and the
- * whole argument, copied in; what it writes there goes back when the table says so. Results are the
+ * whole argument, copied in; what it writes there goes back when it succeeds. Results are the
  * hypercall's; -XEN_ERESTART makes the call restart with the argument as it is in the guest.
  */
 #ifndef HV_DOMCTL_PARTS_H
@@ -11,12 +11,19 @@
 
 typedef int domctl_fn(struct domain *d, struct xen_domctl *op);
 
-/* domctl_vcpu.c */
-domctl_fn domctl_setvcpucontext, domctl_getvcpucontext, domctl_getvcpuinfo, domctl_max_vcpus;
-domctl_fn domctl_setvcpuaffinity, domctl_getvcpuaffinity;
+/* domctl_vcpu.c: commands that name a vCPU. domctl_hw.c: irq, iomem and ioport in one; the rest. */
+domctl_fn domctl_vcpu, domctl_permission, domctl_hypercall_init, domctl_getpageframeinfo3;
 
-/* domctl_hw.c */
-domctl_fn domctl_irq_permission, domctl_iomem_permission, domctl_ioport_permission;
-domctl_fn domctl_hypercall_init, domctl_getpageframeinfo3;
+/* toolstack.c */
+typedef int sysctl_fn(struct xen_sysctl *op);
+sysctl_fn sysctl_cpupool_op, sysctl_numainfo, sysctl_get_cpu_policy;
+
+/* The frame of a call of the toolstack's: only the first domain may, and only with the interface
+ * version these headers have, since arguments change between versions. op (bytes long, the caller's
+ * own) is copied in, run, and copied back unless run fails. */
+long toolstack_call(uint64_t op_va, void *op, size_t bytes, uint32_t version, int (*run)(void *op));
+
+/* Writes a bitmap of the caller's in which only cpu is set. -XEN_EFAULT. */
+int toolstack_write_map(const struct xenctl_bitmap *map, uint32_t cpu);
 
 #endif

@@ -1,7 +1,7 @@
 /* domctl_vcpu.c: domctl's commands about a domain's virtual CPUs.
  *
- * The builder gives a vCPU its first state, reads it back for dumps, and asks what it does. vCPUs
- * are made with the domain, so max_vcpus only confirms the number.
+ * The builder gives a vCPU its first state, reads it back for dumps, and asks what it does. The
+ * vCPUs themselves are made with the domain.
  *
  * Called through the table in domctl.c.
  */
@@ -9,45 +9,34 @@
 #include "guest.h"
 #include "percpu.h"
 
-static struct vcpu *find(struct domain *d, uint32_t id)
-{
-	return id < d->max_vcpus ? d->vcpu[id] : NULL;
-}
-
-int domctl_max_vcpus(struct domain *d, struct xen_domctl *op)
-{
-	return op->u.max_vcpus.max == d->max_vcpus ? 0 : -XEN_EINVAL;
-}
+/* All commands here begin with the vCPU's number. */
+_Static_assert(offsetof(struct xen_domctl_vcpucontext, vcpu) == 0 &&
+		   offsetof(struct xen_domctl_getvcpuinfo, vcpu) == 0 &&
+		   offsetof(struct xen_domctl_vcpuaffinity, vcpu) == 0,
+	       "one place");
 
 /* No context at all takes the vCPU's state away again, as a builder does that starts over. */
-int domctl_setvcpucontext(struct domain *d, struct xen_domctl *op)
+static int set_context(struct vcpu *v, const struct xen_domctl_vcpucontext *c)
 {
-	struct vcpu *v = find(d, op->u.vcpucontext.vcpu);
-	int error;
+	int error = 0;
 
-	if (!v)
-		return -XEN_EINVAL;
 	vcpu_pause(v);
-	if (handle_null(op->u.vcpucontext.ctxt)) {
+	if (handle_null(c->ctxt)) {
 		vcpu_down(v);
 		mm_vcpu_teardown(v);
 		v->initialised = false;
-		error = 0;
 	} else {
-		error = vcpu_set_context(v, handle_at(op->u.vcpucontext.ctxt, 0));
+		error = vcpu_set_context(v, handle_at(c->ctxt, 0));
 	}
 	vcpu_unpause(v);
 	return error;
 }
 
-int domctl_getvcpucontext(struct domain *d, struct xen_domctl *op)
+static int get_context(struct vcpu *v, const struct xen_domctl_vcpucontext *c)
 {
-	struct vcpu *v = find(d, op->u.vcpucontext.vcpu);
 	struct vcpu_guest_context *ctx;
 	int error;
 
-	if (!v)
-		return -XEN_EINVAL;
 	if (!v->initialised)
 		return -XEN_ENODATA;
 	ctx = hv_alloc(sizeof(*ctx));
@@ -59,56 +48,42 @@ int domctl_getvcpucontext(struct domain *d, struct xen_domctl *op)
 	vcpu_unpause(v);
 	if (vcpu_is_up(v))
 		ctx->flags |= VGCF_online;
-	error = handle_write(op->u.vcpucontext.ctxt, 0, ctx);
+	error = handle_write(c->ctxt, 0, ctx);
 	hv_free(ctx, sizeof(*ctx));
 	return error;
 }
 
-int domctl_getvcpuinfo(struct domain *d, struct xen_domctl *op)
+int domctl_vcpu(struct domain *d, struct xen_domctl *op)
 {
-	struct xen_domctl_getvcpuinfo *i = &op->u.getvcpuinfo;
-	struct vcpu *v = find(d, i->vcpu);
-
-	if (!v)
-		return -XEN_ESRCH;
-	i->online = vcpu_is_up(v);
-	i->blocked = (v->sched.holds & HOLD_BLOCKED) != 0;
-	i->running = v->sched.runstate.state == RUNSTATE_running;
-	i->cpu_time = vcpu_cpu_time_ns(v);
-	i->cpu = v->sched.cpu;
-	return 0;
-}
-
-/* A vCPU stays on the CPU it was made for; a builder that says so changes nothing. */
-int domctl_setvcpuaffinity(struct domain *d, struct xen_domctl *op)
-{
-	return find(d, op->u.vcpuaffinity.vcpu) ? 0 : -XEN_EINVAL;
-}
-
-static int write_map(const struct xenctl_bitmap *map, uint32_t cpu)
-{
-	uint64_t va = handle_at(map->bitmap, 0);
-	uint32_t bytes = MIN(DIV_ROUND_UP(map->nr_bits, 8u), MAX_CPUS);
-	uint8_t bit = (uint8_t)(1u << (cpu % 8));
-
-	if (guest_clear(va, bytes))
-		return -XEN_EFAULT;
-	if (cpu / 8 >= bytes)
-		return 0;
-	return guest_write(va + cpu / 8, &bit);
-}
-
-int domctl_getvcpuaffinity(struct domain *d, struct xen_domctl *op)
-{
+	uint32_t id = op->u.vcpucontext.vcpu;
+	struct vcpu *v = id < d->max_vcpus ? d->vcpu[id] : NULL;
 	struct xen_domctl_vcpuaffinity *a = &op->u.vcpuaffinity;
-	struct vcpu *v = find(d, a->vcpu);
+	struct xen_domctl_getvcpuinfo *i = &op->u.getvcpuinfo;
 	int error = 0;
 
 	if (!v)
-		return -XEN_EINVAL;
-	if (a->flags & XEN_VCPUAFFINITY_HARD)
-		error = write_map(&a->cpumap_hard, v->sched.cpu);
-	if (!error && (a->flags & XEN_VCPUAFFINITY_SOFT))
-		error = write_map(&a->cpumap_soft, v->sched.cpu);
-	return error;
+		return op->cmd == XEN_DOMCTL_getvcpuinfo ? -XEN_ESRCH : -XEN_EINVAL;
+	switch (op->cmd) {
+	case XEN_DOMCTL_setvcpucontext:
+		return set_context(v, &op->u.vcpucontext);
+	case XEN_DOMCTL_getvcpucontext:
+		return get_context(v, &op->u.vcpucontext);
+	case XEN_DOMCTL_getvcpuinfo:
+		i->online = vcpu_is_up(v);
+		i->blocked = (v->sched.holds & HOLD_BLOCKED) != 0;
+		i->running = v->sched.runstate.state == RUNSTATE_running;
+		i->cpu_time = vcpu_cpu_time_ns(v);
+		i->cpu = v->sched.cpu;
+		return 0;
+	case XEN_DOMCTL_getvcpuaffinity:
+		if (a->flags & XEN_VCPUAFFINITY_HARD)
+			error = toolstack_write_map(&a->cpumap_hard, v->sched.cpu);
+		if (!error && (a->flags & XEN_VCPUAFFINITY_SOFT))
+			error = toolstack_write_map(&a->cpumap_soft, v->sched.cpu);
+		return error;
+	default:
+		/* A vCPU stays on the CPU it was made for; a builder that says so changes nothing.
+		 */
+		return 0;
+	}
 }

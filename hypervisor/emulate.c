@@ -68,44 +68,31 @@ static uint32_t port_of(const struct vcpu *v, const struct insn *i)
 	return i->port_in_dx ? (uint16_t)v->pv.regs.rdx : (uint32_t)i->imm;
 }
 
-static bool do_in(struct vcpu *v, const struct insn *i)
+static bool do_port(struct vcpu *v, const struct insn *i)
 {
 	uint32_t port = port_of(v, i);
 
 	if (!may_use_port(v, port, i->width))
 		return false;
-	reg_write(&v->pv.regs, 0, i->width, guest_in(v, port, i->width));
+	if (i->op == INSN_IN)
+		reg_write(&v->pv.regs, 0, i->width, guest_in(v, port, i->width));
+	else
+		guest_out(v, port, i->width, (uint32_t)v->pv.regs.rax);
 	return true;
 }
 
-static bool do_out(struct vcpu *v, const struct insn *i)
+/* One element, at an address of the guest's; a page fault on it is the guest's. */
+static bool string_element(struct vcpu *v, const struct insn *i, uint64_t at)
 {
-	uint32_t port = port_of(v, i);
-
-	if (!may_use_port(v, port, i->width))
-		return false;
-	guest_out(v, port, i->width, (uint32_t)v->pv.regs.rax);
-	return true;
-}
-
-/* One element; a page fault on the guest's memory is the guest's. */
-static bool string_element(struct vcpu *v, const struct insn *i, uint32_t port)
-{
-	struct guest_regs *r = &v->pv.regs;
-	uint64_t step = r->rflags & RFLAGS_DF ? -(uint64_t)i->width : i->width;
-	uint32_t value = 0;
+	uint32_t port = port_of(v, i), value = 0;
 
 	if (i->op == INSN_INS) {
 		value = guest_in(v, port, i->width);
-		if (guest_copy_to(r->rdi, &value, i->width) != 0)
-			return false;
-		r->rdi += step;
-		return true;
+		return guest_copy_to(at, &value, i->width) == 0;
 	}
-	if (guest_copy_from(&value, r->rsi, i->width) != 0)
+	if (guest_copy_from(&value, at, i->width) != 0)
 		return false;
 	guest_out(v, port, i->width, value);
-	r->rsi += step;
 	return true;
 }
 
@@ -113,19 +100,19 @@ static bool string_element(struct vcpu *v, const struct insn *i, uint32_t port)
 static bool do_string(struct vcpu *v, const struct insn *i)
 {
 	struct guest_regs *r = &v->pv.regs;
-	uint32_t port = port_of(v, i);
+	bool in = i->op == INSN_INS;
+	uint64_t *at = in ? &r->rdi : &r->rsi;
 	uint64_t todo = i->repeat ? MIN(r->rcx, STRING_BATCH) : 1;
 
-	if (i->address32 || !may_use_port(v, port, i->width))
+	if (i->address32 || !may_use_port(v, port_of(v, i), i->width))
 		return false;
-	while (todo-- != 0) {
-		if (!string_element(v, i, port)) {
-			bool in = i->op == INSN_INS;
-
-			pv_inject_page_fault(v, in ? r->rdi : r->rsi, in ? 2 : 0);
+	for (; todo-- != 0; r->rcx -= i->repeat) {
+		if (!string_element(v, i, *at)) {
+			r->rip -= i->length;
+			pv_inject_page_fault(v, *at, in ? 2 : 0);
 			return true;
 		}
-		r->rcx -= i->repeat;
+		*at += r->rflags & RFLAGS_DF ? -(uint64_t)i->width : i->width;
 	}
 	if (i->repeat && r->rcx != 0)
 		r->rip -= i->length;
@@ -134,15 +121,10 @@ static bool do_string(struct vcpu *v, const struct insn *i)
 
 /* ---- the CPU's state ------------------------------------------------------------------- */
 
+/* The caches are coherent; and the interrupt flag is the guest's event mask, guests know that. */
 static bool do_nothing(struct vcpu *v, const struct insn *i)
 {
 	return true;
-}
-
-/* The flag they name is the guest's event mask; guests know, so this is only not fatal. */
-static bool do_interrupt_flag(struct vcpu *v, const struct insn *i)
-{
-	return pv_iopl_ok(v);
 }
 
 static bool do_clts(struct vcpu *v, const struct insn *i)
@@ -153,68 +135,29 @@ static bool do_clts(struct vcpu *v, const struct insn *i)
 
 static bool do_read_cr(struct vcpu *v, const struct insn *i)
 {
-	uint64_t value;
+	const uint64_t values[] = {CR0_VIEW | (v->pv.ts ? CR0_TS : 0), 0, v->events.info->arch.cr2,
+				   v->mm.root.v << PAGE_SHIFT, v->pv.cr4};
 
-	switch (i->reg) {
-	case 0:
-		value = CR0_VIEW | (v->pv.ts ? CR0_TS : 0);
-		break;
-	case 2:
-		value = v->events.info->arch.cr2;
-		break;
-	case 3:
-		value = v->mm.root.v << PAGE_SHIFT;
-		break;
-	case 4:
-		value = v->pv.cr4;
-		break;
-	default:
+	if (i->reg >= ARRAY_SIZE(values))
 		return false;
-	}
-	reg_write(&v->pv.regs, i->rm, 8, value);
+	reg_write(&v->pv.regs, i->rm, 8, values[i->reg]);
 	return true;
 }
 
 /* CR4 bits that a guest may believe it has set; they change nothing. */
 #define CR4_GUEST (CR4_TSD | CR4_DE | CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT)
 
-/* CR3 is not among them: page tables are changed by hypercall. */
+/* The others, CR3 above all, are changed by hypercall or not at all. */
 static bool do_write_cr(struct vcpu *v, const struct insn *i)
 {
 	uint64_t value = reg_read(&v->pv.regs, i->rm, 8);
 
-	switch (i->reg) {
-	case 0:
-		if (((value ^ CR0_VIEW) & ~CR0_TS) != 0)
-			return false;
-		(void)hc_fpu_taskswitch(value & CR0_TS);
-		return true;
-	case 2:
-		v->events.info->arch.cr2 = value;
-		return true;
-	case 4:
-		if ((value & ~CR4_GUEST) != 0)
-			return false;
-		v->pv.cr4 = value | CR4_PAE;
-		return true;
-	default:
+	if (i->reg == 0 && ((value ^ CR0_VIEW) & ~CR0_TS) == 0)
+		return hc_fpu_taskswitch(value & CR0_TS) == 0;
+	if (i->reg != 4 || (value & ~CR4_GUEST) != 0)
 		return false;
-	}
-}
-
-static bool do_read_dr(struct vcpu *v, const struct insn *i)
-{
-	unsigned reg = i->reg == 4 || i->reg == 5 ? i->reg + 2u : i->reg;
-
-	if (reg > 7)
-		return false;
-	reg_write(&v->pv.regs, i->rm, 8, v->pv.dr[reg]);
+	v->pv.cr4 = value | CR4_PAE;
 	return true;
-}
-
-static bool do_write_dr(struct vcpu *v, const struct insn *i)
-{
-	return hc_set_debugreg(i->reg, reg_read(&v->pv.regs, i->rm, 8)) == 0;
 }
 
 static bool do_rdmsr(struct vcpu *v, const struct insn *i)
@@ -252,19 +195,17 @@ static const struct {
 	bool (*fn)(struct vcpu *v, const struct insn *i);
 	bool user_too;
 } ops[] = {
-    [INSN_IN] = {do_in, true},
-    [INSN_OUT] = {do_out, true},
+    [INSN_IN] = {do_port, true},
+    [INSN_OUT] = {do_port, true},
     [INSN_INS] = {do_string, true},
     [INSN_OUTS] = {do_string, true},
-    [INSN_CLI] = {do_interrupt_flag, true},
-    [INSN_STI] = {do_interrupt_flag, true},
+    [INSN_CLI] = {do_nothing, false},
+    [INSN_STI] = {do_nothing, false},
     [INSN_CLTS] = {do_clts, false},
     [INSN_INVD] = {do_nothing, false},
     [INSN_WBINVD] = {do_nothing, false},
     [INSN_READ_CR] = {do_read_cr, false},
     [INSN_WRITE_CR] = {do_write_cr, false},
-    [INSN_READ_DR] = {do_read_dr, false},
-    [INSN_WRITE_DR] = {do_write_dr, false},
     [INSN_RDMSR] = {do_rdmsr, false},
     [INSN_WRMSR] = {do_wrmsr, false},
     [INSN_CPUID] = {do_cpuid, true},

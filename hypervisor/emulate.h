@@ -27,11 +27,8 @@ enum insn_op {
 	INSN_WBINVD,
 	INSN_READ_CR,
 	INSN_WRITE_CR,
-	INSN_READ_DR,
-	INSN_WRITE_DR,
 	INSN_RDMSR,
 	INSN_WRMSR,
-	INSN_RDTSC,
 	INSN_CPUID,
 	INSN_MOV_STORE, /* mov reg -> memory */
 	INSN_MOV_IMM,   /* mov imm32 -> memory */
@@ -49,7 +46,7 @@ struct insn {
 	enum insn_op op;
 	uint8_t length;  /* bytes, prefixes included */
 	uint8_t width;   /* of the operand: 1, 2, 4 or 8 */
-	uint8_t reg;     /* ModRM.reg with REX.R: number of a general, control or debug register */
+	uint8_t reg;     /* ModRM.reg with REX.R: number of a general, or control register */
 	uint8_t rm;      /* ModRM.rm with REX.B, for moves between registers */
 	bool repeat;     /* rep */
 	bool address32;  /* 67h in 64-bit code */

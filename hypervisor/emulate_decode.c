@@ -13,7 +13,7 @@ struct reader {
 	unsigned n, at;
 	bool ended;
 	/* prefixes */
-	bool operand16, rep, has_rex, bad;
+	bool operand16, address32, rep, has_rex, bad;
 	uint8_t rex;
 	struct insn *out;
 };
@@ -47,7 +47,7 @@ static uint8_t prefixes(struct reader *r)
 		if (b == 0x66)
 			r->operand16 = true;
 		else if (b == 0x67)
-			r->out->address32 = true;
+			r->address32 = true;
 		else if (b == 0xf2 || b == 0xf3)
 			r->rep = true;
 		else if (b == 0x64 || b == 0x65)
@@ -59,24 +59,10 @@ static uint8_t prefixes(struct reader *r)
 	}
 }
 
-static uint8_t opcode(struct reader *r)
+static void set_registers(struct reader *r, uint8_t m)
 {
-	uint8_t b = prefixes(r);
-
-	if ((b & 0xf0) != 0x40)
-		return b;
-	r->has_rex = true;
-	r->rex = b;
-	return next(r);
-}
-
-static uint8_t width(const struct reader *r, bool byte)
-{
-	if (byte)
-		return 1;
-	if (r->rex & 8)
-		return 8;
-	return r->operand16 ? 2 : 4;
+	r->out->reg = (uint8_t)((m >> 3 & 7) | (r->rex & 4) << 1);
+	r->out->rm = (uint8_t)((m & 7) | (r->rex & 1) << 3);
 }
 
 /* ModRM, with SIB and displacement skipped. */
@@ -84,8 +70,7 @@ static uint8_t modrm(struct reader *r)
 {
 	uint8_t m = next(r), mod = m >> 6, rm = m & 7;
 
-	r->out->reg = (uint8_t)((m >> 3 & 7) | (r->rex & 4) << 1);
-	r->out->rm = (uint8_t)(rm | (r->rex & 1) << 3);
+	set_registers(r, m);
 	if (mod == 3)
 		return m;
 	if (rm == 4 && (next(r) & 7) == 5 && mod == 0)
@@ -97,124 +82,116 @@ static uint8_t modrm(struct reader *r)
 	return m;
 }
 
-/* An operation between memory and a register or an immediate. AH to BH are not understood. */
-static void memory_op(struct reader *r, enum insn_op op, bool byte)
+/* How the bytes behind an opcode are read. */
+enum form {
+	PLAIN,  /* there are none */
+	STRING, /* port in DX, memory by RSI or RDI */
+	PORT_DX,
+	PORT_IMM,
+	CONTROL,   /* ModRM between registers */
+	MEMORY,    /* ModRM between memory and a register */
+	GROUP_IMM, /* ModRM whose reg field is the operation; an operand follows, */
+	GROUP_IMM8 /* which is a byte while the other is not */
+};
+
+enum { GROUP_BITS, GROUP_ARITH, GROUP_STORE };
+
+static const uint8_t groups[][8] = {
+    [GROUP_BITS] = {[5] = INSN_BTS, [6] = INSN_BTR},
+    [GROUP_ARITH] = {[1] = INSN_OR_IMM, [4] = INSN_AND_IMM},
+    [GROUP_STORE] = {[0] = INSN_MOV_IMM},
+};
+
+/* 0x0fnn: two bytes. last: the even opcode is for bytes, the odd one behind it for wider ones. */
+static const struct opcode {
+	uint16_t first, last;
+	uint8_t form, op; /* op: an enum insn_op, or the group */
+} opcodes[] = {
+    {0x08, 0x09, MEMORY, INSN_OR_REG},
+    {0x20, 0x21, MEMORY, INSN_AND_REG},
+    {0x6c, 0x6d, STRING, INSN_INS},
+    {0x6e, 0x6f, STRING, INSN_OUTS},
+    {0x80, 0x81, GROUP_IMM, GROUP_ARITH},
+    {0x83, 0x83, GROUP_IMM8, GROUP_ARITH},
+    {0x86, 0x87, MEMORY, INSN_XCHG},
+    {0x88, 0x89, MEMORY, INSN_MOV_STORE},
+    {0xc6, 0xc7, GROUP_IMM, GROUP_STORE},
+    {0xe4, 0xe5, PORT_IMM, INSN_IN},
+    {0xe6, 0xe7, PORT_IMM, INSN_OUT},
+    {0xec, 0xed, PORT_DX, INSN_IN},
+    {0xee, 0xef, PORT_DX, INSN_OUT},
+    {0xfa, 0xfa, PLAIN, INSN_CLI},
+    {0xfb, 0xfb, PLAIN, INSN_STI},
+    {0x0f06, 0x0f06, PLAIN, INSN_CLTS},
+    {0x0f08, 0x0f08, PLAIN, INSN_INVD},
+    {0x0f09, 0x0f09, PLAIN, INSN_WBINVD},
+    {0x0f20, 0x0f20, CONTROL, INSN_READ_CR},
+    {0x0f22, 0x0f22, CONTROL, INSN_WRITE_CR},
+    {0x0f30, 0x0f30, PLAIN, INSN_WRMSR},
+    {0x0f32, 0x0f32, PLAIN, INSN_RDMSR},
+    {0x0fa2, 0x0fa2, PLAIN, INSN_CPUID},
+    {0x0fb0, 0x0fb1, MEMORY, INSN_CMPXCHG},
+    {0x0fba, 0x0fba, GROUP_IMM8, GROUP_BITS},
+};
+
+/* AH to BH are not understood. Ports take 32 bits at most, REX.W means nothing to them; and the mod
+ * field of a move with a control register is ignored by the CPU: always registers. */
+static void decode_form(struct reader *r, const struct opcode *o, bool byte)
 {
-	uint8_t m = modrm(r);
+	struct insn *out = r->out;
+	uint8_t m;
 
-	r->out->op = op;
-	r->out->width = width(r, byte);
-	if (m >= 0xc0 || (byte && !r->has_rex && r->out->reg >= 4))
-		r->out->op = INSN_NONE;
-}
-
-/* The operation is in the reg field; 0: not one of ours. */
-static void group_op(struct reader *r, const uint8_t ops[8], bool byte, unsigned imm_bytes)
-{
-	uint8_t m = modrm(r);
-
-	r->out->op = m >= 0xc0 ? INSN_NONE : (enum insn_op)ops[m >> 3 & 7];
-	r->out->width = width(r, byte);
-	if (imm_bytes == 4 && r->out->width == 2)
-		imm_bytes = 2;
-	r->out->imm = next_signed(r, imm_bytes);
-}
-
-/* in, out, ins, outs: 32 bits at most, REX.W means nothing. */
-static void port_op(struct reader *r, enum insn_op op, bool byte)
-{
-	r->out->op = op;
-	r->out->width = byte ? 1 : r->operand16 ? 2 : 4;
-	r->out->port_in_dx = true;
-	r->out->repeat = r->rep;
-}
-
-static void decode_port(struct reader *r, uint8_t b)
-{
-	bool byte = (b & 1) == 0;
-
-	if (b >= 0x6c && b <= 0x6f) {
-		port_op(r, b < 0x6e ? INSN_INS : INSN_OUTS, byte);
-		if (r->bad)
-			r->out->op = INSN_NONE;
-		return;
+	out->op = o->form >= GROUP_IMM ? INSN_NONE : (enum insn_op)o->op;
+	if (o->form != PLAIN)
+		out->width = byte ? 1 : r->rex & 8 ? 8 : r->operand16 ? 2 : 4;
+	switch (o->form) {
+	case STRING:
+	case PORT_DX:
+	case PORT_IMM:
+		out->width = MIN(out->width, r->operand16 ? 2 : 4);
+		out->port_in_dx = o->form != PORT_IMM;
+		out->repeat = r->rep;
+		if (o->form == PORT_IMM)
+			out->imm = next(r);
+		if (o->form == STRING && r->bad)
+			out->op = INSN_NONE;
+		break;
+	case CONTROL:
+		out->width = 8;
+		set_registers(r, next(r));
+		break;
+	case MEMORY:
+		m = modrm(r);
+		if (m >= 0xc0 || (byte && !r->has_rex && out->reg >= 4))
+			out->op = INSN_NONE;
+		break;
+	case GROUP_IMM:
+	case GROUP_IMM8:
+		m = modrm(r);
+		out->op = m >= 0xc0 ? INSN_NONE : (enum insn_op)groups[o->op][m >> 3 & 7];
+		out->imm = next_signed(r, o->form == GROUP_IMM8 ? 1 : MIN(out->width, 4));
+		break;
+	default:
+		break;
 	}
-	port_op(r, b & 2 ? INSN_OUT : INSN_IN, byte);
-	if (b < 0xe8) {
-		r->out->port_in_dx = false;
-		r->out->imm = next(r);
-	}
-}
-
-static void decode_cr(struct reader *r, uint8_t b)
-{
-	static const uint8_t ops[4] = {INSN_READ_CR, INSN_READ_DR, INSN_WRITE_CR, INSN_WRITE_DR};
-	uint8_t m = next(r);
-
-	/* The mod field is ignored by the CPU: always registers. */
-	r->out->reg = (uint8_t)((m >> 3 & 7) | (r->rex & 4) << 1);
-	r->out->rm = (uint8_t)((m & 7) | (r->rex & 1) << 3);
-	r->out->width = 8;
-	r->out->op = (enum insn_op)ops[b & 3];
-}
-
-static const uint8_t bit_ops[8] = {[5] = INSN_BTS, [6] = INSN_BTR};
-static const uint8_t arith_ops[8] = {[1] = INSN_OR_IMM, [4] = INSN_AND_IMM};
-static const uint8_t store_ops[8] = {[0] = INSN_MOV_IMM};
-
-static void decode_0f(struct reader *r)
-{
-	static const struct {
-		uint8_t code, op;
-	} plain[] = {
-	    {0x06, INSN_CLTS},  {0x08, INSN_INVD},  {0x09, INSN_WBINVD}, {0x30, INSN_WRMSR},
-	    {0x31, INSN_RDTSC}, {0x32, INSN_RDMSR}, {0xa2, INSN_CPUID},
-	};
-	uint8_t b = next(r);
-
-	for (unsigned i = 0; i < ARRAY_SIZE(plain); i++)
-		if (plain[i].code == b)
-			r->out->op = (enum insn_op)plain[i].op;
-	if (b >= 0x20 && b <= 0x23)
-		decode_cr(r, b);
-	else if (b == 0xb0 || b == 0xb1)
-		memory_op(r, INSN_CMPXCHG, b == 0xb0);
-	else if (b == 0xba)
-		group_op(r, bit_ops, false, 1);
-}
-
-static void decode_one(struct reader *r, uint8_t b)
-{
-	bool byte = (b & 1) == 0;
-
-	if (b == 0x0f)
-		decode_0f(r);
-	else if ((b >= 0x6c && b <= 0x6f) || (b >= 0xe4 && b <= 0xe7) || (b >= 0xec && b <= 0xef))
-		decode_port(r, b);
-	else if (b == 0xfa || b == 0xfb)
-		r->out->op = b == 0xfa ? INSN_CLI : INSN_STI;
-	else if (b == 0x88 || b == 0x89)
-		memory_op(r, INSN_MOV_STORE, byte);
-	else if (b == 0x86 || b == 0x87)
-		memory_op(r, INSN_XCHG, byte);
-	else if (b == 0x08 || b == 0x09)
-		memory_op(r, INSN_OR_REG, byte);
-	else if (b == 0x20 || b == 0x21)
-		memory_op(r, INSN_AND_REG, byte);
-	else if (b == 0xc6 || b == 0xc7)
-		group_op(r, store_ops, byte, byte ? 1 : 4);
-	else if (b == 0x80 || b == 0x81)
-		group_op(r, arith_ops, byte, byte ? 1 : 4);
-	else if (b == 0x83)
-		group_op(r, arith_ops, false, 1);
 }
 
 void emulate_decode(const uint8_t *bytes, unsigned n, struct insn *out)
 {
 	struct reader r = {.bytes = bytes, .n = n, .out = out};
+	unsigned code = prefixes(&r);
 
-	*out = (struct insn){.op = INSN_NONE};
-	decode_one(&r, opcode(&r));
+	*out = (struct insn){.op = INSN_NONE, .address32 = r.address32};
+	if ((code & 0xf0) == 0x40) {
+		r.has_rex = true;
+		r.rex = (uint8_t)code;
+		code = next(&r);
+	}
+	if (code == 0x0f)
+		code = code << 8 | next(&r);
+	for (const struct opcode *o = opcodes; o < opcodes + ARRAY_SIZE(opcodes); o++)
+		if (code >= o->first && code <= o->last)
+			decode_form(&r, o, o->first != o->last && code == o->first);
 	if (r.ended)
 		out->op = INSN_NONE;
 	out->length = (uint8_t)r.at;

@@ -9,8 +9,6 @@
 #include "layout.h"
 
 #define R15 8
-#define R_RDI 120
-#define R_ERROR 128
 #define R_RIP 136
 #define R_CS 144
 #define R_RFLAGS 152
@@ -24,42 +22,21 @@
 #define IST_STACK 4096
 
 	.macro PUSH_REGS
-	pushq %rdi
-	pushq %rsi
-	pushq %rdx
-	pushq %rcx
-	pushq %rax
-	pushq %r8
-	pushq %r9
-	pushq %r10
-	pushq %r11
-	pushq %rbx
-	pushq %rbp
-	pushq %r12
-	pushq %r13
-	pushq %r14
-	pushq %r15
+	.irp r, rdi, rsi, rdx, rcx, rax, r8, r9, r10, r11, rbx, rbp, r12, r13, r14, r15
+	pushq %\r
+	.endr
 	.endm
 
 	.macro POP_REGS
-	popq %r15
-	popq %r14
-	popq %r13
-	popq %r12
-	popq %rbp
-	popq %rbx
-	popq %r11
-	popq %r10
-	popq %r9
-	popq %r8
-	popq %rax
-	popq %rcx
-	popq %rdx
-	popq %rsi
-	popq %rdi
+	.irp r, r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi
+	popq %\r
+	.endr
 	.endm
 
-	.macro SYSCALL_ENTRY cs
+	.macro SYSCALL_ENTRY name, cs, handler
+	.balign 16
+	.globl \name
+\name:
 	swapgs
 	movq %rsp, %gs:CPU_SCRATCH
 	movq %gs:CPU_REGS_TOP, %rsp
@@ -70,25 +47,15 @@
 	pushq %rcx
 	pushq $0
 	PUSH_REGS
+	leaq -8(%rsp), %rdi
+	movq %gs:CPU_STACK, %rsp
+	call \handler
+	jmp leave
 	.endm
 
 	.text
-	.globl entry_syscall, entry_syscall32
-	.balign 16
-entry_syscall:
-	SYSCALL_ENTRY HV_GUEST_CS64
-	leaq -8(%rsp), %rdi
-	movq %gs:CPU_STACK, %rsp
-	call trap_syscall
-	jmp leave
-
-	.balign 16
-entry_syscall32:
-	SYSCALL_ENTRY HV_GUEST_CS32
-	leaq -8(%rsp), %rdi
-	movq %gs:CPU_STACK, %rsp
-	call trap_syscall32
-	jmp leave
+	SYSCALL_ENTRY entry_syscall, HV_GUEST_CS64, trap_syscall
+	SYSCALL_ENTRY entry_syscall32, HV_GUEST_CS32, trap_syscall32
 
 /* The 256 gates, 16 bytes each: an error code if the CPU pushed none, and the vector in the upper
  * half of the same word. */
@@ -98,8 +65,7 @@ entry_gates:
 	.set vector, 0
 	.rept 256
 	.balign 16
-	.if (vector == 8) || ((vector >= 10) && (vector <= 14)) || (vector == 17) || (vector == 21)
-	.else
+	.if (vector != 8) && ((vector < 10) || (vector > 14)) && (vector != 17) && (vector != 21)
 	pushq $0
 	.endif
 	movl $vector, 4(%rsp)
@@ -130,26 +96,14 @@ leave:
 	call sched_leave
 	movq %rax, %rdi
 	movq %gs:CPU_STACK, %rsp
-	pushq R_SS(%rdi)
-	pushq R_RSP(%rdi)
-	pushq R_RFLAGS(%rdi)
-	pushq R_CS(%rdi)
-	pushq R_RIP(%rdi)
-	movq 8(%rdi), %r15
-	movq 16(%rdi), %r14
-	movq 24(%rdi), %r13
-	movq 32(%rdi), %r12
-	movq 40(%rdi), %rbp
-	movq 48(%rdi), %rbx
-	movq 56(%rdi), %r11
-	movq 64(%rdi), %r10
-	movq 72(%rdi), %r9
-	movq 80(%rdi), %r8
-	movq 88(%rdi), %rax
-	movq 96(%rdi), %rcx
-	movq 104(%rdi), %rdx
-	movq 112(%rdi), %rsi
-	movq R_RDI(%rdi), %rdi
+	.irp offset, R_SS, R_RSP, R_RFLAGS, R_CS, R_RIP
+	pushq \offset(%rdi)
+	.endr
+	.set offset, R15
+	.irp r, r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi
+	movq offset(%rdi), %\r
+	.set offset, offset + 8
+	.endr
 	swapgs
 	.globl guest_iretq
 guest_iretq:

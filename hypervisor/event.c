@@ -48,54 +48,33 @@ struct event_port *event_port(struct domain *d, uint32_t port)
 	return chunk ? &chunk[port % EVENT_CHUNK] : NULL;
 }
 
-/* The chunk for index, made when it is not there yet. */
-static struct event_port *chunk_get(struct domain_events *e, uint32_t index)
+struct event_port *event_port_open(struct domain *d, uint8_t state, uint32_t vcpu,
+				   uint32_t *out_port, int *out_error)
 {
-	if (!e->chunk[index])
-		e->chunk[index] = hv_alloc(EVENT_CHUNK * sizeof(struct event_port));
-	return e->chunk[index];
-}
-
-static uint32_t chunk_first_closed(const struct event_port *chunk, bool is_first)
-{
-	uint32_t i = is_first ? 1 : 0;
-
-	while (i < EVENT_CHUNK && chunk[i].state != EVTCHNSTAT_closed)
-		i++;
-	return i;
-}
-
-struct event_port *event_port_new(struct domain *d, uint32_t *out_port, int *out_error)
-{
-	struct domain_events *e = &d->events;
-	struct event_port *chunk;
-	uint32_t c, i;
+	struct event_port **chunk, *p;
+	uint32_t port;
 
 	*out_error = -XEN_ESRCH;
-	if (e->closed)
+	if (d->events.closed)
 		return NULL;
-	for (c = 0; c < ARRAY_SIZE(e->chunk); c++) {
+	for (port = 1; port < EVENT_PORTS; port++) {
+		chunk = &d->events.chunk[port / EVENT_CHUNK];
 		*out_error = -XEN_ENOMEM;
-		chunk = chunk_get(e, c);
-		if (!chunk)
+		if (!*chunk)
+			*chunk = hv_alloc(EVENT_CHUNK * sizeof(struct event_port));
+		if (!*chunk)
 			return NULL;
-		i = chunk_first_closed(chunk, c == 0);
-		if (i == EVENT_CHUNK)
+		p = &(*chunk)[port % EVENT_CHUNK];
+		if (p->state != EVTCHNSTAT_closed)
 			continue;
-		memset(&chunk[i], 0, sizeof(chunk[i]));
-		*out_port = c * EVENT_CHUNK + i;
+		*p = (struct event_port){.state = state, .vcpu = (uint16_t)vcpu};
+		d->events.n_open++;
+		*out_port = port;
 		*out_error = 0;
-		return &chunk[i];
+		return p;
 	}
 	*out_error = -XEN_ENOSPC;
 	return NULL;
-}
-
-void event_port_open(struct domain *d, struct event_port *p, uint8_t state, uint32_t vcpu)
-{
-	p->state = state;
-	p->vcpu = (uint16_t)vcpu;
-	d->events.n_open++;
 }
 
 void event_port_shut(struct domain *d, uint32_t port)
@@ -110,29 +89,31 @@ void event_port_shut(struct domain *d, uint32_t port)
 
 /* ---- telling a guest ------------------------------------------------------------------- */
 
-static void mark_upcall(struct vcpu *v)
+/* The port's bit is set and not masked: the levels above it. */
+static void raise_upcall(struct vcpu *v, uint32_t port)
 {
-	if (!__atomic_exchange_n(&v->events.info->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST))
+	struct vcpu_info *info = v->events.info;
+
+	if (!test_and_set_bit(&info->evtchn_pending_sel, port / 64) &&
+	    !__atomic_exchange_n(&info->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST))
 		vcpu_wake(v);
-}
-
-static bool poll_matches(const struct vcpu *v, uint32_t port)
-{
-	int32_t polled = __atomic_load_n(&v->events.polled, __ATOMIC_SEQ_CST);
-
-	return polled == EVENT_POLL_ANY || (polled > 0 && (uint32_t)polled == port);
 }
 
 static void wake_pollers(struct domain *d, uint32_t port)
 {
+	int32_t polled;
 	unsigned i;
 
 	/* Nearly always nobody polls, and senders are on the fast path. */
 	if (!__atomic_load_n(&d->events.n_polling, __ATOMIC_SEQ_CST))
 		return;
-	for (i = 0; i < d->max_vcpus; i++)
-		if (d->vcpu[i] && poll_matches(d->vcpu[i], port))
+	for (i = 0; i < d->max_vcpus; i++) {
+		if (!d->vcpu[i])
+			continue;
+		polled = __atomic_load_n(&d->vcpu[i]->events.polled, __ATOMIC_SEQ_CST);
+		if (polled == EVENT_POLL_ANY || polled == (int32_t)port)
 			vcpu_wake(d->vcpu[i]);
+	}
 }
 
 void event_set_pending(struct domain *d, uint32_t port, uint32_t vcpu)
@@ -142,34 +123,32 @@ void event_set_pending(struct domain *d, uint32_t port, uint32_t vcpu)
 
 	if (!v || test_and_set_bit(s->evtchn_pending, port))
 		return;
-	if (!test_bit(s->evtchn_mask, port) &&
-	    !test_and_set_bit(&v->events.info->evtchn_pending_sel, port / 64))
-		mark_upcall(v);
+	if (!test_bit(s->evtchn_mask, port))
+		raise_upcall(v, port);
 	wake_pollers(d, port);
 }
 
 void event_clear_mask(struct domain *d, uint32_t port, uint32_t vcpu)
 {
 	struct shared_info *s = d->events.shared;
-	struct vcpu *v = d->vcpu[vcpu];
 
-	if (test_and_clear_bit(s->evtchn_mask, port) && test_bit(s->evtchn_pending, port) &&
-	    !test_and_set_bit(&v->events.info->evtchn_pending_sel, port / 64))
-		mark_upcall(v);
+	if (test_and_clear_bit(s->evtchn_mask, port) && test_bit(s->evtchn_pending, port))
+		raise_upcall(d->vcpu[vcpu], port);
+}
+
+/* bound is where the source's port stands, if it has one. */
+static void send_bound(struct domain *d, const uint32_t *bound)
+{
+	spin_lock(&d->events.lock);
+	if (*bound)
+		event_set_pending(d, *bound, event_port(d, *bound)->vcpu);
+	spin_unlock(&d->events.lock);
 }
 
 void event_send_virq(struct vcpu *v, unsigned virq)
 {
-	struct domain *d = v->domain;
-	uint32_t port;
-
-	if (virq >= NR_VIRQS)
-		return;
-	spin_lock(&d->events.lock);
-	port = v->events.virq_port[virq];
-	if (port)
-		event_set_pending(d, port, event_port(d, port)->vcpu);
-	spin_unlock(&d->events.lock);
+	if (virq < NR_VIRQS)
+		send_bound(v->domain, &v->events.virq_port[virq]);
 }
 
 void event_send_global_virq(unsigned virq)
@@ -185,26 +164,8 @@ void event_send_global_virq(unsigned virq)
 
 void event_send_pirq(struct domain *d, unsigned pirq)
 {
-	uint32_t port;
-
-	if (pirq >= EVENT_PIRQS)
-		return;
-	spin_lock(&d->events.lock);
-	port = d->events.pirq_port[pirq];
-	if (port)
-		event_set_pending(d, port, event_port(d, port)->vcpu);
-	spin_unlock(&d->events.lock);
-}
-
-bool event_pending(const struct vcpu *v)
-{
-	return event_deliverable(&v->events);
-}
-
-bool event_virq_global(unsigned virq)
-{
-	return virq != VIRQ_TIMER && virq != VIRQ_DEBUG && virq != VIRQ_XENOPROF &&
-	       virq != VIRQ_XENPMU;
+	if (pirq < EVENT_PIRQS)
+		send_bound(d, &d->events.pirq_port[pirq]);
 }
 
 /* ---- SCHEDOP_poll ---------------------------------------------------------------------- */
@@ -244,27 +205,22 @@ void event_poll_end(struct vcpu *v)
 
 /* Copies what is pending over and makes the new place the one in use. Whatever was noted in the old
  * one between copy and switch would be lost, so everything is marked pending once. */
-static void info_move(struct vcpu *v, struct vcpu_info *to)
+int event_register_vcpu_info(struct vcpu *v, uint64_t mfn, uint32_t offset)
 {
+	struct page_info *page;
+	struct vcpu_info *to;
+
+	if (offset > PAGE_SIZE - sizeof(*to) || offset % sizeof(uint64_t) || v->events.info_page)
+		return -XEN_EINVAL;
+	if (page_get_and_type((mfn_t){mfn}, v->domain, PT_WRITABLE, &page))
+		return -XEN_EINVAL;
+	v->events.info_page = page;
+	to = (struct vcpu_info *)((char *)page_to_virt(page) + offset);
 	memcpy(to, v->events.info, sizeof(*to));
 	__atomic_store_n(&v->events.info, to, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&to->evtchn_pending_sel, ~0ul, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&to->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST);
 	vcpu_wake(v);
-}
-
-int event_register_vcpu_info(struct vcpu *v, uint64_t mfn, uint32_t offset)
-{
-	struct page_info *page;
-
-	if (offset > PAGE_SIZE - sizeof(struct vcpu_info) || offset % sizeof(uint64_t))
-		return -XEN_EINVAL;
-	if (v->events.info_page)
-		return -XEN_EINVAL;
-	if (page_get_and_type((mfn_t){mfn}, v->domain, PT_WRITABLE, &page))
-		return -XEN_EINVAL;
-	v->events.info_page = page;
-	info_move(v, (struct vcpu_info *)((char *)page_to_virt(page) + offset));
 	time_update_vcpu(v);
 	return 0;
 }
@@ -291,32 +247,35 @@ void event_vcpu_init(struct vcpu *v)
 /* Where vCPUs that never run again have their bits set, should somebody still do so. */
 static struct vcpu_info nobodys_info;
 
-static void info_drop(struct vcpu *v)
+void event_close_all(struct domain *d)
 {
-	struct page_info *page = v->events.info_page;
+	uint32_t port;
 
-	v->events.info = &nobodys_info;
-	v->events.info_page = NULL;
-	if (page)
-		page_put_and_type(page);
+	for (port = 1; port < EVENT_PORTS; port++)
+		if (event_port(d, port))
+			event_close(d, port);
 }
 
 void event_domain_teardown(struct domain *d)
 {
-	uint32_t port;
+	struct page_info *page;
+	struct vcpu_events *e;
 	unsigned i;
 
 	spin_lock(&d->events.lock);
 	d->events.closed = true;
 	spin_unlock(&d->events.lock);
-	for (port = 1; port < EVENT_PORTS; port++)
-		if (event_port(d, port))
-			event_close(d, port);
+	event_close_all(d);
 	for (i = 0; i < d->max_vcpus; i++) {
 		if (!d->vcpu[i])
 			continue;
 		event_poll_end(d->vcpu[i]);
-		info_drop(d->vcpu[i]);
+		e = &d->vcpu[i]->events;
+		page = e->info_page;
+		e->info = &nobodys_info;
+		e->info_page = NULL;
+		if (page)
+			page_put_and_type(page);
 	}
 }
 
@@ -337,7 +296,7 @@ void event_domain_free(struct domain *d)
 		hv_free(d->events.chunk[c], EVENT_CHUNK * sizeof(struct event_port));
 }
 
-void event_dump(struct domain *d)
+void event_dump(struct domain *d, void *unused)
 {
 	const struct event_port *p;
 	uint32_t port;

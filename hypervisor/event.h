@@ -88,7 +88,6 @@ static inline bool event_deliverable(const struct vcpu_events *e)
 	return __atomic_load_n(&e->info->evtchn_upcall_pending, __ATOMIC_ACQUIRE) &&
 	       !__atomic_load_n(&e->info->evtchn_upcall_mask, __ATOMIC_RELAXED);
 }
-bool event_pending(const struct vcpu *v); /* event_deliverable of v */
 
 /* The guest's virtual interrupt flag: masked means off. The old value is returned. */
 static inline bool event_set_mask(struct vcpu_events *e, bool masked)
@@ -117,7 +116,7 @@ int event_register_vcpu_info(struct vcpu *v, uint64_t mfn, uint32_t offset);
 /* hypercall */
 long hc_event_channel_op(uint64_t cmd, uint64_t arg_va);
 
-/* Prints the open ports of d through hv_printk. */
-void event_dump(struct domain *d);
+/* Prints the open ports of d through hv_printk; for domain_for_each. */
+void event_dump(struct domain *d, void *unused);
 
 #endif

@@ -37,15 +37,6 @@ static void virq_forget(struct domain *d, uint32_t virq, uint32_t port)
 			d->vcpu[i]->events.virq_port[virq] = 0;
 }
 
-/* Both locks are held (peer may be d). The other end waits for this domain again. */
-static void part(struct domain *d, struct domain *peer, struct event_port *p)
-{
-	struct event_port *other = event_port(peer, p->u.remote.port);
-
-	other->state = EVTCHNSTAT_unbound;
-	other->u.what = d->id;
-}
-
 /* The peer of an interdomain port, or d itself. Its end holds it in being while d's lock is. */
 static struct domain *port_peer(struct domain *d, uint32_t port)
 {
@@ -56,7 +47,7 @@ static struct domain *port_peer(struct domain *d, uint32_t port)
 
 /* Takes the locks of d and of the port's peer, which is only known under d's. Letting go of d's
  * lock to take both in order lets the port change hands, hence the second look; the reference keeps
- * the peer in being meanwhile. The caller gives it back with unlock_peer. */
+ * the peer in being meanwhile. The caller gives it back. */
 static struct domain *lock_with_peer(struct domain *d, uint32_t port)
 {
 	struct domain *peer;
@@ -74,23 +65,21 @@ static struct domain *lock_with_peer(struct domain *d, uint32_t port)
 	}
 }
 
-static void unlock_peer(struct domain *d, struct domain *peer)
-{
-	event_unlock_two(d, peer);
-	domain_put(peer);
-}
-
 int event_close(struct domain *d, uint32_t port)
 {
 	struct domain *peer = lock_with_peer(d, port);
-	struct event_port *p = event_port(d, port);
+	struct event_port *other, *p = event_port(d, port);
 	uint32_t pirq = EVENT_PIRQS;
 	int error = -XEN_EINVAL;
 
 	if (!p || p->state == EVTCHNSTAT_closed)
 		goto out;
-	if (p->state == EVTCHNSTAT_interdomain)
-		part(d, peer, p);
+	if (p->state == EVTCHNSTAT_interdomain) {
+		/* The other end waits for this domain again. */
+		other = event_port(peer, p->u.remote.port);
+		other->state = EVTCHNSTAT_unbound;
+		other->u.what = d->id;
+	}
 	if (p->state == EVTCHNSTAT_virq)
 		virq_forget(d, p->u.what, port);
 	if (p->state == EVTCHNSTAT_pirq) {
@@ -100,7 +89,8 @@ int event_close(struct domain *d, uint32_t port)
 	event_port_shut(d, port);
 	error = 0;
 out:
-	unlock_peer(d, peer);
+	event_unlock_two(d, peer);
+	domain_put(peer);
 	if (pirq < EVENT_PIRQS)
 		io_pirq_unbind(d, pirq);
 	return error;

@@ -1,7 +1,7 @@
 /* event_op.c: EVTCHNOP_*: channels made, asked about and closed as guests want it.
  *
- * Each command has one function that gets its argument already copied in; the table at the end says
- * how long the argument is and whether it goes back. An interdomain channel is two ports that
+ * Each command has one function that gets the domain it is about and its argument, copied in; the
+ * table at the end says how long that is, whether it goes back, whose domain, and under which lock. An interdomain channel is two ports that
  * name each other; both change together under both domains' locks:
  *
  *     closed --alloc_unbound--> unbound --bind_interdomain of the peer--> interdomain
@@ -17,6 +17,7 @@
 #include "percpu.h"
 
 union event_arg {
+	domid_t dom; /* alloc_unbound, status and reset begin with it */
 	struct evtchn_alloc_unbound alloc_unbound;
 	struct evtchn_bind_interdomain bind_interdomain;
 	struct evtchn_bind_virq bind_virq;
@@ -30,17 +31,6 @@ union event_arg {
 	struct evtchn_reset reset;
 };
 
-/* The domain a command is about: the caller's own, or any for the privileged one. */
-static int target_get(domid_t id, struct domain **out)
-{
-	struct domain *self = current_domain();
-
-	if (id != DOMID_SELF && id != self->id && !self->privileged)
-		return -XEN_EPERM;
-	*out = domain_get(id);
-	return *out ? 0 : -XEN_ESRCH;
-}
-
 static bool vcpu_exists(const struct domain *d, uint32_t id)
 {
 	return id < d->max_vcpus && d->vcpu[id];
@@ -50,43 +40,30 @@ static bool vcpu_exists(const struct domain *d, uint32_t id)
 
 /* A new port of d in a state that concerns d alone; `what` is the virq, pirq or peer. bound, when
  * not NULL, is where the number is kept for senders: one port for each such place. */
-struct making {
-	uint8_t state;
-	uint32_t vcpu, what;
-	uint32_t *bound;
-};
-
-static int port_make(struct domain *d, const struct making *m, uint32_t *out_port)
+static int port_make(struct domain *d, uint8_t state, uint32_t vcpu, uint32_t what, uint32_t *bound,
+		     uint32_t *out_port)
 {
 	struct event_port *p = NULL;
 	int error = -XEN_EEXIST;
 
 	spin_lock(&d->events.lock);
-	if (!m->bound || !*m->bound)
-		p = event_port_new(d, out_port, &error);
-	if (p) {
-		event_port_open(d, p, m->state, m->vcpu);
-		p->u.what = m->what;
-	}
-	if (p && m->bound)
-		*m->bound = *out_port;
+	if (!bound || !*bound)
+		p = event_port_open(d, state, vcpu, out_port, &error);
+	if (p)
+		p->u.what = what;
+	if (p && bound)
+		*bound = *out_port;
 	spin_unlock(&d->events.lock);
 	return error;
 }
 
-static long alloc_unbound(union event_arg *a)
+static long alloc_unbound(struct domain *d, union event_arg *a)
 {
-	struct making m = {.state = EVTCHNSTAT_unbound, .what = a->alloc_unbound.remote_dom};
-	struct domain *d;
-	int error = target_get(a->alloc_unbound.dom, &d);
+	domid_t peer = a->alloc_unbound.remote_dom;
 
-	if (error)
-		return error;
-	if (m.what == DOMID_SELF)
-		m.what = current_domain()->id;
-	error = port_make(d, &m, &a->alloc_unbound.port);
-	domain_put(d);
-	return error;
+	if (peer == DOMID_SELF)
+		peer = current_domain()->id;
+	return port_make(d, EVTCHNSTAT_unbound, 0, peer, NULL, &a->alloc_unbound.port);
 }
 
 /* Both locks are held. */
@@ -98,10 +75,9 @@ static int join(struct domain *self, struct domain *peer, struct evtchn_bind_int
 
 	if (!remote || remote->state != EVTCHNSTAT_unbound || remote->u.what != self->id)
 		return -XEN_EINVAL;
-	local = event_port_new(self, &b->local_port, &error);
+	local = event_port_open(self, EVTCHNSTAT_interdomain, 0, &b->local_port, &error);
 	if (!local)
 		return error;
-	event_port_open(self, local, EVTCHNSTAT_interdomain, 0);
 	local->u.remote.domain = peer;
 	local->u.remote.port = b->remote_port;
 	remote->state = EVTCHNSTAT_interdomain;
@@ -112,9 +88,8 @@ static int join(struct domain *self, struct domain *peer, struct evtchn_bind_int
 	return 0;
 }
 
-static long bind_interdomain(union event_arg *a)
+static long bind_interdomain(struct domain *self, union event_arg *a)
 {
-	struct domain *self = current_domain();
 	struct domain *peer = domain_get(a->bind_interdomain.remote_dom);
 	int error;
 
@@ -127,43 +102,43 @@ static long bind_interdomain(union event_arg *a)
 	return error;
 }
 
-static long bind_virq(union event_arg *a)
+/* Virqs that exist once for a machine, not once for a vCPU. */
+static bool virq_global(unsigned virq)
 {
-	struct domain *d = current_domain();
-	struct evtchn_bind_virq *b = &a->bind_virq;
-	struct making m = {.state = EVTCHNSTAT_virq, .vcpu = b->vcpu, .what = b->virq};
+	return virq != VIRQ_TIMER && virq != VIRQ_DEBUG && virq != VIRQ_XENOPROF &&
+	       virq != VIRQ_XENPMU;
+}
 
-	if (b->virq >= NR_VIRQS || (event_virq_global(b->virq) && b->vcpu))
+static long bind_virq(struct domain *d, union event_arg *a)
+{
+	struct evtchn_bind_virq *b = &a->bind_virq;
+
+	if (b->virq >= NR_VIRQS || (virq_global(b->virq) && b->vcpu))
 		return -XEN_EINVAL;
 	if (!vcpu_exists(d, b->vcpu))
 		return -XEN_ENOENT;
-	m.bound = &d->vcpu[b->vcpu]->events.virq_port[b->virq];
-	return port_make(d, &m, &b->port);
+	return port_make(d, EVTCHNSTAT_virq, b->vcpu, b->virq,
+			 &d->vcpu[b->vcpu]->events.virq_port[b->virq], &b->port);
 }
 
-static long bind_ipi(union event_arg *a)
+static long bind_ipi(struct domain *d, union event_arg *a)
 {
-	struct making m = {.state = EVTCHNSTAT_ipi, .vcpu = a->bind_ipi.vcpu};
-
-	if (!vcpu_exists(current_domain(), m.vcpu))
+	if (!vcpu_exists(d, a->bind_ipi.vcpu))
 		return -XEN_ENOENT;
-	return port_make(current_domain(), &m, &a->bind_ipi.port);
+	return port_make(d, EVTCHNSTAT_ipi, a->bind_ipi.vcpu, 0, NULL, &a->bind_ipi.port);
 }
 
 /* The port is there before the source is unmasked, so that the first interrupt is not lost; the
  * guest learns its number only when both are. A refusal by the source leaves it to io to say so
  * again when the port is closed: unbinding what is not bound changes nothing. */
-static long bind_pirq(union event_arg *a)
+static long bind_pirq(struct domain *d, union event_arg *a)
 {
-	struct domain *d = current_domain();
 	struct evtchn_bind_pirq *b = &a->bind_pirq;
-	struct making m = {.state = EVTCHNSTAT_pirq, .what = b->pirq};
 	int error;
 
 	if (b->pirq >= EVENT_PIRQS)
 		return -XEN_EINVAL;
-	m.bound = &d->events.pirq_port[b->pirq];
-	error = port_make(d, &m, &b->port);
+	error = port_make(d, EVTCHNSTAT_pirq, 0, b->pirq, &d->events.pirq_port[b->pirq], &b->port);
 	if (error)
 		return error;
 	error = io_pirq_bind(d, b->pirq);
@@ -172,58 +147,50 @@ static long bind_pirq(union event_arg *a)
 	return error;
 }
 
-static long op_close(union event_arg *a)
+static long op_close(struct domain *d, union event_arg *a)
 {
-	return event_close(current_domain(), a->close.port);
+	return event_close(d, a->close.port);
 }
 
-static long reset(union event_arg *a)
+static long reset(struct domain *d, union event_arg *a)
 {
-	struct domain *d;
-	uint32_t port;
-	int error = target_get(a->reset.dom, &d);
-
-	if (error)
-		return error;
-	for (port = 1; port < EVENT_PORTS; port++)
-		if (event_port(d, port))
-			event_close(d, port);
-	domain_put(d);
+	event_close_all(d);
 	return 0;
 }
 
-/* ---- using ----------------------------------------------------------------------------- */
+/* ---- using: the domain's lock is held ---------------------------------------------------- */
 
-static long op_send(union event_arg *a)
+static long op_send(struct domain *d, union event_arg *a)
 {
-	struct domain *d = current_domain();
-	struct event_port *p, *other;
-	long error = 0;
+	struct event_port *p = event_port(d, a->send.port), *other;
 
-	spin_lock(&d->events.lock);
-	p = event_port(d, a->send.port);
 	switch (p ? p->state : EVTCHNSTAT_closed) {
 	case EVTCHNSTAT_interdomain:
 		/* The other end stays while our lock is held: closing it takes both. Which vCPU it
 		 * notifies may change under us; either is right. */
 		other = event_port(p->u.remote.domain, p->u.remote.port);
 		event_set_pending(p->u.remote.domain, p->u.remote.port, other->vcpu);
-		break;
+		return 0;
 	case EVTCHNSTAT_ipi:
 		event_set_pending(d, a->send.port, p->vcpu);
-		break;
+		return 0;
 	case EVTCHNSTAT_unbound:
-		break;
+		return 0;
 	default:
-		error = -XEN_EINVAL;
+		return -XEN_EINVAL;
 	}
-	spin_unlock(&d->events.lock);
-	return error;
 }
 
-static void describe(const struct event_port *p, struct evtchn_status *s)
+static long status(struct domain *d, union event_arg *a)
 {
-	s->status = p->state;
+	struct evtchn_status *s = &a->status;
+	const struct event_port *p = event_port(d, s->port);
+
+	if (s->port == 0 || s->port >= EVENT_PORTS)
+		return -XEN_EINVAL;
+	s->status = p ? p->state : EVTCHNSTAT_closed;
+	if (!p)
+		return 0;
 	s->vcpu = p->vcpu;
 	switch (p->state) {
 	case EVTCHNSTAT_unbound:
@@ -236,117 +203,93 @@ static void describe(const struct event_port *p, struct evtchn_status *s)
 	default:
 		s->u.virq = p->u.what; /* a pirq has the same place */
 	}
-}
-
-static long status(union event_arg *a)
-{
-	struct evtchn_status *s = &a->status;
-	struct event_port *p;
-	struct domain *d;
-	int error = target_get(s->dom, &d);
-
-	if (error)
-		return error;
-	spin_lock(&d->events.lock);
-	p = event_port(d, s->port);
-	if (p)
-		describe(p, s);
-	else if (s->port == 0 || s->port >= EVENT_PORTS)
-		error = -XEN_EINVAL;
-	else
-		s->status = EVTCHNSTAT_closed;
-	spin_unlock(&d->events.lock);
-	domain_put(d);
-	return error;
+	return 0;
 }
 
 /* An IPI and a virq of a vCPU stay with it: the guest counts on where they arrive. */
-static bool can_move(const struct event_port *p)
+static long bind_vcpu(struct domain *d, union event_arg *a)
 {
-	switch (p ? p->state : EVTCHNSTAT_closed) {
-	case EVTCHNSTAT_unbound:
-	case EVTCHNSTAT_interdomain:
-	case EVTCHNSTAT_pirq:
-		return true;
-	case EVTCHNSTAT_virq:
-		return event_virq_global(p->u.what);
-	default:
-		return false;
-	}
-}
-
-static long bind_vcpu(union event_arg *a)
-{
-	struct domain *d = current_domain();
-	struct event_port *p;
-	long error = -XEN_EINVAL;
+	struct event_port *p = event_port(d, a->bind_vcpu.port);
 
 	if (!vcpu_exists(d, a->bind_vcpu.vcpu))
 		return -XEN_ENOENT;
-	spin_lock(&d->events.lock);
-	p = event_port(d, a->bind_vcpu.port);
-	if (can_move(p)) {
-		p->vcpu = (uint16_t)a->bind_vcpu.vcpu;
-		error = 0;
+	switch (p ? p->state : EVTCHNSTAT_closed) {
+	case EVTCHNSTAT_virq:
+		if (!virq_global(p->u.what))
+			return -XEN_EINVAL;
+		break;
+	case EVTCHNSTAT_unbound:
+	case EVTCHNSTAT_interdomain:
+	case EVTCHNSTAT_pirq:
+		break;
+	default:
+		return -XEN_EINVAL;
 	}
-	spin_unlock(&d->events.lock);
-	return error;
+	p->vcpu = (uint16_t)a->bind_vcpu.vcpu;
+	return 0;
 }
 
-static long op_unmask(union event_arg *a)
+static long op_unmask(struct domain *d, union event_arg *a)
 {
-	struct domain *d = current_domain();
-	struct event_port *p;
-	long error = -XEN_EINVAL;
+	const struct event_port *p = event_port(d, a->unmask.port);
 
-	spin_lock(&d->events.lock);
-	p = event_port(d, a->unmask.port);
-	if (p && p->state != EVTCHNSTAT_closed) {
-		event_clear_mask(d, a->unmask.port, p->vcpu);
-		error = 0;
-	}
-	spin_unlock(&d->events.lock);
-	return error;
+	if (!p || p->state == EVTCHNSTAT_closed)
+		return -XEN_EINVAL;
+	event_clear_mask(d, a->unmask.port, p->vcpu);
+	return 0;
 }
 
 /* ---- the table ------------------------------------------------------------------------- */
 
+enum {
+	ANSWERS = 1, /* the argument has OUT fields */
+	NAMED = 2,   /* and begins with the domain it is about; else that is the caller */
+	LOCKED = 4,  /* done under that domain's lock */
+};
+
 static const struct event_op {
-	long (*fn)(union event_arg *a);
-	uint8_t bytes;
-	bool answers; /* the argument has OUT fields */
+	long (*fn)(struct domain *d, union event_arg *a);
+	uint8_t bytes, flags;
 } ops[] = {
-#define OP(name, fn, answers)                                                                      \
-	[EVTCHNOP_##name] = {fn, sizeof(((union event_arg *)0)->name), answers}
-    OP(bind_interdomain, bind_interdomain, true),
-    OP(bind_virq, bind_virq, true),
-    OP(bind_pirq, bind_pirq, true),
-    OP(close, op_close, false),
-    OP(send, op_send, false),
-    OP(status, status, true),
-    OP(alloc_unbound, alloc_unbound, true),
-    OP(bind_ipi, bind_ipi, true),
-    OP(bind_vcpu, bind_vcpu, false),
-    OP(unmask, op_unmask, false),
-    OP(reset, reset, false),
+#define OP(name, fn, flags)                                                                        \
+	[EVTCHNOP_##name] = {fn, sizeof(((union event_arg *)0)->name), flags}
+    OP(bind_interdomain, bind_interdomain, ANSWERS),
+    OP(bind_virq, bind_virq, ANSWERS),
+    OP(bind_pirq, bind_pirq, ANSWERS),
+    OP(close, op_close, 0),
+    OP(send, op_send, LOCKED),
+    OP(status, status, ANSWERS | NAMED | LOCKED),
+    OP(alloc_unbound, alloc_unbound, ANSWERS | NAMED),
+    OP(bind_ipi, bind_ipi, ANSWERS),
+    OP(bind_vcpu, bind_vcpu, LOCKED),
+    OP(unmask, op_unmask, LOCKED),
+    OP(reset, reset, NAMED),
 #undef OP
 };
 
 /* init_control and its like are FIFO's: -ENOSYS makes guests fall back to two levels. */
 long hc_event_channel_op(uint64_t cmd, uint64_t arg_va)
 {
-	union event_arg arg;
-	const struct event_op *op;
+	const struct event_op *op = &ops[cmd < ARRAY_SIZE(ops) ? cmd : 0];
+	union event_arg arg = {0};
+	struct domain *d;
 	long result;
+	int error;
 
-	if (cmd >= ARRAY_SIZE(ops) || !ops[cmd].fn)
+	if (cmd >= ARRAY_SIZE(ops) || !op->fn)
 		return -XEN_ENOSYS;
-	op = &ops[cmd];
-	memset(&arg, 0, sizeof(arg));
 	if (guest_copy_from(&arg, arg_va, op->bytes))
 		return -XEN_EFAULT;
-	result = op->fn(&arg);
-	if (result == 0 && op->answers && guest_copy_to(arg_va, &arg, op->bytes))
+	d = domain_named(op->flags & NAMED ? arg.dom : DOMID_SELF, &error);
+	if (!d)
+		return error;
+	if (op->flags & LOCKED)
+		spin_lock(&d->events.lock);
+	result = op->fn(d, &arg);
+	if (op->flags & LOCKED)
+		spin_unlock(&d->events.lock);
+	domain_put(d);
+	if (result == 0 && (op->flags & ANSWERS) && guest_copy_to(arg_va, &arg, op->bytes))
 		return -XEN_EFAULT;
 	return result;
 }

@@ -12,12 +12,12 @@
  * that is closed again is found, with state EVTCHNSTAT_closed. */
 struct event_port *event_port(struct domain *d, uint32_t port);
 
-/* [locked] The lowest closed port, its number in *out; state is still closed and all else zero.
- * NULL with *out_error = -XEN_ENOSPC, -XEN_ENOMEM or, for a dying domain, -XEN_ESRCH. */
-struct event_port *event_port_new(struct domain *d, uint32_t *out_port, int *out_error);
+/* [locked] The lowest closed port, in use from now to shut and notifying vcpu; its number is in
+ * *out_port. NULL with *out_error = -XEN_ENOSPC, -XEN_ENOMEM or, for a dying domain, -XEN_ESRCH. */
+struct event_port *event_port_open(struct domain *d, uint8_t state, uint32_t vcpu,
+				   uint32_t *out_port, int *out_error);
 
-/* [locked] A port is in use from open to shut; both keep the count. shut clears the pending bit. */
-void event_port_open(struct domain *d, struct event_port *p, uint8_t state, uint32_t vcpu);
+/* [locked] Ends that, and clears the pending bit. */
 void event_port_shut(struct domain *d, uint32_t port);
 
 /* Marks port of d pending for the vCPU it is bound to, unmasked or not, and ends polls of it. */
@@ -32,8 +32,6 @@ void event_unlock_two(struct domain *a, struct domain *b);
 
 /* Closes a port of d, with what hangs on it. -XEN_EINVAL when it is not open. */
 int event_close(struct domain *d, uint32_t port);
-
-/* Virqs that exist once for a machine, not once for a vCPU. */
-bool event_virq_global(unsigned virq);
+void event_close_all(struct domain *d);
 
 #endif

@@ -2,9 +2,11 @@
  *
  * A buddy allocator: a free block's head frame carries PG_FREE and its order, and hangs in the
  * list of that order by frame numbers. It knows nothing of domains or types; page_type.c and
- * mm_domain.c do that. Its lock is the innermost of memory management. Callers: frame_boot.c,
- * heap.c, mm_domain.c, page_type.c, and through hv_page_alloc everyone. Calls mm_hw.c.
+ * mm_domain.c do that. Its lock is the innermost of memory management. On top of it the
+ * hypervisor's own pages and its small pieces (lib/heap.c). Callers: frame_boot.c, mm_domain.c,
+ * page_type.c, and through hv_page_alloc and hv_alloc everyone. Calls mm_hw.c.
  */
+#include <amphi/heap.h>
 #include <amphi/string.h>
 
 #include "io.h"
@@ -19,8 +21,8 @@ struct frame_range {
 static struct frame_range ram[RAM_RANGES];
 static unsigned ram_count;
 
-static spinlock_t heap_lock;
-static uint32_t free_list[MM_MAX_ORDER + 1]; /* heads; frame 0 is never RAM to us */
+static spinlock_t frames_lock;
+static uint32_t free_list[MM_MAX_ORDER + 1]; /* heads, by order */
 static uint64_t free_frames;
 
 bool mfn_valid(mfn_t mfn)
@@ -55,88 +57,74 @@ void page_zero(void *page)
 	__asm__ volatile("rep stosq" : "+D"(page), "+c"(words) : "a"(0) : "memory");
 }
 
-/* ---- lists of free blocks: a frame number is its page's name ---- */
+/* ---- lists, of free blocks and of a domain's frames; frame 0 is never RAM to us ---- */
 
-static struct page_info *frame(uint32_t number)
+void frame_link(uint32_t *head, struct page_info *page)
 {
-	return mfn_to_page((mfn_t){number});
-}
-
-static uint32_t number(const struct page_info *page)
-{
-	return (uint32_t)page_to_mfn(page).v;
-}
-
-static void list_push(struct page_info *page, unsigned order)
-{
-	uint32_t head = free_list[order];
-
-	page->flags = PG_FREE;
-	page->done = (uint16_t)order;
 	page->prev = 0;
-	page->next = head;
-	if (head)
-		frame(head)->prev = number(page);
-	free_list[order] = number(page);
+	page->next = *head;
+	if (*head)
+		frame_at(*head)->prev = frame_number(page);
+	*head = frame_number(page);
 }
 
-static void list_remove(struct page_info *page)
+void frame_unlink(uint32_t *head, struct page_info *page)
 {
 	if (page->prev)
-		frame(page->prev)->next = page->next;
+		frame_at(page->prev)->next = page->next;
 	else
-		free_list[page->done] = page->next;
+		*head = page->next;
 	if (page->next)
-		frame(page->next)->prev = page->prev;
+		frame_at(page->next)->prev = page->prev;
+	page->next = page->prev = 0;
+}
+
+static void block_add(struct page_info *page, unsigned order)
+{
+	page->flags = PG_FREE;
+	page->done = (uint16_t)order;
+	frame_link(&free_list[order], page);
+}
+
+static void block_take(struct page_info *page)
+{
+	frame_unlink(&free_list[page->done], page);
 	page->flags = 0;
 	page->done = 0;
-	page->next = page->prev = 0;
 }
 
 /* The first free block of at least order that begins with enough frames below limit. Without a
  * limit that matters the first of a list always does, so the walk is long only for a caller who
  * wants low memory when there is hardly any. */
-static struct page_info *find_block(unsigned order, uint64_t limit, unsigned *out_order)
+static struct page_info *find_block(unsigned order, uint64_t limit)
 {
-	for (unsigned o = order; o <= MM_MAX_ORDER; o++) {
-		for (uint32_t n = free_list[o]; n; n = frame(n)->next) {
-			if (n + (1ull << order) > limit)
-				continue;
-			*out_order = o;
-			return frame(n);
-		}
-	}
+	for (unsigned o = order; o <= MM_MAX_ORDER; o++)
+		for (uint32_t n = free_list[o]; n; n = frame_at(n)->next)
+			if (n + (1ull << order) <= limit)
+				return frame_at(n);
 	return NULL;
 }
 
-/* Whether any of the block's frames may still be in the TLB as what they were before. */
-static bool block_stale(const struct page_info *page, unsigned order)
-{
-	for (uint64_t i = 0; i < 1ull << order; i++)
-		if (page[i].stamp == tlb_clock)
-			return true;
-	return false;
-}
-
+/* Frames that may still be in the TLB as what they were before must leave it first. */
 struct page_info *frames_alloc(unsigned order, uint64_t limit)
 {
 	struct page_info *page;
-	unsigned have;
+	bool stale = false;
 
-	if (order > MM_MAX_ORDER)
-		return NULL;
-	spin_lock(&heap_lock);
-	page = find_block(order, limit, &have);
+	spin_lock(&frames_lock);
+	page = find_block(order, limit);
 	if (page) {
-		list_remove(page);
-		while (have > order) {
-			have--;
-			list_push(page + (1ull << have), have);
-		}
+		unsigned have = page->done;
+
+		block_take(page);
+		while (have-- > order)
+			block_add(page + (1ull << have), have);
 		free_frames -= 1ull << order;
 	}
-	spin_unlock(&heap_lock);
-	if (page && block_stale(page, order))
+	spin_unlock(&frames_lock);
+	for (uint64_t i = 0; page && i < 1ull << order; i++)
+		stale |= page[i].stamp == tlb_clock;
+	if (stale)
 		tlb_flush_all();
 	return page;
 }
@@ -146,13 +134,12 @@ struct page_info *frames_alloc(unsigned order, uint64_t limit)
  * not RAM. */
 static struct page_info *free_buddy(const struct page_info *page, unsigned order)
 {
-	mfn_t buddy = {page_to_mfn(page).v ^ (1ull << order)};
-	struct page_info *b;
+	mfn_t mfn = {page_to_mfn(page).v ^ (1ull << order)};
+	struct page_info *buddy = mfn_to_page(mfn);
 
-	if (order == MM_MAX_ORDER || !mfn_valid(buddy))
+	if (order == MM_MAX_ORDER || !mfn_valid(mfn))
 		return NULL;
-	b = mfn_to_page(buddy);
-	return (b->flags & PG_FREE) && b->done == order ? b : NULL;
+	return (buddy->flags & PG_FREE) && buddy->done == order ? buddy : NULL;
 }
 
 void frames_free(struct page_info *page, unsigned order)
@@ -164,27 +151,26 @@ void frames_free(struct page_info *page, unsigned order)
 		page[i].type = PT_NONE;
 		page[i].stamp = tlb_clock;
 	}
-	spin_lock(&heap_lock);
+	spin_lock(&frames_lock);
 	free_frames += 1ull << order;
 	while ((buddy = free_buddy(page, order))) {
-		list_remove(buddy);
+		block_take(buddy);
 		page = MIN(page, buddy);
 		order++;
 	}
-	list_push(page, order);
-	spin_unlock(&heap_lock);
+	block_add(page, order);
+	spin_unlock(&frames_lock);
 }
 
 /* [first, end) becomes free in the largest aligned blocks there are. */
 void frames_add_free(uint64_t first, uint64_t end)
 {
 	while (first < end) {
-		unsigned order = first ? (unsigned)__builtin_ctzll(first) : MM_MAX_ORDER;
+		unsigned order = (unsigned)__builtin_ctzll(first | 1ull << MM_MAX_ORDER);
 
-		order = MIN(order, MM_MAX_ORDER);
 		while (first + (1ull << order) > end)
 			order--;
-		frames_free(frame((uint32_t)first), order);
+		frames_free(frame_at((uint32_t)first), order);
 		first += 1ull << order;
 	}
 }
@@ -193,11 +179,9 @@ void *hv_page_alloc(unsigned order)
 {
 	struct page_info *page = frames_alloc(order, ~0ull);
 
-	if (!page)
-		return NULL;
-	for (uint64_t i = 0; i < 1ull << order; i++)
+	for (uint64_t i = 0; page && i < 1ull << order; i++)
 		page_zero(page_to_virt(page + i));
-	return page_to_virt(page);
+	return page ? page_to_virt(page) : NULL;
 }
 
 void hv_page_free(void *pages, unsigned order)
@@ -205,11 +189,56 @@ void hv_page_free(void *pages, unsigned order)
 	frames_free(mfn_to_page(virt_to_mfn(pages)), order);
 }
 
+/* ---- small pieces, see lib/heap.c ------------------------------------------------- */
+
+/* The block's tail beyond what was asked goes back. */
+static void *heap_pages_get(size_t n)
+{
+	unsigned order = 0;
+	char *block;
+
+	while ((size_t)1 << order < n)
+		order++;
+	block = hv_page_alloc(order);
+	for (size_t i = n; block && i < (size_t)1 << order; i++)
+		hv_page_free(block + i * PAGE_SIZE, 0);
+	return block;
+}
+
+static void heap_pages_put(void *pages, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		hv_page_free((char *)pages + i * PAGE_SIZE, 0);
+}
+
+static struct heap heap = {.pages_get = heap_pages_get, .pages_put = heap_pages_put};
+static spinlock_t heap_lock;
+
+void *hv_alloc(size_t size)
+{
+	void *p = NULL;
+
+	spin_lock(&heap_lock);
+	if (size <= PAGE_SIZE << MM_MAX_ORDER)
+		p = heap_alloc(&heap, size);
+	spin_unlock(&heap_lock);
+	return p;
+}
+
+void hv_free(void *p, size_t size)
+{
+	bool ok;
+
+	spin_lock(&heap_lock);
+	ok = heap_free(&heap, p, size);
+	spin_unlock(&heap_lock);
+	HV_ASSERT(ok);
+}
+
 void mm_stats(struct mm_stats *out)
 {
-	memset(out, 0, sizeof(*out));
+	*out = (struct mm_stats){.free_pages = free_frames};
 	for (unsigned i = 0; i < ram_count; i++)
 		out->total_pages += ram[i].end - ram[i].first;
-	out->free_pages = free_frames;
 	out->hv_pages = out->total_pages - free_frames - frames_of_domains;
 }

@@ -2,8 +2,8 @@
  *
  * Runs once at boot, on the tables boot.S made, which map the image and the first GiB of RAM.
  * Pages needed before there is an allocator are taken upwards from 1 MiB, around what is in use.
- * Afterwards it only maps device memory (hv_map_io) and gives boot modules back. Callers: boot code,
- * drivers of the APICs. Calls frame.c.
+ * Afterwards it only maps device memory (hv_map_io) and gives boot modules back. Callers: boot
+ * code, drivers of the APICs. Calls frame.c.
  */
 #include <amphi/string.h>
 
@@ -51,12 +51,12 @@ maddr_t virt_to_maddr(const void *va)
 
 /* ---- pages before there is an allocator ------------------------------------------- */
 
-static const struct mm_range *range_at(const struct mm_range *list, unsigned count, uint64_t start,
-				       uint64_t end)
+/* The first range that has part of [start, end). */
+static const struct mm_range *in_use_at(uint64_t start, uint64_t end)
 {
-	for (unsigned i = 0; i < count; i++)
-		if (start < list[i].end && list[i].start < end)
-			return &list[i];
+	for (unsigned i = 0; i < in_use_count; i++)
+		if (start < in_use[i].end && in_use[i].start < end)
+			return &in_use[i];
 	return NULL;
 }
 
@@ -70,25 +70,21 @@ static bool all_ram(uint64_t start, uint64_t end)
 	return false;
 }
 
-static void *early_page(void)
+static void *table_page(void)
 {
+	if (!early)
+		return hv_page_alloc(0);
 	while (early_next < EARLY_END) {
 		uint64_t at = early_next;
 		void *page = maddr_to_virt((maddr_t){at});
 
 		early_next += PAGE_SIZE;
-		if (!all_ram(at, at + PAGE_SIZE) ||
-		    range_at(in_use, in_use_count, at, at + PAGE_SIZE))
+		if (!all_ram(at, at + PAGE_SIZE) || in_use_at(at, at + PAGE_SIZE))
 			continue;
 		page_zero(page);
 		return page;
 	}
 	return NULL;
-}
-
-static void *table_page(void)
-{
-	return early ? early_page() : hv_page_alloc(0);
 }
 
 /* ---- our own tables --------------------------------------------------------------- */
@@ -113,65 +109,41 @@ static uint64_t *our_entry(uint64_t va, unsigned level, uint64_t flags)
 	return &table[pt_index(va, level)];
 }
 
-static int map_new_page(uint64_t va)
-{
-	uint64_t *entry = our_entry(va, 1, TABLE_FLAGS);
-	void *page;
-
-	if (!entry)
-		return -XEN_ENOMEM;
-	if (*entry & PTE_PRESENT)
-		return 0;
-	page = early_page();
-	if (!page)
-		return -XEN_ENOMEM;
-	*entry = pte_make(virt_to_mfn(page), DATA_FLAGS);
-	return 0;
-}
-
 /* Pages under table[first .. end) of entries of `size` bytes, at va. */
 static int map_table_part(uint64_t va, uint64_t size, uint64_t first, uint64_t end)
 {
-	uint64_t last = va + end * size;
-	int error = 0;
+	for (uint64_t at = (va + first * size) & PAGE_MASK; at < va + end * size; at += PAGE_SIZE) {
+		uint64_t *entry = our_entry(at, 1, TABLE_FLAGS);
+		void *page = NULL;
 
-	for (uint64_t at = (va + first * size) & PAGE_MASK; at < last && !error; at += PAGE_SIZE)
-		error = map_new_page(at);
-	return error;
-}
-
-/* The same page once more where guests may read it. */
-static int map_m2p_for_guests(uint64_t first, uint64_t end)
-{
-	const uint64_t per_page = PAGE_SIZE / 8;
-
-	for (uint64_t n = first & ~(per_page - 1); n < end; n += per_page) {
-		uint64_t *rw = our_entry(HV_M2P_RW_VIRT + n * 8, 1, TABLE_FLAGS);
-		uint64_t *ro = our_entry(HV_M2P_VIRT + n * 8, 1, TABLE_FLAGS | PTE_USER);
-
-		if (!rw || !ro)
+		if (entry && (*entry & PTE_PRESENT))
+			continue;
+		if (entry)
+			page = table_page();
+		if (!page)
 			return -XEN_ENOMEM;
-		*ro = (*rw & ~(PTE_RW | PTE_DIRTY)) | PTE_USER;
+		*entry = pte_make(virt_to_mfn(page), DATA_FLAGS);
 	}
 	return 0;
 }
 
-/* A guest that looks up a frame that is no RAM finds no number rather than a fault. */
-static int map_m2p_holes(void)
+/* The pages of the m2p once more where guests may read them. A guest that looks up a frame that is
+ * no RAM finds no number rather than a fault. */
+static int map_m2p_for_guests(void)
 {
-	const uint64_t per_page = PAGE_SIZE / 8;
-	uint64_t *none = early_page();
+	uint64_t *none = table_page(), end = (frames_highest() + 1) * 8;
 
 	if (!none)
 		return -XEN_ENOMEM;
 	memset(none, 0xff, PAGE_SIZE);
-	for (uint64_t n = 0; n <= frames_highest(); n += per_page) {
-		uint64_t *ro = our_entry(HV_M2P_VIRT + n * 8, 1, TABLE_FLAGS | PTE_USER);
+	for (uint64_t at = 0; at < end; at += PAGE_SIZE) {
+		uint64_t *rw = our_entry(HV_M2P_RW_VIRT + at, 1, TABLE_FLAGS);
+		uint64_t *ro = our_entry(HV_M2P_VIRT + at, 1, TABLE_FLAGS | PTE_USER);
 
-		if (!ro)
+		if (!rw || !ro)
 			return -XEN_ENOMEM;
-		if (!(*ro & PTE_PRESENT))
-			*ro = pte_make(virt_to_mfn(none), PTE_PRESENT | PTE_USER | PTE_ACCESSED | PTE_NX);
+		*ro = pte_make(*rw & PTE_PRESENT ? pte_mfn(*rw) : virt_to_mfn(none),
+			       PTE_PRESENT | PTE_USER | PTE_ACCESSED | PTE_NX);
 	}
 	return 0;
 }
@@ -214,33 +186,23 @@ static bool ram_frames(const struct mm_range *r, uint64_t *first, uint64_t *end)
 	return r->kind == MM_RANGE_RAM && *first < *end;
 }
 
-static int set_up_range(uint64_t first, uint64_t end)
-{
-	int error = map_table_part(HV_FRAMES_VIRT, sizeof(struct page_info), first, end);
-
-	if (!error)
-		error = map_table_part(HV_M2P_RW_VIRT, 8, first, end);
-	if (!error)
-		error = map_m2p_for_guests(first, end);
-	if (!error)
-		error = map_direct(first << PAGE_SHIFT, end << PAGE_SHIFT);
-	if (!error)
-		error = frames_add_ram(first, end);
-	return error;
-}
-
 static int set_up_ram(void)
 {
-	uint64_t first, end;
 	int error = 0;
 
-	for (unsigned i = 0; i < machine_count && !error; i++)
-		if (ram_frames(&machine[i], &first, &end))
-			error = set_up_range(first, end);
-	for (unsigned i = 0; i < machine_count && !error; i++)
-		if (machine[i].kind == MM_RANGE_ACPI || machine[i].kind == MM_RANGE_ACPI_NVS)
-			error = map_direct(machine[i].start, machine[i].end);
-	return error ? error : map_m2p_holes();
+	for (unsigned i = 0; i < machine_count && !error; i++) {
+		const struct mm_range *r = &machine[i];
+		uint64_t first, end;
+
+		if (ram_frames(r, &first, &end))
+			error = map_table_part(HV_FRAMES_VIRT, sizeof(struct page_info), first, end)
+				?: map_table_part(HV_M2P_RW_VIRT, 8, first, end)
+				?: map_direct(first << PAGE_SHIFT, end << PAGE_SHIFT)
+				?: frames_add_ram(first, end);
+		else if (r->kind == MM_RANGE_ACPI || r->kind == MM_RANGE_ACPI_NVS)
+			error = map_direct(r->start, r->end);
+	}
+	return error ? error : map_m2p_for_guests();
 }
 
 /* Frees [first, end) but for what is in use: each piece up to the next range in use. */
@@ -250,7 +212,7 @@ static void free_around_used(uint64_t first, uint64_t end)
 
 	for (uint64_t n = first; n < end; n++) {
 		uint64_t at = n << PAGE_SHIFT;
-		const struct mm_range *used = range_at(in_use, in_use_count, at, at + PAGE_SIZE);
+		const struct mm_range *used = in_use_at(at, at + PAGE_SIZE);
 
 		if (!used)
 			continue;
@@ -258,8 +220,7 @@ static void free_around_used(uint64_t first, uint64_t end)
 		n = PAGES_FOR(used->end) - 1;
 		run = n + 1;
 	}
-	if (run < end)
-		frames_add_free(run, end);
+	frames_add_free(run, end);
 }
 
 static void start_allocator(void)
@@ -280,53 +241,51 @@ static void start_allocator(void)
 int mm_boot_init(const struct mm_range *map, unsigned map_count, const struct mm_range *used,
 		 unsigned used_count, mfn_t l4)
 {
-	int error = copy_list(machine, &machine_count, map, map_count);
+	int error;
 
-	if (!error && used_count < MM_RANGES_MAX)
-		error = copy_list(in_use, &in_use_count, used, used_count);
-	else
-		error = -XEN_EINVAL;
-	if (error)
-		return error;
+	if (used_count >= MM_RANGES_MAX) /* one more will be ours */
+		return -XEN_EINVAL;
 	root = l4;
-	error = set_up_ram();
-	/* Guests' tables get copies of the hole's slots, so all that will ever be used exist now. */
-	if (!error && !our_entry(HV_IO_VIRT, 1, TABLE_FLAGS))
-		error = -XEN_ENOMEM;
+	error = copy_list(machine, &machine_count, map, map_count)
+		?: copy_list(in_use, &in_use_count, used, used_count)
+		?: set_up_ram();
 	if (error)
 		return error;
+	/* Guests' tables get copies of the hole's slots: all that will ever be used exist now. */
+	if (!our_entry(HV_IO_VIRT, 1, TABLE_FLAGS))
+		return -XEN_ENOMEM;
 	start_allocator();
 	return 0;
 }
 
 void mm_boot_release(uint64_t start, uint64_t end)
 {
-	uint64_t first = PAGES_FOR(start), last = end >> PAGE_SHIFT;
-
-	for (uint64_t n = first; n < last; n++)
+	for (uint64_t n = PAGES_FOR(start); n < end >> PAGE_SHIFT; n++)
 		if (mfn_valid((mfn_t){n}))
 			frames_add_free(n, n + 1);
 }
 
 void *hv_map_io(maddr_t maddr, uint64_t size)
 {
-	uint64_t offset = maddr.v & ~PAGE_MASK, pages = PAGES_FOR(offset + size), va;
+	uint64_t offset = maddr.v & ~PAGE_MASK, at = 0;
+	uint64_t bytes = PAGES_FOR(offset + size) * PAGE_SIZE;
+	void *va = NULL;
 
+	if (size > HV_IO_VIRT_END - HV_IO_VIRT)
+		return NULL;
 	spin_lock(&io_lock);
-	va = io_next;
-	if (size > HV_IO_VIRT_END - HV_IO_VIRT || va + pages * PAGE_SIZE > HV_IO_VIRT_END)
-		pages = va = 0;
-	for (uint64_t i = 0; i < pages; i++) {
-		uint64_t *entry = our_entry(va + i * PAGE_SIZE, 1, TABLE_FLAGS);
+	while (io_next + bytes <= HV_IO_VIRT_END && at < bytes) {
+		uint64_t *entry = our_entry(io_next + at, 1, TABLE_FLAGS);
 
-		if (!entry) {
-			va = 0;
+		if (!entry)
 			break;
-		}
-		*entry = ((maddr.v & PAGE_MASK) + i * PAGE_SIZE) | DATA_FLAGS | PTE_PCD | PTE_PWT;
+		*entry = ((maddr.v & PAGE_MASK) + at) | DATA_FLAGS | PTE_PCD | PTE_PWT;
+		at += PAGE_SIZE;
 	}
-	if (va)
-		io_next += pages * PAGE_SIZE;
+	if (at == bytes && bytes) {
+		va = (void *)(io_next + offset);
+		io_next += bytes;
+	}
 	spin_unlock(&io_lock);
-	return va ? (void *)(va + offset) : NULL;
+	return va;
 }

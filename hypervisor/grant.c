@@ -133,27 +133,6 @@ void grant_unpin(struct domain *owner, uint32_t ref, bool readonly)
 	spin_unlock(&owner->grants.lock);
 }
 
-int16_t grant_swap(struct domain *d, uint32_t ref_a, uint32_t ref_b)
-{
-	uint32_t limit = d->grants.n_frames * GRANTS_PER_FRAME;
-	struct grant_entry_v1 *a, *b, kept;
-	int16_t status = GNTST_eagain;
-
-	if (ref_a >= limit || ref_b >= limit)
-		return GNTST_bad_gntref;
-	spin_lock(&d->grants.lock);
-	a = shared_entry(d, ref_a);
-	b = shared_entry(d, ref_b);
-	if (!pinned(active_entry(d, ref_a)) && !pinned(active_entry(d, ref_b))) {
-		kept = *a;
-		*a = *b;
-		*b = kept;
-		status = GNTST_okay;
-	}
-	spin_unlock(&d->grants.lock);
-	return status;
-}
-
 /* ---- the table's size ------------------------------------------------------------------ */
 
 /* The lock is held. */
@@ -327,7 +306,7 @@ void grant_domain_free(struct domain *d)
 		hv_free(g->active[i], GRANTS_PER_FRAME * sizeof(struct grant_active));
 }
 
-void grant_dump(struct domain *d)
+void grant_dump(struct domain *d, void *unused)
 {
 	const struct grant_active *a;
 	uint32_t ref;

@@ -78,8 +78,10 @@ int grant_frame(struct domain *d, uint32_t index, mfn_t *out);
 
 /* hypercall */
 long hc_grant_table_op(uint64_t cmd, uint64_t list_va, uint64_t count);
+/* XENMEM_acquire_resource, of which grant tables are the only kind here. */
+long grant_acquire_resource(uint64_t cmd, uint64_t arg_va);
 
 /* Prints d's active grants and handles through hv_printk. */
-void grant_dump(struct domain *d);
+void grant_dump(struct domain *d, void *unused);
 
 #endif

@@ -108,28 +108,39 @@ static long get_version(uint64_t arg_va)
 	return guest_write(arg_va, &op);
 }
 
-static long swap_grant_ref(uint64_t arg_va)
+/* A builder gets at the table of a domain before that runs. Frames it does not have yet are made.
+ */
+long grant_acquire_resource(uint64_t cmd, uint64_t arg_va)
 {
-	struct gnttab_swap_grant_ref op;
+	struct xen_mem_acquire_resource r;
+	struct domain *d;
+	xen_pfn_t frame;
+	mfn_t mfn;
+	uint32_t i;
+	int16_t status;
+	int error = 0;
 
-	if (guest_read(&op, arg_va))
+	if (guest_read(&r, arg_va))
 		return -XEN_EFAULT;
-	op.status = grant_swap(current_domain(), op.ref_a, op.ref_b);
-	return guest_write(arg_va, &op);
-}
-
-/* Pages do not change owners by grants here: each element is told so. */
-static long transfer_list(uint64_t list_va, uint64_t count)
-{
-	int16_t status = GNTST_general_error;
-	uint64_t i, at;
-
-	for (i = 0; i < count && !(i && hypercall_preempt()); i++) {
-		at = list_va + i * sizeof(struct gnttab_transfer);
-		if (guest_write(at + offsetof(struct gnttab_transfer, status), &status))
-			return -XEN_EFAULT;
+	if (r.type != XENMEM_resource_grant_table || r.id != XENMEM_resource_grant_table_id_shared)
+		return -XEN_EOPNOTSUPP;
+	if (r.pad || r.frame > GRANT_MAX_FRAMES || r.nr_frames > GRANT_MAX_FRAMES)
+		return -XEN_EINVAL;
+	d = target(r.domid, &status);
+	if (!d)
+		return status == GNTST_bad_domain ? -XEN_ESRCH : -XEN_EPERM;
+	for (i = 0; !error && !handle_null(r.frame_list) && i < r.nr_frames; i++) {
+		error = grant_frame(d, (uint32_t)r.frame + i, &mfn);
+		frame = mfn.v;
+		if (!error && handle_write(r.frame_list, i, &frame))
+			error = -XEN_EFAULT;
 	}
-	return (long)i;
+	if (handle_null(r.frame_list)) {
+		r.nr_frames = d->grants.max_frames;
+		error = guest_write(arg_va, &r);
+	}
+	domain_put(d);
+	return error;
 }
 
 /* ---- the table ------------------------------------------------------------------------- */
@@ -146,12 +157,10 @@ static const struct grant_op {
     [GNTTABOP_unmap_and_replace] = {.list = grant_replace_list,
 				    .element_bytes = sizeof(struct gnttab_unmap_and_replace)},
     [GNTTABOP_copy] = {.list = grant_copy_list, .element_bytes = sizeof(struct gnttab_copy)},
-    [GNTTABOP_transfer] = {.list = transfer_list, .element_bytes = sizeof(struct gnttab_transfer)},
     [GNTTABOP_setup_table] = {.one = setup_table},
     [GNTTABOP_query_size] = {.one = query_size},
     [GNTTABOP_set_version] = {.one = set_version},
     [GNTTABOP_get_version] = {.one = get_version},
-    [GNTTABOP_swap_grant_ref] = {.one = swap_grant_ref},
 };
 
 long hc_grant_table_op(uint64_t cmd, uint64_t list_va, uint64_t count)

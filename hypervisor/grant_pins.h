@@ -14,9 +14,6 @@
 int16_t grant_pin(struct domain *owner, uint32_t ref, domid_t user, bool readonly, mfn_t *out_mfn);
 void grant_unpin(struct domain *owner, uint32_t ref, bool readonly);
 
-/* Exchanges two entries of the caller's own that nobody has pinned. */
-int16_t grant_swap(struct domain *d, uint32_t ref_a, uint32_t ref_b);
-
 /* Makes the table have at least n_frames (<= max_frames). -XEN_ENOMEM. */
 int grant_grow(struct domain *d, uint32_t n_frames);
 

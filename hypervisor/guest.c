@@ -19,10 +19,6 @@ int guest_raw_clear(void *dst, size_t n);
 extern const char guest_fault_words[], guest_fault_bytes[], guest_fault_clear[], guest_faulted[];
 
 __asm__(".text\n"
-	".globl guest_raw_copy, guest_raw_clear\n"
-	".hidden guest_raw_copy, guest_raw_clear\n"
-	".hidden guest_fault_words, guest_fault_bytes, guest_fault_clear, guest_faulted\n"
-	".globl guest_fault_words, guest_fault_bytes, guest_fault_clear, guest_faulted\n"
 	".type guest_raw_copy, @function\n"
 	"guest_raw_copy:\n"
 	"	movq %rdx, %rcx\n"

@@ -31,7 +31,7 @@ struct domain_io {
 	unsigned range_count;
 	struct io_mem_range ranges[IO_MEM_RANGES];
 	struct domain_pirq *pirq; /* IO_PIRQS entries; NULL: none yet */
-	uint8_t pirq_permitted[IO_PIRQS / 8];
+	bool pirq_permitted[IO_PIRQS];
 };
 
 int io_domain_init(struct domain *d);      /* 0, -XEN_ENOMEM; no rights */

@@ -6,8 +6,8 @@
  */
 #include <amphi/types.h>
 
-#include "acpi.h"
 #include "apic.h"
+#include "boot.h"
 #include "lock.h"
 #include "mm.h"
 

@@ -28,31 +28,6 @@ static void dump_domain(struct domain *d, void *ctx)
 			dump_vcpu(d->vcpu[i]);
 }
 
-static void dump_events(struct domain *d, void *ctx)
-{
-	event_dump(d);
-}
-
-static void dump_grants(struct domain *d, void *ctx)
-{
-	grant_dump(d);
-}
-
-static void domains(void)
-{
-	domain_for_each(dump_domain, NULL);
-}
-
-static void events(void)
-{
-	domain_for_each(dump_events, NULL);
-}
-
-static void grants(void)
-{
-	domain_for_each(dump_grants, NULL);
-}
-
 static void counters(void)
 {
 	unsigned i;
@@ -71,18 +46,20 @@ static void counters(void)
 
 static void help(void);
 
+/* all: for the machine; each: once for every domain. */
 static const struct {
 	char key;
-	void (*fn)(void);
+	void (*all)(void);
+	void (*each)(struct domain *d, void *ctx);
 	const char *what;
 } keys[] = {
-    {'h', help, "this list"},
-    {'?', help, "this list"},
-    {'d', domains, "domains and vCPUs"},
-    {'m', mm_dump, "memory"},
-    {'e', events, "event channels"},
-    {'g', grants, "grants"},
-    {'q', counters, "counters"},
+    {'h', help, NULL, "this list"},
+    {'?', help, NULL, "this list"},
+    {'d', NULL, dump_domain, "domains and vCPUs"},
+    {'m', mm_dump, NULL, "memory"},
+    {'e', NULL, event_dump, "event channels"},
+    {'g', NULL, grant_dump, "grants"},
+    {'q', counters, NULL, "counters"},
 };
 
 static void help(void)
@@ -95,14 +72,17 @@ static void help(void)
 
 void debug_key(char key)
 {
-	unsigned i;
+	unsigned i = 0;
 
-	for (i = 0; i < ARRAY_SIZE(keys); i++) {
-		if (keys[i].key != key)
-			continue;
-		hv_printk("debug key '%c': %s", key, keys[i].what);
-		keys[i].fn();
+	while (i < ARRAY_SIZE(keys) && keys[i].key != key)
+		i++;
+	if (i == ARRAY_SIZE(keys)) {
+		hv_printk("debug key 0x%02x is not known; 'h' lists them", (unsigned char)key);
 		return;
 	}
-	hv_printk("debug key 0x%02x is not known; '?' lists them", (unsigned char)key);
+	hv_printk("debug key '%c': %s", key, keys[i].what);
+	if (keys[i].all)
+		keys[i].all();
+	else
+		domain_for_each(keys[i].each, NULL);
 }

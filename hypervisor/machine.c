@@ -1,11 +1,10 @@
 /* machine.c: how the machine ends: power off, reset, or standstill.
  *
  * Callers: domain_end.c (the first domain has ended), console.c (panic). Each way is tried in turn,
- * from what ACPI says to what emulators and old boards have, since nobody is left to report to.
+ * from what ACPI says to what old boards have, since nobody is left to report to.
  */
 #include <amphi/string.h>
 
-#include "acpi.h"
 #include "boot.h"
 #include "console.h"
 #include "cpu.h"
@@ -13,8 +12,6 @@
 #include "mm.h"
 #include "percpu.h"
 
-#define QEMU_OFF_PORT  0x604
-#define QEMU_OFF_VALUE 0x2000
 #define KEYBOARD_PORT  0x64
 #define KEYBOARD_RESET 0xfe
 #define CHIPSET_RESET  0xcf9
@@ -34,11 +31,9 @@ static void report_end(void)
 
 	mm_stats(&stats);
 	hv_printk("@stat hypercalls=%lu upcalls=%lu exceptions=%lu interrupts=%lu switches=%lu "
-		  "emulated=%lu memory_kib=%lu",
-		  (unsigned long)n[CNT_HYPERCALLS], (unsigned long)n[CNT_UPCALLS],
-		  (unsigned long)n[CNT_EXCEPTIONS], (unsigned long)n[CNT_IRQS],
-		  (unsigned long)n[CNT_SWITCHES], (unsigned long)n[CNT_EMULATED],
-		  (unsigned long)(stats.hv_pages * 4));
+		  "emulated=%lu memory_kib=%lu free_kib=%lu",
+		  n[CNT_HYPERCALLS], n[CNT_UPCALLS], n[CNT_EXCEPTIONS], n[CNT_IRQS],
+		  n[CNT_SWITCHES], n[CNT_EMULATED], (stats.hv_pages * 4), (stats.free_pages * 4));
 }
 
 void machine_off(void)
@@ -46,24 +41,18 @@ void machine_off(void)
 	const struct acpi_info *acpi = acpi_info();
 
 	report_end();
-	if (acpi->pm1a_control != 0 && acpi->off_value != 0) {
-		port_out(acpi->pm1a_control, 2, acpi->off_value);
-		if (acpi->pm1b_control != 0)
-			port_out(acpi->pm1b_control, 2, acpi->off_value);
-		wait_a_moment();
-	}
-	port_out(QEMU_OFF_PORT, 2, QEMU_OFF_VALUE);
+	port_out(acpi->pm1a_control, 2, acpi->off_value);
+	if (acpi->pm1b_control != 0)
+		port_out(acpi->pm1b_control, 2, acpi->off_value);
 	wait_a_moment();
 	hv_printk("the machine does not go off; it may be switched off now");
 	cpu_halt();
 }
 
+/* What ACPI says first; chipset and keyboard controller where that leads nowhere. */
 void machine_reboot(void)
 {
-	const struct acpi_info *acpi = acpi_info();
-
-	if (acpi->reset_port != 0)
-		port_out(acpi->reset_port, 1, acpi->reset_value);
+	port_out(acpi_info()->reset_port, 1, acpi_info()->reset_value);
 	port_out(CHIPSET_RESET, 1, RESET_COLD);
 	wait_a_moment();
 	port_out(KEYBOARD_PORT, 1, KEYBOARD_RESET);

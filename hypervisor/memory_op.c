@@ -30,64 +30,44 @@ uint64_t memory_limit(uint32_t mem_flags)
 struct extents {
 	struct xen_memory_reservation r;
 	struct domain *d;
-	bool populate; /* the list names guest frames, which the m2p gets */
+	unsigned which; /* populate_physmap: the list names guest frames, which the m2p gets */
 };
 
-static struct page_info *alloc_extent(const struct extents *e)
+/* These two do extent i; false ends the list there, and the caller learns how many were done. */
+static bool remove_extent(const struct extents *e, xen_pfn_t mfn)
 {
-	struct page_info *page;
-
-	mm_lock();
-	page = frames_alloc_domain(e->d, e->r.extent_order, memory_limit(e->r.mem_flags));
-	mm_unlock();
-	return page;
-}
-
-static void release_extent(struct domain *d, mfn_t mfn, unsigned order)
-{
-	for (uint64_t i = 0; i < 1ull << order; i++)
-		page_release_domain(d, (mfn_t){mfn.v + i});
-}
-
-/* Each of these does extent i; false ends the list there, and the caller learns how many were
- * done. */
-static bool add_extent(const struct extents *e, uint64_t i)
-{
-	struct page_info *page;
-	xen_pfn_t pfn = 0, mfn;
-
-	if (e->populate && handle_read(&pfn, e->r.extent_start, i))
-		return false;
-	page = alloc_extent(e);
-	if (!page)
-		return false;
-	mfn = page_to_mfn(page).v;
-	for (uint64_t k = 0; e->populate && k < 1ull << e->r.extent_order; k++)
-		m2p_set((mfn_t){mfn + k}, pfn + k);
-	if (handle_null(e->r.extent_start) || !handle_write(e->r.extent_start, i, &mfn))
-		return true;
-	release_extent(e->d, (mfn_t){mfn}, e->r.extent_order);
-	return false;
-}
-
-static bool remove_extent(const struct extents *e, uint64_t i)
-{
-	xen_pfn_t mfn;
-
-	if (handle_read(&mfn, e->r.extent_start, i))
-		return false;
 	for (uint64_t k = 0; k < 1ull << e->r.extent_order; k++)
 		if (page_release_domain(e->d, (mfn_t){mfn + k}))
 			return false;
 	return true;
 }
 
-static long run_extents(uint64_t cmd, uint64_t arg_va,
-			bool (*one)(const struct extents *e, uint64_t i))
+static bool add_extent(const struct extents *e, uint64_t i)
+{
+	bool populate = e->which == XENMEM_populate_physmap;
+	struct page_info *page;
+	xen_pfn_t pfn = 0, mfn;
+
+	if (populate && handle_read(&pfn, e->r.extent_start, i))
+		return false;
+	page = frames_alloc_domain(e->d, e->r.extent_order, memory_limit(e->r.mem_flags));
+	if (!page)
+		return false;
+	mfn = page_to_mfn(page).v;
+	for (uint64_t k = 0; populate && k < 1ull << e->r.extent_order; k++)
+		m2p_set((mfn_t){mfn + k}, pfn + k);
+	if (handle_null(e->r.extent_start) || !handle_write(e->r.extent_start, i, &mfn))
+		return true;
+	remove_extent(e, mfn);
+	return false;
+}
+
+static long reservation(uint64_t cmd, uint64_t arg_va)
 {
 	uint64_t i, start = cmd >> MEMOP_EXTENT_SHIFT;
-	struct extents e = {.populate = (cmd & CMD_MASK) == XENMEM_populate_physmap};
-	bool stop = false;
+	struct extents e = {.which = cmd & CMD_MASK};
+	bool stop = false, more = true;
+	xen_pfn_t mfn;
 	int error;
 
 	if (guest_read(&e.r, arg_va))
@@ -97,25 +77,19 @@ static long run_extents(uint64_t cmd, uint64_t arg_va,
 	e.d = domain_named(e.r.domid, &error);
 	if (!e.d)
 		return error;
-	for (i = start; i < e.r.nr_extents && !stop; i++) {
+	for (i = start; i < e.r.nr_extents && more; i += more) {
 		stop = i > start && hypercall_preempt();
-		if (stop || !one(&e, i))
+		if (stop)
 			break;
+		if (e.which == XENMEM_decrease_reservation)
+			more = !handle_read(&mfn, e.r.extent_start, i) && remove_extent(&e, mfn);
+		else
+			more = add_extent(&e, i);
 	}
 	domain_put(e.d);
 	if (stop)
-		return hypercall_restart((cmd & CMD_MASK) | i << MEMOP_EXTENT_SHIFT, arg_va, 0, 0);
+		return hypercall_restart(e.which | i << MEMOP_EXTENT_SHIFT, arg_va, 0, 0);
 	return (long)i;
-}
-
-static long increase(uint64_t cmd, uint64_t arg_va)
-{
-	return run_extents(cmd, arg_va, add_extent);
-}
-
-static long decrease(uint64_t cmd, uint64_t arg_va)
-{
-	return run_extents(cmd, arg_va, remove_extent);
 }
 
 /* ---- numbers ------------------------------------------------------------------------ */
@@ -126,18 +100,6 @@ static long maximum_ram_page(uint64_t cmd, uint64_t arg_va)
 }
 
 /* The guest keeps its own count of guest frames, in shared_info. */
-static long of_domain(const struct domain *d, uint64_t cmd)
-{
-	switch (cmd & CMD_MASK) {
-	case XENMEM_current_reservation:
-		return d->mm.nr_pages;
-	case XENMEM_maximum_reservation:
-		return d->mm.max_pages;
-	default:
-		return d->events.shared ? (long)d->events.shared->arch.max_pfn - 1 : -XEN_EINVAL;
-	}
-}
-
 static long domain_number(uint64_t cmd, uint64_t arg_va)
 {
 	struct xen_memory_domain which;
@@ -150,7 +112,12 @@ static long domain_number(uint64_t cmd, uint64_t arg_va)
 	d = domain_named(which.domid, &error);
 	if (!d)
 		return error;
-	n = of_domain(d, cmd);
+	if ((cmd & CMD_MASK) == XENMEM_current_reservation)
+		n = d->mm.nr_pages;
+	else if ((cmd & CMD_MASK) == XENMEM_maximum_reservation)
+		n = d->mm.max_pages;
+	else
+		n = d->events.shared ? (long)d->events.shared->arch.max_pfn - 1 : -XEN_EINVAL;
 	domain_put(d);
 	return n;
 }
@@ -173,10 +140,20 @@ struct e820_entry {
 	uint32_t type;
 } __attribute__((packed));
 
-static long write_map(uint64_t arg_va, const struct mm_range *map, unsigned count)
+/* The machine's map is for the first domain; a guest's own frames, numbered from 0, are all RAM. */
+static long memory_map(uint64_t cmd, uint64_t arg_va)
 {
+	const struct mm_range all = {
+	    0, (uint64_t)current_domain()->mm.max_pages << PAGE_SHIFT, MM_RANGE_RAM};
+	const struct mm_range *map = &all;
 	struct xen_memory_map m;
+	unsigned count = 1;
 
+	if ((cmd & CMD_MASK) == XENMEM_machine_memory_map) {
+		if (!current_domain()->privileged)
+			return -XEN_EPERM;
+		map = mm_machine_map(&count);
+	}
 	if (guest_read(&m, arg_va))
 		return -XEN_EFAULT;
 	if (m.nr_entries < count)
@@ -191,26 +168,6 @@ static long write_map(uint64_t arg_va, const struct mm_range *map, unsigned coun
 	return guest_write(arg_va, &m);
 }
 
-/* A guest's own frames, numbered from 0, are all RAM. */
-static long memory_map(uint64_t cmd, uint64_t arg_va)
-{
-	const struct mm_range all = {
-	    0, (uint64_t)current_domain()->mm.max_pages << PAGE_SHIFT, MM_RANGE_RAM};
-
-	return write_map(arg_va, &all, 1);
-}
-
-static long machine_memory_map(uint64_t cmd, uint64_t arg_va)
-{
-	const struct mm_range *map;
-	unsigned count;
-
-	if (!current_domain()->privileged)
-		return -XEN_EPERM;
-	map = mm_machine_map(&count);
-	return write_map(arg_va, map, count);
-}
-
 /* A PV guest keeps its own map from guest frames to machine frames. */
 static long not_translated(uint64_t cmd, uint64_t arg_va)
 {
@@ -218,9 +175,9 @@ static long not_translated(uint64_t cmd, uint64_t arg_va)
 }
 
 static long (*const commands[])(uint64_t cmd, uint64_t arg_va) = {
-    [XENMEM_increase_reservation] = increase,
-    [XENMEM_decrease_reservation] = decrease,
-    [XENMEM_populate_physmap] = increase,
+    [XENMEM_increase_reservation] = reservation,
+    [XENMEM_decrease_reservation] = reservation,
+    [XENMEM_populate_physmap] = reservation,
     [XENMEM_maximum_ram_page] = maximum_ram_page,
     [XENMEM_current_reservation] = domain_number,
     [XENMEM_maximum_reservation] = domain_number,
@@ -229,8 +186,9 @@ static long (*const commands[])(uint64_t cmd, uint64_t arg_va) = {
     [XENMEM_add_to_physmap_batch] = not_translated,
     [XENMEM_remove_from_physmap] = not_translated,
     [XENMEM_memory_map] = memory_map,
-    [XENMEM_machine_memory_map] = machine_memory_map,
+    [XENMEM_machine_memory_map] = memory_map,
     [XENMEM_exchange] = memory_exchange,
+    [XENMEM_acquire_resource] = grant_acquire_resource,
     [XENMEM_machphys_mapping] = machphys_mapping,
 };
 

@@ -6,7 +6,7 @@
  * a guest, and a table is never reached at the wrong level. Every present entry of a validated
  * table holds the references of what it names; a pin and a loaded root hold theirs.
  *
- * Callers: every part of the hypervisor. Files: frame*.c heap.c (frames and the heap), page_type.c
+ * Callers: every part of the hypervisor. Files: frame*.c (frames and the heap), page_type.c
  * pte.c (the rules), mmu_update.c mmuext.c descriptor.c memory_*.c (hypercalls), mm_domain.c,
  * mm_grant.c, mm_hw.c (the CPU's side; host tests link a fake).
  *
@@ -144,7 +144,7 @@ void *hv_map_io(maddr_t maddr, uint64_t size);
 void *hv_page_alloc(unsigned order);
 void hv_page_free(void *pages, unsigned order);
 
-/* size bytes, zeroed, aligned to 16 (to 64 from 64 bytes up; to a page from 4096 up). NULL when
+/* size bytes, zeroed, aligned to 16 (to 64 from 64 bytes up; to a page from 2048 up). NULL when
  * there is no memory. hv_free takes the same size; NULL is in order. */
 void *hv_alloc(size_t size);
 void hv_free(void *p, size_t size);
@@ -293,7 +293,7 @@ uint64_t mm_frame_info(struct domain *d, mfn_t mfn);
 void mm_dump(void);
 
 /* ---- hypercalls (see pv.h for the convention) ------------------------------------ */
-long hc_mmu_update(uint64_t reqs_va, uint64_t count, uint64_t done_va, uint64_t foreign);
+long hc_mmu_update(uint64_t ops_va, uint64_t count, uint64_t done_va, uint64_t foreign);
 long hc_mmuext_op(uint64_t ops_va, uint64_t count, uint64_t done_va, uint64_t foreign);
 long hc_update_va_mapping(uint64_t va, uint64_t pte, uint64_t flags);
 long hc_update_va_mapping_otherdomain(uint64_t va, uint64_t pte, uint64_t flags, uint64_t dom);

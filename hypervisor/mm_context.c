@@ -7,46 +7,11 @@
 #include "domain.h"
 #include "mm_private.h"
 
-struct context_refs {
-	struct page_info *root, *root_user;
-	uint32_t gdt[HV_GDT_GUEST_PAGES];
-};
-
-static int get_root(struct vcpu *v, uint64_t cr3, struct page_info **out)
-{
-	return ref_type_get((mfn_t){xen_cr3_to_pfn(cr3)}, v->domain, PT_L4, out);
-}
-
-/* What a context names, all or nothing. */
-static int get_context(struct vcpu *v, const struct vcpu_guest_context *ctx,
-		       struct context_refs *out)
-{
-	unsigned gdt_pages = (unsigned)DIV_ROUND_UP(ctx->gdt_ents, 512);
-	int error;
-
-	error = get_root(v, ctx->ctrlreg[3], &out->root);
-	if (error)
-		return error;
-	if (ctx->ctrlreg[1])
-		error = get_root(v, ctx->ctrlreg[1], &out->root_user);
-	if (error)
-		goto put_root;
-	error = space_get_gdt(v, ctx->gdt_frames, gdt_pages, out->gdt);
-	if (error)
-		goto put_user_root;
-	return 0;
-
-put_user_root:
-	if (out->root_user)
-		ref_type_put(out->root_user);
-put_root:
-	ref_type_put(out->root);
-	return error;
-}
-
+/* Takes all that the context names, or nothing, before the old gets lost. */
 int mm_set_context(struct vcpu *v, const struct vcpu_guest_context *ctx)
 {
-	struct context_refs refs = {0};
+	struct page_info *root = NULL, *user = NULL;
+	uint32_t gdt[HV_GDT_GUEST_PAGES] = {0};
 	int error;
 
 	if (ctx->gdt_ents > HV_GDT_FIRST || !space_ldt_ok(ctx->ldt_base, ctx->ldt_ents))
@@ -54,17 +19,27 @@ int mm_set_context(struct vcpu *v, const struct vcpu_guest_context *ctx)
 	error = mm_begin(v->domain);
 	if (error)
 		return error;
-	error = get_context(v, ctx, &refs);
+	error = ref_type_get((mfn_t){xen_cr3_to_pfn(ctx->ctrlreg[3])}, v->domain, PT_L4, &root);
+	if (!error && ctx->ctrlreg[1])
+		error = ref_type_get((mfn_t){xen_cr3_to_pfn(ctx->ctrlreg[1])}, v->domain, PT_L4,
+				     &user);
+	if (!error)
+		error = space_get_gdt(v, ctx->gdt_frames, ctx->gdt_ents, gdt);
 	if (!error) {
 		space_leave(v);
 		space_drop_root(&v->mm.root);
 		space_drop_root(&v->mm.root_user);
-		v->mm.root = page_to_mfn(refs.root);
-		if (refs.root_user)
-			v->mm.root_user = page_to_mfn(refs.root_user);
-		space_install_gdt(v, refs.gdt, (uint32_t)ctx->gdt_ents);
+		v->mm.root = page_to_mfn(root);
+		if (user)
+			v->mm.root_user = page_to_mfn(user);
+		space_install_gdt(v, gdt, (uint32_t)ctx->gdt_ents);
 		space_set_ldt(v, ctx->ldt_base, ctx->ldt_ents);
+		root = user = NULL;
 	}
+	if (user)
+		ref_type_put(user);
+	if (root)
+		ref_type_put(root);
 	mm_unlock();
 	return error == -XEN_EBUSY ? -XEN_EINVAL : error;
 }
@@ -86,10 +61,9 @@ int mm_set_boot_root(struct vcpu *v, mfn_t l4)
 
 	do {
 		mm_lock();
-		mm_budget = mm_budget_full;
 		error = pin_table(l4, v->domain, PT_L4);
 		if (!error)
-			error = space_new_root(v, l4);
+			error = space_new_root(v, l4, false);
 		mm_unlock();
 	} while (error == -XEN_ERESTART);
 	return error;
@@ -100,7 +74,6 @@ void mm_vcpu_teardown(struct vcpu *v)
 	static const uint32_t none[HV_GDT_GUEST_PAGES];
 
 	mm_lock();
-	mm_budget = mm_budget_full;
 	space_leave(v);
 	v->mm.ldt_entries = 0;
 	if (v->domain->mm.perdomain_l1[v->id / SPACE_VCPUS_PER_L1]) {

@@ -7,6 +7,7 @@
  */
 #include "domain.h"
 #include "mm_private.h"
+#include "percpu.h"
 
 int mm_domain_init(struct domain *d, uint32_t max_pages)
 {
@@ -39,49 +40,20 @@ int mm_vcpu_init(struct vcpu *v)
 	return 0;
 }
 
-static void free_table(uint64_t **table)
-{
-	if (*table)
-		hv_page_free(*table, 0);
-	*table = NULL;
-}
-
 void mm_domain_free(struct domain *d)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(d->mm.perdomain_l1); i++)
-		free_table(&d->mm.perdomain_l1[i]);
-	free_table(&d->mm.perdomain_l2);
-	free_table(&d->mm.perdomain_l3);
+	struct domain_mm *mm = &d->mm;
+	uint64_t **const tables[] = {&mm->perdomain_l1[0], &mm->perdomain_l1[1],
+				     &mm->perdomain_l2, &mm->perdomain_l3};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(tables); i++) {
+		if (*tables[i])
+			hv_page_free(*tables[i], 0);
+		*tables[i] = NULL;
+	}
 }
 
 /* ---- allocated frames ------------------------------------------------------------ */
-
-static uint32_t number(const struct page_info *page)
-{
-	return (uint32_t)page_to_mfn(page).v;
-}
-
-static void list_add(struct domain_mm *mm, struct page_info *page)
-{
-	page->prev = 0;
-	page->next = mm->pages;
-	if (mm->pages)
-		mfn_to_page((mfn_t){mm->pages})->prev = number(page);
-	mm->pages = number(page);
-	mm->nr_pages++;
-}
-
-static void list_remove(struct domain_mm *mm, struct page_info *page)
-{
-	if (page->prev)
-		mfn_to_page((mfn_t){page->prev})->next = page->next;
-	else
-		mm->pages = page->next;
-	if (page->next)
-		mfn_to_page((mfn_t){page->next})->prev = page->prev;
-	page->next = page->prev = 0;
-	mm->nr_pages--;
-}
 
 void frames_give_domain(struct domain *d, struct page_info *page, unsigned order)
 {
@@ -89,31 +61,28 @@ void frames_give_domain(struct domain *d, struct page_info *page, unsigned order
 		page_zero(page_to_virt(page + i));
 		frame_own(page + i, d);
 		page[i].flags = PG_ALLOCATED;
-		list_add(&d->mm, page + i);
+		frame_link(&d->mm.pages, page + i);
+		d->mm.nr_pages++;
 	}
 }
 
 struct page_info *frames_alloc_domain(struct domain *d, unsigned order, uint64_t limit)
 {
-	struct page_info *page;
+	struct page_info *page = NULL;
 
-	if (d->dying || order > MM_MAX_ORDER ||
-	    (uint64_t)d->mm.nr_pages + (1ull << order) > d->mm.max_pages)
-		return NULL;
-	page = frames_alloc(order, limit);
+	mm_lock();
+	if (!d->dying && order <= MM_MAX_ORDER &&
+	    (uint64_t)d->mm.nr_pages + (1ull << order) <= d->mm.max_pages)
+		page = frames_alloc(order, limit);
 	if (page)
 		frames_give_domain(d, page, order);
+	mm_unlock();
 	return page;
 }
 
 struct page_info *page_alloc_domain(struct domain *d, unsigned order)
 {
-	struct page_info *page;
-
-	mm_lock();
-	page = frames_alloc_domain(d, order, ~0ull);
-	mm_unlock();
-	return page;
+	return frames_alloc_domain(d, order, ~0ull);
 }
 
 /* After this nobody can get a new reference, so a pin or a validation under way, which would never
@@ -125,21 +94,18 @@ void frame_release(struct page_info *page)
 	if (page->flags & PG_PARTIAL)
 		table_abandon(page);
 	page->flags &= (uint8_t)~PG_ALLOCATED;
-	list_remove(&page->owner->mm, page);
+	frame_unlink(&page->owner->mm.pages, page);
+	page->owner->mm.nr_pages--;
 	ref_put(page);
 }
 
 int page_release_domain(struct domain *d, mfn_t mfn)
 {
-	struct page_info *page;
+	struct page_info *page = mfn_to_page(mfn);
 	int error = -XEN_EINVAL;
 
-	if (!mfn_valid(mfn))
-		return error;
-	page = mfn_to_page(mfn);
 	mm_lock();
-	mm_budget = mm_budget_full;
-	if (page->owner == d && (page->flags & PG_ALLOCATED)) {
+	if (mfn_valid(mfn) && page->owner == d && (page->flags & PG_ALLOCATED)) {
 		frame_release(page);
 		error = 0;
 	}
@@ -157,7 +123,7 @@ int mm_domain_teardown(struct domain *d)
 		return error;
 	while (d->mm.pages && mm_budget > 0) {
 		mm_budget -= 16;
-		frame_release(mfn_to_page((mfn_t){d->mm.pages}));
+		frame_release(frame_at(d->mm.pages));
 	}
 	error = undo_run(d);
 	if (d->mm.pages)
@@ -196,28 +162,24 @@ void mm_unshare_page(void *va)
 
 struct domain *domain_named(uint64_t id, int *error)
 {
-	struct domain *d = domain_get(DOMID_SELF);
+	const struct domain *self = current_domain();
+	bool own = id == DOMID_SELF || id == self->id;
+	struct domain *d = NULL;
 
-	*error = 0;
-	if (id == DOMID_SELF || id == d->id)
-		return d;
-	*error = d->privileged ? -XEN_ESRCH : -XEN_EPERM;
-	domain_put(d);
-	d = *error == -XEN_EPERM || id > 0xffff ? NULL : domain_get((domid_t)id);
-	if (d)
-		*error = 0;
+	if (own || (self->privileged && id <= 0xffff))
+		d = domain_get(own ? DOMID_SELF : (domid_t)id);
+	*error = d ? 0 : self->privileged ? -XEN_ESRCH : -XEN_EPERM;
 	return d;
 }
 
 uint64_t mm_frame_info(struct domain *d, mfn_t mfn)
 {
-	const struct page_info *page;
+	const struct page_info *page = mfn_to_page(mfn);
 	uint64_t info = XEN_DOMCTL_PFINFO_NOTAB;
 
-	if (!mfn_valid(mfn) || mfn_to_page(mfn)->owner != d)
+	if (!mfn_valid(mfn) || page->owner != d)
 		return XEN_DOMCTL_PFINFO_XTAB;
 	mm_lock();
-	page = mfn_to_page(mfn);
 	if (page->type_count && type_is_table(page->type))
 		info = (uint64_t)page->type << XEN_DOMCTL_PFINFO_LTAB_SHIFT;
 	if (page->flags & PG_PINNED)
@@ -232,8 +194,8 @@ static void dump_domain(struct domain *d, void *unused)
 	uint32_t by_type[ARRAY_SIZE(names)] = {0}, pinned = 0;
 
 	mm_lock();
-	for (uint32_t n = d->mm.pages; n; n = mfn_to_page((mfn_t){n})->next) {
-		const struct page_info *page = mfn_to_page((mfn_t){n});
+	for (uint32_t n = d->mm.pages; n; n = frame_at(n)->next) {
+		const struct page_info *page = frame_at(n);
 
 		by_type[page->type_count ? page->type : PT_NONE]++;
 		pinned += (page->flags & PG_PINNED) != 0;

@@ -18,38 +18,16 @@ static uint64_t *slot_of(const struct mm_grant_map *map)
 	mfn_t mfn = maddr_to_mfn((maddr_t){map->host_addr});
 	const struct page_info *page;
 
-	if (!map->contains_pte) {
-		if (!guest_range_ok(map->host_addr, 1))
-			return NULL;
-		return walk_to_l1(current_vcpu()->mm.root, map->host_addr);
-	}
+	if (!map->contains_pte)
+		return guest_range_ok(map->host_addr, 1)
+			   ? walk_to_l1(current_vcpu()->mm.root, map->host_addr)
+			   : NULL;
 	if (map->host_addr % 8 || !mfn_valid(mfn))
 		return NULL;
 	page = mfn_to_page(mfn);
 	if (page->owner != current_domain() || page->type != PT_L1 || !(page->flags & PG_VALID))
 		return NULL;
 	return maddr_to_virt((maddr_t){map->host_addr});
-}
-
-static int take_frame(const struct mm_grant_map *map)
-{
-	struct page_info *page = mfn_to_page(map->frame);
-	int error = 0;
-
-	if (!mfn_valid(map->frame) || !ref_get(page, map->owner))
-		return -XEN_EPERM;
-	if (!map->readonly)
-		error = type_get(page, PT_WRITABLE);
-	if (error)
-		ref_put(page);
-	return error ? -XEN_EBUSY : 0;
-}
-
-static uint64_t entry_of(const struct mm_grant_map *map)
-{
-	uint64_t flags = PTE_PRESENT | PTE_USER | PTE_ACCESSED | (map->pte_bits & PTE_SOFT);
-
-	return pte_make(map->frame, flags | (map->readonly ? 0 : PTE_RW | PTE_DIRTY));
 }
 
 static void replace_entry(uint64_t *slot, uint64_t value)
@@ -59,58 +37,44 @@ static void replace_entry(uint64_t *slot, uint64_t value)
 
 int mm_grant_map_pte(const struct mm_grant_map *map)
 {
+	uint64_t flags = PTE_PRESENT | PTE_USER | PTE_ACCESSED | (map->pte_bits & PTE_SOFT);
 	uint64_t *slot;
 	int error = -XEN_EINVAL;
 
+	if (!map->readonly)
+		flags |= PTE_RW | PTE_DIRTY;
 	mm_lock();
-	mm_budget = mm_budget_full;
 	slot = slot_of(map);
-	if (slot)
-		error = take_frame(map);
-	if (!error)
-		replace_entry(slot, entry_of(map));
-	mm_unlock();
-	return error;
-}
-
-static bool maps_it(const uint64_t *slot, const struct mm_grant_map *map)
-{
-	return slot && (*slot & PTE_PRESENT) && pte_mfn(*slot).v == map->frame.v &&
-	       !(*slot & PTE_RW) == map->readonly;
-}
-
-int mm_grant_unmap_pte(const struct mm_grant_map *map)
-{
-	uint64_t *slot;
-	int error = -XEN_EINVAL;
-
-	mm_lock();
-	mm_budget = mm_budget_full;
-	slot = slot_of(map);
-	if (maps_it(slot, map)) {
-		replace_entry(slot, 0);
-		error = 0;
+	if (slot) {
+		error = frame_get(map->frame, map->owner, !map->readonly);
+		if (error)
+			error = error == -XEN_EINVAL ? -XEN_EPERM : -XEN_EBUSY;
+		else
+			replace_entry(slot, pte_make(map->frame, flags));
 	}
 	mm_unlock();
 	return error;
 }
 
+int mm_grant_unmap_pte(const struct mm_grant_map *map)
+{
+	return mm_grant_replace_pte(map, 0);
+}
+
 /* The entry of new_addr moves with the references it holds, so only the grant's are given up. */
 int mm_grant_replace_pte(const struct mm_grant_map *map, uint64_t new_addr)
 {
-	struct mm_grant_map from = {.host_addr = new_addr};
+	const struct mm_grant_map from = {.host_addr = new_addr};
 	uint64_t *slot, *other = NULL;
 	int error = -XEN_EINVAL;
 
 	mm_lock();
-	mm_budget = mm_budget_full;
 	slot = slot_of(map);
 	if (new_addr)
 		other = slot_of(&from);
-	if (maps_it(slot, map) && other != slot && (other || !new_addr)) {
-		uint64_t moved = other ? __atomic_exchange_n(other, 0, __ATOMIC_SEQ_CST) : 0;
-
-		replace_entry(slot, moved);
+	if (slot && (*slot & PTE_PRESENT) && pte_mfn(*slot).v == map->frame.v &&
+	    !(*slot & PTE_RW) == map->readonly && other != slot && (other || !new_addr)) {
+		replace_entry(slot, other ? __atomic_exchange_n(other, 0, __ATOMIC_SEQ_CST) : 0);
 		error = 0;
 	}
 	mm_unlock();

@@ -18,18 +18,13 @@ void hw_set_root(mfn_t l4)
 	tlb_clock++;
 }
 
-mfn_t hw_root(void)
+/* No guest's entry is global, so a reload of CR3 is a full flush of what is a guest's. */
+void hw_flush(void)
 {
 	uint64_t cr3;
 
 	__asm__ volatile("movq %%cr3, %0" : "=r"(cr3));
-	return (mfn_t){cr3 >> PAGE_SHIFT};
-}
-
-/* No guest's entry is global, so a reload of CR3 is a full flush of what is a guest's. */
-void hw_flush(void)
-{
-	hw_set_root(hw_root());
+	hw_set_root((mfn_t){cr3 >> PAGE_SHIFT});
 }
 
 void tlb_flush_all(void)

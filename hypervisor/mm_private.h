@@ -19,13 +19,13 @@
 extern int mm_budget_full;
 extern int mm_budget;
 
-/* Take and give the lock (both without it). Giving it also puts the domains whose last frame went
- * meanwhile, which may free them. */
+/* Take and give the lock (both without it). Taking it fills the budget. Giving it also puts the
+ * domains whose last frame went meanwhile, which may free them. */
 void mm_lock(void);
 void mm_unlock(void);
 
-/* Takes the lock, fills the budget, and goes on with tables of d that are being given up.
- * -XEN_ERESTART (lock not held) when that used the whole budget. */
+/* Takes the lock and goes on with tables of d that are being given up. -XEN_ERESTART (lock not
+ * held) when that used the whole budget. */
 int mm_begin(struct domain *d);
 
 /* ---- frame.c: the allocator. Own lock inside; with or without mm_lock. ---- */
@@ -36,6 +36,18 @@ int mm_begin(struct domain *d);
  * zero; content undefined. No stale translation to them is left. NULL: none. */
 struct page_info *frames_alloc(unsigned order, uint64_t limit);
 void frames_free(struct page_info *page, unsigned order);
+
+/* Lists of frames through next and prev, by their numbers; *head is 0 when there is none. */
+static inline uint32_t frame_number(const struct page_info *page)
+{
+	return (uint32_t)page_to_mfn(page).v;
+}
+static inline struct page_info *frame_at(uint32_t number)
+{
+	return mfn_to_page((mfn_t){number});
+}
+void frame_link(uint32_t *head, struct page_info *page);
+void frame_unlink(uint32_t *head, struct page_info *page);
 void page_zero(void *page);
 
 /* Boot: says that [first, end) are RAM, then which of them are free. */
@@ -56,6 +68,7 @@ int ref_type_get(mfn_t mfn, struct domain *d, enum page_type type, struct page_i
 void ref_type_put(struct page_info *page);
 int undo_run(struct domain *d); /* 0 or -XEN_ERESTART */
 void table_abandon(struct page_info *page); /* ends a validation under way (PG_PARTIAL) */
+bool table_in_hole(unsigned level, unsigned index); /* the entry is ours, not the guest's */
 /* A guest's pin: a reference and a use that stay without an entry. At most one per frame. */
 int pin_table(mfn_t mfn, struct domain *d, enum page_type type);
 void pin_drop(struct page_info *page);
@@ -77,6 +90,10 @@ int entry_check(unsigned level, uint64_t *pte, struct domain *d);
  * (upper levels: d's). entry_put gives up those of an entry that was written. */
 int entry_get(unsigned level, uint64_t pte, struct domain *d, struct domain *frame_owner);
 void entry_put(unsigned level, uint64_t pte);
+
+/* What an L1 entry holds of a frame of RAM. -XEN_EINVAL: it is not owner's (NULL: nobody's);
+ * -XEN_EBUSY: not to be written; -XEN_ERESTART. */
+int frame_get(mfn_t mfn, struct domain *owner, bool writable);
 
 /* Changes entry `index` of a validated table. keep_ad: accessed and dirty bits that are set stay
  * set. */
@@ -101,17 +118,14 @@ void space_leave(const struct vcpu *v); /* if the CPU is in v's space, it goes t
 void space_drop_root(mfn_t *root);
 void space_drop_ldt(struct vcpu *v);
 
-/* Takes all frames of a new GDT (count of them; their numbers to out), or none. install gives up
+/* Takes all frames of a new GDT (their numbers to out, which is zero), or none. install gives up
  * the old ones. */
-int space_get_gdt(struct vcpu *v, const uint64_t *frames, unsigned count, uint32_t *out);
-void space_put_gdt(const uint32_t *frames);
+int space_get_gdt(struct vcpu *v, const uint64_t *frames, uint64_t entries, uint32_t *out);
 void space_install_gdt(struct vcpu *v, const uint32_t *frames, uint32_t entries);
 
-/* These may return -XEN_ERESTART, having changed nothing. A root of 0 is -XEN_EINVAL for the
- * kernel's and drops the user's. */
-int space_set_gdt(struct vcpu *v, const uint64_t *frames, uint32_t entries);
-int space_new_root(struct vcpu *v, mfn_t mfn);
-int space_new_user_root(struct vcpu *v, mfn_t mfn);
+/* May return -XEN_ERESTART, having changed nothing. A root of 0 is -XEN_EINVAL for the kernel's and
+ * drops the user's. */
+int space_new_root(struct vcpu *v, mfn_t mfn, bool user);
 bool space_ldt_ok(uint64_t base, uint64_t entries);
 int space_set_ldt(struct vcpu *v, uint64_t base, uint64_t entries);
 
@@ -139,22 +153,17 @@ long mm_batch_run(struct mm_batch *b);
 
 /* ---- mm_domain.c ---- */
 
-/* Frames for d, all below limit; NULL: its own limit, or none free. Release: gives one up. */
+/* page_alloc_domain with all frames below limit; without the lock. Release, with it: gives one up. */
 struct page_info *frames_alloc_domain(struct domain *d, unsigned order, uint64_t limit);
 void frame_release(struct page_info *page);
 /* Frames from frames_alloc become d's, zeroed, whatever its limit. */
 void frames_give_domain(struct domain *d, struct page_info *page, unsigned order);
-
-/* A domain named by a hypercall's argument: DOMID_SELF, its own id, or, for the first domain, any
- * other. NULL: none or not allowed (*error says which). Takes a reference; domain_put. */
-struct domain *domain_named(uint64_t id, int *error);
 
 /* ---- mm_hw.c: the CPU. Host tests link a fake. ---- */
 
 extern uint32_t tlb_clock; /* counts full flushes; a use that ended at tlb_clock may be cached */
 
 void hw_set_root(mfn_t l4);
-mfn_t hw_root(void);
 void hw_flush(void);
 void hw_invlpg(uint64_t va);
 void hw_invlpg_all(uint64_t va); /* on all CPUs that may have it */

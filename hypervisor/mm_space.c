@@ -17,14 +17,9 @@
 #define LDT_ENTRIES_MAX 8192u
 #define AREA_FLAGS      (PTE_PRESENT | PTE_RW | PTE_ACCESSED | PTE_DIRTY | PTE_NX)
 
-static uint64_t area_base(const struct vcpu *v)
-{
-	return HV_PERDOMAIN_VIRT + (uint64_t)v->id * HV_VCPU_AREA_SIZE;
-}
-
 uint64_t mm_gdt_base(const struct vcpu *v)
 {
-	return area_base(v);
+	return HV_PERDOMAIN_VIRT + (uint64_t)v->id * HV_VCPU_AREA_SIZE;
 }
 
 /* The L1 entries of v's area: 0 to 15 the GDT's, 16 to 31 the LDT's. */
@@ -47,11 +42,6 @@ void space_fill_hole(uint64_t *l4, struct domain *d)
 
 /* ---- roots ----------------------------------------------------------------------- */
 
-static bool runs_here(const struct vcpu *v)
-{
-	return this_cpu()->loaded == v;
-}
-
 void space_drop_root(mfn_t *root)
 {
 	mfn_t old = *root;
@@ -61,54 +51,37 @@ void space_drop_root(mfn_t *root)
 		ref_type_put(mfn_to_page(old));
 }
 
-/* The old root is given up only after the CPU has left it. */
-static int replace_root(struct vcpu *v, mfn_t *root, mfn_t mfn)
+/* Called in kernel mode, like every hypercall, so the root in the CPU is the kernel's. Guests
+ * expect a flush even when the root stays. The old one is given up only after the CPU has left
+ * it. */
+int space_new_root(struct vcpu *v, mfn_t mfn, bool user)
 {
+	mfn_t *root = user ? &v->mm.root_user : &v->mm.root, old = *root;
 	struct page_info *page;
-	mfn_t old = *root;
 	int error;
 
-	if (mfn.v == 0 || mfn.v == old.v) {
-		if (!mfn.v)
-			space_drop_root(root);
+	if (mfn.v == 0 && !user)
+		return -XEN_EINVAL;
+	if (mfn.v == old.v) {
+		if (!user)
+			hw_flush();
 		return 0;
 	}
-	error = ref_type_get(mfn, v->domain, PT_L4, &page);
+	error = mfn.v ? ref_type_get(mfn, v->domain, PT_L4, &page) : 0;
 	if (error)
-		return error == -XEN_ERESTART ? error : -XEN_EINVAL;
+		return error;
 	*root = mfn;
-	if (root == &v->mm.root && runs_here(v))
+	if (!user && this_cpu()->loaded == v)
 		hw_set_root(mfn);
 	space_drop_root(&old);
-	return 0;
-}
-
-/* Called in kernel mode, like every hypercall, so the root in the CPU is the kernel's. Guests
- * expect a flush even when the root stays. */
-int space_new_root(struct vcpu *v, mfn_t mfn)
-{
-	int error;
-
-	if (mfn.v == 0)
-		return -XEN_EINVAL;
-	if (mfn.v == v->mm.root.v) {
-		hw_flush();
-		return 0;
-	}
-	error = replace_root(v, &v->mm.root, mfn);
-	if (!error)
+	if (!user)
 		space_drop_ldt(v);
-	return error;
-}
-
-int space_new_user_root(struct vcpu *v, mfn_t mfn)
-{
-	return replace_root(v, &v->mm.root_user, mfn);
+	return 0;
 }
 
 void space_leave(const struct vcpu *v)
 {
-	if (!runs_here(v))
+	if (this_cpu()->loaded != v)
 		return;
 	hw_load_ldt(0, 0);
 	hw_load_gdt(0);
@@ -121,26 +94,21 @@ static void put_frames(const uint32_t *frames, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++)
 		if (frames[i])
-			ref_type_put(mfn_to_page((mfn_t){frames[i]}));
+			ref_type_put(frame_at(frames[i]));
 }
 
-void space_put_gdt(const uint32_t *frames)
-{
-	put_frames(frames, HV_GDT_GUEST_PAGES);
-}
-
-int space_get_gdt(struct vcpu *v, const uint64_t *frames, unsigned count, uint32_t *out)
+int space_get_gdt(struct vcpu *v, const uint64_t *frames, uint64_t entries, uint32_t *out)
 {
 	struct page_info *page;
 
-	for (unsigned i = 0; i < count; i++) {
+	for (unsigned i = 0; i < DIV_ROUND_UP(entries, 512); i++) {
 		int error = ref_type_get((mfn_t){frames[i]}, v->domain, PT_SEG, &page);
 
 		if (error) {
 			put_frames(out, i);
-			return error == -XEN_ERESTART ? error : -XEN_EINVAL;
+			return error;
 		}
-		out[i] = (uint32_t)frames[i];
+		out[i] = frame_number(page);
 	}
 	return 0;
 }
@@ -156,17 +124,7 @@ void space_install_gdt(struct vcpu *v, const uint32_t *frames, uint32_t entries)
 	for (unsigned i = 0; i < HV_GDT_GUEST_PAGES; i++)
 		slots[i] = frames[i] ? pte_make((mfn_t){frames[i]}, AREA_FLAGS) : 0;
 	hw_flush();
-	space_put_gdt(old);
-}
-
-int space_set_gdt(struct vcpu *v, const uint64_t *frames, uint32_t entries)
-{
-	uint32_t taken[HV_GDT_GUEST_PAGES] = {0};
-	int error = space_get_gdt(v, frames, DIV_ROUND_UP(entries, 512), taken);
-
-	if (!error)
-		space_install_gdt(v, taken, entries);
-	return error;
+	put_frames(old, HV_GDT_GUEST_PAGES);
 }
 
 /* ---- LDT ------------------------------------------------------------------------- */
@@ -190,10 +148,8 @@ void space_drop_ldt(struct vcpu *v)
 
 bool space_ldt_ok(uint64_t base, uint64_t entries)
 {
-	if (entries == 0)
-		return true;
-	return base % PAGE_SIZE == 0 && entries <= LDT_ENTRIES_MAX &&
-	       guest_range_ok(base, entries * 8);
+	return !entries || (base % PAGE_SIZE == 0 && entries <= LDT_ENTRIES_MAX &&
+			    guest_range_ok(base, entries * 8));
 }
 
 int space_set_ldt(struct vcpu *v, uint64_t base, uint64_t entries)
@@ -203,38 +159,28 @@ int space_set_ldt(struct vcpu *v, uint64_t base, uint64_t entries)
 	space_drop_ldt(v);
 	v->mm.ldt_base = base;
 	v->mm.ldt_entries = (uint32_t)entries;
-	if (runs_here(v))
-		hw_load_ldt(area_base(v) + HV_LDT_OFFSET, v->mm.ldt_entries);
+	if (this_cpu()->loaded == v)
+		hw_load_ldt(mm_gdt_base(v) + HV_LDT_OFFSET, v->mm.ldt_entries);
 	return 0;
-}
-
-static bool fill_ldt_page(struct vcpu *v, unsigned index)
-{
-	uint64_t *entry;
-	struct page_info *page;
-
-	if (v->mm.ldt[index] || index * 512 >= v->mm.ldt_entries || !v->mm.root.v)
-		return false;
-	entry = walk_to_l1(v->mm.root, v->mm.ldt_base + index * PAGE_SIZE);
-	if (!entry || !(*entry & PTE_PRESENT))
-		return false;
-	if (ref_type_get(pte_mfn(*entry), v->domain, PT_SEG, &page))
-		return false;
-	v->mm.ldt[index] = (uint32_t)page_to_mfn(page).v;
-	area_slots(v)[HV_GDT_PAGES + index] = pte_make(page_to_mfn(page), AREA_FLAGS);
-	return true;
 }
 
 bool mm_page_fault(struct vcpu *v, uint64_t address, uint32_t error_code)
 {
-	uint64_t offset = address - (area_base(v) + HV_LDT_OFFSET);
-	bool fixed;
+	uint64_t index = (address - (mm_gdt_base(v) + HV_LDT_OFFSET)) / PAGE_SIZE, *entry = NULL;
+	struct page_info *page;
+	bool fixed = false;
 
-	if (v->domain->id == DOMID_IDLE || offset >= HV_LDT_PAGES * PAGE_SIZE)
+	if (v->domain->id == DOMID_IDLE || index >= HV_LDT_PAGES)
 		return false;
 	mm_lock();
-	mm_budget = mm_budget_full;
-	fixed = fill_ldt_page(v, (unsigned)(offset / PAGE_SIZE));
+	if (!v->mm.ldt[index] && index * 512 < v->mm.ldt_entries)
+		entry = walk_to_l1(v->mm.root, v->mm.ldt_base + index * PAGE_SIZE);
+	if (entry && (*entry & PTE_PRESENT) &&
+	    !ref_type_get(pte_mfn(*entry), v->domain, PT_SEG, &page)) {
+		v->mm.ldt[index] = frame_number(page);
+		area_slots(v)[HV_GDT_PAGES + index] = pte_make(page_to_mfn(page), AREA_FLAGS);
+		fixed = true;
+	}
 	mm_unlock();
 	return fixed;
 }
@@ -258,16 +204,15 @@ void mm_activate(struct vcpu *v)
 	}
 	area_slots(v)[HV_GDT_GUEST_PAGES] = pte_make(virt_to_mfn(hw_gdt_page()), AREA_FLAGS);
 	hw_set_root(root_by_mode(v));
-	hw_load_gdt(area_base(v));
-	hw_load_ldt(area_base(v) + HV_LDT_OFFSET, v->mm.ldt_entries);
+	hw_load_gdt(mm_gdt_base(v));
+	hw_load_ldt(mm_gdt_base(v) + HV_LDT_OFFSET, v->mm.ldt_entries);
 }
 
 bool mm_toggle_user(struct vcpu *v)
 {
 	mfn_t root = root_by_mode(v);
 
-	if (!root.v)
-		return false;
-	hw_set_root(root);
-	return true;
+	if (root.v)
+		hw_set_root(root);
+	return root.v != 0;
 }

@@ -1,7 +1,7 @@
 /* mmuext.c: the other memory operations of a PV guest: pins, roots, flushes, LDT, whole pages.
  *
- * One function an operation, found by the table at the end, which also says whether it may be
- * asked for a foreign domain's frames (pins, by a domain builder). Each runs under mm's lock.
+ * One function an operation or two, found by the table at the end, which also says whether it may
+ * be asked for a foreign domain's frames (pins, by a domain builder). Each runs under mm's lock.
  * Not here: entries of tables (mmu_update.c), GDTs (descriptor.c). Caller: dispatch.
  */
 #include <amphi/string.h>
@@ -13,10 +13,8 @@
 
 static int pin(struct mm_batch *b, const struct mmuext_op *op)
 {
-	int error = pin_table((mfn_t){op->arg1.mfn}, b->frames,
-			      (enum page_type)(PT_L1 + op->cmd - MMUEXT_PIN_L1_TABLE));
-
-	return error == -XEN_EBUSY ? -XEN_EINVAL : error;
+	return pin_table((mfn_t){op->arg1.mfn}, b->frames,
+			 (enum page_type)(PT_L1 + op->cmd - MMUEXT_PIN_L1_TABLE));
 }
 
 static int unpin(struct mm_batch *b, const struct mmuext_op *op)
@@ -30,39 +28,29 @@ static int unpin(struct mm_batch *b, const struct mmuext_op *op)
 	return 0;
 }
 
-static int new_baseptr(struct mm_batch *b, const struct mmuext_op *op)
+static int new_root(struct mm_batch *b, const struct mmuext_op *op)
 {
-	return space_new_root(current_vcpu(), (mfn_t){op->arg1.mfn});
+	return space_new_root(current_vcpu(), (mfn_t){op->arg1.mfn},
+			      op->cmd == MMUEXT_NEW_USER_BASEPTR);
 }
 
-static int new_user_baseptr(struct mm_batch *b, const struct mmuext_op *op)
+/* More CPUs than a mask asks for may be flushed; it is not read. */
+static int flush(struct mm_batch *b, const struct mmuext_op *op)
 {
-	return space_new_user_root(current_vcpu(), (mfn_t){op->arg1.mfn});
-}
-
-static int flush_local(struct mm_batch *b, const struct mmuext_op *op)
-{
-	hw_flush();
+	if (op->cmd == MMUEXT_TLB_FLUSH_LOCAL)
+		hw_flush();
+	else
+		tlb_flush_all();
 	return 0;
 }
 
-/* More CPUs than the mask asks for may be flushed; the mask is not read. */
-static int flush_all(struct mm_batch *b, const struct mmuext_op *op)
+static int invlpg(struct mm_batch *b, const struct mmuext_op *op)
 {
-	tlb_flush_all();
-	return 0;
-}
-
-static int invlpg_local(struct mm_batch *b, const struct mmuext_op *op)
-{
-	if (guest_range_ok(op->arg1.linear_addr, 1))
+	if (!guest_range_ok(op->arg1.linear_addr, 1))
+		return 0;
+	if (op->cmd == MMUEXT_INVLPG_LOCAL)
 		hw_invlpg(op->arg1.linear_addr);
-	return 0;
-}
-
-static int invlpg_all(struct mm_batch *b, const struct mmuext_op *op)
-{
-	if (guest_range_ok(op->arg1.linear_addr, 1))
+	else
 		hw_invlpg_all(op->arg1.linear_addr);
 	return 0;
 }
@@ -81,30 +69,22 @@ static int set_ldt(struct mm_batch *b, const struct mmuext_op *op)
 	return space_set_ldt(current_vcpu(), op->arg1.linear_addr, op->arg2.nr_ents);
 }
 
-static int clear_page(struct mm_batch *b, const struct mmuext_op *op)
+static int fill_page(struct mm_batch *b, const struct mmuext_op *op)
 {
-	struct page_info *page;
-	int error = ref_type_get((mfn_t){op->arg1.mfn}, b->frames, PT_WRITABLE, &page);
-
-	if (error)
-		return error == -XEN_ERESTART ? error : -XEN_EINVAL;
-	page_zero(page_to_virt(page));
-	ref_type_put(page);
-	return 0;
-}
-
-static int copy_page(struct mm_batch *b, const struct mmuext_op *op)
-{
+	bool copy = op->cmd == MMUEXT_COPY_PAGE;
 	mfn_t from = {op->arg2.src_mfn};
 	struct page_info *page;
 	int error;
 
-	if (!mfn_valid(from) || mfn_to_page(from)->owner != b->frames)
+	if (copy && (!mfn_valid(from) || mfn_to_page(from)->owner != b->frames))
 		return -XEN_EINVAL;
 	error = ref_type_get((mfn_t){op->arg1.mfn}, b->frames, PT_WRITABLE, &page);
 	if (error)
-		return error == -XEN_ERESTART ? error : -XEN_EINVAL;
-	memmove(page_to_virt(page), mfn_to_virt(from), PAGE_SIZE);
+		return error;
+	if (copy)
+		memmove(page_to_virt(page), mfn_to_virt(from), PAGE_SIZE);
+	else
+		page_zero(page_to_virt(page));
 	ref_type_put(page);
 	return 0;
 }
@@ -113,23 +93,20 @@ static const struct {
 	int (*run)(struct mm_batch *b, const struct mmuext_op *op);
 	bool foreign;
 } ops[] = {
-    [MMUEXT_PIN_L1_TABLE] = {pin, true},
-    [MMUEXT_PIN_L2_TABLE] = {pin, true},
-    [MMUEXT_PIN_L3_TABLE] = {pin, true},
-    [MMUEXT_PIN_L4_TABLE] = {pin, true},
+    [MMUEXT_PIN_L1_TABLE ... MMUEXT_PIN_L4_TABLE] = {pin, true},
     [MMUEXT_UNPIN_TABLE] = {unpin, true},
-    [MMUEXT_NEW_BASEPTR] = {new_baseptr, false},
-    [MMUEXT_TLB_FLUSH_LOCAL] = {flush_local, false},
-    [MMUEXT_INVLPG_LOCAL] = {invlpg_local, false},
-    [MMUEXT_TLB_FLUSH_MULTI] = {flush_all, false},
-    [MMUEXT_INVLPG_MULTI] = {invlpg_all, false},
-    [MMUEXT_TLB_FLUSH_ALL] = {flush_all, false},
-    [MMUEXT_INVLPG_ALL] = {invlpg_all, false},
+    [MMUEXT_NEW_BASEPTR] = {new_root, false},
+    [MMUEXT_TLB_FLUSH_LOCAL] = {flush, false},
+    [MMUEXT_INVLPG_LOCAL] = {invlpg, false},
+    [MMUEXT_TLB_FLUSH_MULTI] = {flush, false},
+    [MMUEXT_INVLPG_MULTI] = {invlpg, false},
+    [MMUEXT_TLB_FLUSH_ALL] = {flush, false},
+    [MMUEXT_INVLPG_ALL] = {invlpg, false},
     [MMUEXT_FLUSH_CACHE] = {flush_cache, false},
     [MMUEXT_SET_LDT] = {set_ldt, false},
-    [MMUEXT_NEW_USER_BASEPTR] = {new_user_baseptr, false},
-    [MMUEXT_CLEAR_PAGE] = {clear_page, true},
-    [MMUEXT_COPY_PAGE] = {copy_page, true},
+    [MMUEXT_NEW_USER_BASEPTR] = {new_root, false},
+    [MMUEXT_CLEAR_PAGE] = {fill_page, true},
+    [MMUEXT_COPY_PAGE] = {fill_page, true},
     [MMUEXT_FLUSH_CACHE_GLOBAL] = {flush_cache, false},
 };
 
@@ -147,13 +124,8 @@ static int apply_ext(struct mm_batch *b, const union mm_op *op)
 /* The domain named is the owner of tables and frames alike; the loop takes the two apart again. */
 long hc_mmuext_op(uint64_t ops_va, uint64_t count, uint64_t done_va, uint64_t foreign)
 {
-	uint64_t dom = foreign & 0xffff;
-	struct mm_batch b = {.ops_va = ops_va,
-			     .count = count,
-			     .done_va = done_va,
-			     .foreign = (dom + 1) << 16 | dom,
-			     .op_size = sizeof(struct mmuext_op),
-			     .apply = apply_ext};
+	uint64_t dom = foreign & 0xffff, both = (dom + 1) << 16 | dom;
+	struct mm_batch b = {ops_va, count, done_va, both, sizeof(struct mmuext_op), apply_ext};
 
 	return mm_batch_run(&b);
 }

@@ -5,6 +5,7 @@
  * 0xcfc, under a lock against nobody but ourselves: the first domain uses the same ports, but not
  * while we run); MSI-X in a table in device memory, whose place the domain names and we check.
  */
+#include <amphi/pci_cap.h>
 #include <amphi/types.h>
 
 #include "apic.h"
@@ -14,13 +15,6 @@
 
 #define CONFIG_ADDRESS   0xcf8
 #define CONFIG_DATA      0xcfc
-#define CONFIG_ENABLE    0x80000000u
-#define PCI_STATUS       0x04u /* upper half */
-#define STATUS_CAPS      (1u << 20)
-#define PCI_CAPS         0x34u
-#define CAP_MSI          0x05u
-#define CAP_MSIX         0x11u
-#define CAPS_MAX         48
 #define MSI_ENABLE       (1u << 16)
 #define MSI_WIDE         (1u << 23)
 #define MSIX_ENTRY_BYTES 16u
@@ -33,65 +27,47 @@ static struct {
 	volatile uint32_t *va;
 } msix_pages[MSIX_PAGES];
 
-static uint32_t config_read(uint16_t bdf, unsigned offset)
+/* Four bytes at once. The address register is the guest's between its own two accesses, so it gets
+ * it back. */
+static uint32_t config_access(uint16_t bdf, unsigned offset, const uint32_t *write)
 {
-	uint32_t saved = port_in(CONFIG_ADDRESS, 4), value;
+	uint32_t saved = port_in(CONFIG_ADDRESS, 4), value = 0;
 
-	port_out(CONFIG_ADDRESS, 4, CONFIG_ENABLE | (uint32_t)bdf << 8 | (offset & 0xfc));
-	value = port_in(CONFIG_DATA, 4);
+	port_out(CONFIG_ADDRESS, 4, 1u << 31 | (uint32_t)bdf << 8 | (offset & 0xfc));
+	if (write != NULL)
+		port_out(CONFIG_DATA, 4, *write);
+	else
+		value = port_in(CONFIG_DATA, 4);
 	port_out(CONFIG_ADDRESS, 4, saved);
 	return value;
 }
 
-/* The address register is the guest's between its own two accesses: put it back. */
-static void config_write(uint16_t bdf, unsigned offset, uint32_t value)
+static uint32_t config_read(uint16_t bdf, unsigned offset, unsigned width)
 {
-	uint32_t saved = port_in(CONFIG_ADDRESS, 4);
-
-	port_out(CONFIG_ADDRESS, 4, CONFIG_ENABLE | (uint32_t)bdf << 8 | (offset & 0xfc));
-	port_out(CONFIG_DATA, 4, value);
-	port_out(CONFIG_ADDRESS, 4, saved);
+	return config_access(bdf, offset, NULL);
 }
 
-/* Offset of a capability; 0: none. The list may be anything, so the walk is bounded. */
-static unsigned find_cap(uint16_t bdf, unsigned id)
+static void config_write(uint16_t bdf, unsigned offset, uint32_t value)
 {
-	unsigned at;
-
-	if ((config_read(bdf, PCI_STATUS) & STATUS_CAPS) == 0)
-		return 0;
-	at = config_read(bdf, PCI_CAPS) & 0xfc;
-	for (unsigned i = 0; i < CAPS_MAX && at >= 0x40; i++) {
-		uint32_t cap = config_read(bdf, at);
-
-		if ((cap & 0xff) == id)
-			return at;
-		at = cap >> 8 & 0xfc;
-	}
-	return 0;
+	(void)config_access(bdf, offset, &value);
 }
 
 uint64_t msix_table_offset(uint16_t bdf)
 {
-	unsigned cap = find_cap(bdf, CAP_MSIX);
+	unsigned cap = pci_cap_find(config_read, bdf, PCI_CAP_MSIX, 0);
 
-	return cap ? config_read(bdf, cap + 4) & ~7u : 0;
-}
-
-static uint32_t message_address(void)
-{
-	return APIC_VIRT_MSI_ADDRESS | apic_id() << 12;
+	return cap ? config_read(bdf, cap + 4, 4) & ~7u : 0;
 }
 
 static int arm_msi(const struct msi_source *s, unsigned vector)
 {
-	unsigned cap = find_cap(s->bdf, CAP_MSI);
+	unsigned cap = pci_cap_find(config_read, s->bdf, PCI_CAP_MSI, 0);
 	uint32_t control;
 
 	if (cap == 0)
 		return -XEN_ENODEV;
-	control = config_read(s->bdf, cap);
-	config_write(s->bdf, cap + 4, message_address());
+	control = config_read(s->bdf, cap, 4);
+	config_write(s->bdf, cap + 4, APIC_VIRT_MSI_ADDRESS | apic_id() << 12);
 	if (control & MSI_WIDE)
 		config_write(s->bdf, cap + 8, 0);
 	config_write(s->bdf, cap + (control & MSI_WIDE ? 12 : 8), vector);
@@ -119,26 +95,20 @@ static volatile uint32_t *msix_entry(const struct msi_source *s)
 	return NULL;
 }
 
-/* The table must be device memory that the domain could write by itself. */
-static bool table_ok(struct domain *d, const struct msi_source *s)
-{
-	mfn_t mfn = {(s->table + s->entry * MSIX_ENTRY_BYTES) >> PAGE_SHIFT};
-
-	return s->entry < MSIX_ENTRIES_MAX && (s->table & 7) == 0 && s->table < 1ull << 51 &&
-	       !mfn_valid(mfn) && io_mem_allowed(d, mfn);
-}
-
 static int arm_msix(struct domain *d, const struct msi_source *s, unsigned vector)
 {
+	mfn_t mfn = {(s->table + s->entry * MSIX_ENTRY_BYTES) >> PAGE_SHIFT};
 	volatile uint32_t *entry;
 
-	if (!table_ok(d, s))
+	/* The table must be device memory that the domain could write by itself. */
+	if (s->entry >= MSIX_ENTRIES_MAX || (s->table & 7) != 0 || s->table >= 1ull << 51 ||
+	    mfn_valid(mfn) || !io_mem_allowed(d, mfn))
 		return -XEN_EPERM;
 	entry = msix_entry(s);
 	if (entry == NULL)
 		return -XEN_ENOSPC;
 	entry[3] = 1; /* masked while it is half written */
-	entry[0] = message_address();
+	entry[0] = APIC_VIRT_MSI_ADDRESS | apic_id() << 12;
 	entry[1] = 0;
 	entry[2] = vector;
 	entry[3] = 0;
@@ -160,7 +130,7 @@ void msi_disarm(const struct msi_source *s)
 		msix_entry(s)[3] = 1;
 		return;
 	}
-	cap = find_cap(s->bdf, CAP_MSI);
+	cap = pci_cap_find(config_read, s->bdf, PCI_CAP_MSI, 0);
 	if (cap != 0)
-		config_write(s->bdf, cap, config_read(s->bdf, cap) & ~MSI_ENABLE);
+		config_write(s->bdf, cap, config_read(s->bdf, cap, 4) & ~MSI_ENABLE);
 }

@@ -33,17 +33,16 @@ static struct domain *put_queue;
 void mm_lock(void)
 {
 	spin_lock(&the_lock);
+	mm_budget = mm_budget_full;
 }
 
-/* The queued domains that are still without a frame; one that got a frame again in the meantime
- * keeps its reference. */
-static struct domain *take_put_queue(void)
+/* Takes from the queue the domains that are still without a frame; one that got a frame again in
+ * the meantime keeps its reference. */
+void mm_unlock(void)
 {
-	struct domain *gone = NULL;
+	struct domain *gone = NULL, *d;
 
-	while (put_queue) {
-		struct domain *d = put_queue;
-
+	while ((d = put_queue)) {
 		put_queue = d->mm.put_next;
 		d->mm.put_queued = false;
 		if (d->mm.nr_frames)
@@ -51,17 +50,8 @@ static struct domain *take_put_queue(void)
 		d->mm.put_next = gone;
 		gone = d;
 	}
-	return gone;
-}
-
-void mm_unlock(void)
-{
-	struct domain *gone = take_put_queue();
-
 	spin_unlock(&the_lock);
-	while (gone) {
-		struct domain *d = gone;
-
+	while ((d = gone)) {
 		gone = d->mm.put_next;
 		domain_put(d);
 	}
@@ -70,7 +60,6 @@ void mm_unlock(void)
 int mm_begin(struct domain *d)
 {
 	mm_lock();
-	mm_budget = mm_budget_full;
 	if (!undo_run(d))
 		return 0;
 	mm_unlock();
@@ -81,20 +70,31 @@ int mm_begin(struct domain *d)
 
 bool ref_get(struct page_info *page, struct domain *d)
 {
-	if (page->owner != d || !(page->flags & (PG_ALLOCATED | PG_SHARED)))
-		return false;
-	if (d->dying || page->count >= COUNT_MAX)
+	if (page->owner != d || !(page->flags & (PG_ALLOCATED | PG_SHARED)) || d->dying ||
+	    page->count >= COUNT_MAX)
 		return false;
 	page->count++;
 	return true;
 }
 
-/* The last reference is gone: the frame is nobody's. When it was the domain's last, the domain's
- * own reference by mm ends; that waits for the lock to be given, because it may free the domain. */
-static void frame_gone(struct page_info *page)
+void frame_own(struct page_info *page, struct domain *d)
+{
+	page->owner = d;
+	page->count = 1;
+	frames_of_domains++;
+	if (d->mm.nr_frames++ == 0 && !d->mm.put_queued)
+		domain_hold(d);
+}
+
+/* With the last reference the frame is nobody's. When it was the domain's last, the domain's own
+ * reference by mm ends; that waits for the lock to be given, because it may free the domain. */
+void ref_put(struct page_info *page)
 {
 	struct domain *d = page->owner;
 
+	HV_ASSERT(page->count > 0);
+	if (--page->count)
+		return;
 	HV_ASSERT(page->type_count == 0 && page->flags == 0);
 	page->owner = NULL;
 	m2p_set(page_to_mfn(page), M2P_INVALID);
@@ -107,85 +107,28 @@ static void frame_gone(struct page_info *page)
 	put_queue = d;
 }
 
-void frame_own(struct page_info *page, struct domain *d)
-{
-	page->owner = d;
-	page->count = 1;
-	frames_of_domains++;
-	if (d->mm.nr_frames++ == 0 && !d->mm.put_queued)
-		domain_hold(d);
-}
-
-void ref_put(struct page_info *page)
-{
-	HV_ASSERT(page->count > 0);
-	if (--page->count == 0)
-		frame_gone(page);
-}
-
 /* ---- tables in progress ---------------------------------------------------------- */
 
-static void hold(struct page_info *page)
-{
-	page->count++;
-	page->type_count++;
-}
-
-/* The list of an owner's tables in UNDO, linked through stamp, which has no other meaning while
- * type_count > 0. It is as short as a walk down the levels, because whoever begins an operation
- * first empties it. */
-static void undo_list_remove(struct page_info *page)
-{
-	uint32_t *link = &page->owner->mm.undo;
-
-	while (*link != page_to_mfn(page).v)
-		link = &mfn_to_page((mfn_t){*link})->stamp;
-	*link = page->stamp;
-}
-
-static void undo_start(struct page_info *page)
-{
-	page->flags = (uint8_t)((page->flags & ~(PG_VALID | PG_PARTIAL)) | PG_UNDO);
-	page->stamp = page->owner->mm.undo;
-	page->owner->mm.undo = (uint32_t)page_to_mfn(page).v;
-}
-
-static void type_ended(struct page_info *page)
-{
-	page->type_count = 0;
-	page->type = PT_NONE;
-	page->stamp = tlb_clock;
-}
-
-/* What the hole said is of no use to a guest that now may read or write the frame as data. */
-static void undo_finish(struct page_info *page)
-{
-	uint64_t *table = page_to_virt(page);
-
-	if (page->type == PT_L4)
-		for (unsigned i = HV_HOLE_FIRST_SLOT; i <= HV_HOLE_LAST_SLOT; i++)
-			table[i] = 0;
-	undo_list_remove(page);
-	page->flags &= (uint8_t)~PG_UNDO;
-	type_ended(page);
-	ref_put(page);
-}
-
-static bool in_hole(unsigned level, unsigned index)
+bool table_in_hole(unsigned level, unsigned index)
 {
 	return level == 4 && index >= HV_HOLE_FIRST_SLOT && index <= HV_HOLE_LAST_SLOT;
 }
 
-/* An L1 costs the same 512 whatever it holds and is done in one go, so that each call makes some
- * progress; above that the budget is asked before each entry. */
+/* Whether to stop before the next entry. An L1 costs the same 512 whatever it holds and is done in
+ * one go, so that each call makes some progress. */
 static bool out_of_budget(unsigned level)
 {
 	return level > 1 && mm_budget <= 0;
 }
 
+/* Gives up entries until `done` is 0 and the frame is no table any more. What the hole said is of
+ * no use to a guest that then may read or write the frame as data. An owner's tables in UNDO hang
+ * in a list through stamp, which has no other meaning while type_count > 0. It is as short as a
+ * walk down the levels, because whoever begins an operation first empties it. */
 static int undo_go_on(struct page_info *page)
 {
 	uint64_t *table = page_to_virt(page);
+	uint32_t *link = &page->owner->mm.undo;
 	unsigned level = page->type;
 
 	while (page->done) {
@@ -193,68 +136,65 @@ static int undo_go_on(struct page_info *page)
 			return -XEN_ERESTART;
 		page->done--;
 		mm_budget--;
-		if (!in_hole(level, page->done))
+		if (!table_in_hole(level, page->done))
 			entry_put(level, table[page->done]);
 	}
-	undo_finish(page);
+	if (level == 4)
+		for (unsigned i = HV_HOLE_FIRST_SLOT; i <= HV_HOLE_LAST_SLOT; i++)
+			table[i] = 0;
+	while (*link != frame_number(page))
+		link = &frame_at(*link)->stamp;
+	*link = page->stamp;
+	page->flags &= (uint8_t)~PG_UNDO;
+	page->type_count = 0;
+	page->type = PT_NONE;
+	page->stamp = tlb_clock;
+	ref_put(page);
 	return 0;
 }
 
 int undo_run(struct domain *d)
 {
 	while (d->mm.undo && mm_budget > 0)
-		undo_go_on(mfn_to_page((mfn_t){d->mm.undo}));
+		undo_go_on(frame_at(d->mm.undo));
 	return d->mm.undo ? -XEN_ERESTART : 0;
 }
 
 void table_abandon(struct page_info *page)
 {
-	undo_start(page);
+	page->flags = (uint8_t)((page->flags & ~(PG_VALID | PG_PARTIAL)) | PG_UNDO);
+	page->stamp = page->owner->mm.undo;
+	page->owner->mm.undo = frame_number(page);
 	undo_go_on(page);
 }
 
-/* Checks entry `index` of a table and takes what it needs. The entry may be written back with the
- * bits that are ours to decide. */
-static int validate_entry(struct page_info *page, unsigned index)
-{
-	uint64_t *slot = (uint64_t *)page_to_virt(page) + index, pte = *slot;
-	unsigned level = page->type;
-	int error;
-
-	if (!(pte & PTE_PRESENT) || in_hole(level, index))
-		return 0;
-	error = entry_check(level, &pte, page->owner);
-	if (!error)
-		error = entry_get(level, pte, page->owner, page->owner);
-	if (!error && pte != *slot)
-		*slot = pte;
-	return error;
-}
-
-/* Goes on with a PARTIAL table. 0: VALID, and the table's hold on itself has become the caller's
- * use. Bad entry: what was held is given up again, and the entry's error returned. */
+/* Goes on with a PARTIAL table: checks each entry and takes what it needs; the entry may be written
+ * back with the bits that are ours to decide. 0: VALID, and the table's hold on itself has become
+ * the caller's use. Bad entry: what was held is given up again, and the entry's error returned. */
 static int validate_go_on(struct page_info *page)
 {
-	int error = 0;
+	uint64_t *table = page_to_virt(page);
+	struct domain *d = page->owner;
 
-	while (page->done < PT_ENTRIES) {
+	for (; page->done < PT_ENTRIES; page->done++) {
+		uint64_t pte = table[page->done];
+		int error;
+
 		if (out_of_budget(page->type))
 			return -XEN_ERESTART;
 		mm_budget--;
-		error = validate_entry(page, page->done);
+		if (!(pte & PTE_PRESENT) || table_in_hole(page->type, page->done))
+			continue;
+		error = entry_check(page->type, &pte, d) ?: entry_get(page->type, pte, d, d);
+		if (error && error != -XEN_ERESTART)
+			table_abandon(page);
 		if (error)
-			break;
-		page->done++;
-	}
-	if (error == -XEN_ERESTART)
-		return error;
-	if (error) {
-		undo_start(page);
-		undo_go_on(page);
-		return error;
+			return error;
+		if (pte != table[page->done])
+			table[page->done] = pte;
 	}
 	if (page->type == PT_L4)
-		space_fill_hole(page_to_virt(page), page->owner);
+		space_fill_hole(table, d);
 	page->flags = (uint8_t)((page->flags & ~PG_PARTIAL) | PG_VALID);
 	ref_put(page);
 	return 0;
@@ -262,66 +202,59 @@ static int validate_go_on(struct page_info *page)
 
 /* ---- types ----------------------------------------------------------------------- */
 
-/* A frame without a use gets its first. A use it had before may still be in a TLB or a cache of
- * upper entries; that must go when the new one is different, and only then. */
-static int type_begin(struct page_info *page, enum page_type type)
+/* When a frame without a use gets its first: a use it had before may still be in a TLB or a cache
+ * of upper entries; that must go when the new one is different, and only then. */
+int type_get(struct page_info *page, enum page_type type)
 {
+	if (page->flags & PG_UNDO && undo_go_on(page))
+		return -XEN_ERESTART;
+	if (page->type_count) {
+		if (page->type != type || page->type_count >= COUNT_MAX)
+			return -XEN_EBUSY;
+		if (page->flags & PG_PARTIAL)
+			return validate_go_on(page);
+		page->type_count++;
+		return 0;
+	}
 	if (page->stamp == tlb_clock && page->type != type)
 		tlb_flush_all();
 	if (type == PT_SEG && segment_page_validate(page))
 		return -XEN_EINVAL;
 	page->type = (uint8_t)type;
-	if (!type_is_table(type)) {
-		page->type_count = 1;
+	page->type_count = 1;
+	if (!type_is_table(type))
 		return 0;
-	}
+	page->count++; /* the table's hold on itself */
 	page->flags |= PG_PARTIAL;
 	page->done = 0;
-	hold(page);
 	return validate_go_on(page);
 }
 
-int type_get(struct page_info *page, enum page_type type)
-{
-	if (page->flags & PG_UNDO && undo_go_on(page))
-		return -XEN_ERESTART;
-	if (page->type_count == 0)
-		return type_begin(page, type);
-	if (page->type != type || page->type_count >= COUNT_MAX)
-		return -XEN_EBUSY;
-	if (page->flags & PG_PARTIAL)
-		return validate_go_on(page);
-	page->type_count++;
-	return 0;
-}
-
+/* Forgets the type with the last use, but for one: writable again needs no flush. */
 void type_put(struct page_info *page)
 {
 	HV_ASSERT(page->type_count > 0);
 	if (--page->type_count)
 		return;
-	if (!(page->flags & PG_VALID)) {
-		unsigned was = page->type;
-
-		type_ended(page);
-		if (was == PT_WRITABLE)
-			page->type = PT_WRITABLE; /* writable again needs no flush */
+	if (page->flags & PG_VALID) {
+		page->type_count = 1; /* with a reference: the table's hold on itself */
+		page->count++;
+		page->done = PT_ENTRIES;
+		table_abandon(page);
 		return;
 	}
-	hold(page);
-	undo_start(page);
-	page->done = PT_ENTRIES;
-	undo_go_on(page);
+	if (page->type != PT_WRITABLE)
+		page->type = PT_NONE;
+	page->stamp = tlb_clock;
 }
 
 int ref_type_get(mfn_t mfn, struct domain *d, enum page_type type, struct page_info **out)
 {
-	struct page_info *page;
+	struct page_info *page = mfn_to_page(mfn);
 	int error;
 
-	if (!mfn_valid(mfn) || !ref_get(mfn_to_page(mfn), d))
+	if (!mfn_valid(mfn) || !ref_get(page, d))
 		return -XEN_EINVAL;
-	page = mfn_to_page(mfn);
 	error = type_get(page, type);
 	if (error)
 		ref_put(page);
@@ -341,14 +274,13 @@ int pin_table(mfn_t mfn, struct domain *d, enum page_type type)
 	struct page_info *page;
 	int error = ref_type_get(mfn, d, type, &page);
 
-	if (error)
-		return error;
-	if (page->flags & PG_PINNED) {
+	if (!error && (page->flags & PG_PINNED)) {
 		ref_type_put(page);
-		return -XEN_EINVAL;
+		error = -XEN_EINVAL;
 	}
-	page->flags |= PG_PINNED;
-	return 0;
+	if (!error)
+		page->flags |= PG_PINNED;
+	return error;
 }
 
 void pin_drop(struct page_info *page)
@@ -381,7 +313,6 @@ int page_get_type(struct page_info *page, enum page_type type)
 	int error;
 
 	mm_lock();
-	mm_budget = mm_budget_full;
 	error = type_get(page, type);
 	mm_unlock();
 	return error;
@@ -390,7 +321,6 @@ int page_get_type(struct page_info *page, enum page_type type)
 void page_put_type(struct page_info *page)
 {
 	mm_lock();
-	mm_budget = mm_budget_full;
 	type_put(page);
 	mm_unlock();
 }
@@ -400,7 +330,6 @@ int page_get_and_type(mfn_t mfn, struct domain *d, enum page_type type, struct p
 	int error;
 
 	mm_lock();
-	mm_budget = mm_budget_full;
 	error = ref_type_get(mfn, d, type, out);
 	mm_unlock();
 	return error;
@@ -409,7 +338,6 @@ int page_get_and_type(mfn_t mfn, struct domain *d, enum page_type type, struct p
 void page_put_and_type(struct page_info *page)
 {
 	mm_lock();
-	mm_budget = mm_budget_full;
 	ref_type_put(page);
 	mm_unlock();
 }

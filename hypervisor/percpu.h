@@ -12,6 +12,7 @@
 struct vcpu;
 struct domain;
 struct hv_timer;
+struct x86_tss;
 
 #define MAX_CPUS 8u
 
@@ -31,7 +32,7 @@ struct percpu {
 	uint64_t slice_end_ns;   /* the current vCPU's time slice */
 	struct hv_timer *timers; /* sorted by due time */
 	uint64_t counters[8];    /* enum hv_counter */
-	struct tss *tss;
+	struct x86_tss *tss;
 	void *gdt; /* this CPU's own GDT page (reserved entries) */
 };
 

@@ -14,54 +14,51 @@
 
 #define IOBITMAP_PORTS_MAX 65536u
 
-static long op_eoi(struct vcpu *v, uint64_t arg_va)
-{
+/* The argument of whatever call it is; read, and written back, in one place. */
+union argument {
 	struct physdev_eoi eoi;
+	struct physdev_irq_status_query status;
+	struct physdev_set_iopl iopl;
+	struct physdev_set_iobitmap iobitmap;
+	struct physdev_map_pirq map;
+	struct physdev_unmap_pirq unmap;
+	struct physdev_setup_gsi gsi;
+	struct physdev_irq irq;
+};
 
-	if (guest_read(&eoi, arg_va) != 0)
-		return -XEN_EFAULT;
-	return pirq_eoi(v->domain, eoi.irq);
+static long op_eoi(struct vcpu *v, union argument *a)
+{
+	return pirq_eoi(v->domain, a->eoi.irq);
 }
 
-static long op_irq_status(struct vcpu *v, uint64_t arg_va)
+static long op_irq_status(struct vcpu *v, union argument *a)
 {
-	struct physdev_irq_status_query q;
-
-	if (guest_read(&q, arg_va) != 0)
-		return -XEN_EFAULT;
-	if (q.irq >= IO_PIRQS)
-		return -XEN_EINVAL;
-	q.flags = pirq_needs_eoi(v->domain, q.irq) ? XENIRQSTAT_needs_eoi : 0;
-	return guest_write(arg_va, &q) != 0 ? -XEN_EFAULT : 0;
+	a->status.flags = pirq_needs_eoi(v->domain, a->status.irq) ? XENIRQSTAT_needs_eoi : 0;
+	return a->status.irq < IO_PIRQS ? 0 : -XEN_EINVAL;
 }
 
-static long op_set_iopl(struct vcpu *v, uint64_t arg_va)
+static long op_set_iopl(struct vcpu *v, union argument *a)
 {
-	struct physdev_set_iopl s;
-
-	if (guest_read(&s, arg_va) != 0)
-		return -XEN_EFAULT;
-	if (s.iopl > 3)
+	if (a->iopl.iopl > 3)
 		return -XEN_EINVAL;
-	v->pv.iopl = (uint8_t)s.iopl;
+	v->pv.iopl = (uint8_t)a->iopl.iopl;
 	return 0;
 }
 
-static long op_set_iobitmap(struct vcpu *v, uint64_t arg_va)
+static long op_set_iobitmap(struct vcpu *v, union argument *a)
 {
-	struct physdev_set_iobitmap s;
+	uint64_t va = handle_at(a->iobitmap.bitmap, 0);
 
-	if (guest_read(&s, arg_va) != 0)
-		return -XEN_EFAULT;
-	if (s.nr_ports > IOBITMAP_PORTS_MAX ||
-	    !guest_range_ok(handle_at(s.bitmap, 0), s.nr_ports / 8 + 1))
+	if (a->iobitmap.nr_ports > IOBITMAP_PORTS_MAX ||
+	    !guest_range_ok(va, a->iobitmap.nr_ports / 8 + 1))
 		return -XEN_EINVAL;
-	v->pv.iobmp_va = handle_at(s.bitmap, 0);
-	v->pv.iobmp_ports = s.nr_ports;
+	v->pv.iobmp_va = va;
+	v->pv.iobmp_ports = a->iobitmap.nr_ports;
 	return 0;
 }
 
-/* bus carries the segment in its upper half for MAP_PIRQ_TYPE_MSI_SEG. */
+/* bus carries the segment in its upper half for MAP_PIRQ_TYPE_MSI_SEG. The ABI gives the start of
+ * the BAR; the table's place in it is the function's to say. */
 static int map_msi(struct domain *d, const struct physdev_map_pirq *m)
 {
 	struct msi_source s = {
@@ -69,139 +66,109 @@ static int map_msi(struct domain *d, const struct physdev_map_pirq *m)
 	    .bdf = (uint16_t)((m->bus & 0xff) << 8 | (m->devfn & 0xff)),
 	    .msix = m->table_base != 0,
 	    .entry = (uint32_t)m->entry_nr,
-	    .table = m->table_base,
 	};
-
-	/* The ABI gives the start of the BAR; the table's place in it is the function's to say. */
-	if (s.msix)
-		s.table += msix_table_offset(s.bdf);
 
 	if (m->entry_nr < 0)
 		return -XEN_EINVAL;
+	if (s.msix)
+		s.table = m->table_base + msix_table_offset(s.bdf);
 	return pirq_map_msi(d, &s, m->pirq);
 }
 
-static long map_for(struct domain *d, struct physdev_map_pirq *m)
-{
-	int rc;
-
-	switch (m->type) {
-	case MAP_PIRQ_TYPE_GSI:
-		rc = m->index < 0 ? -XEN_EINVAL : pirq_map_gsi(d, (uint32_t)m->index, m->pirq);
-		break;
-	case MAP_PIRQ_TYPE_MSI:
-	case MAP_PIRQ_TYPE_MSI_SEG:
-		rc = map_msi(d, m);
-		break;
-	default:
-		rc = -XEN_EINVAL;
-		break;
-	}
-	if (rc >= 0)
-		m->pirq = rc;
-	return rc < 0 ? rc : 0;
-}
-
 /* Only the first domain knows devices, so only it maps, for itself or for another. */
-static long op_map_pirq(struct vcpu *v, uint64_t arg_va)
+static long op_map_pirq(struct vcpu *v, union argument *a)
 {
-	struct physdev_map_pirq m;
-	struct domain *d;
-	long rc;
+	struct domain *d = domain_get(a->map.domid);
+	int rc = -XEN_EINVAL;
 
-	if (!v->domain->privileged)
-		return -XEN_EPERM;
-	if (guest_read(&m, arg_va) != 0)
-		return -XEN_EFAULT;
-	d = domain_get(m.domid);
 	if (d == NULL)
 		return -XEN_ESRCH;
-	rc = map_for(d, &m);
+	if (a->map.type == MAP_PIRQ_TYPE_GSI && a->map.index >= 0)
+		rc = pirq_map_gsi(d, (uint32_t)a->map.index, a->map.pirq);
+	else if (a->map.type == MAP_PIRQ_TYPE_MSI || a->map.type == MAP_PIRQ_TYPE_MSI_SEG)
+		rc = map_msi(d, &a->map);
 	domain_put(d);
-	if (rc == 0 && guest_write(arg_va, &m) != 0)
-		return -XEN_EFAULT;
-	return rc;
+	a->map.pirq = rc;
+	return MIN(rc, 0);
 }
 
-static long op_unmap_pirq(struct vcpu *v, uint64_t arg_va)
+static long op_unmap_pirq(struct vcpu *v, union argument *a)
 {
-	struct physdev_unmap_pirq u;
-	struct domain *d;
+	struct domain *d = domain_get(a->unmap.domid);
 	long rc;
 
-	if (!v->domain->privileged)
-		return -XEN_EPERM;
-	if (guest_read(&u, arg_va) != 0)
-		return -XEN_EFAULT;
-	d = domain_get(u.domid);
 	if (d == NULL)
 		return -XEN_ESRCH;
-	rc = u.pirq < 0 ? -XEN_EINVAL : pirq_unmap(d, (uint32_t)u.pirq);
+	rc = pirq_unmap(d, (uint32_t)a->unmap.pirq);
 	domain_put(d);
 	return rc;
 }
 
 /* What ACPI's byte code said, which only the first domain can read. */
-static long op_setup_gsi(struct vcpu *v, uint64_t arg_va)
+static long op_setup_gsi(struct vcpu *v, union argument *a)
 {
-	struct physdev_setup_gsi s;
-
-	if (!v->domain->privileged)
-		return -XEN_EPERM;
-	if (guest_read(&s, arg_va) != 0)
-		return -XEN_EFAULT;
-	if (s.gsi < 0 || !ioapic_has_gsi((uint32_t)s.gsi))
+	if (!ioapic_has_gsi((uint32_t)a->gsi.gsi))
 		return -XEN_EINVAL;
-	ioapic_set_trigger((uint32_t)s.gsi, s.triggering != 0, s.polarity != 0);
+	ioapic_set_trigger((uint32_t)a->gsi.gsi, a->gsi.triggering != 0, a->gsi.polarity != 0);
 	return 0;
 }
 
 /* As old kernels ask for a vector before they map: any answer that is not an error will do. */
-static long op_alloc_vector(struct vcpu *v, uint64_t arg_va)
+static long op_alloc_vector(struct vcpu *v, union argument *a)
 {
-	struct physdev_irq irq;
-
-	if (!v->domain->privileged)
-		return -XEN_EPERM;
-	if (guest_read(&irq, arg_va) != 0)
-		return -XEN_EFAULT;
-	if (irq.irq >= IO_PIRQS)
-		return -XEN_EINVAL;
-	irq.vector = irq.irq;
-	return guest_write(arg_va, &irq) != 0 ? -XEN_EFAULT : 0;
+	a->irq.vector = a->irq.irq;
+	return a->irq.irq < IO_PIRQS ? 0 : -XEN_EINVAL;
 }
 
-static long op_accept(struct vcpu *v, uint64_t arg_va)
+static long op_accept(struct vcpu *v, union argument *a)
 {
-	return v->domain->privileged ? 0 : -XEN_EPERM;
+	return 0;
 }
+
+#define ARG(member) sizeof(((union argument *)0)->member)
 
 static const struct {
 	uint32_t cmd;
-	long (*fn)(struct vcpu *v, uint64_t arg_va);
+	long (*fn)(struct vcpu *v, union argument *a);
+	uint8_t size; /* of the argument */
+	bool first;   /* for the first domain only */
+	bool back;    /* the argument goes back */
 } ops[] = {
-    {PHYSDEVOP_eoi, op_eoi},
-    {PHYSDEVOP_irq_status_query, op_irq_status},
-    {PHYSDEVOP_set_iopl, op_set_iopl},
-    {PHYSDEVOP_set_iobitmap, op_set_iobitmap},
-    {PHYSDEVOP_map_pirq, op_map_pirq},
-    {PHYSDEVOP_unmap_pirq, op_unmap_pirq},
-    {PHYSDEVOP_setup_gsi, op_setup_gsi},
-    {PHYSDEVOP_alloc_irq_vector, op_alloc_vector},
-    {PHYSDEVOP_manage_pci_add, op_accept},
-    {PHYSDEVOP_manage_pci_add_ext, op_accept},
-    {PHYSDEVOP_manage_pci_remove, op_accept},
-    {PHYSDEVOP_pci_device_add, op_accept},
-    {PHYSDEVOP_pci_device_remove, op_accept},
-    {PHYSDEVOP_pci_mmcfg_reserved, op_accept},
-    {PHYSDEVOP_prepare_msix, op_accept},
-    {PHYSDEVOP_release_msix, op_accept},
+    {PHYSDEVOP_eoi, op_eoi, ARG(eoi), false, false},
+    {PHYSDEVOP_irq_status_query, op_irq_status, ARG(status), false, true},
+    {PHYSDEVOP_set_iopl, op_set_iopl, ARG(iopl), false, false},
+    {PHYSDEVOP_set_iobitmap, op_set_iobitmap, ARG(iobitmap), false, false},
+    {PHYSDEVOP_map_pirq, op_map_pirq, ARG(map), true, true},
+    {PHYSDEVOP_unmap_pirq, op_unmap_pirq, ARG(unmap), true, false},
+    {PHYSDEVOP_setup_gsi, op_setup_gsi, ARG(gsi), true, false},
+    {PHYSDEVOP_alloc_irq_vector, op_alloc_vector, ARG(irq), true, true},
+    {PHYSDEVOP_manage_pci_add, op_accept, 0, true, false},
+    {PHYSDEVOP_manage_pci_add_ext, op_accept, 0, true, false},
+    {PHYSDEVOP_manage_pci_remove, op_accept, 0, true, false},
+    {PHYSDEVOP_pci_device_add, op_accept, 0, true, false},
+    {PHYSDEVOP_pci_device_remove, op_accept, 0, true, false},
+    {PHYSDEVOP_pci_mmcfg_reserved, op_accept, 0, true, false},
+    {PHYSDEVOP_prepare_msix, op_accept, 0, true, false},
+    {PHYSDEVOP_release_msix, op_accept, 0, true, false},
 };
 
 long hc_physdev_op(uint64_t cmd, uint64_t arg_va)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(ops); i++)
-		if (ops[i].cmd == cmd)
-			return ops[i].fn(current_vcpu(), arg_va);
-	return -XEN_ENOSYS;
+	struct vcpu *v = current_vcpu();
+	union argument a;
+	unsigned i = 0;
+	long rc;
+
+	while (i < ARRAY_SIZE(ops) && ops[i].cmd != cmd)
+		i++;
+	if (i == ARRAY_SIZE(ops))
+		return -XEN_ENOSYS;
+	if (ops[i].first && !v->domain->privileged)
+		return -XEN_EPERM;
+	if (guest_copy_from(&a, arg_va, ops[i].size) != 0)
+		return -XEN_EFAULT;
+	rc = ops[i].fn(v, &a);
+	if (rc == 0 && ops[i].back && guest_copy_to(arg_va, &a, ops[i].size) != 0)
+		return -XEN_EFAULT;
+	return rc;
 }

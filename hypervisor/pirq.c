@@ -24,35 +24,18 @@ struct domain_pirq {
 	struct msi_source msi;
 };
 
-static struct domain_pirq *entry(struct domain *d, uint32_t pirq)
-{
-	if (d->io.pirq == NULL || pirq >= IO_PIRQS)
-		return NULL;
-	return &d->io.pirq[pirq];
-}
-
 static struct domain_pirq *mapped(struct domain *d, uint32_t pirq)
 {
-	struct domain_pirq *p = entry(d, pirq);
-
-	return p != NULL && p->vector != 0 ? p : NULL;
-}
-
-static bool permitted(const struct domain *d, uint32_t pirq)
-{
-	return (d->io.pirq_permitted[pirq / 8] >> (pirq & 7) & 1) != 0;
+	if (d->io.pirq == NULL || pirq >= IO_PIRQS || d->io.pirq[pirq].vector == 0)
+		return NULL;
+	return &d->io.pirq[pirq];
 }
 
 int io_irq_permit(struct domain *d, uint32_t pirq, bool allow)
 {
 	if (pirq >= IO_PIRQS)
 		return -XEN_EINVAL;
-	spin_lock(&d->io.lock);
-	if (allow)
-		d->io.pirq_permitted[pirq / 8] |= (uint8_t)(1u << (pirq & 7));
-	else
-		d->io.pirq_permitted[pirq / 8] &= (uint8_t) ~(1u << (pirq & 7));
-	spin_unlock(&d->io.lock);
+	d->io.pirq_permitted[pirq] = allow;
 	return 0;
 }
 
@@ -85,6 +68,15 @@ static int make_table(struct domain *d)
 	return 0;
 }
 
+/* A vector for it: 0, or -XEN_ENOSPC. */
+static int claim(struct domain_pirq *p, bool is_msi)
+{
+	p->vector = (uint8_t)irq_vector_alloc(deliver, p);
+	p->is_msi = is_msi;
+	p->is_level = !is_msi && ioapic_is_level(p->number);
+	return p->vector != 0 ? 0 : -XEN_ENOSPC;
+}
+
 int pirq_map_gsi(struct domain *d, uint32_t gsi, int want)
 {
 	struct domain_pirq *p;
@@ -92,7 +84,7 @@ int pirq_map_gsi(struct domain *d, uint32_t gsi, int want)
 
 	if (gsi >= IO_PIRQS || !ioapic_has_gsi(gsi) || (want >= 0 && (uint32_t)want != gsi))
 		return -XEN_EINVAL;
-	if (!permitted(d, gsi))
+	if (!d->io.pirq_permitted[gsi])
 		return -XEN_EPERM;
 	rc = make_table(d);
 	if (rc != 0)
@@ -100,11 +92,9 @@ int pirq_map_gsi(struct domain *d, uint32_t gsi, int want)
 	p = &d->io.pirq[gsi];
 	if (p->vector != 0)
 		return p->is_msi ? -XEN_EEXIST : (int)gsi;
-	p->vector = (uint8_t)irq_vector_alloc(deliver, p);
-	if (p->vector == 0)
-		return -XEN_ENOSPC;
-	p->is_msi = false;
-	p->is_level = ioapic_is_level(gsi);
+	rc = claim(p, false);
+	if (rc != 0)
+		return rc;
 	ioapic_route(gsi, p->vector);
 	return (int)gsi;
 }
@@ -128,13 +118,8 @@ int pirq_map_msi(struct domain *d, const struct msi_source *source, int want)
 	if (rc != 0)
 		return rc;
 	p = free_entry(d, want);
-	if (p == NULL)
+	if (p == NULL || claim(p, true) != 0)
 		return -XEN_ENOSPC;
-	p->vector = (uint8_t)irq_vector_alloc(deliver, p);
-	if (p->vector == 0)
-		return -XEN_ENOSPC;
-	p->is_msi = true;
-	p->is_level = false;
 	p->msi = *source;
 	rc = msi_arm(d, source, p->vector);
 	if (rc == 0)
@@ -160,10 +145,8 @@ int pirq_unmap(struct domain *d, uint32_t pirq)
 {
 	struct domain_pirq *p = mapped(d, pirq);
 
-	if (p == NULL)
-		return -XEN_EINVAL;
-	if (p->bound)
-		return -XEN_EBUSY;
+	if (p == NULL || p->bound)
+		return p == NULL ? -XEN_EINVAL : -XEN_EBUSY;
 	silence(p);
 	return 0;
 }
@@ -172,10 +155,8 @@ int io_pirq_bind(struct domain *d, uint32_t pirq)
 {
 	struct domain_pirq *p = mapped(d, pirq);
 
-	if (p == NULL)
-		return -XEN_EINVAL;
-	if (p->bound)
-		return -XEN_EBUSY;
+	if (p == NULL || p->bound)
+		return p == NULL ? -XEN_EINVAL : -XEN_EBUSY;
 	p->bound = true;
 	p->pending = false;
 	if (!p->is_msi)
@@ -187,7 +168,7 @@ void io_pirq_unbind(struct domain *d, uint32_t pirq)
 {
 	struct domain_pirq *p = mapped(d, pirq);
 
-	if (p == NULL || !p->bound)
+	if (p == NULL)
 		return;
 	p->bound = false;
 	if (!p->is_msi)
@@ -200,11 +181,9 @@ int pirq_eoi(struct domain *d, uint32_t pirq)
 
 	if (p == NULL)
 		return -XEN_EINVAL;
-	if (p->pending) {
-		p->pending = false;
-		if (p->bound)
-			ioapic_mask(pirq, false);
-	}
+	if (p->pending && p->bound)
+		ioapic_mask(pirq, false);
+	p->pending = false;
 	return 0;
 }
 

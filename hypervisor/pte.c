@@ -8,62 +8,48 @@
 #include "domain.h"
 #include "mm_private.h"
 
-#define PTE_CACHE_BITS (PTE_PWT | PTE_PCD)
-
-/* Caching may be chosen only by who has device memory: for RAM it could make another's view of a
- * shared page incoherent. */
-static bool may_choose_caching(const struct domain *d)
-{
-	return d->privileged || d->io.range_count > 0;
-}
-
-/* The bits above the machine's physical width are reserved and would fault at each use. */
-static bool frame_too_high(uint64_t pte)
-{
-	return pte_mfn(pte).v >> (hw_phys_bits() - PAGE_SHIFT) != 0;
-}
-
 /* Guest kernels run in ring 3 too, so every entry is a user entry. Global is dropped: entries of
- * one domain must not outlive a change of root. Bits 9-11 and 52-62 are the guest's. */
+ * one domain must not outlive a change of root. Bits 9-11 and 52-62 are the guest's. Caching may be
+ * chosen only by who has device memory: for RAM it could make another's view of a shared page
+ * incoherent. The bits above the machine's physical width are reserved and would fault at each
+ * use. */
 int entry_check(unsigned level, uint64_t *pte, struct domain *d)
 {
 	uint64_t bad = level > 1 ? PTE_PSE : 0;
 
-	if (!may_choose_caching(d))
-		bad |= PTE_CACHE_BITS | PTE_PAT;
-	if ((*pte & bad) || frame_too_high(*pte))
+	if (!d->privileged && !d->io.range_count)
+		bad |= PTE_PWT | PTE_PCD | PTE_PAT;
+	if ((*pte & bad) || pte_mfn(*pte).v >> (hw_phys_bits() - PAGE_SHIFT))
 		return -XEN_EINVAL;
 	*pte = (*pte | PTE_USER) & ~PTE_GLOBAL;
 	return 0;
 }
 
-static int entry_get_frame(uint64_t pte, struct domain *d, struct domain *frame_owner)
+int frame_get(mfn_t mfn, struct domain *owner, bool writable)
 {
-	mfn_t mfn = pte_mfn(pte);
-	struct page_info *page;
-	int error = 0;
+	struct page_info *page = mfn_to_page(mfn);
+	int error;
 
-	if (!mfn_valid(mfn))
-		return io_mem_allowed(d, mfn) ? 0 : -XEN_EINVAL;
-	page = mfn_to_page(mfn);
-	if (!frame_owner || !ref_get(page, frame_owner))
+	if (!mfn_valid(mfn) || !owner || !ref_get(page, owner))
 		return -XEN_EINVAL;
-	if (pte & PTE_RW)
-		error = type_get(page, PT_WRITABLE);
-	if (!error)
-		return 0;
-	ref_put(page);
-	return error == -XEN_ERESTART ? error : -XEN_EINVAL;
+	error = writable ? type_get(page, PT_WRITABLE) : 0;
+	if (error)
+		ref_put(page);
+	return error;
 }
 
 int entry_get(unsigned level, uint64_t pte, struct domain *d, struct domain *frame_owner)
 {
+	mfn_t mfn = pte_mfn(pte);
 	struct page_info *unused;
 	int error;
 
-	if (level == 1)
-		return entry_get_frame(pte, d, frame_owner);
-	error = ref_type_get(pte_mfn(pte), d, (enum page_type)(level - 1), &unused);
+	if (level > 1)
+		error = ref_type_get(mfn, d, (enum page_type)(level - 1), &unused);
+	else if (mfn_valid(mfn))
+		error = frame_get(mfn, frame_owner, pte & PTE_RW);
+	else
+		error = io_mem_allowed(d, mfn) ? 0 : -XEN_EINVAL;
 	return error == -XEN_EBUSY ? -XEN_EINVAL : error;
 }
 
@@ -82,71 +68,54 @@ void entry_put(unsigned level, uint64_t pte)
 	ref_put(page);
 }
 
-/* Whether new needs exactly the references old has. */
-static bool same_references(unsigned level, uint64_t old, uint64_t new)
-{
-	uint64_t changed = old ^ new;
-
-	if (!(old & new &PTE_PRESENT) || (changed & PTE_FRAME_MASK))
-		return false;
-	return level > 1 || !(changed & PTE_RW);
-}
-
 /* The CPU may set A and D in a live entry at any moment, hence the exchange. Returns what was
  * there; software bits of old cannot have changed, the lock is held. */
 static uint64_t put_value(uint64_t *slot, uint64_t value, bool keep_ad)
 {
-	const uint64_t ad = PTE_ACCESSED | PTE_DIRTY;
-	uint64_t old = __atomic_load_n(slot, __ATOMIC_RELAXED), new;
+	const uint64_t keep = keep_ad ? PTE_ACCESSED | PTE_DIRTY : 0;
+	uint64_t old = __atomic_load_n(slot, __ATOMIC_RELAXED);
 
-	do
-		new = keep_ad ? value | (old & ad) : value;
-	while (!__atomic_compare_exchange_n(slot, &old, new, false, __ATOMIC_SEQ_CST,
-					    __ATOMIC_RELAXED));
+	while (!__atomic_compare_exchange_n(slot, &old, value | (old & keep), false,
+					    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+		;
 	return old;
 }
 
 /* Checks, takes what the new entry needs, writes it, and only then gives up what the old one held:
- * at no moment does the table name a frame without holding it. */
+ * at no moment does the table name a frame without holding it. An entry that needs exactly the
+ * references the old one has keeps them. */
 int table_write(const struct table_write *w)
 {
 	struct domain *d = w->table->owner;
 	uint64_t *slot = (uint64_t *)page_to_virt(w->table) + w->index;
 	uint64_t old = *slot, value = w->value;
 	unsigned level = w->table->type;
+	uint64_t same = PTE_PRESENT | PTE_FRAME_MASK | (level == 1 ? PTE_RW : 0);
 	int error = 0;
 
-	if (level == 4 && w->index >= HV_HOLE_FIRST_SLOT && w->index <= HV_HOLE_LAST_SLOT)
+	if (table_in_hole(level, w->index))
 		return -XEN_EINVAL;
 	if (value & PTE_PRESENT)
 		error = entry_check(level, &value, d);
-	if (error)
-		return error;
-	if (same_references(level, old, value)) {
+	if (!error && (value & PTE_PRESENT) && !((old ^ value) & same)) {
 		put_value(slot, value, w->keep_ad);
 		return 0;
 	}
-	if (value & PTE_PRESENT)
+	if (!error && (value & PTE_PRESENT))
 		error = entry_get(level, value, d, w->frame_owner);
-	if (error)
-		return error;
-	old = put_value(slot, value, w->keep_ad);
-	entry_put(level, old);
-	return 0;
+	if (!error)
+		entry_put(level, put_value(slot, value, w->keep_ad));
+	return error;
 }
 
 uint64_t *walk_to_l1(mfn_t root, uint64_t va)
 {
 	mfn_t table = root;
 
-	if (!root.v)
-		return NULL;
-	for (unsigned level = 4; level > 1; level--) {
+	for (unsigned level = 4; table.v && level > 1; level--) {
 		uint64_t pte = ((uint64_t *)mfn_to_virt(table))[pt_index(va, level)];
 
-		if (!(pte & PTE_PRESENT))
-			return NULL;
-		table = pte_mfn(pte);
+		table.v = pte & PTE_PRESENT ? pte_mfn(pte).v : 0;
 	}
-	return (uint64_t *)mfn_to_virt(table) + pt_index(va, 1);
+	return table.v ? (uint64_t *)mfn_to_virt(table) + pt_index(va, 1) : NULL;
 }

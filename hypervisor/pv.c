@@ -4,7 +4,7 @@
  * the frames themselves (pv_bounce.c), the switch between vCPUs (pv_context.c). Addresses of
  * handlers must be the guest's own to name, so that a frame never continues in our part.
  */
-#include <amphi/types.h>
+#include <amphi/string.h>
 
 #include "cpu.h"
 #include "domain.h"
@@ -17,10 +17,8 @@
 #define DR7_LENGTHS 16 /* first bit of the type and length fields */
 #define DR_TYPE_IO  2u
 
-static bool is_code_address(uint64_t address)
-{
-	return guest_range_ok(address, 1);
-}
+/* Where a handler may be. */
+#define IS_CODE(address) guest_range_ok(address, 1)
 
 /* A table ends at an entry with address 0 or after 256 entries; no table at all clears all. */
 long hc_set_trap_table(uint64_t traps_va)
@@ -29,8 +27,7 @@ long hc_set_trap_table(uint64_t traps_va)
 	struct trap_info t;
 
 	if (traps_va == 0) {
-		for (unsigned i = 0; i < 256; i++)
-			v->pv.traps[i] = (struct trap_info){0};
+		memset(v->pv.traps, 0, sizeof(v->pv.traps));
 		return 0;
 	}
 	for (unsigned i = 0; i < 256; i++) {
@@ -38,7 +35,7 @@ long hc_set_trap_table(uint64_t traps_va)
 			return -XEN_EFAULT;
 		if (t.address == 0)
 			return 0;
-		if (!is_code_address(t.address))
+		if (!IS_CODE(t.address))
 			return -XEN_EINVAL;
 		v->pv.traps[t.vector] = t;
 	}
@@ -49,7 +46,7 @@ long hc_set_callbacks(uint64_t event, uint64_t failsafe, uint64_t syscall)
 {
 	struct vcpu_pv *pv = &current_vcpu()->pv;
 
-	if (!is_code_address(event) || !is_code_address(failsafe) || !is_code_address(syscall))
+	if (!IS_CODE(event) || !IS_CODE(failsafe) || !IS_CODE(syscall))
 		return -XEN_EINVAL;
 	pv->callback[PV_CB_EVENT] = event;
 	pv->callback_masks[PV_CB_EVENT] = true;
@@ -58,74 +55,41 @@ long hc_set_callbacks(uint64_t event, uint64_t failsafe, uint64_t syscall)
 	return 0;
 }
 
-/* -1: a type that this machine does not deliver (sysenter). */
-static int callback_slot(unsigned type)
-{
-	static const struct {
-		uint8_t type, slot;
-	} known[] = {
-	    {CALLBACKTYPE_event, PV_CB_EVENT},     {CALLBACKTYPE_failsafe, PV_CB_FAILSAFE},
-	    {CALLBACKTYPE_syscall, PV_CB_SYSCALL}, {CALLBACKTYPE_syscall32, PV_CB_SYSCALL32},
-	    {CALLBACKTYPE_nmi, PV_CB_NMI},
-	};
+/* One more than the slot; types that are not here (sysenter) are not delivered by this machine. */
+static const uint8_t callback_slots[] = {
+    [CALLBACKTYPE_event] = PV_CB_EVENT + 1,     [CALLBACKTYPE_failsafe] = PV_CB_FAILSAFE + 1,
+    [CALLBACKTYPE_syscall] = PV_CB_SYSCALL + 1, [CALLBACKTYPE_syscall32] = PV_CB_SYSCALL32 + 1,
+    [CALLBACKTYPE_nmi] = PV_CB_NMI + 1,
+};
 
-	for (unsigned i = 0; i < ARRAY_SIZE(known); i++)
-		if (known[i].type == type)
-			return known[i].slot;
-	return -1;
-}
-
-static long callback_register(struct vcpu_pv *pv, uint64_t arg_va)
+/* Both commands' arguments begin with the type. The three that every kernel needs stay. */
+long hc_callback_op(uint64_t cmd, uint64_t arg_va)
 {
-	struct callback_register reg;
+	struct vcpu_pv *pv = &current_vcpu()->pv;
+	bool set = cmd == CALLBACKOP_register;
+	struct callback_register reg = {0};
 	int slot;
 
-	if (guest_read(&reg, arg_va) != 0)
+	if (!set && cmd != CALLBACKOP_unregister)
+		return -XEN_ENOSYS;
+	if (guest_copy_from(&reg, arg_va, set ? sizeof(reg) : sizeof(struct callback_unregister)) !=
+	    0)
 		return -XEN_EFAULT;
-	slot = callback_slot(reg.type);
+	slot = reg.type < ARRAY_SIZE(callback_slots) ? callback_slots[reg.type] - 1 : -1;
 	if (slot < 0)
 		return -XEN_ENOSYS;
-	if (!is_code_address(reg.address))
+	if (set ? !IS_CODE(reg.address) : slot <= PV_CB_SYSCALL)
 		return -XEN_EINVAL;
-	pv->callback[slot] = reg.address;
+	pv->callback[slot] = set ? reg.address : 0;
 	pv->callback_masks[slot] =
 	    slot == PV_CB_EVENT || slot == PV_CB_NMI || (reg.flags & CALLBACKF_mask_events) != 0;
 	return 0;
 }
 
-static long callback_unregister(struct vcpu_pv *pv, uint64_t arg_va)
-{
-	struct callback_unregister reg;
-	int slot;
-
-	if (guest_read(&reg, arg_va) != 0)
-		return -XEN_EFAULT;
-	slot = callback_slot(reg.type);
-	if (slot < 0)
-		return -XEN_ENOSYS;
-	if (slot == PV_CB_EVENT || slot == PV_CB_FAILSAFE || slot == PV_CB_SYSCALL)
-		return -XEN_EINVAL;
-	pv->callback[slot] = 0;
-	return 0;
-}
-
-long hc_callback_op(uint64_t cmd, uint64_t arg_va)
-{
-	struct vcpu_pv *pv = &current_vcpu()->pv;
-
-	if (cmd == CALLBACKOP_register)
-		return callback_register(pv, arg_va);
-	if (cmd == CALLBACKOP_unregister)
-		return callback_unregister(pv, arg_va);
-	return -XEN_ENOSYS;
-}
-
+/* A 64-bit kernel's stack segment is flat, whatever it names. */
 long hc_stack_switch(uint64_t ss, uint64_t sp)
 {
-	struct vcpu_pv *pv = &current_vcpu()->pv;
-
-	pv->kernel_ss = pv_fix_selector((uint16_t)ss);
-	pv->kernel_sp = sp;
+	current_vcpu()->pv.kernel_sp = sp;
 	return 0;
 }
 
@@ -143,42 +107,34 @@ long hc_fpu_taskswitch(uint64_t set)
 
 /* The frame is whatever the guest wrote; each field is made harmless by itself, and what the CPU
  * then still refuses comes back as a fault of our iretq (trap.c). */
-static void load_iret(struct vcpu *v, const struct iret_context *c)
-{
-	struct guest_regs *r = &v->pv.regs;
-
-	r->rip = c->rip;
-	r->rflags = pv_fix_rflags(c->rflags);
-	r->rsp = c->rsp;
-	r->rax = c->rax;
-	if (c->flags & VGCF_in_syscall) {
-		r->cs = HV_GUEST_CS64;
-		r->ss = HV_GUEST_DS32;
-		r->r11 = c->rflags;
-		r->rcx = c->rip;
-	} else {
-		r->cs = pv_fix_selector((uint16_t)c->cs);
-		r->ss = pv_fix_selector((uint16_t)c->ss);
-		r->r11 = c->r11;
-		r->rcx = c->rcx;
-	}
-	event_set_mask(&v->events, (c->rflags & RFLAGS_IF) == 0);
-}
-
 long hc_iret(void)
 {
 	struct vcpu *v = current_vcpu();
+	struct guest_regs *r = &v->pv.regs;
 	struct iret_context c;
 
-	if (guest_read(&c, v->pv.regs.rsp) != 0) {
-		domain_crash(v->domain, "vcpu %u: iret with no frame at %lx", v->id,
-			     v->pv.regs.rsp);
+	if (guest_read(&c, r->rsp) != 0) {
+		domain_crash(v->domain, "vcpu %u: iret with no frame at %lx", v->id, r->rsp);
 		return -XEN_EFAULT;
 	}
 	if ((c.cs & 3) == 3)
 		pv_toggle_mode(v);
-	load_iret(v, &c);
-	return (long)v->pv.regs.rax;
+	if (c.flags & VGCF_in_syscall) {
+		c.cs = HV_GUEST_CS64;
+		c.ss = HV_GUEST_DS32;
+		c.r11 = c.rflags;
+		c.rcx = c.rip;
+	}
+	r->rip = c.rip;
+	r->rflags = pv_fix_rflags(c.rflags);
+	r->rsp = c.rsp;
+	r->rax = c.rax;
+	r->cs = pv_fix_selector((uint16_t)c.cs);
+	r->ss = pv_fix_selector((uint16_t)c.ss);
+	r->r11 = c.r11;
+	r->rcx = c.rcx;
+	event_set_mask(&v->events, (c.rflags & RFLAGS_IF) == 0);
+	return (long)r->rax;
 }
 
 /* ---- segment bases --------------------------------------------------------------------- */
@@ -212,35 +168,26 @@ long hc_set_segment_base(uint64_t which, uint64_t base)
 /* ---- debug registers ------------------------------------------------------------------- */
 
 /* No break point may watch I/O ports (DR7 type 2), nor the debug registers themselves. */
-static long set_dr7(struct vcpu_pv *pv, uint64_t value)
-{
-	value &= DR7_ALLOWED;
-	for (unsigned i = 0; i < 4; i++)
-		if ((value >> (DR7_LENGTHS + 4 * i) & 3) == DR_TYPE_IO)
-			return -XEN_EPERM;
-	pv->dr[7] = value | DR7_FIXED;
-	return 0;
-}
-
 long hc_set_debugreg(uint64_t reg, uint64_t value)
 {
 	struct vcpu *v = current_vcpu();
-	long rc = 0;
 
 	if (reg <= 3) {
 		if (value != 0 && !guest_range_ok(value, 8))
 			return -XEN_EPERM;
-		v->pv.dr[reg] = value;
 	} else if (reg == 6) {
-		v->pv.dr[6] = (value & 0xe00f) | DR6_FIXED;
+		value = (value & 0xe00f) | DR6_FIXED;
 	} else if (reg == 7) {
-		rc = set_dr7(&v->pv, value);
+		value = (value & DR7_ALLOWED) | DR7_FIXED;
+		for (unsigned i = 0; i < 4; i++)
+			if ((value >> (DR7_LENGTHS + 4 * i) & 3) == DR_TYPE_IO)
+				return -XEN_EPERM;
 	} else {
 		return -XEN_EINVAL;
 	}
-	if (rc == 0)
-		pv_sync_debug(v);
-	return rc;
+	v->pv.dr[reg] = value;
+	pv_sync_debug(v);
+	return 0;
 }
 
 long hc_get_debugreg(uint64_t reg)

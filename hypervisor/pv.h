@@ -44,7 +44,6 @@ struct vcpu_pv {
 	uint64_t callback[PV_CB_COUNT];   /* 0: none */
 	bool callback_masks[PV_CB_COUNT]; /* events are masked on the way in */
 	uint64_t kernel_sp;
-	uint16_t kernel_ss;
 	uint16_t ds, es, fs, gs; /* valid while not loaded */
 	uint64_t fs_base, gs_base_kernel,
 	    gs_base_user; /* fs and the active gs valid while not loaded */

@@ -53,69 +53,38 @@ void pv_vcpu_teardown(struct vcpu *v)
 
 /* ---- the switch ------------------------------------------------------------------------ */
 
-static uint16_t read_selector_ds(void)
-{
-	uint32_t s;
-
-	__asm__ volatile("movl %%ds, %0" : "=r"(s));
-	return (uint16_t)s;
-}
-static uint16_t read_selector_es(void)
-{
-	uint32_t s;
-
-	__asm__ volatile("movl %%es, %0" : "=r"(s));
-	return (uint16_t)s;
-}
-static uint16_t read_selector_fs(void)
-{
-	uint32_t s;
-
-	__asm__ volatile("movl %%fs, %0" : "=r"(s));
-	return (uint16_t)s;
-}
-static uint16_t read_selector_gs(void)
-{
-	uint32_t s;
-
-	__asm__ volatile("movl %%gs, %0" : "=r"(s));
-	return (uint16_t)s;
-}
+#define READ_SELECTOR(reg, to)                                                                     \
+	do {                                                                                       \
+		uint32_t selector;                                                                 \
+		__asm__ volatile("movl %%" reg ", %0" : "=r"(selector));                           \
+		(to) = (uint16_t)selector;                                                         \
+	} while (0)
 
 static uint64_t *active_gs_base(struct vcpu_pv *pv)
 {
 	return pv->kernel_mode ? &pv->gs_base_kernel : &pv->gs_base_user;
 }
 
-static void load_debug(const uint64_t *dr)
-{
-	__asm__ volatile("movq %0, %%dr0" ::"r"(dr[0]));
-	__asm__ volatile("movq %0, %%dr1" ::"r"(dr[1]));
-	__asm__ volatile("movq %0, %%dr2" ::"r"(dr[2]));
-	__asm__ volatile("movq %0, %%dr3" ::"r"(dr[3]));
-	__asm__ volatile("movq %0, %%dr7" ::"r"(dr[7]));
-}
-
 void pv_sync_debug(struct vcpu *v)
 {
 	if (this_cpu()->loaded == v)
-		load_debug(v->pv.dr);
+		debug_load(v->pv.dr);
 }
 
 void pv_unload(struct vcpu *v)
 {
 	struct vcpu_pv *pv = &v->pv;
 
-	pv->ds = read_selector_ds();
-	pv->es = read_selector_es();
-	pv->fs = read_selector_fs();
-	pv->gs = read_selector_gs();
+	READ_SELECTOR("ds", pv->ds);
+	READ_SELECTOR("es", pv->es);
+	READ_SELECTOR("fs", pv->fs);
+	READ_SELECTOR("gs", pv->gs);
 	pv->fs_base = rdmsr(MSR_FS_BASE);
 	*active_gs_base(pv) = rdmsr(MSR_KERNEL_GS_BASE);
 	clear_ts();
 	__asm__ volatile("fxsaveq (%0)" ::"r"(pv->fpu) : "memory");
 	if (pv->dr[7] != DR7_FIXED)
-		__asm__ volatile("movq %0, %%dr7" ::"r"(DR7_FIXED));
+		debug_off();
 }
 
 /* A selector that the CPU refuses (its descriptor changed meanwhile) becomes 0, and the guest
@@ -137,7 +106,7 @@ void pv_load(struct vcpu *v)
 	if (pv->ts)
 		write_cr0(read_cr0() | CR0_TS);
 	if (pv->dr[7] != DR7_FIXED)
-		load_debug(pv->dr);
+		debug_load(pv->dr);
 	cpu_set_regs_top((uint64_t)(&pv->regs + 1));
 	if (!ok)
 		pv_failsafe(v);
@@ -156,19 +125,16 @@ void pv_toggle_mode(struct vcpu *v)
 /* ---- contexts from and to domain builders ---------------------------------------------- */
 
 /* What iretq or a load into MSRs would otherwise refuse. */
-static int check_context(const struct vcpu_guest_context *c)
+static bool context_ok(const struct vcpu_guest_context *c)
 {
-	if (!cpu_canonical(c->user_regs.rip) || !cpu_canonical(c->fs_base) ||
-	    !cpu_canonical(c->gs_base_kernel) || !cpu_canonical(c->gs_base_user))
-		return -XEN_EINVAL;
 	for (unsigned i = 0; i < 4; i++)
 		if (c->debugreg[i] != 0 && !guest_range_ok(c->debugreg[i], 8))
-			return -XEN_EINVAL;
-	if (!guest_range_ok(c->event_callback_eip, 1) ||
-	    !guest_range_ok(c->failsafe_callback_eip, 1) ||
-	    !guest_range_ok(c->syscall_callback_eip, 1))
-		return -XEN_EINVAL;
-	return 0;
+			return false;
+	return cpu_canonical(c->user_regs.rip) && cpu_canonical(c->fs_base) &&
+	       cpu_canonical(c->gs_base_kernel) && cpu_canonical(c->gs_base_user) &&
+	       guest_range_ok(c->event_callback_eip, 1) &&
+	       guest_range_ok(c->failsafe_callback_eip, 1) &&
+	       guest_range_ok(c->syscall_callback_eip, 1);
 }
 
 static void set_regs(struct vcpu *v, const struct cpu_user_regs *u)
@@ -192,10 +158,9 @@ static void set_regs(struct vcpu *v, const struct cpu_user_regs *u)
 int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 {
 	struct vcpu_pv *pv = &v->pv;
-	int rc = check_context(c);
 
-	if (rc != 0)
-		return rc;
+	if (!context_ok(c))
+		return -XEN_EINVAL;
 	set_regs(v, &c->user_regs);
 	memcpy(pv->traps, c->trap_ctxt, sizeof(pv->traps));
 	if (c->flags & VGCF_I387_VALID)
@@ -207,7 +172,6 @@ int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 	/* Linux asks so for its further vCPUs; for the first it makes the hypercall. */
 	pv->iopl = (uint8_t)(c->user_regs.rflags >> RFLAGS_IOPL_SHIFT & 3);
 	pv->kernel_mode = (c->flags & VGCF_in_kernel) != 0;
-	pv->kernel_ss = pv_fix_selector((uint16_t)c->kernel_ss);
 	pv->kernel_sp = c->kernel_sp;
 	pv->callback[PV_CB_EVENT] = c->event_callback_eip;
 	pv->callback[PV_CB_FAILSAFE] = c->failsafe_callback_eip;
@@ -225,35 +189,29 @@ int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 	return 0;
 }
 
-static void get_regs(const struct vcpu *v, struct cpu_user_regs *u)
-{
-	const struct guest_regs *r = &v->pv.regs;
-
-	memcpy(u, (const char *)r + GPR_OFFSET, GPR_BYTES);
-	u->rip = r->rip;
-	u->cs = (uint16_t)r->cs;
-	u->ss = (uint16_t)r->ss;
-	u->rsp = r->rsp;
-	u->rflags = r->rflags | (uint64_t)v->pv.iopl << RFLAGS_IOPL_SHIFT;
-	u->saved_upcall_mask = event_masked(&v->events);
-	u->ds = v->pv.ds;
-	u->es = v->pv.es;
-	u->fs = v->pv.fs;
-	u->gs = v->pv.gs;
-}
-
 void pv_get_context(struct vcpu *v, struct vcpu_guest_context *c)
 {
 	const struct vcpu_pv *pv = &v->pv;
+	struct cpu_user_regs *u = &c->user_regs;
 
-	get_regs(v, &c->user_regs);
+	memcpy(u, (const char *)&pv->regs + GPR_OFFSET, GPR_BYTES);
+	u->rip = pv->regs.rip;
+	u->cs = (uint16_t)pv->regs.cs;
+	u->ss = (uint16_t)pv->regs.ss;
+	u->rsp = pv->regs.rsp;
+	u->rflags = pv->regs.rflags | (uint64_t)pv->iopl << RFLAGS_IOPL_SHIFT;
+	u->saved_upcall_mask = event_masked(&v->events);
+	u->ds = pv->ds;
+	u->es = pv->es;
+	u->fs = pv->fs;
+	u->gs = pv->gs;
 	memcpy(&c->fpu_ctxt, pv->fpu, FXSAVE_BYTES);
 	memcpy(c->trap_ctxt, pv->traps, sizeof(pv->traps));
 	c->flags = VGCF_I387_VALID | (pv->kernel_mode ? VGCF_in_kernel : 0) |
 		   (vcpu_is_up(v) ? VGCF_online : 0) |
 		   (pv->callback_masks[PV_CB_FAILSAFE] ? VGCF_failsafe_disables_events : 0) |
 		   (pv->callback_masks[PV_CB_SYSCALL] ? VGCF_syscall_disables_events : 0);
-	c->kernel_ss = pv->kernel_ss;
+	c->kernel_ss = HV_GUEST_DS32;
 	c->kernel_sp = pv->kernel_sp;
 	c->ctrlreg[0] = 0x80050033 | (pv->ts ? CR0_TS : 0);
 	c->ctrlreg[2] = v->events.info->arch.cr2;

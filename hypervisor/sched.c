@@ -19,8 +19,9 @@
 struct run_queue {
 	spinlock_t lock;
 	struct vcpu *head;
-	uint64_t floor_ns; /* vtime of the latest chosen: where sleepers come back */
-	uint64_t since_ns; /* when the current one began, or its time was last counted */
+	uint64_t floor_ns;   /* vtime of the latest chosen: where sleepers come back */
+	uint64_t since_ns;   /* when the current one was chosen */
+	uint64_t charged_ns; /* up to when its time is counted */
 	struct hv_timer slice;
 };
 
@@ -59,10 +60,10 @@ static int waiting_state(const struct vcpu *v)
 	return v->sched.holds == HOLD_BLOCKED ? RUNSTATE_blocked : RUNSTATE_offline;
 }
 
-static void charge_current(struct run_queue *q, struct percpu *cpu, uint64_t now)
+static void charge_current(struct run_queue *q, uint64_t now)
 {
-	cpu->current->sched.vtime_ns += now - q->since_ns;
-	q->since_ns = now;
+	hv_percpu[q - queues].current->sched.vtime_ns += now - q->charged_ns;
+	q->charged_ns = now;
 }
 
 void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *out_info)
@@ -85,13 +86,6 @@ uint64_t vcpu_cpu_time_ns(struct vcpu *v)
 	return info.time[RUNSTATE_running];
 }
 
-/* The registered area is written in the guest's own address space, so only when it runs. */
-static void publish_runstate(struct vcpu *v)
-{
-	if (v->sched.runstate_va != 0)
-		(void)guest_write(v->sched.runstate_va, &v->sched.runstate);
-}
-
 long vcpu_register_runstate(struct vcpu *v, uint64_t va)
 {
 	struct vcpu_runstate_info info;
@@ -106,13 +100,6 @@ long vcpu_register_runstate(struct vcpu *v, uint64_t va)
 }
 
 /* ---- the list -------------------------------------------------------------------------- */
-
-static void enqueue(struct run_queue *q, struct vcpu *v)
-{
-	v->sched.next = q->head;
-	q->head = v;
-	v->sched.queued = true;
-}
 
 static void dequeue(struct run_queue *q, struct vcpu *v)
 {
@@ -136,7 +123,7 @@ static void consider_preemption(struct run_queue *q, struct vcpu *v, uint64_t no
 		cpu->resched = true;
 		return;
 	}
-	if (v->sched.vtime_ns < cpu->current->sched.vtime_ns + (now - q->since_ns))
+	if (v->sched.vtime_ns < cpu->current->sched.vtime_ns)
 		due = q->since_ns + MIN_RUN_NS;
 	if (due <= now)
 		cpu->resched = true;
@@ -160,24 +147,36 @@ static void hold(struct vcpu *v, uint32_t why)
 	spin_unlock(&q->lock);
 }
 
+/* Where the one who has had least stands now: a sleeper comes back a slice behind that at most, so
+ * that it is soon served, but makes up for nothing. */
+static uint64_t comeback(struct run_queue *q, uint64_t now)
+{
+	uint64_t least = NEVER;
+
+	charge_current(q, now);
+	for (struct vcpu *v = q->head; v != NULL; v = v->sched.next)
+		least = MIN(least, v->sched.vtime_ns);
+	if (least == NEVER)
+		least = q->floor_ns;
+	return least > SCHED_SLICE_NS ? least - SCHED_SLICE_NS : 0;
+}
+
 static void release(struct vcpu *v, uint32_t why)
 {
 	struct run_queue *q = &queues[v->sched.cpu];
 	uint64_t now = time_now_ns();
-	uint64_t floor;
 
 	spin_lock(&q->lock);
 	v->sched.holds &= ~why;
-	if (v->sched.holds == 0 && !v->sched.queued) {
-		floor = q->floor_ns > SCHED_SLICE_NS ? q->floor_ns - SCHED_SLICE_NS : 0;
-		v->sched.vtime_ns = MAX(v->sched.vtime_ns, floor);
-		enqueue(q, v);
-		if (!is_current(v)) {
-			runstate_enter(v, RUNSTATE_runnable, now);
-			consider_preemption(q, v, now);
-		}
-	} else if (!is_current(v)) {
+	if (!is_current(v))
 		runstate_enter(v, waiting_state(v), now);
+	if (v->sched.holds == 0 && !v->sched.queued) {
+		v->sched.vtime_ns = MAX(v->sched.vtime_ns, comeback(q, now));
+		v->sched.next = q->head;
+		q->head = v;
+		v->sched.queued = true;
+		if (!is_current(v))
+			consider_preemption(q, v, now);
 	}
 	spin_unlock(&q->lock);
 }
@@ -279,7 +278,7 @@ void domain_unpause(struct domain *d)
 
 /* ---- choosing -------------------------------------------------------------------------- */
 
-/* One who yields goes behind whoever else waits, by at most a slice: it keeps its claim on time
+/* One who yields goes behind whoever else waits, by two slices at most: it keeps its claim on time
  * lost, but not on this moment. */
 void sched_yield_now(void)
 {
@@ -293,7 +292,7 @@ void sched_yield_now(void)
 		if (o != v)
 			most = MAX(most, o->sched.vtime_ns + 1);
 	if (most > v->sched.vtime_ns)
-		v->sched.vtime_ns = MIN(most, v->sched.vtime_ns + SCHED_SLICE_NS);
+		v->sched.vtime_ns = MIN(most, v->sched.vtime_ns + 2 * SCHED_SLICE_NS);
 	cpu->resched = true;
 	spin_unlock(&q->lock);
 }
@@ -323,14 +322,6 @@ static struct vcpu *pick(struct run_queue *q, struct percpu *cpu)
 	return best != NULL ? best : cpu->idle;
 }
 
-static void arm_slice(struct run_queue *q, uint64_t now)
-{
-	if (q->head != NULL && q->head->sched.next != NULL)
-		timer_set(&q->slice, now + SCHED_SLICE_NS);
-	else
-		timer_stop(&q->slice);
-}
-
 static void switch_to(struct percpu *cpu, struct vcpu *v)
 {
 	count(CNT_SWITCHES);
@@ -349,14 +340,18 @@ static void choose(struct percpu *cpu)
 
 	spin_lock(&q->lock);
 	cpu->resched = false;
-	charge_current(q, cpu, now);
+	charge_current(q, now);
+	q->since_ns = now;
 	next = pick(q, cpu);
 	cpu->current = next;
 	runstate_enter(prev, waiting_state(prev), now);
 	runstate_enter(next, RUNSTATE_running, now);
 	if (!is_idle(next))
 		q->floor_ns = MAX(q->floor_ns, next->sched.vtime_ns);
-	arm_slice(q, now);
+	if (q->head != NULL && q->head->sched.next != NULL)
+		timer_set(&q->slice, now + SCHED_SLICE_NS);
+	else
+		timer_stop(&q->slice);
 	spin_unlock(&q->lock);
 	if (is_idle(next))
 		return;
@@ -364,7 +359,9 @@ static void choose(struct percpu *cpu)
 		switch_to(cpu, next);
 	if (next != prev) {
 		time_update_vcpu(next);
-		publish_runstate(next);
+		/* In the guest's own address space, so only when it runs. */
+		if (next->sched.runstate_va != 0)
+			(void)guest_write(next->sched.runstate_va, &next->sched.runstate);
 	}
 }
 

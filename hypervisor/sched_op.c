@@ -53,28 +53,19 @@ static long op_poll(struct vcpu *v, uint64_t arg_va)
 	return 0;
 }
 
-static long op_shutdown(struct vcpu *v, uint64_t arg_va)
+/* shutdown_code says beforehand with which code the domain would like to be known to have ended. */
+static long op_shutdown(struct vcpu *v, uint64_t arg_va, bool now)
 {
 	struct sched_shutdown s;
 
 	if (guest_read(&s, arg_va) != 0)
 		return -XEN_EFAULT;
-	if (s.reason > SHUTDOWN_MAX)
+	if (s.reason > SHUTDOWN_MAX || (!now && v->domain->shut_down))
 		return -XEN_EINVAL;
-	domain_shutdown(v->domain, s.reason);
-	return 0;
-}
-
-/* Says beforehand with which code the domain would like to be known to have ended. */
-static long op_shutdown_code(struct vcpu *v, uint64_t arg_va)
-{
-	struct sched_shutdown s;
-
-	if (guest_read(&s, arg_va) != 0)
-		return -XEN_EFAULT;
-	if (s.reason > SHUTDOWN_MAX || v->domain->shut_down)
-		return -XEN_EINVAL;
-	v->domain->shutdown_code = s.reason;
+	if (now)
+		domain_shutdown(v->domain, s.reason);
+	else
+		v->domain->shutdown_code = s.reason;
 	return 0;
 }
 
@@ -102,37 +93,28 @@ static void watchdog_bites(void *ctx)
 	domain_shutdown(ctx, SHUTDOWN_watchdog);
 }
 
-static long watchdog_set(struct hv_timer *t, struct domain *d, uint32_t seconds)
-{
-	t->fn = watchdog_bites;
-	t->ctx = d;
-	timer_set(t, time_now_ns() + seconds * NS_PER_S);
-	return 0;
-}
-
 /* id 0 asks for a new one; id n with time 0 lets it go. Ids are 1 and 2. */
 static long op_watchdog(struct vcpu *v, uint64_t arg_va)
 {
-	struct hv_timer *timers = v->domain->vcpu[0]->sched.watchdog;
+	struct hv_timer *t = v->domain->vcpu[0]->sched.watchdog;
 	struct sched_watchdog w;
+	unsigned i;
 
 	if (guest_read(&w, arg_va) != 0)
 		return -XEN_EFAULT;
 	if (w.id > 2 || w.timeout > WATCHDOG_MAX_S || (w.id == 0 && w.timeout == 0))
 		return -XEN_EINVAL;
-	if (w.id == 0) {
-		for (unsigned i = 0; i < 2; i++)
-			if (!timers[i].armed)
-				return watchdog_set(&timers[i], v->domain, w.timeout) + i + 1;
-		return -XEN_ENOSPC;
-	}
-	if (!timers[w.id - 1].armed)
-		return -XEN_EINVAL;
+	i = w.id != 0 ? w.id - 1 : t[0].armed;
+	if (t[i].armed != (w.id != 0))
+		return w.id != 0 ? -XEN_EINVAL : -XEN_ENOSPC;
 	if (w.timeout == 0) {
-		timer_stop(&timers[w.id - 1]);
+		timer_stop(&t[i]);
 		return 0;
 	}
-	return watchdog_set(&timers[w.id - 1], v->domain, w.timeout);
+	t[i].fn = watchdog_bites;
+	t[i].ctx = v->domain;
+	timer_set(&t[i], time_now_ns() + w.timeout * NS_PER_S);
+	return w.id != 0 ? 0 : i + 1;
 }
 
 long hc_sched_op(uint64_t cmd, uint64_t arg_va)
@@ -150,9 +132,8 @@ long hc_sched_op(uint64_t cmd, uint64_t arg_va)
 	case SCHEDOP_poll:
 		return op_poll(v, arg_va);
 	case SCHEDOP_shutdown:
-		return op_shutdown(v, arg_va);
 	case SCHEDOP_shutdown_code:
-		return op_shutdown_code(v, arg_va);
+		return op_shutdown(v, arg_va, cmd == SCHEDOP_shutdown);
 	case SCHEDOP_remote_shutdown:
 		return op_remote_shutdown(v, arg_va);
 	case SCHEDOP_watchdog:

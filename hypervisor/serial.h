@@ -8,9 +8,6 @@
 
 #include <amphi/types.h>
 
-#define SERIAL_PORT       0x3f8u
-#define SERIAL_PORT_COUNT 8u
-
 enum serial_kind { SERIAL_NONE, SERIAL_COM1, SERIAL_DEBUG_PORT };
 
 void serial_init(enum serial_kind kind);

@@ -1,6 +1,6 @@
 /* sysctl.c: what the first domain asks about the machine and the hypervisor as a whole.
  *
- * Same manner as domctl.c: one argument, copied in, a function by a table, copied back. Nothing
+ * Same manner as domctl.c: one argument, copied in, run, copied back (toolstack.c). Nothing
  * here changes anything but the reader's knowledge, debug keys included. platform_op, the other
  * call of this kind, is small enough to live here too: wall clock and CPU information.
  *
@@ -8,7 +8,7 @@
  */
 #include <amphi/string.h>
 
-#include "domain.h"
+#include "domctl_parts.h"
 #include "guest.h"
 #include "percpu.h"
 #include "time.h"
@@ -18,9 +18,8 @@
 #define CPUS_HERE 1u
 
 /* The ring is read from its oldest byte and not emptied; what does not fit is left out. */
-static int readconsole(struct xen_sysctl *op)
+static int readconsole(struct xen_sysctl_readconsole *r)
 {
-	struct xen_sysctl_readconsole *r = &op->u.readconsole;
 	uint32_t cap = MIN(r->count, READ_MAX);
 	char *text = hv_alloc(READ_MAX);
 	int error;
@@ -33,35 +32,8 @@ static int readconsole(struct xen_sysctl *op)
 	return error;
 }
 
-static int physinfo(struct xen_sysctl *op)
+static int getdomaininfolist(struct xen_sysctl_getdomaininfolist *l)
 {
-	struct xen_sysctl_physinfo *p = &op->u.physinfo;
-	struct mm_stats stats;
-
-	mm_stats(&stats);
-	memset(p, 0, sizeof(*p));
-	p->threads_per_core = 1;
-	p->cores_per_socket = 1;
-	p->nr_cpus = CPUS_HERE;
-	p->max_cpu_id = CPUS_HERE - 1;
-	p->nr_nodes = 1;
-	p->cpu_khz = time_tsc_khz();
-	p->capabilities = XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_gnttab_v1;
-	p->total_pages = stats.total_pages;
-	p->free_pages = stats.free_pages;
-	p->max_mfn = stats.total_pages;
-	return 0;
-}
-
-static int sched_id(struct xen_sysctl *op)
-{
-	op->u.sched_id.sched_id = XEN_SCHEDULER_CREDIT;
-	return 0;
-}
-
-static int getdomaininfolist(struct xen_sysctl *op)
-{
-	struct xen_sysctl_getdomaininfolist *l = &op->u.getdomaininfolist;
 	struct xen_domctl_getdomaininfo info;
 	struct domain *d;
 	uint32_t from = l->first_domain, n;
@@ -80,9 +52,8 @@ static int getdomaininfolist(struct xen_sysctl *op)
 	return 0;
 }
 
-static int debug_keys(struct xen_sysctl *op)
+static int debug_keys(const struct xen_sysctl_debug_keys *k)
 {
-	const struct xen_sysctl_debug_keys *k = &op->u.debug_keys;
 	char keys[KEYS_MAX];
 	uint32_t i;
 
@@ -95,18 +66,8 @@ static int debug_keys(struct xen_sysctl *op)
 	return 0;
 }
 
-static int availheap(struct xen_sysctl *op)
+static int cputopoinfo(struct xen_sysctl_cputopoinfo *t)
 {
-	struct mm_stats stats;
-
-	mm_stats(&stats);
-	op->u.availheap.avail_bytes = stats.free_pages * PAGE_SIZE;
-	return 0;
-}
-
-static int cputopoinfo(struct xen_sysctl *op)
-{
-	struct xen_sysctl_cputopoinfo *t = &op->u.cputopoinfo;
 	xen_sysctl_cputopo_t cpu = {0, 0, 0};
 	bool wanted = !handle_null(t->cputopo) && t->num_cpus > 0;
 
@@ -114,66 +75,91 @@ static int cputopoinfo(struct xen_sysctl *op)
 	return wanted ? handle_write(t->cputopo, 0, &cpu) : 0;
 }
 
-static int (*const commands[])(struct xen_sysctl *op) = {
-    [XEN_SYSCTL_readconsole] = readconsole, [XEN_SYSCTL_physinfo] = physinfo,
-    [XEN_SYSCTL_sched_id] = sched_id,       [XEN_SYSCTL_getdomaininfolist] = getdomaininfolist,
-    [XEN_SYSCTL_debug_keys] = debug_keys,   [XEN_SYSCTL_availheap] = availheap,
-    [XEN_SYSCTL_cputopoinfo] = cputopoinfo,
-};
+static int sysctl_run(void *arg)
+{
+	struct xen_sysctl *op = arg;
+	struct mm_stats stats;
+
+	mm_stats(&stats);
+	switch (op->cmd) {
+	case XEN_SYSCTL_readconsole:
+		return readconsole(&op->u.readconsole);
+	case XEN_SYSCTL_physinfo:
+		op->u.physinfo = (struct xen_sysctl_physinfo){
+		    .threads_per_core = 1,
+		    .cores_per_socket = 1,
+		    .nr_cpus = CPUS_HERE,
+		    .max_cpu_id = CPUS_HERE - 1,
+		    .nr_nodes = 1,
+		    .cpu_khz = time_tsc_khz(),
+		    .capabilities = XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_gnttab_v1,
+		    .total_pages = stats.total_pages,
+		    .free_pages = stats.free_pages,
+		    .max_mfn = stats.total_pages,
+		};
+		return 0;
+	case XEN_SYSCTL_sched_id:
+		op->u.sched_id.sched_id = XEN_SCHEDULER_CREDIT;
+		return 0;
+	case XEN_SYSCTL_getdomaininfolist:
+		return getdomaininfolist(&op->u.getdomaininfolist);
+	case XEN_SYSCTL_debug_keys:
+		return debug_keys(&op->u.debug_keys);
+	case XEN_SYSCTL_availheap:
+		op->u.availheap.avail_bytes = stats.free_pages * PAGE_SIZE;
+		return 0;
+	case XEN_SYSCTL_cputopoinfo:
+		return cputopoinfo(&op->u.cputopoinfo);
+	case XEN_SYSCTL_numainfo:
+		return sysctl_numainfo(op);
+	case XEN_SYSCTL_cpupool_op:
+		return sysctl_cpupool_op(op);
+	case XEN_SYSCTL_get_cpu_policy:
+		return sysctl_get_cpu_policy(op);
+	case XEN_SYSCTL_get_cpu_featureset:
+		op->u.cpu_featureset.nr_features = 0;
+		return 0;
+	default:
+		return -XEN_ENOSYS;
+	}
+}
 
 long hc_sysctl(uint64_t op_va)
 {
 	struct xen_sysctl op;
-	int error;
 
-	if (!current_domain()->privileged)
-		return -XEN_EPERM;
-	if (guest_read(&op, op_va))
-		return -XEN_EFAULT;
-	if (op.interface_version != XEN_SYSCTL_INTERFACE_VERSION)
-		return -XEN_EACCES;
-	if (op.cmd >= ARRAY_SIZE(commands) || !commands[op.cmd])
-		return -XEN_ENOSYS;
-	error = commands[op.cmd](&op);
-	if (!error && guest_write(op_va, &op))
-		return -XEN_EFAULT;
-	return error;
+	return toolstack_call(op_va, &op, sizeof(op), XEN_SYSCTL_INTERFACE_VERSION, sysctl_run);
 }
 
 /* ---- platform_op ----------------------------------------------------------------------- */
 
 #define NS_PER_S 1000000000u
 
-static int set_time(uint64_t seconds, uint32_t nanoseconds, uint64_t system_time)
+static int platform_run(void *arg)
 {
-	if (nanoseconds >= NS_PER_S)
-		return -XEN_EINVAL;
-	time_set_wallclock(seconds, nanoseconds, system_time);
-	return 0;
-}
+	struct xen_platform_op *op = arg;
+	struct xenpf_settime64 t = op->u.settime64;
+	struct xenpf_pcpuinfo *p = &op->u.pcpu_info;
 
-static int get_cpuinfo(struct xenpf_pcpuinfo *p)
-{
-	p->max_present = CPUS_HERE - 1;
-	p->flags = p->xen_cpuid < CPUS_HERE ? XEN_PCPU_FLAGS_ONLINE : XEN_PCPU_FLAGS_INVALID;
-	p->apic_id = this_cpu()->apic_id;
-	p->acpi_id = 0;
-	return 0;
-}
-
-static int platform_run(struct xen_platform_op *op)
-{
 	switch (op->cmd) {
 	case XENPF_settime32:
-		return set_time(op->u.settime32.secs, op->u.settime32.nsecs,
-				op->u.settime32.system_time);
+		t.secs = op->u.settime32.secs;
+		t.nsecs = op->u.settime32.nsecs;
+		t.mbz = 0;
+		t.system_time = op->u.settime32.system_time;
+		/* fall through */
 	case XENPF_settime64:
-		if (op->u.settime64.mbz)
+		if (t.mbz || t.nsecs >= NS_PER_S)
 			return -XEN_EINVAL;
-		return set_time(op->u.settime64.secs, op->u.settime64.nsecs,
-				op->u.settime64.system_time);
+		time_set_wallclock(t.secs, t.nsecs, t.system_time);
+		return 0;
 	case XENPF_get_cpuinfo:
-		return get_cpuinfo(&op->u.pcpu_info);
+		p->max_present = CPUS_HERE - 1;
+		p->flags =
+		    p->xen_cpuid < CPUS_HERE ? XEN_PCPU_FLAGS_ONLINE : XEN_PCPU_FLAGS_INVALID;
+		p->apic_id = this_cpu()->apic_id;
+		p->acpi_id = 0;
+		return 0;
 	default:
 		return -XEN_ENOSYS;
 	}
@@ -182,16 +168,6 @@ static int platform_run(struct xen_platform_op *op)
 long hc_platform_op(uint64_t op_va)
 {
 	struct xen_platform_op op;
-	int error;
 
-	if (!current_domain()->privileged)
-		return -XEN_EPERM;
-	if (guest_read(&op, op_va))
-		return -XEN_EFAULT;
-	if (op.interface_version != XENPF_INTERFACE_VERSION)
-		return -XEN_EACCES;
-	error = platform_run(&op);
-	if (!error && guest_write(op_va, &op))
-		return -XEN_EFAULT;
-	return error;
+	return toolstack_call(op_va, &op, sizeof(op), XENPF_INTERFACE_VERSION, platform_run);
 }

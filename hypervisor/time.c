@@ -6,6 +6,7 @@
  * numbers, so a guest's clock and the hypervisor's agree to the nanosecond. Timers proper are in
  * timer.c; the clocks of the board in clock.c.
  */
+#include <amphi/clock_scale.h>
 #include <amphi/types.h>
 
 #include "clock.h"
@@ -18,35 +19,19 @@
 #define MIN_PERIOD_NS 1000000ull
 #define REFINE_NS     200000000ull
 
-/* ns = base_ns + ((tsc - base_tsc) << shift) * mul >> 32 */
-struct rate {
+/* ns = base_ns + what the scale makes of tsc - base_tsc */
+static struct {
 	uint64_t base_tsc, base_ns;
-	uint32_t mul, khz;
-	int8_t shift;
-	uint32_t generation;
-};
-
-static struct rate rate;
+	struct clock_scale scale;
+	uint32_t khz, generation;
+} rate;
 static uint64_t wall_ns_at_zero; /* Unix time of system time 0 */
 static struct hv_timer refine_timer;
 static struct clock_sample first_sample;
-extern uint64_t boot_tsc;
-
-static uint64_t ticks_to_ns(uint64_t ticks)
-{
-	uint64_t scaled = rate.shift < 0 ? ticks >> -rate.shift : ticks << rate.shift;
-
-	return (uint64_t)((unsigned __int128)scaled * rate.mul >> 32);
-}
 
 uint64_t time_now_ns(void)
 {
-	return rate.base_ns + ticks_to_ns(rdtsc() - rate.base_tsc);
-}
-
-uint64_t time_boot_tsc(void)
-{
-	return boot_tsc;
+	return rate.base_ns + clock_scale_ns(rate.scale, rdtsc() - rate.base_tsc);
 }
 
 uint32_t time_tsc_khz(void)
@@ -54,22 +39,10 @@ uint32_t time_tsc_khz(void)
 	return rate.khz;
 }
 
-/* The widest multiplier below 2^32, and the shift that goes with it. */
 static void set_rate(uint64_t hz)
 {
-	uint64_t per_s = hz;
-
-	rate.shift = 0;
+	rate.scale = clock_scale_for(hz);
 	rate.khz = (uint32_t)(hz / 1000);
-	while (per_s > 2 * NS_PER_S) {
-		per_s >>= 1;
-		rate.shift--;
-	}
-	while (per_s <= NS_PER_S) {
-		per_s <<= 1;
-		rate.shift++;
-	}
-	rate.mul = (uint32_t)((NS_PER_S << 32) / per_s);
 	rate.generation++;
 }
 
@@ -82,27 +55,22 @@ static void write_time_info(volatile struct vcpu_time_info *t)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	t->tsc_timestamp = rate.base_tsc;
 	t->system_time = rate.base_ns;
-	t->tsc_to_system_mul = rate.mul;
-	t->tsc_shift = rate.shift;
+	t->tsc_to_system_mul = rate.scale.mul;
+	t->tsc_shift = rate.scale.shift;
 	t->flags = XEN_PVCLOCK_TSC_STABLE_BIT;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	t->version++;
 }
 
-static void write_registered_area(struct vcpu *v)
-{
-	struct vcpu_time_info copy = {0};
-
-	copy.version = 2 * rate.generation - 2;
-	write_time_info(&copy);
-	(void)guest_write(v->sched.time_area_va, &copy);
-}
-
 void time_update_vcpu(struct vcpu *v)
 {
+	struct vcpu_time_info copy = {.version = 2 * rate.generation - 2};
+
 	write_time_info(&v->events.info->time);
-	if (v->sched.time_area_va != 0 && v == current_vcpu())
-		write_registered_area(v);
+	if (v->sched.time_area_va == 0 || v != current_vcpu())
+		return;
+	write_time_info(&copy);
+	(void)guest_write(v->sched.time_area_va, &copy);
 }
 
 long time_register_area(struct vcpu *v, uint64_t va)
@@ -114,7 +82,7 @@ long time_register_area(struct vcpu *v, uint64_t va)
 	return 0;
 }
 
-void time_update_wallclock(struct domain *d)
+static void update_wallclock(struct domain *d, void *ctx)
 {
 	volatile struct shared_info *s = d->events.shared;
 
@@ -127,15 +95,10 @@ void time_update_wallclock(struct domain *d)
 	s->wc_version++;
 }
 
-static void update_domain_wallclock(struct domain *d, void *ctx)
-{
-	time_update_wallclock(d);
-}
-
 void time_set_wallclock(uint64_t seconds, uint32_t nanoseconds, uint64_t system_time_ns)
 {
 	wall_ns_at_zero = seconds * NS_PER_S + nanoseconds - system_time_ns;
-	domain_for_each(update_domain_wallclock, NULL);
+	domain_for_each(update_wallclock, NULL);
 }
 
 static void update_domain_time(struct domain *d, void *ctx)
@@ -165,7 +128,7 @@ static void periodic_due(void *ctx)
 void time_vcpu_init(struct vcpu *v)
 {
 	if (v->id == 0)
-		time_update_wallclock(v->domain);
+		update_wallclock(v->domain, NULL);
 	v->sched.singleshot = (struct hv_timer){.fn = singleshot_due, .ctx = v};
 	v->sched.periodic = (struct hv_timer){.fn = periodic_due, .ctx = v};
 }
@@ -236,16 +199,12 @@ static void refine(void *ctx)
 
 void time_init(void)
 {
-	uint64_t hz = clock_given_tsc_hz();
-	bool given = hz != 0;
+	bool can_refine = clock_start(&first_sample);
 
-	clock_start(&first_sample);
-	if (!given)
-		hz = clock_measure_tsc_hz(&first_sample);
 	rate.base_tsc = boot_tsc;
-	set_rate(hz);
+	set_rate(clock_measure_tsc_hz(&first_sample));
 	wall_ns_at_zero = clock_read_rtc() * NS_PER_S - time_now_ns();
-	if (given)
+	if (!can_refine)
 		return;
 	refine_timer.fn = refine;
 	timer_set(&refine_timer, time_now_ns() + REFINE_NS);

@@ -24,7 +24,7 @@ struct hv_timer {
 };
 
 uint64_t time_now_ns(void);
-uint64_t time_boot_tsc(void); /* TSC at entry, for the report of the start */
+extern uint64_t boot_tsc; /* at entry (boot.S) */
 uint32_t time_tsc_khz(void);
 
 /* Arms for due_ns (a time in the past fires soon), or arms anew. fn and ctx were set by the caller.
@@ -39,9 +39,6 @@ void timers_run(void);
 /* Writes v's vcpu_time_info (in its vcpu_info and its registered copy). Called when a vCPU gets a
  * vcpu_info or starts to run; the contents only change with calibration, so this is rare. */
 void time_update_vcpu(struct vcpu *v);
-
-/* Writes the wall clock into d's shared_info. */
-void time_update_wallclock(struct domain *d);
 
 /* XENPF_settime: wall time was seconds.nanoseconds at system_time_ns. */
 void time_set_wallclock(uint64_t seconds, uint32_t nanoseconds, uint64_t system_time_ns);

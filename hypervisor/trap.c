@@ -42,8 +42,8 @@ void trap_syscall32(struct guest_regs *regs)
 
 /* ---- exceptions of guests -------------------------------------------------------------- */
 
-/* A page fault of the CPU's own look at a descriptor of v's that no page holds: then the selector is
- * out of range, and that is the fault the guest gets. */
+/* A page fault of the CPU's own look at a descriptor of v's that no page holds: then the selector
+ * is out of range, and that is the fault the guest gets. */
 static bool no_descriptor(struct vcpu *v, uint64_t address)
 {
 	uint64_t offset = address - mm_gdt_base(v);
@@ -87,68 +87,45 @@ static bool guest_int(struct vcpu *v, struct guest_regs *r)
 	return true;
 }
 
-static void guest_protection_fault(struct vcpu *v, struct guest_regs *r)
-{
-	if (guest_int(v, r))
-		return;
-	if ((r->error_code & ~ERROR_IDT) == 0 && emulate_privileged(v))
-		return;
-	pv_inject(v, EXC_GP, r->error_code);
-}
-
-static void guest_invalid_opcode(struct vcpu *v, struct guest_regs *r)
-{
-	if (!emulate_forced(v))
-		pv_inject(v, EXC_UD, 0);
-}
-
-/* The guest set its TS by fpu_taskswitch and hears of the first use; the CPU's TS goes with it. */
-static void guest_no_fpu(struct vcpu *v, struct guest_regs *r)
-{
-	v->pv.ts = false;
-	clear_ts();
-	pv_inject(v, EXC_NM, 0);
-}
-
-static void guest_debug(struct vcpu *v, struct guest_regs *r)
-{
-	uint64_t dr6;
-
-	__asm__ volatile("movq %%dr6, %0" : "=r"(dr6));
-	__asm__ volatile("movq %0, %%dr6" ::"r"(DR6_FIXED));
-	v->pv.dr[6] = DR6_FIXED | (dr6 & DR6_NEW_BITS);
-	pv_inject(v, EXC_DB, 0);
-}
-
-/* Ours: a fault that the guest did not cause. */
-static void guest_machine_event(struct vcpu *v, struct guest_regs *r)
-{
-	trap_anywhere(r);
-}
-
-static void guest_other(struct vcpu *v, struct guest_regs *r)
-{
-	pv_inject(v, r->vector, r->error_code);
-}
-
-typedef void guest_trap_fn(struct vcpu *v, struct guest_regs *r);
-
-static guest_trap_fn *const guest_traps[32] = {
-    [EXC_DB] = guest_debug,      [EXC_NMI] = guest_machine_event, [EXC_UD] = guest_invalid_opcode,
-    [EXC_NM] = guest_no_fpu,     [EXC_DF] = guest_machine_event,  [EXC_GP] = guest_protection_fault,
-    [EXC_PF] = guest_page_fault, [EXC_MC] = guest_machine_event,
-};
-
+/* What is left of a fault after the cases here is the guest's. Of #NM it hears once for each
+ * fpu_taskswitch; what the machine itself has to say (NMI, double fault, machine check) is ours. */
 void trap_from_guest(struct guest_regs *regs)
 {
 	struct vcpu *v = current_vcpu();
 
-	if (regs->vector >= 32)
+	if (regs->vector >= 32) {
 		irq_handle(regs->vector);
-	else if (guest_traps[regs->vector] != NULL)
-		guest_traps[regs->vector](v, regs);
-	else
-		guest_other(v, regs);
+		return;
+	}
+	switch (regs->vector) {
+	case EXC_NMI:
+	case EXC_DF:
+	case EXC_MC:
+		trap_anywhere(regs);
+		return;
+	case EXC_PF:
+		guest_page_fault(v, regs);
+		return;
+	case EXC_GP:
+		if (guest_int(v, regs) ||
+		    ((regs->error_code & ~ERROR_IDT) == 0 && emulate_privileged(v)))
+			return;
+		break;
+	case EXC_UD:
+		if (emulate_forced(v))
+			return;
+		break;
+	case EXC_NM:
+		v->pv.ts = false;
+		clear_ts();
+		break;
+	case EXC_DB:
+		v->pv.dr[6] = DR6_FIXED | (debug_status() & DR6_NEW_BITS);
+		break;
+	default:
+		break;
+	}
+	pv_inject(v, regs->vector, regs->error_code);
 }
 
 /* The frame, still in the vCPU, cannot be loaded. Xen shows the guest the fault as if the target of
@@ -173,20 +150,10 @@ static void die(const struct guest_regs *r, const char *what)
 		 r->rip, r->rsp, read_cr2());
 }
 
-static bool fix_up(struct guest_regs *r)
-{
-	uint64_t to = guest_fixup(r->rip);
-
-	if (to == 0)
-		to = cpu_fixup(r->rip);
-	if (to == 0)
-		return false;
-	r->rip = to;
-	return true;
-}
-
 void trap_from_hypervisor(struct guest_regs *regs)
 {
+	uint64_t to;
+
 	if (regs->vector >= 32) {
 		irq_handle(regs->vector);
 		return;
@@ -194,19 +161,24 @@ void trap_from_hypervisor(struct guest_regs *regs)
 	if (regs->vector == EXC_PF && this_cpu()->current != NULL &&
 	    mm_page_fault(current_vcpu(), read_cr2(), regs->error_code))
 		return;
-	if (!fix_up(regs))
+	to = guest_fixup(regs->rip);
+	if (to == 0)
+		to = cpu_fixup(regs->rip);
+	if (to == 0)
 		die(regs, "fault in the hypervisor");
+	regs->rip = to;
 }
 
 void trap_anywhere(struct guest_regs *regs)
 {
+	/* Counted and no more: whoever was interrupted may hold the console's lock. */
 	if (regs->vector == EXC_NMI) {
-		hv_printk("NMI at %lx, ignored", regs->rip);
+		count(CNT_IRQS);
 		return;
 	}
 	if (regs->vector == EXC_DB) {
 		/* A break point of a guest's, delayed into our entry code by MOV SS. */
-		__asm__ volatile("movq %0, %%dr6" ::"r"(DR6_FIXED));
+		(void)debug_status();
 		return;
 	}
 	die(regs, regs->vector == EXC_DF ? "double fault" : "machine check");

@@ -35,28 +35,8 @@ int vcpu_set_context(struct vcpu *v, uint64_t ctx_va)
 	return error;
 }
 
-static long initialise(struct vcpu *v, uint64_t arg_va)
-{
-	int error;
-
-	if (v->initialised)
-		return -XEN_EEXIST;
-	error = vcpu_set_context(v, arg_va);
-	if (error == -XEN_ERESTART)
-		return hypercall_restart(VCPUOP_initialise, v->id, arg_va, 0);
-	return error;
-}
-
-static long up(struct vcpu *v, uint64_t arg_va)
-{
-	if (!v->initialised)
-		return -XEN_EINVAL;
-	vcpu_up(v);
-	return 0;
-}
-
 /* A domain whose last vCPU goes down has nothing left to run: that is a power-off. */
-static long down(struct vcpu *v, uint64_t arg_va)
+static void down(struct vcpu *v)
 {
 	struct domain *d = v->domain;
 	unsigned i, others = 0;
@@ -68,116 +48,86 @@ static long down(struct vcpu *v, uint64_t arg_va)
 		vcpu_down(v);
 	else
 		domain_shutdown(d, SHUTDOWN_poweroff);
-	return 0;
 }
 
-static long is_up(struct vcpu *v, uint64_t arg_va)
-{
-	return vcpu_is_up(v);
-}
-
-static long get_runstate(struct vcpu *v, uint64_t arg_va)
-{
-	struct vcpu_runstate_info info;
-
-	vcpu_runstate_get(v, &info);
-	return guest_write(arg_va, &info);
-}
-
-static long register_runstate(struct vcpu *v, uint64_t arg_va)
-{
-	struct vcpu_register_runstate_memory_area area;
-
-	if (guest_read(&area, arg_va))
-		return -XEN_EFAULT;
-	return vcpu_register_runstate(v, area.addr.p);
-}
-
-static long set_periodic(struct vcpu *v, uint64_t arg_va)
-{
-	struct vcpu_set_periodic_timer set;
-
-	if (guest_read(&set, arg_va))
-		return -XEN_EFAULT;
-	if (set.period_ns < PERIOD_MIN_NS || set.period_ns > INT64_MAX)
-		return -XEN_EINVAL;
-	return time_set_periodic(v, set.period_ns);
-}
-
-static long stop_periodic(struct vcpu *v, uint64_t arg_va)
-{
-	return time_set_periodic(v, 0);
-}
-
-static long set_singleshot(struct vcpu *v, uint64_t arg_va)
-{
-	struct vcpu_set_singleshot_timer set;
-
-	if (v != current_vcpu())
-		return -XEN_EINVAL;
-	if (guest_read(&set, arg_va))
-		return -XEN_EFAULT;
-	return time_set_singleshot(v, set.timeout_abs_ns, set.flags & VCPU_SSHOTTMR_future);
-}
-
-static long stop_singleshot(struct vcpu *v, uint64_t arg_va)
-{
-	if (v != current_vcpu())
-		return -XEN_EINVAL;
-	time_stop_singleshot(v);
-	return 0;
-}
-
-static long register_info(struct vcpu *v, uint64_t arg_va)
-{
-	struct vcpu_register_vcpu_info reg;
-
-	if (guest_read(&reg, arg_va))
-		return -XEN_EFAULT;
-	return event_register_vcpu_info(v, reg.mfn, reg.offset);
-}
-
-static long get_physid(struct vcpu *v, uint64_t arg_va)
-{
-	struct vcpu_get_physid id = {.phys_id = this_cpu()->apic_id};
-
-	if (!v->domain->privileged)
-		return -XEN_EINVAL;
-	return guest_write(arg_va, &id);
-}
-
-static long register_time(struct vcpu *v, uint64_t arg_va)
-{
-	struct vcpu_register_time_memory_area area;
-
-	if (guest_read(&area, arg_va))
-		return -XEN_EFAULT;
-	return time_register_area(v, area.addr.p);
-}
-
-static long (*const ops[])(struct vcpu *v, uint64_t arg_va) = {
-    [VCPUOP_initialise] = initialise,
-    [VCPUOP_up] = up,
-    [VCPUOP_down] = down,
-    [VCPUOP_is_up] = is_up,
-    [VCPUOP_get_runstate_info] = get_runstate,
-    [VCPUOP_register_runstate_memory_area] = register_runstate,
-    [VCPUOP_set_periodic_timer] = set_periodic,
-    [VCPUOP_stop_periodic_timer] = stop_periodic,
-    [VCPUOP_set_singleshot_timer] = set_singleshot,
-    [VCPUOP_stop_singleshot_timer] = stop_singleshot,
-    [VCPUOP_register_vcpu_info] = register_info,
-    [VCPUOP_get_physid] = get_physid,
-    [VCPUOP_register_vcpu_time_memory_area] = register_time,
+/* Arguments that go in, and their sizes; those of the other commands are read or written by them.
+ */
+union vcpu_arg {
+	struct vcpu_register_runstate_memory_area runstate;
+	struct vcpu_register_time_memory_area time;
+	struct vcpu_register_vcpu_info info;
+	struct vcpu_set_periodic_timer periodic;
+	struct vcpu_set_singleshot_timer singleshot;
 };
+
+static const uint8_t in_bytes[] = {
+    [VCPUOP_register_runstate_memory_area] = sizeof(struct vcpu_register_runstate_memory_area),
+    [VCPUOP_set_periodic_timer] = sizeof(struct vcpu_set_periodic_timer),
+    [VCPUOP_set_singleshot_timer] = sizeof(struct vcpu_set_singleshot_timer),
+    [VCPUOP_register_vcpu_info] = sizeof(struct vcpu_register_vcpu_info),
+    [VCPUOP_register_vcpu_time_memory_area] = sizeof(struct vcpu_register_time_memory_area),
+};
+
+static long run(struct vcpu *v, uint64_t cmd, const union vcpu_arg *a, uint64_t arg_va)
+{
+	struct vcpu_get_physid physid = {.phys_id = this_cpu()->apic_id};
+	struct vcpu_runstate_info info;
+	long error;
+
+	switch (cmd) {
+	case VCPUOP_initialise:
+		error = v->initialised ? -XEN_EEXIST : vcpu_set_context(v, arg_va);
+		return error == -XEN_ERESTART ? hypercall_restart(cmd, v->id, arg_va, 0) : error;
+	case VCPUOP_up:
+		if (!v->initialised)
+			return -XEN_EINVAL;
+		vcpu_up(v);
+		return 0;
+	case VCPUOP_down:
+		down(v);
+		return 0;
+	case VCPUOP_is_up:
+		return vcpu_is_up(v);
+	case VCPUOP_get_runstate_info:
+		vcpu_runstate_get(v, &info);
+		return guest_write(arg_va, &info);
+	case VCPUOP_register_runstate_memory_area:
+		return vcpu_register_runstate(v, a->runstate.addr.p);
+	case VCPUOP_set_periodic_timer:
+		if (a->periodic.period_ns < PERIOD_MIN_NS || a->periodic.period_ns > INT64_MAX)
+			return -XEN_EINVAL;
+		return time_set_periodic(v, a->periodic.period_ns);
+	case VCPUOP_stop_periodic_timer:
+		return time_set_periodic(v, 0);
+	case VCPUOP_set_singleshot_timer:
+		if (v != current_vcpu())
+			return -XEN_EINVAL;
+		return time_set_singleshot(v, a->singleshot.timeout_abs_ns,
+					   a->singleshot.flags & VCPU_SSHOTTMR_future);
+	case VCPUOP_stop_singleshot_timer:
+		if (v != current_vcpu())
+			return -XEN_EINVAL;
+		time_stop_singleshot(v);
+		return 0;
+	case VCPUOP_register_vcpu_info:
+		return event_register_vcpu_info(v, a->info.mfn, a->info.offset);
+	case VCPUOP_get_physid:
+		return v->domain->privileged ? guest_write(arg_va, &physid) : -XEN_EINVAL;
+	case VCPUOP_register_vcpu_time_memory_area:
+		return time_register_area(v, a->time.addr.p);
+	default:
+		return -XEN_ENOSYS;
+	}
+}
 
 long hc_vcpu_op(uint64_t cmd, uint64_t vcpu_id, uint64_t arg_va)
 {
 	struct domain *d = current_domain();
+	union vcpu_arg arg;
 
 	if (vcpu_id >= d->max_vcpus || !d->vcpu[vcpu_id])
 		return -XEN_ENOENT;
-	if (cmd >= ARRAY_SIZE(ops) || !ops[cmd])
-		return -XEN_ENOSYS;
-	return ops[cmd](d->vcpu[vcpu_id], arg_va);
+	if (cmd < ARRAY_SIZE(in_bytes) && guest_copy_from(&arg, arg_va, in_bytes[cmd]))
+		return -XEN_EFAULT;
+	return run(d->vcpu[vcpu_id], cmd, &arg, arg_va);
 }

@@ -17,7 +17,8 @@
 #define RAMDISK_BYTES (4u << 20)
 #define SCAN_MAX      64u /* pieces looked at for a neighbour */
 
-/* A request and the pieces it carries parts of: at most one more with each segment. */
+/* A request and the pieces it carries parts of: at most one more with each segment. There are as
+ * many as the device takes requests, made once: I/O allocates nothing. */
 struct part {
 	struct block_request req;
 	struct block_queue *queue;
@@ -26,6 +27,8 @@ struct part {
 	struct block_piece *pieces[BLOCK_MAX_SEGMENTS];
 };
 
+/* head may be partly given already (given_bytes); it leaves the list when the last of it is in a
+ * request. */
 struct block_queue {
 	struct block_queue *next;
 	struct block_device *dev;
@@ -39,6 +42,7 @@ struct block_queue {
 
 static struct block_queue *queues;
 
+/* Linear: a machine has a handful of disks. */
 static struct block_queue *queue_of(const struct block_device *dev)
 {
 	struct block_queue *q = queues;
@@ -55,6 +59,8 @@ static uint64_t piece_end(const struct block_piece *piece)
 	return piece->sector + piece->len_bytes / SECTOR_SIZE;
 }
 
+/* done comes once, with the first error, when all of the piece is in requests and the last has
+ * ended. A piece that is half given and has no part in flight waits for its rest. */
 static void piece_part_ended(struct block_piece *piece, int status)
 {
 	if (status && !piece->status)
@@ -80,7 +86,9 @@ static void part_done(struct block_request *req, int status)
 }
 
 /* Puts memory at the request's end: into the last segment where it goes on there, else into a new
- * one. False when there is none left. */
+ * one. False when there is none left. A segment never crosses a page: backends know memory by page,
+ * and frames side by side in our addresses need not be so in the machine. Within a page a piece may
+ * go on where the one before it ended. */
 static bool add_memory(struct block_request *req, unsigned max_segments, char *va, uint32_t len)
 {
 	struct block_segment *next = req->segments + req->n_segments;
@@ -98,7 +106,9 @@ static bool add_memory(struct block_request *req, unsigned max_segments, char *v
 	return true;
 }
 
-/* Moves as much of the piece into the part as fits. */
+/* Moves as much of the piece into the part as fits. Nothing fits, nothing is noted: a piece that is
+ * listed without a byte would count a part that never ends. A flush has no bytes and is listed all
+ * the same. */
 static void add_piece(struct part *part, unsigned max_segments, struct block_piece *piece)
 {
 	uint32_t before = piece->given_bytes, len;
@@ -118,7 +128,8 @@ static void add_piece(struct part *part, unsigned max_segments, struct block_pie
 	part->pieces[part->n_pieces++] = piece;
 }
 
-/* Makes one request of the queue's front; there is a piece. */
+/* Makes one request of the queue's front; there is a piece. Goes on over pieces as long as the disk
+ * goes on. A flush is alone in its request. */
 static void fill_part(struct block_queue *q, struct part *part)
 {
 	struct block_piece *piece = q->head;
@@ -168,6 +179,7 @@ static void dispatch(struct block_queue *q)
 	q->dispatching = false;
 }
 
+/* For pieces that were submitted without a kick, and for room that came back. */
 static void dispatch_work(void *ctx)
 {
 	dispatch(ctx);
@@ -191,7 +203,11 @@ static int piece_check(const struct block_device *dev, const struct block_piece 
 	return piece->op == BLOCK_WRITE && dev->readonly ? -XEN_EROFS : 0;
 }
 
-/* The waiting piece that this one is to stand behind, because it goes on where that one ends. */
+/* The waiting piece that this one is to stand behind, because it goes on where that one ends.
+ * Pieces that wait together have no order among them (blkif and NVMe promise none either), so one
+ * may overtake another. A flush stays where it was queued; a write that gets before it is flushed
+ * too. The walk is bounded: a submitter that fills the queue with pieces apart should not pay for
+ * each with all of them. */
 static struct block_piece *neighbour_before(struct block_queue *q, const struct block_piece *piece)
 {
 	struct block_piece *at;
@@ -207,6 +223,7 @@ static struct block_piece *neighbour_before(struct block_queue *q, const struct 
 	return NULL;
 }
 
+/* Behind its neighbour, or at the end. */
 static void queue_piece(struct block_queue *q, struct block_piece *piece)
 {
 	struct block_piece *before = neighbour_before(q, piece);
@@ -224,6 +241,7 @@ static void queue_piece(struct block_queue *q, struct block_piece *piece)
 		q->tail = piece;
 }
 
+/* done may be called before this returns, when the piece is refused. */
 void block_submit(struct block_device *dev, struct block_piece *piece)
 {
 	struct block_queue *q = queue_of(dev);
@@ -249,6 +267,7 @@ void block_kick(struct block_device *dev)
 		dispatch(q);
 }
 
+/* Zeros for a device that is gone, so that who counts need not look twice. */
 const struct block_layer_stats *block_layer_stats(const struct block_device *dev)
 {
 	static const struct block_layer_stats none;
@@ -289,6 +308,7 @@ static struct block_queue *queue_new(struct block_device *dev)
 	return q;
 }
 
+/* At the end, so `disks` shows them in the order they came. */
 int block_register(struct block_device *dev)
 {
 	struct block_queue **link = &queues;
@@ -338,6 +358,7 @@ struct block_device *block_find(const char *name)
 	return q ? q->dev : NULL;
 }
 
+/* Devices without a number are not found by "". */
 struct block_device *block_find_serial(const char *serial)
 {
 	struct block_queue *q = queues;
@@ -358,6 +379,7 @@ struct block_device *block_next(struct block_device *prev)
 	return q ? q->dev : NULL;
 }
 
+/* For portable drivers, which cannot do anything about an error. */
 void host_block_register(struct block_device *dev)
 {
 	int error = block_register(dev);
@@ -382,6 +404,8 @@ static bool is_ramdisk_name(const char *name)
 	return str_starts(name, "ram") && name[3] >= '0' && name[3] <= '9' && !name[4];
 }
 
+/* The params of a vbd, in the forms toolstacks write: "serial=N" (ours), "phy:/dev/NAME",
+ * "/dev/NAME", NAME. */
 struct block_device *host_block_find(const char *params)
 {
 	if (str_starts(params, "serial="))

@@ -42,9 +42,9 @@ struct block_piece {
 };
 
 /* Queues the piece; it reaches the device at block_kick, or when the worker is done with what was
- * queued for it before. A piece beyond the disk's end
- * or out of alignment ends at once with -XEN_EINVAL, a write to a read-only disk with -XEN_EROFS.
- */
+ * queued for it before. Pieces that have not ended have no order among them: who needs one waits
+ * for done. A piece beyond the disk's end or out of alignment ends at once with -XEN_EINVAL, a
+ * write to a read-only disk with -XEN_EROFS. */
 void block_submit(struct block_device *dev, struct block_piece *piece);
 /* Sends what is queued: makes requests of it, rings the doorbell once. */
 void block_kick(struct block_device *dev);

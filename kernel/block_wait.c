@@ -10,6 +10,11 @@
 #include "thread.h"
 #include "worker.h"
 
+/*   thread                      worker
+ *   post work, wait  ------->   submit: block_submit, block_kick
+ *                               ... the device answers ...
+ *   go on            <-------   piece_done: ended = true, wake
+ */
 struct wait {
 	struct block_device *dev;
 	struct block_piece piece;
@@ -19,6 +24,8 @@ struct wait {
 	int status;
 };
 
+/* status before ended: the thread may run, and its stack with w be gone, as soon as it sees ended.
+ */
 static void piece_done(struct block_piece *piece, int status)
 {
 	struct wait *w = piece->ctx;
@@ -36,6 +43,7 @@ static void submit(void *ctx)
 	block_kick(w->dev);
 }
 
+/* ended may be true before the thread waits at all: WAIT_UNTIL looks first. */
 static int run(struct wait *w)
 {
 	KASSERT(!worker_is_current());
@@ -57,6 +65,7 @@ int block_io(struct block_device *dev, enum block_op op, uint64_t sector, void *
 	return run(&w);
 }
 
+/* A disk without flush writes through, by its driver's word. */
 int block_flush(struct block_device *dev)
 {
 	struct wait w = {.dev = dev, .piece = {.op = BLOCK_FLUSH}};

@@ -1,8 +1,7 @@
 /* boot.c: what every start has in common, and the small duties that come with it.
  *
- * Holds struct boot_info, runs the last steps before kmain (patching, read-only text), gives the
- * ramdisk's pages back when nobody needs them. Called by boot_native.c and boot_xen.c; does not know how
- * the kernel was loaded.
+ * Holds struct boot_info and runs the last steps before kmain: the ramdisk's address, the patching. Called
+ * by boot_native.c and boot_xen.c; does not know how the kernel was loaded.
  */
 #include <amphi/pvops.h>
 
@@ -50,18 +49,6 @@ void boot_finish(void)
 	if (err)
 		panic("pv call site at %p cannot be patched (%d)", bad, err);
 	kmain();
-}
-
-void boot_ramdisk_free(void)
-{
-	uint64_t first = boot.ramdisk_start >> PAGE_SHIFT;
-	uint64_t end = PAGES_FOR(boot.ramdisk_start + boot.ramdisk_len_bytes);
-
-	if (!boot.ramdisk)
-		return;
-	boot.ramdisk = NULL;
-	boot.ramdisk_len_bytes = 0;
-	mm_give(first, end - first);
 }
 
 void pvops_refused(const char *op, int64_t error)

@@ -2,7 +2,7 @@
  *
  * Filled once by kernel/boot*.c, from a PVH start info, multiboot2 tags or Xen's start_info; read
  * by everybody afterwards, never changed. Everything in it was copied out of the loader's memory but
- * the ramdisk, which stays where it is until boot_ramdisk_free().
+ * the ramdisk, whose pages stay what they are.
  *
  * Order of start: entry*.S -> boot_*_start() -> mm_init() -> traps -> pvops_patch() -> kmain(), which
  * is entered on the boot stack with interrupts off and must not return.
@@ -10,6 +10,7 @@
 #ifndef KERNEL_BOOT_H
 #define KERNEL_BOOT_H
 
+#include <amphi/acpi.h>
 #include <amphi/types.h>
 #include <amphi/xen.h>
 
@@ -37,6 +38,7 @@ struct boot_info {
 	const char *refused;	     /* why pvops= was not followed; NULL: it was, or was not there */
 	/* KVM only: what it offers, for kvm_decode() */
 	uint32_t kvm_features, kvm_hints;
+	struct acpi_info acpi;	     /* natively */
 	/* PV only */
 	struct start_info *start_info;	 /* a copy */
 	uint64_t start_info_va;		 /* where it was at start; its page is free now */
@@ -58,9 +60,6 @@ static inline bool boot_on_xen(void)
 {
 	return boot.platform == BOOT_XEN_PV || boot.platform == BOOT_XEN_PVH;
 }
-
-/* Gives the ramdisk's pages to the allocator; boot.ramdisk is NULL afterwards. */
-void boot_ramdisk_free(void);
 
 /* The kernel proper, kernel/main.c. */
 void kmain(void) __attribute__((noreturn));

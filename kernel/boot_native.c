@@ -50,6 +50,7 @@ void boot_native_start(unsigned loader, uint64_t info_phys)
 	boot_choose_platform(&found);
 	if (boot.platform == BOOT_XEN_PVH)
 		boot_xen_pvh_enter(&found);
+	acpi_read(view, NULL, boot.rsdp, &boot.acpi);
 	mm_init_native();
 	if (boot.platform == BOOT_XEN_PVH)
 		boot_xen_pvh_join();

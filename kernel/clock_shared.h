@@ -11,7 +11,8 @@
 #include <amphi/types.h>
 #include <amphi/xen.h>
 
-#include "clock.h"
+#include <amphi/clock_scale.h>
+
 #include "time.h"
 
 _Static_assert(sizeof(struct vcpu_time_info) == 32 && offsetof(struct vcpu_time_info, flags) == 29,

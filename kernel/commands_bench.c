@@ -20,6 +20,7 @@
 #include "worker.h"
 
 #define ULL(x)       ((unsigned long long)(x))
+/* The size of a page, a segment and most requests of file systems. */
 #define IO_BYTES     4096u
 #define IO_SECTORS   (IO_BYTES / SECTOR_SIZE)
 #define DEPTH_MAX    64u
@@ -28,6 +29,8 @@
 
 /* ---- calls and switches ------------------------------------------------------------- */
 
+/* xen_version with command 0 needs no argument and no answer in memory: what is left is the way
+ * there and back. */
 static int bench_null(int argc, char **argv)
 {
 	uint64_t start, ticks;
@@ -49,6 +52,7 @@ static int nothing(void *ctx)
 	return 0;
 }
 
+/* To the worker and back: two switches, a post and a wake. */
 static int bench_switch(int argc, char **argv)
 {
 	uint64_t start = time_tsc(), ticks;
@@ -64,17 +68,21 @@ static int bench_switch(int argc, char **argv)
 
 /* ---- a disk ------------------------------------------------------------------------- */
 
+/* One measurement. The worker alone touches it while pieces are in flight. */
 struct bench {
 	struct block_device *dev;
 	enum block_op op;
 	uint64_t next_sector, left;
 	unsigned depth, in_flight;
 	int error;
+	/* DEPTH_MAX times IO_BYTES, one slot each. */
 	char *memory;
 	struct block_piece pieces[DEPTH_MAX];
 	struct wait_queue wait;
 };
 
+/* Sequential, so that the layer may join neighbours as it does for real readers; at the end it
+ * begins again at 0. */
 static void bench_next(struct bench *b, struct block_piece *piece)
 {
 	if (!b->left || b->error)
@@ -88,6 +96,7 @@ static void bench_next(struct bench *b, struct block_piece *piece)
 	block_submit(b->dev, piece);
 }
 
+/* Keeps the depth: each end begins the next, in the same turn of the worker. */
 static void bench_done(struct block_piece *piece, int status)
 {
 	struct bench *b = piece->ctx;
@@ -96,10 +105,13 @@ static void bench_done(struct block_piece *piece, int status)
 	if (status)
 		b->error = status;
 	bench_next(b, piece);
+	/* The last one; the thread reads error only now. */
 	if (!b->in_flight)
 		wait_wake(&b->wait);
 }
 
+/* All pieces are submitted before the first kick, so the device's doorbell rings once for the lot.
+ */
 static int bench_begin(void *ctx)
 {
 	struct bench *b = ctx;
@@ -117,6 +129,8 @@ static int bench_begin(void *ctx)
 	return 0;
 }
 
+/* Read before and after; the difference is the measurement's. Only what this domain does is
+ * counted. */
 struct counters {
 	uint64_t tsc, hypercalls, sent, received, requests, kicks;
 };
@@ -131,6 +145,8 @@ static struct counters count(const struct block_device *dev)
 				 .kicks = dev->stats.notifications_out};
 }
 
+/* ticks_per_io is the time of all divided by their number: with a depth above 1 it is no latency.
+ */
 static void print_bench(const char *what, const struct bench *b, uint64_t n, struct counters from)
 {
 	struct counters to = count(b->dev);
@@ -143,6 +159,8 @@ static void print_bench(const char *what, const struct bench *b, uint64_t n, str
 		       ULL(to.kicks - from.kicks));
 }
 
+/* in_flight is 0 before the first piece only as long as bench_begin has not run, which worker_call
+ * waits for. */
 static int run_disk(struct bench *b, uint64_t n)
 {
 	b->left = n;
@@ -152,9 +170,11 @@ static int run_disk(struct bench *b, uint64_t n)
 	return b->error;
 }
 
-/* Kept and lent for good: a backend may hold on to the pages. */
+/* Kept and lent for good: a backend may hold on to the pages. With standing grants
+ * (feature-persistent) it does, until the connection ends. */
 static char *bench_memory;
 
+/* Worker: blkfront grants the pages once, so that no request pays for it. */
 static int lend(void *ctx)
 {
 	bench_memory = host_pages_alloc(DEPTH_MAX * IO_BYTES / (unsigned)PAGE_SIZE);
@@ -163,7 +183,8 @@ static int lend(void *ctx)
 	return bench_memory ? 0 : -XEN_ENOMEM;
 }
 
-/* A first run, not measured, brings standing grants and caches into the state that lasts. */
+/* A first run, not measured, brings standing grants and caches into the state that lasts. Twice the
+ * depth, so that each slot's page has been through it. */
 static int measure(const char *what, struct bench *b, uint64_t n)
 {
 	struct counters from;
@@ -182,6 +203,7 @@ static int measure(const char *what, struct bench *b, uint64_t n)
 	return error;
 }
 
+/* On the heap: pieces for the largest depth are more than a stack should have. */
 static int bench_disk(int argc, char **argv)
 {
 	struct bench *b;
@@ -205,6 +227,7 @@ static int bench_disk(int argc, char **argv)
 	return error;
 }
 
+/* The kind's name is argv[1], which bench_disk looks at again for the direction. */
 static int bench(int argc, char **argv)
 {
 	static const struct {

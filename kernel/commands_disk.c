@@ -19,9 +19,12 @@
 #include "time.h"
 #include "worker.h"
 
+/* A backend's host may be slow, and a disk that does not come in ten seconds will not come. */
 #define APPEAR_WAIT_NS (10 * NS_PER_S)
+/* Often enough to be no part of what a command takes. */
 #define APPEAR_POLL_NS (2 * NS_PER_MS)
 
+/* Waits, so that `do="sha256 xvda"` need not know how long a handshake takes. */
 struct block_device *commands_disk(const char *name)
 {
 	uint64_t end_ns = time_ns() + APPEAR_WAIT_NS;
@@ -34,6 +37,7 @@ struct block_device *commands_disk(const char *name)
 	return dev;
 }
 
+/* What the toolstack wrote for this domain, relative to its own directory in the store. */
 static int count_promised(void *ctx)
 {
 	char names[512];
@@ -43,6 +47,7 @@ static int count_promised(void *ctx)
 	return MAX(n, 0);
 }
 
+/* By walking: the registry has no count that could be wrong. */
 static int count_disks(void)
 {
 	struct block_device *dev;
@@ -63,6 +68,7 @@ static void wait_for_promised(void)
 		thread_sleep_ns(APPEAR_POLL_NS);
 }
 
+/* Sizes are in sectors of 512 bytes whatever the device's own sector is. */
 static int disks(int argc, char **argv)
 {
 	struct block_device *dev;
@@ -77,12 +83,15 @@ static int disks(int argc, char **argv)
 	return 0;
 }
 
+/* disk_walk gives chunks in order, which a digest needs. */
 static int hash_chunk(void *ctx, uint64_t sector, void *buf, unsigned n_sectors)
 {
+	/* sector is not needed: order is all. */
 	sha256_update(ctx, buf, n_sectors * SECTOR_SIZE);
 	return 0;
 }
 
+/* A digest is printed only of a whole disk: after an error there is none to be mistaken for it. */
 static int sha256_disk(int argc, char **argv)
 {
 	char hex[SHA256_HEX_CHARS];
@@ -106,11 +115,13 @@ static int sha256_disk(int argc, char **argv)
 	return 0;
 }
 
+/* bad tells a wrong byte from an error of the disk, both of which end the walk. */
 struct pattern_job {
 	uint64_t seed, bad_sector;
 	bool bad;
 };
 
+/* The chunk's place makes its content, so chunks may be filled in any order. */
 static int fill_chunk(void *ctx, uint64_t sector, void *buf, unsigned n_sectors)
 {
 	struct pattern_job *job = ctx;
@@ -119,6 +130,7 @@ static int fill_chunk(void *ctx, uint64_t sector, void *buf, unsigned n_sectors)
 	return 0;
 }
 
+/* The status only stops the walk; what is said is in the job. */
 static int verify_chunk(void *ctx, uint64_t sector, void *buf, unsigned n_sectors)
 {
 	struct pattern_job *job = ctx;
@@ -127,6 +139,7 @@ static int verify_chunk(void *ctx, uint64_t sector, void *buf, unsigned n_sector
 	return job->bad ? -XEN_EIO : 0;
 }
 
+/* NULL has been told. */
 static struct block_device *pattern_args(int argc, char **argv, struct pattern_job *job)
 {
 	if (argc != 3 || !str_to_u64(argv[2], &job->seed)) {
@@ -136,6 +149,8 @@ static struct block_device *pattern_args(int argc, char **argv, struct pattern_j
 	return commands_disk(argv[1]);
 }
 
+/* Flushed before it is reported: the host tool may look at the image as soon as it reads the line.
+ */
 static int fill(int argc, char **argv)
 {
 	struct pattern_job job = {0};
@@ -146,12 +161,15 @@ static int fill(int argc, char **argv)
 		return -XEN_ENODEV;
 	error = disk_walk(dev, BLOCK_WRITE, fill_chunk, &job);
 	if (!error)
+		/* A device without a flush has none to wait for. */
 		error = block_flush(dev);
 	if (!error)
 		console_printf("@fill %s %llu\n", dev->name, (unsigned long long)job.seed);
 	return error;
 }
 
+/* A wrong byte and an error of the disk may come together in the last chunks; the byte is the worse
+ * one. */
 static int verify(int argc, char **argv)
 {
 	struct pattern_job job = {0};
@@ -169,6 +187,7 @@ static int verify(int argc, char **argv)
 	return error;
 }
 
+/* At most a GiB: above it a typing error is likelier than a wish. */
 static int ramdisk(int argc, char **argv)
 {
 	uint64_t kib;
@@ -202,6 +221,7 @@ static int serve(int argc, char **argv)
 void commands_disk_add(void)
 {
 	static const struct shell_command table[] = {
+	    /* Names, usage and words of `help`; docs/kernel.md says more. */
 	    {"disks", "", "the disks there are", disks},
 	    {"sha256", "DEV", "the SHA-256 of a whole disk", sha256_disk},
 	    {"fill", "DEV SEED", "writes the pattern of SEED to the whole disk, and flushes", fill},

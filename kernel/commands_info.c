@@ -27,6 +27,7 @@
 
 /* ---- pvops -------------------------------------------------------------------------- */
 
+/* Both numbers are 0 in a kernel that is as it was planned, and tests ask for just that. */
 static int pvops_check(void)
 {
 	unsigned indirect = pvops_count_indirect();
@@ -37,6 +38,8 @@ static int pvops_check(void)
 	return indirect || differing ? -XEN_EIO : 0;
 }
 
+/* In the table's order (amphi/pvops.def), operations without a site too: they are part of the
+ * interface. */
 static int pvops(int argc, char **argv)
 {
 	struct pv_op_report r;
@@ -60,7 +63,8 @@ static int pvops(int argc, char **argv)
 #define STORE_DEPTH_MAX 8u
 #define STORE_LIST_MAX  2048u
 
-/* One directory being listed; the list's names follow each other, each with its NUL. */
+/* One directory being listed; the list's names follow each other, each with its NUL. On the heap, a
+ * stack of eight is some 18 KiB. */
 struct store_level {
 	char path[STORE_PATH_MAX];
 	char names[STORE_LIST_MAX];
@@ -68,6 +72,7 @@ struct store_level {
 	const char *next;
 };
 
+/* Indented by depth and without the directory, as a tree is read. */
 static void store_print(const char *path, unsigned depth)
 {
 	char value[STORE_VALUE_MAX];
@@ -80,6 +85,7 @@ static void store_print(const char *path, unsigned depth)
 	console_printf("%*s%s = \"%s\"\n", (int)depth * 2, "", slash, len >= 0 ? value : "?");
 }
 
+/* False: it is gone, or not ours to read; then it has no children for us. */
 static bool store_enter(struct store_level *level, const char *path)
 {
 	str_copy(level->path, sizeof(level->path), path);
@@ -88,7 +94,8 @@ static bool store_enter(struct store_level *level, const char *path)
 	return level->left >= 0;
 }
 
-/* The tree below path, depth first, with a stack of levels instead of recursion. */
+/* The tree below path, depth first, with a stack of levels instead of recursion. The store changes
+ * meanwhile, so a child may be gone when its turn comes; it is then shown with "?". */
 static int store_tree(const char *path, struct store_level *levels)
 {
 	struct store_level *level = levels;
@@ -114,7 +121,8 @@ static int store_tree(const char *path, struct store_level *levels)
 	return 0;
 }
 
-/* Without a path: all of it, or in a guest what is its own. */
+/* Without a path: all of it, or in a guest what is its own. The first domain sees everything; a
+ * guest may not, and a tree of refusals helps nobody. */
 static void store_default(char *path, size_t cap)
 {
 	char domid[16];
@@ -142,6 +150,7 @@ static int store_work(void *ctx)
 	return error;
 }
 
+/* In the worker, where the store's client lives. */
 static int store(int argc, char **argv)
 {
 	if (argc > 2)
@@ -151,6 +160,7 @@ static int store(int argc, char **argv)
 
 /* ---- memory, threads ---------------------------------------------------------------- */
 
+/* Pages of others are mapped here but are not this domain's memory. */
 static int mem(int argc, char **argv)
 {
 	console_printf("memory %llu KiB, free %llu KiB; granted to others %u pages, "
@@ -160,12 +170,14 @@ static int mem(int argc, char **argv)
 	return 0;
 }
 
+/* The most of its stack that a thread ever used, by the pattern that was there before. */
 static void print_thread(void *ctx, const struct thread_info *info)
 {
 	console_printf("  %-10s %-8s %8llu turns  stack %u of %u\n", info->name, info->state,
 		       ULL(info->switches), info->stack_used_bytes, info->stack_bytes);
 }
 
+/* The scheduler calls back for each with what it knows; nothing here looks into a thread. */
 static int threads(int argc, char **argv)
 {
 	thread_for_each(print_thread, NULL);
@@ -174,6 +186,8 @@ static int threads(int argc, char **argv)
 
 /* ---- counters ----------------------------------------------------------------------- */
 
+/* Numbers that were never used are left out; one without a name is not in hypercall.def, but was
+ * called. */
 static int hypercalls(int argc, char **argv)
 {
 	const char *name;
@@ -189,6 +203,7 @@ static int hypercalls(int argc, char **argv)
 	return 0;
 }
 
+/* Keys are read by the host tool's users and the benches by name; new ones go to the end. */
 static void print_front(const struct block_device *dev, const struct blkfront_stats *s, void *ctx)
 {
 	console_printf("@stat front=%s requests=%llu segments=%llu bytes_read=%llu "
@@ -200,6 +215,7 @@ static void print_front(const struct block_device *dev, const struct blkfront_st
 		       ULL(s->grants_offered), ULL(s->persistent_hits), ULL(s->copied_bytes));
 }
 
+/* A name is back=DOMID/DEV, since two guests may both call theirs xvda. */
 static void print_back(const struct blkback_info *i, void *ctx)
 {
 	const struct blkback_stats *s = &i->stats;
@@ -213,6 +229,7 @@ static void print_back(const struct blkback_info *i, void *ctx)
 		       ULL(s->grants_mapped), ULL(s->persistent_hits));
 }
 
+/* The layer's figures and the driver's own: requests against pieces shows what joining is worth. */
 static void print_disks(void)
 {
 	const struct block_layer_stats *layer;
@@ -231,6 +248,7 @@ static void print_disks(void)
 	}
 }
 
+/* In the worker: these counters are its own, and a device may come or go while others look. */
 static int print_portable(void *ctx)
 {
 	print_disks();
@@ -239,6 +257,7 @@ static int print_portable(void *ctx)
 	return 0;
 }
 
+/* Also called in the worker itself, when a guest has died; worker_call then simply calls. */
 void commands_print_stats(void)
 {
 	console_printf("@stat memory_kib=%llu free_kib=%llu hypercalls=%llu events_sent=%llu "
@@ -259,6 +278,7 @@ static int stats(int argc, char **argv)
 void commands_info_add(void)
 {
 	static const struct shell_command table[] = {
+	    /* Names, usage and words of `help`; docs/kernel.md says more. */
 	    {"pvops", "[verify]", "each pv operation, its sites and what they became", pvops},
 	    {"store", "[PATH]", "the store's nodes from PATH down", store},
 	    {"mem", "", "memory and grants", mem},

@@ -13,6 +13,7 @@
 #include "thread.h"
 #include "time.h"
 
+/* An exit code is a byte on every platform that has one. */
 static int halt(int argc, char **argv)
 {
 	uint64_t code = 0;
@@ -22,17 +23,21 @@ static int halt(int argc, char **argv)
 	power_halt((int)code);
 }
 
+/* Drained first: a reset throws away what a ring or a FIFO still holds. */
 static int reboot(int argc, char **argv)
 {
 	console_drain();
 	power_reboot();
 }
 
+/* For tests of what a panic prints and of the toolstack's on_crash. */
 static int crash(int argc, char **argv)
 {
 	panic("somebody typed crash");
 }
 
+/* The same by way of the processor: through the trap entry, the fixup table and the registers'
+ * dump. */
 static int fault(int argc, char **argv)
 {
 	volatile uint32_t *nowhere;
@@ -42,6 +47,7 @@ static int fault(int argc, char **argv)
 	return -XEN_EFAULT;
 }
 
+/* At most a quarter of an hour and a bit: more is a wrong unit. */
 static int sleep_ms(int argc, char **argv)
 {
 	uint64_t ms;
@@ -52,6 +58,7 @@ static int sleep_ms(int argc, char **argv)
 	return 0;
 }
 
+/* For do=: a mark in the log between commands. */
 static int echo(int argc, char **argv)
 {
 	int i;

@@ -18,10 +18,19 @@
 
 #define LINE_MAX 512u
 
+/*   klog, console_printf, console_write --(muted: dropped)--> CR before LF where wanted --.
+ *                                                                                         +--> sink
+ *   console_write_raw (a guest's bytes, passed through) ---------------------------------'
+ */
 static const struct console_port *port;
 static enum log_level least_level = LOG_INFO;
 static bool muted;
+/* The last text ended within a line: a prompt, as a rule. Echo is not seen here, which costs at most
+ * an empty line. */
+static bool line_open;
 
+/* By platform first: what a PV domain may touch is not what a bare machine has. The ring is read by
+ * a toolstack's console daemon; a first domain has none and speaks on the hypervisor's line. */
 static const struct console_port *pick(enum console_choice choice)
 {
 	if (!boot_on_xen())
@@ -33,6 +42,7 @@ static const struct console_port *pick(enum console_choice choice)
 	return &console_hypervisor;
 }
 
+/* Before the command line is read, so that what is wrong with it can be said. */
 void console_early_init(void)
 {
 	port = pick(CONSOLE_AUTO);
@@ -45,6 +55,7 @@ void console_init(void)
 	const struct console_port *wanted = pick(cmdline.console);
 	int error;
 
+	/* One that does not start leaves the early one: a console in the wrong place beats none. */
 	if (wanted != port && wanted->start())
 		port = wanted;
 	if (!port)
@@ -55,6 +66,7 @@ void console_init(void)
 		klog(LOG_WARN, "console %s: no input: %s", port->sink.name, error_name(error));
 }
 
+/* Not muted: it is what the terminal's present owner says. */
 void console_write_raw(const char *text, size_t len)
 {
 	uint64_t flags;
@@ -90,12 +102,13 @@ void console_write(const char *text, size_t len)
 {
 	uint64_t flags;
 
-	if (muted)
+	if (muted || !len)
 		return;
 	if (!port)
 		console_early_init();
 	if (!port)
 		return;
+	line_open = text[len - 1] != '\n';
 	if (!port->sink.wants_cr) {
 		console_write_raw(text, len);
 		return;
@@ -105,22 +118,41 @@ void console_write(const char *text, size_t len)
 	irq_restore(flags);
 }
 
+/* Before an end, when what is still in a ring would be lost with us. */
 void console_drain(void)
 {
 	if (port && port->drain)
 		port->drain();
 }
 
+/* Drops and does not keep: the service domain's words would come out in the middle of a guest's
+ * screen sooner or later. panic() lifts it. */
 void console_mute(bool on)
 {
 	muted = on;
 }
 
+/* Reports ("@...") and lines with a name or time before them ("[...") are told apart by their first
+ * character, so they do not begin behind a prompt. */
+static size_t break_line(char *text, char first)
+{
+	text[0] = '\n';
+	return line_open && (first == '@' || first == '[');
+}
+
+void console_break_line(void)
+{
+	if (line_open)
+		console_write("\n", 1);
+}
+
+/* A line longer than LINE_MAX is cut, silently: lines of this length are nobody's. */
 void console_vprintf(const char *fmt, va_list args)
 {
 	char text[LINE_MAX];
-	size_t len = fmt_vtext(text, sizeof(text), fmt, args);
+	size_t len = break_line(text, fmt[0]);
 
+	len += fmt_vtext(text + len, sizeof(text) - len, fmt, args);
 	console_write(text, MIN(len, sizeof(text) - 1));
 }
 
@@ -143,8 +175,9 @@ void klog_v(enum log_level level, const char *fmt, va_list args)
 
 	if (level < least_level)
 		return;
-	len = fmt_text(text, sizeof(text), "[%3llu.%06llu] %s", (unsigned long long)(us / 1000000),
-		       (unsigned long long)(us % 1000000), names[level]);
+	len = break_line(text, '[');
+	len += fmt_text(text + len, sizeof(text) - len, "[%3llu.%06llu] %s", (unsigned long long)(us / 1000000),
+			(unsigned long long)(us % 1000000), names[level]);
 	len += fmt_vtext(text + len, sizeof(text) - len, fmt, args);
 	len = MIN(len, sizeof(text) - 2);
 	text[len++] = '\n';

@@ -19,6 +19,8 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_LEVELS };
 
 /* Text as it is; "\n" becomes "\r\n" where the sink wants it. */
 void console_write(const char *text, size_t len);
+/* Ends the line that a prompt has left open, so that what follows begins one. Any context. */
+void console_break_line(void);
 void console_vprintf(const char *fmt, va_list args);
 void console_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

@@ -15,6 +15,10 @@ struct ring {
 	unsigned in, out;
 };
 
+/*   sink's interrupt --> console_input_ready --> shell_ring --> shell's thread
+ *                                          '--> taker_ring --> worker --> taker --(service in focus)-->
+ *                                                             console_feed_shell --> shell_ring
+ */
 static const struct console_sink *source;
 static struct ring shell_ring, taker_ring;
 static struct wait_queue shell_wait;
@@ -24,12 +28,14 @@ static void *taker_ctx;
 static void give_taker(void *ctx);
 static struct host_work taker_work = {.fn = give_taker};
 
+/* Interrupts off, or in one. */
 static void ring_put(struct ring *r, uint8_t byte)
 {
 	if (r->in - r->out < RING_BYTES)
 		r->bytes[r->in++ % RING_BYTES] = byte;
 }
 
+/* Interrupts off only for the byte: who gets it may take its time. */
 static bool ring_get(struct ring *r, uint8_t *out_byte)
 {
 	unsigned long flags = wait_enter();
@@ -41,6 +47,7 @@ static bool ring_get(struct ring *r, uint8_t *out_byte)
 	return any;
 }
 
+/* A taker is another room's code, so it runs in the worker and not in the interrupt. */
 static void give_taker(void *ctx)
 {
 	uint8_t byte;
@@ -59,6 +66,8 @@ void console_feed_shell(uint8_t byte)
 	wait_leave(flags);
 }
 
+/* Empties the sink: a sink whose interrupt comes once for several bytes would keep the rest. The
+ * lock also keeps a call from a thread (at listen) and one from the interrupt apart. */
 void console_input_ready(void)
 {
 	unsigned long flags = wait_enter();
@@ -81,6 +90,7 @@ void console_input_init(const struct console_sink *sink)
 	source = sink;
 }
 
+/* Bytes already in the shell's ring stay the shell's. */
 void console_take_input(console_input_fn *fn, void *ctx)
 {
 	unsigned long flags = wait_enter();

@@ -10,6 +10,7 @@
 #include "boot.h"
 #include "console_sinks.h"
 
+/* Counted and not timed, since the console also speaks when there is no clock yet. */
 #define YIELDS_MAX 10000u
 
 /* ---- the ring ----------------------------------------------------------------------- */
@@ -17,6 +18,8 @@
 static struct consfront ring;
 static port_t ring_port;
 
+/* By hypercall itself: event_notify answers only after event_init, and the console speaks before.
+ */
 static void ring_notify(void *ctx)
 {
 	struct evtchn_send send = {.port = ring_port.v};
@@ -24,6 +27,8 @@ static void ring_notify(void *ctx)
 	(void)hypercall_event_channel_op(EVTCHNOP_send, &send);
 }
 
+/* The page was found and mapped by the boot code; the port was made by whoever built this domain.
+ */
 static bool ring_start(void)
 {
 	if (!boot.console_page)
@@ -48,11 +53,14 @@ static void ring_write(const char *text, size_t len)
 	}
 }
 
+/* Bytes come from the peer by value; consfront checks its indices. */
 static size_t ring_read(uint8_t *out, size_t cap)
 {
 	return consfront_read(&ring, (char *)out, cap);
 }
 
+/* The event says that something moved: keys came, or our output was read. Both are dealt with by
+ * looking. */
 static void input_event(void *ctx)
 {
 	console_input_ready();
@@ -67,6 +75,7 @@ static int ring_listen(void)
 	return error;
 }
 
+/* Last words count more than time, but the reader may be what is broken. */
 static void ring_drain(void)
 {
 	unsigned yields;
@@ -84,16 +93,19 @@ const struct console_port console_ring = {
 
 /* ---- the hypervisor's line ---------------------------------------------------------- */
 
+/* A hypercall is always there. A hypervisor that ignores it costs the text and nothing else. */
 static bool hypervisor_start(void)
 {
 	return true;
 }
 
+/* The hypervisor does CR and LF itself, hence wants_cr = false below. */
 static void hypervisor_write(const char *text, size_t len)
 {
 	(void)hypercall_console_io(CONSOLEIO_write, (unsigned)len, (char *)text);
 }
 
+/* Empty when the line's keys are somebody else's. */
 static size_t hypervisor_read(uint8_t *out, size_t cap)
 {
 	int64_t n = hypercall_console_io(CONSOLEIO_read, (unsigned)cap, (char *)out);

@@ -16,18 +16,23 @@
 #include "thread.h"
 #include "worker.h"
 
+/* 64 KiB: more than a request of any of our devices takes, so that the layer always has something
+ * to join across chunks; and a MiB in flight at most. */
 #define CHUNK_SECTORS 128u
 #define CHUNK_BYTES   (CHUNK_SECTORS * SECTOR_SIZE)
 #define CHUNK_PAGES   (CHUNK_BYTES / (unsigned)PAGE_SIZE)
 #define SLOTS_MAX     16u
 #define SLOTS_MIN     2u
 
+/* busy is set by the thread when it wants the chunk and cleared by the worker when it has ended. */
 struct slot {
 	struct block_piece piece;
 	bool busy;
 	int status;
 };
 
+/* One at a time: there is one shell. chunks, op and dev are fixed while it lasts; wanted belongs to
+ * the thread, submitted to the pump. */
 static struct walk {
 	struct block_device *dev;
 	enum block_op op;
@@ -48,6 +53,8 @@ static int lend(void *ctx)
 	return blkfront_lend(memory, n_slots * CHUNK_PAGES);
 }
 
+/* Kept for good once taken: what was lent to a backend may stay mapped there as long as it is
+ * connected. */
 static bool take_memory(void)
 {
 	if (memory)
@@ -65,11 +72,14 @@ static void *slot_memory(uint64_t chunk)
 	return memory + chunk % n_slots * CHUNK_BYTES;
 }
 
+/* The last chunk may be short. */
 static unsigned chunk_sectors(uint64_t chunk)
 {
 	return (unsigned)MIN(walk.dev->sectors - chunk * CHUNK_SECTORS, CHUNK_SECTORS);
 }
 
+/* Worker. The status is there before busy goes: the thread reads it as soon as it sees the slot
+ * free. */
 static void slot_done(struct block_piece *piece, int status)
 {
 	struct slot *slot = piece->ctx;
@@ -79,7 +89,8 @@ static void slot_done(struct block_piece *piece, int status)
 	wait_wake(&walk.wait);
 }
 
-/* Worker. */
+/* Worker. Each piece's slot was freed before it was wanted anew, so nothing is overwritten. One
+ * kick at the end: one doorbell or notification for all that came together. */
 static void pump(void *ctx)
 {
 	struct slot *slot;
@@ -98,7 +109,8 @@ static void pump(void *ctx)
 	block_kick(walk.dev);
 }
 
-/* Marks chunks busy up to, not including, the given one; the worker does the rest. */
+/* Marks chunks busy up to, not including, the given one; the worker does the rest. Busy is set here
+ * and not by the pump, or wait_for would look at the slot before the pump has. */
 static void want(uint64_t until)
 {
 	for (; walk.wanted < until; walk.wanted++)
@@ -135,6 +147,8 @@ static void let_pump_run(uint64_t chunk)
 		thread_yield();
 }
 
+/* Chunk i's memory may be read into again as soon as fn is done with it, which is when i + N is
+ * wanted. */
 static int walk_reading(disk_walk_fn *fn, void *ctx)
 {
 	uint64_t chunk;
@@ -153,6 +167,8 @@ static int walk_reading(disk_walk_fn *fn, void *ctx)
 	return error;
 }
 
+/* A slot that was never wanted is not busy and has status 0, so the first round waits for nothing.
+ */
 static int walk_writing(disk_walk_fn *fn, void *ctx)
 {
 	uint64_t chunk;
@@ -170,6 +186,7 @@ static int walk_writing(disk_walk_fn *fn, void *ctx)
 	return error;
 }
 
+/* What is in flight must end before we return, error or not: it points into walk and memory. */
 int disk_walk(struct block_device *dev, enum block_op op, disk_walk_fn *fn, void *ctx)
 {
 	uint64_t chunk;

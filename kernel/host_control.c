@@ -17,6 +17,8 @@ domid_t host_own_domid(void)
 	return 0;
 }
 
+/* The interface's version goes with each call, because these two families are not stable between
+ * versions of Xen; one that does not fit is refused with EACCES and not misread. */
 int host_domctl(struct xen_domctl *op)
 {
 	op->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
@@ -46,6 +48,8 @@ int host_mmuext(struct mmuext_op *ops, unsigned count, domid_t domid)
 
 /* ---- frames of other domains ---------------------------------------------------------- */
 
+/* Frames of others are mapped by ordinary page-table updates that name their owner; a hypervisor
+ * lets only a privileged domain do so. */
 int host_foreign_map(domid_t domid, const mfn_t *frames, unsigned count, void **out_va)
 {
 	void *va = vmap_reserve(count);
@@ -62,12 +66,15 @@ int host_foreign_map(domid_t domid, const mfn_t *frames, unsigned count, void **
 	return 0;
 }
 
+/* At once and for each page: another look at the frame through an old entry would be at memory that
+ * may have a new owner. */
 void host_foreign_unmap(void *va, unsigned count)
 {
 	unmap_frames(va, count);
 	vmap_release(va, count);
 }
 
+/* setup_table makes the table if need be, so a domain that has not run yet has one too. */
 int host_grant_table_frame(domid_t domid, mfn_t *out_frame)
 {
 	xen_pfn_t frame = ~0ul;
@@ -89,7 +96,8 @@ int host_event_alloc_for(domid_t of, domid_t peer, uint32_t *out_port)
 	return event_alloc_for(of, peer, out_port);
 }
 
-/* The upcall marks; the worker calls fn. */
+/* The upcall marks; the worker calls fn. An upcall runs with events masked and may not wait or
+ * allocate. */
 static void virq_upcall(void *ctx)
 {
 	worker_post(ctx);
@@ -112,6 +120,8 @@ int host_virq_bind(unsigned virq, host_event_fn *fn, void *ctx, port_t *out_port
 
 /* ---- counts ---------------------------------------------------------------------------- */
 
+/* Pages of slabs count by their blocks: a slab that stays because one block in it lives is no leak
+ * of a page. */
 static uint64_t used_bytes(void)
 {
 	size_t slab_pages, small = heap_used_bytes(&slab_pages);
@@ -119,6 +129,7 @@ static uint64_t used_bytes(void)
 	return (pages_total_count() - pages_free_count() - slab_pages) * PAGE_SIZE + small;
 }
 
+/* Without the right to ask, free_pages stays 0 on both sides of a comparison. */
 void host_read_counts(struct host_counts *out)
 {
 	struct xen_sysctl op = {.cmd = XEN_SYSCTL_physinfo};

@@ -10,15 +10,7 @@
 
 #include "mm.h"
 
-#define MSR_APIC_BASE 0x1bu
-#define BASE_ENABLE   (1ull << 11)
-#define BASE_X2APIC   (1ull << 10)
-#define BASE_ADDRESS  0x000ffffffffff000ull
-#define SVR_ENABLE    0x100u
-#define SPURIOUS      0xffu
-#define LVT_EXTINT    0x700u
-#define LVT_NMI	      0x400u
-#define LVT_MASKED    0x10000u
+#define SPURIOUS 0xffu
 
 static volatile uint32_t *regs;
 
@@ -51,17 +43,17 @@ void lapic_init(void)
 
 	if (!has_apic())
 		return;
-	base = pv_read_msr(MSR_APIC_BASE);
+	base = pv_read_msr(LAPIC_BASE_MSR);
 	/* From x2APIC the way back leads through off. */
-	if (base & BASE_X2APIC)
-		pv_write_msr(MSR_APIC_BASE, base & ~(BASE_ENABLE | BASE_X2APIC));
-	pv_write_msr(MSR_APIC_BASE, (base & ~BASE_X2APIC) | BASE_ENABLE);
-	regs = map_io((maddr_t){base & BASE_ADDRESS}, PAGE_SIZE, MM_WRITE | MM_UNCACHED);
+	if (base & LAPIC_BASE_X2APIC)
+		pv_write_msr(LAPIC_BASE_MSR, base & ~(LAPIC_BASE_ENABLE | LAPIC_BASE_X2APIC));
+	pv_write_msr(LAPIC_BASE_MSR, (base & ~LAPIC_BASE_X2APIC) | LAPIC_BASE_ENABLE);
+	regs = map_io((maddr_t){base & LAPIC_BASE_ADDRESS}, PAGE_SIZE, MM_WRITE | MM_UNCACHED);
 	if (!regs)
 		return;
-	lapic_write(LAPIC_SVR, SVR_ENABLE | SPURIOUS);
+	lapic_write(LAPIC_SVR, LAPIC_SVR_ENABLE | SPURIOUS);
 	lapic_write(LAPIC_TPR, 0);
-	lapic_write(LAPIC_LVT_TIMER, LVT_MASKED);
-	lapic_write(LAPIC_LVT_LINT0, LVT_EXTINT);
-	lapic_write(LAPIC_LVT_LINT1, LVT_NMI);
+	lapic_write(LAPIC_LVT_TIMER, LAPIC_LVT_MASKED);
+	lapic_write(LAPIC_LVT_LINT0, LAPIC_LVT_EXTINT);
+	lapic_write(LAPIC_LVT_LINT1, LAPIC_LVT_NMI);
 }

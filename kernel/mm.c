@@ -121,15 +121,3 @@ maddr_t virt_to_maddr(const void *va)
 	size = PAGE_SIZE << 9 * (level - 1);
 	return (maddr_t){(*entry & PTE_FRAME & ~(size - 1)) | (a & (size - 1))};
 }
-
-uint64_t *mm_p2m(size_t *out_entries)
-{
-	*out_entries = mm_p2m_entries;
-	return mm_p2m_list;
-}
-
-void mm_p2m_set(pfn_t pfn, mfn_t mfn)
-{
-	KASSERT(mm_p2m_list && pfn.v < mm_p2m_entries);
-	mm_p2m_list[pfn.v] = mfn.v;
-}

@@ -65,12 +65,6 @@ maddr_t virt_to_maddr(const void *va);
 /* Whether len bytes from va are mapped: safe for any va at any time, for panic's sake. */
 bool mm_readable(const void *va, size_t len_bytes);
 
-/* PV: the p2m list, for who builds or moves memory; NULL natively. */
-uint64_t *mm_p2m(size_t *out_entries);
-
-/* Gives a pfn another frame (ballooning, frames exchanged). PV only; the caller told the hypervisor. */
-void mm_p2m_set(pfn_t pfn, mfn_t mfn);
-
 /* ---- windows ------------------------------------------------------------------------ */
 
 /* n consecutive pages of address space with tables and nothing mapped; NULL: none left. */

@@ -38,36 +38,50 @@ static uint64_t *early_table(uint64_t *entry)
 	return table;
 }
 
-/* What is in use already, as pages; sorted is not needed. */
+/* Pages that are not free, whatever the range says they lie in. */
 struct hole {
 	uint64_t first, end;
 };
+#define HOLES_MAX (4 + BOOT_RANGES)
 
-static unsigned find_holes(struct hole *holes)
+static struct hole hole_of(uint64_t start, uint64_t len_bytes)
+{
+	return (struct hole){start >> PAGE_SHIFT, PAGES_FOR(start + len_bytes)};
+}
+
+/* Those of range i: firmware's maps may overlap. What is said to be something else than memory is not
+ * memory, and what an earlier range gave is not given again. */
+static unsigned find_holes(unsigned i, struct hole *holes)
 {
 	unsigned n = 0;
 
 	holes[n++] = (struct hole){0, LOW_END};
 	holes[n++] = (struct hole){image_pfn(image_start), image_pfn(image_end)};
 	if (boot.ramdisk_len_bytes)
-		holes[n++] = (struct hole){boot.ramdisk_start >> PAGE_SHIFT,
-					   PAGES_FOR(boot.ramdisk_start + boot.ramdisk_len_bytes)};
-	if (early.n)
+		holes[n++] = hole_of(boot.ramdisk_start, boot.ramdisk_len_bytes);
+	if (early.first)
 		holes[n++] = (struct hole){early.first, early.first + early.n};
+	for (unsigned k = 0; k < boot.n_ranges; k++)
+		if (boot.ranges[k].type != 1 || k < i)
+			holes[n++] = hole_of(boot.ranges[k].start, boot.ranges[k].size_bytes);
 	return n;
 }
 
 /* The first page at or after at that lies in no hole, and in *out_end where the free run ends. */
-static uint64_t skip_holes(uint64_t at, uint64_t end, uint64_t *out_end)
+static uint64_t skip_holes(unsigned range, uint64_t at, uint64_t end, uint64_t *out_end)
 {
-	struct hole holes[4];
-	unsigned n = find_holes(holes);
+	struct hole holes[HOLES_MAX];
+	unsigned n = find_holes(range, holes);
 
-	/* Each round leaves one hole behind, so n rounds leave all. */
-	for (unsigned round = 0; round < n; round++)
+	/* Each round but the last leaves a hole behind for good, so there are at most n + 1. */
+	for (bool moved = true; moved;) {
+		moved = false;
 		for (unsigned i = 0; i < n; i++)
-			if (at >= holes[i].first && at < holes[i].end)
+			if (at >= holes[i].first && at < holes[i].end) {
 				at = holes[i].end;
+				moved = true;
+			}
+	}
 	*out_end = end;
 	for (unsigned i = 0; i < n; i++)
 		if (holes[i].first >= at && holes[i].first < *out_end)
@@ -86,7 +100,7 @@ static bool each_run(run_fn *fn)
 		if (boot.ranges[i].type != 1 || !boot_range_pages(&boot.ranges[i], &at, &end))
 			continue;
 		end = MIN(end, MAX_PFN);
-		while ((at = skip_holes(at, end, &run_end)) < end) {
+		while ((at = skip_holes(i, at, end, &run_end)) < end) {
 			if (fn(at, run_end - at))
 				return true;
 			at = run_end;
@@ -158,7 +172,7 @@ static void map_image(void)
 			l1 = early_table(&l2[pfn / PT_ENTRIES]);
 		l1[pfn % PT_ENTRIES] = pfn << PAGE_SHIFT | mm_flags.leaf | image_prot(pfn);
 	}
-	boot_l3_high[510] = virt_to_pfn(l2).v << PAGE_SHIFT | mm_flags.table;
+	boot_l3_high[pt_index(KERNEL_BASE, 3)] = virt_to_pfn(l2).v << PAGE_SHIFT | mm_flags.table;
 }
 
 void mm_init_native(void)
@@ -172,10 +186,9 @@ void mm_init_native(void)
 	mm_flags.leaf = PTE_PRESENT | PTE_ACCESSED | PTE_DIRTY;
 	mm_flags.table = PTE_PRESENT | PTE_WRITE | PTE_ACCESSED;
 	early.n = bits + gibs + 1 + image_pfn(image_end) / PT_ENTRIES + 1;
-	if (!each_run(take_early)) {
-		early.n = 0;
+	early.first = 0;
+	if (!each_run(take_early))
 		panic("the memory map (%u ranges) has no room to begin with", boot.n_ranges);
-	}
 	bitmap = pfn_to_virt((pfn_t){early.first});
 	early.used = bits;
 	extend_direct_map(end);

@@ -12,10 +12,12 @@
 #include "thread.h"
 #include "trap.h"
 
+/* Enough for any chain of ours; a broken chain ends by the tests in the loop. */
 #define FRAMES_MAX 32u
 
 static bool panicking;
 
+/* Without a table (first link) the address has to do, for addr2line. */
 static void print_frame(unsigned n, uint64_t address, uint64_t lookup)
 {
 	uint64_t offset = 0;
@@ -26,7 +28,9 @@ static void print_frame(unsigned n, uint64_t address, uint64_t lookup)
 }
 
 /* Frames are linked through rbp (-fno-omit-frame-pointer). A return address may lie behind its
- * function's end when the call was the last instruction: so the byte before it is looked up. */
+ * function's end when the call was the last instruction: so the byte before it is looked up. Each
+ * link must be readable, aligned and above the one before: the stack may be what is broken, and a
+ * fault here would hide the first one. */
 void backtrace_print(uint64_t rip, uint64_t rbp)
 {
 	unsigned n = 0;
@@ -55,6 +59,7 @@ static void begin(void)
 }
 
 static void finish(uint64_t rip, uint64_t rbp) __attribute__((noreturn));
+/* The thread's name is half of the diagnosis where threads share functions. */
 static void finish(uint64_t rip, uint64_t rbp)
 {
 	console_printf(" in thread %s\n", thread_name(thread_current()));
@@ -63,6 +68,8 @@ static void finish(uint64_t rip, uint64_t rbp)
 	power_crash();
 }
 
+/* The return address of panic's caller is where it was called, a byte back as above; its rbp is
+ * what our own frame saved. */
 void panic(const char *fmt, ...)
 {
 	va_list args;
@@ -75,6 +82,7 @@ void panic(const char *fmt, ...)
 	finish((uint64_t)__builtin_return_address(0) - 1, *(uint64_t *)__builtin_frame_address(0));
 }
 
+/* For places that have the registers of another moment, such as a trap's frame. */
 void panic_at(uint64_t rip, uint64_t rbp, const char *fmt, ...)
 {
 	va_list args;
@@ -92,6 +100,8 @@ static void print_register(unsigned n, const char *name, uint64_t value)
 	console_printf("%s %3s %016llx", n % 4 ? " " : "\n", name, (unsigned long long)value);
 }
 
+/* cr2 by the platform's way of reading it: a PV domain has no such register, the hypervisor notes
+ * it. */
 void trap_unhandled(const struct trap_frame *f)
 {
 	const struct {

@@ -1,8 +1,8 @@
 /* power.c: the end of this kernel, told to whatever is beneath it.
  *
- * Callers: see power.h. Calls hypercalls, the store (power_halt only), or on a bare machine the
- * ports of QEMU: isa-debug-exit at 0xf4, whose code n becomes exit status 2n+1, ACPI's power
- * control where q35 and i440fx have it (0x604), and the chipset's reset control.
+ * Callers: see power.h. Calls hypercalls, the store (power_halt only), or on a bare machine
+ * ports: isa-debug-exit of QEMU at 0xf4, whose code n becomes exit status 2n+1, and those for power
+ * and reset that ACPI named (acpi.h).
  */
 #include <amphi/host.h>
 #include <amphi/hypercall.h>
@@ -16,11 +16,8 @@
 #include "worker.h"
 
 #define DEBUG_EXIT    0xf4
-#define ACPI_CONTROL  0x604
 #define ACPI_SOFT_OFF 0x2000
 #define ACPI_WAIT_US  500000u
-#define RESET_CONTROL 0xcf9
-#define RESET_FULL    0x06
 #define CRASH_CODE    127
 
 static void shutdown(unsigned reason)
@@ -61,7 +58,7 @@ void power_off(int code)
 	}
 	if (code)
 		io_out8(DEBUG_EXIT, (uint8_t)code);
-	io_out16(ACPI_CONTROL, ACPI_SOFT_OFF);
+	io_out16(boot.acpi.pm1a_control, boot.acpi.off_value);
 	time_delay_us(ACPI_WAIT_US); /* it takes its time; the exit port would come first */
 	io_out8(DEBUG_EXIT, (uint8_t)code);
 	stop_for_good();
@@ -82,7 +79,7 @@ void power_reboot(void)
 	if (boot_on_xen())
 		shutdown(SHUTDOWN_reboot);
 	else
-		io_out8(RESET_CONTROL, RESET_FULL);
+		io_out8(boot.acpi.reset_port, boot.acpi.reset_value);
 	stop_for_good();
 }
 

@@ -17,9 +17,12 @@
 #include "thread.h"
 #include "worker.h"
 
-/* What a domain that could not be made counts as. */
+/* What a domain that could not be made counts as. The code a shell gives for plain failure: the
+ * domain had no chance to choose. */
 #define EXIT_NOT_MADE 1
 
+/* ended wakes the thread that waits for the last domain; the rest is written by the worker alone.
+ */
 static struct {
 	bool any; /* the archive names domains */
 	int worst;
@@ -47,13 +50,15 @@ static void on_created(void *ctx, const struct control_domain *d)
 		       (unsigned long long)d->memory_kib);
 }
 
-/* Its backends are still there, and their counters. */
+/* Its backends are still there, and their counters. In a moment they are gone with them, and the
+ * figures of a guest's whole life with those. */
 static void on_died(void *ctx, const struct control_domain *d)
 {
 	(void)ctx, (void)d;
 	commands_print_stats();
 }
 
+/* By report line too, since the host tool takes a domain's exit code from there. */
 static void count_end(const char *name, int code)
 {
 	console_printf("@domain %s exit %d\n", name, code);
@@ -82,11 +87,14 @@ static const struct control_hooks hooks = {
 
 /* ---- start ----------------------------------------------------------------------------------- */
 
+/* The store is in this domain, so its own requests are calls and not messages. */
 static int start_store(void)
 {
 	return xs_server_init(host_own_domid(), NULL);
 }
 
+/* Without devices (a service domain of another's hypervisor has none unless it is the first) there
+ * may still be RAM disks, so that is no error. */
 static int start_disks(void)
 {
 	if (machine_has_devices())
@@ -99,7 +107,8 @@ static int start_control(void)
 	return control_start(&hooks);
 }
 
-/* In order: each needs those above it. */
+/* In order: each needs those above it. Backends watch the store and find disks; control writes
+ * nodes that backends and the store must be ready for. */
 static const struct {
 	int (*start)(void);
 	const char *what;
@@ -124,6 +133,8 @@ static int start_parts(void *ctx)
 	return 0;
 }
 
+/* One that cannot be made is counted as ended, or nobody would report it and the host tool would
+ * wait. */
 static void create_one(const char *name)
 {
 	service.any = true;
@@ -131,6 +142,7 @@ static void create_one(const char *name)
 		count_end(name, EXIT_NOT_MADE);
 }
 
+/* The terminal comes last, when there is a guest to give it to. */
 static int create_all(void *ctx)
 {
 	(void)ctx;
@@ -144,6 +156,8 @@ static int create_all(void *ctx)
 /* ---- end ---------------------------------------------------------------------------------------
  */
 
+/* Preserved domains have ended; they are kept for somebody to look at, who said `stay` if he is
+ * there. */
 static void count_live(void *ctx, const struct control_domain *d)
 {
 	*(unsigned *)ctx += d->state != CONTROL_PRESERVED;
@@ -157,6 +171,8 @@ static unsigned live(void)
 	return n;
 }
 
+/* A thread of its own: the shell's must stay free for do= and for keys, the worker must not wait.
+ */
 static void end_when_all_are_gone(void *ctx)
 {
 	(void)ctx;
@@ -170,6 +186,8 @@ static bool shall_end(void)
 	return service.any && !cmdline.stay;
 }
 
+/* In the shell's thread, before the prompt. On a part that does not start there is a shell all the
+ * same, with which to look for the reason. */
 void service_main(void)
 {
 	service_commands_add();

@@ -13,6 +13,7 @@
 #include "boot.h"
 #include "service.h"
 
+/* A view into the boot module; data NULL: there is none. */
 static struct cpio_entry manifest;
 
 int archive_open(void)
@@ -40,6 +41,8 @@ static int find_member(enum manifest_kind kind, const char *key, struct cpio_ent
 	return err ? err : cpio_find(boot.ramdisk, boot.ramdisk_len_bytes, member, out);
 }
 
+/* Found by the path in the domain file, which is the host's and means nothing here: the manifest
+ * says which member stands for it. */
 int archive_file(void *ctx, const char *path, const void **out_bytes, size_t *out_len)
 {
 	struct cpio_entry entry;
@@ -52,6 +55,9 @@ int archive_file(void *ctx, const char *path, const void **out_bytes, size_t *ou
 	return 0;
 }
 
+/* The same for disks: a target is a host path, and the serial number is how the host tool marked
+ * the disk it attached for it. What comes out is the `params` of the backend's node, as
+ * host_block_find reads it. */
 int archive_disk(void *ctx, const char *target, char *out_params, size_t cap)
 {
 	char serial[64];
@@ -66,12 +72,16 @@ int archive_disk(void *ctx, const char *target, char *out_params, size_t cap)
 	return host_block_find(out_params) ? 0 : -XEN_ENODEV;
 }
 
+/* Notes about keys without effect were shown by the host tool to whoever wrote the file; here they
+ * would repeat with every restart. */
 static void say(void *ctx, bool is_error, const char *text)
 {
 	(void)ctx;
 	host_log(is_error ? HOST_LOG_ERROR : HOST_LOG_DEBUG, "%s", text);
 }
 
+/* The name is in the manifest and in the file. Were they to differ, `destroy` would know another
+ * domain than `create` does. */
 static int create_from(const char *name, const struct cpio_entry *file,
 		       struct domain_config *config)
 {
@@ -105,6 +115,7 @@ int archive_create(const char *name)
 	return err;
 }
 
+/* In the manifest's order, which is that of the host tool's command line. */
 void archive_for_each_domain(void (*fn)(const char *name))
 {
 	struct manifest_reader reader;

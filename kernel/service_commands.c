@@ -13,7 +13,10 @@
 #include "time.h"
 #include "worker.h"
 
+/* Longer than control gives the backends, so that a wait that ends here is a fault and no
+ * impatience. */
 #define GONE_WAIT_MS (CONTROL_BACKEND_WAIT_MS + 2000u)
+/* How often, and for how long, things are looked at again that nobody announces. */
 #define LOOK_MS      1u
 #define CYCLES_MAX   100000u
 #define LIFE_MAX_MS  100000u
@@ -36,6 +39,7 @@ static void print_domain(void *ctx, const struct control_domain *d)
 		       (unsigned long long)d->memory_kib, states[d->state], d->restarts);
 }
 
+/* worker_call takes one function and one pointer, and gives back one number: hence these. */
 static int list_work(void *ctx)
 {
 	(void)ctx;
@@ -58,11 +62,13 @@ static int is_there_work(void *ctx)
 	return control_find(ctx) != NULL;
 }
 
+/* ctx is the name, as in the three above. */
 static int focus_work(void *ctx)
 {
 	return consoles_focus(ctx);
 }
 
+/* Everything a domain takes while it lives and must leave when it goes. */
 struct counts {
 	struct host_counts host;
 	struct xs_counters store;
@@ -79,6 +85,7 @@ static int count_work(void *ctx)
 
 /* ---- commands ------------------------------------------------------------------------------ */
 
+/* By looking again: control tells `ended` only of domains that end by themselves. */
 static int wait_gone(const char *name)
 {
 	uint64_t end = time_ns() + GONE_WAIT_MS * NS_PER_MS;
@@ -97,11 +104,13 @@ static int list(int argc, char **argv)
 	return argc == 1 ? worker_call(list_work, NULL) : -XEN_EINVAL;
 }
 
+/* Each command counts its words first, so that a wrong use does nothing. */
 static int create(int argc, char **argv)
 {
 	return argc == 2 ? worker_call(create_work, argv[1]) : -XEN_EINVAL;
 }
 
+/* The prompt comes back when the name is free, so that "destroy a; create a" works. */
 static int destroy_and_wait(const char *name)
 {
 	int err = worker_call(destroy_work, (void *)name);
@@ -109,11 +118,13 @@ static int destroy_and_wait(const char *name)
 	return err ? err : wait_gone(name);
 }
 
+/* Asking is enough for control; the command also waits, up to GONE_WAIT_MS. */
 static int destroy(int argc, char **argv)
 {
 	return argc == 2 ? destroy_and_wait(argv[1]) : -XEN_EINVAL;
 }
 
+/* Named focus here, `console` for people. */
 static int focus(int argc, char **argv)
 {
 	return argc == 2 ? worker_call(focus_work, argv[1]) : -XEN_EINVAL;
@@ -125,6 +136,8 @@ static int one_cycle(const char *name, uint64_t life_ms)
 
 	if (err)
 		return err;
+	/* Without a life the domain is ended in the middle of its boot, which is the harder case
+	 * for everybody. */
 	if (life_ms)
 		thread_sleep_ns(life_ms * NS_PER_MS);
 	/* It may have ended by itself meanwhile. */
@@ -147,7 +160,8 @@ static void count_settled(struct counts *out)
 	}
 }
 
-/* Two views of one counter; true when they differ. */
+/* Two views of one counter; true when they differ. Either direction: a count that fell was too high
+ * before, and is as wrong. */
 static bool leaks(const char *what, uint64_t before, uint64_t after)
 {
 	if (before != after)
@@ -156,6 +170,7 @@ static bool leaks(const char *what, uint64_t before, uint64_t after)
 	return before != after;
 }
 
+/* "|" and not "||": every difference is printed, not only the first. */
 static bool any_leak(const struct counts *a, const struct counts *b)
 {
 	return leaks("pages of the hypervisor", a->host.free_pages, b->host.free_pages) |
@@ -176,6 +191,7 @@ static int run_cycles(const char *name, uint64_t n, uint64_t life_ms)
 	const char *verdict = "failed";
 	int err = 0;
 
+	/* Caches fill, slabs are taken and tables grow in these. */
 	for (unsigned i = 0; !err && i < WARM_CYCLES; i++)
 		err = one_cycle(name, life_ms);
 	count_settled(&before);
@@ -188,6 +204,7 @@ static int run_cycles(const char *name, uint64_t n, uint64_t life_ms)
 	return err;
 }
 
+/* Bounded: a mistyped number should not keep the machine for a day. */
 static int cycle(int argc, char **argv)
 {
 	uint64_t n, life_ms = 0;

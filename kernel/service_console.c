@@ -8,6 +8,7 @@
  */
 #include <amphi/consback.h>
 #include <amphi/host.h>
+#include <amphi/printf.h>
 #include <amphi/string.h>
 #include "console.h"
 #include "service.h"
@@ -23,6 +24,11 @@ struct guest_console {
 
 enum focus { FOCUS_SERVICE, FOCUS_HYPERVISOR, FOCUS_GUEST };
 
+/*   focus HYPERVISOR --Ctrl-A--> SERVICE --Ctrl-A--> GUEST (first) --Ctrl-A--> ... GUEST (last) --.
+ *       ^                                                                                         |
+ *       '------------------------------------ Ctrl-A ---------------------------------------------'
+ *   a guest that ends while it has the focus gives it to SERVICE
+ */
 static struct guest_console *consoles; /* in the order of their making */
 static enum focus focus;
 static struct guest_console *focused; /* FOCUS_GUEST only */
@@ -30,13 +36,19 @@ static bool terminal;
 
 /* ---- output ----------------------------------------------------------------------------- */
 
+/* One write, so that nothing comes between. What could move the reader's cursor or end the line early, and
+ * so speak in another's name, is shown as '?'. */
 static void print_line(void *ctx, const char *text, size_t len)
 {
 	struct guest_console *c = ctx;
+	char out[CONSBACK_LINE_MAX + sizeof(c->name) + sizeof("[] \n")];
+	size_t n = fmt_text(out, sizeof(out), "[%s] ", c->name);
 
-	console_printf("[%s] ", c->name);
-	console_write(text, len);
-	console_write("\n", 1);
+	for (size_t i = 0; i < len && n < sizeof(out) - 1; i++)
+		out[n++] = (unsigned char)text[i] >= ' ' || text[i] == '\t' ? text[i] : '?';
+	out[n++] = '\n';
+	console_break_line();
+	console_write(out, n);
 }
 
 static void print_raw(void *ctx, const char *bytes, size_t len)
@@ -45,6 +57,8 @@ static void print_raw(void *ctx, const char *bytes, size_t len)
 	console_write_raw(bytes, len);
 }
 
+/* The backend speaks to one sink at a time; what it had collected of a line goes to the next one.
+ */
 static void set_sink(struct guest_console *c)
 {
 	struct consback_sink lines = {.line = print_line, .ctx = c};
@@ -55,6 +69,8 @@ static void set_sink(struct guest_console *c)
 
 /* ---- focus ------------------------------------------------------------------------------ */
 
+/* The announcement is made while nobody is muted and before the guest's raw output begins, so that
+ * it is seen, whole, between the two. */
 static void set_focus(enum focus to, struct guest_console *guest)
 {
 	struct guest_console *old = focused;
@@ -73,6 +89,7 @@ static void set_focus(enum focus to, struct guest_console *guest)
 	console_mute(to != FOCUS_SERVICE);
 }
 
+/* Without guests the service domain's next is the hypervisor at once. */
 static void step_focus(void)
 {
 	if (focus == FOCUS_HYPERVISOR)
@@ -85,6 +102,7 @@ static void step_focus(void)
 		set_focus(FOCUS_HYPERVISOR, NULL);
 }
 
+/* The hypervisor shares the serial line but reads none of it: its keys come to it by hypercall. */
 static void send_debug_key(uint8_t byte)
 {
 	struct xen_sysctl op = {.cmd = XEN_SYSCTL_debug_keys};
@@ -95,11 +113,13 @@ static void send_debug_key(uint8_t byte)
 	(void)host_sysctl(&op);
 }
 
+/* Ctrl-A cannot be typed at a guest; Xen's own console has the same price. */
 static void on_key(void *ctx, uint8_t byte)
 {
 	(void)ctx;
 	if (byte == KEY_STEP)
 		step_focus();
+	/* The shell reads its ring in its own thread. */
 	else if (focus == FOCUS_SERVICE)
 		console_feed_shell(byte);
 	else if (focus == FOCUS_HYPERVISOR)
@@ -108,6 +128,7 @@ static void on_key(void *ctx, uint8_t byte)
 		(void)consback_input(focused->back, (const char *)&byte, 1);
 }
 
+/* For console=interactive: the guest comes first, as whoever starts one wants to see it. */
 void consoles_take_terminal(void)
 {
 	terminal = true;
@@ -125,6 +146,7 @@ static struct guest_console *find_name(const char *name)
 	return c;
 }
 
+/* The `console` command takes the terminal also where nobody asked for it at boot. */
 int consoles_focus(const char *name)
 {
 	struct guest_console *c = find_name(name);
@@ -139,6 +161,7 @@ int consoles_focus(const char *name)
 
 /* ---- coming and going ------------------------------------------------------------------- */
 
+/* A console that joins does not take the focus: somebody may be typing. */
 int consoles_attach(void *ctx, domid_t domid, const char *name, uint32_t port)
 {
 	struct guest_console *c = host_alloc(sizeof(*c)), **end = &consoles;
@@ -161,6 +184,7 @@ int consoles_attach(void *ctx, domid_t domid, const char *name, uint32_t port)
 	return 0;
 }
 
+/* May be called for a domain without a console: control takes apart what may be half made. */
 void consoles_detach(void *ctx, domid_t domid)
 {
 	struct guest_console **at = &consoles, *c;

@@ -19,12 +19,15 @@
 #define TABLES_MAX 8u
 #define LINE_MAX   256u
 
+/* Tables and not one table: each room's commands are told by it (commands_*.c, service_commands.c),
+ * and nothing here names them. */
 static struct {
 	const struct shell_command *commands;
 	unsigned count;
 } tables[TABLES_MAX];
 static unsigned n_tables;
 
+/* Before the shell runs, or in its own thread: nothing guards the list. */
 void shell_add(const struct shell_command *table, unsigned count)
 {
 	if (n_tables == TABLES_MAX) {
@@ -35,6 +38,7 @@ void shell_add(const struct shell_command *table, unsigned count)
 	tables[n_tables++].count = count;
 }
 
+/* The first of a name wins; help would show both. */
 static const struct shell_command *find(const char *name)
 {
 	unsigned t, i;
@@ -46,6 +50,7 @@ static const struct shell_command *find(const char *name)
 	return NULL;
 }
 
+/* In the order in which tables were added. */
 static int help(int argc, char **argv)
 {
 	const struct shell_command *c;
@@ -61,6 +66,8 @@ static int help(int argc, char **argv)
 
 static const struct shell_command help_command = {"help", "", "this list", help};
 
+/* -EINVAL means "used wrongly" and shows the usage; any other error is told by its name. A command
+ * that has more to say says it itself. */
 static int run_command(int argc, char **argv)
 {
 	const struct shell_command *c = find(argv[0]);
@@ -78,6 +85,8 @@ static int run_command(int argc, char **argv)
 	return error;
 }
 
+/* Stops at the first command that fails: those behind it were meant for what it would have done.
+ * line is cut to pieces. */
 int shell_line(char *line)
 {
 	char *argv[SHELL_MAX_ARGS + 1];
@@ -88,6 +97,7 @@ int shell_line(char *line)
 		if (argc < 0)
 			console_printf("shell: %s\n", argc == -XEN_E2BIG ? "too many words"
 									 : "a quote does not end");
+		/* An empty command, as between two ';', is none and no error. */
 		error = argc > 0 ? run_command(argc, argv) : argc;
 		if (error)
 			return error;
@@ -103,13 +113,15 @@ int shell_line(char *line)
 #define KEY_ESCAPE    0x1b
 #define KEY_DELETE    0x7f
 
+/* Back, over, and back: the one way that every terminal knows. */
 static void erase(size_t n)
 {
 	while (n--)
 		console_write("\b \b", 3);
 }
 
-/* Arrow and function keys send ESC [ ... letter; there is no history for them to move in. */
+/* Arrow and function keys send ESC [ ... letter; there is no history for them to move in. A bare
+ * ESC waits for the next key, which it eats; nothing sends one by chance. */
 static void skip_escape(void)
 {
 	uint8_t c = console_read_byte();
@@ -120,7 +132,8 @@ static void skip_escape(void)
 		while (c < 0x40);
 }
 
-/* What a key that is not text does; returns the line's new length. */
+/* What a key that is not text does; returns the line's new length. Ctrl-C has nothing to break off
+ * here: commands do not read keys while they run. It empties the line. */
 static size_t edit(uint8_t key, size_t len)
 {
 	switch (key) {
@@ -142,6 +155,8 @@ static size_t edit(uint8_t key, size_t len)
 	}
 }
 
+/* Echoed here, since a serial line does not. A line that is full takes no more keys, and shows it.
+ */
 static void read_line(char *line, size_t cap)
 {
 	size_t len = 0;
@@ -151,6 +166,7 @@ static void read_line(char *line, size_t cap)
 		key = console_read_byte();
 		if (key == '\r' || key == '\n')
 			break;
+		/* Bytes above 0x7f are text: whoever types UTF-8 gets it back. */
 		if (key < ' ' || key == KEY_DELETE) {
 			len = edit(key, len);
 			continue;
@@ -183,6 +199,8 @@ static void say_ready(void)
 		       pvops_count_indirect(), boot_platform_name(boot.platform));
 }
 
+/* The line is static because do= may be longer than a stack should bear, and there is one shell.
+ * Errors at the prompt have been told and end nothing. */
 void shell_run(const char *(*prompt)(void))
 {
 	static char line[MAX(LINE_MAX, CMDLINE_DO_MAX)];

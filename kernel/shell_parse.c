@@ -12,6 +12,7 @@ static bool is_space(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+/* '#' does not: "a#b" is a word, and a comment begins only where a word could. */
 static bool ends_word(char c)
 {
 	return !c || is_space(c) || c == ';';
@@ -40,7 +41,8 @@ static bool take_word(char **from, char **to, char *out_end)
 	return !quote;
 }
 
-/* The rest of a command that is not wanted. */
+/* The rest of a command that is not wanted. Blind for quotes, which is enough: a line with an error
+ * in it is not gone on with. */
 static char *skip_command(char *p)
 {
 	while (*p && *p != ';')
@@ -48,6 +50,8 @@ static char *skip_command(char *p)
 	return *p ? p + 1 : p;
 }
 
+/* argv gets pointers into the line, and NULL behind the last. One call takes one command; *line is
+ * moved behind its ';' or to the end. */
 int shell_parse(char **line, char **argv)
 {
 	char *r = *line, *w;
@@ -67,6 +71,8 @@ int shell_parse(char **line, char **argv)
 			argv[0] = NULL;
 			return -XEN_E2BIG;
 		}
+		/* Words move down only within themselves, so a later word is still whole when its
+		 * turn comes. */
 		w = r;
 		argv[n++] = w;
 		if (!take_word(&r, &w, &end)) {
@@ -80,6 +86,7 @@ int shell_parse(char **line, char **argv)
 			break;
 		r++;
 	}
+	/* end tells of the ';' that the word's NUL has overwritten, *r of one that stood alone. */
 	*line = end == ';' || *r ? r + 1 : r;
 	argv[n] = NULL;
 	return n;

@@ -12,6 +12,8 @@ extern const uint32_t symbol_addresses[], symbol_name_offsets[];
 extern const char symbol_names[];
 extern const char text_start[], text_end[];
 
+/* The last symbol at or below the address; in the text alone, as an address elsewhere would get the
+ * name of whatever function comes last. */
 const char *symbol_find(uint64_t address, uint64_t *out_offset)
 {
 	uint32_t low = 0, high = symbol_count, middle;

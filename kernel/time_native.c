@@ -20,8 +20,6 @@
 #define PIT_LATCH       0x00 /* channel 0: the count as it is now, to be read */
 #define ROUNDS          3u
 #define ROUND_PIT_TICKS (PIT_HZ * 3 / 2000) /* 1.5 ms */
-#define MASKED          (1u << 16)
-#define DIVIDE_BY_1     0xbu
 #define GIVE_UP_TICKS                                                                              \
 	1000000000ull /* of the TSC: a machine without the chip must not wait for it */
 #define GUESS_HZ 1000000000ull
@@ -106,8 +104,8 @@ static uint64_t calibrate(void)
 	struct round r;
 	unsigned i;
 
-	lapic_write(LAPIC_TIMER_DIV, DIVIDE_BY_1);
-	lapic_write(LAPIC_LVT_TIMER, MASKED);
+	lapic_write(LAPIC_TIMER_DIV, LAPIC_DIVIDE_BY_1);
+	lapic_write(LAPIC_LVT_TIMER, LAPIC_LVT_MASKED);
 	for (i = 0; i < ROUNDS; i++) {
 		r = measure();
 		if (!r.pit) {

@@ -11,11 +11,12 @@
 #include "trap_parts.h"
 #include "user.h"
 
-/* Where an instruction that may fault goes on instead: .fixups, sorted by nothing, few. */
+/* Where an instruction that may fault goes on instead: section trap_fixups, sorted by nothing, few. The
+ * marks have the names that the linker gives a section by itself, for the host test's sake. */
 struct fixup {
 	int32_t insn, target; /* each from its own address */
 };
-extern const struct fixup trap_fixups_start[], trap_fixups_end[];
+extern const struct fixup __start_trap_fixups[], __stop_trap_fixups[];
 
 static struct percpu boot_cpu = {.self = &boot_cpu};
 bool trap_is_native;
@@ -32,7 +33,7 @@ static uint64_t at_offset(const int32_t *member)
 
 static bool fix_up(struct trap_frame *frame)
 {
-	for (const struct fixup *f = trap_fixups_start; f < trap_fixups_end; f++)
+	for (const struct fixup *f = __start_trap_fixups; f < __stop_trap_fixups; f++)
 		if (at_offset(&f->insn) == frame->rip) {
 			frame->rip = at_offset(&f->target);
 			return true;
@@ -92,7 +93,7 @@ __attribute__((naked)) void trap_return_syscall(void)
 }
 
 #define FIXUP(insn, target)                                                                        \
-	".pushsection .fixups, \"a\"\n .balign 4\n .long " insn " - .\n .long " target " - .\n"    \
+	".pushsection trap_fixups, \"a\"\n .balign 4\n .long " insn " - .\n .long " target " - .\n"    \
 	".popsection\n"
 
 bool trap_safe_read64(const void *va, uint64_t *out)
@@ -105,19 +106,6 @@ bool trap_safe_read64(const void *va, uint64_t *out)
 			 : "r"(va)
 			 : "memory");
 	*out = value;
-	return ok;
-}
-
-/* The instruction itself and not pv_read_msr: what may fault must have an address of its own. */
-bool trap_safe_read_msr(uint32_t msr, uint64_t *out)
-{
-	uint32_t low = 0, high = 0;
-	bool ok = false;
-
-	__asm__ volatile("1: rdmsr\n movb $1, %2\n 2:\n" FIXUP("1b", "2b")
-			 : "+a"(low), "+d"(high), "+&r"(ok)
-			 : "c"(msr));
-	*out = (uint64_t)high << 32 | low;
 	return ok;
 }
 

@@ -4,7 +4,7 @@
  * entry_native.S and entry_xen.S, which make the same struct trap_frame. Interrupt handlers run with
  * interrupts off on the stack of whoever was interrupted: they mark and wake.
  *
- * An exception with a fixup (trap_fixup.h's table) continues there; any other goes to
+ * An exception with a fixup (a table in trap.c) continues there; any other goes to
  * trap_unhandled(), which does not return.
  */
 #ifndef KERNEL_TRAP_H
@@ -47,9 +47,8 @@ const char *trap_name(unsigned vector);
 /* The faulting address of the last page fault of this CPU. */
 uint64_t trap_fault_address(void);
 
-/* Reads a word that may not be mapped, or a register that may not be there: false on a fault. */
+/* Reads a word that may not be mapped: false on a fault. */
 bool trap_safe_read64(const void *va, uint64_t *out);
-bool trap_safe_read_msr(uint32_t msr, uint64_t *out);
 
 /* kernel/panic.c: says what happened, with a backtrace from the frame, and ends the kernel. */
 void trap_unhandled(const struct trap_frame *frame) __attribute__((noreturn));

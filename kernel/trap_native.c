@@ -6,6 +6,7 @@
  * end denies programs every port. Interrupt vectors are irq.c's.
  */
 #include <amphi/pvops.h>
+#include <amphi/x86_tables.h>
 
 #include "trap_parts.h"
 #include "user_parts.h"
@@ -19,25 +20,17 @@
 
 extern const char trap_stubs_native[];
 
-struct tss {
-	uint32_t reserved0;
-	uint64_t sp[3], reserved1, ist[7], reserved2;
-	uint16_t reserved3, io_map;
-} __attribute__((packed));
-_Static_assert(sizeof(struct tss) == 104, "64-bit TSS, SDM vol. 3");
-
-static struct tss tss = {.io_map = sizeof(struct tss)};
+static struct x86_tss tss = {.iomap = sizeof(tss)};
 static uint8_t ist_stack[IST_STACK] __attribute__((aligned(16)));
 static uint64_t gdt[PAGE_SIZE / 8] __attribute__((aligned(4096))) = {
-    0, 0x00af9b000000ffff, 0x00cf93000000ffff};
+    0, X86_CODE64, X86_DATA};
 
 static void make_tss(void)
 {
 	uint64_t base = (uint64_t)(uintptr_t)&tss;
-	uint64_t low = (sizeof(tss) - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 | (base >> 24 & 0xff) << 56;
 
 	tss.ist[0] = (uint64_t)(uintptr_t)(ist_stack + IST_STACK);
-	pv_write_gdt_entry(&gdt[SEL_TSS / 8], low);
+	pv_write_gdt_entry(&gdt[SEL_TSS / 8], x86_tss_descriptor(base));
 	pv_write_gdt_entry(&gdt[SEL_TSS / 8 + 1], base >> 32);
 }
 
@@ -77,5 +70,5 @@ uint64_t *trap_native_gdt(void)
 /* The TSS is packed, and its stacks lie at odd words: nobody minds on x86. */
 uint64_t *trap_native_sp0(void)
 {
-	return (uint64_t *)(void *)((char *)&tss + offsetof(struct tss, sp));
+	return (uint64_t *)(void *)((char *)&tss + offsetof(struct x86_tss, rsp));
 }

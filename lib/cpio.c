@@ -9,6 +9,8 @@
 #include <amphi/string.h>
 #include <amphi/xen.h>
 
+/* newc is cpio(5)'s "New ASCII Format"; a member that ends the archive is called TRAILER!!!, and
+ * modes are those of stat(2). */
 #define HEADER_BYTES 110u
 #define TRAILER      "TRAILER!!!"
 #define MODE_TYPE    0170000u
@@ -30,6 +32,8 @@ static int hex_digit(uint8_t c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/* Exactly eight digits: no sign, no blank, no prefix, as a C library's scanner would let through.
+ */
 static bool get_field(const uint8_t *header, unsigned field, uint32_t *out)
 {
 	const uint8_t *p = header + 6 + field * 8;
@@ -50,6 +54,7 @@ static bool is_magic(const uint8_t *header)
 	return memcmp(header, "07070", 5) == 0 && (header[5] == '1' || header[5] == '2');
 }
 
+/* Returns 1 with a member, 0 at the end, or an error for what cannot be told from rubbish. */
 int cpio_next(struct cpio_reader *r, struct cpio_entry *out)
 {
 	size_t left = r->len - r->next, name_end, data_end;
@@ -61,13 +66,18 @@ int cpio_next(struct cpio_reader *r, struct cpio_entry *out)
 	if (left < HEADER_BYTES || !is_magic(header) || !get_field(header, FIELD_SIZE, &size) ||
 	    !get_field(header, FIELD_NAMESIZE, &name_size) || !get_field(header, FIELD_MODE, &mode))
 		return -XEN_EINVAL;
+	/* Each length is compared with what is left, never added to a place first: the sum could
+	 * wrap. */
 	if (name_size == 0 || name_size > CPIO_NAME_MAX || name_size > left - HEADER_BYTES)
 		return -XEN_EINVAL;
 	name_end = ROUND_UP(r->next + HEADER_BYTES + name_size, 4);
 	if (name_end > r->len || size > r->len - name_end)
 		return -XEN_EINVAL;
+	/* The name must end where its size says and not before, so that a string function sees all
+	 * of it. */
 	if (strnlen((const char *)header + HEADER_BYTES, name_size) != name_size - 1)
 		return -XEN_EINVAL;
+	/* Views into the archive: it stays where it is, and files are used in place. */
 	*out = (struct cpio_entry){.name = (const char *)header + HEADER_BYTES,
 				   .data = r->bytes + name_end,
 				   .len = size,
@@ -80,6 +90,7 @@ int cpio_next(struct cpio_reader *r, struct cpio_entry *out)
 	return 1;
 }
 
+/* The first of a name wins; directories and links of that name are passed over. */
 int cpio_find(const void *bytes, size_t len, const char *name, struct cpio_entry *out)
 {
 	struct cpio_reader reader;
@@ -103,6 +114,7 @@ static void put_field(uint8_t *header, unsigned field, uint32_t value)
 		p[i] = (uint8_t) "0123456789abcdef"[value >> (28 - 4 * i) & 0xf];
 }
 
+/* Times, owners and inode numbers stay 0, so that the same files always make the same archive. */
 static size_t write_header(uint8_t *out, const char *name, uint32_t size, uint32_t mode)
 {
 	size_t name_size = strlen(name) + 1, end = ROUND_UP(HEADER_BYTES + name_size, 4);
@@ -119,6 +131,7 @@ static size_t write_header(uint8_t *out, const char *name, uint32_t size, uint32
 	return end;
 }
 
+/* 0 when the format cannot say it: a size field has 32 bits. */
 size_t cpio_write_header(uint8_t *out, const char *name, uint64_t size_bytes)
 {
 	if (strnlen(name, CPIO_NAME_MAX) == CPIO_NAME_MAX || size_bytes > UINT32_MAX)

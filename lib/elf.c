@@ -28,6 +28,7 @@ struct shdr {
 	uint32_t link, info;
 	uint64_t addralign, entsize;
 };
+/* A note: this head, the name and the description, each of the latter padded to 4 bytes. */
 struct nhdr {
 	uint32_t namesz, descsz, type;
 };
@@ -35,6 +36,9 @@ _Static_assert(sizeof(struct ehdr) == 64, "ELF64 header");
 _Static_assert(sizeof(struct phdr) == 56, "ELF64 program header");
 _Static_assert(sizeof(struct shdr) == 64, "ELF64 section header");
 
+/* Numbers from the System V ABI (and its AMD64 supplement), and the bounds of our loops. SHDRS_MAX
+ * is more than a debug kernel has with a section for each function; NOTES_MAX is per segment or
+ * section. */
 enum {
 	ET_EXEC = 2,
 	ET_DYN = 3,
@@ -47,18 +51,21 @@ enum {
 	NOTES_MAX = 1024,
 };
 
+/* Texts are written to stand behind "FILE is": "an image without Xen notes". */
 static int refuse(const char **out_why, const char *why)
 {
 	*out_why = why;
 	return -XEN_ENOEXEC;
 }
 
-/* Whether [offset, offset + size) lies in a file of len bytes. */
+/* Whether [offset, offset + size) lies in a file of len bytes. Written so that no sum is made:
+ * offset + size of a hostile file may wrap to something small. */
 static bool inside(size_t len, uint64_t offset, uint64_t size)
 {
 	return offset <= len && size <= len - offset;
 }
 
+/* Copied and not pointed to: the image may lie at any address, and so may structures in it. */
 static bool copy_at(const struct elf_image *image, uint64_t offset, void *out, size_t size)
 {
 	if (!inside(image->len, offset, size))
@@ -67,7 +74,9 @@ static bool copy_at(const struct elf_image *image, uint64_t offset, void *out, s
 	return true;
 }
 
-/* The 64-bit little-endian x86 file that the rest of this file expects. */
+/* The 64-bit little-endian x86 file that the rest of this file expects. Position-independent files
+ * are taken too: where a PV guest lies is VIRT_BASE's to say. e_version and e_flags say nothing on
+ * this machine. */
 static const char *check_ehdr(const struct ehdr *eh)
 {
 	if (memcmp(eh->ident, "\177ELF", 4) != 0)
@@ -83,10 +92,13 @@ static const char *check_ehdr(const struct ehdr *eh)
 	return NULL;
 }
 
+/* NULL, or what is wrong. filesz < memsz is ordinary (.bss); the other way round has no meaning,
+ * and a loader that believed it would write beyond what it reserved. */
 static const char *add_segment(struct elf_image *image, const struct phdr *ph)
 {
 	struct elf_segment *s;
 
+	/* Empty segments are left by linkers; they would only pull paddr_start down to 0. */
 	if (ph->memsz == 0)
 		return NULL;
 	if (image->n_segments == ELF_MAX_SEGMENTS)
@@ -119,6 +131,8 @@ static bool get_phdr(const struct elf_image *image, const struct ehdr *eh, unsig
 	       copy_at(image, eh->phoff + offset, out, sizeof(*out));
 }
 
+/* Overlapping segments are let through: who copies them in order gets what the file says, and the
+ * domain that comes of it harms itself only. */
 int elf_open(const void *bytes, size_t len, struct elf_image *out, const char **out_why)
 {
 	struct ehdr eh;
@@ -152,6 +166,8 @@ struct note {
 	uint32_t desc_len;
 };
 
+/* Notes give numbers in 4 or 8 bytes, by the class of whoever wrote them; elfnote.h leaves it open.
+ * A shorter one counts as 0, which the checks at the end refuse where it matters. */
 static uint64_t note_number(const struct note *n)
 {
 	uint64_t v = 0;
@@ -160,6 +176,7 @@ static uint64_t note_number(const struct note *n)
 	return v;
 }
 
+/* A text need not end in a NUL; it is cut to what the result has room for. */
 static void note_text(const struct note *n, char *out, size_t cap)
 {
 	size_t len = strnlen((const char *)n->desc, MIN(n->desc_len, cap - 1));
@@ -168,12 +185,13 @@ static void note_text(const struct note *n, char *out, size_t cap)
 	out[len] = 0;
 }
 
-/* Linux writes MOD_START_PFN as a number, others wrote the text "yes". */
+/* Linux writes MOD_START_PFN as a number, others wrote the text "yes". Either is not 0. */
 static bool note_true(const struct note *n)
 {
 	return n->desc_len >= 4 && note_number(n) != 0;
 }
 
+/* xen/elfnote.h has a number for each. A later note of a type wins, as nothing says otherwise. */
 static void take_note(const struct note *n, struct elf_xen_notes *out)
 {
 	if (n->type > XEN_ELFNOTE_MAX)
@@ -192,9 +210,12 @@ static void take_note(const struct note *n, struct elf_xen_notes *out)
 	case XEN_ELFNOTE_PADDR_OFFSET:
 		out->paddr_offset = note_number(n);
 		break;
+	/* Read for whoever cares; a list that lies in the ordinary mapping is right for every
+	 * kernel. */
 	case XEN_ELFNOTE_INIT_P2M:
 		out->init_p2m = note_number(n);
 		break;
+	/* The entry of PVH. An image that has only this is no PV guest's. */
 	case XEN_ELFNOTE_PHYS32_ENTRY:
 		out->phys32_entry = note_number(n);
 		break;
@@ -213,7 +234,8 @@ static void take_note(const struct note *n, struct elf_xen_notes *out)
 	}
 }
 
-/* One note at *offset of [data, data + len): moves *offset behind it. False: no whole note. */
+/* One note at *offset of [data, data + len): moves *offset behind it. False: no whole note. The
+ * fields have 32 bits and are added in 64, so the sums cannot wrap. */
 static bool next_note(const uint8_t *data, uint64_t len, uint64_t *offset, struct note *out,
 		      bool *out_is_xen)
 {
@@ -233,6 +255,7 @@ static bool next_note(const uint8_t *data, uint64_t len, uint64_t *offset, struc
 	return true;
 }
 
+/* A piece that lies outside the file is passed over; the checks see what is missing. */
 static void take_notes(const struct elf_image *image, uint64_t start, uint64_t size,
 		       struct elf_xen_notes *out)
 {
@@ -261,6 +284,8 @@ static void take_segment_notes(const struct elf_image *image, const struct ehdr 
 	}
 }
 
+/* Only when no segment has any: images linked without PT_NOTE keep their notes in sections alone.
+ */
 static void take_section_notes(const struct elf_image *image, const struct ehdr *eh,
 			       struct elf_xen_notes *out)
 {
@@ -276,11 +301,15 @@ static void take_section_notes(const struct elf_image *image, const struct ehdr 
 	}
 }
 
+/* PADDR_OFFSET is what p_paddr is too high by; 0 where a kernel's p_paddr begins at its virt_base's
+ * pfn 0. */
 uint64_t elf_xen_paddr(const struct elf_xen_notes *notes, uint64_t p_paddr)
 {
 	return p_paddr - notes->paddr_offset;
 }
 
+/* What others rely on without looking again: the builder turns these addresses into frame numbers
+ * of the new domain, so each must be inside the image, and the hypercall page wholly so. */
 static const char *check_notes(const struct elf_image *image, struct elf_xen_notes *n)
 {
 	uint32_t pv = ELF_NOTE_BIT(XEN_ELFNOTE_ENTRY) | ELF_NOTE_BIT(XEN_ELFNOTE_HYPERCALL_PAGE) |
@@ -307,6 +336,7 @@ static const char *check_notes(const struct elf_image *image, struct elf_xen_not
 	return NULL;
 }
 
+/* An image without an ENTRY note is entered where its ELF header says. */
 int elf_read_xen_notes(const struct elf_image *image, struct elf_xen_notes *out,
 		       const char **out_why)
 {

@@ -17,6 +17,7 @@ static const struct name names[] = {
 #include <xen/errno.h>
 };
 
+/* Takes what our functions return: negative numbers. */
 const char *error_name(int err)
 {
 	if (err == 0)

@@ -8,7 +8,8 @@
 #include <amphi/string.h>
 #include <amphi/xen.h>
 
-/* One row a kind: the word, and what stands before the value. */
+/* One row a kind: the word, and what stands before the value. The prefix leaves room for other ways
+ * to name a disk than by its serial number. */
 static const struct {
 	const char *word, *prefix;
 } kinds[] = {
@@ -27,6 +28,8 @@ struct span {
 	const char *at, *end;
 };
 
+/* The last line may lack its newline. next then points behind the end, which the first test takes
+ * for it. */
 static bool take_line(struct manifest_reader *r, struct span *out)
 {
 	size_t start = r->next, end = start;
@@ -41,7 +44,8 @@ static bool take_line(struct manifest_reader *r, struct span *out)
 	return true;
 }
 
-/* Cuts the next field off the line: what is before the next blank. */
+/* Cuts the next field off the line: what is before the next blank. Blanks part fields one by one,
+ * so an empty field is seen as such and refused by who needs it. */
 static struct span take_field(struct span *line)
 {
 	struct span field = {line->at, line->at};
@@ -52,6 +56,7 @@ static struct span take_field(struct span *line)
 	return field;
 }
 
+/* Spans have no NUL, so the length is asked before bytes are compared. */
 static bool skip_prefix(struct span *s, const char *prefix)
 {
 	size_t len = strlen(prefix);
@@ -62,6 +67,7 @@ static bool skip_prefix(struct span *s, const char *prefix)
 	return true;
 }
 
+/* The whole word: "disks" is not "disk". */
 static bool find_kind(struct span word, enum manifest_kind *out)
 {
 	for (unsigned k = 0; k < ARRAY_SIZE(kinds); k++) {
@@ -83,7 +89,8 @@ static int hex_digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* One character of a field, unescaped; -1 on a bad escape or an escaped NUL. */
+/* One character of a field, unescaped; -1 on a bad escape or an escaped NUL. An escaped NUL would
+ * end the string early in every use of it. */
 static int take_char(struct span *s)
 {
 	int hi, lo;
@@ -113,6 +120,7 @@ static bool unescape(struct span field, char *out)
 	return n > 0;
 }
 
+/* line.at != line.end: a fourth field. Values of a later form shall not be half understood. */
 static int parse_line(struct span line, struct manifest_line *out)
 {
 	struct span word = take_field(&line), key = take_field(&line), value = take_field(&line);
@@ -124,6 +132,8 @@ static int parse_line(struct span line, struct manifest_line *out)
 	return 1;
 }
 
+/* Blank lines and comments are passed over. A bad line gives an error and reading may go on behind
+ * it. */
 int manifest_next(struct manifest_reader *reader, struct manifest_line *out)
 {
 	struct span line;
@@ -136,6 +146,8 @@ int manifest_next(struct manifest_reader *reader, struct manifest_line *out)
 	return 0;
 }
 
+/* Bad lines do not hide good ones; whoever walks the whole reports them. A value that does not fit
+ * is as good as none. */
 int manifest_find(const char *text, size_t len, enum manifest_kind kind, const char *key, char *out,
 		  size_t cap)
 {
@@ -158,6 +170,7 @@ struct sink {
 	size_t cap, len;
 };
 
+/* Counts on when full, as snprintf does: the caller learns the length that would have been. */
 static void put_char(struct sink *s, char c)
 {
 	if (s->len < s->cap)
@@ -171,6 +184,7 @@ static void put_plain(struct sink *s, const char *text)
 		put_char(s, *text);
 }
 
+/* Bytes above 0x7f stay: names in UTF-8 are readable in the archive. */
 static void put_escaped(struct sink *s, const char *text)
 {
 	static const char hex[] = "0123456789abcdef";

@@ -6,9 +6,12 @@
  */
 #include <amphi/pattern.h>
 
+/* SplitMix64's constants: 2^64 divided by the golden ratio, and the two multipliers of its mixing.
+ */
 #define GOLDEN       0x9e3779b97f4a7c15ull
 #define SECTOR_WORDS 64u
 
+/* Every step can be undone, so different counters give different words for one seed. */
 static inline uint64_t mix(uint64_t z)
 {
 	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
@@ -21,6 +24,8 @@ uint64_t pattern_word(uint64_t seed, uint64_t i)
 	return mix(seed + (i + 1) * GOLDEN);
 }
 
+/* Word i is mix(seed + (i + 1) * GOLDEN); the sum is carried along, an addition in place of a
+ * multiplication. Whole disks are filled under an emulator. */
 void pattern_fill(uint64_t seed, uint64_t sector, void *buf, size_t n_sectors)
 {
 	uint64_t z = seed + sector * SECTOR_WORDS * GOLDEN;
@@ -31,6 +36,7 @@ void pattern_fill(uint64_t seed, uint64_t sector, void *buf, size_t n_sectors)
 		*word++ = mix(z += GOLDEN);
 }
 
+/* The first bad sector and no count: it says where a lost or a misplaced write begins. */
 bool pattern_check(uint64_t seed, uint64_t sector, const void *buf, size_t n_sectors,
 		   uint64_t *out_bad_sector)
 {

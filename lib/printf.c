@@ -8,17 +8,20 @@
 #include <amphi/string.h>
 #include <amphi/types.h>
 
+/* len counts on beyond cap, so that the caller can see that something was cut and by how much. */
 struct sink {
 	char *out;
 	size_t cap, len;
 };
 
+/* One conversion: what stands between '%' and its letter. */
 struct spec {
 	bool left, zero;
 	int width, precision; /* precision -1: none given */
 	unsigned size_bytes;  /* of an integer argument */
 };
 
+/* len counts on beyond cap, and the last byte of out stays free for the NUL. */
 static void put(struct sink *sink, char c)
 {
 	if (sink->len + 1 < sink->cap)
@@ -26,6 +29,7 @@ static void put(struct sink *sink, char c)
 	sink->len++;
 }
 
+/* Text is always padded with blanks: zeros are a number's own (put_number). */
 static void put_padded(struct sink *sink, const struct spec *spec, const char *text, size_t len)
 {
 	size_t pad = spec->width > 0 && (size_t)spec->width > len ? (size_t)spec->width - len : 0;
@@ -38,7 +42,9 @@ static void put_padded(struct sink *sink, const struct spec *spec, const char *t
 		put(sink, ' ');
 }
 
-/* Digits are made from the end of buf backwards; 64 is enough for any base above 2 with sign. */
+/* Digits are made from the end of buf backwards. 64 bytes are more than the 20 digits of the
+ * largest number; a precision beyond is cut to them. The 0 flag becomes a precision (C11 7.21.6.1):
+ * the sign then stands before the zeros by itself. */
 static void put_number(struct sink *sink, const struct spec *spec, uint64_t value, char kind, bool minus)
 {
 	char buf[64], *end = buf + sizeof(buf), *p = end;
@@ -58,6 +64,7 @@ static void put_number(struct sink *sink, const struct spec *spec, uint64_t valu
 	put_padded(sink, spec, p, (size_t)(end - p));
 }
 
+/* Bounded, so that a long row of digits is a large width and no overflow. */
 static const char *parse_count(const char *fmt, int *out, va_list *args)
 {
 	*out = 0;
@@ -71,6 +78,7 @@ static const char *parse_count(const char *fmt, int *out, va_list *args)
 	return fmt;
 }
 
+/* '#' is read and does nothing. l, ll and z are all eight bytes on this machine. */
 static const char *parse_spec(const char *fmt, struct spec *spec, va_list *args)
 {
 	*spec = (struct spec){.precision = -1, .size_bytes = sizeof(int)};
@@ -85,11 +93,13 @@ static const char *parse_spec(const char *fmt, struct spec *spec, va_list *args)
 	}
 	if (*fmt == '.')
 		fmt = parse_count(fmt + 1, &spec->precision, args);
+	/* hh is the half of a half. */
 	for (; *fmt == 'l' || *fmt == 'z' || *fmt == 'h'; fmt++)
 		spec->size_bytes = *fmt == 'h' ? spec->size_bytes / 2 : sizeof(long);
 	return fmt;
 }
 
+/* Arguments narrower than int come as int (C11 6.5.2.2) and are cut here, as h and hh ask for. */
 static void put_signed(struct sink *sink, const struct spec *spec, va_list *args)
 {
 	int64_t v = spec->size_bytes == sizeof(long) ? va_arg(*args, long) : va_arg(*args, int);
@@ -101,6 +111,7 @@ static void put_signed(struct sink *sink, const struct spec *spec, va_list *args
 	put_number(sink, spec, v < 0 ? 0 - (uint64_t)v : (uint64_t)v, 'd', v < 0);
 }
 
+/* 'p' and 'x' come here as well. What is narrower than int is cut as in put_signed. */
 static void put_unsigned(struct sink *sink, const struct spec *spec, char kind, va_list *args)
 {
 	uint64_t v = spec->size_bytes == sizeof(long) ? va_arg(*args, unsigned long) : va_arg(*args, unsigned);
@@ -110,12 +121,14 @@ static void put_unsigned(struct sink *sink, const struct spec *spec, char kind, 
 	put_number(sink, spec, v, kind, false);
 }
 
+/* NULL is printed in words: a message about a missing name should not be the next fault. */
 static void put_string(struct sink *sink, const struct spec *spec, const char *s)
 {
 	s = s ? s : "(null)";
 	put_padded(sink, spec, s, spec->precision >= 0 ? strnlen(s, (size_t)spec->precision) : strlen(s));
 }
 
+/* No %n, no floating point: the kernel has no use for the one and no registers for the other. */
 static void put_conversion(struct sink *sink, struct spec *spec, char kind, va_list *args)
 {
 	char c;
@@ -144,12 +157,16 @@ static void put_conversion(struct sink *sink, struct spec *spec, char kind, va_l
 		put_string(sink, spec, va_arg(*args, const char *));
 		return;
 	default:
+		/* The argument of an unknown conversion is not taken: the rest of the line may be
+		 * wrong, but is memory we were given. */
 		if (kind != '%')
 			put(sink, '%');
 		put(sink, kind);
 	}
 }
 
+/* The list is copied because one that is a parameter has no address to pass on (it is an array
+ * there and a pointer here). A '%' at the very end is dropped. */
 size_t fmt_vtext(char *out, size_t cap, const char *fmt, va_list args)
 {
 	struct sink sink = {out, cap, 0};
@@ -174,6 +191,7 @@ size_t fmt_vtext(char *out, size_t cap, const char *fmt, va_list args)
 	return sink.len;
 }
 
+/* A list made here is one of this function's own, so fmt_vtext may use it up. */
 size_t fmt_text(char *out, size_t cap, const char *fmt, ...)
 {
 	va_list args;

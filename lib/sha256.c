@@ -9,6 +9,7 @@
 #include <amphi/string.h>
 #include <amphi/types.h>
 
+/* Compilers know this shape and make one rol or ror of it. */
 static inline uint32_t ror(uint32_t x, unsigned n)
 {
 	return x >> n | x << (32 - n);
@@ -20,6 +21,8 @@ static inline uint32_t ror(uint32_t x, unsigned n)
 #define SIGMA0(x) (ror(ror((x), 11) ^ (x), 7) ^ ((x) >> 3))
 #define SIGMA1(x) (ror(ror((x), 2) ^ (x), 17) ^ ((x) >> 10))
 
+/* 4.1.2's Ch and Maj with an operation less each; Maj's first half is the next round's second,
+ * which compilers see. */
 #define CHOOSE(e, f, g)   ((((f) ^ (g)) & (e)) ^ (g))
 #define MAJORITY(a, b, c) ((((a) ^ (b)) & ((b) ^ (c))) ^ (b))
 
@@ -63,6 +66,8 @@ static inline void store_be32(uint8_t *p, uint32_t v)
 	__builtin_memcpy(p, &v, sizeof(v));
 }
 
+/* The digits are 4.2.2's K, a round each. state is read once and added to once (6.2.2, steps 2 and
+ * 4); in between everything stays in registers, but for the ring. */
 static void compress(uint32_t state[8], const uint8_t *text)
 {
 	uint32_t w[16];
@@ -90,6 +95,7 @@ static void compress(uint32_t state[8], const uint8_t *text)
 	state[4] += e, state[5] += f, state[6] += g, state[7] += h;
 }
 
+/* The first words are 5.3.3. A digest may be begun anew in the same struct at any time. */
 void sha256_init(struct sha256 *h)
 {
 	static const uint32_t start[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
@@ -99,6 +105,8 @@ void sha256_init(struct sha256 *h)
 	h->len_bytes = 0;
 }
 
+/* Whole blocks are taken where they lie; only a beginning and a rest go through h->block. Whoever
+ * passes whole sectors copies nothing. */
 void sha256_update(struct sha256 *h, const void *data, size_t len_bytes)
 {
 	const uint8_t *p = data;
@@ -130,6 +138,7 @@ void sha256_final(struct sha256 *h, uint8_t out[SHA256_BYTES])
 	unsigned i;
 
 	h->block[used++] = 0x80;
+	/* No room for the length behind the one bit: it goes into a block of its own. */
 	if (used > sizeof(h->block) - 8) {
 		memset(h->block + used, 0, sizeof(h->block) - used);
 		compress(h->state, h->block);

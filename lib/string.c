@@ -1,12 +1,13 @@
 /* string.c: the memory and string functions of the freestanding programs.
  *
  * The kernel and the hypervisor link this; host programs have the C library's. The compiler calls
- * memcpy, memmove, memset and memcmp on its own account, so these four must not be written with
- * loops it would turn into calls of themselves: they use the string instructions, which are also
- * the shortest code and, on processors with ERMS, the fastest for the sizes we move.
+ * memcpy, memmove, memset and memcmp on its own account, and turns loops that copy or fill into such
+ * calls: so these use the string instructions, which are also the shortest code and, on processors
+ * with ERMS, the fastest for the sizes we move. It knows no such loop for memcmp.
  */
 #include <amphi/string.h>
 
+/* dst may also lie below an overlapping src: both loops go upwards, and memmove relies on it. */
 void *memcpy(void *dst, const void *src, size_t n)
 {
 	void *d = dst;
@@ -18,6 +19,9 @@ void *memcpy(void *dst, const void *src, size_t n)
 	return dst;
 }
 
+/* The other direction is rare and short, so bytes will do. An interrupt may come while the
+ * direction flag is set: every entry of the kernel and the hypervisor clears it, and iret brings it
+ * back. */
 void *memmove(void *dst, const void *src, size_t n)
 {
 	uint8_t *d = dst;
@@ -42,6 +46,7 @@ void *memset(void *dst, int byte, size_t n)
 	return dst;
 }
 
+/* Byte by byte: what is compared is short or differs early. */
 int memcmp(const void *a, const void *b, size_t n)
 {
 	const uint8_t *x = a, *y = b;
@@ -77,6 +82,7 @@ int strcmp(const char *a, const char *b)
 	return (uint8_t)*a - (uint8_t)*b;
 }
 
+/* n counts what is left, so 0 means that all n were equal. */
 int strncmp(const char *a, const char *b, size_t n)
 {
 	for (; n && *a && *a == *b; n--)
@@ -84,6 +90,8 @@ int strncmp(const char *a, const char *b, size_t n)
 	return n ? (uint8_t)*a - (uint8_t)*b : 0;
 }
 
+/* A NUL asked for is found at the end, as C has it. The cast takes const away, which the prototype
+ * wants. */
 char *strchr(const char *s, int c)
 {
 	for (; *s != (char)c; s++)

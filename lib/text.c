@@ -5,6 +5,7 @@
  */
 #include <amphi/string.h>
 
+/* A cut text is still a text: there is always a NUL within cap, unless cap is 0. */
 bool str_copy(char *dst, size_t cap, const char *src)
 {
 	size_t len = strlen(src), n = len < cap ? len : cap - 1;
@@ -33,6 +34,8 @@ static unsigned digit_value(char c)
 	return 16;
 }
 
+/* Strict on purpose: numbers come from command lines, store nodes of guests and domain files, and
+ * "12abc", " 12" or 2^64 in one of them is a mistake or an attack. No octal: 010 is ten. */
 bool str_to_u64(const char *s, uint64_t *out)
 {
 	unsigned base = 10;

@@ -11,7 +11,10 @@
 #define VDEV_EXTENDED (1u << 28)
 #define XVD_OLD_DISKS 16u /* beyond: only the extended form has room */
 
-/* Where a family of names lives in old-style numbers. */
+/* Where a family of names lives in old-style numbers. Majors and minor layouts are Linux's of old
+ * (Documentation/admin-guide/devices.txt), which is what a toolstack writes into the store and a
+ * stock blkfront decodes. hd has two rows because the second IDE channel has a major of its own; sd
+ * beyond its first 16 disks has no number in xen-vbd-interface(7). */
 static const struct family {
 	const char *prefix;
 	unsigned major, shift; /* shift: bits of partition within the minor */
@@ -37,6 +40,7 @@ static void disk_letters(unsigned disk, char out[8])
 	out[n] = '\0';
 }
 
+/* Partition 0 is the whole disk and has no digit. */
 static void put_name(char *out, size_t cap, const char *prefix, unsigned disk, unsigned partition)
 {
 	char letters[8];
@@ -52,6 +56,8 @@ bool blkif_vdev_name(unsigned vdev, char *out, size_t cap)
 {
 	unsigned major = vdev >> 8, minor = vdev & 0xff;
 
+	/* Bits above the extended flag are no form of the number: such a vdev is named by its value
+	 * below. */
 	if (vdev & VDEV_EXTENDED && vdev < VDEV_EXTENDED << 1) {
 		put_name(out, cap, "xvd", (vdev & ~VDEV_EXTENDED) >> 8, vdev & 0xff);
 		return true;
@@ -69,7 +75,8 @@ bool blkif_vdev_name(unsigned vdev, char *out, size_t cap)
 	return false;
 }
 
-/* Digits at *s, at most max; *s moves behind them. False: none, or too great. */
+/* Digits at *s, at most max; *s moves behind them. False: none, or too great. The bound is checked
+ * at each digit, so a long text can neither wrap v nor run far. */
 static bool take_number(const char **s, unsigned max, unsigned *out)
 {
 	uint64_t v = 0;
@@ -87,6 +94,8 @@ static bool take_number(const char **s, unsigned max, unsigned *out)
 	return true;
 }
 
+/* The inverse of disk_letters. Five letters are more than 20 bits hold: this bound keeps the sum
+ * within an unsigned, the exact one is the caller's. */
 static bool take_letters(const char **s, unsigned *out_disk)
 {
 	unsigned disk = 0, n = 0;
@@ -100,6 +109,8 @@ static bool take_letters(const char **s, unsigned *out_disk)
 	return n > 0;
 }
 
+/* Says no also when the partition does not fit this family's bits (hd has 6, the others 4): then
+ * the caller may still find another form. */
 static bool family_number(const struct family *f, unsigned disk, unsigned partition, unsigned *out)
 {
 	if (disk < f->first || disk >= f->first + f->disks || partition >= 1u << f->shift)
@@ -118,6 +129,8 @@ static bool lettered_number(const char *name, unsigned *out)
 
 		if (strncmp(name, f->prefix, strlen(f->prefix)) != 0 || !take_letters(&s, &disk))
 			continue;
+		/* No leading zero: "xvda0" would be the whole disk and "xvda01" its first
+		 * partition, by names that no system prints. */
 		if (*s && (*s == '0' || !take_number(&s, 255, &partition) || *s))
 			return false;
 		if (family_number(f, disk, partition, out))
@@ -130,7 +143,8 @@ static bool lettered_number(const char *name, unsigned *out)
 	return false;
 }
 
-/* "d3p1" or "d3". */
+/* "d3p1" or "d3". The form of xen-vbd-interface(7) for any kind of disk: it has no family, and
+ * means the xvd disk of that number. */
 static bool numbered_number(const char *name, unsigned *out)
 {
 	const char *s = name + 1;
@@ -149,6 +163,8 @@ static bool numbered_number(const char *name, unsigned *out)
 	return true;
 }
 
+/* For configurations that give the number itself. 0x1fffffff: the flag of the extended form is the
+ * highest bit that a number can have. */
 static bool plain_number(const char *name, unsigned *out)
 {
 	uint64_t v = 0;
@@ -168,6 +184,8 @@ static bool plain_number(const char *name, unsigned *out)
 
 bool blkif_vdev_number(const char *name, unsigned *out_vdev)
 {
+	/* The order is no matter of meaning: "d3" is not lettered (no family is called d) and a
+	 * plain number begins with a digit. */
 	return lettered_number(name, out_vdev) || numbered_number(name, out_vdev) ||
 	       plain_number(name, out_vdev);
 }

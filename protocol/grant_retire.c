@@ -6,6 +6,9 @@
  */
 #include <amphi/xenbus.h>
 
+/* A second: nobody waits for these, and each try is a look at one grant entry. There is no event by
+ * which a peer tells that it has unmapped (xen/grant_table.h: one polls
+ * GTF_reading|GTF_writing). */
 #define RETRY_NS 1000000000ull
 
 #define RESERVE 16u
@@ -17,6 +20,7 @@ struct retiring {
 	bool in_use, reserved; /* reserved: of the array below */
 };
 
+/* Counts what was given up as well, since that is never taken back. */
 static unsigned n_retiring;
 
 /* For when there is no memory: what waits here is often what was to be freed. */
@@ -27,6 +31,7 @@ unsigned grant_retiring(void)
 	return n_retiring;
 }
 
+/* The heap first, so that the reserve stays for the moment when the heap is empty. */
 static struct retiring *retiring_new(void)
 {
 	struct retiring *r = host_alloc(sizeof(*r));
@@ -48,6 +53,8 @@ static void retiring_free(struct retiring *r)
 		host_free(r, sizeof(*r));
 }
 
+/* The page before the record: page and reference come back together or not at all. Nothing gives up
+ * here, since a page reused while a peer has it mapped is a peer that reads our next secret. */
 static void retry(void *ctx)
 {
 	struct retiring *r = ctx;
@@ -66,6 +73,8 @@ void grant_retire(gref_t ref, void *page)
 {
 	struct retiring *r;
 
+	/* The usual case, and the only one with an honest peer: it unmapped before it said
+	 * Closed. */
 	if (host_grant_end(ref) == 0) {
 		if (page)
 			host_pages_free(page, 1);

@@ -26,11 +26,15 @@
 
 #include "xenbus_private.h"
 
+/* A bound, not a count: between two of our writes a peer may go on to its next state, and a hostile
+ * one forever. The longest honest walk is Closed, Initialising, InitWait, Connected; what is left
+ * after the bound comes with the next watch event. */
 #define MAX_STEPS 6
 #define FORCE_NS  5000000000ull /* of the 10 s that a toolstack waits for a removed backend */
 
 enum action { KEEP, OPEN, CONNECT, DROP };
 
+/* Sets of peer states, one bit each, so that a rule names all that lead to it. */
 #define S(state)  (1u << (state))
 #define ANY       0x1ffu
 #define S_NONE    0
@@ -42,7 +46,19 @@ enum action { KEEP, OPEN, CONNECT, DROP };
 #define S_CLOSED  XenbusStateClosed
 
 /* Ours, any of the peer's: what to do, what to be then. A DROP enters its next state only when the
- * driver has let go of everything. */
+ * driver has let go of everything. The numbers in the diagram are the peer's: 1 Initialising, 2
+ * InitWait, 3 Initialised, 4 Connected, 5 Closing, 6 Closed (xen/io/xenbus.h). What is not obvious
+ * about the rows:
+ *
+ *   front Initialising  a backend that goes on to Initialised by itself has said what it can
+ *                       as well.
+ *   front Connected     a peer below Initialised is a backend that died and was made anew: it
+ *                       does not know us, and we would wait for its Closed for ever.
+ *   back InitWait       a peer that closes before it ever connected: Closing, so that it sees that
+ *                       we have noticed, and from there as everyone.
+ *   back Connected      Initialising again is a frontend that rebooted (kexec, a crash kernel)
+ *                       without a word: its old rings are dropped first.
+ *   online_only         no row that begins anything serves a device that is being removed. */
 static const struct rule {
 	uint8_t side, ours;
 	uint16_t peers;
@@ -77,6 +93,8 @@ const char *xenbus_state_name(unsigned state)
 	return state < ARRAY_SIZE(state_names) ? state_names[state] : "?";
 }
 
+/* The states that only one half has: a front half never waits for a peer to begin, and a back half
+ * has no ring to offer. peer_state is ours too: read_peer_state has reduced what the peer wrote. */
 static void check_invariants(const struct xenbus_device *dev)
 {
 	HOST_ASSERT(dev->state >= S_INIT && dev->state <= S_CLOSED);
@@ -85,6 +103,7 @@ static void check_invariants(const struct xenbus_device *dev)
 	HOST_ASSERT(dev->side == XENBUS_FRONT || dev->state != S_READY);
 }
 
+/* The first row that fits; no two can, since the rows of one state have disjoint peers. */
 static const struct rule *find_rule(const struct xenbus_device *dev)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(rules) && !dev->stuck; i++) {
@@ -114,6 +133,9 @@ static void enter(struct xenbus_device *dev, uint8_t state)
 {
 	int err;
 
+	/* The field first, so that a callback or a log line that the write provokes sees where we
+	 * are. In the store it is the last word: what the driver wrote in open() is there before
+	 * the peer can read a state that sends it to look. */
 	dev->state = state;
 	check_invariants(dev);
 	if (dev->removed)
@@ -133,6 +155,8 @@ static void finish_removal(struct xenbus_device *dev)
 	xenbus_remove(dev);
 }
 
+/* The next state is not written while a driver still has the peer's pages mapped or requests at a
+ * device: a frontend that reads Closed ends its grants and reuses the pages. */
 static void drop(struct xenbus_device *dev, uint8_t next)
 {
 	dev->after_drop = next;
@@ -149,6 +173,8 @@ static void apply(struct xenbus_device *dev, const struct rule *r)
 		drop(dev, r->next);
 		return;
 	}
+	/* What an op has done by the time it fails is undone by disconnect(), "from any point": so
+	 * there is one way out of a connection and not two. */
 	if (r->action == OPEN)
 		err = dev->ops->open(dev);
 	else if (r->action == CONNECT)
@@ -186,6 +212,7 @@ static bool overdue(const struct xenbus_device *dev)
 
 static void step(struct xenbus_device *dev)
 {
+	/* Asked for by xenbus_fail from somewhere inside the driver; done here, where nobody is. */
 	if (dev->failing && !dev->dropping && !dev->removed) {
 		dev->failing = false;
 		drop(dev, S_CLOSED);
@@ -202,6 +229,8 @@ static void step(struct xenbus_device *dev)
 		else
 			break;
 	}
+	/* Offline, and the peer does not follow: the timer brings us back when the removal is
+	 * overdue. */
 	if (!dev->online && !dev->removed && dev->state != S_CLOSED && !dev->dropping)
 		host_work_after(&dev->work, FORCE_NS);
 	if (!dev->dropping)
@@ -219,7 +248,8 @@ static void on_peer(void *ctx, const char *changed_path)
 	step(ctx);
 }
 
-/* Also when the work waits for the moment of force already. */
+/* Also when the work waits for the moment of force already. A work item that is queued is not moved
+ * by queueing it again. */
 static void step_soon(struct xenbus_device *dev)
 {
 	host_work_cancel(&dev->work);
@@ -231,6 +261,8 @@ int xenbus_adopt(struct xenbus_device *dev)
 	char path[STORE_PATH_MAX];
 	int err;
 
+	/* The watch fires once by itself (xenstore.txt), which is the first step; nothing here
+	 * needs to know whether the peer came before us. */
 	dev->work = (struct host_work){.fn = on_work, .ctx = dev};
 	dev->online = true;
 	enter(dev, S_INIT);
@@ -242,6 +274,7 @@ int xenbus_adopt(struct xenbus_device *dev)
 	return err;
 }
 
+/* A missing key is no order: a directory made by hand for a test has none, and is online. */
 static bool told_to_go(const struct xenbus_device *dev)
 {
 	static const struct xenbus_number online = {"online", 0, 1, 1, false};
@@ -267,6 +300,8 @@ void xenbus_own_changed(struct xenbus_device *dev)
 	}
 	if (dev->online || dev->dropping || dev->state == S_CLOSED)
 		return;
+	/* The toolstack wrote Closing over our state; our field follows, or the next rule would
+	 * start from a state that nobody else sees. */
 	if (xenbus_read_numbers(HOST_TX_NONE, dev->path, &state, 1, &now) == 0 && now == S_CLOSING)
 		dev->state = S_CLOSING;
 	step(dev);
@@ -274,6 +309,7 @@ void xenbus_own_changed(struct xenbus_device *dev)
 
 void xenbus_remove(struct xenbus_device *dev)
 {
+	/* No state is written from here on (see enter): the directory is gone, or about to go. */
 	dev->removed = true;
 	if (!dev->dropping)
 		drop(dev, S_CLOSED);
@@ -282,6 +318,8 @@ void xenbus_remove(struct xenbus_device *dev)
 
 void xenbus_fail(struct xenbus_device *dev, const char *why)
 {
+	/* Only the first reason is logged: the rest are mostly its consequences, and a peer must
+	 * not fill the log. */
 	if (dev->failing)
 		return;
 	dev->failing = true;
@@ -293,6 +331,8 @@ void xenbus_disconnected(struct xenbus_device *dev)
 {
 	HOST_ASSERT(dev->dropping);
 	dev->dropping = false;
+	/* Though removed in the meantime: enter() then writes nothing, and the class frees the
+	 * device. */
 	enter(dev, dev->after_drop);
 	if (dev->removed)
 		xenbus_class_reap(dev->class);

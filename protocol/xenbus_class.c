@@ -13,6 +13,8 @@
 #define LIST_BYTES                                                                                 \
 	4096u /* one page of names under one node; what does not fit is found by its events */
 
+/* Not the removed: a directory may come back under the same path before the old device has let go
+ * of everything, and is then a new device beside it. */
 static struct xenbus_device *find_device(struct xenbus_class *class, const char *path)
 {
 	for (struct xenbus_device *d = class->devices; d; d = d->next)
@@ -34,6 +36,7 @@ static bool read_peer(struct xenbus_device *found)
 
 	if (len <= 0)
 		return false;
+	/* Cut short it would be another path, perhaps of another domain. */
 	if ((size_t)len >= sizeof(found->peer_path)) {
 		host_log(HOST_LOG_WARN, "%s: path of the peer is too long", found->path);
 		return false;
@@ -64,6 +67,8 @@ static void create_device(struct xenbus_class *class, const char *path)
 {
 	struct xenbus_device found = {.side = class->side, .class = class}, *dev;
 
+	/* On the stack: a driver that refuses costs no memory, and create() copies what it
+	 * wants. */
 	if (fmt_text(found.path, sizeof(found.path), "%s", path) >= sizeof(found.path) ||
 	    !device_number(path, &found.id) || !read_peer(&found))
 		return;
@@ -71,11 +76,14 @@ static void create_device(struct xenbus_class *class, const char *path)
 	if (!dev)
 		return;
 	dev->next = class->devices;
+	/* In the list before it steps: the watch that adopt registers may report at once. */
 	class->devices = dev;
 	if (xenbus_adopt(dev))
 		xenbus_remove(dev);
 }
 
+/* Whether the toolstack's own key is still there, and not whether the directory is: an error other
+ * than ENOENT (a full channel, a store that is away) must not look like a removal. */
 static bool directory_there(struct xenbus_class *class, const char *path)
 {
 	char text[STORE_PATH_MAX];
@@ -98,7 +106,8 @@ static void look_at(struct xenbus_class *class, const char *path)
 		xenbus_own_changed(dev);
 }
 
-/* Calls look_at for each child of dir, or of each child of dir when depth is 2. */
+/* Calls look_at for each child of dir, or of each child of dir when depth is 2. Recursion is two
+ * deep at most, root and domain, and each level holds one page for the names. */
 static void look_below(struct xenbus_class *class, const char *dir, int depth)
 {
 	char path[STORE_PATH_MAX], *names = host_pages_alloc(1);
@@ -124,20 +133,30 @@ static int class_depth(const struct xenbus_class *class)
 
 static void look_at_all(struct xenbus_class *class)
 {
+	/* First what is gone, then what is new: a device that was replaced under the same number is
+	 * dropped before its successor is made. */
 	for (struct xenbus_device *d = class->devices; d; d = d->next)
 		if (!d->removed && !directory_there(class, d->path))
 			xenbus_remove(d);
 	look_below(class, class->root, class_depth(class));
 }
 
-/* The part of a changed path that is a device's directory, into out. False: it is above one. */
+/* The part of a changed path that is a device's directory, into out. False: it is above one.
+ *
+ *    class of front halves, root "device/vbd"        class of back halves, root "backend/vbd"
+ *    device/vbd/51712/state                          backend/vbd/7/51712/state
+ *    '--- the device ---'                            '---- the device -----' */
 static bool device_part(const struct xenbus_class *class, const char *changed, char *out)
 {
 	size_t root_len = strlen(class->root), len;
 	int parts = class_depth(class);
 
+	/* The watch was registered with a relative root and reports in the same form (xenstore.txt,
+	 * WATCH), so comparing texts is enough. */
 	if (strncmp(changed, class->root, root_len) != 0 || changed[root_len] != '/')
 		return false;
+	/* Also above a device: the root itself, a parent, or "backend/vbd/7", which may be a
+	 * domain's whole set of backends coming or going. */
 	for (len = root_len + 1; changed[len]; len++)
 		if (changed[len] == '/' && --parts == 0)
 			break;
@@ -163,6 +182,7 @@ static void on_change(void *ctx, const char *changed)
 
 static void free_device(struct xenbus_device *dev)
 {
+	/* Order: no work and no watch can call in after this, then the driver frees the memory. */
 	host_work_cancel(&dev->work);
 	if (dev->watch)
 		host_store_unwatch(dev->watch);
@@ -203,10 +223,13 @@ void xenbus_class_stop(struct xenbus_class *class)
 	if (class->watch)
 		host_store_unwatch(class->watch);
 	class->watch = NULL;
+	/* As in reap: xenbus_remove frees nothing by itself, so the list may be walked. */
 	for (struct xenbus_device *d = class->devices; d; d = d->next)
 		if (!d->removed)
 			xenbus_remove(d);
 	reap(class);
+	/* A driver that still waits has its device in the list, and the work item must live to free
+	 * it. */
 	if (!class->devices)
 		host_work_cancel(&class->reap);
 }

@@ -9,6 +9,9 @@
 
 #include "xenbus_private.h"
 
+/* The store refuses a transaction whose reads another has changed since (EAGAIN). A toolstack that
+ * is at work on the same directory makes that happen once or twice; eight in a row is somebody who
+ * means it, and the worker has others to serve. */
 #define TX_TRIES 8
 
 bool xenbus_join(char *out, const char *dir, const char *key)
@@ -16,6 +19,8 @@ bool xenbus_join(char *out, const char *dir, const char *key)
 	return fmt_text(out, STORE_PATH_MAX, "%s/%s", dir, key) < STORE_PATH_MAX;
 }
 
+/* A number from a peer becomes a size, a port or an index, so no sign, blank, or base is guessed.
+ * The test is made before value * 10 + digit, which therefore stays within max. */
 bool xenbus_parse_number(const char *text, uint64_t max, uint64_t *out)
 {
 	uint64_t value = 0;
@@ -33,6 +38,8 @@ bool xenbus_parse_number(const char *text, uint64_t max, uint64_t *out)
 	return true;
 }
 
+/* These texts reach the log and are compared with known words. A NUL in the middle of a value is
+ * caught here too: strlen would see less than the store holds. */
 static bool printable(const char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++) /* len < cap of the caller's buffer */
@@ -54,6 +61,8 @@ int xenbus_read_text(uint32_t tx, const char *dir, const char *key, char *out, s
 	return printable(out, (size_t)len) ? len : -XEN_EINVAL;
 }
 
+/* Not required and not there is the common case of a feature key: a peer that does not know a
+ * feature does not write it. */
 static int read_number(uint32_t tx, const char *dir, const struct xenbus_number *n, uint64_t *out)
 {
 	char text[24];
@@ -70,6 +79,8 @@ static int read_number(uint32_t tx, const char *dir, const struct xenbus_number 
 	return 0;
 }
 
+/* All or nothing for the caller: at the first wrong key the connect step fails, and the log has the
+ * one line by which an administrator finds which key it was. */
 int xenbus_read_numbers(uint32_t tx, const char *dir, const struct xenbus_number *numbers,
 			unsigned count, uint64_t *out)
 {
@@ -104,6 +115,8 @@ int xenbus_write_number(uint32_t tx, const char *dir, const char *key, uint64_t 
 	return xenbus_write_text(tx, dir, key, text);
 }
 
+/* fn sees one state of the store and its writes take effect at once: a peer that watches never
+ * reads half of what a driver writes. As fn may run several times it must leave nothing behind. */
 int xenbus_transaction(int (*fn)(uint32_t tx, void *ctx), void *ctx)
 {
 	int err = -XEN_EAGAIN;

@@ -8,6 +8,8 @@
 #include <amphi/string.h>
 #include <amphi/xs_wire.h>
 
+/* The set of xenstore.txt. It is checked and not only documented because a path goes into logs, and
+ * back to every watcher, as it came. */
 static bool name_char(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -57,6 +59,8 @@ int xs_path_absolute(const char *path, domid_t domid, char *out, size_t cap)
 	if (*path == '/' || *path == '@')
 		len = fmt_text(out, cap, "%s", path);
 	else
+		/* A guest's "device/vbd" is its own: the base is the domain id that the ring
+		 * belongs to, never anything the guest says. */
 		len = fmt_text(out, cap, "/local/domain/%u/%s", domid, path);
 	return len >= cap || len > XENSTORE_ABS_PATH_MAX ? -XEN_EINVAL : 0;
 }
@@ -70,5 +74,6 @@ bool xs_path_covers(const char *path, const char *changed)
 		return !strcmp(path, changed);
 	if (!strcmp(path, "/"))
 		return true;
+	/* The character behind the prefix decides: "/a" is not above "/ab". */
 	return !strncmp(path, changed, len) && (changed[len] == '/' || !changed[len]);
 }

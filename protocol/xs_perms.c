@@ -11,6 +11,8 @@
 /* Indexed by XS_PERM_READ | XS_PERM_WRITE. */
 static const char letters[] = "nrwb";
 
+/* The first entry that names the domain wins, so a later "n5" behind "r5" takes nothing away; this
+ * is also how stock servers read it. The caller handles privileged domains, which may do all. */
 unsigned xs_perms_of(const struct xs_perms *perms, domid_t domid)
 {
 	if (perms->entry[0].domid == domid)
@@ -21,6 +23,7 @@ unsigned xs_perms_of(const struct xs_perms *perms, domid_t domid)
 	return perms->entry[0].may;
 }
 
+/* Reserved domain ids (DOMID_SELF and the like) are no domains that could hold a right. */
 static bool parse_one(const char *text, struct xs_perm *out)
 {
 	const char *letter = *text ? strchr(letters, *text) : NULL;
@@ -47,6 +50,8 @@ int xs_perms_parse(const char *text, size_t len, struct xs_perms *out)
 			return -XEN_EINVAL;
 		perms.count++;
 	}
+	/* A node without an owner could be changed by nobody, and nobody would be charged for
+	 * it. */
 	if (!perms.count)
 		return -XEN_EINVAL;
 	*out = perms;
@@ -60,6 +65,8 @@ int xs_perms_format(const struct xs_perms *perms, char *out, size_t cap)
 	for (unsigned i = 0; i < perms->count; i++) {
 		const struct xs_perm *entry = &perms->entry[i];
 
+		/* + 1: each text keeps its NUL, which is how the wire tells one entry from the
+		 * next. */
 		used += fmt_text(out + used, cap - used, "%c%u", letters[entry->may & 3u],
 				 entry->domid) +
 			1;

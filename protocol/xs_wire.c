@@ -25,6 +25,8 @@ static const struct error_name error_names[] = {
     ERROR(EAGAIN), ERROR(EISCONN), ERROR(E2BIG),     ERROR(EPERM),
 };
 
+/* Never NULL, since the caller puts it into a reply to a peer: a peer must not be able to find an
+ * error of ours that has no name. */
 const char *xs_error_name(int error)
 {
 	int number = error < 0 ? -error : error;
@@ -45,6 +47,7 @@ int xs_error_number(const char *name, size_t len)
 	return -XEN_EINVAL;
 }
 
+/* By index: a type that Xen adds is one row, and a hole between them answers "?". */
 static const char *const type_names[XS_TYPE_COUNT] = {
     [XS_CONTROL] = "CONTROL",
     [XS_DIRECTORY] = "DIRECTORY",
@@ -79,6 +82,8 @@ const char *xs_type_name(uint32_t type)
 const char *xs_next_text(struct xs_reader *payload)
 {
 	const char *text = payload->at;
+	/* A text that ends at the end of the payload, without a NUL, is not given out: what follows
+	 * in the buffer is not of this message. */
 	size_t len = strnlen(text, payload->left);
 
 	if (len == payload->left)

@@ -9,10 +9,12 @@
 
 #include "impl.h"
 
+/* pv_ops is what sites call through until they are patched, pv_impls what they are patched into. */
 struct pv_ops pv_ops;
 struct pv_impl pv_impls[PV_OP_COUNT];
 const struct pvops_env *pv_env;
 
+/* One row a pv operation, in the order of enum pv_op: the bytes that each of its sites has. */
 #define PV_GROUP(g)
 #define PV_GROUP_END(g)
 #define PV_OP0(g, n, c, room, ret)              room,
@@ -25,7 +27,8 @@ const uint8_t pv_room[PV_OP_COUNT] = {
 #include <amphi/pvops.def>
 };
 
-/* The inline form is the body of the short function; one that does not fit the sites is called. */
+/* The inline form is the body of the short function; one that does not fit the sites is called. The
+ * ret behind the end label is not copied: at the site execution simply goes on. */
 static void take_code(struct pv_impl *impl, unsigned room)
 {
 	const uint8_t *from = (const uint8_t *)(uintptr_t)impl->fn;
@@ -39,6 +42,8 @@ static void take_code(struct pv_impl *impl, unsigned room)
 	memcpy(impl->code, from, len);
 }
 
+/* Through memory, as pv_ops has a member of another type for each operation; that it is a row of
+ * pointers in the enum's order is asserted in amphi/pvops.h. */
 static void set_pointer(enum pv_op op, uint64_t fn)
 {
 	if (!fn)
@@ -46,6 +51,7 @@ static void set_pointer(enum pv_op op, uint64_t fn)
 	memcpy((char *)&pv_ops + 8 * op, &fn, sizeof(fn));
 }
 
+/* At boot, before the first operation is used and long before text is patched. */
 void pv_fill(const struct pv_impl table[PV_OP_COUNT], const struct pvops_env *env)
 {
 	pv_env = env;
@@ -57,6 +63,7 @@ void pv_fill(const struct pv_impl table[PV_OP_COUNT], const struct pvops_env *en
 	}
 }
 
+/* A filling that came so is C, hence not thin: pv_plan refuses it for thin sites. */
 void pv_fill_one(enum pv_op op, enum pv_kind kind, void *fn)
 {
 	pv_impls[op] = (struct pv_impl){.kind = kind, PV_FN(fn)};

@@ -6,6 +6,7 @@
  */
 #include <amphi/string.h>
 #include <amphi/xen.h>
+#include <amphi/x86_tables.h>
 
 #include "impl.h"
 
@@ -14,12 +15,16 @@
 #define MSR_KERNEL_GS_BASE 0xc0000102u /* the program's, while the kernel runs */
 #define IDT_ENTRIES 256u
 
+/* The short functions. Each runs in two places: here, as a function, before patching and where its
+ * code does not fit; and copied into the sites. So it may use only registers that a site of its
+ * class gives up (amphi/pvops.h), and no address relative to rip unless its row names it. */
 PV_SHORT(native_save_fl, "pushfq; pop %rax");
 PV_SHORT(native_restore_fl, "push %rdi; popfq");
 PV_SHORT(native_irq_disable, "cli");
 PV_SHORT(native_irq_enable, "sti");
 PV_SHORT(native_safe_halt, "sti; hlt"); /* sti holds interrupts off for one more instruction */
 PV_SHORT(native_halt, "hlt");
+/* A site of full class gives up rcx and rdx, which these two need. */
 PV_SHORT(native_read_msr, "mov %edi, %ecx; rdmsr; shl $32, %rdx; or %rdx, %rax");
 PV_SHORT(native_write_msr, "mov %edi, %ecx; mov %esi, %eax; mov %rsi, %rdx; shr $32, %rdx; wrmsr");
 PV_SHORT(native_read_cr0, "mov %cr0, %rax");
@@ -29,12 +34,17 @@ PV_SHORT(native_write_cr4, "mov %rdi, %cr4");
 PV_SHORT(native_clts, "clts");
 PV_SHORT(native_load_tr, "ltr %di");
 PV_SHORT(native_store, "mov %rsi, (%rdi)");
+/* Port 0x80 is the firmware's progress code: nobody listens, and the write takes about as long as
+ * one on the ISA bus did. */
 PV_SHORT(native_io_delay, "out %al, $0x80");
 PV_SHORT(native_read_cr2, "mov %cr2, %rax");
 PV_SHORT(native_read_cr3, "mov %cr3, %rax");
 PV_SHORT(native_write_cr3, "mov %rdi, %cr3");
+/* Entries with the global bit stay; the kernel makes none. */
 PV_SHORT(native_flush_tlb, "mov %cr3, %rax; mov %rax, %cr3");
 PV_SHORT(native_invlpg, "invlpg (%rdi)");
+/* The PV side's translations between pfn and mfn are nothing here; nor has anybody to be told of
+ * tables. */
 PV_SHORT(native_same, "mov %rdi, %rax");
 PV_SHORT(native_nothing, "");
 PV_SHORT(native_swapgs, "swapgs");
@@ -42,6 +52,7 @@ PV_SHORT(native_iret, "iretq");
 
 extern void pv_native_sysret(void); /* thunks.S */
 
+/* Too many registers for a site; it is called a few times at boot. */
 static void native_cpuid(uint32_t *regs)
 {
 	__asm__ volatile("cpuid"
@@ -49,27 +60,14 @@ static void native_cpuid(uint32_t *regs)
 			 : "a"(regs[0]), "c"(regs[2]));
 }
 
-struct table_ptr {
-	uint16_t limit;
-	uint64_t base;
-} __attribute__((packed));
-
 static void native_load_gdt(void *table, unsigned entries)
 {
-	struct table_ptr ptr = {(uint16_t)(entries * 8 - 1), (uint64_t)(uintptr_t)table};
+	struct x86_table_ptr ptr = {(uint16_t)(entries * 8 - 1), (uint64_t)(uintptr_t)table};
 
 	__asm__ volatile("lgdt %0" ::"m"(ptr));
 }
 
-struct idt_entry {
-	uint16_t offset_low, selector;
-	uint8_t ist, type;
-	uint16_t offset_mid;
-	uint32_t offset_high, reserved;
-};
-_Static_assert(sizeof(struct idt_entry) == 16, "a gate of 64-bit mode");
-
-static struct idt_entry idt[IDT_ENTRIES];
+static struct x86_gate idt[IDT_ENTRIES];
 
 /* Double fault and NMI may find the stack unusable, so they have one of their own (TSS, IST 1). */
 static uint8_t ist_of(uint8_t vector)
@@ -77,24 +75,22 @@ static uint8_t ist_of(uint8_t vector)
 	return vector == 8 || vector == 2;
 }
 
+/* Gates are merged into the table, so one without a row keeps what it had. cs is read and not
+ * assumed: the boot protocols enter with different ones. */
 static void native_load_idt(const void *gates, unsigned entries)
 {
 	const struct pv_gate *gate = gates;
-	struct table_ptr ptr = {sizeof(idt) - 1, (uint64_t)(uintptr_t)idt};
+	struct x86_table_ptr ptr = {sizeof(idt) - 1, (uint64_t)(uintptr_t)idt};
 	uint16_t cs;
 
 	__asm__("mov %%cs, %0" : "=r"(cs));
 	for (unsigned i = 0; i < entries; i++, gate++) {
 		if (!gate->handler)
 			continue;
-		idt[gate->vector] = (struct idt_entry){
-		    .offset_low = (uint16_t)gate->handler,
-		    .selector = cs,
-		    .ist = ist_of(gate->vector),
-		    .type = (uint8_t)(0x80 | gate->dpl << 5 | (gate->irq_off ? 0xe : 0xf)),
-		    .offset_mid = (uint16_t)(gate->handler >> 16),
-		    .offset_high = (uint32_t)(gate->handler >> 32),
-		};
+		idt[gate->vector] =
+		    x86_gate(gate->handler, cs, ist_of(gate->vector),
+			     (gate->irq_off ? X86_GATE_INTERRUPT : X86_GATE_TRAP) |
+				 (unsigned)gate->dpl << X86_GATE_DPL_SHIFT);
 	}
 	__asm__ volatile("lidt %0" ::"m"(ptr));
 }
@@ -130,6 +126,7 @@ static void native_load_gs_index(uint16_t selector)
 		write_base(MSR_KERNEL_GS_BASE, 0);
 }
 
+/* Nobody can refuse. The caller flushes: which addresses were mapped before only it knows. */
 static void native_set_ptes(struct pv_pte_batch *batch)
 {
 	for (unsigned i = 0; i < batch->n; i++)
@@ -137,6 +134,8 @@ static void native_set_ptes(struct pv_pte_batch *batch)
 	batch->status = 0;
 }
 
+/* load_sp0 and write_gdt_entry are stores like any: what they store to is the processor's own
+ * table. */
 const struct pv_impl pv_table_native[PV_OP_COUNT] = {
     [PV_irq_save_fl] = PV_INLINED(native_save_fl),
     [PV_irq_restore_fl] = PV_INLINED(native_restore_fl),

@@ -10,10 +10,18 @@
 
 #include "impl.h"
 
+/*   record {offset, op, room, class}
+ *       | place_of           pv_impls[op]
+ *       v                        v
+ *   pv_place  ------------->  pv_plan  ------>  bytes  ----> write_text
+ *                     (before: pv_plan_original, or the plan of the filling that was)
+ */
 extern const struct pv_site pv_sites_start[], pv_sites_end[];
 
+/* Until then pvops_provide need only change the pointer. */
 static bool patched;
 
+/* A record holds the distance from itself to its site, which no relocation has to touch. */
 static struct pv_place place_of(const struct pv_site *site)
 {
 	return (struct pv_place){
@@ -33,6 +41,8 @@ static void serialise(void)
 	__asm__ volatile("cpuid" : "+a"(leaf)::"rbx", "rcx", "rdx", "memory");
 }
 
+/* A site that does not hold what we believe is left alone: to patch over it would turn one mistake
+ * into a crash somewhere else. */
 static int write_text(const struct pv_place *at, const uint8_t *before, const uint8_t *after)
 {
 	const void *text = (const void *)(uintptr_t)at->site;
@@ -59,6 +69,8 @@ static int patch_site(const struct pv_site *site, const struct pv_impl *before, 
 	return err ? err : write_text(&at, old, new);
 }
 
+/* Stops at the first bad site. Those before it are patched and work; the caller panics with the
+ * address. */
 int pvops_patch(const void **out_bad)
 {
 	for (const struct pv_site *site = pv_sites_start; site < pv_sites_end; site++) {
@@ -74,6 +86,8 @@ int pvops_patch(const void **out_bad)
 	return 0;
 }
 
+/* The kernel has operations that need its own parts (time, for one). Sites that were patched before
+ * hold the plan of the filling that was, and it is kept here for the comparison. */
 int pvops_provide(enum pv_op op, enum pv_kind kind, void *fn)
 {
 	struct pv_impl before = pv_impls[op];
@@ -88,6 +102,7 @@ int pvops_provide(enum pv_op op, enum pv_kind kind, void *fn)
 	return err;
 }
 
+/* A second opinion for tests and for `pvops verify`: plans everything anew and reads what runs. */
 unsigned pvops_verify(void)
 {
 	unsigned wrong = 0;

@@ -3,7 +3,7 @@
  * Pure: no memory but its arguments, no state, so the host test runs every operation of every platform
  * through it and decodes the result. It writes nothing to text; patch.c does. Encodings are those of the
  * Intel SDM vol. 2: CALL rel32 (E8), JMP rel32 (E9), CALL/JMP [rip+disp32] (FF /2, FF /4), UD2 (0F 0B),
- * and the recommended multi-byte NOPs of table 4-12.
+ * and the recommended multi-byte NOPs of table 4-12, the last with a segment prefix more.
  */
 #include <amphi/string.h>
 #include <amphi/xen.h>
@@ -13,7 +13,10 @@
 #define CALL_LEN 5u
 #define INDIRECT_LEN 6u
 
-static const uint8_t nops[9][9] = {
+#define NOP_MAX 10u
+
+/* By length. A prefix more on longer ones would be slow to decode on some processors. */
+static const uint8_t nops[NOP_MAX][NOP_MAX] = {
 	{0x90},
 	{0x66, 0x90},
 	{0x0f, 0x1f, 0x00},
@@ -23,13 +26,14 @@ static const uint8_t nops[9][9] = {
 	{0x0f, 0x1f, 0x80, 0x00, 0x00, 0x00, 0x00},
 	{0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00},
 	{0x66, 0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00},
+	{0x66, 0x2e, 0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00},
 };
 
 /* As few instructions as will do: each is a slot in the pipeline for nothing. */
 static void put_nops(uint8_t *out, unsigned len)
 {
 	while (len) {
-		unsigned step = MIN(len, 9u);
+		unsigned step = MIN(len, NOP_MAX);
 
 		memcpy(out, nops[step - 1], step);
 		out += step;
@@ -46,6 +50,7 @@ static void put_rest(const struct pv_place *at, uint8_t *out, unsigned used)
 		put_nops(out + used, at->room - used);
 }
 
+/* Text and pv_ops lie within 2 GiB, but planner and tests take any addresses. */
 static int put_rel32(uint8_t *out, int64_t distance)
 {
 	int32_t rel = (int32_t)distance;
@@ -56,11 +61,14 @@ static int put_rel32(uint8_t *out, int64_t distance)
 	return 0;
 }
 
+/* A record comes from the compiler and is not trusted more than needed: a wrong room would write
+ * over the next function. */
 static bool place_ok(const struct pv_place *at)
 {
 	return at->room >= INDIRECT_LEN && at->room <= PV_ROOM_MAX && at->class <= PV_JUMP;
 }
 
+/* FF 15: call, FF 25: jmp, both through [rip + disp32]. The padding is .org's, one-byte nops. */
 int pv_plan_original(const struct pv_place *at, uint8_t out[PV_ROOM_MAX])
 {
 	if (!place_ok(at))
@@ -71,6 +79,8 @@ int pv_plan_original(const struct pv_place *at, uint8_t out[PV_ROOM_MAX])
 	return put_rel32(out + 2, (int64_t)(at->slot - (at->site + INDIRECT_LEN)));
 }
 
+/* A thin site tells the compiler that only rax and the flags change; a C function keeps no such
+ * promise. */
 static int plan_direct(const struct pv_place *at, const struct pv_impl *impl, uint8_t *out)
 {
 	if (!impl->fn || (at->class == PV_THIN && !impl->thin))
@@ -80,7 +90,8 @@ static int plan_direct(const struct pv_place *at, const struct pv_impl *impl, ui
 	return put_rel32(out + 1, (int64_t)(impl->fn - (at->site + CALL_LEN)));
 }
 
-/* Moved from fn to the site, a displacement changes by how far its instruction moved. */
+/* Moved from fn to the site, a displacement changes by how far its instruction moved. fix_at 0 is
+ * free to mean "none": no instruction begins with its displacement. */
 static int plan_inline(const struct pv_place *at, const struct pv_impl *impl, uint8_t *out)
 {
 	int32_t there;
@@ -93,6 +104,7 @@ static int plan_inline(const struct pv_place *at, const struct pv_impl *impl, ui
 	return put_rel32(out + impl->fix_at, there + (int64_t)(impl->fn - at->site));
 }
 
+/* An operation that the platform lacks is ud2: a trap with an address beats a wild jump. */
 int pv_plan(const struct pv_place *at, const struct pv_impl *impl, uint8_t out[PV_ROOM_MAX])
 {
 	static const uint8_t ud2[] = {0x0f, 0x0b};

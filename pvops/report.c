@@ -27,6 +27,7 @@ static const struct op_name names[PV_OP_COUNT] = {
 #include <amphi/pvops.def>
 };
 
+/* pv_impls is what was planned with; `pvops verify` says whether text agrees. */
 void pvops_report(enum pv_op op, struct pv_op_report *out)
 {
 	*out = (struct pv_op_report){names[op].group, names[op].name, pv_impls[op].kind, 0};
@@ -41,6 +42,7 @@ const char *pvops_kind_name(enum pv_kind kind)
 	return kinds[kind];
 }
 
+/* By sites and not by operations: what counts is how often the kernel takes which way. */
 void pvops_count_sites(unsigned counts[4])
 {
 	memset(counts, 0, 4 * sizeof(counts[0]));
@@ -69,6 +71,7 @@ static bool leads_into_pv_ops(const uint8_t *at)
 	return target >= ops && target < ops + sizeof(pv_ops);
 }
 
+/* 7 is the longest form looked for. */
 unsigned pvops_count_indirect(void)
 {
 	unsigned n = 0;

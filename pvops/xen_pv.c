@@ -29,6 +29,7 @@ _Static_assert(offsetof(struct shared_info, vcpu_info[0].evtchn_upcall_pending) 
 _Static_assert(offsetof(struct shared_info, vcpu_info[0].evtchn_upcall_mask) == 1, "xen_save_fl");
 _Static_assert(offsetof(struct shared_info, vcpu_info[0].arch.cr2) == 16, "xen_read_cr2");
 
+/* For operations that cannot fail unless we or the hypervisor are wrong. */
 static void must(const char *op, int64_t result)
 {
 	if (result < 0)
@@ -68,11 +69,15 @@ static uint64_t xen_read_msr(uint32_t msr)
 	return (uint64_t)high << 32 | low;
 }
 
+/* As for reads: a write to one that is not ours to write is ignored or faults, by the hypervisor's
+ * choice. */
 static void xen_write_msr(uint32_t msr, uint64_t value)
 {
 	__asm__ volatile("wrmsr" ::"c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)));
 }
 
+/* The hypervisor keeps CR0.TS; 0 clears it. Without the call the first use of the FPU would trap.
+ */
 static void xen_clts(void)
 {
 	must("clts", hypercall_fpu_taskswitch(0));
@@ -86,6 +91,9 @@ static void xen_load_gdt(void *table, unsigned entries)
 	must("load_gdt", hypercall_set_gdt(&frame, entries));
 }
 
+/* The table is the hypervisor's trap_info list (xen/arch-x86/xen.h): a row a gate, an address of 0
+ * ends it. Bit 2 of the flags asks for masked events on entry, which is what "interrupts off" is
+ * here. It is static because the call copies it and a stack is short. */
 static void xen_load_idt(const void *gates, unsigned entries)
 {
 	static struct trap_info table[64];
@@ -120,17 +128,22 @@ static void xen_set_ldt(const void *table, unsigned entries)
 	ext_op("set_ldt", &op);
 }
 
+/* There is no TSS of ours that a processor would read, but the kernel keeps its field true for
+ * both. */
 static void xen_load_sp0(uint64_t *tss_sp0, uint64_t sp)
 {
 	*tss_sp0 = sp;
 	must("load_sp0", hypercall_stack_switch(FLAT_KERNEL_SS, sp));
 }
 
+/* The GDT is read-only while it is loaded; the hypervisor checks the descriptor and writes it. */
 static void xen_write_gdt_entry(uint64_t *entry, uint64_t descriptor)
 {
 	must("write_gdt_entry", hypercall_update_descriptor(pv_env->virt_to_maddr(entry).v, descriptor));
 }
 
+/* SEGBASE_GS_KERNEL is the base while the kernel runs: under a PV hypervisor swapgs is the
+ * hypervisor's. */
 static void xen_load_gs_base(uint64_t base)
 {
 	must("load_gs_base", hypercall_set_segment_base(SEGBASE_GS_KERNEL, base));
@@ -153,6 +166,8 @@ static void xen_load_gs_index(uint16_t selector)
 /* The hypervisor keeps cr3 to itself but shows it, as a frame number in cr3's own form. */
 static uint64_t top_table;
 
+/* What was written last; 0 before, since the boot tables are known from the start info and not from
+ * here. */
 static uint64_t xen_read_cr3(void)
 {
 	return top_table;
@@ -202,6 +217,7 @@ static void xen_set_entry(uint64_t *entry, uint64_t value)
 	must("set_pte", hypercall_mmu_update(&req, 1, NULL, DOMID_SELF));
 }
 
+/* Entries before the refused one are done: mmu_update stops there, and nobody undoes. */
 static int set_some(struct pv_pte_batch *batch, unsigned first, unsigned n)
 {
 	struct mmu_update reqs[BATCH_PTES];
@@ -231,6 +247,8 @@ static uint64_t xen_pte_val(uint64_t entry)
 	return pfn == ~0ull ? entry : (entry & ~PTE_FRAME) | pfn << PAGE_SHIFT;
 }
 
+/* A pfn without a frame gives an entry that is not present, so its first use faults here and not at
+ * some frame of another. */
 static uint64_t xen_make_pte(uint64_t value)
 {
 	uint64_t mfn;
@@ -264,6 +282,7 @@ static void xen_release_pt(uint64_t pfn, unsigned level)
 	pv_env->make_readonly((pfn_t){pfn}, false);
 }
 
+/* PV_HYPERCALL differs from PV_CALL only in what reports say: at the site both are direct calls. */
 const struct pv_impl pv_table_xen_pv[PV_OP_COUNT] = {
     [PV_irq_save_fl] = PV_INLINED_FIX(xen_save_fl, 2),
     [PV_irq_restore_fl] = PV_CALLED_THIN(PV_CALL, pv_xen_restore_fl),

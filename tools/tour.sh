@@ -8,6 +8,7 @@ opening() { # the first two paragraphs of a file's first comment, on one line, a
 	FNR == 1 && /^#!/ { next }
 	/^[ \t]*(\/?\*+\/?|#)?[ \t]*$/ { if (text != "" && ++paragraphs == 2) exit; next }
 	paragraphs && /^[ \t]*(\*|#)[ \t]*( \t*-|   |\t|[^ ]* <?-)/ { exit }
+	/^[ \t]*(\*|#)[ \t]*(links|timeout):/ { exit }
 	{ line = $0
 	  if (text != "" && FILENAME ~ /\.sh$/ && line !~ /^#/) exit
 	  last = line ~ /\*\//

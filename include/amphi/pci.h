@@ -6,6 +6,7 @@
 #ifndef AMPHI_PCI_H
 #define AMPHI_PCI_H
 
+#include <amphi/pci_cap.h>
 #include <amphi/types.h>
 
 struct pci_function {
@@ -13,9 +14,6 @@ struct pci_function {
 	uint16_t vendor, device;
 	uint32_t class_code; /* class << 16 | subclass << 8 | programming interface */
 };
-
-#define PCI_CAP_MSIX   0x11u
-#define PCI_CAP_VENDOR 0x09u
 
 /* Finds all functions reachable from bus 0 through bridges. Returns their number. */
 unsigned pci_scan(void);

@@ -3,7 +3,7 @@
  * Why: a device, real or emulated by somebody else, answers what it likes: loops, offsets out of
  * range, bridges that lead to themselves. Expected: the scan ends, within its bounds, whatever is read.
  * Every function of buses 0-255 reads from the same 4 * 256 bytes, by the low bits of its address.
- * links: drivers-native/pci.c
+ * links: drivers-native/pci.c lib/pci_cap.c
  */
 #include <amphi/machine.h>
 #include <amphi/pci.h>

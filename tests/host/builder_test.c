@@ -5,10 +5,11 @@
  * comes back. Here the guest's view is read through its own page tables (the fake hypervisor has
  * checked them by Xen's rules), and every single call is made to fail in turn.
  *
- * links: control/domain_builder.c control/builder_layout.c control/builder_memory.c
+ * links: control/domain_builder.c lib/start_layout.c control/builder_memory.c
  * links: control/builder_start.c lib/error_name.c lib/elf.c lib/printf.c lib/text.c
  * links: tests/host/fake_control.c
  */
+#define _GNU_SOURCE /* memmem */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,7 +19,7 @@
 #include <cmocka.h>
 
 #include <amphi/domain_builder.h>
-#include "control/builder_layout.h"
+#include <amphi/start_layout.h>
 
 #include "fake_control.h"
 
@@ -119,11 +120,13 @@ static void test_registers(void **state)
 	assert_int_equal(d->context.user_regs.rip, FAKE_KERNEL_BASE + 0x100123);
 	assert_int_equal(d->context.user_regs.cs, 0xe033);
 	assert_int_equal(d->context.user_regs.ss, 0xe02b);
+	assert_int_equal(d->context.kernel_ss, 0xe02b);
 	assert_int_equal(d->context.user_regs.rsp, d->context.kernel_sp);
 	assert_true(fake_guest_writable(d->id, d->context.user_regs.rsp - 8));
 	assert_int_equal(d->context.flags & VGCF_in_kernel, VGCF_in_kernel);
 	assert_int_equal(d->max_pages, (8192 + 1024) / 4);
 	assert_int_equal(d->max_vcpus, 1);
+	assert_int_equal(d->handle, 12345);
 	assert_int_equal(domain_unpause(built.domid), 0);
 	assert_false(d->paused);
 }
@@ -155,11 +158,13 @@ static void test_start_info(void **state)
 
 static void test_memory(void **state)
 {
-	uint8_t ramdisk[10000], bytes[10000], zeros[0x4000] = {0};
+	/* One byte more than is written at once. */
+	static uint8_t ramdisk[256 * 4096 + 1], bytes[sizeof(ramdisk)], zeros[0x4000];
 	struct start_info si;
 	uint64_t entry;
 
-	memset(ramdisk, 0xab, sizeof(ramdisk));
+	for (unsigned i = 0; i < sizeof(ramdisk); i++)
+		ramdisk[i] = (uint8_t)(i * 7 + i / 4096 + i / (256 * 4096));
 	plan.ramdisk = ramdisk;
 	plan.ramdisk_bytes = sizeof(ramdisk);
 	build_ok();
@@ -186,6 +191,22 @@ static void test_memory(void **state)
 	assert_true(fake_guest_read(built.domid, si.pt_base + 511 * 8, &entry, 8));
 	assert_int_equal(entry >> 12, p2m(&si, (si.pt_base - FAKE_KERNEL_BASE) / 4096 + 1));
 	assert_memory_equal(fake_frame((mfn_t){p2m(&si, 0x110)}), "ZZZZ", 4);
+}
+
+/* A kernel may make its calls by itself, as boot loaders do. */
+static void test_no_hypercall_page(void **state)
+{
+	static uint8_t kernel[20000];
+	static const uint8_t note[] = {XEN_ELFNOTE_HYPERCALL_PAGE, 0, 0, 0, 'X', 'e', 'n', 0};
+	uint8_t byte;
+
+	assert_true(plan.kernel_bytes <= sizeof(kernel));
+	memcpy(kernel, plan.kernel, plan.kernel_bytes);
+	*(uint8_t *)memmem(kernel, sizeof(kernel), note, sizeof(note)) = 99;
+	plan.kernel = kernel;
+	build_ok();
+	assert_true(fake_guest_read(built.domid, FAKE_KERNEL_BASE + 0x113000, &byte, 1));
+	assert_int_equal(byte, 0);
 }
 
 static void test_rings_are_granted(void **state)
@@ -283,7 +304,7 @@ static void test_refusals_name_the_thing(void **state)
 
 static void test_layout_sizes(void **state)
 {
-	struct build_layout l = {.virt_base = 0, .kernel_end_paddr = 4096, .pages = 1 << 20};
+	struct start_layout l = {.virt_base = 0, .kernel_end_paddr = 4096, .pages = 1 << 20};
 
 	/* 4 GiB: 8 MiB of p2m; the mapping takes 4 L1 tables for 12 MiB, counted in themselves. */
 	assert_true(layout_plan(&l));
@@ -299,7 +320,7 @@ static void test_layout_sizes(void **state)
 static void test_layout_across_borders(void **state)
 {
 	/* 1 MiB below a border of 512 GiB: two tables of every level but the highest. */
-	struct build_layout l = {
+	struct start_layout l = {
 	    .virt_base = (1ull << 39) - 0x100000, .kernel_end_paddr = 4096, .pages = 4096};
 	uint64_t pfn, flags;
 	unsigned level, index;
@@ -334,8 +355,12 @@ static void test_layout_refuses_addresses(void **state)
 	    0xffff800000000000ull, /* the hypervisor's */
 	};
 
+	struct start_layout lowest = {
+	    .virt_base = 0xffff880000000000ull, .kernel_end_paddr = 4096, .pages = 4096};
+
+	assert_true(layout_plan(&lowest)); /* the first that is the guest's again */
 	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
-		struct build_layout l = {
+		struct start_layout l = {
 		    .virt_base = bad[i], .kernel_end_paddr = 4096, .pages = 4096};
 
 		assert_false(layout_plan(&l));
@@ -349,6 +374,7 @@ int main(void)
 	    cmocka_unit_test_setup(test_registers, setup),
 	    cmocka_unit_test_setup(test_start_info, setup),
 	    cmocka_unit_test_setup(test_memory, setup),
+	    cmocka_unit_test_setup(test_no_hypercall_page, setup),
 	    cmocka_unit_test_setup(test_rings_are_granted, setup),
 	    cmocka_unit_test_setup(test_every_failure_unwinds, setup),
 	    cmocka_unit_test_setup(test_every_allocation_failure_unwinds, setup),

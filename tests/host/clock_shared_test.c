@@ -5,7 +5,7 @@
  * from every scale. Why: half of one version and half of the next is a clock that jumps by days. The
  * hypervisor writes here at the worst moment there is: while the reader reads the TSC.
  *
- * links: kernel/clock_scale.c
+ * links: lib/clock_scale.c
  */
 #include <stdarg.h>
 #include <setjmp.h>

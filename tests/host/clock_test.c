@@ -5,7 +5,7 @@
  * clock never steps back between ticks, and Xen's own pairs of multiplier and shift are read as
  * xen.h says. Why: an overflow here shows after days. Expected: all hold.
  *
- * links: kernel/clock_scale.c
+ * links: lib/clock_scale.c
  */
 #include <stdarg.h>
 #include <stddef.h>

@@ -6,7 +6,7 @@
  * the test plays backends and guests by writing their nodes.
  *
  * links: control/control.c control/control_store.c control/domain_builder.c
- * links: control/builder_layout.c control/builder_memory.c control/builder_start.c
+ * links: lib/start_layout.c control/builder_memory.c control/builder_start.c
  * links: lib/error_name.c lib/elf.c lib/printf.c lib/text.c
  * links: tests/host/fake_control.c tests/host/mock_host.c tests/host/mock_share.c
  * links: tests/host/mock_store.c tests/host/mock_disk.c tests/host/peer_recorder.c
@@ -194,6 +194,7 @@ static void test_store_nodes(void **state)
 	create_ok();
 	expect_node("/local/domain/%u/name", "g");
 	expect_node("/local/domain/%u/domid", "1");
+	expect_node("/vm/%u/name", "g");
 	expect_node("/local/domain/%u/memory/target", "8192");
 	expect_node("/local/domain/%u/cpu/0/availability", "online");
 	expect_node("/local/domain/%u/console/port", "2");
@@ -209,6 +210,8 @@ static void test_store_nodes(void **state)
 	expect_node(BACKEND "/mode", "r");
 	expect_node(BACKEND "/online", "1");
 	expect_node(BACKEND "/dev", "xvda");
+	expect_node(BACKEND "/type", "phy");
+	expect_node(BACKEND "/device-type", "disk");
 	expect_node(BACKEND "/state", "1");
 }
 
@@ -471,6 +474,19 @@ static void test_name_is_taken_until_gone(void **state)
 	expect_nothing_left();
 }
 
+static void test_stop(void **state)
+{
+	create_ok();
+	set_node(BACKEND "/state", "4");
+	assert_int_equal(control_destroy("g"), 0);
+	mock_run();     /* it waits for its backend now */
+	control_stop(); /* while it is ending */
+	expect_nothing_left();
+	assert_int_equal(mock_left(0).watches, 0);
+	mock_run_some(100); /* what was queued for the watch that is gone */
+	assert_int_equal(mock_left(0).works, 0);
+}
+
 static void test_many_cycles(void **state)
 {
 	for (unsigned i = 0; i < 100; i++) {
@@ -505,6 +521,7 @@ int main(void)
 	    cmocka_unit_test_setup(test_a_backend_may_remove_itself, setup),
 	    cmocka_unit_test_setup(test_gives_up_on_a_backend, setup),
 	    cmocka_unit_test_setup(test_name_is_taken_until_gone, setup),
+	    cmocka_unit_test_setup(test_stop, setup),
 	    cmocka_unit_test_setup(test_many_cycles, setup),
 	};
 

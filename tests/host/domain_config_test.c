@@ -144,6 +144,20 @@ static void test_strings(void **state)
 			  "f.cfg:2:11: error: ramdisk is longer than 1023 characters\n");
 }
 
+static void test_longest_texts(void **state)
+{
+	char line[1100] = "ramdisk='";
+	size_t start = strlen(line);
+
+	memset(line + start, 'r', 1023);
+	strcpy(line + start + 1023, "'");
+	expect_ok(line);
+	assert_int_equal(strlen(config.ramdisk), 1023);
+	strcpy(line + start + 1023, "r'");
+	expect_line_error(line, "f.cfg:2:9: error: ramdisk is longer than 1023 characters\n");
+	assert_string_equal(config.ramdisk, "");
+}
+
 static void test_unused_keys_are_notes(void **state)
 {
 	expect_ok("tsc_mode = 'native'\ncpus = ['0', '1']\nuuid = 5\n");
@@ -281,6 +295,9 @@ static void test_bad_disks(void **state)
 	expect_line_error("disk=['x.img,vdev=xvda,backend=drv']",
 			  "f.cfg:2:24: error: disk backend 'drv': only the service domain serves "
 			  "disks\n");
+	expect_line_error("disk=['x.img,vdev=xvda,backend=1']",
+			  "f.cfg:2:24: error: disk backend '1': only the service domain serves "
+			  "disks\n");
 	expect_line_error(
 	    "disk=['x.img,vdev=xvda,devtype=cdrom']",
 	    "f.cfg:2:24: error: disk devtype 'cdrom' is not supported: only disk is\n");
@@ -343,6 +360,7 @@ int main(void)
 	    cmocka_unit_test(test_whole_file),
 	    cmocka_unit_test(test_defaults),
 	    cmocka_unit_test(test_strings),
+	    cmocka_unit_test(test_longest_texts),
 	    cmocka_unit_test(test_unused_keys_are_notes),
 	    cmocka_unit_test(test_bad_statements),
 	    cmocka_unit_test(test_wrong_types),

@@ -267,6 +267,9 @@ static void test_bad_notes(void **state)
 	make_image();
 	add_number(XEN_ELFNOTE_PADDR_OFFSET, 0x200000);
 	expect_refusal("below its PADDR_OFFSET");
+	make_image();
+	add_number(XEN_ELFNOTE_PADDR_OFFSET, 0x800);
+	expect_refusal("PADDR_OFFSET is not that of a page");
 }
 
 static void test_notes_cut_off(void **state)

@@ -59,7 +59,7 @@ void fake_reset(uint64_t pages)
 		die("no memory");
 	fake.memory =
 	    mmap(NULL, fake.n * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fake.fd, 0);
-	memset(fake.memory, 0xcc, fake.n * PAGE_SIZE); /* frames are not clean */
+	memset(fake.memory, 0xdd, fake.n * PAGE_SIZE); /* frames are not clean */
 	fake.frames = calloc(fake.n, sizeof(*fake.frames));
 }
 
@@ -229,6 +229,10 @@ bool fake_guest_writable(domid_t id, uint64_t va)
 
 static int do_create(struct xen_domctl *op)
 {
+	const struct xen_domctl_createdomain *c = &op->u.createdomain;
+
+	if (c->max_grant_frames >= 0 || c->max_maptrack_frames >= 0 || c->flags != 0)
+		die("a domain is not asked for with the hypervisor's own limits");
 	for (unsigned i = 0; i < FAKE_DOMAINS; i++) {
 		struct fake_domain *d = &fake.domains[i];
 
@@ -238,6 +242,7 @@ static int do_create(struct xen_domctl *op)
 		d->used = d->paused = true;
 		d->id = op->domain = fake.next_id++;
 		d->pinned = MFN_NONE;
+		memcpy(&d->handle, c->handle, sizeof(d->handle));
 		if (!take_frame(d->id, true, &d->shared_info) ||
 		    !take_frame(d->id, true, &d->grant_frame))
 			die("out of heap");

@@ -19,6 +19,7 @@ struct fake_domain {
 	unsigned max_vcpus, n_ports, shutdown_code;
 	uint64_t pages, max_pages;
 	domid_t port_peer[FAKE_PORTS]; /* of port n; ports begin at 1 */
+	uint64_t handle;               /* its first half */
 	mfn_t shared_info, grant_frame, pinned;
 	struct vcpu_guest_context context;
 };

@@ -10,8 +10,8 @@
  * links: hypervisor/grant.c hypervisor/grant_op.c hypervisor/grant_map.c hypervisor/grant_copy.c
  * links: hypervisor/domain.c hypervisor/domain_end.c hypervisor/dispatch.c hypervisor/version.c
  * links: hypervisor/vcpu_op.c hypervisor/domctl.c hypervisor/domctl_vcpu.c hypervisor/domctl_hw.c
- * links: hypervisor/sysctl.c hypervisor/keys.c hypervisor/sched_op.c
- * links: hypervisor/frame.c hypervisor/heap.c hypervisor/page_type.c hypervisor/pte.c
+ * links: hypervisor/sysctl.c hypervisor/toolstack.c hypervisor/keys.c hypervisor/sched_op.c
+ * links: hypervisor/frame.c lib/heap.c hypervisor/page_type.c hypervisor/pte.c
  * links: hypervisor/mm_domain.c hypervisor/mm_grant.c hypervisor/mm_context.c hypervisor/mm_space.c
  * links: hypervisor/mmu_update.c hypervisor/mmuext.c hypervisor/descriptor.c
  * links: hypervisor/memory_op.c hypervisor/memory_exchange.c
@@ -103,20 +103,36 @@ static struct domain *found(domid_t id)
 
 static void ids_are_given_and_kept(void **state)
 {
-	domid_t a = create(0, 1), b = create(DOMID_INVALID, 1), c = create(7, 1);
+	domid_t a = create(0, 1), b = create(DOMID_INVALID, 1), c = create(3, 1);
 
 	assert_int_equal(a, 1);
 	assert_int_equal(b, 2);
-	assert_int_equal(c, 7);
+	assert_int_equal(c, 3);
 	op.u.createdomain.max_vcpus = 1;
 	op.u.createdomain.max_grant_frames = -1;
-	assert_int_equal(domctl(XEN_DOMCTL_createdomain, 7), -XEN_EEXIST);
+	assert_int_equal(domctl(XEN_DOMCTL_createdomain, 3), -XEN_EEXIST);
 	assert_int_equal(destroy(1), 0);
-	assert_int_equal(create(0, 1), 1);
-	assert_int_equal(destroy(1), 0);
+	assert_int_equal(create(0, 1), 4); /* not 1 again, and 3 is taken */
+	assert_int_equal(destroy(4), 0);
 	assert_int_equal(destroy(2), 0);
-	assert_int_equal(destroy(7), 0);
-	assert_int_equal(destroy(7), -XEN_ESRCH);
+	assert_int_equal(destroy(3), 0);
+	assert_int_equal(destroy(3), -XEN_ESRCH);
+}
+
+/* Numbers begin again at 1 when they have run out. */
+static void ids_go_round(void **state)
+{
+	domid_t id = 0;
+	unsigned i;
+
+	for (i = 1; i < DOMID_FIRST_RESERVED; i++) {
+		id = create(0, 1);
+		assert_int_equal(destroy(id), 0);
+	}
+	assert_int_equal(id, DOMID_FIRST_RESERVED - 1);
+	id = create(0, 1);
+	assert_int_equal(id, 1);
+	assert_int_equal(destroy(id), 0);
 }
 
 static void a_new_domain_is_paused_and_empty(void **state)
@@ -139,6 +155,18 @@ static void a_new_domain_is_paused_and_empty(void **state)
 	assert_non_null(page_alloc_domain(found(id), 0));
 	assert_null(page_alloc_domain(found(id), 0));
 	assert_int_equal(info(id)->tot_pages, 2);
+	assert_int_equal(destroy(id), 0);
+}
+
+/* As xenconsoled goes through all domains. */
+static void the_next_domain_is_found(void **state)
+{
+	domid_t id = create(5, 1);
+
+	assert_int_equal(info(1)->domain, 5);
+	assert_int_equal(op.domain, 5);
+	assert_int_equal(domctl(XEN_DOMCTL_getdomaininfo, 6), -XEN_ESRCH);
+	assert_int_equal(domctl(XEN_DOMCTL_getdomaininfo, DOMID_SELF), -XEN_EINVAL);
 	assert_int_equal(destroy(id), 0);
 }
 
@@ -434,7 +462,6 @@ static void a_hundred_domains_leave_nothing(void **state)
 
 	for (i = 0; i < 100; i++) {
 		id = create(0, 1 + i % 3);
-		assert_int_equal(id, 1);
 		found(id)->mm.max_pages = 20;
 		for (j = 0; j < 20; j++)
 			fake_frame(found(id));
@@ -448,7 +475,9 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 	    TEST(ids_are_given_and_kept),
+	    TEST(ids_go_round),
 	    TEST(a_new_domain_is_paused_and_empty),
+	    TEST(the_next_domain_is_found),
 	    TEST(what_is_not_offered_is_refused),
 	    TEST(making_fails_without_a_trace),
 	    TEST(only_the_first_domain_calls),

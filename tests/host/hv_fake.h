@@ -62,6 +62,9 @@ uint64_t fake_put(size_t offset, const void *object, size_t size);
 mfn_t fake_frame(struct domain *d);
 uint64_t fake_free_pages(void);
 
+/* The table that mm has loaded. */
+mfn_t fake_root(void);
+
 #define FAKE_PUT(offset, object) fake_put((offset), &(object), sizeof(object))
 
 #endif

@@ -5,7 +5,7 @@
  * map: frame table, direct map, m2p for us and read-only for guests, device pages uncached. Why:
  * a frame given out twice here is memory two domains share. Expected: all hold.
  *
- * links: hypervisor/frame_boot.c hypervisor/frame.c
+ * links: hypervisor/frame_boot.c hypervisor/frame.c lib/heap.c
  */
 #include <stdarg.h>
 #include <setjmp.h>

@@ -12,8 +12,8 @@
  * links: hypervisor/grant.c hypervisor/grant_op.c hypervisor/grant_map.c hypervisor/grant_copy.c
  * links: hypervisor/domain.c hypervisor/domain_end.c hypervisor/dispatch.c hypervisor/version.c
  * links: hypervisor/vcpu_op.c hypervisor/domctl.c hypervisor/domctl_vcpu.c hypervisor/domctl_hw.c
- * links: hypervisor/sysctl.c hypervisor/keys.c hypervisor/sched_op.c
- * links: hypervisor/frame.c hypervisor/heap.c hypervisor/page_type.c hypervisor/pte.c
+ * links: hypervisor/sysctl.c hypervisor/toolstack.c hypervisor/keys.c hypervisor/sched_op.c
+ * links: hypervisor/frame.c lib/heap.c hypervisor/page_type.c hypervisor/pte.c
  * links: hypervisor/mm_domain.c hypervisor/mm_grant.c hypervisor/mm_context.c hypervisor/mm_space.c
  * links: hypervisor/mmu_update.c hypervisor/mmuext.c hypervisor/descriptor.c
  * links: hypervisor/memory_op.c hypervisor/memory_exchange.c
@@ -251,7 +251,7 @@ static void test_roots(void **state)
 
 	tables_build(&second, guest);
 	assert_int_equal(ext(MMUEXT_NEW_BASEPTR, second.frame[0].v, 0, DOMID_SELF), 0);
-	assert_int_equal(hw_root().v, second.frame[0].v);
+	assert_int_equal(fake_root().v, second.frame[0].v);
 	assert_int_equal(ext(MMUEXT_NEW_BASEPTR, second.frame[1].v, 0, DOMID_SELF), -XEN_EINVAL);
 	assert_int_equal(ext(MMUEXT_NEW_BASEPTR, 0, 0, DOMID_SELF), -XEN_EINVAL);
 	assert_int_equal(ext(MMUEXT_NEW_BASEPTR, own.frame[0].v, 0, DOMID_SELF), -XEN_EINVAL);
@@ -259,10 +259,10 @@ static void test_roots(void **state)
 	assert_int_equal(tables_uses(&other, 3), 0); /* the old space is gone, but for the pin */
 	tables_fill(&other);
 	assert_int_equal(ext(MMUEXT_NEW_USER_BASEPTR, other.frame[0].v, 0, DOMID_SELF), 0);
-	assert_int_equal(hw_root().v, second.frame[0].v);
+	assert_int_equal(fake_root().v, second.frame[0].v);
 	v->pv.kernel_mode = false;
 	assert_true(mm_toggle_user(v));
-	assert_int_equal(hw_root().v, other.frame[0].v);
+	assert_int_equal(fake_root().v, other.frame[0].v);
 	v->pv.kernel_mode = true;
 	assert_int_equal(ext(MMUEXT_NEW_USER_BASEPTR, 0, 0, DOMID_SELF), 0);
 	v->pv.kernel_mode = false;

@@ -8,7 +8,7 @@
  * links: tests/host/hv_vcpu_world.c hypervisor/pv.c hypervisor/pv_bounce.c lib/printf.c
  * links: hypervisor/pv_context.c hypervisor/trap.c hypervisor/emulate.c hypervisor/cpuid.c
  * links: hypervisor/emulate_decode.c hypervisor/emulate_table.c hypervisor/msr.c lib/text.c
- * links: hypervisor/io.c hypervisor/pirq.c hypervisor/msi.c hypervisor/irq.c
+ * links: hypervisor/io.c hypervisor/pirq.c hypervisor/msi.c lib/pci_cap.c hypervisor/irq.c
  * links: hypervisor/sched.c hypervisor/timer.c hypervisor/console.c
  */
 #include <setjmp.h>
@@ -310,13 +310,14 @@ static void callbacks_one_by_one(void **state)
 static void debug_registers(void **state)
 {
 	(void)state;
-	hv_test_percpu.loaded = NULL; /* not into this program's own */
 	assert_int_equal(hc_set_debugreg(0, 0x1000), 0);
 	assert_int_equal(hc_get_debugreg(0), 0x1000);
 	assert_int_equal(hc_set_debugreg(1, HV_HOLE_START + 8), -XEN_EPERM);
 	assert_int_equal(hc_set_debugreg(7, 0x20001), -XEN_EPERM);
 	assert_int_equal(hc_set_debugreg(7, 1ull << 63 | 0x2003), 0);
 	assert_int_equal(hc_get_debugreg(7), 0x403);
+	assert_int_equal(world.dr[7], 0x403);
+	assert_int_equal(world.dr[0], 0x1000);
 	assert_int_equal(hc_set_debugreg(4, 0), -XEN_EINVAL);
 	assert_int_equal(hc_get_debugreg(9), -XEN_EINVAL);
 }
@@ -419,6 +420,7 @@ static void string_out_in_pieces(void **state)
 	assert_int_equal(r->rip, HANDLER + 14);
 	assert_int_equal(v->events.info->arch.cr2, WORLD_BASE + WORLD_BYTES);
 	assert_int_equal(r->rcx, 6);
+	assert_int_equal(word(3), WORLD_BASE); /* the instruction goes on after the fault */
 }
 
 static void control_registers(void **state)

@@ -7,7 +7,7 @@
  *
  * links: tests/host/hv_vcpu_world.c hypervisor/sched.c hypervisor/sched_op.c hypervisor/timer.c
  * links: hypervisor/pv_context.c hypervisor/pv_bounce.c hypervisor/console.c hypervisor/io.c
- * links: hypervisor/pirq.c hypervisor/msi.c hypervisor/irq.c lib/printf.c lib/text.c
+ * links: hypervisor/pirq.c hypervisor/msi.c lib/pci_cap.c hypervisor/irq.c lib/printf.c lib/text.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -100,7 +100,7 @@ static void sleeper_gets_no_arrears(void **state)
 	assert_ptr_not_equal(who(), NULL);
 	vcpu_down(b);
 	assert_ptr_equal(who(), a);
-	pass(10000 * MS);
+	world.now_ns += 10000 * MS;
 	vcpu_up(b);
 	before = ran(a);
 	for (uint64_t end = world.now_ns + 200 * MS; world.now_ns < end;) {
@@ -122,6 +122,11 @@ static void waking_preempts(void **state)
 	assert_true(this_cpu()->resched || world.timer_due_ns <= world.now_ns + MS);
 	pass(MS);
 	assert_ptr_equal(who(), b);
+	vcpu_down(b);
+	assert_ptr_equal(who(), a);
+	vcpu_up(b); /* a has only just begun */
+	assert_false(this_cpu()->resched);
+	assert_in_range(world.timer_due_ns, world.now_ns, world.now_ns + MS / 5);
 }
 
 static void holds_add_up(void **state)

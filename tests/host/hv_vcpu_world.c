@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hypervisor/acpi.h"
+#include <amphi/uart.h>
+
 #include "hypervisor/apic.h"
 #include "hypervisor/boot.h"
 #include "hypervisor/serial.h"
@@ -154,6 +155,18 @@ void clear_ts(void)
 {
 	world.cr0 &= ~CR0_TS;
 }
+void debug_load(const uint64_t *dr)
+{
+	memcpy(world.dr, dr, sizeof(world.dr));
+}
+void debug_off(void)
+{
+	world.dr[7] = DR7_FIXED;
+}
+uint64_t debug_status(void)
+{
+	return DR6_FIXED | 1;
+}
 uint64_t rdtsc(void)
 {
 	return world.tsc;
@@ -262,7 +275,7 @@ bool ioapic_is_level(uint32_t gsi)
 }
 bool serial_owns_port(uint32_t port)
 {
-	return port - SERIAL_PORT < SERIAL_PORT_COUNT;
+	return port - UART_COM1 < UART_PORTS;
 }
 void serial_init(enum serial_kind kind) {}
 void serial_listen(void (*fn)(char c)) {}

@@ -198,8 +198,6 @@ static void check_addresses(unsigned n)
 static void check_free_pages(const struct layout *l)
 {
 	size_t free_pages = pages_free_count();
-	uint64_t *list;
-	size_t entries;
 	void *page;
 
 	while ((page = pages_alloc(1))) {
@@ -213,10 +211,9 @@ static void check_free_pages(const struct layout *l)
 	}
 	assert_int_equal(free_pages, 0);
 	check_direct_map(l->n_pages);
-	list = mm_p2m(&entries);
-	assert_int_equal(entries, l->n_pages);
+	assert_int_equal(mm_p2m_entries, l->n_pages);
 	for (unsigned pfn = 0; pfn < l->n_pages; pfn++)
-		assert_int_equal(list[pfn], pv_mfn(pfn));
+		assert_int_equal(mm_p2m_list[pfn], pv_mfn(pfn));
 	for (unsigned i = 0; i < l->ramdisk * PAGE_SIZE; i += 512)
 		assert_int_equal(((uint8_t *)pv_page(ramdisk_pfn))[i], 0x5a);
 }

@@ -2,8 +2,9 @@
  *
  * Shows: for every operation of every platform, in every class of site and every room, the bytes decode
  * to whole instructions that fill the site; inline forms do what the short function does; calls and jumps
- * lead to the function; nothing changes a register that the site's class promises to keep; what cannot be
- * done is refused. Why: a wrong byte here is a crash at boot on a machine we do not have.
+ * lead to the function; nothing changes a register that the site's class promises to keep; on bare metal
+ * a hot operation costs at most a nop; what cannot be done is refused. Why: a wrong byte here is a crash at
+ * boot on a machine we do not have.
  *
  * links: pvops/plan.c pvops/fill.c pvops/native.c pvops/xen_pv.c
  */
@@ -226,6 +227,28 @@ static void every_operation_native(void **state)
 	assert_int_equal(pv_impls[PV_cpu_read_msr].kind, PV_CALL);
 }
 
+/* The price of being able to run elsewhere: on bare metal at most one nop beside the instructions. */
+static void hot_operations_cost_nothing(void **state)
+{
+	static const uint8_t hot[] = {PV_irq_save_fl, PV_irq_restore_fl, PV_irq_irq_disable, PV_irq_irq_enable,
+				      PV_irq_safe_halt, PV_mmu_set_pte, PV_mmu_pte_val, PV_mmu_read_cr2};
+
+	pvops_init_native(&env);
+	for (size_t i = 0; i < sizeof(hot); i++) {
+		const struct pv_impl *impl = &pv_impls[hot[i]];
+		struct pv_place at = place_near(impl->fn, pv_room[hot[i]], class_of[hot[i]]);
+		uint8_t code[PV_ROOM_MAX];
+		cs_insn *insns, *own;
+		size_t n, n_own;
+
+		assert_int_equal(pv_plan(&at, impl, code), 0);
+		n = decode(code, &at, &insns);
+		n_own = cs_disasm(cs, impl->code, impl->code_len, impl->fn, 0, &own);
+		assert_true(n_own > 0 && n <= n_own + 1);
+		cs_free(insns, n), cs_free(own, n_own);
+	}
+}
+
 static void every_operation_xen_pv(void **state)
 {
 	pvops_init_xen_pv(&env);
@@ -296,7 +319,8 @@ static void what_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(every_operation_native), cmocka_unit_test(every_operation_xen_pv),
+	    cmocka_unit_test(every_operation_native), cmocka_unit_test(hot_operations_cost_nothing),
+	    cmocka_unit_test(every_operation_xen_pv),
 	    cmocka_unit_test(no_pointer_is_null),     cmocka_unit_test(the_compilers_bytes),
 	    cmocka_unit_test(what_is_refused),
 	};

@@ -131,6 +131,18 @@ static void a_device_that_bends_the_chain_changes_nothing_of_ours(void **state)
 	assert_int_equal(q.n_free, VIRTQ_MAX);
 }
 
+/* Our count of what was made available is ours: the device writes over the page's copy. */
+static void a_device_that_moves_our_index_moves_nothing(void **state)
+{
+	int token;
+
+	assert_true(virtq_add(&q, three, 3, &token));
+	q.page->avail.idx = 100;
+	assert_true(virtq_add(&q, three, 3, &token));
+	assert_int_equal(q.page->avail.ring[1], 3);
+	assert_int_equal(q.page->avail.idx, 2);
+}
+
 static void the_device_can_ask_not_to_be_told(void **state)
 {
 	assert_true(virtq_publish(&q));
@@ -145,6 +157,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(chains_return_in_any_order_and_none_is_lost, setup, teardown),
 	    cmocka_unit_test_setup_teardown(what_is_not_in_flight_is_refused, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_device_that_bends_the_chain_changes_nothing_of_ours, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_device_that_moves_our_index_moves_nothing, setup, teardown),
 	    cmocka_unit_test_setup_teardown(the_device_can_ask_not_to_be_told, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

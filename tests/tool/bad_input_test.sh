@@ -61,6 +61,7 @@ case_is "a number that is none" 2 "timeout: 'soon'" "$tool" run --timeout soon "
 case_is "less memory than the domains need" 3 "mem-total 16: the domains need" "$tool" run --mem-total 16 "$t/good.cfg"
 case_is "QEMU missing" 4 "qemu-absent is not installed: .*qemu-system-x86" \
 	env AMPHI_QEMU=qemu-absent "$tool" run --timeout 5 "$t/good.cfg"
+case_is "a seed that is none" 2 "'-1' is not a seed" "$tool" verify-pattern "$t/disk.img" -1
 chmod 000 "$t/disk.img"
 config secret.cfg "disk = [\"$t/disk.img,raw,xvda,ro\"]"
 cp "$tool" "$t/tool"; cp "$BUILD/amphi" "$t/amphi"; chmod 755 "$t/tool"; chmod 644 "$t"/*.cfg "$t/amphi"

@@ -39,4 +39,5 @@ expect "$work/log" '@verify xvdb ok'
 expect "$work/log" 'pvops= is not followed: a PV domain'
 expect "$work/log" '@exit 5'
 expect "$work/log" '^TEST-EXIT: 0'
-echo "domU on real Xen: prompt, disk read and written through Linux's backend, power-off"
+grep -q '^\[hv\]' "$work/log" && under=amphi-hv || under="real Xen"
+echo "domU on $under: prompt, disk read and written through Linux's backend, power-off"

@@ -21,7 +21,7 @@ busybox --install -s /bin
 mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
 insmod /m/xen-blkfront.ko*
 for i in $(seq 100); do [ -b /dev/xvda ] && break; sleep 0.1; done
-echo "GUEST up: $(uname -r), $(cat /sys/hypervisor/type), $(ls /sys/bus/xen/devices | tr '\n' ' ')"
+echo "GUEST up: $(uname -r), $(nproc) vCPUs, $(cat /sys/hypervisor/type), $(ls /sys/bus/xen/devices | tr '\n' ' ')"
 echo "GUEST sha256 $(sha256sum </dev/xvda | cut -d' ' -f1)"
 dd if=/dev/xvda of=/dev/xvda bs=512 count=1 2>/dev/null && echo "GUEST wrote a read-only disk"
 poweroff -f
@@ -42,6 +42,7 @@ name="linux"
 kernel="/vmlinux"
 ramdisk="/initrd"
 memory=192
+vcpus=2
 cmdline="console=hvc0 loglevel=4 tsc=reliable"
 disk=['/a.img,raw,xvda,ro']
 R
@@ -64,7 +65,7 @@ on_amphi_hv() { # shellcheck disable=SC2086
 
 for hypervisor in on_xen on_amphi_hv; do
 	$hypervisor >"$work/log"
-	expect "$work/log" '^\[linux\] GUEST up: .*xen, vbd-51712'
+	expect "$work/log" '^\[linux\] GUEST up: .* 2 vCPUs, xen, vbd-51712'
 	expect "$work/log" "^\\[linux\\] GUEST sha256 $sha256"
 	expect "$work/log" '^@domain linux exit 0'
 	expect "$work/log" '^@exit 0'

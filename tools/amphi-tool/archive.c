@@ -13,8 +13,15 @@
 #include <amphi/cpio.h>
 #include <amphi/manifest.h>
 
+/*   domains/NAME.cfg    as given, so that the service domain parses what the user wrote
+ *   files/N             kernels and ramdisks; N, since two paths may end in the same name
+ *   manifest            which member is which, and which disk is which file; last, as it names the others
+ *
+ * A domain names two files at most, a kernel and a ramdisk. */
 #define MAX_PACKED (2 * MAX_DOMAINS)
 
+/* The archive being written. Members go straight to the file; only the manifest waits, in memory
+ * that grows. */
 struct packing {
 	FILE *out;
 	const char *out_path;
@@ -32,6 +39,7 @@ static void put(struct packing *p, const void *bytes, size_t len)
 	p->bytes += len;
 }
 
+/* The data is padded to 4 with the zeros of a string of two and its NUL. */
 static void put_member(struct packing *p, const char *name, const void *bytes, size_t len)
 {
 	uint8_t header[CPIO_HEADER_MAX];
@@ -44,6 +52,8 @@ static void put_member(struct packing *p, const char *name, const void *bytes, s
 	put(p, "\0\0", cpio_padding(len));
 }
 
+/* A line of the manifest. Nobody looks at realloc's answer, as Linux gives memory first and kills
+ * later. */
 static void state(struct packing *p, enum manifest_kind kind, const char *key, const char *value)
 {
 	size_t room = 3 * (strlen(key) + strlen(value)) + 64; /* every byte may be escaped */
@@ -55,6 +65,8 @@ static void state(struct packing *p, enum manifest_kind kind, const char *key, c
 	p->manifest_len += manifest_format(p->manifest + p->manifest_len, room, kind, key, value);
 }
 
+/* By the path as written: two names of one file are packed twice, which costs room and is not
+ * wrong. */
 static void put_file(struct packing *p, const char *path)
 {
 	char member[32];
@@ -84,6 +96,8 @@ static void put_domain(struct packing *p, const struct domain_file *d)
 		put_file(p, d->config.ramdisk);
 }
 
+/* The file is a boot module, so it must be one: QEMU reads it when it starts, and main.c removes
+ * it. A temporary name is ours alone, also when several tools run at once. */
 void archive_write(struct plan *plan)
 {
 	struct packing p = {.out_path = plan->archive};

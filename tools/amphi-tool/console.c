@@ -14,8 +14,12 @@
 #include <time.h>
 #include <unistd.h>
 
+/* A longer line is taken in pieces, the later ones as the service domain's; no kernel of ours
+ * writes any. */
 #define LINE_MAX_BYTES 4096u
 
+/* One line is collected at a time: QEMU's pipe gives bytes as they come, many lines or half of one.
+ */
 struct follower {
 	struct plan *plan;
 	FILE *stats;
@@ -23,7 +27,9 @@ struct follower {
 	size_t len;
 };
 
-/* Splits "[name] rest" when name is one we know; otherwise it is the service domain's line. */
+/* Splits "[name] rest" when name is one we know; otherwise it is the service domain's line.
+ * Anything else in brackets is text: a domain may print "[x] " at its own line's beginning, but
+ * that stands behind its name, which the service domain put first. */
 static const char *speaker(const struct plan *plan, const char *line, const char **out_rest)
 {
 	const char *end = line[0] == '[' ? strstr(line, "] ") : NULL;
@@ -51,6 +57,8 @@ static const char *speaker(const struct plan *plan, const char *line, const char
 	return SERVICE;
 }
 
+/* Read only from the service domain's lines: a guest that prints the same has its own name before
+ * it. */
 static void note_exit(struct plan *plan, const char *report)
 {
 	char name[CONFIG_NAME_MAX];
@@ -68,6 +76,8 @@ static void note_exit(struct plan *plan, const char *report)
 	}
 }
 
+/* QEMU's line ends are CR LF, and a guest may add CRs of its own. Each line is shown at once:
+ * somebody watches, or a test waits for it. */
 static void take_line(struct follower *f)
 {
 	const char *rest, *who;
@@ -87,6 +97,7 @@ static void take_line(struct follower *f)
 	}
 }
 
+/* A NUL from a domain cuts its own line when it is printed, and no more. */
 static void take_bytes(struct follower *f, const char *bytes, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -97,6 +108,7 @@ static void take_bytes(struct follower *f, const char *bytes, size_t n)
 	}
 }
 
+/* Not the wall clock, which may be set while a machine runs. */
 static double now(void)
 {
 	struct timespec ts;
@@ -105,6 +117,7 @@ static double now(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
+/* Until QEMU closes its end of the pipe, which is when it ends, or the time is over. */
 bool console_follow(struct plan *plan, int fd, unsigned timeout_s)
 {
 	struct follower f = {.plan = plan};
@@ -120,6 +133,7 @@ bool console_follow(struct plan *plan, int fd, unsigned timeout_s)
 
 		if (timeout_s && left <= 0)
 			return false;
+		/* A poll that is interrupted, or over, asks again: the time is looked at above. */
 		if (poll(&p, 1, timeout_s ? (int)(left * 1000) + 1 : -1) <= 0)
 			continue;
 		n = read(fd, bytes, sizeof(bytes));
@@ -127,6 +141,7 @@ bool console_follow(struct plan *plan, int fd, unsigned timeout_s)
 			break;
 		take_bytes(&f, bytes, (size_t)n);
 	}
+	/* A machine that died in the middle of a line. */
 	if (f.len)
 		take_line(&f);
 	if (f.stats)

@@ -14,6 +14,7 @@
 
 #include <linux/fs.h>
 
+/* By the target as written, like the manifest and the service domain's look-up. */
 static struct disk *find(struct plan *plan, const char *target)
 {
 	for (unsigned i = 0; i < plan->n_disks; i++)
@@ -29,7 +30,9 @@ static const char *kind_problem(const struct stat *st, uint64_t bytes)
 	return bytes ? NULL : "is empty";
 }
 
-/* Whether the target can be a disk; says why not. */
+/* Whether the target can be a disk; says why not. Opened as QEMU will open it, because QEMU would
+ * only say that it cannot when the machine is half made. An empty file is refused here: a disk
+ * without a sector is nothing a guest could use. */
 static bool usable(const struct domain_file *d, const struct config_disk *disk)
 {
 	int fd = open(disk->target, disk->readonly ? O_RDONLY : O_RDWR);
@@ -55,12 +58,16 @@ static bool usable(const struct domain_file *d, const struct config_disk *disk)
 	return !problem;
 }
 
-/* "ram0": memory of the service domain, not a file of ours. */
+/* "ram0": memory of the service domain, not a file of ours. A file of that name must be written
+ * ./ram0. */
 static bool is_ram(const char *target)
 {
 	return !strncmp(target, "ram", 3) && target[3] && strspn(target + 3, "0123456789") == strlen(target + 3);
 }
 
+/* One writer would change the disk under the other's caches: neither side has a lock, and QEMU
+ * would refuse the second drive with words about locks. Serial numbers are our own, since NVMe
+ * takes 20 characters at most and paths are longer. */
 static unsigned add(struct plan *plan, const struct domain_file *d, const struct config_disk *disk)
 {
 	struct disk *known = find(plan, disk->target);
@@ -83,6 +90,7 @@ static unsigned add(struct plan *plan, const struct domain_file *d, const struct
 	return 0;
 }
 
+/* All of them, also after an error: each message is worth the same. */
 unsigned disks_plan(struct plan *plan)
 {
 	unsigned errors = 0;

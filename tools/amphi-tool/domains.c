@@ -13,12 +13,15 @@
 
 #include <amphi/elf.h>
 
+/* The parser's text has FILE:LINE:COLUMN in front already, the form that editors know. */
 static void say(void *ctx, bool is_error, const char *text)
 {
 	fprintf(stderr, "%s\n", text);
 }
 
-/* Like read_file, for a file whose absence is the domain file's error. NULL: told. */
+/* Like read_file, for a file whose absence is the domain file's error. NULL: told. access() and not
+ * only the read that follows, to have an error that names the key; what changes in between ends in
+ * read_file's own message. */
 static char *read_named(const struct domain_file *d, const char *key, const char *path, size_t *out_len)
 {
 	struct stat st;
@@ -34,6 +37,8 @@ static char *read_named(const struct domain_file *d, const char *key, const char
 	return read_file(path, out_len);
 }
 
+/* The same reading as the builder's (lib/elf.c), so what passes here is not refused there for its
+ * form. Whether it fits the domain's memory only the builder knows, who lays it out. */
 static unsigned check_kernel(const struct domain_file *d)
 {
 	struct elf_xen_notes notes;
@@ -53,6 +58,7 @@ static unsigned check_kernel(const struct domain_file *d)
 	return errors;
 }
 
+/* Anything may be a ramdisk, so being readable is all that is asked. */
 static unsigned check_ramdisk(const struct domain_file *d)
 {
 	size_t len;
@@ -65,6 +71,7 @@ static unsigned check_ramdisk(const struct domain_file *d)
 	return !bytes;
 }
 
+/* Names are what lines on the console are told apart by, so the system's own cannot be had. */
 static unsigned check_name(const struct plan *plan, const struct domain_file *d)
 {
 	if (!strcmp(d->config.name, SERVICE) || !strcmp(d->config.name, "hv")) {
@@ -80,6 +87,8 @@ static unsigned check_name(const struct plan *plan, const struct domain_file *d)
 	return 0;
 }
 
+/* A file that is not understood leaves no domain: its name may be missing, and the checks that
+ * follow would only repeat that. */
 unsigned domains_load(struct plan *plan)
 {
 	const struct config_listener listener = {.say = say};

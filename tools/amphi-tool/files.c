@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Read to the end and not by size: pipes and /proc have none. */
 char *read_file(const char *path, size_t *out_len)
 {
 	FILE *f = fopen(path, "rb");
@@ -13,6 +14,7 @@ char *read_file(const char *path, size_t *out_len)
 
 	if (!f)
 		fail(EXIT_CONFIG, "cannot read %s: %s", path, strerror(errno));
+	/* Doubling, and a byte kept free for the NUL. */
 	while (bytes && (got = fread(bytes + len, 1, cap - len - 1, f)) > 0) {
 		len += got;
 		if (len + 1 == cap)
@@ -23,6 +25,7 @@ char *read_file(const char *path, size_t *out_len)
 	if (ferror(f))
 		fail(EXIT_CONFIG, "cannot read %s: %s", path, strerror(errno));
 	fclose(f);
+	/* For readers of text; len does not count it. */
 	bytes[len] = '\0';
 	*out_len = len;
 	return bytes;

@@ -10,16 +10,20 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Sizes with room to spare; `[hv] ready` of any run shows what is used. */
 #define MIB		 (1ull << 20)
 #define HYPERVISOR_MIB	 16u /* its own memory, and the holes below 1 MiB */
 #define SERVICE_MIB	 32u
 #define ARCHIVE_FREE_MIB 8u /* an archive up to this fits into the service domain's usual memory */
 
+/* Each word is an allocation that lives as long as the program, which exec replaces or which ends
+ * soon. */
 struct command {
 	char *word[64 + 4 * MAX_DISKS];
 	unsigned n;
 };
 
+/* No word is optional and none is cut: half a path would be another file. */
 static void add(struct command *c, const char *fmt, ...)
 {
 	char text[8192];
@@ -46,6 +50,7 @@ static const char *escaped(const char *path)
 	return out;
 }
 
+/* See the file's first comment for why /dev/kvm alone does not count. */
 static bool cpu_virtualises(void)
 {
 	FILE *f = fopen("/proc/cpuinfo", "r");
@@ -59,6 +64,8 @@ static bool cpu_virtualises(void)
 	return found;
 }
 
+/* What was asked for and is not there is an error; what was not asked for is taken where it works.
+ * -icount is TCG's own. */
 static bool use_kvm(const struct options *o)
 {
 	bool possible = cpu_virtualises() && !access("/dev/kvm", R_OK | W_OK);
@@ -68,6 +75,7 @@ static bool use_kvm(const struct options *o)
 	return !o->icount && possible && !(o->accel && !strcmp(o->accel, "tcg"));
 }
 
+/* The archive lies in the service domain's memory, which it is part of from the beginning. */
 static unsigned service_mib(const struct plan *plan)
 {
 	unsigned archive_mib = (unsigned)(plan->archive_bytes / MIB) + 1;
@@ -77,6 +85,8 @@ static unsigned service_mib(const struct plan *plan)
 	return SERVICE_MIB + (archive_mib > ARCHIVE_FREE_MIB ? archive_mib - ARCHIVE_FREE_MIB : 0);
 }
 
+/* The archive counts twice: where the loader puts it, and in the service domain. A MiB more a
+ * domain is for what the hypervisor keeps for it. */
 static unsigned total_mib(const struct plan *plan)
 {
 	unsigned need = HYPERVISOR_MIB + service_mib(plan) + (unsigned)(plan->archive_bytes / MIB) + 1;
@@ -90,6 +100,8 @@ static unsigned total_mib(const struct plan *plan)
 	return plan->options->mem_total_mib;
 }
 
+/* cache=writeback is QEMU's default, said because a guest's flush depends on it: with it, flush is
+ * fsync. */
 static void add_disks(struct command *c, const struct plan *plan)
 {
 	bool nvme = !strcmp(plan->options->disk_bus, "nvme");
@@ -108,6 +120,9 @@ static void add_disks(struct command *c, const struct plan *plan)
 	}
 }
 
+/* With -icount, nothing of the outside may come in: the clock is the virtual one, begins on a fixed
+ * date, and QEMU's own random numbers have a seed. Without sleep=off an idle machine waits in real
+ * time. */
 static void add_cpu(struct command *c, const struct options *o)
 {
 	bool kvm = use_kvm(o);
@@ -126,6 +141,11 @@ static void add_cpu(struct command *c, const struct options *o)
 	add(c, "1");
 }
 
+/* -nodefaults and -no-user-config, or a user's settings would add devices. -no-reboot: a guest's
+ * reboot is the toolstack's affair, the machine's is its end. isa-debug-exit is how the hypervisor
+ * ends QEMU with a status. By multiboot, the -initrd list is the modules: FILE WORDS is the first
+ * domain's kernel with its command line, the other the archive; a comma parts them, hence
+ * `escaped`. */
 char **machine_command(const struct plan *plan)
 {
 	struct command *c = calloc(1, sizeof(*c));

@@ -17,7 +17,9 @@
 #include <unistd.h>
 
 #include <amphi/pattern.h>
+#include <amphi/string.h>
 
+/* The short form of docs/amphi-tool.md. */
 static const char usage_text[] =
     "usage: amphi-tool run [OPTION...] FILE.cfg...   run domains on amphi-hv in QEMU\n"
     "       amphi-tool check FILE.cfg...             say what is wrong with domain files\n"
@@ -30,6 +32,7 @@ static const char usage_text[] =
     "  --stats FILE        write what domains report       --service-args S   more boot words\n"
     "  --interactive       leave the terminal at the consoles; Ctrl-A steps through them\n";
 
+/* On standard error, so that the consoles' text can be piped away from it. */
 void warn(const char *fmt, ...)
 {
 	va_list args;
@@ -53,6 +56,7 @@ void fail(int status, const char *fmt, ...)
 	exit(status);
 }
 
+/* Bounded so that sums of MiB stay far from the end of an unsigned. */
 static unsigned number(const char *option, const char *text)
 {
 	char *end;
@@ -65,6 +69,8 @@ static unsigned number(const char *option, const char *text)
 	return (unsigned)v;
 }
 
+/* Checked here and not where they are used: a wrong word is a wrong option (2), before any file is
+ * read. */
 static const char *one_of(const char *option, const char *text, const char *a, const char *b)
 {
 	if (strcmp(text, a) && strcmp(text, b))
@@ -72,7 +78,8 @@ static const char *one_of(const char *option, const char *text, const char *a, c
 	return text;
 }
 
-/* FILE in the folder this program lives in: build/amphi-hv beside build/amphi-tool. */
+/* FILE in the folder this program lives in: build/amphi-hv beside build/amphi-tool. By
+ * /proc/self/exe and not argv[0], which need not be a path. */
 static const char *beside_us(const char *file)
 {
 	char self[4096];
@@ -90,6 +97,7 @@ static const char *beside_us(const char *file)
 enum { OPT_MEM = 1, OPT_SERVICE_MEM, OPT_TIMEOUT, OPT_ACCEL, OPT_BUS, OPT_HV, OPT_KERNEL, OPT_STATS, OPT_ARGS, OPT_ICOUNT,
        OPT_INTERACTIVE };
 
+/* Names as in usage_text; `check` takes them too and looks at none. */
 static const struct option long_options[] = {
     {"mem-total", required_argument, NULL, OPT_MEM},	{"service-mem", required_argument, NULL, OPT_SERVICE_MEM},
     {"timeout", required_argument, NULL, OPT_TIMEOUT},	{"accel", required_argument, NULL, OPT_ACCEL},
@@ -98,6 +106,7 @@ static const struct option long_options[] = {
     {"service-args", required_argument, NULL, OPT_ARGS}, {"icount", no_argument, NULL, OPT_ICOUNT},
     {"interactive", no_argument, NULL, OPT_INTERACTIVE}, {NULL, 0, NULL, 0}};
 
+/* getopt_long has said what is wrong with an unknown option before it comes here as '?'. */
 static void take_option(struct options *o, int opt, const char *name)
 {
 	switch (opt) {
@@ -140,6 +149,7 @@ static void take_option(struct options *o, int opt, const char *name)
 	}
 }
 
+/* Paths are kept as given; whether files are there is for each command to ask. */
 static void parse_options(struct options *o, int argc, char **argv)
 {
 	int opt, index = 0;
@@ -147,27 +157,44 @@ static void parse_options(struct options *o, int argc, char **argv)
 	*o = (struct options){.disk_bus = "nvme", .service_args = ""};
 	while ((opt = getopt_long(argc, argv, "", long_options, &index)) != -1)
 		take_option(o, opt, long_options[index].name);
+	/* getopt has moved the words that are no options to the end. */
 	o->files = argv + optind;
 	o->n_files = (unsigned)(argc - optind);
 	if (!o->n_files)
 		fail(EXIT_USAGE, "no domain file given");
+	/* The arrays of plan and of archive.c have this size. */
 	if (o->n_files > MAX_DOMAINS)
 		fail(EXIT_USAGE, "%u domain files; %u are the most", o->n_files, MAX_DOMAINS);
 	o->hypervisor = o->hypervisor ? o->hypervisor : beside_us("amphi-hv");
 	o->kernel = o->kernel ? o->kernel : beside_us("amphi");
 }
 
-/* Only the part of the machine's life that is ours to end. */
+/* What is ours to end and to remove, however we end: by return, by fail() or by a signal. */
 static pid_t qemu_pid;
+/* At file scope for the handlers, which get no argument. */
+static struct plan plan;
 
-static void end_qemu(int sig)
+static void drop_archive(void)
+{
+	if (plan.archive[0])
+		unlink(plan.archive);
+}
+
+static void end_qemu(void)
 {
 	if (qemu_pid > 0)
 		kill(qemu_pid, SIGTERM);
-	if (sig)
-		_exit(128 + sig);
 }
 
+/* Only calls that a handler may make: kill, unlink, _exit (signal-safety(7)). */
+static void on_signal(int sig)
+{
+	end_qemu();
+	drop_archive();
+	_exit(128 + sig);
+}
+
+/* The child asks the kernel to end it with us, since we may be killed in a way no handler sees. */
 static _Noreturn void exec_qemu(char **command)
 {
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -177,7 +204,8 @@ static _Noreturn void exec_qemu(char **command)
 	fail(EXIT_NO_QEMU, "cannot start %s: %s", command[0], strerror(errno));
 }
 
-/* Starts QEMU with its console on a pipe whose reading end is returned, or on our own terminal (-1). */
+/* Starts QEMU with its console on a pipe whose reading end is returned, or on our own terminal
+ * (-1). The writing end is closed here, or the pipe would never end. */
 static int start_qemu(char **command, bool on_terminal)
 {
 	int ends[2] = {-1, -1};
@@ -196,13 +224,15 @@ static int start_qemu(char **command, bool on_terminal)
 	return ends[0];
 }
 
-/* The worst exit code of the domains; a domain that never told one was lost with the machine. */
-static int worst(const struct plan *plan, int qemu_status)
+/* The worst exit code of the domains; a domain that never told one was lost with the machine. Asked
+ * of QEMU's status is only whether it was started: the hypervisor's own exit code says less than
+ * the lines. */
+static int worst(int qemu_status)
 {
 	unsigned code = 0;
 
-	for (unsigned i = 0; i < plan->n_domains; i++) {
-		const struct domain_file *d = &plan->domains[i];
+	for (unsigned i = 0; i < plan.n_domains; i++) {
+		const struct domain_file *d = &plan.domains[i];
 
 		if (!d->ended) {
 			if (WIFEXITED(qemu_status) && WEXITSTATUS(qemu_status) == EXIT_NO_QEMU)
@@ -214,47 +244,55 @@ static int worst(const struct plan *plan, int qemu_status)
 	return (int)MIN(code, 255u);
 }
 
+/* Before the domain files are read: without these two no domain file can help. */
 static void need_file(const char *what, const char *path)
 {
 	if (access(path, R_OK))
 		fail(EXIT_CONFIG, "%s: cannot read %s: %s", what, path, strerror(errno));
 }
 
+/* Everything that can be wrong is said before the archive is written and a machine is made.
+ * drop_archive is registered first: from the archive on, any fail() leaves through it. */
 static int run(int argc, char **argv)
 {
-	struct options options;
-	struct plan plan = {.options = &options};
+	static struct options options;
 	bool in_time = true;
 	int status = 0, console;
 
+	plan.options = &options;
 	parse_options(&options, argc, argv);
+	/* The domains' own files are theirs to name in an error; these two are ours. */
 	need_file("hypervisor", options.hypervisor);
 	need_file("service domain's kernel", options.kernel);
 	plan.domains = calloc(options.n_files, sizeof(*plan.domains));
 	if (domains_load(&plan) + disks_plan(&plan))
 		return EXIT_CONFIG;
+	atexit(drop_archive);
+	signal(SIGINT, on_signal);
+	signal(SIGTERM, on_signal);
 	archive_write(&plan);
-	signal(SIGINT, end_qemu);
-	signal(SIGTERM, end_qemu);
 	console = start_qemu(machine_command(&plan), options.interactive);
+	/* With the terminal the consoles are QEMU's, so there are no lines to follow and no codes
+	 * to tell. */
 	if (!options.interactive)
 		in_time = console_follow(&plan, console, options.timeout_s);
 	if (!in_time)
-		end_qemu(0);
+		end_qemu();
+	/* It has ended, or was told to: SIGTERM makes QEMU close its disks in order. */
 	waitpid(qemu_pid, &status, 0);
-	unlink(plan.archive);
 	if (!in_time) {
 		warn("not ended after %u s", options.timeout_s);
 		return EXIT_TIMEOUT;
 	}
-	return options.interactive ? 0 : worst(&plan, status);
+	/* Past this point the machine has ended by itself. */
+	return options.interactive ? 0 : worst(status);
 }
 
 static int check(int argc, char **argv)
 {
-	struct options options;
-	struct plan plan = {.options = &options};
+	static struct options options;
 
+	plan.options = &options;
 	parse_options(&options, argc, argv);
 	plan.domains = calloc(options.n_files, sizeof(*plan.domains));
 	if (domains_load(&plan) + disks_plan(&plan))
@@ -264,19 +302,20 @@ static int check(int argc, char **argv)
 	return 0;
 }
 
+/* The other half of `fill`: reads on the host what a guest wrote through both drivers, with the
+ * same function (lib/pattern.c) and no help of either. */
 static int verify_pattern(int argc, char **argv)
 {
 	size_t len;
 	char *bytes;
-	char *end;
 	uint64_t seed, bad;
 
 	if (argc != 3)
 		fail(EXIT_USAGE, "verify-pattern wants IMAGE and SEED");
-	seed = strtoull(argv[2], &end, 0);
-	if (*end || end == argv[2])
+	if (!str_to_u64(argv[2], &seed)) /* as the shell reads it: strtoull takes 010 for eight */
 		fail(EXIT_USAGE, "verify-pattern: '%s' is not a seed", argv[2]);
 	bytes = read_file(argv[1], &len);
+	/* A rest behind the last sector would be compared with nothing. */
 	if (!len || len % SECTOR_SIZE)
 		fail(1, "%s: %zu bytes are not whole sectors", argv[1], len);
 	if (!pattern_check(seed, 0, bytes, len / SECTOR_SIZE, &bad))
@@ -287,6 +326,7 @@ static int verify_pattern(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	/* Each command gets its own name as argv[0], as getopt wants. */
 	const char *command = argc > 1 ? argv[1] : "";
 
 	if (!strcmp(command, "run"))

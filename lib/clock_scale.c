@@ -1,10 +1,11 @@
 /* clock_scale.c: from a counter's rate to the multiplication that turns its ticks into nanoseconds.
  *
- * Caller: time_native.c. Pure. The form is that of Xen's vcpu_time_info, so that one function
- * (clock_scale_ns of clock.h) reads both clocks.
+ * Callers: the kernel's native clock, the hypervisor's. Pure. The form is that of Xen's
+ * vcpu_time_info, so that one function (clock_scale_ns of clock_scale.h) reads all clocks.
  */
-#include "clock.h"
-#include "time.h"
+#include <amphi/clock_scale.h>
+
+#define NS_PER_S 1000000000ull
 
 struct clock_scale clock_scale_for(uint64_t hz)
 {

@@ -1,0 +1,118 @@
+/* pv_hostile.c: a PV kernel that makes random hypercalls until it is ended or has had enough.
+ *
+ * Shows, on the real binary, that nonsense gives an error or ends the caller and nothing else. The
+ * command line's number is the seed. Values are chosen near what matters: own frames, page tables,
+ * the hypervisor's addresses, buffers filled with such values. Left out is only what would make it
+ * sleep for ever (block, poll, vCPU down) or end it at once (shutdown, iret).
+ */
+#include "pv.h"
+
+#define CALLS 20000u
+
+static uint64_t state;
+static struct start_info *info;
+static uint64_t buffers[8][512] __attribute__((aligned(4096)));
+
+static uint64_t next(void)
+{
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return state;
+}
+
+static uint64_t own_frame(void)
+{
+	return ((const uint64_t *)info->mfn_list)[next() % info->nr_pages];
+}
+
+static uint64_t table_frame(void)
+{
+	uint64_t pfn = info->pt_base / 4096 + next() % info->nr_pt_frames;
+
+	return ((const uint64_t *)info->mfn_list)[pfn];
+}
+
+static uint64_t value(void)
+{
+	uint64_t r = next();
+
+	switch (r >> 8 & 15) {
+	case 0:
+	case 1:
+		return r >> 16 & 15;
+	case 2:
+		return own_frame();
+	case 3:
+		return own_frame() << 12 | (r >> 16 & 0xfff);
+	case 4:
+		return table_frame();
+	case 5:
+		return table_frame() << 12 | (r >> 16 & 0xff8);
+	case 6:
+		return (uint64_t)buffers[r >> 16 & 7] + (r >> 20 & 0xff8);
+	case 7:
+		return (uint64_t)buffers[r >> 16 & 7];
+	case 8:
+		return HYPERVISOR_VIRT_START + (r >> 16 << 12 & 0x7ffffffffff);
+	case 9:
+		return info->shared_info | (r >> 16 & 0xfff);
+	case 10:
+		return DOMID_SELF - (r >> 16 & 3);
+	case 11:
+		return 1ull << (r >> 16 & 63);
+	case 12:
+		return ~(r >> 16 & 0xff);
+	case 13:
+		return (r >> 16 & 0x3ff) << 12 | 0x67;
+	case 14:
+		return r >> 40;
+	default:
+		return r;
+	}
+}
+
+static void fill(void)
+{
+	uint64_t *b = buffers[next() & 7];
+
+	for (unsigned i = 0; i < 16; i++)
+		b[i] = value();
+}
+
+/* The few calls that are left out. */
+#define IMAGE       0x100000ull
+#define IMAGE_BYTES 0x20000ull
+
+static int forbidden(uint64_t nr, uint64_t command)
+{
+	if (nr == __HYPERVISOR_iret)
+		return 1;
+	if (nr == __HYPERVISOR_sched_op)
+		return (command & 0xffffffff) != SCHEDOP_yield;
+	if (nr == __HYPERVISOR_vcpu_op)
+		return (command & 0xffffffff) == VCPUOP_down;
+	/* It would soon have unmapped itself. */
+	if (nr == __HYPERVISOR_update_va_mapping && command - IMAGE < IMAGE_BYTES)
+		return next() & 63;
+	/* A batch could hold any of them. */
+	return nr == __HYPERVISOR_multicall;
+}
+
+void guest_main(struct start_info *si)
+{
+	const char *p = (const char *)si->cmd_line;
+
+	info = si;
+	state = 88172645463325252ull;
+	for (; *p; p++)
+		state = state * 31 + (uint64_t)*p;
+	for (unsigned i = 0; i < CALLS; i++) {
+		uint64_t nr = next() % 50, a = value(), b = value();
+
+		fill();
+		if (!forbidden(nr, a))
+			hypercall(nr, a, b, value(), value());
+	}
+	end(SHUTDOWN_poweroff);
+}

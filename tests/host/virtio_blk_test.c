@@ -1,0 +1,329 @@
+/* virtio_blk_test: the virtio-blk driver against a device played by the test.
+ *
+ * Why: well-behaved devices are in tests/qemu, but none of them is late, silent or lies on demand, and
+ * each of these once cost memory or a request. Expected: every request ends once, with its own data
+ * or an error: when it cannot be mapped and done() submits the next; when the device returns it
+ * without a status; when the answer to the question for the serial number comes after nobody waits.
+ * The device's registers are plain memory: it takes every feature that it offers.
+ *
+ * links: drivers-native/virtio_blk.c drivers-native/virtio_ring.c drivers-native/pci.c lib/pci_cap.c lib/printf.c
+ */
+#include "drivers-native/virtio_ring.h"
+
+#include <amphi/drivers.h>
+#include <amphi/host.h>
+#include <amphi/host_block.h>
+#include <amphi/machine.h>
+#include <amphi/pci.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+/* ---- the device ------------------------------------------------------------------------- */
+
+#define BAR	   0xfe000000u
+#define SECTORS	   64u
+#define SERIAL	   "twenty-bytes-serial!"
+#define QUEUE_SIZE 64u
+enum { AT_COMMON = 0x000, AT_CONFIG = 0x100, AT_NOTIFY = 0x200, AT_MSIX = 0x300 };
+
+static struct {
+	uint8_t config[256] __attribute__((aligned(16)));
+	uint8_t bar[0x1000] __attribute__((aligned(4096)));
+	uint8_t disk[SECTORS * SECTOR_SIZE];
+	uint16_t taken; /* of the available ring */
+	bool silent;	/* answers nothing */
+	bool no_status; /* returns requests with no status written */
+	void (*interrupt)(void *ctx);
+	void *ctx;
+} device;
+
+static void put(unsigned at, uint32_t value, unsigned width)
+{
+	memcpy(device.config + at, &value, width);
+}
+
+/* A virtio structure's capability: type, BAR 0, offset, length, the notify multiplier. */
+static void put_virtio_cap(unsigned at, unsigned next, unsigned type, uint32_t offset)
+{
+	put(at, PCI_CAP_VENDOR | next << 8 | 20u << 16 | type << 24, 4);
+	put(at + 4, 0, 4);
+	put(at + 8, offset, 4);
+	put(at + 12, 0x100, 4);
+	put(at + 16, 0, 4);
+}
+
+static void device_reset(void)
+{
+	uint32_t features = 1u | 1u << 9; /* in both halves: VERSION_1; FLUSH, and what is not known */
+	uint64_t sectors = SECTORS;
+	uint16_t size = QUEUE_SIZE;
+
+	memset(&device, 0, sizeof(device));
+	put(0x00, 0x10421af4, 4);
+	put(0x04, 0x10u << 16, 4);
+	put(0x10, BAR, 4);
+	put(0x34, 0x40, 1);
+	put_virtio_cap(0x40, 0x60, 1, AT_COMMON);
+	put_virtio_cap(0x60, 0x80, 2, AT_NOTIFY);
+	put_virtio_cap(0x80, 0xa0, 4, AT_CONFIG);
+	put(0xa0, PCI_CAP_MSIX, 4);
+	put(0xa4, AT_MSIX, 4);
+	memcpy(device.bar + AT_COMMON + 4, &features, sizeof(features));
+	memcpy(device.bar + AT_COMMON + 24, &size, sizeof(size));
+	memcpy(device.bar + AT_CONFIG, &sectors, sizeof(sectors));
+}
+
+static void *register_at(unsigned offset)
+{
+	uint64_t at;
+
+	memcpy(&at, device.bar + offset, sizeof(at));
+	return (void *)at;
+}
+
+/* Does what a chain asks for, as one that is not silent would. */
+static void device_serve(const struct virtq_desc *desc, uint16_t head)
+{
+	struct {
+		uint32_t type, reserved;
+		uint64_t sector;
+	} header;
+	uint16_t at = head;
+	uint8_t *disk;
+
+	memcpy(&header, (void *)desc[at].addr, sizeof(header));
+	disk = device.disk + header.sector * SECTOR_SIZE;
+	for (at = desc[at].next; desc[at].flags & VIRTQ_DESC_NEXT; at = desc[at].next) {
+		void *data = (void *)desc[at].addr;
+
+		if (header.type == 8)
+			memcpy(data, SERIAL, 20);
+		else if (header.type == 0)
+			memcpy(data, disk, desc[at].len);
+		else if (header.type == 1)
+			memcpy(disk, data, desc[at].len);
+		disk += desc[at].len;
+	}
+	if (!device.no_status)
+		*(uint8_t *)desc[at].addr = 0;
+}
+
+static void device_work(void)
+{
+	struct virtq_desc *desc = register_at(AT_COMMON + 32);
+	struct virtq_avail *avail = register_at(AT_COMMON + 40);
+	struct virtq_used *used = register_at(AT_COMMON + 48);
+
+	while (!device.silent && device.taken != avail->idx) {
+		uint16_t head = avail->ring[device.taken++ % QUEUE_SIZE];
+
+		device_serve(desc, head);
+		used->ring[used->idx % QUEUE_SIZE].id = head;
+		used->idx++;
+	}
+}
+
+static void device_interrupts(void)
+{
+	device_work();
+	device.interrupt(device.ctx);
+}
+
+/* ---- what the driver asks of its surroundings ------------------------------------------------ */
+
+static struct block_device *disk;
+static uint8_t unreachable[SECTOR_SIZE] __attribute__((aligned(SECTOR_SIZE)));
+static unsigned pages_freed;
+
+void *machine_mmio_map(maddr_t start, size_t len_bytes)
+{
+	return device.bar + (start.v - BAR);
+}
+uint32_t machine_pci_read(uint16_t bdf, unsigned offset, unsigned width_bytes)
+{
+	uint32_t value = 0;
+
+	memcpy(&value, device.config + offset, width_bytes);
+	return value;
+}
+void machine_pci_write(uint16_t bdf, unsigned offset, unsigned width_bytes, uint32_t value)
+{
+	put(offset, value, width_bytes);
+}
+int machine_msi_bind(struct machine_msi *msi)
+{
+	device.interrupt = msi->fn;
+	device.ctx = msi->ctx;
+	return 0;
+}
+void machine_delay_us(unsigned us)
+{
+	device_work();
+}
+int dma_map(const struct dma_device *dev, void *va, size_t len, enum dma_direction dir, dma_addr_t *out_addr)
+{
+	*out_addr = (dma_addr_t){(uintptr_t)va};
+	return va == unreachable ? -XEN_EFAULT : 0;
+}
+void *dma_page_alloc(const struct dma_device *dev, dma_addr_t *out_addr)
+{
+	void *page = aligned_alloc(PAGE_SIZE, PAGE_SIZE);
+
+	memset(page, 0, PAGE_SIZE);
+	*out_addr = (dma_addr_t){(uintptr_t)page};
+	return page;
+}
+void *host_alloc(size_t size_bytes)
+{
+	return calloc(1, size_bytes);
+}
+void host_pages_free(void *pages, unsigned count)
+{
+	pages_freed++;
+	free(pages);
+}
+void host_log(enum host_log_level level, const char *fmt, ...)
+{
+}
+void host_block_register(struct block_device *dev)
+{
+	disk = dev;
+}
+void peer_on_fetch(const volatile void *from, size_t len);
+void peer_on_fetch(const volatile void *from, size_t len)
+{
+}
+/* The driver never gives back what a device was told of: that is no leak of the test's. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "detect_leaks=0";
+}
+
+/* ---- the tests --------------------------------------------------------------------------- */
+
+static void probe(bool silent)
+{
+	static struct pci_function function = {.vendor = 0x1af4, .device = 0x1042};
+
+	device_reset();
+	device.silent = silent;
+	pages_freed = 0;
+	disk = NULL;
+	assert_int_equal(virtio_blk_probe(&function), 0);
+	assert_non_null(disk);
+}
+
+struct ending {
+	unsigned times;
+	int status;
+	struct block_request *then; /* submitted from within done() */
+};
+
+static void done(struct block_request *req, int status)
+{
+	struct ending *ending = req->ctx;
+
+	assert_int_equal(ending->times++, 0);
+	ending->status = status;
+	if (ending->then)
+		disk->ops->submit(disk, ending->then);
+}
+
+static struct block_request request(enum block_op op, void *va, struct ending *ending)
+{
+	return (struct block_request){.op = op, .sector = 3, .n_segments = 1, .segments = {{va, SECTOR_SIZE}},
+				      .done = done, .ctx = ending};
+}
+
+static int run(struct block_request *req, struct ending *ending)
+{
+	*ending = (struct ending){0};
+	disk->ops->submit(disk, req);
+	disk->ops->kick(disk);
+	device_interrupts();
+	assert_int_equal(ending->times, 1);
+	return ending->status;
+}
+
+static uint8_t data[SECTOR_SIZE] __attribute__((aligned(SECTOR_SIZE)));
+
+static void what_is_written_is_read(void **state)
+{
+	struct ending ending;
+	struct block_request w = request(BLOCK_WRITE, data, &ending), r = request(BLOCK_READ, data, &ending);
+	struct block_request f = {.op = BLOCK_FLUSH, .done = done, .ctx = &ending};
+
+	probe(false);
+	assert_string_equal(disk->serial, SERIAL);
+	assert_int_equal(pages_freed, 1);
+	assert_int_equal(disk->sectors, SECTORS);
+	assert_true(disk->has_flush);
+	memset(data, 0x5a, sizeof(data));
+	assert_int_equal(run(&w, &ending), 0);
+	assert_int_equal(device.disk[3 * SECTOR_SIZE], 0x5a);
+	memset(data, 0, sizeof(data));
+	assert_int_equal(run(&r, &ending), 0);
+	assert_int_equal(data[SECTOR_SIZE - 1], 0x5a);
+	assert_int_equal(run(&f, &ending), 0);
+}
+
+/* The slot served a good request before, so its status byte says "good" from then. */
+static void a_request_returned_without_a_status_has_failed(void **state)
+{
+	struct ending ending;
+	struct block_request r = request(BLOCK_READ, data, &ending);
+
+	probe(false);
+	assert_int_equal(run(&r, &ending), 0);
+	device.no_status = true;
+	assert_int_equal(run(&r, &ending), -XEN_EIO);
+}
+
+/* The failed one is off the list before its done() is called, or it would be failed again and again. */
+static void one_that_cannot_be_mapped_ends_once_though_done_submits(void **state)
+{
+	struct ending bad_end = {0}, good_end = {0};
+	struct block_request bad = request(BLOCK_READ, unreachable, &bad_end);
+	struct block_request good = request(BLOCK_READ, data, &good_end);
+
+	probe(false);
+	bad_end.then = &good;
+	disk->ops->submit(disk, &bad);
+	disk->ops->kick(disk);
+	device_interrupts();
+	assert_int_equal(bad_end.times, 1);
+	assert_int_equal(bad_end.status, -XEN_EFAULT);
+	assert_int_equal(good_end.times, 1);
+	assert_int_equal(good_end.status, 0);
+}
+
+/* The page and the slot of the question stay the device's; its answer then ends no request. */
+static void a_serial_number_that_comes_late_harms_nobody(void **state)
+{
+	struct ending ending;
+	struct block_request r = request(BLOCK_READ, data, &ending);
+
+	probe(true);
+	assert_string_equal(disk->serial, "");
+	assert_int_equal(pages_freed, 0);
+	device.silent = false;
+	assert_int_equal(run(&r, &ending), 0);
+	for (unsigned i = 0; i < 100; i++)
+		assert_int_equal(run(&r, &ending), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(what_is_written_is_read),
+	    cmocka_unit_test(a_request_returned_without_a_status_has_failed),
+	    cmocka_unit_test(one_that_cannot_be_mapped_ends_once_though_done_submits),
+	    cmocka_unit_test(a_serial_number_that_comes_late_harms_nobody),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,7 +1,7 @@
 /* commands_user.c: the shell's command that runs programs in ring 3.
  *
- * Caller: shell.c. Calls user.h. The shell waits for the programs it has started; a program that does not
- * end cannot be ended from here.
+ * Caller: shell.c. Calls user.h. The shell waits for the programs it has started; while it does, Ctrl-C ends
+ * them all.
  */
 #include <amphi/string.h>
 #include <amphi/types.h>
@@ -17,6 +17,8 @@ static int say_end(const char *name, int pid, int status)
 {
 	if (status >= 0 && status < (int)USER_ENDED_BY)
 		console_printf("@program %s %d exit %d\n", name, pid, status);
+	else if (status == (int)USER_ENDED_BY_KEY)
+		console_printf("@program %s %d ended Ctrl-C\n", name, pid);
 	else
 		console_printf("@program %s %d ended %s\n", name, pid,
 			       trap_name((unsigned)status - USER_ENDED_BY));
@@ -29,25 +31,35 @@ static bool parse_count(const char *word, uint64_t *out)
 	return word[0] == '-' && str_to_u64(word + 1, out) && *out >= 1 && *out <= USER_PROGRAMS;
 }
 
+/* Waits for all of them; 0 when each ended with 0. */
+static int wait_for(const int *pids, unsigned n, const char *name)
+{
+	int error = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		int ended = say_end(name, pids[i], user_wait(pids[i], USER_SHELL));
+
+		error = error ? error : ended;
+	}
+	return error;
+}
+
 static int run(int argc, char **argv)
 {
-	int pids[USER_PROGRAMS], first = 1, error = 0;
-	uint64_t count = 1, n = 0;
+	int pids[USER_PROGRAMS], first = 1, pid = 0, error;
+	uint64_t count = 1;
+	unsigned n = 0;
 
 	if (argc > 1 && parse_count(argv[1], &count))
 		first = 2;
 	if (argc <= first)
 		return -XEN_EINVAL;
-	for (; n < count && !error; n++) {
-		pids[n] = user_start(argc - first, argv + first, USER_SHELL);
-		error = pids[n] < 0 ? pids[n] : 0;
-	}
-	for (uint64_t i = 0; i < n; i++) {
-		int ended = pids[i] > 0 ? say_end(argv[first], pids[i], user_wait(pids[i], USER_SHELL)) : 0;
-
-		error = error ? error : ended;
-	}
-	return error;
+	while (n < count && (pid = user_start(argc - first, argv + first, USER_SHELL)) > 0)
+		pids[n++] = pid;
+	console_on_ctrl_c(user_end_all);
+	error = wait_for(pids, n, argv[first]);
+	console_on_ctrl_c(NULL);
+	return pid < 0 ? pid : error;
 }
 
 void commands_user_add(void)

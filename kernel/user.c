@@ -58,8 +58,20 @@ static void slice_over(void *ctx)
 }
 static struct timer slice = {.fn = slice_over};
 
+void user_end_all(void)
+{
+	for (unsigned i = 0; i < USER_PROGRAMS; i++) {
+		tasks[i].to_end = true;
+		wait_wake(&tasks[i].sleeps);
+	}
+}
+
 void user_going_back(void)
 {
+	if (user_current()->to_end) {
+		pv_irq_enable();
+		user_end(USER_ENDED_BY_KEY);
+	}
 	if (thread_others_ready() && !slice.queued)
 		timer_set(&slice, time_ns() + SLICE_NS);
 }

@@ -26,6 +26,9 @@ int user_start(int argc, char **argv, int parent);
  * child. */
 int user_wait(int pid, int parent);
 
+/* Every program ends as soon as it would go back to ring 3. Any context, interrupts off. */
+void user_end_all(void);
+
 /* ---- from trap.c: frame came out of ring 3 -------------------------------------------------- */
 
 static inline bool user_frame(const struct trap_frame *frame)

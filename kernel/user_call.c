@@ -78,7 +78,9 @@ static int64_t call_protect(struct user_task *task, const uint64_t *args)
 
 static int64_t call_sleep(struct user_task *task, const uint64_t *args)
 {
-	thread_sleep_ns(args[0]);
+	uint64_t end_ns = time_ns() + args[0];
+
+	(void)WAIT_UNTIL_DEADLINE(&task->sleeps, task->to_end, end_ns);
 	return 0;
 }
 
@@ -116,13 +118,17 @@ static int64_t call_spawn(struct user_task *task, const uint64_t *args)
 {
 	char word[USER_WORDS_MAX / 2];
 	char *argv[] = {task->name, word};
+	int pid;
 
 	if (args[1] >= sizeof(word))
 		return -XEN_EINVAL;
 	if (user_copy_from(&task->space, word, args[0], args[1]))
 		return -XEN_EFAULT;
 	word[args[1]] = '\0';
-	return user_start(2, argv, task->pid);
+	pid = user_start(2, argv, task->pid);
+	if (task->to_end) /* while it was made: it came too late to be told */
+		user_end_all();
+	return pid;
 }
 
 static int64_t call_wait(struct user_task *task, const uint64_t *args)

@@ -34,7 +34,8 @@ struct user_task {
 	struct user_cpu cpu;
 	uint64_t entry, sp, argc, argv; /* how it begins */
 	uint64_t fault_start, fault_size, fault_handler;
-	struct wait_queue ended;
+	bool to_end; /* before it goes back to ring 3 */
+	struct wait_queue ended, sleeps;
 };
 
 /* What a platform has decided, and how it is brought up. */
@@ -58,7 +59,7 @@ void user_enter(struct trap_frame *frame) __attribute__((noreturn));
 /* ---- user.c ---- */
 struct user_task *user_current(void);
 void user_end(int status) __attribute__((noreturn)); /* the current program; interrupts on */
-void user_going_back(void);			      /* interrupts off */
+void user_going_back(void);			      /* interrupts off; the program may end here */
 
 /* ---- user_load.c: fills task's space, entry and stack; -XEN_ENOEXEC was logged. ---- */
 int user_load(struct user_task *task, int argc, char **argv);

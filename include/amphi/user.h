@@ -35,8 +35,10 @@
 #define USER_READ  1u
 #define USER_WRITE 2u
 
-/* What wait returns: an exit code 0..255, or USER_ENDED_BY plus an exception's vector. */
-#define USER_ENDED_BY 256u
+/* What wait returns: an exit code 0..255, or USER_ENDED_BY plus an exception's vector, or that somebody
+ * ended it by a key. */
+#define USER_ENDED_BY	  256u
+#define USER_ENDED_BY_KEY (USER_ENDED_BY + 32u)
 
 enum user_call_nr {
 #define USER_CALL(nr, name, k1, k2, k3) USER_CALL_##name = (nr),

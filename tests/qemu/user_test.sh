@@ -64,6 +64,18 @@ refuse 'run' '^usage: run'
 refuse 'run -17 hello' '^usage: run|^run: '
 refuse 'run self_test stack; halt 0' '^@program self_test 1 ended page fault$'
 refuse 'run self_test nonsense; halt 0' '^@program self_test 1 exit 98$'
+# Programs that do not end are ended at the keys, in whatever they are.
+{
+	sleep 2
+	printf 'run -2 self_test forever\r'; sleep 1; printf '\003'; sleep 1
+	printf 'run self_test doze\r'; sleep 1; printf '\003'; sleep 1
+	printf 'run self_test wait_long\r'; sleep 1; printf '\003'; sleep 1
+	printf 'run hello alive\rmem\rhalt 0\r'
+} | native 32 'do=mem' -initrd "$work/ramdisk" >"$work/log"
+expect_status 0 "$work/log"
+[ "$(grep -c '^@program self_test [0-9]* ended Ctrl-C$' "$work/log")" = 4 ] || { echo "Ctrl-C, four times:"; cat "$work/log"; exit 1; }
+expect "$work/log" '^  alive$'
+[ "$(free "$work/log" 1)" = "$(free "$work/log" 2)" ] || { echo "programs have left pages in use:"; grep ^memory "$work/log"; exit 1; }
 native 16 'do="run anything x; halt 0"' -initrd "$user/hello" >"$work/log"
 expect "$work/log" '^  x$'
 expect_status 0 "$work/log"

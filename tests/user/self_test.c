@@ -433,6 +433,13 @@ static int by_word(const char *word)
 		return 42;
 	if (same(word, "turns") || same(word, "slices"))
 		return take_turns(same(word, "turns"));
+	if (same(word, "forever"))
+		for (;;)
+			;
+	if (same(word, "doze"))
+		return (int)CALL(sleep, USER_SLEEP_MAX_NS, 0, 0);
+	if (same(word, "wait_long"))
+		return (int)CALL(wait, start("doze"), 0, 0);
 	if (same(word, "spin"))
 		return spin();
 	if (same(word, "nap"))

@@ -113,11 +113,20 @@ static void save_selectors(struct user_cpu *cpu)
 	__asm__ volatile("mov %%gs, %0" : "=m"(cpu->gs));
 }
 
+/* Few programs have one of their own, and on PV it is a hypercall. */
+static void put_tls(uint64_t descriptor)
+{
+	uint64_t *entry = &user_platform.gdt[user_platform.tls / 8];
+
+	if (*entry != descriptor)
+		pv_write_gdt_entry(entry, descriptor);
+}
+
 /* Every descriptor that a program can have loaded stays loadable: the flat ones are constant, and the TLS
  * one is rewritten but never taken away. So none of these can fault. */
 static void load_selectors(const struct user_cpu *cpu)
 {
-	pv_write_gdt_entry(&user_platform.gdt[user_platform.tls / 8], cpu->tls);
+	put_tls(cpu->tls);
 	__asm__ volatile("mov %0, %%ds" ::"m"(cpu->ds));
 	__asm__ volatile("mov %0, %%es" ::"m"(cpu->es));
 	__asm__ volatile("mov %0, %%fs" ::"m"(cpu->fs));
@@ -139,7 +148,7 @@ void user_cpu_set_fs_base(struct user_cpu *cpu, uint64_t base)
 uint64_t user_cpu_set_tls(struct user_cpu *cpu, uint64_t base)
 {
 	cpu->tls = DESCRIPTOR_TLS | (base & 0xffffff) << 16 | (base >> 24 & 0xff) << 56;
-	pv_write_gdt_entry(&user_platform.gdt[user_platform.tls / 8], cpu->tls);
+	put_tls(cpu->tls);
 	return user_platform.tls | 3;
 }
 

@@ -1,8 +1,7 @@
 /* user_image.c: reads a program's ELF image and says what is wrong with it.
  *
  * Called by user_load.c; pure, see user_image.h. Calls amphi/elf.h. A program's rights are per page, so
- * segments that share one are refused rather than guessed about; linkers part them when they are told
- * -z separate-code.
+ * segments that share one are refused rather than guessed about; the linker's -z separate-code parts them.
  */
 #include <amphi/xen.h>
 

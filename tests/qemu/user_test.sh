@@ -3,7 +3,9 @@
 # platform, and nothing it does may cost more than itself. Expected: the self-test (tests/user/self_test.c)
 # prints the same lines, figures included, on two processors (SMAP and SMEP, and neither) and in a PV domain; no
 # page is lost by 40 programs of which half are ended; words, wrong images and too many programs are answered;
-# the kernel goes on. timeout: 200
+# a system call
+# costs one hypercall, no more; programs that do not end are ended at the keys; the kernel goes on.
+# timeout: 200
 . "$(dirname "$0")/lib.sh"
 user=$BUILD/user
 printf 'no program' >"$work/text"
@@ -51,6 +53,21 @@ expect "$work/log" '^@exit 0'
 expect "$work/log" '^@pvops indirect=0 differing=0'
 [ "$(free "$work/log" 1)" = "$(free "$work/log" 2)" ] || { echo "programs have left pages in use:"; grep ^memory "$work/log"; exit 1; }
 
+# One more system call is one more hypercall: the way back. 20000 of them, on top of what a start costs.
+hypercalls() { # hypercalls COMMAND: how many amphi-hv was asked for
+	timeout -k 5 60 qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 64 -nodefaults -display none -no-reboot -serial stdio \
+		-monitor none -kernel "$BUILD/amphi-hv" -append dom0_mem=32M \
+		-initrd "$BUILD/amphi role=native do=\"$1; halt 0\",$user/price" -icount shift=0,sleep=off </dev/null 2>&1 |
+		tr -d '\r' | tee "$work/log" | sed -n 's/^.hv. @stat hypercalls=\([0-9]*\).*/\1/p'
+}
+one=$(hypercalls 'run price calls')
+expect "$work/log" '^price of a system call [0-9]+$'
+price=$(sed -n 's/^price of a system call //p' "$work/log")
+three=$(hypercalls 'run -3 price calls')
+each=$(((three - one) / 20000))
+[ "$each" = 1 ] && [ $((three - one)) -lt 22000 ] ||
+	{ echo "20000 system calls cost $((three - one)) hypercalls, one each wanted"; exit 1; }
+
 # Wrong images and words, each answered; the kernel goes on. The module may be the program itself.
 refuse() { # refuse COMMAND REGEX
 	native 16 "do=\"$1\"" -initrd "$work/ramdisk" >"$work/log"
@@ -81,4 +98,4 @@ expect "$work/log" '^  x$'
 expect_status 0 "$work/log"
 native 16 'do="run hello"' >"$work/log"
 expect "$work/log" '^run: ENOENT'
-echo "ring 3: $(grep -c '^ok ' "$work/want") checks, the same on two processors and amphi-hv"
+echo "ring 3: $(grep -c '^ok ' "$work/want") checks, the same on two processors and amphi-hv, where a system call takes $price instructions"

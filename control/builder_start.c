@@ -10,9 +10,6 @@
 #include "builder.h"
 
 /* DR6 and DR7 as after reset (SDM vol. 3, "Debug Registers"): their fixed bits read as one. */
-#define EFLAGS_IF 0x200u
-#define DR6_INIT  0xffff0ff0ul
-#define DR7_INIT  0x400ul
 
 static mfn_t frame_of(const struct build *b, uint64_t pfn)
 {
@@ -85,21 +82,12 @@ static void fill_start_info(struct build *b, struct start_info *si)
 {
 	const struct start_layout *l = &b->layout;
 
-	str_copy(si->magic, sizeof(si->magic), "xen-3.0-x86_64");
-	si->nr_pages = l->pages;
+	layout_start_info(l, b->plan->cmdline, si);
 	si->shared_info = mfn_to_maddr(b->shared_info).v;
 	si->store_mfn = frame_of(b, l->store_pfn).v;
 	si->store_evtchn = b->out->store_port;
 	si->console.domU.mfn = frame_of(b, l->console_pfn).v;
 	si->console.domU.evtchn = b->out->console_port;
-	si->pt_base = layout_va(l, l->tables_pfn);
-	si->nr_pt_frames = l->n_tables;
-	si->mfn_list = layout_va(l, l->p2m_pfn);
-	if (l->ramdisk_bytes > 0) {
-		si->mod_start = layout_va(l, l->ramdisk_pfn);
-		si->mod_len = l->ramdisk_bytes;
-	}
-	str_copy((char *)si->cmd_line, sizeof(si->cmd_line), b->plan->cmdline);
 }
 
 /* Made in a page of ours and copied: the magic must not be seen beside half of the fields, and the
@@ -131,32 +119,6 @@ int build_pin_tables(struct build *b)
 	return host_mmuext(&op, 1, b->out->domid);
 }
 
-/* What xen/xen.h promises the entry point: rsi has the start info, rsp the top of the stack page,
- * and all selectors are the flat ones of ring 3. rip is the ENTRY note's, or the ELF header's
- * without one. */
-static void fill_context(struct build *b, struct vcpu_guest_context *c)
-{
-	const struct start_layout *l = &b->layout;
-	uint64_t stack_top = layout_va(l, l->stack_pfn + 1);
-
-	c->flags = VGCF_in_kernel | VGCF_online;
-	c->user_regs.rip = b->notes.entry;
-	c->user_regs.rsp = stack_top;
-	c->user_regs.rsi = layout_va(l, l->start_info_pfn);
-	c->user_regs.rflags = EFLAGS_IF;
-	c->user_regs.cs = FLAT_RING3_CS64;
-	c->user_regs.ss = FLAT_RING3_SS64;
-	c->user_regs.ds = c->user_regs.es = FLAT_RING3_DS64;
-	c->user_regs.fs = c->user_regs.gs = FLAT_RING3_DS64;
-	/* The stack for events and traps out of user mode. It is the boot stack until stack_switch
-	 * says more. */
-	c->kernel_ss = FLAT_RING3_SS64;
-	c->kernel_sp = stack_top;
-	c->ctrlreg[3] = xen_pfn_to_cr3(frame_of(b, l->tables_pfn).v);
-	c->debugreg[6] = DR6_INIT;
-	c->debugreg[7] = DR7_INIT;
-}
-
 /* On the heap: the structure is some 5 KiB with its FPU area, and worker stacks are small. */
 int build_set_context(struct build *b)
 {
@@ -166,7 +128,8 @@ int build_set_context(struct build *b)
 
 	if (!c)
 		return -XEN_ENOMEM;
-	fill_context(b, c);
+	layout_context(&b->layout, b->notes.entry, c);
+	c->ctrlreg[3] = xen_pfn_to_cr3(frame_of(b, b->layout.tables_pfn).v);
 	set_xen_guest_handle(op.u.vcpucontext.ctxt, c);
 	err = host_domctl(&op);
 	host_free(c, sizeof(*c));

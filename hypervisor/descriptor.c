@@ -29,6 +29,8 @@ bool descriptor_check(uint64_t *descriptor)
 	return true;
 }
 
+/* The page is written to (privilege levels) even when a later entry is refused: it is the guest's
+ * data in either case, and in nobody's use. Not cut into pieces: 512 words. */
 int segment_page_validate(struct page_info *page)
 {
 	uint64_t *entry = page_to_virt(page);
@@ -74,6 +76,8 @@ long hc_update_descriptor(uint64_t maddr, uint64_t descriptor)
 	return finish(error, maddr, descriptor);
 }
 
+/* The list is copied whole before any frame is taken. A frame that is in the old GDT and in the new
+ * one never loses its type in between: new ones are taken first. */
 long hc_set_gdt(uint64_t frames_va, uint64_t entries)
 {
 	uint64_t frames[HV_GDT_GUEST_PAGES];

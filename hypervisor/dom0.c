@@ -10,9 +10,7 @@
 #include <amphi/string.h>
 
 #include "boot.h"
-#include "cpu.h"
 #include "domain.h"
-#include "layout.h"
 
 #define DEFAULT_BYTES  (32ull << 20)
 #define ORDER_MAX      9u
@@ -188,40 +186,17 @@ static void write_tables(struct dom0_plan *plan)
 
 /* ---- what the kernel is told ----------------------------------------------------------- */
 
-static void fill_start_info(struct dom0_plan *plan)
+static void tell_kernel(struct dom0_plan *plan, struct vcpu *v)
 {
-	const struct start_layout *l = &plan->l;
-	struct start_info *si = pfn_to_virt(plan, l->start_info_pfn);
-
-	(void)str_copy(si->magic, sizeof(si->magic), "xen-3.0-x86_64");
-	si->nr_pages = l->pages;
-	si->shared_info = virt_to_maddr(plan->d->events.shared).v;
-	si->flags = SIF_PRIVILEGED | SIF_INITDOMAIN;
-	si->pt_base = layout_va(l, l->tables_pfn);
-	si->nr_pt_frames = l->n_tables;
-	si->mfn_list = layout_va(l, l->p2m_pfn);
-	if (plan->ramdisk != NULL) {
-		si->mod_start = layout_va(l, l->ramdisk_pfn);
-		si->mod_len = l->ramdisk_bytes;
-	}
-	(void)str_copy((char *)si->cmd_line, sizeof(si->cmd_line), boot_info()->modules[0].cmdline);
-}
-
-static void set_context(struct dom0_plan *plan, struct vcpu *v)
-{
+	struct start_info *si = pfn_to_virt(plan, plan->l.start_info_pfn);
 	struct vcpu_guest_context *c = hv_alloc(sizeof(*c));
 
+	layout_start_info(&plan->l, boot_info()->modules[0].cmdline, si);
+	si->shared_info = virt_to_maddr(plan->d->events.shared).v;
+	si->flags = SIF_PRIVILEGED | SIF_INITDOMAIN;
 	if (c == NULL)
 		hv_panic("no memory for the first domain's context");
-	c->flags = VGCF_in_kernel;
-	c->user_regs.rip = plan->notes.entry;
-	c->user_regs.rsp = layout_va(&plan->l, plan->l.stack_pfn + 1);
-	c->user_regs.rsi = layout_va(&plan->l, plan->l.start_info_pfn);
-	c->user_regs.cs = HV_GUEST_CS64;
-	c->user_regs.ss = HV_GUEST_DS32;
-	c->user_regs.rflags = RFLAGS_IF;
-	c->kernel_ss = HV_GUEST_DS32;
-	c->kernel_sp = c->user_regs.rsp;
+	layout_context(&plan->l, plan->notes.entry, c);
 	if (pv_set_context(v, c) != 0)
 		hv_panic("the first domain's entry point %lx is not in its own memory",
 			 plan->notes.entry);
@@ -269,12 +244,11 @@ void dom0_build(void)
 	take_range(&plan, plan.l.p2m_pfn + plan.n_list, plan.l.pages);
 	load_contents(&plan);
 	write_tables(&plan);
-	fill_start_info(&plan);
 	v = plan.d->vcpu[0];
 	rc = mm_set_boot_root(v, (mfn_t){*p2m_entry(&plan, plan.l.tables_pfn)});
 	if (rc != 0)
 		hv_panic("the first domain's page tables are refused (error %d)", rc);
-	set_context(&plan, v);
+	tell_kernel(&plan, v);
 	give_hardware(plan.d);
 	for (unsigned i = 0; i < boot_info()->n_modules; i++)
 		mm_boot_release(boot_info()->modules[i].start, boot_info()->modules[i].end);

@@ -11,7 +11,7 @@
 #include "domctl_parts.h"
 #include "percpu.h"
 
-#define CDF_ALLOWED	   (XEN_DOMCTL_CDF_oos_off | XEN_DOMCTL_CDF_xs_domain)
+#define CDF_ALLOWED        (XEN_DOMCTL_CDF_oos_off | XEN_DOMCTL_CDF_xs_domain)
 #define TSC_ALWAYS_EMULATE 1u /* xl.cfg(5): tsc_mode="always_emulate" */
 
 static int createdomain(struct xen_domctl *op)

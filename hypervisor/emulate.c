@@ -160,22 +160,18 @@ static bool do_write_cr(struct vcpu *v, const struct insn *i)
 	return true;
 }
 
-static bool do_rdmsr(struct vcpu *v, const struct insn *i)
+static bool do_msr(struct vcpu *v, const struct insn *i)
 {
-	uint64_t value;
+	struct guest_regs *r = &v->pv.regs;
+	uint64_t value = (uint32_t)r->rax | r->rdx << 32;
 
-	if (!msr_read(v, (uint32_t)v->pv.regs.rcx, &value))
+	if (i->op == INSN_WRMSR)
+		return msr_write(v, (uint32_t)r->rcx, value);
+	if (!msr_read(v, (uint32_t)r->rcx, &value))
 		return false;
-	v->pv.regs.rax = (uint32_t)value;
-	v->pv.regs.rdx = value >> 32;
+	r->rax = (uint32_t)value;
+	r->rdx = value >> 32;
 	return true;
-}
-
-static bool do_wrmsr(struct vcpu *v, const struct insn *i)
-{
-	uint64_t value = (uint32_t)v->pv.regs.rax | v->pv.regs.rdx << 32;
-
-	return msr_write(v, (uint32_t)v->pv.regs.rcx, value);
 }
 
 static bool do_cpuid(struct vcpu *v, const struct insn *i)
@@ -206,8 +202,8 @@ static const struct {
     [INSN_WBINVD] = {do_nothing, false},
     [INSN_READ_CR] = {do_read_cr, false},
     [INSN_WRITE_CR] = {do_write_cr, false},
-    [INSN_RDMSR] = {do_rdmsr, false},
-    [INSN_WRMSR] = {do_wrmsr, false},
+    [INSN_RDMSR] = {do_msr, false},
+    [INSN_WRMSR] = {do_msr, false},
     [INSN_CPUID] = {do_cpuid, true},
 };
 

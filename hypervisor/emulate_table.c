@@ -37,20 +37,12 @@ static void logic_flags(struct change *c, unsigned width)
 		 (__builtin_parity((unsigned)(v & 0xff)) ? 0 : FLAG_PF);
 }
 
-static void bit_change(struct change *c, const struct insn *i, uint64_t old)
-{
-	uint64_t bit = 1ull << (i->imm & (8 * i->width - 1));
-
-	c->care = FLAG_CF;
-	c->set = old & bit ? FLAG_CF : 0;
-	c->value = i->op == INSN_BTS ? old | bit : old & ~bit;
-}
-
 /* What the instruction makes of the old value. */
 static struct change compute(struct guest_regs *r, const struct insn *i, uint64_t old)
 {
 	struct change c = {.write = true};
 	uint64_t reg = reg_read(r, i->reg, i->width);
+	uint64_t bit = 1ull << (i->imm & (8 * i->width - 1));
 
 	switch (i->op) {
 	case INSN_MOV_STORE:
@@ -77,21 +69,12 @@ static struct change compute(struct guest_regs *r, const struct insn *i, uint64_
 		logic_flags(&c, i->width);
 		break;
 	default:
-		bit_change(&c, i, old);
+		c.care = FLAG_CF;
+		c.set = old & bit ? FLAG_CF : 0;
+		c.value = i->op == INSN_BTS ? old | bit : old & ~bit;
 		break;
 	}
 	return c;
-}
-
-/* Registers that receive the old value. */
-static void give_old(struct guest_regs *r, const struct insn *i, const struct change *c,
-		     uint64_t old)
-{
-	if (i->op == INSN_XCHG)
-		reg_write(r, i->reg, i->width, old);
-	else if (i->op == INSN_CMPXCHG && !c->write)
-		reg_write(r, 0, i->width, old);
-	r->rflags = (r->rflags & ~c->care) | c->set;
 }
 
 /* One try: -XEN_EAGAIN when somebody else changed the entry meanwhile. */
@@ -99,20 +82,26 @@ static int try_write(struct vcpu *v, const struct insn *i, uint64_t address)
 {
 	unsigned shift = 8 * (unsigned)(address & 7);
 	uint64_t mask = width_mask(i->width) << shift, entry, old, expected;
+	struct guest_regs *r = &v->pv.regs;
 	struct change c;
 	int rc = 0;
 
 	if (guest_read(&entry, address & ~7ull) != 0)
 		return -XEN_EFAULT;
 	old = entry >> shift & width_mask(i->width);
-	c = compute(&v->pv.regs, i, old);
+	c = compute(r, i, old);
 	expected = entry;
 	if (c.write)
 		rc = mm_write_table(v, address & ~7ull, (entry & ~mask) | (c.value << shift & mask),
 				    true, &expected);
-	if (rc == 0)
-		give_old(&v->pv.regs, i, &c, old);
-	return rc;
+	if (rc != 0)
+		return rc;
+	if (i->op == INSN_XCHG)
+		reg_write(r, i->reg, i->width, old);
+	else if (!c.write)
+		reg_write(r, 0, i->width, old);
+	r->rflags = (r->rflags & ~c.care) | c.set;
+	return 0;
 }
 
 bool emulate_table_write(struct vcpu *v, uint64_t address)

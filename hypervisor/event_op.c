@@ -1,8 +1,9 @@
 /* event_op.c: EVTCHNOP_*: channels made, asked about and closed as guests want it.
  *
  * Each command has one function that gets the domain it is about and its argument, copied in; the
- * table at the end says how long that is, whether it goes back, whose domain, and under which lock. An interdomain channel is two ports that
- * name each other; both change together under both domains' locks:
+ * table at the end says how long that is, whether it goes back, whose domain, and under which lock.
+ * An interdomain channel is two ports that name each other; both change together under both
+ * domains' locks:
  *
  *     closed --alloc_unbound--> unbound --bind_interdomain of the peer--> interdomain
  *        ^                        |  ^                                       |
@@ -251,8 +252,7 @@ static const struct event_op {
 	long (*fn)(struct domain *d, union event_arg *a);
 	uint8_t bytes, flags;
 } ops[] = {
-#define OP(name, fn, flags)                                                                        \
-	[EVTCHNOP_##name] = {fn, sizeof(((union event_arg *)0)->name), flags}
+#define OP(name, fn, flags) [EVTCHNOP_##name] = {fn, sizeof(((union event_arg *)0)->name), flags}
     OP(bind_interdomain, bind_interdomain, ANSWERS),
     OP(bind_virq, bind_virq, ANSWERS),
     OP(bind_pirq, bind_pirq, ANSWERS),

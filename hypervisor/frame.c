@@ -12,6 +12,8 @@
 #include "io.h"
 #include "mm_private.h"
 
+/* A list rather than a flag in each page_info: the question is asked of numbers a guest made up,
+ * and most of those have no page_info that could be looked at. A machine has a handful of ranges. */
 #define RAM_RANGES 32u
 
 struct frame_range {
@@ -21,6 +23,7 @@ struct frame_range {
 static struct frame_range ram[RAM_RANGES];
 static unsigned ram_count;
 
+/* frames_lock covers the lists, the counter, and PG_FREE and `done` of free frames. */
 static spinlock_t frames_lock;
 static uint32_t free_list[MM_MAX_ORDER + 1]; /* heads, by order */
 static uint64_t free_frames;
@@ -41,6 +44,7 @@ int frames_add_ram(uint64_t first, uint64_t end)
 	return 0;
 }
 
+/* Of all ranges: a firmware's map has no order. */
 uint64_t frames_highest(void)
 {
 	uint64_t highest = 0;
@@ -50,6 +54,7 @@ uint64_t frames_highest(void)
 	return highest;
 }
 
+/* No vector registers: they still hold the state of the guest that called. */
 void page_zero(void *page)
 {
 	uint64_t words = PAGE_SIZE / 8;
@@ -79,6 +84,13 @@ void frame_unlink(uint32_t *head, struct page_info *page)
 	page->next = page->prev = 0;
 }
 
+/* Only the head of a free block says that it is free; the rest of it looks like frames in use:
+ *
+ *   frame     8        9   10  11    12       13
+ *          [FREE, 2] [ .   .   . ] [FREE, 0] [in use]
+ *
+ * So a frame inside a larger free block can never be taken for a free buddy, and splitting or
+ * joining writes heads only. */
 static void block_add(struct page_info *page, unsigned order)
 {
 	page->flags = PG_FREE;
@@ -117,6 +129,7 @@ struct page_info *frames_alloc(unsigned order, uint64_t limit)
 		unsigned have = page->done;
 
 		block_take(page);
+		/* Upper halves go back: the limit is for the lowest frames of the block. */
 		while (have-- > order)
 			block_add(page + (1ull << have), have);
 		free_frames -= 1ull << order;
@@ -175,6 +188,8 @@ void frames_add_free(uint64_t first, uint64_t end)
 	}
 }
 
+/* Zeroed, because a table that starts empty is what most callers want, and because what a domain
+ * left in the frame must not reach another through a page that we share. */
 void *hv_page_alloc(unsigned order)
 {
 	struct page_info *page = frames_alloc(order, ~0ull);
@@ -211,6 +226,7 @@ static void heap_pages_put(void *pages, size_t n)
 		hv_page_free((char *)pages + i * PAGE_SIZE, 0);
 }
 
+/* lib/heap.c has no lock of its own; frames_lock nests in this one. */
 static struct heap heap = {.pages_get = heap_pages_get, .pages_put = heap_pages_put};
 static spinlock_t heap_lock;
 
@@ -225,6 +241,8 @@ void *hv_alloc(size_t size)
 	return p;
 }
 
+/* A wrong size or a second free is a mistake of ours that would surface as somebody else's damaged
+ * memory much later, so it ends here. */
 void hv_free(void *p, size_t size)
 {
 	bool ok;
@@ -235,6 +253,7 @@ void hv_free(void *p, size_t size)
 	HV_ASSERT(ok);
 }
 
+/* For people to read: taken without locks, the three need not be of one moment. */
 void mm_stats(struct mm_stats *out)
 {
 	*out = (struct mm_stats){.free_pages = free_frames};

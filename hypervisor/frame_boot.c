@@ -14,6 +14,8 @@
 #define EARLY_END 0x40000000ul /* what boot.S has mapped */
 #define SIZE_2M	  0x200000ul
 
+/* Accessed and dirty from the start, so that no CPU ever has to write to tables of ours. Never
+ * global: a guest's top-level table is left by loading another one, and hw_flush relies on that. */
 #define TABLE_FLAGS (PTE_PRESENT | PTE_RW | PTE_ACCESSED)
 #define DATA_FLAGS  (PTE_PRESENT | PTE_RW | PTE_ACCESSED | PTE_DIRTY | PTE_NX)
 
@@ -21,6 +23,7 @@ static struct mm_range machine[MM_RANGES_MAX], in_use[MM_RANGES_MAX];
 static unsigned machine_count, in_use_count;
 static mfn_t root;
 static uint64_t early_next = LOW_END;
+/* While early, pages come from early_next on; nothing of that is ever freed. */
 static bool early = true;
 static uint64_t io_next = HV_IO_VIRT;
 static spinlock_t io_lock;
@@ -70,6 +73,8 @@ static bool all_ram(uint64_t start, uint64_t end)
 	return false;
 }
 
+/* Upwards without a gap, so that in the end one range in use says what was taken. Only RAM that is
+ * mapped can be zeroed, hence EARLY_END. */
 static void *table_page(void)
 {
 	if (!early)
@@ -109,6 +114,8 @@ static uint64_t *our_entry(uint64_t va, unsigned level, uint64_t flags)
 	return &table[pt_index(va, level)];
 }
 
+/* Frame table and m2p are arrays by frame number over all of the machine's addresses, of which only
+ * the pages with RAM's entries exist. Two ranges may meet in one page, so it may be there. */
 /* Pages under table[first .. end) of entries of `size` bytes, at va. */
 static int map_table_part(uint64_t va, uint64_t size, uint64_t first, uint64_t end)
 {
@@ -177,6 +184,8 @@ static int copy_list(struct mm_range *to, unsigned *to_count, const struct mm_ra
 	return 0;
 }
 
+/* A page that is RAM only in part is none: its other part may be a device's or the firmware's. What
+ * the direct map cannot reach is left alone. */
 static bool ram_frames(const struct mm_range *r, uint64_t *first, uint64_t *end)
 {
 	const uint64_t most = (uint64_t)(HV_DIRECT_LAST_SLOT + 1 - HV_DIRECT_SLOT) << 39;
@@ -186,6 +195,8 @@ static bool ram_frames(const struct mm_range *r, uint64_t *first, uint64_t *end)
 	return r->kind == MM_RANGE_RAM && *first < *end;
 }
 
+/* RAM of a range is declared last: mfn_valid must not lead anybody to a page_info that is not
+ * mapped yet. ACPI's tables are no RAM to us, but we read them. */
 static int set_up_ram(void)
 {
 	int error = 0;
@@ -217,6 +228,7 @@ static void free_around_used(uint64_t first, uint64_t end)
 		if (!used)
 			continue;
 		frames_add_free(run, n);
+		/* The loop's step goes to the first page beyond, which may be in use as well. */
 		n = PAGES_FOR(used->end) - 1;
 		run = n + 1;
 	}
@@ -227,6 +239,7 @@ static void start_allocator(void)
 {
 	uint64_t first, end;
 
+	/* In this order: after the first there is no early page any more that is not in use. */
 	in_use[in_use_count++] = (struct mm_range){LOW_END, early_next, MM_RANGE_RESERVED};
 	early = false;
 	for (unsigned i = 0; i < machine_count; i++) {
@@ -258,6 +271,7 @@ int mm_boot_init(const struct mm_range *map, unsigned map_count, const struct mm
 	return 0;
 }
 
+/* Page by page, because a module may lie across RAM and what is not. Joining makes blocks of it. */
 void mm_boot_release(uint64_t start, uint64_t end)
 {
 	for (uint64_t n = PAGES_FOR(start); n < end >> PAGE_SHIFT; n++)
@@ -265,6 +279,9 @@ void mm_boot_release(uint64_t start, uint64_t end)
 			frames_add_free(n, n + 1);
 }
 
+/* What a try that failed half-way wrote is written over by the next: io_next has not moved. An
+ * entry that was not present is in no TLB (Intel SDM 3A, 4.10.2.3), so there is nothing to flush.
+ * All address spaces have it at once: they share the L3 that HV_IO_VIRT is under. */
 void *hv_map_io(maddr_t maddr, uint64_t size)
 {
 	uint64_t offset = maddr.v & ~PAGE_MASK, at = 0;

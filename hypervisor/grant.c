@@ -68,24 +68,28 @@ static bool pinned(const struct grant_active *a)
 	return a->readers || a->writers;
 }
 
-/* The lock is held. */
-static int16_t pin_locked(struct domain *owner, uint32_t ref, domid_t user, bool readonly)
+int16_t grant_pin(struct domain *owner, uint32_t ref, domid_t user, bool readonly, mfn_t *out_mfn)
 {
-	struct grant_entry_v1 *e = shared_entry(owner, ref);
-	struct grant_active *a = active_entry(owner, ref);
-	int16_t status = GNTST_okay;
+	struct domain_grants *g = &owner->grants;
+	int16_t status = GNTST_bad_gntref;
+	struct grant_entry_v1 *e;
+	struct grant_active *a;
 
-	if (!e)
-		return GNTST_bad_domain;
-	if (pinned(a) && a->domid != user)
-		return GNTST_general_error;
-	if (a->readers == UINT16_MAX || a->writers == UINT16_MAX)
-		return GNTST_no_space;
+	spin_lock(&g->lock);
+	if (ref >= g->n_frames * GRANTS_PER_FRAME)
+		goto out;
+	e = shared_entry(owner, ref);
+	a = active_entry(owner, ref);
+	status = !e                              ? GNTST_bad_domain
+		 : pinned(a) && a->domid != user ? GNTST_general_error
+		 : a->readers == UINT16_MAX      ? GNTST_no_space
+		 : a->writers == UINT16_MAX      ? GNTST_no_space
+						 : GNTST_okay;
 	/* The entry is asked only for a right it has not yet given. */
-	if (!pinned(a) || (!readonly && !a->writers))
+	if (status == GNTST_okay && (!pinned(a) || (!readonly && !a->writers)))
 		status = entry_claim(e, user, readonly);
 	if (status != GNTST_okay)
-		return status;
+		goto out;
 	if (!pinned(a)) {
 		/* Fetched once, after the claim: before it the owner was free to change it. */
 		a->mfn = __atomic_load_n(&e->frame, __ATOMIC_ACQUIRE);
@@ -95,19 +99,8 @@ static int16_t pin_locked(struct domain *owner, uint32_t ref, domid_t user, bool
 		a->readers++;
 	else
 		a->writers++;
-	return GNTST_okay;
-}
-
-int16_t grant_pin(struct domain *owner, uint32_t ref, domid_t user, bool readonly, mfn_t *out_mfn)
-{
-	struct domain_grants *g = &owner->grants;
-	int16_t status = GNTST_bad_gntref;
-
-	spin_lock(&g->lock);
-	if (ref < g->n_frames * GRANTS_PER_FRAME)
-		status = pin_locked(owner, ref, user, readonly);
-	if (status == GNTST_okay)
-		*out_mfn = (mfn_t){active_entry(owner, ref)->mfn};
+	*out_mfn = (mfn_t){a->mfn};
+out:
 	spin_unlock(&g->lock);
 	return status;
 }
@@ -155,28 +148,20 @@ static int add_frame(struct domain *d)
 	return 0;
 }
 
-int grant_grow(struct domain *d, uint32_t n_frames)
-{
-	int error = 0;
-
-	spin_lock(&d->grants.lock);
-	while (!error && d->grants.n_frames < n_frames)
-		error = d->grants.closed ? -XEN_ESRCH : add_frame(d);
-	spin_unlock(&d->grants.lock);
-	return error;
-}
-
 int grant_frame(struct domain *d, uint32_t index, mfn_t *out)
 {
-	int error;
+	struct domain_grants *g = &d->grants;
+	int error = 0;
 
-	if (index >= d->grants.max_frames)
+	if (index >= g->max_frames)
 		return -XEN_EINVAL;
-	error = grant_grow(d, index + 1);
-	if (error)
-		return error;
-	*out = virt_to_mfn(d->grants.shared[index]);
-	return 0;
+	spin_lock(&g->lock);
+	while (!error && g->n_frames <= index)
+		error = g->closed ? -XEN_ESRCH : add_frame(d);
+	if (!error)
+		*out = virt_to_mfn(g->shared[index]);
+	spin_unlock(&g->lock);
+	return error;
 }
 
 /* ---- handles --------------------------------------------------------------------------- */
@@ -244,8 +229,10 @@ void grant_track_free(struct domain *d, uint32_t handle)
 
 int grant_domain_init(struct domain *d, uint32_t max_frames)
 {
+	mfn_t first;
+
 	d->grants.max_frames = MIN(max_frames ? max_frames : GRANT_MAX_FRAMES, GRANT_MAX_FRAMES);
-	return grant_grow(d, 1);
+	return grant_frame(d, 0, &first);
 }
 
 /* Page tables are left alone: mm gives them up next, and with them the frames. A device's mapping
@@ -255,7 +242,7 @@ static void drop_handle(struct domain *d, uint32_t handle)
 	struct grant_track was = *grant_track(d, handle);
 
 	if (was.maps & GNTMAP_device_map)
-		grant_device_put((mfn_t){was.mfn}, was.readonly);
+		grant_frame_put((mfn_t){was.mfn}, was.readonly);
 	grant_unpin(was.owner, was.ref, was.readonly);
 	grant_track_free(d, handle);
 	domain_put(was.owner);

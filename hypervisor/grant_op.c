@@ -1,9 +1,8 @@
 /* grant_op.c: GNTTABOP_*: what guests ask of grant tables, decoded.
  *
- * Lists (map, unmap, replace, copy) go to the files that do them and may stop between elements; the
- * rest take one argument each and are small. The one thing all have in common is that the outcome
- * for the guest is a GNTST_* in its argument, and the hypercall's own result says only whether the
- * argument could be read and written.
+ * Arguments, one or a list, are copied in, done and copied back here, sixteen at a time; between
+ * such batches a list may stop. The outcome for the guest is a GNTST_* in its argument; the
+ * hypercall's own result says only whether that could be read and written, and what is refused.
  *
  * Called by dispatch.c. Calls grant.c, grant_map.c, grant_copy.c.
  */
@@ -13,112 +12,91 @@
 #include "guest.h"
 #include "percpu.h"
 
+#define BATCH 16u /* items in hand between two looks at whether something else wants the CPU */
+
+/* Frames first.. of d's table into a list at va; those it does not have yet are made. */
+static int list_frames(struct domain *d, uint32_t first, uint32_t n, uint64_t va)
+{
+	int error = 0;
+	mfn_t mfn;
+	uint32_t i;
+
+	for (i = 0; !error && i < n; i++) {
+		error = grant_frame(d, first + i, &mfn);
+		if (!error)
+			error = guest_write(va + i * sizeof(mfn.v), &mfn.v);
+	}
+	return error;
+}
+
 /* The domain an operation is about, referenced; NULL with the reason. */
 static struct domain *target(domid_t id, int16_t *out_status)
 {
-	struct domain *self = current_domain();
 	struct domain *d;
+	int error;
 
-	*out_status = GNTST_permission_denied;
-	if (id != DOMID_SELF && id != self->id && !self->privileged)
-		return NULL;
-	d = domain_get(id);
-	*out_status = d ? GNTST_okay : GNTST_bad_domain;
+	d = domain_named(id, &error);
+	*out_status = d                     ? GNTST_okay
+		      : error == -XEN_EPERM ? GNTST_permission_denied
+					    : GNTST_bad_domain;
 	return d;
 }
 
-static int write_frames(struct domain *d, const struct gnttab_setup_table *op)
+static int setup_table(struct grant_item *item)
 {
-	xen_pfn_t frame;
-	uint32_t i;
+	struct gnttab_setup_table *op = &item->arg.setup;
+	struct domain *d = target(op->dom, &op->status);
+	int error = -XEN_EINVAL;
 
-	for (i = 0; i < op->nr_frames; i++) {
-		frame = virt_to_mfn(d->grants.shared[i]).v;
-		if (handle_write(op->frame_list, i, &frame))
-			return -XEN_EFAULT;
-	}
+	if (!d)
+		return 0;
+	if (op->nr_frames <= d->grants.max_frames)
+		error = list_frames(d, 0, op->nr_frames, handle_at(op->frame_list, 0));
+	domain_put(d);
+	if (error)
+		op->status = GNTST_general_error;
+	return error == -XEN_EFAULT ? error : 0;
+}
+
+static int query_size(struct grant_item *item)
+{
+	struct gnttab_query_size *op = &item->arg.query;
+	struct domain *d = target(op->dom, &op->status);
+
+	if (!d)
+		return 0;
+	op->nr_frames = d->grants.n_frames;
+	op->max_nr_frames = d->grants.max_frames;
+	domain_put(d);
 	return 0;
 }
 
-static long setup_table(uint64_t arg_va)
+static int set_version(struct grant_item *item)
 {
-	struct gnttab_setup_table op;
-	struct domain *d;
-	long error = 0;
-
-	if (guest_read(&op, arg_va))
-		return -XEN_EFAULT;
-	d = target(op.dom, &op.status);
-	if (d && op.nr_frames > d->grants.max_frames)
-		op.status = GNTST_general_error;
-	else if (d && grant_grow(d, op.nr_frames))
-		op.status = GNTST_general_error;
-	else if (d)
-		error = write_frames(d, &op);
-	if (d)
-		domain_put(d);
-	if (error)
-		return error;
-	return guest_write(arg_va + offsetof(struct gnttab_setup_table, status), &op.status);
+	if (item->arg.set.version == 1)
+		return 0;
+	return item->arg.set.version == 2 ? -XEN_ENOSYS : -XEN_EINVAL;
 }
 
-static long query_size(uint64_t arg_va)
+static int get_version(struct grant_item *item)
 {
-	struct gnttab_query_size op;
 	struct domain *d;
+	int error;
 
-	if (guest_read(&op, arg_va))
-		return -XEN_EFAULT;
-	d = target(op.dom, &op.status);
-	if (d) {
-		op.nr_frames = d->grants.n_frames;
-		op.max_nr_frames = d->grants.max_frames;
-		domain_put(d);
-	}
-	return guest_write(arg_va, &op);
-}
-
-static long set_version(uint64_t arg_va)
-{
-	struct gnttab_set_version op;
-	uint32_t asked;
-
-	if (guest_read(&op, arg_va))
-		return -XEN_EFAULT;
-	asked = op.version;
-	op.version = 1;
-	if (asked == 1)
-		return guest_write(arg_va, &op);
-	return asked == 2 ? -XEN_ENOSYS : -XEN_EINVAL;
-}
-
-static long get_version(uint64_t arg_va)
-{
-	struct gnttab_get_version op;
-	struct domain *d;
-	int16_t status;
-
-	if (guest_read(&op, arg_va))
-		return -XEN_EFAULT;
-	d = target(op.dom, &status);
+	d = domain_named(item->arg.get.dom, &error);
 	if (!d)
-		return status == GNTST_bad_domain ? -XEN_ESRCH : -XEN_EPERM;
+		return error;
 	domain_put(d);
-	op.version = 1;
-	return guest_write(arg_va, &op);
+	item->arg.get.version = 1;
+	return 0;
 }
 
-/* A builder gets at the table of a domain before that runs. Frames it does not have yet are made.
- */
+/* A builder gets at the table of a domain before that runs. */
 long grant_acquire_resource(uint64_t cmd, uint64_t arg_va)
 {
 	struct xen_mem_acquire_resource r;
 	struct domain *d;
-	xen_pfn_t frame;
-	mfn_t mfn;
-	uint32_t i;
-	int16_t status;
-	int error = 0;
+	int error;
 
 	if (guest_read(&r, arg_va))
 		return -XEN_EFAULT;
@@ -126,18 +104,14 @@ long grant_acquire_resource(uint64_t cmd, uint64_t arg_va)
 		return -XEN_EOPNOTSUPP;
 	if (r.pad || r.frame > GRANT_MAX_FRAMES || r.nr_frames > GRANT_MAX_FRAMES)
 		return -XEN_EINVAL;
-	d = target(r.domid, &status);
+	d = domain_named(r.domid, &error);
 	if (!d)
-		return status == GNTST_bad_domain ? -XEN_ESRCH : -XEN_EPERM;
-	for (i = 0; !error && !handle_null(r.frame_list) && i < r.nr_frames; i++) {
-		error = grant_frame(d, (uint32_t)r.frame + i, &mfn);
-		frame = mfn.v;
-		if (!error && handle_write(r.frame_list, i, &frame))
-			error = -XEN_EFAULT;
-	}
+		return error;
 	if (handle_null(r.frame_list)) {
 		r.nr_frames = d->grants.max_frames;
 		error = guest_write(arg_va, &r);
+	} else {
+		error = list_frames(d, (uint32_t)r.frame, r.nr_frames, handle_at(r.frame_list, 0));
 	}
 	domain_put(d);
 	return error;
@@ -146,38 +120,71 @@ long grant_acquire_resource(uint64_t cmd, uint64_t arg_va)
 /* ---- the table ------------------------------------------------------------------------- */
 
 static const struct grant_op {
-	long (*list)(uint64_t list_va, uint64_t count);
-	long (*one)(uint64_t arg_va);
-	uint32_t element_bytes;
+	int (*fn)(struct grant_item *item);
+	void (*end)(struct grant_item *item); /* after the flush; may be NULL */
+	uint8_t bytes;                        /* of the argument */
+	bool list;                            /* any number of them */
 } ops[] = {
-    [GNTTABOP_map_grant_ref] = {.list = grant_map_list,
-				.element_bytes = sizeof(struct gnttab_map_grant_ref)},
-    [GNTTABOP_unmap_grant_ref] = {.list = grant_unmap_list,
-				  .element_bytes = sizeof(struct gnttab_unmap_grant_ref)},
-    [GNTTABOP_unmap_and_replace] = {.list = grant_replace_list,
-				    .element_bytes = sizeof(struct gnttab_unmap_and_replace)},
-    [GNTTABOP_copy] = {.list = grant_copy_list, .element_bytes = sizeof(struct gnttab_copy)},
-    [GNTTABOP_setup_table] = {.one = setup_table},
-    [GNTTABOP_query_size] = {.one = query_size},
-    [GNTTABOP_set_version] = {.one = set_version},
-    [GNTTABOP_get_version] = {.one = get_version},
+#define OP(name, fn, end, list) [GNTTABOP_##name] = {fn, end, sizeof(struct gnttab_##name), list}
+    OP(map_grant_ref, grant_map, NULL, true),
+    OP(unmap_grant_ref, grant_unmap, grant_unmap_end, true),
+    OP(unmap_and_replace, grant_unmap, grant_unmap_end, true),
+    OP(copy, grant_copy, NULL, true),
+    OP(setup_table, setup_table, NULL, false),
+    OP(query_size, query_size, NULL, false),
+    OP(set_version, set_version, NULL, false),
+    OP(get_version, get_version, NULL, false),
+#undef OP
 };
+
+/* All n are done, one flush, and only then what may come after it. Those before the first that
+ * cannot be read are done, and say so. */
+static int run(const struct grant_op *op, uint32_t cmd, uint64_t at, uint32_t n)
+{
+	struct grant_item items[BATCH];
+	uint8_t gone = 0;
+	int error = 0, failed = 0;
+	uint32_t i, got;
+
+	for (got = 0; got < n; got++) {
+		memset(&items[got], 0, sizeof(items[got]));
+		items[got].cmd = cmd;
+		failed = guest_copy_from(&items[got].arg, at + got * op->bytes, op->bytes);
+		if (!failed)
+			failed = op->fn(&items[got]);
+		if (failed)
+			break;
+		gone |= items[got].gone;
+	}
+	if (gone & GNTMAP_host_map)
+		tlb_flush_all();
+	for (i = 0; i < got; i++) {
+		if (op->end)
+			op->end(&items[i]);
+		error |= guest_copy_to(at + i * op->bytes, &items[i].arg, op->bytes);
+	}
+	return failed ? failed : error;
+}
 
 long hc_grant_table_op(uint64_t cmd, uint64_t list_va, uint64_t count)
 {
-	const struct grant_op *op;
-	long done;
+	const struct grant_op *op = &ops[MIN(cmd, ARRAY_SIZE(ops) - 1)];
+	uint64_t done = 0;
+	uint32_t n;
+	int error;
 
-	if (cmd >= ARRAY_SIZE(ops) || (!ops[cmd].list && !ops[cmd].one))
+	if (cmd >= ARRAY_SIZE(ops) || !op->fn)
 		return -XEN_ENOSYS;
-	op = &ops[cmd];
-	if (count > INT32_MAX || (op->one && count != 1))
+	if (count > INT32_MAX || (!op->list && count != 1))
 		return -XEN_EINVAL;
-	if (op->one)
-		return op->one(list_va);
-	done = op->list(list_va, count);
-	if (done < 0 || (uint64_t)done == count)
-		return done < 0 ? done : 0;
-	return hypercall_restart(cmd, list_va + (uint64_t)done * op->element_bytes,
-				 count - (uint64_t)done, 0);
+	while (done < count && !(done && hypercall_preempt())) {
+		n = (uint32_t)MIN(count - done, BATCH);
+		error = run(op, (uint32_t)cmd, list_va + done * op->bytes, n);
+		if (error)
+			return error;
+		done += n;
+	}
+	if (done < count)
+		return hypercall_restart(cmd, list_va + done * op->bytes, count - done, 0);
+	return 0;
 }

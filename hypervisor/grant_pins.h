@@ -14,9 +14,6 @@
 int16_t grant_pin(struct domain *owner, uint32_t ref, domid_t user, bool readonly, mfn_t *out_mfn);
 void grant_unpin(struct domain *owner, uint32_t ref, bool readonly);
 
-/* Makes the table have at least n_frames (<= max_frames). -XEN_ENOMEM. */
-int grant_grow(struct domain *d, uint32_t n_frames);
-
 /* A free handle of d, its track still free; false when there is none. Whoever got one gives it
  * back with grant_track_free or fills it in. */
 bool grant_track_new(struct domain *d, uint32_t *out_handle);
@@ -25,16 +22,32 @@ void grant_track_free(struct domain *d, uint32_t handle);
 /* The track of a handle, or NULL when it is out of range. Its fields are under track_lock. */
 struct grant_track *grant_track(struct domain *d, uint32_t handle);
 
-/* What a mapping for devices holds of its frame: a reference, and a use as writable unless
- * readonly. */
-int16_t grant_device_get(mfn_t mfn, struct domain *owner, bool readonly);
-void grant_device_put(mfn_t mfn, bool readonly);
+/* A use of a frame without a page table's entry, by a device or a copy: a reference, and a use as
+ * writable unless readonly. */
+int16_t grant_frame_get(mfn_t mfn, struct domain *owner, bool readonly);
+void grant_frame_put(mfn_t mfn, bool readonly);
 
-/* Each works on count elements at list_va and answers how many it did: fewer than count when
- * something else wants the CPU. -XEN_EFAULT. */
-long grant_map_list(uint64_t list_va, uint64_t count);
-long grant_unmap_list(uint64_t list_va, uint64_t count);
-long grant_replace_list(uint64_t list_va, uint64_t count);
-long grant_copy_list(uint64_t list_va, uint64_t count);
+/* One argument on its way through a call: copied in, done, copied back. */
+struct grant_item {
+	uint32_t cmd;
+	union {
+		struct gnttab_map_grant_ref map;
+		struct gnttab_unmap_grant_ref unmap; /* and unmap_and_replace */
+		struct gnttab_copy copy;
+		struct gnttab_setup_table setup;
+		struct gnttab_query_size query;
+		struct gnttab_set_version set;
+		struct gnttab_get_version get;
+	} arg;
+	struct grant_track was; /* unmap: the handle as claimed */
+	uint8_t gone;           /* unmap: GNTMAP_* that are taken out */
+};
+
+/* What becomes of the item is in its status; none of these fails the call. An unmap must be
+ * followed by its end, after a flush of the TLBs when a host mapping is gone. */
+int grant_map(struct grant_item *item);
+int grant_unmap(struct grant_item *item);
+void grant_unmap_end(struct grant_item *item);
+int grant_copy(struct grant_item *item);
 
 #endif

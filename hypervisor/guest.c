@@ -18,6 +18,10 @@ int guest_raw_clear(void *dst, size_t n);
 
 extern const char guest_fault_words[], guest_fault_bytes[], guest_fault_clear[], guest_faulted[];
 
+/* Three labels name the only instructions that may fault, and all end in guest_faulted: the string
+ * instructions keep no state but in rdi, rsi and rcx, which the caller does not look at. Words
+ * before bytes, so that an aligned 8-byte object is copied by one access, as guest.h promises. The
+ * direction flag is clear: the entry code sees to that. */
 __asm__(".text\n"
 	".type guest_raw_copy, @function\n"
 	"guest_raw_copy:\n"
@@ -42,6 +46,8 @@ __asm__(".text\n"
 	"	rep stosb\n"
 	"	ret\n");
 
+/* First and last byte decide: a range that is in order at both ends but has the hole between them
+ * begins below 2^47 and ends above it, which the last line refuses. */
 bool guest_range_ok(uint64_t va, uint64_t bytes)
 {
 	uint64_t last;
@@ -53,6 +59,8 @@ bool guest_range_ok(uint64_t va, uint64_t bytes)
 	return last < 1ull << 47 || va >= HV_HOLE_END;
 }
 
+/* The check comes before the first access, never a fault instead of it: in the hole, the mappings
+ * are ours and an access would succeed. */
 int guest_copy_from(void *dst, uint64_t src, size_t n)
 {
 	if (!guest_range_ok(src, n) || guest_raw_copy(dst, (const void *)src, n))

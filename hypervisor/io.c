@@ -1,7 +1,7 @@
 /* io.c: which I/O ports and which device memory a domain may use.
  *
  * Callers: domctl, dom0.c, the emulator (ports), mm (device frames). Ports are a bitmap of 8 KiB,
- * made when the first right is given; device memory is a short sorted list of ranges. What the
+ * made when the first right is given; device memory is a short list of ranges. What the
  * hypervisor drives itself is refused to everybody: the interrupt controllers and its console.
  * Interrupts are in pirq.c.
  */
@@ -91,17 +91,11 @@ bool io_port_allowed(struct domain *d, uint32_t port, unsigned bytes)
 
 /* ---- device memory --------------------------------------------------------------------- */
 
-static void remove_at(struct domain_io *io, unsigned i)
-{
-	io->range_count--;
-	memmove(&io->ranges[i], &io->ranges[i + 1], (io->range_count - i) * sizeof(io->ranges[0]));
-}
-
 /* Takes [first, last] out of every range; a hole within one needs a further place, which the
  * caller has made sure of. */
 static void cut(struct domain_io *io, uint64_t first, uint64_t last)
 {
-	for (unsigned i = 0; i < io->range_count; i++) {
+	for (unsigned i = io->range_count; i-- != 0;) {
 		struct io_mem_range *r = &io->ranges[i];
 		struct io_mem_range before = {r->first, first - 1}, after = {last + 1, r->last};
 		bool has_before = r->first<first, has_after = r->last> last;
@@ -116,7 +110,7 @@ static void cut(struct domain_io *io, uint64_t first, uint64_t last)
 		if (has_before || has_after)
 			*r = has_before ? before : after;
 		else
-			remove_at(io, i--);
+			*r = io->ranges[--io->range_count];
 	}
 }
 

@@ -112,17 +112,6 @@ bool ioapic_owns_frame(mfn_t mfn)
 	return false;
 }
 
-/* PCI's inputs (from 16 on) are level and low unless somebody knows better. */
-static void mask_all(const struct ioapic *io)
-{
-	for (uint32_t i = 0; i < io->inputs; i++) {
-		uint32_t gsi = io->first_gsi + i;
-
-		reg_write(io, REG_ROUTES + 2 * i,
-			  ROUTE_MASK | (gsi >= ACPI_ISA_IRQS ? ROUTE_LEVEL | ROUTE_LOW : 0));
-	}
-}
-
 void ioapic_init(void)
 {
 	const struct acpi_info *acpi = acpi_info();
@@ -136,7 +125,12 @@ void ioapic_init(void)
 		if (io->regs == NULL)
 			continue;
 		io->inputs = MIN((reg_read(io, REG_VERSION) >> 16 & 0xff) + 1, INPUTS_MAX);
-		mask_all(io);
+		/* PCI's inputs (from 16 on) are level and low unless somebody knows better. */
+		for (uint32_t n = 0; n < io->inputs; n++)
+			reg_write(
+			    io, REG_ROUTES + 2 * n,
+			    ROUTE_MASK |
+				(io->first_gsi + n >= ACPI_ISA_IRQS ? ROUTE_LEVEL | ROUTE_LOW : 0));
 		n_ioapics++;
 	}
 	for (unsigned irq = 0; irq < ACPI_ISA_IRQS; irq++)

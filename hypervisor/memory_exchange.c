@@ -11,6 +11,8 @@
 #include "guest.h"
 #include "mm_private.h"
 
+/* Either one given block of 2^n frames becomes 2^n single ones, or the other way round, or the
+ * orders are equal: with the larger order as the chunk's size one side has exactly one extent. */
 struct exchange {
 	struct xen_memory_exchange x;
 	struct domain *d;
@@ -27,6 +29,7 @@ static mfn_t given(const struct exchange *e, uint64_t i)
 	return (mfn_t){e->in[i / e->pages] + i % e->pages};
 }
 
+/* Frames found but never given to the domain: they are still as frames_alloc made them. */
 static void free_out(struct exchange *e, uint64_t count)
 {
 	while (count--)
@@ -54,6 +57,8 @@ static bool can_give_all(struct exchange *e)
 	return ok;
 }
 
+/* For a moment the domain has more frames than its limit; nobody can ask, the lock is held. Giving up
+ * goes last: it cannot fail any more, can_give_all has seen to that. */
 static int swap_frames(struct exchange *e)
 {
 	int error = mm_begin(e->d);
@@ -70,6 +75,9 @@ static int swap_frames(struct exchange *e)
 	return error;
 }
 
+/* The list of given frames is copied once: what is checked must be what is given up, and it lies in
+ * memory that the guest may write to meanwhile. New frames are found without mm's lock, which is
+ * why that comes before anything is changed. */
 static int exchange_chunk(struct exchange *e, uint64_t chunk)
 {
 	int error;
@@ -104,6 +112,8 @@ static int exchange_chunk(struct exchange *e, uint64_t chunk)
 
 /* ---- the call ----------------------------------------------------------------------- */
 
+/* With fewer than 2^40 extents of at most 2^10 frames none of the sums here or below overflows. The
+ * sizes agree, so that the whole is a whole number of chunks. */
 static bool orders_ok(const struct xen_memory_exchange *x)
 {
 	const struct xen_memory_reservation *in = &x->in, *out = &x->out;
@@ -127,6 +137,7 @@ static int run_chunks(struct exchange *e)
 	e->out = hv_alloc(e->out_count * sizeof(*e->out));
 	if (!e->in || !e->out)
 		error = -XEN_ENOMEM;
+	/* By nr_exchanged a restart knows where to go on; Xen's ABI has the caller set it to 0. */
 	first = chunk = e->x.nr_exchanged / e->in_count;
 	while (!error && chunk < e->x.in.nr_extents / e->in_count) {
 		if (chunk > first && hypercall_preempt())

@@ -16,6 +16,7 @@
 #define MEMOP_EXTENT_SHIFT 6
 #define CMD_MASK ((1ull << MEMOP_EXTENT_SHIFT) - 1)
 
+/* 0 bits means no wish (Xen's memory.h), and widths below a page's leave no frame at all. */
 uint64_t memory_limit(uint32_t mem_flags)
 {
 	unsigned bits = XENMEMF_get_address_bits(mem_flags);
@@ -58,10 +59,15 @@ static bool add_extent(const struct extents *e, uint64_t i)
 		m2p_set((mfn_t){mfn + k}, pfn + k);
 	if (handle_null(e->r.extent_start) || !handle_write(e->r.extent_start, i, &mfn))
 		return true;
+	/* A frame whose number the caller was not told would be lost to it until it dies. */
 	remove_extent(e, mfn);
 	return false;
 }
 
+/* increase_reservation, decrease_reservation, populate_physmap. The answer is the number of
+ * extents done, from the list's start; callers take a short count for "no more". So bad orders and
+ * frames are no errors, they end the list. A restart carries the number in the command's upper
+ * bits; the argument is read again, and who changed it meanwhile gets what the new one says. */
 static long reservation(uint64_t cmd, uint64_t arg_va)
 {
 	uint64_t i, start = cmd >> MEMOP_EXTENT_SHIFT;
@@ -72,6 +78,7 @@ static long reservation(uint64_t cmd, uint64_t arg_va)
 
 	if (guest_read(&e.r, arg_va))
 		return -XEN_EFAULT;
+	/* More extents than the command's upper bits can count could not be continued. */
 	if (e.r.extent_order > MM_MAX_ORDER || e.r.nr_extents > ~0ull >> MEMOP_EXTENT_SHIFT)
 		return (long)start;
 	e.d = domain_named(e.r.domid, &error);
@@ -94,6 +101,7 @@ static long reservation(uint64_t cmd, uint64_t arg_va)
 
 /* ---- numbers ------------------------------------------------------------------------ */
 
+/* Answers a number of a frame, not of how many there are. */
 static long maximum_ram_page(uint64_t cmd, uint64_t arg_va)
 {
 	return (long)frames_highest();
@@ -122,6 +130,8 @@ static long domain_number(uint64_t cmd, uint64_t arg_va)
 	return n;
 }
 
+/* Kernels check a frame number against max_mfn before they look it up: beyond v_end they would
+ * fault in the hole. */
 static long machphys_mapping(uint64_t cmd, uint64_t arg_va)
 {
 	struct xen_machphys_mapping out = {
@@ -156,6 +166,7 @@ static long memory_map(uint64_t cmd, uint64_t arg_va)
 	}
 	if (guest_read(&m, arg_va))
 		return -XEN_EFAULT;
+	/* A map cut short would be taken for the whole one. */
 	if (m.nr_entries < count)
 		return -XEN_EINVAL;
 	for (unsigned i = 0; i < count; i++) {
@@ -174,6 +185,8 @@ static long not_translated(uint64_t cmd, uint64_t arg_va)
 	return -XEN_EACCES;
 }
 
+/* What is not here is -XEN_ENOSYS: memory sharing, paging, populate on demand and the calls that
+ * translated guests live by. not_translated rows differ in that callers know their errors. */
 static long (*const commands[])(uint64_t cmd, uint64_t arg_va) = {
     [XENMEM_increase_reservation] = reservation,
     [XENMEM_decrease_reservation] = reservation,

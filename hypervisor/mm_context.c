@@ -19,6 +19,7 @@ int mm_set_context(struct vcpu *v, const struct vcpu_guest_context *ctx)
 	error = mm_begin(v->domain);
 	if (error)
 		return error;
+	/* In a context CR1, which no CPU has, is the user's root (Xen's xen-x86_64.h); 0: none. */
 	error = ref_type_get((mfn_t){xen_cr3_to_pfn(ctx->ctrlreg[3])}, v->domain, PT_L4, &root);
 	if (!error && ctx->ctrlreg[1])
 		error = ref_type_get((mfn_t){xen_cr3_to_pfn(ctx->ctrlreg[1])}, v->domain, PT_L4,
@@ -44,6 +45,8 @@ int mm_set_context(struct vcpu *v, const struct vcpu_guest_context *ctx)
 	return error == -XEN_EBUSY ? -XEN_EINVAL : error;
 }
 
+/* The reverse. The vCPU is paused, so nothing of it moves; frames are machine frames, which whoever
+ * saves the guest translates. */
 void mm_get_context(const struct vcpu *v, struct vcpu_guest_context *out_ctx)
 {
 	out_ctx->ctrlreg[3] = xen_pfn_to_cr3(v->mm.root.v);
@@ -55,6 +58,8 @@ void mm_get_context(const struct vcpu *v, struct vcpu_guest_context *out_ctx)
 	out_ctx->ldt_ents = v->mm.ldt_entries;
 }
 
+/* Both steps are done again by each turn: pinning goes on where it stopped, and once it is done the
+ * root is valid at once. Pinned, because Linux unpins the tables it was started with. */
 int mm_set_boot_root(struct vcpu *v, mfn_t l4)
 {
 	int error;
@@ -69,6 +74,8 @@ int mm_set_boot_root(struct vcpu *v, mfn_t l4)
 	return error;
 }
 
+/* Everything it drops is gone at the second call, so that a kill which was stopped may begin again.
+ * The user's root may be the same table as the kernel's; each holds its own use. */
 void mm_vcpu_teardown(struct vcpu *v)
 {
 	static const uint32_t none[HV_GDT_GUEST_PAGES];

@@ -9,6 +9,13 @@
 #include "mm_private.h"
 #include "percpu.h"
 
+/* The tables of the per-domain area, which all of d's address spaces share:
+ *
+ *   any L4 of d, slot 257 --> perdomain_l3 --> perdomain_l2 --> perdomain_l1[i], 512 pages:
+ *     vCPU 16 i:     GDT 0..15 | LDT 0..15
+ *     vCPU 16 i + 1: GDT 0..15 | LDT 0..15   ...
+ *
+ * No entry on the way has the user bit, so only ring 0 reaches what is below. */
 int mm_domain_init(struct domain *d, uint32_t max_pages)
 {
 	struct domain_mm *mm = &d->mm;
@@ -25,6 +32,8 @@ int mm_domain_init(struct domain *d, uint32_t max_pages)
 	return 0;
 }
 
+/* One table serves 16 vCPUs and stays until the domain is freed, so there is nothing to undo for a
+ * vCPU whose making fails later. */
 int mm_vcpu_init(struct vcpu *v)
 {
 	struct domain_mm *mm = &v->domain->mm;
@@ -40,6 +49,8 @@ int mm_vcpu_init(struct vcpu *v)
 	return 0;
 }
 
+/* Safe only when no L4 of d is left that names perdomain_l3; d's last frame, and with it the last
+ * L4, is gone before mm's reference on d is. */
 void mm_domain_free(struct domain *d)
 {
 	struct domain_mm *mm = &d->mm;
@@ -55,6 +66,7 @@ void mm_domain_free(struct domain *d)
 
 /* ---- allocated frames ------------------------------------------------------------ */
 
+/* Zeroed first: what the last owner left there is nobody's to read. */
 void frames_give_domain(struct domain *d, struct page_info *page, unsigned order)
 {
 	for (uint64_t i = 0; i < 1ull << order; i++) {
@@ -66,6 +78,8 @@ void frames_give_domain(struct domain *d, struct page_info *page, unsigned order
 	}
 }
 
+/* Dying is looked at under the lock that the teardown takes for each of its pieces: a frame given
+ * later than its last look would never be given up. */
 struct page_info *frames_alloc_domain(struct domain *d, unsigned order, uint64_t limit)
 {
 	struct page_info *page = NULL;
@@ -99,6 +113,8 @@ void frame_release(struct page_info *page)
 	ref_put(page);
 }
 
+/* Only frames that are allocated: a shared page of ours is not the guest's to give up, and a frame
+ * given up before has only its users left to wait for. */
 int page_release_domain(struct domain *d, mfn_t mfn)
 {
 	struct page_info *page = mfn_to_page(mfn);
@@ -122,6 +138,7 @@ int mm_domain_teardown(struct domain *d)
 	if (error)
 		return error;
 	while (d->mm.pages && mm_budget > 0) {
+		/* Next to nothing is looked at when a frame has no entries; it still takes time. */
 		mm_budget -= 16;
 		frame_release(frame_at(d->mm.pages));
 	}
@@ -148,6 +165,8 @@ void mm_share_page(struct domain *d, void *va, bool readonly)
 	mm_unlock();
 }
 
+/* From here on no new mapping can be made, because ref_get wants a flag; those that are there keep
+ * the page, and the last one frees it to the allocator. So our own use of it must have ended. */
 void mm_unshare_page(void *va)
 {
 	struct page_info *page = mfn_to_page(virt_to_mfn(va));
@@ -160,6 +179,7 @@ void mm_unshare_page(void *va)
 
 /* ---- names and numbers ----------------------------------------------------------- */
 
+/* A guest that names another domain learns nothing, not even whether there is one: -XEN_EPERM. */
 struct domain *domain_named(uint64_t id, int *error)
 {
 	const struct domain *self = current_domain();
@@ -172,6 +192,8 @@ struct domain *domain_named(uint64_t id, int *error)
 	return d;
 }
 
+/* Saving a guest goes by this: tables have to be rewritten for new frames, pinned ones pinned again
+ * by whoever restores it. XTAB says that there is no such page. */
 uint64_t mm_frame_info(struct domain *d, mfn_t mfn)
 {
 	const struct page_info *page = mfn_to_page(mfn);

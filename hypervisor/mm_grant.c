@@ -30,11 +30,15 @@ static uint64_t *slot_of(const struct mm_grant_map *map)
 	return maddr_to_virt((maddr_t){map->host_addr});
 }
 
+/* The new entry holds what it needs before it gets here; the CPU may still write A or D to the old
+ * one, hence the exchange. What was there is given up after it can no longer be walked. */
 static void replace_entry(uint64_t *slot, uint64_t value)
 {
 	entry_put(1, __atomic_exchange_n(slot, value, __ATOMIC_SEQ_CST));
 }
 
+/* Without entry_check: of the bits only the software ones are the guest's. A and D are set, so that
+ * the CPU need not. No mm_begin: an L1 entry never starts or ends a table. */
 int mm_grant_map_pte(const struct mm_grant_map *map)
 {
 	uint64_t flags = PTE_PRESENT | PTE_USER | PTE_ACCESSED | (map->pte_bits & PTE_SOFT);
@@ -72,6 +76,8 @@ int mm_grant_replace_pte(const struct mm_grant_map *map, uint64_t new_addr)
 	slot = slot_of(map);
 	if (new_addr)
 		other = slot_of(&from);
+	/* Any entry that maps the frame with these rights will do: each handle takes one out, and
+	 * entries on others' frames are made with handles only, so the last takes the last. */
 	if (slot && (*slot & PTE_PRESENT) && pte_mfn(*slot).v == map->frame.v &&
 	    !(*slot & PTE_RW) == map->readonly && other != slot && (other || !new_addr)) {
 		replace_entry(slot, other ? __atomic_exchange_n(other, 0, __ATOMIC_SEQ_CST) : 0);

@@ -12,6 +12,8 @@
  * all of them have flushed. */
 uint32_t tlb_clock = 1;
 
+/* Without PCIDs a load of CR3 drops every translation that is not global (Intel SDM 3A, 4.10.4.1),
+ * so it counts as a flush whatever it was made for. */
 void hw_set_root(mfn_t l4)
 {
 	__asm__ volatile("movq %0, %%cr3" ::"r"(l4.v << PAGE_SHIFT) : "memory");
@@ -27,11 +29,14 @@ void hw_flush(void)
 	hw_set_root((mfn_t){cr3 >> PAGE_SHIFT});
 }
 
+/* One CPU runs guests. With more this has to interrupt those that may have a domain's entries, and
+ * wait for them. */
 void tlb_flush_all(void)
 {
 	hw_flush();
 }
 
+/* Does not advance the clock: one address gone says nothing of a frame mapped elsewhere. */
 void hw_invlpg(uint64_t va)
 {
 	__asm__ volatile("invlpg (%0)" ::"r"(va) : "memory");
@@ -73,6 +78,7 @@ void *hw_gdt_page(void)
 	return cpu_gdt_page();
 }
 
+/* 36 is what a CPU without the leaf has (Intel SDM 3A, 4.1.4). */
 unsigned hw_phys_bits(void)
 {
 	static unsigned bits;

@@ -42,6 +42,7 @@ void space_fill_hole(uint64_t *l4, struct domain *d)
 
 /* ---- roots ----------------------------------------------------------------------- */
 
+/* The caller has made sure that no CPU has this root loaded: its tables may become data at once. */
 void space_drop_root(mfn_t *root)
 {
 	mfn_t old = *root;
@@ -79,6 +80,7 @@ int space_new_root(struct vcpu *v, mfn_t mfn, bool user)
 	return 0;
 }
 
+/* For a vCPU whose root and GDT are about to be taken away under a CPU that idles in them. */
 void space_leave(const struct vcpu *v)
 {
 	if (this_cpu()->loaded != v)
@@ -97,6 +99,7 @@ static void put_frames(const uint32_t *frames, unsigned count)
 			ref_type_put(frame_at(frames[i]));
 }
 
+/* All or nothing, and the old GDT untouched: the caller may still fail for other reasons. */
 int space_get_gdt(struct vcpu *v, const uint64_t *frames, uint64_t entries, uint32_t *out)
 {
 	struct page_info *page;
@@ -113,6 +116,10 @@ int space_get_gdt(struct vcpu *v, const uint64_t *frames, uint64_t entries, uint
 	return 0;
 }
 
+/* New entries, flush, then the old frames: they may become writable the moment they are put, while
+ * the CPU must not take a descriptor from them any more. The same order as in space_drop_ldt. No
+ * limit is set by `entries`: pages without a frame are not mapped, and those with one are checked
+ * to their ends. */
 void space_install_gdt(struct vcpu *v, const uint32_t *frames, uint32_t entries)
 {
 	uint32_t old[HV_GDT_GUEST_PAGES];
@@ -129,6 +136,7 @@ void space_install_gdt(struct vcpu *v, const uint32_t *frames, uint32_t entries)
 
 /* ---- LDT ------------------------------------------------------------------------- */
 
+/* Pages come back by faults. With a new root they must, since ldt_base then means other frames. */
 void space_drop_ldt(struct vcpu *v)
 {
 	uint32_t old[HV_LDT_PAGES];
@@ -146,6 +154,8 @@ void space_drop_ldt(struct vcpu *v)
 	put_frames(old, HV_LDT_PAGES);
 }
 
+/* Base and length are all that is asked now. What lies there is looked at page by page, when the
+ * CPU first wants a descriptor from it. */
 bool space_ldt_ok(uint64_t base, uint64_t entries)
 {
 	return !entries || (base % PAGE_SIZE == 0 && entries <= LDT_ENTRIES_MAX &&
@@ -164,6 +174,10 @@ int space_set_ldt(struct vcpu *v, uint64_t base, uint64_t entries)
 	return 0;
 }
 
+/* The CPU read a descriptor from a page of v's LDT that is not mapped yet: in whatever mode, but the
+ * LDT lies in the kernel's address space. False also when the page cannot become an LDT page; the
+ * fault is then the guest's. A guest that touches the area itself brings the page in just the same
+ * and faults again, this time for good. */
 bool mm_page_fault(struct vcpu *v, uint64_t address, uint32_t error_code)
 {
 	uint64_t index = (address - (mm_gdt_base(v) + HV_LDT_OFFSET)) / PAGE_SIZE, *entry = NULL;
@@ -187,6 +201,7 @@ bool mm_page_fault(struct vcpu *v, uint64_t address, uint32_t error_code)
 
 /* ---- loading --------------------------------------------------------------------- */
 
+/* Guest kernel and guest user are both ring 3; what keeps the one from the other are two roots. */
 static mfn_t root_by_mode(const struct vcpu *v)
 {
 	return v->pv.kernel_mode ? v->mm.root : v->mm.root_user;
@@ -208,6 +223,7 @@ void mm_activate(struct vcpu *v)
 	hw_load_ldt(mm_gdt_base(v) + HV_LDT_OFFSET, v->mm.ldt_entries);
 }
 
+/* GDT and LDT lie in the hole, the same under either root, so only CR3 changes. */
 bool mm_toggle_user(struct vcpu *v)
 {
 	mfn_t root = root_by_mode(v);

@@ -40,6 +40,7 @@ static int batch_loop(struct mm_batch *b, uint32_t count, uint32_t *done)
 	union mm_op op;
 	int error = 0;
 
+	/* Read one by one, under the guest's page tables as the last operation left them. */
 	for (*done = 0; *done < count && !error; *done += !error) {
 		if (*done && hypercall_preempt())
 			return -XEN_ERESTART;
@@ -54,6 +55,13 @@ static int batch_loop(struct mm_batch *b, uint32_t count, uint32_t *done)
 	return error == -XEN_EBUSY ? -XEN_EINVAL : error;
 }
 
+/* A restart is the same hypercall with less to do, kept in the guest's registers, so that nothing
+ * of a list cut short is ours to remember or to clean up:
+ *
+ *   ops_va  the first operation not done        count   how many are left, | COUNT_RESTARTED
+ *   done_va as before; the number stored there grows with each piece
+ *
+ * The guest may change any of it in between; then it has asked for something else. */
 long mm_batch_run(struct mm_batch *b)
 {
 	uint32_t count = (uint32_t)b->count & ~COUNT_RESTARTED, before = 0, done = 0;
@@ -91,6 +99,8 @@ static int update_entry(struct mm_batch *b, struct page_info *page, const struct
 	    .frame_owner = b->frames,
 	    .keep_ad = (u->ptr & 3) == MMU_PT_UPDATE_PRESERVE_AD,
 	};
+	/* Held for the write: as a table, so that giving up the old entry cannot end it; as data,
+	 * so that it is no table or descriptor page, and what is stale about it is flushed. */
 	int error = type_get(page, table ? (enum page_type)page->type : PT_WRITABLE);
 
 	if (error)
@@ -104,6 +114,8 @@ static int update_entry(struct mm_batch *b, struct page_info *page, const struct
 	return error;
 }
 
+/* The two low bits of ptr are the kind of update (Xen's xen.h, MMU_*). The m2p is for the owner's
+ * use alone, nothing of ours believes it, so any value will do. */
 static int apply_update(struct mm_batch *b, const union mm_op *op)
 {
 	const struct mmu_update *u = &op->update;
@@ -135,6 +147,8 @@ long hc_mmu_update(uint64_t ops_va, uint64_t count, uint64_t done_va, uint64_t f
 
 /* ---- by linear address ----------------------------------------------------------- */
 
+/* The table is always the caller's own; only the frame may be another's. The flags' scope (this CPU,
+ * all, a mask) is not read: whoever wants a flush gets it everywhere. */
 long hc_update_va_mapping_otherdomain(uint64_t va, uint64_t pte, uint64_t flags, uint64_t dom)
 {
 	struct table_write w = {.index = pt_index(va, 1), .value = pte};
@@ -174,6 +188,9 @@ long hc_update_va_mapping(uint64_t va, uint64_t pte, uint64_t flags)
 
 /* ---- writes that trapped --------------------------------------------------------- */
 
+/* By the kernel's root, since only kernel mode gets here (trap.c). The entry is compared under the
+ * lock: other vCPUs change entries only through us, so between that and the write nothing but A and
+ * D can move, which table_write's exchange covers. */
 int mm_write_table(struct vcpu *v, uint64_t address, uint64_t value, bool compare,
 		   uint64_t *expected)
 {

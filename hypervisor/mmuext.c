@@ -11,12 +11,14 @@
 #include "mm_private.h"
 #include "percpu.h"
 
+/* -XEN_ERESTART leaves the table PARTIAL, and the same operation, asked again, goes on there. */
 static int pin(struct mm_batch *b, const struct mmuext_op *op)
 {
 	return pin_table((mfn_t){op->arg1.mfn}, b->frames,
 			 (enum page_type)(PT_L1 + op->cmd - MMUEXT_PIN_L1_TABLE));
 }
 
+/* Not by ref_get, which refuses a dying domain's frames: a pin may go at any time. */
 static int unpin(struct mm_batch *b, const struct mmuext_op *op)
 {
 	mfn_t mfn = {op->arg1.mfn};
@@ -28,6 +30,7 @@ static int unpin(struct mm_batch *b, const struct mmuext_op *op)
 	return 0;
 }
 
+/* Of the vCPU that calls, and of no other: a root is changed where it is loaded. */
 static int new_root(struct mm_batch *b, const struct mmuext_op *op)
 {
 	return space_new_root(current_vcpu(), (mfn_t){op->arg1.mfn},
@@ -44,6 +47,8 @@ static int flush(struct mm_batch *b, const struct mmuext_op *op)
 	return 0;
 }
 
+/* For an address that can have no translation of the guest's there is nothing to do, which is not
+ * an error: kernels flush ranges without looking at each. */
 static int invlpg(struct mm_batch *b, const struct mmuext_op *op)
 {
 	if (!guest_range_ok(op->arg1.linear_addr, 1))
@@ -69,6 +74,9 @@ static int set_ldt(struct mm_batch *b, const struct mmuext_op *op)
 	return space_set_ldt(current_vcpu(), op->arg1.linear_addr, op->arg2.nr_ents);
 }
 
+/* Clear or copy, through the direct map, so that a guest need not map the frame. The destination
+ * must be plain data, for one moment at least; the source may be anything of the owner's, because
+ * the owner may map it and read it. One frame may be both, hence memmove. */
 static int fill_page(struct mm_batch *b, const struct mmuext_op *op)
 {
 	bool copy = op->cmd == MMUEXT_COPY_PAGE;
@@ -89,6 +97,9 @@ static int fill_page(struct mm_batch *b, const struct mmuext_op *op)
 	return 0;
 }
 
+/* By number, as Xen's xen.h has them; numbers without a row are refused. Rows with `foreign` are
+ * what a domain builder needs before the new domain runs. What acts on the CPU or the vCPU that
+ * calls cannot be asked for another domain. */
 static const struct {
 	int (*run)(struct mm_batch *b, const struct mmuext_op *op);
 	bool foreign;

@@ -30,6 +30,8 @@ static struct domain *put_queue;
 
 /* ---- the lock -------------------------------------------------------------------- */
 
+/* A budget is of one holder of the lock. Whoever does several things under it shares one budget
+ * among them, which bounds the time the lock is held. */
 void mm_lock(void)
 {
 	spin_lock(&the_lock);
@@ -57,6 +59,8 @@ void mm_unlock(void)
 	}
 }
 
+/* Giving up goes before anything new: else a guest could pile up tables half given up faster than
+ * they are finished, and see a frame busy that it has every right to. */
 int mm_begin(struct domain *d)
 {
 	mm_lock();
@@ -68,6 +72,8 @@ int mm_begin(struct domain *d)
 
 /* ---- references ------------------------------------------------------------------ */
 
+/* Nobody new may come to a frame its owner has given up, nor to one of a dying domain: what is left
+ * can then only become less, and the teardown ends. */
 bool ref_get(struct page_info *page, struct domain *d)
 {
 	if (page->owner != d || !(page->flags & (PG_ALLOCATED | PG_SHARED)) || d->dying ||
@@ -77,6 +83,8 @@ bool ref_get(struct page_info *page, struct domain *d)
 	return true;
 }
 
+/* A domain with frames is kept in being by one reference of mm's, for all of them. One that still
+ * waits in put_queue has not lost its yet. */
 void frame_own(struct page_info *page, struct domain *d)
 {
 	page->owner = d;
@@ -153,6 +161,7 @@ static int undo_go_on(struct page_info *page)
 	return 0;
 }
 
+/* The head is the deepest table, so each turn gets on with what the others wait for. */
 int undo_run(struct domain *d)
 {
 	while (d->mm.undo && mm_budget > 0)
@@ -160,6 +169,7 @@ int undo_run(struct domain *d)
 	return d->mm.undo ? -XEN_ERESTART : 0;
 }
 
+/* Errors need no report: what undo_go_on leaves is in the list, and mm_begin comes back to it. */
 void table_abandon(struct page_info *page)
 {
 	page->flags = (uint8_t)((page->flags & ~(PG_VALID | PG_PARTIAL)) | PG_UNDO);
@@ -216,6 +226,8 @@ int type_get(struct page_info *page, enum page_type type)
 		page->type_count++;
 		return 0;
 	}
+	/* Before the new use is visible anywhere: from here on the frame may be written as data, or
+	 * read as a table, by a CPU that goes by what it has cached. */
 	if (page->stamp == tlb_clock && page->type != type)
 		tlb_flush_all();
 	if (type == PT_SEG && segment_page_validate(page))
@@ -269,6 +281,8 @@ void ref_type_put(struct page_info *page)
 	ref_put(page);
 }
 
+/* A second pin is refused, not counted: the flag is one bit, and unpinning must find what pinning
+ * took. The use just got is given back; the first pin's keeps the table valid. */
 int pin_table(mfn_t mfn, struct domain *d, enum page_type type)
 {
 	struct page_info *page;

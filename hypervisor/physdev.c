@@ -120,11 +120,6 @@ static long op_alloc_vector(struct vcpu *v, union argument *a)
 	return a->irq.irq < IO_PIRQS ? 0 : -XEN_EINVAL;
 }
 
-static long op_accept(struct vcpu *v, union argument *a)
-{
-	return 0;
-}
-
 #define ARG(member) sizeof(((union argument *)0)->member)
 
 static const struct {
@@ -142,14 +137,15 @@ static const struct {
     {PHYSDEVOP_unmap_pirq, op_unmap_pirq, ARG(unmap), true, false},
     {PHYSDEVOP_setup_gsi, op_setup_gsi, ARG(gsi), true, false},
     {PHYSDEVOP_alloc_irq_vector, op_alloc_vector, ARG(irq), true, true},
-    {PHYSDEVOP_manage_pci_add, op_accept, 0, true, false},
-    {PHYSDEVOP_manage_pci_add_ext, op_accept, 0, true, false},
-    {PHYSDEVOP_manage_pci_remove, op_accept, 0, true, false},
-    {PHYSDEVOP_pci_device_add, op_accept, 0, true, false},
-    {PHYSDEVOP_pci_device_remove, op_accept, 0, true, false},
-    {PHYSDEVOP_pci_mmcfg_reserved, op_accept, 0, true, false},
-    {PHYSDEVOP_prepare_msix, op_accept, 0, true, false},
-    {PHYSDEVOP_release_msix, op_accept, 0, true, false},
+    /* accepted, and nothing to do */
+    {PHYSDEVOP_manage_pci_add, NULL, 0, true, false},
+    {PHYSDEVOP_manage_pci_add_ext, NULL, 0, true, false},
+    {PHYSDEVOP_manage_pci_remove, NULL, 0, true, false},
+    {PHYSDEVOP_pci_device_add, NULL, 0, true, false},
+    {PHYSDEVOP_pci_device_remove, NULL, 0, true, false},
+    {PHYSDEVOP_pci_mmcfg_reserved, NULL, 0, true, false},
+    {PHYSDEVOP_prepare_msix, NULL, 0, true, false},
+    {PHYSDEVOP_release_msix, NULL, 0, true, false},
 };
 
 long hc_physdev_op(uint64_t cmd, uint64_t arg_va)
@@ -167,7 +163,7 @@ long hc_physdev_op(uint64_t cmd, uint64_t arg_va)
 		return -XEN_EPERM;
 	if (guest_copy_from(&a, arg_va, ops[i].size) != 0)
 		return -XEN_EFAULT;
-	rc = ops[i].fn(v, &a);
+	rc = ops[i].fn != NULL ? ops[i].fn(v, &a) : 0;
 	if (rc == 0 && ops[i].back && guest_copy_to(arg_va, &a, ops[i].size) != 0)
 		return -XEN_EFAULT;
 	return rc;

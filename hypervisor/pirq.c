@@ -99,17 +99,7 @@ int pirq_map_gsi(struct domain *d, uint32_t gsi, int want)
 	return (int)gsi;
 }
 
-/* From the top down, where no GSI is in the way. */
-static struct domain_pirq *free_entry(struct domain *d, int want)
-{
-	for (uint32_t i = IO_PIRQS; want < 0 && i-- != 0;)
-		if (d->io.pirq[i].vector == 0 && !ioapic_has_gsi(i))
-			return &d->io.pirq[i];
-	if (want < 0 || want >= (int)IO_PIRQS || d->io.pirq[want].vector != 0)
-		return NULL;
-	return &d->io.pirq[want];
-}
-
+/* Any number is from the top down, where no GSI is in the way. */
 int pirq_map_msi(struct domain *d, const struct msi_source *source, int want)
 {
 	struct domain_pirq *p;
@@ -117,8 +107,14 @@ int pirq_map_msi(struct domain *d, const struct msi_source *source, int want)
 
 	if (rc != 0)
 		return rc;
-	p = free_entry(d, want);
-	if (p == NULL || claim(p, true) != 0)
+	if (want < 0)
+		for (want = IO_PIRQS - 1; want >= 0; want--)
+			if (d->io.pirq[want].vector == 0 && !ioapic_has_gsi((uint32_t)want))
+				break;
+	if (want < 0 || want >= (int)IO_PIRQS)
+		return -XEN_ENOSPC;
+	p = &d->io.pirq[want];
+	if (p->vector != 0 || claim(p, true) != 0)
 		return -XEN_ENOSPC;
 	p->msi = *source;
 	rc = msi_arm(d, source, p->vector);

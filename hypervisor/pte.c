@@ -25,6 +25,8 @@ int entry_check(unsigned level, uint64_t *pte, struct domain *d)
 	return 0;
 }
 
+/* Readable is any frame of the owner's, tables and descriptor pages too: guests map those read-only
+ * and look at them. A use as PT_WRITABLE is what excludes all others. */
 int frame_get(mfn_t mfn, struct domain *owner, bool writable)
 {
 	struct page_info *page = mfn_to_page(mfn);
@@ -38,6 +40,9 @@ int frame_get(mfn_t mfn, struct domain *owner, bool writable)
 	return error;
 }
 
+/* A table below must be d's own, whoever asks: another's could be changed by that other under rules
+ * for other frames. What is neither RAM nor named to d as device memory is refused. To a guest a
+ * busy frame is a wrong one. */
 int entry_get(unsigned level, uint64_t pte, struct domain *d, struct domain *frame_owner)
 {
 	mfn_t mfn = pte_mfn(pte);
@@ -97,6 +102,8 @@ int table_write(const struct table_write *w)
 		return -XEN_EINVAL;
 	if (value & PTE_PRESENT)
 		error = entry_check(level, &value, d);
+	/* Also the only way to change flags of an entry whose frame came by a grant: the guest
+	 * could not get a new reference to a frame that is not its own. */
 	if (!error && (value & PTE_PRESENT) && !((old ^ value) & same)) {
 		put_value(slot, value, w->keep_ad);
 		return 0;
@@ -108,6 +115,8 @@ int table_write(const struct table_write *w)
 	return error;
 }
 
+/* No entry on the way can be a superpage or lead out of the domain: the tables are validated. The
+ * caller keeps va out of the hole, whose tables are not the guest's. */
 uint64_t *walk_to_l1(mfn_t root, uint64_t va)
 {
 	mfn_t table = root;

@@ -24,12 +24,9 @@ _Static_assert(offsetof(struct guest_regs, rdi) - GPR_OFFSET == offsetof(struct 
 
 static void fpu_reset(void *image)
 {
-	uint16_t fcw = FCW_DEFAULT;
-	uint32_t mxcsr = MXCSR_DEFAULT;
-
 	memset(image, 0, FXSAVE_BYTES);
-	memcpy(image, &fcw, sizeof(fcw));
-	memcpy((uint8_t *)image + 24, &mxcsr, sizeof(mxcsr));
+	((uint16_t *)image)[0] = FCW_DEFAULT;
+	((uint32_t *)image)[6] = MXCSR_DEFAULT;
 }
 
 int pv_vcpu_init(struct vcpu *v)

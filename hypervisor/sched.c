@@ -101,17 +101,6 @@ long vcpu_register_runstate(struct vcpu *v, uint64_t va)
 
 /* ---- the list -------------------------------------------------------------------------- */
 
-static void dequeue(struct run_queue *q, struct vcpu *v)
-{
-	struct vcpu **at = &q->head;
-
-	while (*at != NULL && *at != v)
-		at = &(*at)->sched.next;
-	if (*at != NULL)
-		*at = v->sched.next;
-	v->sched.queued = false;
-}
-
 /* A newly runnable vCPU gets this CPU at once when it idles, else as soon as the present one has
  * had its minimum, provided the newcomer is behind it. */
 static void consider_preemption(struct run_queue *q, struct vcpu *v, uint64_t now)
@@ -138,8 +127,12 @@ static void hold(struct vcpu *v, uint32_t why)
 
 	spin_lock(&q->lock);
 	v->sched.holds |= why;
-	if (v->sched.queued)
-		dequeue(q, v);
+	for (struct vcpu **at = &q->head; *at != NULL && v->sched.queued; at = &(*at)->sched.next)
+		if (*at == v) {
+			*at = v->sched.next;
+			break;
+		}
+	v->sched.queued = false;
 	if (is_current(v))
 		hv_percpu[v->sched.cpu].resched = true;
 	else
@@ -312,37 +305,19 @@ static void slice_over(void *ctx)
 	((struct percpu *)ctx)->resched = true;
 }
 
-static struct vcpu *pick(struct run_queue *q, struct percpu *cpu)
-{
-	struct vcpu *best = NULL;
-
-	for (struct vcpu *v = q->head; v != NULL; v = v->sched.next)
-		if (best == NULL || v->sched.vtime_ns < best->sched.vtime_ns)
-			best = v;
-	return best != NULL ? best : cpu->idle;
-}
-
-static void switch_to(struct percpu *cpu, struct vcpu *v)
-{
-	count(CNT_SWITCHES);
-	if (cpu->loaded != NULL)
-		pv_unload(cpu->loaded);
-	cpu->loaded = v;
-	mm_activate(v);
-	pv_load(v);
-}
-
 static void choose(struct percpu *cpu)
 {
 	struct run_queue *q = &queues[cpu->id];
 	uint64_t now = time_now_ns();
-	struct vcpu *prev = cpu->current, *next;
+	struct vcpu *prev = cpu->current, *next = cpu->idle;
 
 	spin_lock(&q->lock);
 	cpu->resched = false;
 	charge_current(q, now);
 	q->since_ns = now;
-	next = pick(q, cpu);
+	for (struct vcpu *v = q->head; v != NULL; v = v->sched.next)
+		if (next == cpu->idle || v->sched.vtime_ns < next->sched.vtime_ns)
+			next = v;
 	cpu->current = next;
 	runstate_enter(prev, waiting_state(prev), now);
 	runstate_enter(next, RUNSTATE_running, now);
@@ -355,8 +330,14 @@ static void choose(struct percpu *cpu)
 	spin_unlock(&q->lock);
 	if (is_idle(next))
 		return;
-	if (next != cpu->loaded)
-		switch_to(cpu, next);
+	if (next != cpu->loaded) {
+		count(CNT_SWITCHES);
+		if (cpu->loaded != NULL)
+			pv_unload(cpu->loaded);
+		cpu->loaded = next;
+		mm_activate(next);
+		pv_load(next);
+	}
 	if (next != prev) {
 		time_update_vcpu(next);
 		/* In the guest's own address space, so only when it runs. */

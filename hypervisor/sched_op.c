@@ -19,17 +19,6 @@ static void poll_timeout(void *ctx)
 	vcpu_wake(ctx);
 }
 
-static void poll_wait(struct vcpu *v, uint64_t timeout_ns)
-{
-	v->sched.polling = true;
-	if (timeout_ns != 0) {
-		v->sched.poll.fn = poll_timeout;
-		v->sched.poll.ctx = v;
-		timer_set(&v->sched.poll, timeout_ns);
-	}
-	vcpu_block(v);
-}
-
 /* The guest polls with its upcall masked, as a rule; an unmasked pending event ends the poll too.
  */
 static long op_poll(struct vcpu *v, uint64_t arg_va)
@@ -49,7 +38,12 @@ static long op_poll(struct vcpu *v, uint64_t arg_va)
 	rc = poll.nr_ports != 0 ? event_poll_begin(v, ports, poll.nr_ports) : 0;
 	if (rc != 0)
 		return rc > 0 ? 0 : rc;
-	poll_wait(v, poll.timeout);
+	v->sched.polling = true;
+	v->sched.poll.fn = poll_timeout;
+	v->sched.poll.ctx = v;
+	if (poll.timeout != 0)
+		timer_set(&v->sched.poll, poll.timeout);
+	vcpu_block(v);
 	return 0;
 }
 

@@ -26,18 +26,6 @@ static void unlink_timer(struct hv_timer *t)
 	t->armed = false;
 }
 
-static void link_timer(struct percpu *cpu, struct hv_timer *t)
-{
-	struct hv_timer **at = &cpu->timers;
-
-	while (*at != NULL && (*at)->due_ns <= t->due_ns)
-		at = &(*at)->next;
-	t->next = *at;
-	*at = t;
-	t->cpu = cpu->id;
-	t->armed = true;
-}
-
 static void program(struct percpu *cpu)
 {
 	apic_timer_set(cpu->timers != NULL ? cpu->timers->due_ns : FAR_NS);
@@ -46,12 +34,18 @@ static void program(struct percpu *cpu)
 void timer_set(struct hv_timer *t, uint64_t due_ns)
 {
 	struct percpu *cpu = this_cpu();
+	struct hv_timer **at = &cpu->timers;
 
 	spin_lock(&lock);
 	if (t->armed)
 		unlink_timer(t);
+	while (*at != NULL && (*at)->due_ns <= due_ns)
+		at = &(*at)->next;
 	t->due_ns = due_ns;
-	link_timer(cpu, t);
+	t->next = *at;
+	t->cpu = cpu->id;
+	t->armed = true;
+	*at = t;
 	if (cpu->timers == t)
 		program(cpu);
 	spin_unlock(&lock);

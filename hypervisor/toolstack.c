@@ -11,9 +11,9 @@
 #include "guest.h"
 #include "percpu.h"
 
-#define POLICY_LEAVES      64u /* room for a policy that says nothing; libxl's limit is above it */
-#define POLICY_MSRS        8u
-#define NODE_DISTANCE      10u /* ACPI's word for "here" */
+#define POLICY_LEAVES 64u /* room for a policy that says nothing; libxl's limit is above it */
+#define POLICY_MSRS   8u
+#define NODE_DISTANCE 10u /* ACPI's word for "here" */
 
 /* domctl, sysctl and platform_op begin with these two words. */
 struct call_head {

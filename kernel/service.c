@@ -186,13 +186,22 @@ static bool shall_end(void)
 	return service.any && !cmdline.stay;
 }
 
-/* In the shell's thread, before the prompt. On a part that does not start there is a shell all the
- * same, with which to look for the reason. */
+/* Somebody is there, or commands are, to look for the reason. Otherwise nobody would ever end the
+ * machine, and whoever started it would wait. */
+static bool may_stay_broken(void)
+{
+	return cmdline.stay || cmdline.commands[0] || cmdline.console == CONSOLE_INTERACTIVE;
+}
+
+/* In the shell's thread, before the prompt. */
 void service_main(void)
 {
 	service_commands_add();
-	if (worker_call(start_parts, NULL) != 0)
+	if (worker_call(start_parts, NULL) != 0) {
+		if (!may_stay_broken())
+			power_halt(EXIT_NOT_MADE);
 		return;
+	}
 	(void)worker_call(create_all, NULL);
 	if (shall_end() && !thread_create("ender", end_when_all_are_gone, NULL))
 		klog(LOG_ERROR, "service: no memory to wait for the end");

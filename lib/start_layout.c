@@ -1,10 +1,15 @@
 /* start_layout.c: computes where a new domain's parts lie and what its first page tables say.
  *
- * Pure arithmetic: no memory is touched, so the whole of it is tested on the host. Not a page-table
+ * Pure arithmetic on what the caller gives, so the whole of it is tested on the host. Not a page-table
  * walker: it knows only one-to-one mappings from virt_base on. Callers: domain_builder.c of control/,
  * and the hypervisor for the first domain. Calls nothing.
  */
 #include <amphi/start_layout.h>
+#include <amphi/string.h>
+
+#define RFLAGS_IF 0x200u
+#define DR6_FIXED 0xffff0ff0u /* debug registers that ask for nothing */
+#define DR7_FIXED 0x400u
 
 /* The order is that of xen/xen.h ("start of day"), each part on a page of its own:
  *
@@ -165,4 +170,42 @@ bool layout_entry(const struct start_layout *l, unsigned level, unsigned index, 
 	if (!is_table(l, *out_pfn))
 		*out_flags |= PTE_WRITE | PTE_DIRTY;
 	return true;
+}
+
+/* What is not set here is zero, and that has a meaning: no flags, so neither privileged nor the
+ * initial domain; first_p2m_pfn unused, since the list lies inside the mapping. */
+void layout_start_info(const struct start_layout *l, const char *cmdline, struct start_info *out)
+{
+	(void)str_copy(out->magic, sizeof(out->magic), "xen-3.0-x86_64");
+	out->nr_pages = l->pages;
+	out->pt_base = layout_va(l, l->tables_pfn);
+	out->nr_pt_frames = l->n_tables;
+	out->mfn_list = layout_va(l, l->p2m_pfn);
+	if (l->ramdisk_bytes > 0) {
+		out->mod_start = layout_va(l, l->ramdisk_pfn);
+		out->mod_len = l->ramdisk_bytes;
+	}
+	(void)str_copy((char *)out->cmd_line, sizeof(out->cmd_line), cmdline);
+}
+
+/* What xen/xen.h promises the entry point: rsi has the start info, rsp the top of the stack page,
+ * and all selectors are the flat ones of ring 3. The stack for events and traps out of user mode is
+ * the boot stack until stack_switch says more. */
+void layout_context(const struct start_layout *l, uint64_t entry, struct vcpu_guest_context *out)
+{
+	uint64_t stack_top = layout_va(l, l->stack_pfn + 1);
+
+	out->flags = VGCF_in_kernel | VGCF_online;
+	out->user_regs.rip = entry;
+	out->user_regs.rsp = stack_top;
+	out->user_regs.rsi = layout_va(l, l->start_info_pfn);
+	out->user_regs.rflags = RFLAGS_IF;
+	out->user_regs.cs = FLAT_RING3_CS64;
+	out->user_regs.ss = FLAT_RING3_SS64;
+	out->user_regs.ds = out->user_regs.es = FLAT_RING3_DS64;
+	out->user_regs.fs = out->user_regs.gs = FLAT_RING3_DS64;
+	out->kernel_ss = FLAT_RING3_SS64;
+	out->kernel_sp = stack_top;
+	out->debugreg[6] = DR6_FIXED;
+	out->debugreg[7] = DR7_FIXED;
 }

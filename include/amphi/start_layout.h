@@ -9,6 +9,7 @@
 #define AMPHI_START_LAYOUT_H
 
 #include <amphi/types.h>
+#include <amphi/xen.h>
 
 #define PTE_PRESENT  0x001ull
 #define PTE_WRITE    0x002ull
@@ -50,5 +51,11 @@ void layout_table(const struct start_layout *l, unsigned number, unsigned *out_l
  * empty. */
 bool layout_entry(const struct start_layout *l, unsigned level, unsigned index, unsigned slot,
 		  uint64_t *out_pfn, uint64_t *out_flags);
+
+/* Fill, in memory that is zero, what the layout says of the start info (rings, shared info and flags
+ * are the builder's) and of the first vCPU, which begins at entry (cr3 is the builder's). cmdline is
+ * cut to what fits. */
+void layout_start_info(const struct start_layout *l, const char *cmdline, struct start_info *out);
+void layout_context(const struct start_layout *l, uint64_t entry, struct vcpu_guest_context *out);
 
 #endif

@@ -32,7 +32,7 @@ HV_OBJS := $(call objs,$(HV_ROOMS),hv)
 TOOL_OBJS := $(patsubst %,$(BUILD)/tool/%.o,$(wildcard tools/amphi-tool/*.c) lib/elf.c lib/cpio.c lib/manifest.c \
 	lib/pattern.c lib/text.c lib/printf.c control/domain_config.c control/config_lex.c control/config_disk.c)
 
-all: $(BUILD)/amphi $(BUILD)/amphi-hv $(BUILD)/amphi-tool
+all: $(BUILD)/amphi $(BUILD)/amphi-hv $(BUILD)/amphi-tool programs
 DEPS := $(BUILD)/.deps-build
 $(DEPS): tools/deps.sh
 	@tools/deps.sh build && mkdir -p $(@D) && touch $@
@@ -66,6 +66,16 @@ $(BUILD)/amphi-hv: $(HV_OBJS) hypervisor/hypervisor.lds
 	@$(KLINK) -T hypervisor/hypervisor.lds -o $@ $(HV_OBJS)
 $(BUILD)/amphi-tool: $(TOOL_OBJS)
 	@$(CC) -o $@ $(TOOL_OBJS)
+
+# Programs for ring 3 (include/amphi/user.h): one C file each, no library.
+UFLAGS := $(filter-out -mgeneral-regs-only,$(FREE)) -mno-avx -fno-pic -fno-pie -mcmodel=small
+USER := $(patsubst %.c,$(BUILD)/user/%,$(notdir $(wildcard tests/user/*.c) examples/hello.c))
+programs: $(USER)
+$(BUILD)/user/%: tests/user/%.c | $(DEPS)
+	@mkdir -p $(@D); $(ULINK)
+$(BUILD)/user/%: examples/%.c | $(DEPS)
+	@mkdir -p $(@D); $(ULINK)
+ULINK = $(CC) $(UFLAGS) -MF $@.d -nostdlib -static -no-pie -Wl,--build-id=none,-z,noexecstack,-z,separate-code,-z,max-page-size=4096 -o $@ $<
 
 # ---- tests: each file under tests/host and tests/fuzz is a program; its line
 # "links: FILE.c ..." names what it is linked with.
@@ -108,5 +118,5 @@ docs: $(DEPS)
 	@tools/docs.sh
 clean:
 	rm -rf $(BUILD)
-.PHONY: all host-tests fuzzers test fuzz run shell bench docs clean
+.PHONY: all programs host-tests fuzzers test fuzz run shell bench docs clean
 -include $(shell find $(BUILD) -path $(BUILD)/xen -prune -o -name '*.d' -type f -print 2>/dev/null)

@@ -91,6 +91,30 @@ unsigned grant_mapped(void)
 
 /* ---- pages of others ---------------------------------------------------------------- */
 
+static const struct grant_places *places;
+
+void grant_set_places(const struct grant_places *p)
+{
+	places = p;
+}
+
+static uint64_t host_address(const void *va)
+{
+	return places ? places->address(va) : (uint64_t)(uintptr_t)va;
+}
+
+static void take_answer(struct grant_mapping *map, const struct gnttab_map_grant_ref *op)
+{
+	map->status = op->status;
+	map->handle = op->handle;
+	map->mfn = (mfn_t){op->dev_bus_addr >> PAGE_SHIFT};
+	if (op->status != GNTST_okay)
+		return;
+	n_mapped++;
+	if (places)
+		places->enter(map->va, map->readonly);
+}
+
 /* The status is set beforehand: a call that fails as a whole (no such call, bad list) leaves
  * entries untouched, and each must then count as not mapped. dev_bus_addr is the frame's machine
  * address. */
@@ -103,7 +127,7 @@ int grants_map(struct grant_mapping *maps, unsigned n)
 		return -XEN_E2BIG;
 	for (unsigned i = 0; i < n; i++)
 		ops[i] = (struct gnttab_map_grant_ref){
-		    .host_addr = (uint64_t)(uintptr_t)maps[i].va,
+		    .host_addr = host_address(maps[i].va),
 		    .flags = GNTMAP_host_map | (maps[i].readonly ? GNTMAP_readonly : 0),
 		    .ref = maps[i].ref.v,
 		    .dom = maps[i].owner,
@@ -111,10 +135,9 @@ int grants_map(struct grant_mapping *maps, unsigned n)
 		};
 	err = (int)hypercall_grant_table_op(GNTTABOP_map_grant_ref, ops, n);
 	for (unsigned i = 0; i < n; i++) {
-		maps[i].status = err ? GNTST_general_error : ops[i].status;
-		maps[i].handle = ops[i].handle;
-		maps[i].mfn = (mfn_t){ops[i].dev_bus_addr >> PAGE_SHIFT};
-		n_mapped += maps[i].status == GNTST_okay;
+		if (err)
+			ops[i].status = GNTST_general_error;
+		take_answer(&maps[i], &ops[i]);
 	}
 	return err;
 }
@@ -128,8 +151,10 @@ void grants_unmap(struct grant_mapping *maps, unsigned n)
 		if (maps[i].status != GNTST_okay)
 			continue;
 		ops[k++] = (struct gnttab_unmap_grant_ref){
-		    .host_addr = (uint64_t)(uintptr_t)maps[i].va, .handle = maps[i].handle};
+		    .host_addr = host_address(maps[i].va), .handle = maps[i].handle};
 		maps[i].status = GNTST_general_error;
+		if (places)
+			places->leave(maps[i].va);
 	}
 	if (k && hypercall_grant_table_op(GNTTABOP_unmap_grant_ref, ops, k) == 0)
 		n_mapped -= k;

@@ -25,6 +25,18 @@ const struct pvops_env boot_pvops_env = {
     .make_readonly = mm_make_readonly,
 };
 
+/* The command line is read for this one word; kmain() reads it again, with a console to complain on. */
+void boot_choose_platform(struct platform_found *found)
+{
+	static struct cmdline early;
+
+	cmdline_parse(boot.cmdline, &early, NULL);
+	platform_look(pv_cpuid, found);
+	boot.kvm_features = found->kvm_features;
+	boot.kvm_hints = found->kvm_hints;
+	boot.platform = platform_choose(found, early.pvops, &boot.refused);
+}
+
 void boot_finish(void)
 {
 	const void *bad = NULL;

@@ -34,13 +34,18 @@ struct boot_info {
 	void *ramdisk;		     /* NULL: none; set once memory is up */
 	size_t ramdisk_len_bytes;
 	uint64_t rsdp;		     /* physical address of ACPI's root pointer; 0: not told */
+	const char *loader;	     /* "PVH", "multiboot2", "Xen PV" */
+	const char *refused;	     /* why pvops= was not followed; NULL: it was, or was not there */
+	/* KVM only: what it offers, for kvm_decode() */
+	uint32_t kvm_features, kvm_hints;
 	struct acpi_info acpi;	     /* natively */
 	/* PV only */
 	struct start_info *start_info;	 /* a copy */
 	uint64_t start_info_va;		 /* where it was at start; its page is free now */
+	/* PV and PVH on Xen */
 	struct shared_info *shared_info;
 	void *console_page, *store_page; /* their rings; NULL in the first domain */
-	const char *loader;		 /* "PVH", "multiboot2", "Xen PV" */
+	uint32_t console_port, store_port; /* and their event channels */
 };
 
 extern struct boot_info boot;
@@ -48,6 +53,12 @@ extern struct boot_info boot;
 static inline const char *boot_platform_name(enum boot_platform p)
 {
 	return p == BOOT_NATIVE ? "native" : p == BOOT_XEN_PV ? "xen-pv" : p == BOOT_KVM ? "kvm" : "xen-pvh";
+}
+
+/* A domain of Xen or of amphi-hv, whose clock, console and disks are the hypervisor's. */
+static inline bool boot_on_xen(void)
+{
+	return boot.platform == BOOT_XEN_PV || boot.platform == BOOT_XEN_PVH;
 }
 
 /* The kernel proper, kernel/main.c. */

@@ -2,7 +2,9 @@
  *
  * Entered from entry_native.S with the first 4 GiB mapped; reads the loader's structure through the
  * direct map, then brings up pvops, traps, memory and the local APIC, in this order, and goes on to
- * boot_finish(). Not for PV domains: boot_xen.c.
+ * boot_finish(). A PVH domain of Xen starts here too; boot_xen_pvh.c has what it needs, and
+ * only one that owns the machine uses its APIC, for devices.
+ * Not for PV domains: boot_xen.c.
  */
 #include <amphi/pvops.h>
 
@@ -35,6 +37,7 @@ static int read_loader(unsigned loader, uint64_t info)
 
 void boot_native_start(unsigned loader, uint64_t info_phys)
 {
+	struct platform_found found = {.pvh_entry = loader == BOOT_LOADER_PVH};
 	int err;
 
 	boot.platform = BOOT_NATIVE;
@@ -44,8 +47,14 @@ void boot_native_start(unsigned loader, uint64_t info_phys)
 	err = read_loader(loader, info_phys);
 	if (err)
 		panic("what the %s loader left cannot be read (%d)", boot.loader, err);
+	boot_choose_platform(&found);
+	if (boot.platform == BOOT_XEN_PVH)
+		boot_xen_pvh_enter(&found);
 	acpi_read(view, NULL, boot.rsdp, &boot.acpi);
 	mm_init_native();
-	lapic_init();
+	if (boot.platform == BOOT_XEN_PVH)
+		boot_xen_pvh_join();
+	if (boot.privileged)
+		lapic_init();
 	boot_finish();
 }

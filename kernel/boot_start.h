@@ -9,11 +9,19 @@
 #include <amphi/pvops.h>
 
 #include "boot.h"
+#include "platform.h"
 
 enum { BOOT_LOADER_PVH = 1, BOOT_LOADER_MULTIBOOT2 = 2 }; /* entry_native.S has the same */
 
 void boot_native_start(unsigned loader, uint64_t info_phys) __attribute__((noreturn));
 void boot_xen_pv_start(struct start_info *info) __attribute__((noreturn));
+
+/* The platform of found and of the command line's wish, told to boot. */
+void boot_choose_platform(struct platform_found *found);
+
+/* PVH on Xen: hypercalls work from enter on; join needs memory. */
+void boot_xen_pvh_enter(const struct platform_found *found);
+void boot_xen_pvh_join(void);
 
 /* Patches, and enters the kernel proper. */
 void boot_finish(void) __attribute__((noreturn));

@@ -30,6 +30,9 @@ static void take_start_info(struct start_info *info)
 	boot.start_info = &info_copy;
 	boot.start_info_va = (uint64_t)(uintptr_t)info;
 	boot.privileged = info->flags & SIF_PRIVILEGED;
+	boot.store_port = info->store_evtchn;
+	if (!boot.privileged)
+		boot.console_port = info->console.domU.evtchn;
 	boot_set_cmdline(&boot, (const char *)info->cmd_line, sizeof(info->cmd_line));
 	boot_add_range(&boot, 0, info->nr_pages << PAGE_SHIFT, 1);
 	if (!info->mod_len)
@@ -81,9 +84,12 @@ static void start_grants(void)
 
 void boot_xen_pv_start(struct start_info *info)
 {
+	struct platform_found found = {.pv_entry = true};
+
 	take_start_info(info);
 	map_shared_page();
 	pvops_init_xen_pv(&boot_pvops_env);
+	boot_choose_platform(&found);
 	trap_init_xen_pv();
 	event_init(boot.shared_info);
 	mm_init_xen_pv();

@@ -1,7 +1,7 @@
 /* clock.h: between the clock's parts: the common one and one file per platform.
  *
  * Callers: time.c, timers.c. Implemented by time.c (clock_program) and by time_native.c,
- * time_xen.c. All with interrupts off.
+ * time_xen.c, time_kvm.c. All with interrupts off.
  */
 #ifndef KERNEL_CLOCK_H
 #define KERNEL_CLOCK_H
@@ -16,5 +16,6 @@ void clock_program(uint64_t due_ns);
  * Returns the TSC's ticks in a second. */
 uint64_t clock_init_native(void);
 uint64_t clock_init_xen(void);
+uint64_t clock_init_kvm(void);
 
 #endif

@@ -65,6 +65,20 @@ static const char *take_console(struct cmdline *out, const char *value, size_t l
 	return NULL;
 }
 
+static const char *take_pvops(struct cmdline *out, const char *value, size_t len)
+{
+	static const char *const names[] = {
+	    [PVOPS_AUTO] = "auto",	[PVOPS_NATIVE] = "native",    [PVOPS_KVM] = "kvm",
+	    [PVOPS_XEN_PV] = "xen-pv", [PVOPS_XEN_PVH] = "xen-pvh",
+	};
+	int i = lookup(names, ARRAY_SIZE(names), value, len);
+
+	if (i < 0)
+		return "no such platform";
+	out->pvops = (enum pvops_choice)i;
+	return NULL;
+}
+
 static const char *take_loglevel(struct cmdline *out, const char *value, size_t len)
 {
 	static const char *const names[] = {"debug", "info", "warn", "error"};
@@ -111,6 +125,7 @@ static const struct key {
 } keys[] = {
     {"role", true, take_role}, {"console", true, take_console}, {"loglevel", true, take_loglevel},
     {"name", true, take_name}, {"do", true, take_commands},     {"stay", false, take_stay},
+    {"pvops", true, take_pvops},
 };
 
 static bool is_space(char c)

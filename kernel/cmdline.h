@@ -2,7 +2,7 @@
  *
  * Words are KEY, KEY=VALUE or KEY="VALUE with spaces". Known: role=guest|service|native,
  * do="command; command", console=auto|serial|ring|hypervisor|interactive, loglevel=0..3 or a name,
- * name=NAME, stay. Unknown words and bad values are reported to the caller and otherwise ignored.
+ * name=NAME, stay, pvops=auto|native|kvm|xen-pv|xen-pvh. Unknown words and bad values are reported to the caller and otherwise ignored.
  * Pure: no console, no allocation; the text is not kept.
  */
 #ifndef KERNEL_CMDLINE_H
@@ -23,8 +23,12 @@ enum console_choice {
 	CONSOLE_INTERACTIVE, /* of the service domain: it hands the terminal round */
 };
 
+/* The platform to be, whatever is found; see platform.h for what is refused. */
+enum pvops_choice { PVOPS_AUTO, PVOPS_NATIVE, PVOPS_KVM, PVOPS_XEN_PV, PVOPS_XEN_PVH };
+
 struct cmdline {
 	enum role role;
+	enum pvops_choice pvops;
 	enum console_choice console;
 	unsigned loglevel; /* an enum log_level */
 	bool stay;         /* do not power off when the work is done */

@@ -9,6 +9,7 @@ void commands_disk_add(void);   /* disks sha256 fill verify ramdisk */
 void commands_info_add(void);   /* pvops store mem stats threads hypercalls */
 void commands_system_add(void); /* reboot crash halt sleep */
 void commands_bench_add(void);  /* bench */
+void commands_user_add(void);   /* run */
 
 #include <amphi/block.h>
 

@@ -36,7 +36,7 @@ static int bench_null(int argc, char **argv)
 	uint64_t start, ticks;
 	unsigned i;
 
-	if (boot.platform != BOOT_XEN_PV)
+	if (!boot_on_xen())
 		return -XEN_ENOSYS;
 	start = time_tsc();
 	for (i = 0; i < CALLS; i++)

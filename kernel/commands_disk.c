@@ -3,12 +3,14 @@
  * Caller: shell.c. Calls the block layer and disk_walk.c. The answers that begin with '@' are read
  * by the host tool, which computes the same digest and the same pattern for itself.
  */
+#include <amphi/blkback.h>
 #include <amphi/pattern.h>
 #include <amphi/sha256.h>
 #include <amphi/string.h>
 #include <amphi/xen.h>
 #include "block.h"
 #include "boot.h"
+#include "cmdline.h"
 #include "commands.h"
 #include "console.h"
 #include "disk_walk.h"
@@ -195,6 +197,27 @@ static int ramdisk(int argc, char **argv)
 	return ramdisk_create(argv[1], kib * 1024);
 }
 
+static int start_serving(void *ctx)
+{
+	return blkback_init();
+}
+
+/* A domain that is not the service domain may serve disks too, when its toolstack names it as a
+ * disk's backend; the store server is another's then. Once is enough. */
+static int serve(int argc, char **argv)
+{
+	static bool serving;
+	int error;
+
+	if (argc != 1)
+		return -XEN_EINVAL;
+	if (serving || cmdline.role == ROLE_SERVICE)
+		return -XEN_EEXIST;
+	error = boot.store_page ? worker_call(start_serving, NULL) : -XEN_ENODEV;
+	serving = !error;
+	return error;
+}
+
 void commands_disk_add(void)
 {
 	static const struct shell_command table[] = {
@@ -204,6 +227,7 @@ void commands_disk_add(void)
 	    {"fill", "DEV SEED", "writes the pattern of SEED to the whole disk, and flushes", fill},
 	    {"verify", "DEV SEED", "reads the whole disk and compares with the pattern", verify},
 	    {"ramdisk", "NAME KIB", "makes a disk in memory", ramdisk},
+	    {"serve", "", "serves this domain's disks to others that name it as backend", serve},
 	};
 
 	shell_add(table, ARRAY_SIZE(table));

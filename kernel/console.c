@@ -33,7 +33,7 @@ static bool line_open;
  * a toolstack's console daemon; a first domain has none and speaks on the hypervisor's line. */
 static const struct console_port *pick(enum console_choice choice)
 {
-	if (boot.platform != BOOT_XEN_PV)
+	if (!boot_on_xen())
 		return &console_serial;
 	if (choice == CONSOLE_SERIAL && boot.privileged)
 		return &console_serial;

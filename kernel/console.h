@@ -47,6 +47,10 @@ uint8_t console_read_byte(void);
 typedef void console_input_fn(void *ctx, uint8_t byte);
 void console_take_input(console_input_fn *fn, void *ctx);
 
+/* While fn is not NULL, Ctrl-C meant for the shell calls it, in any context with interrupts off, and is not
+ * given to the shell. */
+void console_on_ctrl_c(void (*fn)(void));
+
 /* Gives a byte to the shell as if it had been typed. Any context; dropped when 256 are waiting. */
 void console_feed_shell(uint8_t byte);
 

@@ -8,6 +8,7 @@
 #include "thread.h"
 #include "worker.h"
 
+#define CTRL_C	   3u
 #define RING_BYTES 256u /* a power of two: the indices run freely */
 
 struct ring {
@@ -24,6 +25,7 @@ static struct ring shell_ring, taker_ring;
 static struct wait_queue shell_wait;
 static console_input_fn *taker;
 static void *taker_ctx;
+static void (*on_ctrl_c)(void);
 
 static void give_taker(void *ctx);
 static struct host_work taker_work = {.fn = give_taker};
@@ -33,6 +35,14 @@ static void ring_put(struct ring *r, uint8_t byte)
 {
 	if (r->in - r->out < RING_BYTES)
 		r->bytes[r->in++ % RING_BYTES] = byte;
+}
+
+static void put_shell(uint8_t byte)
+{
+	if (byte == CTRL_C && on_ctrl_c)
+		on_ctrl_c();
+	else
+		ring_put(&shell_ring, byte);
 }
 
 /* Interrupts off only for the byte: who gets it may take its time. */
@@ -61,7 +71,7 @@ void console_feed_shell(uint8_t byte)
 {
 	unsigned long flags = wait_enter();
 
-	ring_put(&shell_ring, byte);
+	put_shell(byte);
 	wait_wake(&shell_wait);
 	wait_leave(flags);
 }
@@ -76,7 +86,7 @@ void console_input_ready(void)
 
 	while (source && (n = source->read(bytes, sizeof(bytes))) > 0) {
 		for (i = 0; i < n; i++)
-			ring_put(taker ? &taker_ring : &shell_ring, bytes[i]);
+			taker ? ring_put(&taker_ring, bytes[i]) : put_shell(bytes[i]);
 		if (taker)
 			worker_post(&taker_work);
 		else
@@ -98,6 +108,11 @@ void console_take_input(console_input_fn *fn, void *ctx)
 	taker = fn;
 	taker_ctx = ctx;
 	wait_leave(flags);
+}
+
+void console_on_ctrl_c(void (*fn)(void))
+{
+	on_ctrl_c = fn;
 }
 
 uint8_t console_read_byte(void)

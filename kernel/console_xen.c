@@ -33,7 +33,7 @@ static bool ring_start(void)
 {
 	if (!boot.console_page)
 		return false;
-	ring_port.v = boot.start_info->console.domU.evtchn;
+	ring_port.v = boot.console_port;
 	consfront_init(&ring, boot.console_page, ring_notify, NULL);
 	return true;
 }

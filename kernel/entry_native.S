@@ -4,13 +4,19 @@
  * paging, running at physical addresses. They build tables that map the first 4 GiB three times: where
  * it is, at DIRECT_BASE, and (the first 1 GiB) at KERNEL_BASE; then go to 64 bits and call
  * boot_native_start(loader, info). mm_native.c takes the identity mapping away later.
- * The trap stubs here are for an IDT; entry_xen.S has those of a PV domain. Both end in trap_common.
+ * The trap stubs and the system call entry here are for a processor of our own; entry_xen.S has those of a
+ * PV domain. Both end in trap_common and syscall_common.
  */
 #define KERNEL_BASE 0xffffffff80000000
 #define PHYS(sym) (sym - KERNEL_BASE)
 #define STACK_SIZE 16384
 #define LOADER_PVH 1
 #define LOADER_MULTIBOOT2 2
+#define PERCPU_KERNEL_SP 24
+#define PERCPU_USER_SP 32
+#define SEL_USER_SS 0x2b
+#define SEL_USER_CS 0x33
+#define VECTOR_SYSCALL 257
 
 	.section .head, "ax"
 	.code32
@@ -112,12 +118,34 @@ trap_stubs_native:
 	push $0
 	.endif
 	push $vector
-	jmp trap_common
+	jmp trap_common_native
 	vector = vector + 1
 	.endr
 
-	.globl trap_common
-trap_common:
+/* gs is the program's when ring 3 was interrupted. (An NMI may come before it is swapped, and is fatal:
+ * nothing on its way to panic uses gs.) */
+trap_common_native:
+	testb $3, 24(%rsp)		/* cs */
+	jz trap_common
+	swapgs
+	jmp trap_common
+
+/* The syscall instruction leaves rip in rcx, the flags in r11, and the program's stack. */
+	.globl syscall_entry_native
+syscall_entry_native:
+	swapgs
+	mov %rsp, %gs:PERCPU_USER_SP
+	mov %gs:PERCPU_KERNEL_SP, %rsp
+	push $SEL_USER_SS
+	push %gs:PERCPU_USER_SP
+	push %r11
+	push $SEL_USER_CS
+	push %rcx
+	push $0
+	push $VECTOR_SYSCALL
+	jmp syscall_common
+
+.macro SAVE_REGISTERS
 	cld
 	push %rdi
 	push %rsi
@@ -139,8 +167,10 @@ trap_common:
 	push %rax
 	push %rbp
 	mov %rsp, %rbp
-	call trap_dispatch
-	add $16, %rsp
+.endm
+
+/* Changes no flags. The vector and the error code go too: what is left is the processor's frame. */
+.macro RESTORE_REGISTERS
 	pop %r15
 	pop %r14
 	pop %r13
@@ -156,6 +186,33 @@ trap_common:
 	pop %rdx
 	pop %rsi
 	pop %rdi
-	add $16, %rsp			/* vector, error */
-	jmp trap_return			/* pv_ops.cpu.iret, in trap.c */
+	lea 16(%rsp), %rsp
+.endm
+
+	.globl trap_common
+trap_common:
+	SAVE_REGISTERS
+	call trap_dispatch
+	add $16, %rsp
+restore:
+	testb $3, 18 * 8(%rsp)		/* cs */
+	RESTORE_REGISTERS
+	jnz trap_return_user		/* pv_ops.cpu.swapgs and iret, in trap.c */
+	jmp trap_return
+
+/* void user_enter(struct trap_frame *frame) */
+	.globl user_enter
+user_enter:
+	mov %rdi, %rsp
+	jmp restore
+
+	.globl syscall_common
+syscall_common:
+	SAVE_REGISTERS
+	call user_syscall
+	add $16, %rsp
+	test %al, %al
+	RESTORE_REGISTERS
+	jnz trap_return_syscall		/* pv_ops.cpu.sysret */
+	jmp trap_return_user
 	.section .note.GNU-stack, "", @progbits

@@ -36,13 +36,21 @@ trap_stubs_xen:
 	vector = vector + 1
 	.endr
 
-	.globl xen_event_upcall, xen_failsafe_upcall
+	.globl xen_event_upcall, xen_failsafe_upcall, xen_syscall_upcall
 xen_event_upcall:
 	pop %rcx
 	pop %r11
 	push $0
 	push $256
 	jmp trap_common
+
+/* A program's system call; the stack is ours already. */
+xen_syscall_upcall:
+	pop %rcx
+	pop %r11
+	push $0
+	push $257
+	jmp syscall_common
 
 /* A segment register could not be loaded on the way back to us: ds, es, fs, gs lie above rcx and r11
  * (Xen's create_bounce_frame contract, <xen/callback.h>). We never load a selector that may fail, so

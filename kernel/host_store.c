@@ -1,7 +1,7 @@
 /* host_store.c: host.h's store, for the kernel.
  *
  * In the domain that runs the store server the client is linked to it directly; in others it speaks
- * over the ring that start_info names, and a call waits in the worker thread until the reply has
+ * over the ring that boot.h names, and a call waits in the worker thread until the reply has
  * come. Which of the two is found at the first call. Callers: the portable rooms and the shell, in
  * the worker context. Calls xs_client.h, xs_server.h (its local link), event.h, thread.h.
  */
@@ -65,7 +65,7 @@ static int connect_ring(void)
 	struct xs_stream stream = xs_client_ring_stream(&ring);
 
 	ring.ring = boot.store_page;
-	port.v = boot.start_info->store_evtchn;
+	port.v = boot.store_port;
 	client = xs_client_open(&stream);
 	return client ? event_adopt(port, ring_event, NULL) : -XEN_ENOMEM;
 }

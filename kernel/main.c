@@ -33,7 +33,7 @@ static void complain(const char *why, const char *word, size_t len)
 
 static enum role default_role(void)
 {
-	if (boot.platform != BOOT_XEN_PV)
+	if (!boot_on_xen())
 		return ROLE_NATIVE;
 	return boot.privileged ? ROLE_SERVICE : ROLE_GUEST;
 }
@@ -93,6 +93,7 @@ static void shell_thread(void *ctx)
 	commands_info_add();
 	commands_system_add();
 	commands_bench_add();
+	commands_user_add();
 	switch (cmdline.role) {
 	case ROLE_SERVICE:
 		service_main();
@@ -112,6 +113,8 @@ static void read_command_line(void)
 	if (cmdline.role == ROLE_UNSET)
 		cmdline.role = default_role();
 	klog_set_level((enum log_level)cmdline.loglevel);
+	if (boot.refused)
+		klog(LOG_ERROR, "pvops= is not followed: %s", boot.refused);
 }
 
 void kmain(void)

@@ -5,7 +5,8 @@
  *
  * Layout: the image at KERNEL_BASE + physical address; all memory of ours at DIRECT_BASE + pfn *
  * PAGE_SIZE; windows for frames of devices and of other domains in VMAP_BASE..VMAP_END. Natively pfn
- * and mfn are the same number. Nothing is ever mapped below the middle of the address space.
+ * and mfn are the same number. Below the middle of the address space only programs are mapped, each in a
+ * space of its own (user_space.h).
  */
 #ifndef KERNEL_MM_H
 #define KERNEL_MM_H

@@ -50,7 +50,7 @@ static void stop_for_good(void)
 void power_off(int code)
 {
 	pv_irq_disable();
-	if (boot.platform == BOOT_XEN_PV) {
+	if (boot_on_xen()) {
 		if (boot.privileged)
 			xen_soft_off();
 		shutdown(SHUTDOWN_poweroff);
@@ -67,7 +67,7 @@ void power_off(int code)
 void power_crash(void)
 {
 	pv_irq_disable();
-	if (boot.platform != BOOT_XEN_PV)
+	if (!boot_on_xen())
 		power_off(CRASH_CODE);
 	shutdown(SHUTDOWN_crash);
 	stop_for_good();
@@ -76,7 +76,7 @@ void power_crash(void)
 void power_reboot(void)
 {
 	pv_irq_disable();
-	if (boot.platform == BOOT_XEN_PV)
+	if (boot_on_xen())
 		shutdown(SHUTDOWN_reboot);
 	else
 		io_out8(boot.acpi.reset_port, boot.acpi.reset_value);

@@ -2,7 +2,7 @@
  *
  * Called by thread.c with interrupts off. Only what the C calling convention lets a function keep is
  * saved: everything else is dead at the call. No privileged instruction, so it is the same on
- * every platform; a PV domain needs no stack_switch for it, since its kernel never runs a user.
+ * every platform; a PV domain needs stack_switch only for threads with a program (user_cpu.c).
  */
 	.text
 

@@ -34,6 +34,7 @@ struct thread {
 	struct timer timer;
 	uint64_t *stack; /* lowest word; NULL: the boot stack */
 	uint64_t switches;
+	void *user; /* the program whose kernel side it is, or NULL */
 	struct thread *next_of_all;
 };
 
@@ -115,6 +116,8 @@ static void schedule(void)
 	to->switches++;
 	if (to != from) {
 		current = to;
+		if (to->user)
+			thread_cpu_user(to->user);
 		thread_switch(&from->sp, to->sp);
 	}
 	bury_the_dead();
@@ -181,6 +184,26 @@ struct thread *thread_current(void)
 const char *thread_name(const struct thread *t)
 {
 	return t ? t->name : "none";
+}
+
+void thread_set_user(void *program)
+{
+	current->user = program;
+}
+
+void *thread_user(void)
+{
+	return current->user;
+}
+
+uint64_t thread_stack_top(void)
+{
+	return current->stack ? (uint64_t)(uintptr_t)current->stack + STACK_BYTES : 0;
+}
+
+bool thread_others_ready(void)
+{
+	return ready.head;
 }
 
 void thread_yield(void)

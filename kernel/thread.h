@@ -29,7 +29,18 @@ struct thread *thread_create(const char *name, void (*fn)(void *ctx), void *ctx)
 struct thread *thread_current(void);
 const char *thread_name(const struct thread *t);
 
-/* Lets others that are ready run first. Thread context, interrupts on. */
+/* The program whose kernel side the current thread is (user.h); NULL: none. While it is set,
+ * thread_cpu_user() is called with it before the thread runs again. */
+void thread_set_user(void *program);
+void *thread_user(void);
+
+/* Where the current thread's stack begins, aligned to 16; 0 for the boot stack. */
+uint64_t thread_stack_top(void);
+
+/* Whether a yield would let somebody else run. Any context. */
+bool thread_others_ready(void);
+
+/* Lets others that are ready run first. Thread context; interrupts stay as they are. */
 void thread_yield(void);
 void thread_sleep_ns(uint64_t delay_ns);
 void thread_exit(void) __attribute__((noreturn));

@@ -6,6 +6,7 @@
 #include <amphi/pvops.h>
 #include "thread.h"
 #include "thread_cpu.h"
+#include "user.h"
 
 unsigned long wait_enter(void)
 {
@@ -26,4 +27,9 @@ void thread_cpu_idle(void)
 void thread_cpu_irqs_on(void)
 {
 	pv_irq_enable();
+}
+
+void thread_cpu_user(void *program)
+{
+	user_switch_to(program);
 }

@@ -13,6 +13,9 @@ void thread_cpu_idle(void);
 /* Interrupts on: the first act of a new thread. */
 void thread_cpu_irqs_on(void);
 
+/* A thread with a program is about to run: its registers and page tables are loaded. */
+void thread_cpu_user(void *program);
+
 /* Puts the callee-saved registers on the stack, its pointer into *save_sp, and takes the same from
  * load_sp. */
 void thread_switch(void **save_sp, void *load_sp);

@@ -1,7 +1,7 @@
 /* time.c: the clock as the kernel sees it, above pv_ops.time.
  *
- * Callers: see time.h. The platform's file (time_native.c, time_xen.c) provides the two operations;
- * after that every reading is one patched call. Nothing here differs between platforms.
+ * Callers: see time.h. The platform's file (time_native.c, time_xen.c, time_kvm.c) provides the three
+ * operations; after that every reading is one patched call. Nothing here differs between platforms.
  */
 #include <amphi/pvops.h>
 #include "boot.h"
@@ -15,12 +15,20 @@ static uint64_t tsc_hz;
 
 void time_init(void)
 {
-	tsc_hz = boot.platform == BOOT_XEN_PV ? clock_init_xen() : clock_init_native();
+	if (boot_on_xen())
+		tsc_hz = clock_init_xen();
+	else
+		tsc_hz = boot.platform == BOOT_KVM ? clock_init_kvm() : clock_init_native();
 }
 
 uint64_t time_ns(void)
 {
 	return tsc_hz ? pv_sched_clock() : 0;
+}
+
+uint64_t time_steal_ns(void)
+{
+	return tsc_hz ? pv_steal_clock() : 0;
 }
 
 uint64_t time_tsc_hz(void)

@@ -22,6 +22,9 @@ void time_init(void);
  * 0 before. */
 uint64_t time_ns(void);
 
+/* Nanoseconds in which this CPU was ready to run and the hypervisor ran another; 0 where nobody tells. */
+uint64_t time_steal_ns(void);
+
 /* Ticks of the TSC in a second; 0 before time_init. */
 uint64_t time_tsc_hz(void);
 

@@ -37,13 +37,18 @@ static uint64_t native_sched_clock(void)
  * time_interrupt() asks again for what is not due yet. */
 static void native_set_next_event(uint64_t deadline_ns)
 {
-	uint64_t now_ns = native_sched_clock();
+	uint64_t now_ns = time_ns();
 	uint64_t left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
 	uint64_t count;
 
 	left_ns = MIN(left_ns, 2 * NS_PER_S);
 	count = left_ns * (apic_hz / 1000) / (NS_PER_S / 1000) + 1;
 	lapic_write(LAPIC_TIMER_INIT, (uint32_t)MIN(count, 0xffffffffull));
+}
+
+static uint64_t native_steal_clock(void)
+{
+	return 0;
 }
 
 static void timer_irq(void *ctx)
@@ -125,6 +130,7 @@ uint64_t clock_init_native(void)
 	tsc_scale = clock_scale_for(hz);
 	tsc_start = time_tsc();
 	pvops_provide(PV_time_sched_clock, PV_CALL, (void *)native_sched_clock);
+	pvops_provide(PV_time_steal_clock, PV_CALL, (void *)native_steal_clock);
 	pvops_provide(PV_time_set_next_event, PV_CALL, (void *)native_set_next_event);
 	if (irq_vector_alloc(timer_irq, NULL, &vector))
 		panic("no vector for the timer");

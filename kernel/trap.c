@@ -7,7 +7,9 @@
 #include <amphi/event.h>
 #include <amphi/pvops.h>
 
+#include "boot.h"
 #include "trap_parts.h"
+#include "user.h"
 
 /* Where an instruction that may fault goes on instead: section trap_fixups, sorted by nothing, few. The
  * marks have the names that the linker gives a section by itself, for the host test's sake. */
@@ -39,25 +41,55 @@ static bool fix_up(struct trap_frame *frame)
 	return false;
 }
 
+/* NMI, double fault and machine check are nobody's doing, wherever they came. */
+static bool programs_own(const struct trap_frame *frame)
+{
+	return user_frame(frame) && frame->vector != 2 && frame->vector != 8 && frame->vector != 18;
+}
+
+static void exception(struct trap_frame *frame)
+{
+	if (programs_own(frame))
+		user_exception(frame);
+	else if (!fix_up(frame))
+		trap_unhandled(frame);
+}
+
 void trap_dispatch(struct trap_frame *frame)
 {
 	if (frame->vector < 32) {
-		if (!fix_up(frame))
-			trap_unhandled(frame);
+		exception(frame);
 		return;
 	}
 	this_cpu()->irq_count++;
-	if (frame->vector == TRAP_VECTOR_PV_UPCALL)
+	if (frame->vector == TRAP_VECTOR_PV_UPCALL ||
+	    (frame->vector == TRAP_VECTOR_HVM_UPCALL && boot.platform == BOOT_XEN_PVH))
 		event_dispatch();
 	else
 		irq_dispatch((unsigned)frame->vector);
+	if (user_frame(frame))
+		user_interrupted();
 }
 
-/* The end of trap_common: the processor's frame is at the top of the stack. */
+/* The ends of the paths in entry_native.S: the processor's frame is at the top of the stack, every
+ * register has its value. To a program by iret or by sysret, or to where the kernel was. */
 void trap_return(void);
 __attribute__((naked)) void trap_return(void)
 {
 	PV_TAIL_SITE(PV_cpu_iret);
+}
+
+void trap_return_user(void);
+__attribute__((naked)) void trap_return_user(void)
+{
+	__asm__ volatile(PV_SITE ::PV_SITE_IN(PV_cpu_swapgs, 6, THIN));
+	PV_TAIL_SITE(PV_cpu_iret);
+}
+
+void trap_return_syscall(void);
+__attribute__((naked)) void trap_return_syscall(void)
+{
+	PV_TAIL_SITE(PV_cpu_sysret);
 }
 
 #define FIXUP(insn, target)                                                                        \

@@ -1,17 +1,20 @@
 /* trap_native.c: descriptors and gates on bare metal.
  *
- * Called once by boot_native.c. One flat code segment, one data segment, and a TSS for the one thing a
- * kernel without user mode needs of it: a stack of its own for double faults and NMIs, so that a kernel
- * stack overrun is a report and not a reset. Interrupt vectors are irq.c's.
+ * Called once by boot_native.c. One flat code segment, one data segment, and a TSS for two stacks: one for
+ * entries from ring 3 (user_native.c, which adds the segments of programs), and one for double faults and
+ * NMIs, so that a kernel stack overrun is a report and not a reset. The I/O bitmap's place beyond the TSS's
+ * end denies programs every port. Interrupt vectors are irq.c's.
  */
 #include <amphi/pvops.h>
 #include <amphi/x86_tables.h>
 
 #include "trap_parts.h"
+#include "user_parts.h"
 
 #define VECTORS	  256u
 #define GATES	  32u /* handed over at a time */
 #define STUB_SIZE 16u
+#define VECTOR_BREAKPOINT 3u /* the one exception that programs raise by name */
 #define SEL_TSS	  0x18u
 #define IST_STACK 4096u
 
@@ -39,6 +42,7 @@ static void make_gates(void)
 		for (unsigned i = 0; i < GATES; i++)
 			gates[i] = (struct pv_gate){
 			    .vector = (uint8_t)(first + i),
+			    .dpl = first + i == VECTOR_BREAKPOINT ? 3 : 0,
 			    .irq_off = true,
 			    .handler = (uint64_t)(uintptr_t)trap_stubs_native + (first + i) * STUB_SIZE,
 			};
@@ -56,4 +60,15 @@ void trap_init_native(void)
 	trap_percpu_init();
 	make_gates();
 	irq_init_legacy();
+}
+
+uint64_t *trap_native_gdt(void)
+{
+	return gdt;
+}
+
+/* The TSS is packed, and its stacks lie at odd words: nobody minds on x86. */
+uint64_t *trap_native_sp0(void)
+{
+	return (uint64_t *)(void *)((char *)&tss + offsetof(struct x86_tss, rsp));
 }

@@ -13,7 +13,11 @@ struct percpu {
 	struct percpu *self;
 	unsigned cpu;
 	uint64_t irq_count;
+	uint64_t kernel_sp; /* entry_native.S: where the current program's system calls begin */
+	uint64_t user_sp;   /* and where the program's own stack is put for three instructions */
 };
+_Static_assert(offsetof(struct percpu, kernel_sp) == 24 && offsetof(struct percpu, user_sp) == 32,
+	       "entry_native.S");
 static inline struct percpu *this_cpu(void)
 {
 	struct percpu *p;

@@ -10,12 +10,14 @@
 
 #include "impl.h"
 
+#define MSR_FS_BASE	   0xc0000100u
+#define MSR_GS_BASE	   0xc0000101u
+#define MSR_KERNEL_GS_BASE 0xc0000102u /* the program's, while the kernel runs */
+#define IDT_ENTRIES 256u
+
 /* The short functions. Each runs in two places: here, as a function, before patching and where its
  * code does not fit; and copied into the sites. So it may use only registers that a site of its
  * class gives up (amphi/pvops.h), and no address relative to rip unless its row names it. */
-#define MSR_GS_BASE 0xc0000101u
-#define IDT_ENTRIES 256u
-
 PV_SHORT(native_save_fl, "pushfq; pop %rax");
 PV_SHORT(native_restore_fl, "push %rdi; popfq");
 PV_SHORT(native_irq_disable, "cli");
@@ -45,7 +47,10 @@ PV_SHORT(native_invlpg, "invlpg (%rdi)");
  * tables. */
 PV_SHORT(native_same, "mov %rdi, %rax");
 PV_SHORT(native_nothing, "");
+PV_SHORT(native_swapgs, "swapgs");
 PV_SHORT(native_iret, "iretq");
+
+extern void pv_native_sysret(void); /* thunks.S */
 
 /* Too many registers for a site; it is called a few times at boot. */
 static void native_cpuid(uint32_t *regs)
@@ -97,9 +102,28 @@ static void native_set_ldt(const void *table, unsigned entries)
 	__asm__ volatile("lldt %w0" ::"r"(0));
 }
 
+static void write_base(uint32_t msr, uint64_t base)
+{
+	__asm__ volatile("wrmsr" ::"c"(msr), "a"((uint32_t)base), "d"((uint32_t)(base >> 32)));
+}
+
 static void native_load_gs_base(uint64_t base)
 {
-	__asm__ volatile("wrmsr" ::"c"(MSR_GS_BASE), "a"((uint32_t)base), "d"((uint32_t)(base >> 32)));
+	write_base(MSR_GS_BASE, base);
+}
+
+static void native_load_fs_base(uint64_t base)
+{
+	write_base(MSR_FS_BASE, base);
+}
+
+/* Loading the selector loads the base with it, so the program's is swapped in for the moment. AMD's
+ * processors keep the base when the selector is null (APM vol. 2, 4.5.3): it is another program's. */
+static void native_load_gs_index(uint16_t selector)
+{
+	__asm__ volatile("swapgs; mov %w0, %%gs; swapgs" ::"r"(selector) : "memory");
+	if (selector < 4)
+		write_base(MSR_KERNEL_GS_BASE, 0);
 }
 
 /* Nobody can refuse. The caller flushes: which addresses were mapped before only it knows. */
@@ -134,11 +158,16 @@ const struct pv_impl pv_table_native[PV_OP_COUNT] = {
     [PV_cpu_load_sp0] = PV_INLINED(native_store),
     [PV_cpu_write_gdt_entry] = PV_INLINED(native_store),
     [PV_cpu_load_gs_base] = PV_CALLED(PV_CALL, native_load_gs_base),
+    [PV_cpu_load_fs_base] = PV_CALLED(PV_CALL, native_load_fs_base),
+    [PV_cpu_load_gs_index] = PV_CALLED(PV_CALL, native_load_gs_index),
+    [PV_cpu_swapgs] = PV_INLINED(native_swapgs),
+    [PV_cpu_sysret] = PV_CALLED(PV_CALL, pv_native_sysret),
     [PV_cpu_io_delay] = PV_INLINED(native_io_delay),
     [PV_cpu_iret] = PV_INLINED(native_iret),
     [PV_mmu_read_cr2] = PV_INLINED(native_read_cr2),
     [PV_mmu_read_cr3] = PV_INLINED(native_read_cr3),
     [PV_mmu_write_cr3] = PV_INLINED(native_write_cr3),
+    [PV_mmu_activate_mm] = PV_INLINED(native_write_cr3),
     [PV_mmu_flush_tlb_kernel] = PV_INLINED(native_flush_tlb),
     [PV_mmu_flush_tlb_one] = PV_INLINED(native_invlpg),
     [PV_mmu_set_pte] = PV_INLINED(native_store),

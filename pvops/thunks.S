@@ -1,9 +1,10 @@
-/* thunks.S: the operations of a Xen PV domain that are too long to inline and too hot for C, or that
- * are no function at all.
+/* thunks.S: the operations that are too long to inline and too hot for C, or that are no function at
+ * all; of a Xen PV domain but for one.
  *
  * Thin ones change rax and the flags only, because the sites that call them promise the compiler no
  * more (amphi/pvops.h). They touch the mask and pending bytes of vCPU 0 in the shared page; only an
- * event that is waiting costs a hypercall. Called from patched sites; filled in by xen_pv.c.
+ * event that is waiting costs a hypercall. Called from patched sites; filled in by xen_pv.c and
+ * native.c.
  */
 /* Numbers for the assembler itself, so that a host test can take this file in as it is. The bytes are
  * evtchn_upcall_pending and evtchn_upcall_mask of struct vcpu_info. */
@@ -11,9 +12,10 @@
 	.set MASK, 1
 	.set NR_XEN_VERSION, 17
 	.set NR_IRET, 23
+	.set IN_SYSCALL, 0x100		/* VGCF_in_syscall */
 
 	.text
-	.globl pv_xen_irq_enable, pv_xen_restore_fl, pv_xen_iret, pv_unfilled
+	.globl pv_xen_irq_enable, pv_xen_restore_fl, pv_xen_iret, pv_xen_sysret, pv_native_sysret, pv_unfilled
 
 /* rdi: flags. */
 pv_xen_restore_fl:
@@ -63,6 +65,28 @@ pv_xen_iret:
 	mov $NR_IRET, %eax
 	syscall
 	ud2
+
+/* The same after a system call, whose caller expects nothing in rcx and r11: the hypervisor may take
+ * its own short way back. */
+pv_xen_sysret:
+	incq hypercall_counts + 8 * NR_IRET(%rip)
+	push $IN_SYSCALL
+	push %rcx
+	push %r11
+	push %rax
+	mov $NR_IRET, %eax
+	syscall
+	ud2
+
+/* Natively: rip, cs, rflags and rsp of the frame by way of rcx, r11 and the stack pointer. rip must be
+ * canonical: sysret would fault in ring 0 on the program's stack (SDM vol. 2, SYSRET). Programs
+ * end below 512 GiB. Interrupts are off until the flags are loaded. */
+pv_native_sysret:
+	mov (%rsp), %rcx
+	mov 16(%rsp), %r11
+	mov 24(%rsp), %rsp
+	swapgs
+	sysretq
 
 /* Where a call of an operation that the platform lacks ends. */
 pv_unfilled:

@@ -17,12 +17,14 @@
 extern void pv_xen_irq_enable(void);
 extern void pv_xen_restore_fl(void);
 extern void pv_xen_iret(void);
+extern void pv_xen_sysret(void);
 
 /* Bit 9 of the result is IF: set when the mask byte is zero. */
 PV_SHORT(xen_save_fl, "testb $0xff, pv_shared_page+1(%rip); sete %ah; add %ah, %ah");
 PV_SHORT(xen_irq_disable, "movb $1, pv_shared_page+1(%rip)");
 PV_SHORT(xen_read_cr2, "mov pv_shared_page+16(%rip), %rax");
 PV_SHORT(xen_io_delay, "out %al, $0x80");
+PV_SHORT(xen_nothing, ""); /* the hypervisor swaps gs when the mode changes */
 _Static_assert(offsetof(struct shared_info, vcpu_info[0].evtchn_upcall_pending) == 0, "thunks.S");
 _Static_assert(offsetof(struct shared_info, vcpu_info[0].evtchn_upcall_mask) == 1, "xen_save_fl");
 _Static_assert(offsetof(struct shared_info, vcpu_info[0].arch.cr2) == 16, "xen_read_cr2");
@@ -147,6 +149,18 @@ static void xen_load_gs_base(uint64_t base)
 	must("load_gs_base", hypercall_set_segment_base(SEGBASE_GS_KERNEL, base));
 }
 
+static void xen_load_fs_base(uint64_t base)
+{
+	must("load_fs_base", hypercall_set_segment_base(SEGBASE_FS, base));
+}
+
+static void xen_load_gs_index(uint16_t selector)
+{
+	must("load_gs_index", hypercall_set_segment_base(SEGBASE_GS_USER_SEL, selector));
+	if (selector < 4)
+		must("load_gs_index", hypercall_set_segment_base(SEGBASE_GS_USER, 0));
+}
+
 /* ---- page tables -------------------------------------------------------------------- */
 
 /* The hypervisor keeps cr3 to itself but shows it, as a frame number in cr3's own form. */
@@ -165,6 +179,18 @@ static void xen_write_cr3(uint64_t maddr)
 
 	op.arg1.mfn = maddr >> PAGE_SHIFT;
 	ext_op("write_cr3", &op);
+	top_table = maddr;
+}
+
+/* A program runs on a table of its own, without the kernel: both run in ring 3, and nothing but the
+ * missing entries keeps them apart. */
+static void xen_activate_mm(uint64_t maddr, uint64_t user_maddr)
+{
+	struct mmuext_op ops[2] = {{.cmd = MMUEXT_NEW_BASEPTR}, {.cmd = MMUEXT_NEW_USER_BASEPTR}};
+
+	ops[0].arg1.mfn = maddr >> PAGE_SHIFT;
+	ops[1].arg1.mfn = user_maddr >> PAGE_SHIFT;
+	must("activate_mm", hypercall_mmuext_op(ops, 2, NULL, DOMID_SELF));
 	top_table = maddr;
 }
 
@@ -234,16 +260,25 @@ static uint64_t xen_make_pte(uint64_t value)
 }
 
 /* A table must not be writable anywhere; the hypervisor looks it over when it is first linked, so
- * nothing is pinned and a release needs no word to it. */
+ * nothing below the top is pinned and a release needs no word to it. A top table is linked nowhere: it is
+ * pinned, or every switch to it would be a look at all of it. */
 static void xen_alloc_pt(uint64_t pfn, unsigned level)
 {
-	(void)level;
+	struct mmuext_op op = {.cmd = MMUEXT_PIN_L4_TABLE};
+
 	pv_env->make_readonly((pfn_t){pfn}, true);
+	op.arg1.mfn = pv_env->pfn_to_mfn((pfn_t){pfn}).v;
+	if (level == 4)
+		ext_op("alloc_pt", &op);
 }
 
 static void xen_release_pt(uint64_t pfn, unsigned level)
 {
-	(void)level;
+	struct mmuext_op op = {.cmd = MMUEXT_UNPIN_TABLE};
+
+	op.arg1.mfn = pv_env->pfn_to_mfn((pfn_t){pfn}).v;
+	if (level == 4)
+		ext_op("release_pt", &op);
 	pv_env->make_readonly((pfn_t){pfn}, false);
 }
 
@@ -265,11 +300,16 @@ const struct pv_impl pv_table_xen_pv[PV_OP_COUNT] = {
     [PV_cpu_load_sp0] = PV_CALLED(PV_HYPERCALL, xen_load_sp0),
     [PV_cpu_write_gdt_entry] = PV_CALLED(PV_HYPERCALL, xen_write_gdt_entry),
     [PV_cpu_load_gs_base] = PV_CALLED(PV_HYPERCALL, xen_load_gs_base),
+    [PV_cpu_load_fs_base] = PV_CALLED(PV_HYPERCALL, xen_load_fs_base),
+    [PV_cpu_load_gs_index] = PV_CALLED(PV_HYPERCALL, xen_load_gs_index),
+    [PV_cpu_swapgs] = PV_INLINED(xen_nothing),
+    [PV_cpu_sysret] = PV_CALLED(PV_HYPERCALL, pv_xen_sysret),
     [PV_cpu_io_delay] = PV_INLINED(xen_io_delay),
     [PV_cpu_iret] = PV_CALLED(PV_HYPERCALL, pv_xen_iret),
     [PV_mmu_read_cr2] = PV_INLINED_FIX(xen_read_cr2, 3),
     [PV_mmu_read_cr3] = PV_CALLED(PV_CALL, xen_read_cr3),
     [PV_mmu_write_cr3] = PV_CALLED(PV_HYPERCALL, xen_write_cr3),
+    [PV_mmu_activate_mm] = PV_CALLED(PV_HYPERCALL, xen_activate_mm),
     [PV_mmu_flush_tlb_kernel] = PV_CALLED(PV_HYPERCALL, xen_flush_tlb),
     [PV_mmu_flush_tlb_one] = PV_CALLED(PV_HYPERCALL, xen_flush_tlb_one),
     [PV_mmu_set_pte] = PV_CALLED(PV_HYPERCALL, xen_set_entry),

@@ -43,6 +43,17 @@ struct grant_mapping {
 	mfn_t mfn;
 };
 
+/* Where a mapped page goes. In a PV domain the hypervisor writes our page table, and the address it wants
+ * is the window's own; that is so without places. In a PVH domain the address is of our physical memory:
+ * address() tells it, enter() maps the window to it once the frame is there, leave() undoes that before
+ * the frame goes. The struct stays the caller's. */
+struct grant_places {
+	uint64_t (*address)(const void *va);
+	void (*enter)(void *va, bool readonly);
+	void (*leave)(void *va);
+};
+void grant_set_places(const struct grant_places *places);
+
 /* Maps n (<= GRANT_BATCH) by one hypercall, each with its status. A busy frame (GNTST_eagain) is
  * told as such. 0, or the hypervisor's error with every status GNTST_general_error. */
 int grants_map(struct grant_mapping *maps, unsigned n);

@@ -40,6 +40,7 @@ static void defaults(void **state)
 	assert_int_equal(c.role, ROLE_UNSET);
 	assert_int_equal(c.console, CONSOLE_AUTO);
 	assert_int_equal(c.loglevel, 1);
+	assert_int_equal(c.pvops, PVOPS_AUTO);
 	assert_false(c.stay);
 	assert_string_equal(c.commands, "");
 	assert_string_equal(complaints, "");
@@ -60,6 +61,11 @@ static void every_key(void **state)
 	assert_int_equal(parse("loglevel=0").loglevel, 0);
 	assert_int_equal(parse("role=guest").role, ROLE_GUEST);
 	assert_int_equal(parse("role=guest role=native").role, ROLE_NATIVE);
+	assert_int_equal(parse("pvops=native").pvops, PVOPS_NATIVE);
+	assert_int_equal(parse("pvops=kvm").pvops, PVOPS_KVM);
+	assert_int_equal(parse("pvops=xen-pv").pvops, PVOPS_XEN_PV);
+	assert_int_equal(parse("pvops=xen-pvh").pvops, PVOPS_XEN_PVH);
+	assert_int_equal(parse("pvops=native pvops=auto").pvops, PVOPS_AUTO);
 }
 
 static void quotes(void **state)
@@ -73,14 +79,15 @@ static void quotes(void **state)
 
 static void wrong_words_are_named(void **state)
 {
-	struct cmdline c = parse("rolle=guest role=king quiet role stay=1 console=vga name=ok");
+	struct cmdline c = parse("rolle=guest role=king quiet role stay=1 console=vga pvops=xen name=ok");
 
 	assert_int_equal(c.role, ROLE_UNSET);
 	assert_false(c.stay);
 	assert_string_equal(c.name, "ok");
 	assert_string_equal(
 	    complaints, "unknown word: rolle=guest;no such role: role=king;unknown word: quiet;"
-			"needs a value: role;takes no value: stay=1;no such console: console=vga;");
+			"needs a value: role;takes no value: stay=1;no such console: console=vga;"
+			"no such platform: pvops=xen;");
 	cmdline_parse("rolle=guest", &c, NULL);
 }
 

@@ -101,6 +101,34 @@ static void too_many_are_dropped(void **state)
 	assert_int_equal(console_read_byte(), 'e');
 }
 
+static unsigned ctrl_cs;
+
+static void count_ctrl_c(void)
+{
+	assert_int_equal(fake_irqs_on, 0);
+	ctrl_cs++;
+}
+
+/* By the sink or fed; before and afterwards it is a key like others, and a taker's is the taker's. */
+static void ctrl_c_is_a_call(void **state)
+{
+	console_on_ctrl_c(count_ctrl_c);
+	type("a\003b", 3);
+	console_feed_shell(3);
+	assert_int_equal(ctrl_cs, 2);
+	assert_int_equal(console_read_byte(), 'a');
+	assert_int_equal(console_read_byte(), 'b');
+	console_take_input(take, taken);
+	type("\003", 1);
+	thread_yield();
+	console_take_input(NULL, NULL);
+	assert_int_equal(ctrl_cs, 2);
+	console_on_ctrl_c(NULL);
+	type("\003", 1);
+	assert_int_equal(console_read_byte(), 3);
+	assert_int_equal(ctrl_cs, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -108,6 +136,7 @@ int main(void)
 	    cmocka_unit_test(a_waiting_reader_is_woken),
 	    cmocka_unit_test(a_taker_gets_all),
 	    cmocka_unit_test(too_many_are_dropped),
+	    cmocka_unit_test(ctrl_c_is_a_call),
 	};
 
 	thread_init();

@@ -39,6 +39,15 @@ void thread_cpu_irqs_on(void)
 	fake_irqs_on = 1;
 }
 
+unsigned fake_user_loads;
+void *fake_user_loaded;
+
+void thread_cpu_user(void *program)
+{
+	fake_user_loads++;
+	fake_user_loaded = program;
+}
+
 static void check(bool holds, const char *what)
 {
 	if (!holds)

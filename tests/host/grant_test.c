@@ -5,6 +5,9 @@
  * unmapping skips what was not mapped and works once; copies are cut into batches. Why: an entry freed
  * while the peer still maps it gives the peer somebody else's page.
  *
+ * In a PVH domain the address is the window's number in physical memory, and the window is mapped only
+ * while the frame is there.
+ *
  * links: hypercall/grant.c hypercall/count.c tests/host/fake_hypercall.c
  */
 #include <stdarg.h>
@@ -23,9 +26,11 @@
 static struct grant_entry_v1 table[ENTRIES];
 static int64_t answer;
 static unsigned n_calls, last_count, last_cmd;
+static uint64_t addresses[8]; /* of the last map or unmap */
 
 static void map_one(struct gnttab_map_grant_ref *op, unsigned i)
 {
+	addresses[i % 8] = op->host_addr;
 	if (op->ref == 666) {
 		op->status = GNTST_bad_gntref;
 		return;
@@ -45,8 +50,12 @@ int64_t fake_hypercall(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint6
 		return answer;
 	for (unsigned i = 0; i < a3 && a1 == GNTTABOP_map_grant_ref; i++)
 		map_one((struct gnttab_map_grant_ref *)(uintptr_t)a2 + i, i);
-	for (unsigned i = 0; i < a3 && a1 == GNTTABOP_unmap_grant_ref; i++)
-		assert_true(((struct gnttab_unmap_grant_ref *)(uintptr_t)a2)[i].handle >= 100);
+	for (unsigned i = 0; i < a3 && a1 == GNTTABOP_unmap_grant_ref; i++) {
+		const struct gnttab_unmap_grant_ref *op = (void *)(uintptr_t)a2;
+
+		assert_true(op[i].handle >= 100);
+		addresses[i % 8] = op[i].host_addr;
+	}
 	return 0;
 }
 
@@ -130,6 +139,60 @@ static void a_batch_of_maps(void **state)
 	assert_int_equal(n_calls, 2);
 }
 
+/* ---- places ------------------------------------------------------------------------------ */
+
+static char happened[16];
+
+static void note(char what)
+{
+	size_t len = strlen(happened);
+
+	happened[len] = what;
+	happened[len + 1] = '\0';
+}
+
+static uint64_t place_address(const void *va)
+{
+	return (uint64_t)(uintptr_t)va + 0x100000000;
+}
+
+static void place_enter(void *va, bool readonly)
+{
+	assert_true(n_calls == 1);
+	note(readonly ? 'r' : 'w');
+}
+
+static void place_leave(void *va)
+{
+	assert_true(n_calls == 1); /* the frame is there still */
+	note('l');
+}
+
+static void windows_follow_their_frames(void **state)
+{
+	static const struct grant_places places = {place_address, place_enter, place_leave};
+	struct grant_mapping maps[3] = {
+	    {.ref = {40}, .va = (void *)0x1000},
+	    {.ref = {666}, .va = (void *)0x2000},
+	    {.ref = {41}, .readonly = true, .va = (void *)0x3000},
+	};
+
+	grant_set_places(&places);
+	n_calls = 0;
+	assert_int_equal(grants_map(maps, 3), 0);
+	assert_string_equal(happened, "wr");
+	assert_true(addresses[0] == 0x100001000 && addresses[2] == 0x100003000);
+	grants_unmap(maps, 3);
+	assert_string_equal(happened, "wrll");
+	assert_true(addresses[0] == 0x100001000 && addresses[1] == 0x100003000);
+	answer = -XEN_EFAULT;
+	assert_int_equal(grants_map(maps, 1), -XEN_EFAULT);
+	assert_string_equal(happened, "wrll");
+	answer = 0;
+	grant_set_places(NULL);
+	assert_int_equal(grant_mapped(), 0);
+}
+
 static void refused_batches(void **state)
 {
 	struct grant_mapping maps[GRANT_BATCH + 1] = {{.ref = {1}}};
@@ -160,6 +223,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(natively_there_are_none), cmocka_unit_test(offers_until_full),
 	    cmocka_unit_test(a_grant_in_use_stays),    cmocka_unit_test(a_batch_of_maps),
+	    cmocka_unit_test(windows_follow_their_frames),
 	    cmocka_unit_test(refused_batches),	       cmocka_unit_test(copies_in_batches),
 	};
 

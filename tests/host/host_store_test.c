@@ -32,7 +32,6 @@
 /* ---- the kernel around it ------------------------------------------------------------------ */
 
 struct boot_info boot;
-static struct start_info start;
 static event_fn *handler;
 static unsigned sleeps, asleep, notified;
 static bool deaf; /* the server does not hear */
@@ -106,8 +105,7 @@ static int setup_guest(void **state)
 	handler = NULL;
 	deaf = false;
 	sleeps = asleep = notified = 0;
-	start.store_evtchn = STORE_PORT;
-	boot = (struct boot_info){.start_info = &start, .store_page = guest_store_page(1)};
+	boot = (struct boot_info){.store_page = guest_store_page(1), .store_port = STORE_PORT};
 	assert_int_equal(xs_server_init(0, NULL), 0);
 	xs_local_send(&mkdir, sizeof(mkdir));
 	xs_local_send("/d", 3);

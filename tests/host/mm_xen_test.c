@@ -37,10 +37,12 @@ struct boot_info boot;
 void pv_xen_irq_enable(void);
 void pv_xen_restore_fl(void);
 void pv_xen_iret(void);
+void pv_xen_sysret(void);
 void pv_unfilled(void);
 void pv_xen_irq_enable(void) {}
 void pv_xen_restore_fl(void) {}
 void pv_xen_iret(void) {}
+void pv_xen_sysret(void) {}
 void pv_unfilled(void) {}
 
 static jmp_buf on_panic;

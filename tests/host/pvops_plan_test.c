@@ -26,9 +26,13 @@ uint64_t hypercall_counts[HYPERCALL_NUMBERS];
 void pv_xen_irq_enable(void);
 void pv_xen_restore_fl(void);
 void pv_xen_iret(void);
+void pv_xen_sysret(void);
+void pv_native_sysret(void);
 void pv_xen_irq_enable(void) {}
 void pv_xen_restore_fl(void) {}
 void pv_xen_iret(void) {}
+void pv_xen_sysret(void) {}
+void pv_native_sysret(void) {}
 void pv_unfilled(void) {}
 void pvops_refused(const char *op, int64_t error)
 {
@@ -216,6 +220,9 @@ static void every_operation_native(void **state)
 		check_all_rooms(op);
 	assert_int_equal(pv_impls[PV_irq_irq_disable].kind, PV_INLINE);
 	assert_int_equal(pv_impls[PV_irq_save_fl].code_len, 2);
+	/* on the way back to a program no register is free */
+	assert_int_equal(pv_impls[PV_cpu_swapgs].code_len, 3);
+	assert_memory_equal(pv_impls[PV_cpu_swapgs].code, "\x0f\x01\xf8", 3);
 	/* too long for its room: called */
 	assert_int_equal(pv_impls[PV_cpu_read_msr].kind, PV_CALL);
 }
@@ -248,6 +255,7 @@ static void every_operation_xen_pv(void **state)
 	for (unsigned op = 0; op < PV_OP_COUNT; op++)
 		check_all_rooms(op);
 	assert_int_equal(pv_impls[PV_irq_irq_disable].kind, PV_INLINE);
+	assert_true(pv_impls[PV_cpu_swapgs].kind == PV_INLINE && pv_impls[PV_cpu_swapgs].code_len == 0);
 	assert_int_equal(pv_impls[PV_cpu_load_tr].kind, PV_UNFILLED);
 }
 

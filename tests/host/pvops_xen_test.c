@@ -23,12 +23,16 @@ uint64_t hypercall_counts[HYPERCALL_NUMBERS];
 void pv_xen_irq_enable(void);
 void pv_xen_restore_fl(void);
 void pv_xen_iret(void);
+void pv_xen_sysret(void);
 void pv_unfilled(void);
 void pv_xen_irq_enable(void) {}
 void pv_xen_restore_fl(void) {}
 void pv_xen_iret(void) {}
+void pv_xen_sysret(void) {}
 void pv_unfilled(void) {}
 
+static uint64_t readonly_pfn;
+static bool readonly_value;
 static jmp_buf on_refused;
 static const char *refused_op;
 
@@ -42,7 +46,8 @@ void pvops_refused(const char *op, int64_t error)
 static struct {
 	uint64_t nr, a[4];
 	struct mmu_update reqs[64];
-	struct mmuext_op ext;
+	struct mmuext_op ext, ext2; /* the first, and the second of two */
+	bool readonly_at_call;
 	struct trap_info traps[64];
 	unsigned n_calls, n_reqs;
 } seen;
@@ -59,6 +64,9 @@ static void look_behind(void)
 		seen.n_reqs += (unsigned)seen.a[1];
 	} else if (seen.nr == __HYPERVISOR_mmuext_op) {
 		memcpy(&seen.ext, p, sizeof(seen.ext));
+		if (seen.a[1] == 2)
+			memcpy(&seen.ext2, (const struct mmuext_op *)p + 1, sizeof(seen.ext2));
+		seen.readonly_at_call = readonly_value;
 	} else if (seen.nr == __HYPERVISOR_set_trap_table) {
 		for (unsigned i = 0; i < 64; i++) {
 			memcpy(&seen.traps[i], (const struct trap_info *)p + i, sizeof(struct trap_info));
@@ -90,8 +98,6 @@ static pfn_t mfn_to_pfn(mfn_t mfn)
 {
 	return (pfn_t){mfn.v >= 1000 && mfn.v < 1100 ? mfn.v - 1000 : ~0ull};
 }
-static uint64_t readonly_pfn;
-static bool readonly_value;
 static void make_readonly(pfn_t pfn, bool readonly)
 {
 	readonly_pfn = pfn.v, readonly_value = readonly;
@@ -178,6 +184,37 @@ static void address_spaces(void **state)
 	assert_true(readonly_pfn == 18 && !readonly_value);
 }
 
+/* A top table is pinned while it is read-only, and writable again only when the pin is gone. */
+static void top_tables(void **state)
+{
+	readonly_value = false;
+	pv_alloc_pt(17, 4);
+	assert_true(seen.ext.cmd == MMUEXT_PIN_L4_TABLE && seen.ext.arg1.mfn == 1017 && seen.readonly_at_call);
+	pv_release_pt(17, 4);
+	assert_true(seen.ext.cmd == MMUEXT_UNPIN_TABLE && seen.ext.arg1.mfn == 1017 && seen.readonly_at_call);
+	assert_true(readonly_pfn == 17 && !readonly_value);
+	seen.n_calls = 0;
+	pv_activate_mm(0x78000, 0x79000);
+	assert_true(seen.n_calls == 1 && seen.a[1] == 2);
+	assert_true(seen.ext.cmd == MMUEXT_NEW_BASEPTR && seen.ext.arg1.mfn == 0x78);
+	assert_true(seen.ext2.cmd == MMUEXT_NEW_USER_BASEPTR && seen.ext2.arg1.mfn == 0x79);
+	assert_int_equal(pv_read_cr3(), 0x78000);
+	pv_activate_mm(0x78000, 0);
+	assert_int_equal(seen.ext2.arg1.mfn, 0);
+}
+
+/* A null selector must not keep the base of another program. */
+static void segments_of_programs(void **state)
+{
+	pv_load_fs_base(0x5678);
+	assert_true(seen.nr == __HYPERVISOR_set_segment_base && seen.a[0] == SEGBASE_FS && seen.a[1] == 0x5678);
+	seen.n_calls = 0;
+	pv_load_gs_index(0x3b);
+	assert_true(seen.a[0] == SEGBASE_GS_USER_SEL && seen.a[1] == 0x3b && seen.n_calls == 1);
+	pv_load_gs_index(0);
+	assert_true(seen.a[0] == SEGBASE_GS_USER && seen.a[1] == 0 && seen.n_calls == 3);
+}
+
 static void descriptors(void **state)
 {
 	const struct pv_gate gates[] = {
@@ -234,6 +271,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup(one_entry, fresh),	    cmocka_unit_test_setup(many_entries, fresh),
 	    cmocka_unit_test_setup(frames_of_entries, fresh), cmocka_unit_test_setup(address_spaces, fresh),
+	    cmocka_unit_test_setup(top_tables, fresh),
+	    cmocka_unit_test_setup(segments_of_programs, fresh),
 	    cmocka_unit_test_setup(descriptors, fresh),	    cmocka_unit_test_setup(waiting, fresh),
 	    cmocka_unit_test_setup(a_refusal_names_the_operation, fresh),
 	};

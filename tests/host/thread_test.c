@@ -193,6 +193,42 @@ static void the_dead_are_freed(void **state)
 	assert_int_equal(fake_irqs_on, 1);
 }
 
+/* ---- threads that are the kernel side of a program ------------------------------------- */
+
+static char program[2];
+static struct wait_queue never;
+
+static void with_program(void *ctx)
+{
+	assert_int_equal(thread_stack_top() % 16, 0);
+	assert_true(thread_stack_top() > (uint64_t)(uintptr_t)&ctx);
+	thread_set_user(ctx);
+	thread_yield();
+	assert_ptr_equal(thread_user(), ctx);
+	assert_ptr_equal(fake_user_loaded, ctx);
+	thread_yield();
+	assert_ptr_equal(fake_user_loaded, ctx);
+	thread_set_user(NULL);
+	thread_yield();
+}
+
+/* Each time before such a thread goes on its program is loaded; others load nothing. */
+static void programs_are_loaded(void **state)
+{
+	fake_user_loads = 0;
+	assert_null(thread_user());
+	assert_false(thread_others_ready());
+	thread_create("p", with_program, &program[0]);
+	assert_true(thread_others_ready());
+	thread_create("q", with_program, &program[1]);
+	for (int i = 0; i < 6; i++)
+		thread_yield();
+	assert_int_equal(fake_user_loads, 4);
+	assert_false(thread_others_ready());
+	assert_false(WAIT_UNTIL_DEADLINE(&never, false, time_ns() + 1));
+	assert_int_equal(fake_user_loads, 4);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -202,6 +238,7 @@ int main(void)
 	    cmocka_unit_test(a_wake_before_the_deadline),
 	    cmocka_unit_test(queue_survives_time_outs),
 	    cmocka_unit_test(timers_in_order),
+	    cmocka_unit_test(programs_are_loaded),
 	    cmocka_unit_test(the_dead_are_freed),
 	};
 

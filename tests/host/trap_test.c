@@ -2,7 +2,8 @@
  *
  * Shows: trap_safe_read64, run here with a signal handler in the processor's place, continues after its
  * fault and says so; an exception without a fixup, and one whose address is beside a
- * fixup, end in trap_unhandled; upcalls and interrupts reach their dispatchers and are counted. Why: the
+ * fixup, end in trap_unhandled; upcalls and interrupts reach their dispatchers and are counted, those of
+ * programs too. Why: the
  * page walk of a panic and every look into the m2p stand on the fixup table.
  *
  * links: kernel/trap.c
@@ -22,10 +23,13 @@
 
 #include <amphi/event.h>
 #include <amphi/pvops.h>
+#include "kernel/boot.h"
 #include "kernel/trap_parts.h"
+#include "kernel/user.h"
 
 struct pv_ops pv_ops;
-static unsigned n_upcalls, last_vector, n_unhandled;
+struct boot_info boot;
+static unsigned n_upcalls, last_vector, n_unhandled, n_user_exceptions, n_user_interrupts;
 static jmp_buf on_unhandled;
 
 void event_dispatch(void)
@@ -36,6 +40,16 @@ void event_dispatch(void)
 void irq_dispatch(unsigned vector)
 {
 	last_vector = vector;
+}
+
+void user_exception(struct trap_frame *frame)
+{
+	n_user_exceptions++;
+}
+
+void user_interrupted(void)
+{
+	n_user_interrupts++;
 }
 
 void trap_unhandled(const struct trap_frame *frame)
@@ -133,6 +147,40 @@ static void interrupts_and_upcalls(void **state)
 	assert_int_equal(last_vector, 0x31);
 	assert_int_equal(n_upcalls, 1);
 	assert_int_equal(trap_irq_count(), before + 2);
+	assert_int_equal(n_user_interrupts, 0);
+}
+
+/* The vector of a PVH domain's upcall is an interrupt like others on a bare machine. */
+static void the_upcall_of_a_pvh_domain(void **state)
+{
+	struct trap_frame frame = {.vector = TRAP_VECTOR_HVM_UPCALL};
+	unsigned before = n_upcalls;
+
+	trap_dispatch(&frame);
+	assert_int_equal(n_upcalls, before);
+	assert_int_equal(last_vector, TRAP_VECTOR_HVM_UPCALL);
+	boot.platform = BOOT_XEN_PVH;
+	trap_dispatch(&frame);
+	assert_int_equal(n_upcalls, before + 1);
+	boot.platform = BOOT_NATIVE;
+}
+
+/* What interrupts a program may take the CPU from it; what a program does wrong is its own affair, but for
+ * an NMI or a double fault, which are never its doing. */
+static void programs(void **state)
+{
+	struct trap_frame frame = {.vector = 0x31, .cs = 3};
+
+	trap_dispatch(&frame);
+	assert_int_equal(n_user_interrupts, 1);
+	frame.vector = 14;
+	trap_dispatch(&frame);
+	assert_int_equal(n_user_exceptions, 1);
+	if (!setjmp(on_unhandled)) {
+		frame.vector = 8;
+		trap_dispatch(&frame);
+	}
+	assert_int_equal(n_user_exceptions, 1);
 }
 
 static void names(void **state)
@@ -149,7 +197,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(memory_that_is_there), cmocka_unit_test(memory_that_is_not),
 	    cmocka_unit_test(what_nobody_expects),
-	    cmocka_unit_test(interrupts_and_upcalls), cmocka_unit_test(names),
+	    cmocka_unit_test(interrupts_and_upcalls),
+	    cmocka_unit_test(the_upcall_of_a_pvh_domain), cmocka_unit_test(programs), cmocka_unit_test(names),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);

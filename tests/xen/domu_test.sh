@@ -13,7 +13,7 @@ cat >/tmp/u1.cfg <<'C'
 name="u1"
 type="pv"
 kernel="/test/amphi"
-cmdline="role=guest do=\"sha256 xvda; fill xvdb 7; verify xvdb 7; stats; halt 5\""
+cmdline="role=guest pvops=native do=\"sha256 xvda; fill xvdb 7; verify xvdb 7; stats; halt 5\""
 memory=16
 tsc_mode="native"
 disk=["vdev=xvda,format=raw,backendtype=phy,access=ro,target=/tmp/a.img","vdev=xvdb,format=raw,backendtype=phy,access=rw,target=/tmp/b.img"]
@@ -36,6 +36,7 @@ expect "$work/log" '^\[u1\] .*@ready'
 want=$(sed -n 's/^dom0-sha256 //p' "$work/log")
 expect "$work/log" "@sha256 xvda $want"
 expect "$work/log" '@verify xvdb ok'
+expect "$work/log" 'pvops= is not followed: a PV domain'
 expect "$work/log" '@exit 5'
 expect "$work/log" '^TEST-EXIT: 0'
 grep -q '^\[hv\]' "$work/log" && under=amphi-hv || under="real Xen"

@@ -3,7 +3,8 @@
 # [QEMU...] boots a Linux dom0 with Xen's tools that runs FOLDER/run.sh. Both print the serial line.
 # XEN_IMAGE takes the place of real Xen, for what speaks its ABI.
 # What is taken from the processor is what QEMU 7.2's TCG emulates wrongly under Xen: SMAP, RDTSCP and
-# XSAVE under SVM, and lazy FPU switching; without that, data is silently corrupted.
+# XSAVE under SVM, and lazy FPU switching; without that, data is silently corrupted. XEN_ARGS are more words
+# for Xen itself.
 here=$(cd "$(dirname "$0")" && pwd)
 xen_dir=${BUILD:-build}/xen
 work=$(mktemp -d)
@@ -14,7 +15,7 @@ xen_qemu() { # xen_qemu SECONDS MEM_MIB DOM0_MEM_MIB INITRD-ARGUMENT [QEMU...]
 	limit=$1 mem=$2 dom0=$3 initrd=$4; shift 4
 	timeout -k 5 "$limit" qemu-system-x86_64 -M q35 -accel tcg -cpu max,-smap,-smep,-rdtscp,-xsave -m "$mem" \
 		-nodefaults -display none -no-reboot -serial stdio -monitor none -kernel "${XEN_IMAGE:-$xen_dir/xen}" \
-		-append "console=com1 com1=115200 spec-ctrl=eager-fpu loglvl=warning guest_loglvl=warning dom0_mem=${dom0}M,max:${dom0}M" \
+		-append "console=com1 com1=115200 spec-ctrl=eager-fpu loglvl=warning guest_loglvl=warning dom0_mem=${dom0}M,max:${dom0}M ${XEN_ARGS:-}" \
 		-initrd "$initrd" "$@" </dev/null 2>&1 | tr -d '\r'
 }
 

@@ -1,0 +1,55 @@
+/* clock_shared.h: the clock that a hypervisor keeps in memory shared with a virtual processor.
+ *
+ * Callers: time_xen.c and time_kvm.c; host tests. Pure. A moment of the TSC, the system time then, and the
+ * rate since, which the hypervisor changes at any time, with an odd version while it does: struct
+ * vcpu_time_info of <xen/xen.h>, to which KVM's pvclock area is the same to the byte. Not promised: that
+ * two versions' lines meet, so a reader that must not step back keeps the latest itself.
+ */
+#ifndef KERNEL_CLOCK_SHARED_H
+#define KERNEL_CLOCK_SHARED_H
+
+#include <amphi/types.h>
+#include <amphi/xen.h>
+
+#include <amphi/clock_scale.h>
+
+#include "time.h"
+
+_Static_assert(sizeof(struct vcpu_time_info) == 32 && offsetof(struct vcpu_time_info, flags) == 29,
+	       "KVM's pvclock_vcpu_time_info");
+
+typedef uint64_t clock_tsc_fn(void);
+
+/* System time now. Inline, so that tsc is an instruction and no call. The hypervisor writes on the CPU it
+ * runs us on, so we are never between an odd version and the even one for long; but each part must be of
+ * one version, the TSC among them: after a migration it is another machine's. */
+static inline uint64_t clock_shared_ns(const volatile struct vcpu_time_info *shared, clock_tsc_fn *tsc)
+{
+	struct clock_scale scale;
+	uint64_t ns, stamp, now;
+	uint32_t version;
+
+	do {
+		version = shared->version;
+		__atomic_signal_fence(__ATOMIC_SEQ_CST);
+		scale.mul = shared->tsc_to_system_mul;
+		scale.shift = shared->tsc_shift;
+		stamp = shared->tsc_timestamp;
+		ns = shared->system_time;
+		now = tsc();
+		__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	} while (version & 1 || version != shared->version);
+	return ns + clock_scale_ns(scale, now - stamp);
+}
+
+/* The inverse of the scale: ticks for 10^9 ns. 0: nobody has written a scale. */
+static inline uint64_t clock_shared_hz(const volatile struct vcpu_time_info *shared)
+{
+	uint32_t mul = shared->tsc_to_system_mul;
+	int8_t shift = shared->tsc_shift;
+	uint64_t hz = mul ? (NS_PER_S << 32) / mul : 0;
+
+	return shift < 0 ? hz << -shift : hz >> shift;
+}
+
+#endif

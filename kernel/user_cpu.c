@@ -1,0 +1,188 @@
+/* user_cpu.c: the registers of programs that are in no trap frame: FPU, segments, page tables, stack.
+ *
+ * Called when a program's thread is about to run (thread_cpu.c) and when a program ends. Kernel threads use
+ * none of these, so a program's stay loaded while they run and are saved only for another program. The
+ * kernel's half is in every program's tables; a kernel thread does not switch them back.
+ * FPU state is switched eagerly: lazily it would leak where XSAVE ignores CR0.TS (QEMU's TCG), and on
+ * today's processors by speculation. What the processor lets a program use decides the form: with
+ * CR4.OSXSAVE it is everything in XCR0, without it what FXSAVE knows. The bare CPUID tells, also in a PV
+ * domain: whether OSXSAVE is on is a property of the processor as it runs.
+ */
+#include <amphi/pvops.h>
+#include <amphi/string.h>
+#include <amphi/xen.h>
+
+#include "mm.h"
+#include "mm_parts.h"
+#include "trap_parts.h"
+#include "user_parts.h"
+
+#define CPUID_OSXSAVE (1u << 27)
+#define FCW_START     0x37fu
+#define MXCSR_START   0x1f80u
+#define MXCSR_AT      24u
+#define DESCRIPTOR_TLS 0x00cff3000000ffffull /* data, ring 3, 4 GiB long: long mode looks at the base alone */
+
+static struct user_task *loaded;
+
+static void bare_cpuid(uint32_t leaf, uint32_t *regs)
+{
+	__asm__ volatile("cpuid"
+			 : "=a"(regs[0]), "=b"(regs[1]), "=c"(regs[2]), "=d"(regs[3])
+			 : "a"(leaf), "c"(0));
+}
+
+/* ---- FPU ------------------------------------------------------------------------------------ */
+
+static bool has_xsave(void)
+{
+	uint32_t regs[4];
+
+	bare_cpuid(1, regs);
+	return regs[2] & CPUID_OSXSAVE;
+}
+
+/* Leaf 13: ebx is the room that what is on in XCR0 takes. */
+static unsigned fpu_pages(void)
+{
+	uint32_t regs[4];
+
+	if (!has_xsave())
+		return 1;
+	bare_cpuid(13, regs);
+	return (unsigned)PAGES_FOR(regs[1]);
+}
+
+static void fpu_save(void *area, bool xsave)
+{
+	if (xsave)
+		__asm__ volatile("xsave64 (%0)" ::"r"(area), "a"(~0u), "d"(~0u) : "memory");
+	else
+		__asm__ volatile("fxsave64 (%0)" ::"r"(area) : "memory");
+}
+
+static void fpu_load(const void *area, bool xsave)
+{
+	if (xsave)
+		__asm__ volatile("xrstor64 (%0)" ::"r"(area), "a"(~0u), "d"(~0u) : "memory");
+	else
+		__asm__ volatile("fxrstor64 (%0)" ::"r"(area) : "memory");
+}
+
+static struct {
+	bool known, xsave;
+} fpu;
+
+static bool fpu_form(void)
+{
+	if (!fpu.known) {
+		pv_clts();
+		fpu.xsave = has_xsave();
+		fpu.known = true;
+	}
+	return fpu.xsave;
+}
+
+int user_cpu_init(struct user_cpu *cpu)
+{
+	uint16_t fcw = FCW_START;
+	uint32_t mxcsr = MXCSR_START;
+
+	cpu->fpu = pages_alloc(fpu_pages());
+	if (!cpu->fpu)
+		return -XEN_ENOMEM;
+	memcpy(cpu->fpu, &fcw, sizeof(fcw));
+	memcpy((char *)cpu->fpu + MXCSR_AT, &mxcsr, sizeof(mxcsr));
+	cpu->tls = DESCRIPTOR_TLS;
+	return 0;
+}
+
+void user_cpu_free(struct user_cpu *cpu)
+{
+	pages_free(cpu->fpu, fpu_pages());
+	cpu->fpu = NULL;
+}
+
+/* ---- segments ------------------------------------------------------------------------------- */
+
+static void save_selectors(struct user_cpu *cpu)
+{
+	__asm__ volatile("mov %%ds, %0" : "=m"(cpu->ds));
+	__asm__ volatile("mov %%es, %0" : "=m"(cpu->es));
+	__asm__ volatile("mov %%fs, %0" : "=m"(cpu->fs));
+	__asm__ volatile("mov %%gs, %0" : "=m"(cpu->gs));
+}
+
+/* Few programs have one of their own, and on PV it is a hypercall. */
+static void put_tls(uint64_t descriptor)
+{
+	uint64_t *entry = &user_platform.gdt[user_platform.tls / 8];
+
+	if (*entry != descriptor)
+		pv_write_gdt_entry(entry, descriptor);
+}
+
+/* Every descriptor that a program can have loaded stays loadable: the flat ones are constant, and the TLS
+ * one is rewritten but never taken away. So none of these can fault. */
+static void load_selectors(const struct user_cpu *cpu)
+{
+	put_tls(cpu->tls);
+	__asm__ volatile("mov %0, %%ds" ::"m"(cpu->ds));
+	__asm__ volatile("mov %0, %%es" ::"m"(cpu->es));
+	__asm__ volatile("mov %0, %%fs" ::"m"(cpu->fs));
+	if (cpu->fs < 4)
+		pv_load_fs_base(cpu->fs_base);
+	pv_load_gs_index(cpu->gs);
+}
+
+void user_cpu_set_fs_base(struct user_cpu *cpu, uint64_t base)
+{
+	uint16_t null = 0;
+
+	cpu->fs_base = base;
+	__asm__ volatile("mov %0, %%fs" ::"m"(null));
+	pv_load_fs_base(base);
+}
+
+/* A base that is loaded already stays until the program loads the selector again. */
+uint64_t user_cpu_set_tls(struct user_cpu *cpu, uint64_t base)
+{
+	cpu->tls = DESCRIPTOR_TLS | (base & 0xffffff) << 16 | (base >> 24 & 0xff) << 56;
+	put_tls(cpu->tls);
+	return user_platform.tls | 3;
+}
+
+/* ---- the switch ------------------------------------------------------------------------------ */
+
+static uint64_t root_of(const struct user_space *space, unsigned which)
+{
+	return which < space->n_roots ? virt_to_maddr(space->roots[which]).v : 0;
+}
+
+static void load(const struct user_task *task)
+{
+	this_cpu()->kernel_sp = task->cpu.kernel_sp;
+	pv_load_sp0(user_platform.sp0, task->cpu.kernel_sp);
+	pv_activate_mm(root_of(&task->space, 0), root_of(&task->space, 1));
+	load_selectors(&task->cpu);
+	fpu_load(task->cpu.fpu, fpu_form());
+}
+
+void user_switch_to(struct user_task *task)
+{
+	if (task == loaded)
+		return;
+	if (loaded) {
+		save_selectors(&loaded->cpu);
+		fpu_save(loaded->cpu.fpu, fpu_form());
+	}
+	loaded = task;
+	load(task);
+}
+
+/* The tables go away next: onto the kernel's own. */
+void user_cpu_leave(void)
+{
+	loaded = NULL;
+	pv_activate_mm(virt_to_maddr(mm_top).v, 0);
+}

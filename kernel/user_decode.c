@@ -1,0 +1,126 @@
+/* user_decode.c: checks what a program asks for, argument by argument, by the kinds of its row.
+ *
+ * Called by user_call.c; pure, see user_decode.h. All numbers are the program's: every sum is made so
+ * that it cannot wrap.
+ */
+#include <amphi/xen.h>
+
+#include "user_decode.h"
+
+/* Whether kind accepts args[at]; some kinds look at the argument before, whose check has passed. */
+typedef int check_fn(const uint64_t *args, unsigned at);
+
+static bool within(uint64_t start, uint64_t len, uint64_t low, uint64_t end)
+{
+	return start >= low && start <= end && len <= end - start;
+}
+
+static int check_none(const uint64_t *args, unsigned at)
+{
+	return 0;
+}
+
+static int check_code(const uint64_t *args, unsigned at)
+{
+	return args[at] <= 255 ? 0 : -XEN_EINVAL;
+}
+
+static int check_ns(const uint64_t *args, unsigned at)
+{
+	return args[at] <= USER_SLEEP_MAX_NS ? 0 : -XEN_EINVAL;
+}
+
+static int check_buffer(const uint64_t *args, unsigned at)
+{
+	return within(args[at], 0, USER_LOW, USER_END) ? 0 : -XEN_EFAULT;
+}
+
+static int check_len(const uint64_t *args, unsigned at)
+{
+	if (args[at] > USER_BUFFER_MAX)
+		return -XEN_EINVAL;
+	return within(args[at - 1], args[at], USER_LOW, USER_END) ? 0 : -XEN_EFAULT;
+}
+
+static int check_heap(const uint64_t *args, unsigned at)
+{
+	bool ok = args[at] % PAGE_SIZE == 0 && within(args[at], PAGE_SIZE, USER_HEAP, USER_HEAP_END);
+
+	return ok ? 0 : -XEN_EINVAL;
+}
+
+static int check_pages(const uint64_t *args, unsigned at)
+{
+	if (args[at] == 0 || args[at] > USER_HEAP_PAGES)
+		return -XEN_EINVAL;
+	if (at == 0)
+		return 0;
+	return within(args[at - 1], args[at] * PAGE_SIZE, USER_HEAP, USER_HEAP_END) ? 0 : -XEN_EINVAL;
+}
+
+static int check_prot(const uint64_t *args, unsigned at)
+{
+	return (args[at] | USER_WRITE) == (USER_READ | USER_WRITE) ? 0 : -XEN_EINVAL;
+}
+
+static int check_address(const uint64_t *args, unsigned at)
+{
+	return args[at] < USER_END ? 0 : -XEN_EINVAL;
+}
+
+static int check_low(const uint64_t *args, unsigned at)
+{
+	return args[at] < 1ull << 32 ? 0 : -XEN_EINVAL;
+}
+
+static int check_size(const uint64_t *args, unsigned at)
+{
+	return within(args[at - 1], args[at], 0, USER_END) ? 0 : -XEN_EINVAL;
+}
+
+static int check_context(const uint64_t *args, unsigned at)
+{
+	return within(args[at], sizeof(struct user_context), USER_LOW, USER_END) ? 0 : -XEN_EFAULT;
+}
+
+#define CHECK_NONE    check_none
+#define CHECK_CODE    check_code
+#define CHECK_NS      check_ns
+#define CHECK_BUFFER  check_buffer
+#define CHECK_LEN     check_len
+#define CHECK_HEAP    check_heap
+#define CHECK_PAGES   check_pages
+#define CHECK_PROT    check_prot
+#define CHECK_ADDRESS check_address
+#define CHECK_LOW     check_low
+#define CHECK_SIZE    check_size
+#define CHECK_CONTEXT check_context
+
+static const struct row {
+	const char *name;
+	check_fn *checks[USER_CALL_ARGS];
+} rows[USER_CALL_COUNT] = {
+#define USER_CALL(nr, name, k1, k2, k3) [nr] = {#name, {CHECK_##k1, CHECK_##k2, CHECK_##k3}},
+#include <amphi/user_calls.def>
+};
+
+int user_decode(uint64_t nr, const uint64_t args[USER_CALL_ARGS], struct user_call *out)
+{
+	if (nr >= USER_CALL_COUNT)
+		return -XEN_ENOSYS;
+	for (unsigned i = 0; i < USER_CALL_ARGS; i++) {
+		int error = rows[nr].checks[i](args, i);
+
+		if (error)
+			return error;
+	}
+	out->nr = (enum user_call_nr)nr;
+	for (unsigned i = 0; i < USER_CALL_ARGS; i++)
+		out->args[i] = args[i];
+	return 0;
+}
+
+const char *user_call_name(uint64_t nr)
+{
+	return nr < USER_CALL_COUNT ? rows[nr].name : "?";
+}

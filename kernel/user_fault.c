@@ -1,0 +1,116 @@
+/* user_fault.c: exceptions of programs: handed to the program's own handler, or its end with a message.
+ *
+ * Called by trap.c with interrupts off, on the program's kernel stack. A page fault in the range that the
+ * program named goes to its handler, as a call with a struct user_context below the red zone; everything
+ * else ends the program and nothing else. NMI, double fault and machine check are not the program's doing:
+ * trap.c keeps them.
+ */
+#include <amphi/pvops.h>
+#include <amphi/string.h>
+#include <amphi/xen.h>
+
+#include "console.h"
+#include "user_parts.h"
+
+#define VECTOR_PAGE_FAULT 14u
+#define FAULT_PRESENT	  1u
+#define FAULT_WRITE	  2u
+#define FAULT_EXEC	  16u
+#define RED_ZONE	  128u
+#define STACK_ROOM	  (1ull << 20)  /* an access this far below the stack was meant for the stack */
+#define FLAGS_PROGRAM	  0xcd5ull	/* CF PF AF ZF SF DF OF */
+#define FLAGS_DF	  0x400ull
+#define FLAGS_FIXED	  0x202ull	/* IF, and the bit that is always set */
+
+/* The 15 registers lie in the same order in both. */
+#define N_REGISTERS 15u
+_Static_assert(offsetof(struct trap_frame, rdi) == 8 * (N_REGISTERS - 1), "r15 to rdi");
+_Static_assert(offsetof(struct user_context, rdi) == 8 * (N_REGISTERS - 1), "r15 to rdi");
+
+/* ---- to the handler and back ------------------------------------------------------------ */
+
+static void fill_context(struct user_context *c, const struct trap_frame *frame, uint64_t address)
+{
+	memcpy(c, frame, 8 * N_REGISTERS);
+	c->rip = frame->rip;
+	c->rflags = frame->rflags;
+	c->rsp = frame->rsp;
+	c->address = address;
+	c->access = frame->error & (FAULT_PRESENT | FAULT_WRITE | FAULT_EXEC);
+}
+
+/* false: the fault is not the handler's, or there is no stack to call it on. */
+static bool hand_over(struct user_task *task, struct trap_frame *frame, uint64_t address)
+{
+	struct user_context context;
+	uint64_t at = ((frame->rsp - RED_ZONE) & ~15ull) - sizeof(context);
+
+	if (address < task->fault_start || address - task->fault_start >= task->fault_size)
+		return false;
+	fill_context(&context, frame, address);
+	if (user_copy_to(&task->space, at, &context, sizeof(context)))
+		return false;
+	frame->rdi = at;
+	frame->rsp = at - 8; /* as after a call; there is nothing to return to */
+	frame->rip = task->fault_handler;
+	frame->rflags &= ~FLAGS_DF;
+	return true;
+}
+
+int user_resume(struct user_task *task, struct trap_frame *frame, uint64_t context)
+{
+	struct user_context c;
+
+	if (user_copy_from(&task->space, &c, context, sizeof(c)))
+		return -XEN_EFAULT;
+	if (c.rip >= USER_END || c.rsp >= USER_END)
+		return -XEN_EINVAL;
+	memcpy(frame, &c, 8 * N_REGISTERS);
+	frame->rip = c.rip;
+	frame->rflags = (c.rflags & FLAGS_PROGRAM) | FLAGS_FIXED;
+	frame->rsp = c.rsp;
+	return 0;
+}
+
+/* ---- the end ----------------------------------------------------------------------------- */
+
+static const char *where(uint64_t address, bool present)
+{
+	if (address >= USER_END)
+		return "which is not a program's";
+	if (address < USER_STACK_LOW && address >= USER_STACK_LOW - STACK_ROOM)
+		return "below its stack: it has overrun it";
+	return present ? "which it has no right to" : "where nothing is";
+}
+
+static void say_page_fault(const struct user_task *task, const struct trap_frame *frame, uint64_t address)
+{
+	const char *what = frame->error & FAULT_EXEC ? "executes" : frame->error & FAULT_WRITE ? "writes" : "reads";
+
+	console_printf("program %s (%d) has ended: at %llx it %s %llx, %s\n", task->name, task->pid,
+		       (unsigned long long)frame->rip, what, (unsigned long long)address,
+		       where(address, frame->error & FAULT_PRESENT));
+}
+
+static void say_exception(const struct user_task *task, const struct trap_frame *frame)
+{
+	console_printf("program %s (%d) has ended: %s at %llx\n", task->name, task->pid,
+		       trap_name((unsigned)frame->vector), (unsigned long long)frame->rip);
+}
+
+void user_exception(struct trap_frame *frame)
+{
+	struct user_task *task = user_current();
+	uint64_t address = pv_read_cr2();
+
+	if (frame->vector == VECTOR_PAGE_FAULT && hand_over(task, frame, address)) {
+		user_going_back();
+		return;
+	}
+	pv_irq_enable();
+	if (frame->vector == VECTOR_PAGE_FAULT)
+		say_page_fault(task, frame, address);
+	else
+		say_exception(task, frame);
+	user_end((int)(USER_ENDED_BY + frame->vector));
+}

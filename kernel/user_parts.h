@@ -1,0 +1,77 @@
+/* user_parts.h: what the files of kernel/user*.c tell each other. Private to them.
+ *
+ * user.c holds the table of programs and their life, user_load.c makes one from its image, user_call.c and
+ * user_fault.c serve it, user_cpu.c switches registers, user_native.c and user_xen.c bring up ring 3 on
+ * their platform. One CPU: a task's members change in its own thread, or with interrupts off.
+ */
+#ifndef KERNEL_USER_PARTS_H
+#define KERNEL_USER_PARTS_H
+
+#include <amphi/elf.h>
+
+#include "thread.h"
+#include "user.h"
+#include "user_space.h"
+
+#define USER_NAME_MAX  64u
+#define USER_WORDS_MAX 256u
+
+enum user_state { USER_FREE, USER_RUNS, USER_ENDED };
+
+/* Registers that belong to a program and are not in its trap frame. */
+struct user_cpu {
+	uint64_t kernel_sp; /* top of its thread's stack: where its traps begin */
+	void *fpu;	    /* user_cpu_fpu_pages() pages */
+	uint64_t fs_base, tls; /* tls: the descriptor */
+	uint16_t ds, es, fs, gs;
+};
+
+struct user_task {
+	enum user_state state;
+	int pid, parent, status;
+	char name[USER_NAME_MAX];
+	struct user_space space;
+	struct user_cpu cpu;
+	uint64_t entry, sp, argc, argv; /* how it begins */
+	uint64_t fault_start, fault_size, fault_handler;
+	bool to_end; /* before it goes back to ring 3 */
+	struct wait_queue ended, sleeps;
+};
+
+/* What a platform has decided, and how it is brought up. */
+struct user_platform {
+	unsigned n_roots;
+	uint16_t cs, ss, tls;
+	uint64_t *gdt, *sp0; /* the table with tls in it; where load_sp0 keeps its value */
+};
+extern struct user_platform user_platform;
+int user_init_native(void);
+int user_init_xen_pv(void);
+
+/* trap_native.c: the GDT and the TSS's first stack. entry_*.S: where system calls come in. */
+uint64_t *trap_native_gdt(void);
+uint64_t *trap_native_sp0(void);
+extern char syscall_entry_native[], xen_syscall_upcall[];
+
+/* entry_native.S: runs the program from this frame; the stack beneath it is lost. Interrupts off. */
+void user_enter(struct trap_frame *frame) __attribute__((noreturn));
+
+/* ---- user.c ---- */
+struct user_task *user_current(void);
+void user_end(int status) __attribute__((noreturn)); /* the current program; interrupts on */
+void user_going_back(void);			      /* interrupts off; the program may end here */
+
+/* ---- user_load.c: fills task's space, entry and stack; -XEN_ENOEXEC was logged. ---- */
+int user_load(struct user_task *task, int argc, char **argv);
+
+/* ---- user_cpu.c ---- */
+int user_cpu_init(struct user_cpu *cpu); /* -XEN_ENOMEM */
+void user_cpu_free(struct user_cpu *cpu);
+void user_cpu_leave(void); /* no program is loaded any more. Interrupts off. */
+void user_cpu_set_fs_base(struct user_cpu *cpu, uint64_t base);
+uint64_t user_cpu_set_tls(struct user_cpu *cpu, uint64_t base); /* the selector */
+
+/* ---- user_fault.c ---- */
+int user_resume(struct user_task *task, struct trap_frame *frame, uint64_t context);
+
+#endif

@@ -1,0 +1,277 @@
+/* user_space_test.c: address spaces of programs, on page tables in a host program's memory.
+ *
+ * Shows: with one top table and with two, what is mapped is found at its address with its rights in every
+ * one of them and nothing else is; the kernel's half is in the first only; copies reach over pages and stop
+ * where the program may not go; every failure of memory on the way leaves nothing behind, and in the end
+ * every page and table is given back. Why: a wrong entry is somebody else's memory. Frames in entries are
+ * scrambled, so that a frame number taken for a machine's shows; each entry is written through the operation
+ * of its level, into a page that was declared a table of that level.
+ *
+ * links: kernel/user_space.c kernel/page_bitmap.c
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <amphi/pvops.h>
+#include <amphi/xen.h>
+#include "kernel/mm_parts.h"
+#include "kernel/user_space.h"
+
+#define PAGES	256u
+#define SCRAMBLE 0x5000u /* of frame numbers */
+#define CODE	0x400000ull
+
+uint64_t mm_test_kernel_base, mm_test_direct_base;
+struct mm_flags mm_flags = {.leaf = PTE_PRESENT | PTE_ACCESSED, .table = PTE_PRESENT | PTE_WRITE, .no_execute = PTE_NX};
+uint64_t *mm_top;
+struct pv_ops pv_ops;
+
+static uint8_t arena[PAGES * PAGE_SIZE] __attribute__((aligned(4096)));
+static bool used[PAGES];
+static uint8_t table_level[PAGES]; /* 0: no table */
+static unsigned n_used, pages_left, flushes;
+static struct user_space space;
+
+/* ---- memory ------------------------------------------------------------------------------ */
+
+void *pages_alloc(unsigned n)
+{
+	assert_int_equal(n, 1);
+	if (!pages_left)
+		return NULL;
+	for (unsigned i = 1; i < PAGES; i++) {
+		if (used[i])
+			continue;
+		used[i] = true;
+		n_used++, pages_left--;
+		memset(arena + i * PAGE_SIZE, 0, PAGE_SIZE);
+		return arena + i * PAGE_SIZE;
+	}
+	return NULL;
+}
+
+pfn_t virt_to_pfn(const void *va)
+{
+	return (pfn_t){(uint64_t)((const uint8_t *)va - arena) / PAGE_SIZE};
+}
+
+void pages_free(void *va, unsigned n)
+{
+	uint64_t pfn = virt_to_pfn(va).v;
+
+	assert_true(n == 1 && used[pfn]);
+	assert_int_equal(table_level[pfn], 0);
+	memset(va, 0xee, PAGE_SIZE); /* whoever reads it again sees nonsense */
+	used[pfn] = false;
+	n_used--;
+}
+
+/* ---- operations ---------------------------------------------------------------------------- */
+
+static uint64_t scramble(uint64_t entry)
+{
+	return entry & PTE_PRESENT ? entry ^ (uint64_t)SCRAMBLE << PAGE_SHIFT : entry;
+}
+
+static void set_at(unsigned level, uint64_t *entry, uint64_t value)
+{
+	uint64_t pfn = virt_to_pfn(entry).v, to = (scramble(value) & PTE_FRAME) >> PAGE_SHIFT;
+
+	assert_true(pfn < PAGES && table_level[pfn] == level);
+	if (value & PTE_PRESENT && entry < (uint64_t *)(arena + pfn * PAGE_SIZE) + 256) {
+		assert_true(to < PAGES && used[to]);
+		assert_int_equal(table_level[to], level - 1);
+	}
+	*entry = value;
+}
+static void set_pte(uint64_t *entry, uint64_t value)
+{
+	set_at(1, entry, value);
+}
+static void set_pmd(uint64_t *entry, uint64_t value)
+{
+	set_at(2, entry, value);
+}
+static void set_pud(uint64_t *entry, uint64_t value)
+{
+	set_at(3, entry, value);
+}
+static void set_pgd(uint64_t *entry, uint64_t value)
+{
+	set_at(4, entry, value);
+}
+static void alloc_pt(uint64_t pfn, unsigned level)
+{
+	assert_true(used[pfn] && !table_level[pfn]);
+	table_level[pfn] = (uint8_t)level;
+}
+static void release_pt(uint64_t pfn, unsigned level)
+{
+	assert_int_equal(table_level[pfn], level);
+	table_level[pfn] = 0;
+}
+static void flush_one(uint64_t va)
+{
+	flushes++;
+}
+
+static int fresh(void **state)
+{
+	static uint64_t top[PT_ENTRIES];
+
+	memset(used, 0, sizeof(used));
+	memset(table_level, 0, sizeof(table_level));
+	n_used = flushes = 0;
+	pages_left = 1000;
+	mm_test_direct_base = (uint64_t)(uintptr_t)arena;
+	memset(top, 0, sizeof(top));
+	for (unsigned i = 256; i < PT_ENTRIES; i += 5)
+		top[i] = (0x1000 + i * PAGE_SIZE) | PTE_PRESENT;
+	mm_top = top;
+	pv_ops.mmu.set_pte = set_pte, pv_ops.mmu.set_pmd = set_pmd;
+	pv_ops.mmu.set_pud = set_pud, pv_ops.mmu.set_pgd = set_pgd;
+	pv_ops.mmu.alloc_pt = alloc_pt, pv_ops.mmu.release_pt = release_pt;
+	pv_ops.mmu.make_pte = scramble, pv_ops.mmu.pte_val = scramble;
+	pv_ops.mmu.flush_tlb_one = flush_one;
+	return 0;
+}
+
+/* The processor's way: the leaf that root leads to, 0: none. Frames are unscrambled as the hardware
+ * would. */
+static uint64_t walk(const uint64_t *root, uint64_t va)
+{
+	uint64_t entry = 0;
+
+	for (unsigned level = 4; level; level--) {
+		entry = root[pt_index(va, level)];
+		if (!(entry & PTE_PRESENT) || (level > 1 && !(entry & PTE_USER)))
+			return 0;
+		root = (uint64_t *)(arena + (scramble(entry) & PTE_FRAME));
+	}
+	return entry & PTE_USER ? entry : 0;
+}
+
+/* ---- tests --------------------------------------------------------------------------------- */
+
+static void both_ends(unsigned n_roots)
+{
+	assert_int_equal(user_space_init(&space, n_roots), 0);
+	assert_int_equal(user_space_map(&space, CODE, 3, USER_READ | USER_EXEC), 0);
+	assert_int_equal(user_space_map(&space, USER_STACK_LOW, 2, USER_READ | USER_WRITE), 0);
+	for (unsigned r = 0; r < n_roots; r++) {
+		uint64_t code = walk(space.roots[r], CODE + 0x2000), stack = walk(space.roots[r], USER_STACK_LOW);
+
+		assert_true(code && !(code & (PTE_WRITE | PTE_NX)));
+		assert_true(stack && stack & PTE_WRITE && stack & PTE_NX);
+		assert_false(walk(space.roots[r], CODE + 0x3000));
+		assert_false(walk(space.roots[r], CODE - 1));
+	}
+	user_space_free(&space);
+	assert_int_equal(n_used, 0);
+}
+
+static void mapped_and_freed(void **state)
+{
+	both_ends(1);
+	both_ends(2);
+}
+
+/* From the direct map's entry on: those before it are the hypervisor's. A program's own table has none. */
+static void the_kernels_half(void **state)
+{
+	mm_test_direct_base = 272ull << 39;
+	assert_int_equal(pt_index(DIRECT_BASE, 4), 272);
+	mm_test_direct_base = (uint64_t)(uintptr_t)arena;
+	assert_int_equal(user_space_init(&space, 2), 0);
+	for (unsigned i = 0; i < PT_ENTRIES; i++) {
+		bool kernels = i >= pt_index(DIRECT_BASE, 4);
+
+		assert_true(space.roots[0][i] == (kernels ? mm_top[i] : 0));
+		assert_int_equal(space.roots[1][i], 0);
+	}
+	user_space_free(&space);
+}
+
+static void copies(void **state)
+{
+	static uint8_t in[3 * PAGE_SIZE], out[3 * PAGE_SIZE];
+
+	for (unsigned i = 0; i < sizeof(in); i++)
+		in[i] = (uint8_t)(i * 7 + i / PAGE_SIZE);
+	assert_int_equal(user_space_init(&space, 1), 0);
+	assert_int_equal(user_space_map(&space, CODE, 2, USER_READ), 0);
+	assert_int_equal(user_space_map(&space, CODE + 0x2000, 1, USER_READ | USER_WRITE), 0);
+	assert_int_equal(user_copy_to(&space, CODE + 0x1ff0, in, 32), -XEN_EFAULT); /* read-only */
+	assert_int_equal(user_copy_load(&space, CODE + 100, in, 0x2000), 0);
+	assert_int_equal(user_copy_from(&space, out, CODE + 100, 0x2000), 0);
+	assert_memory_equal(in, out, 0x2000);
+	assert_int_equal(user_copy_from(&space, out, CODE + 0x2ff0, 17), -XEN_EFAULT);
+	assert_int_equal(user_copy_to(&space, CODE + 0x2ff0, in, 16), 0);
+	assert_int_equal(user_copy_from(&space, out, CODE - 1, 1), -XEN_EFAULT);
+	assert_int_equal(user_copy_from(&space, out, USER_END, 1), -XEN_EFAULT);
+	assert_int_equal(user_copy_from(&space, out, ~0ull, 1), -XEN_EFAULT);
+	assert_null(user_space_at(&space, CODE, true));
+	assert_non_null(user_space_at(&space, CODE, false));
+	assert_null(user_space_at(&space, mm_test_direct_base | 1ull << 63, false));
+	user_space_free(&space);
+}
+
+static void taken_back(void **state)
+{
+	unsigned before;
+
+	assert_int_equal(user_space_init(&space, 2), 0);
+	assert_int_equal(user_space_map(&space, USER_HEAP, 1, USER_READ | USER_WRITE), 0);
+	before = n_used;
+	assert_int_equal(user_space_map(&space, USER_HEAP + PAGE_SIZE, 4, USER_READ | USER_WRITE), 0);
+	memset(user_space_at(&space, USER_HEAP + PAGE_SIZE, true), 0x77, PAGE_SIZE);
+	assert_int_equal(user_space_protect(&space, USER_HEAP + PAGE_SIZE, 5, USER_READ), -XEN_EFAULT);
+	assert_non_null(user_space_at(&space, USER_HEAP + PAGE_SIZE, true)); /* nothing done */
+	assert_int_equal(user_space_protect(&space, USER_HEAP + PAGE_SIZE, 4, USER_READ), 0);
+	assert_int_equal(flushes, 4);
+	assert_null(user_space_at(&space, USER_HEAP + PAGE_SIZE, true));
+	assert_int_equal(*(uint8_t *)user_space_at(&space, USER_HEAP + PAGE_SIZE, false), 0x77);
+	assert_int_equal(user_space_unmap(&space, USER_HEAP + PAGE_SIZE, 5), -XEN_EFAULT);
+	assert_int_equal(user_space_unmap(&space, USER_HEAP + PAGE_SIZE, 4), 0);
+	assert_int_equal(flushes, 8);
+	assert_int_equal(n_used, before);
+	assert_false(walk(space.roots[1], USER_HEAP + PAGE_SIZE));
+	assert_true(walk(space.roots[1], USER_HEAP));
+	user_space_free(&space);
+	assert_int_equal(n_used, 0);
+}
+
+/* With n pages and no more, for each n that is too few. */
+static void too_little_memory(void **state)
+{
+	unsigned n, error = 1;
+
+	for (n = 0; error; n++) {
+		pages_left = n;
+		error = (unsigned)user_space_init(&space, 2);
+		if (error) {
+			assert_int_equal(n_used, 0);
+			continue;
+		}
+		error = (unsigned)user_space_map(&space, CODE, 5, USER_READ);
+		assert_true(!error || !walk(space.roots[0], CODE));
+		user_space_free(&space);
+		assert_int_equal(n_used, 0);
+	}
+	assert_int_equal(n, 2 + 3 + 5 + 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup(mapped_and_freed, fresh), cmocka_unit_test_setup(the_kernels_half, fresh),
+	    cmocka_unit_test_setup(copies, fresh),	     cmocka_unit_test_setup(taken_back, fresh),
+	    cmocka_unit_test_setup(too_little_memory, fresh),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,470 @@
+/* self_test.c: the ring-3 self-test: a program that looks at everything a program is promised.
+ *
+ * Shows: system calls and their errors, memory asked for and taken back, page faults handed over, FPU state,
+ * FS base and TLS segment kept apart between two programs that take turns, and that whatever a program must
+ * not do ends it and nothing else: for that it starts itself with the name of the deed and waits. Prints
+ * "ok NAME" or "FAILED NAME", the same on every platform, with no figure in it that may differ; its exit
+ * code is the number of failures. Run by tests/{qemu,xen}/user_test.sh as `run self_test`.
+ */
+#include <amphi/xen.h>
+
+#include "program.h"
+
+static unsigned failures;
+
+static void check(const char *name, bool ok)
+{
+	failures += !ok;
+	say(ok ? "ok " : "FAILED ", name);
+}
+
+/* ---- system calls ----------------------------------------------------------------------- */
+
+#define HEAP	   USER_HEAP
+#define READ_WRITE (USER_READ | USER_WRITE)
+
+static long number(uint64_t nr)
+{
+	return call((enum user_call_nr)nr, 0, 0, 0);
+}
+
+/* The test that runs us looks for the word: not a letter of it may be written. */
+static void check_half_mapped(void)
+{
+	char *p = (char *)CALL(pages, 1, READ_WRITE, 0);
+
+	for (unsigned i = 0; i < 1024; i++)
+		p[3072 + i] = "never\n"[i % 6];
+	check("text that is half mapped", CALL(write, p + 3072, 2048, 0) == -XEN_EFAULT);
+	check("and by one byte", CALL(write, p + 3072, 1025, 0) == -XEN_EFAULT);
+	CALL(unpages, p, 1, 0);
+}
+
+static void check_calls(void)
+{
+	uint64_t kept = 0x1234567890abcdef, before = (uint64_t)CALL(time, 0, 0, 0), after;
+
+	check("a number that is no call", number(USER_CALL_COUNT) == -XEN_ENOSYS && number(~0ull) == -XEN_ENOSYS);
+	check("a pid", CALL(getpid, 0, 0, 0) > 0);
+	check("text of the kernel's", CALL(write, 0xffffffff80100000, 8, 0) == -XEN_EFAULT);
+	check("text at the end of ours", CALL(write, USER_END - 4, 8, 0) == -XEN_EFAULT);
+	check("text that is not mapped", CALL(write, HEAP + 0x800000, 8, 0) == -XEN_EFAULT);
+	check_half_mapped();
+	check("too much text", CALL(write, HEAP, USER_BUFFER_MAX + 1, 0) == -XEN_EINVAL);
+	check("no text", CALL(write, HEAP, 0, 0) == 0);
+	check("sleep", CALL(sleep, 3000000, 0, 0) == 0);
+	after = (uint64_t)CALL(time, 0, 0, 0);
+	check("the time passes while it sleeps", after - before >= 3000000);
+	check("sleep for ever", CALL(sleep, ~0ull, 0, 0) == -XEN_EINVAL);
+	check("wait for nobody", CALL(wait, 1000000, 0, 0) == -XEN_ESRCH);
+	__asm__ volatile("mov %0, %%r15\n\tmov $7, %%eax\n\tsyscall\n\tmov %%r15, %0"
+			 : "+r"(kept)::"rax", "rcx", "r11", "r15", "memory");
+	check("registers live through a call", kept == 0x1234567890abcdef);
+}
+
+static void check_memory(void)
+{
+	volatile uint64_t *p = (volatile uint64_t *)CALL(pages, 3, READ_WRITE, 0), *q;
+	bool zero = true;
+
+	check("three pages", (uint64_t)p >= HEAP && (uint64_t)p < USER_HEAP_END);
+	for (unsigned i = 0; i < 3 * 512; i++)
+		zero &= p[i] == 0;
+	check("are zero", zero);
+	p[0] = 1, p[3 * 512 - 1] = 2;
+	q = (volatile uint64_t *)CALL(pages, 1, READ_WRITE, 0);
+	q[0] = 3;
+	check("and ours alone", p[0] == 1 && p[3 * 512 - 1] == 2 && q != p);
+	check("taken back", CALL(unpages, p, 3, 0) == 0);
+	check("once", CALL(unpages, p, 3, 0) == -XEN_EFAULT);
+	check("and given anew, as zeros", CALL(pages, 3, READ_WRITE, 0) == (long)p && p[0] == 0);
+	check("no pages", CALL(pages, 0, READ_WRITE, 0) == -XEN_EINVAL);
+	check("too many pages", CALL(pages, USER_HEAP_PAGES, READ_WRITE, 0) == -XEN_ENOMEM);
+	check("executable pages", CALL(pages, 1, 7, 0) == -XEN_EINVAL);
+	check("protect what is not mapped", CALL(protect, HEAP + 0x800000, 1, USER_READ) == -XEN_EFAULT);
+	check("protect the stack", CALL(protect, USER_STACK_LOW, 1, USER_READ) == -XEN_EINVAL);
+	CALL(unpages, p, 3, 0);
+	CALL(unpages, q, 1, 0);
+}
+
+/* ---- page faults that are ours ----------------------------------------------------------- */
+
+static volatile uint64_t fault_count, fault_address, fault_access;
+
+static void make_writable(struct user_context *c)
+{
+	fault_count++;
+	fault_address = c->address;
+	fault_access = c->access;
+	CALL(protect, c->address & ~4095ull, 1, READ_WRITE);
+	CALL(resume, c, 0, 0);
+}
+
+/* The instruction is mov (%rdx), %rax: 3 bytes. */
+static void skip_it(struct user_context *c)
+{
+	fault_count++;
+	fault_access = c->access;
+	c->rip += 3;
+	c->rax = 77;
+	CALL(resume, c, 0, 0);
+}
+
+/* 0 when a register that system calls lose was lost here, too. */
+static uint64_t read_at(uint64_t address)
+{
+	uint64_t value, mark = 0x55aa, in_rcx, in_r11;
+
+	__asm__ volatile("mov %4, %%rcx\n\tmov %4, %%r11\n\tmov (%%rdx), %%rax\n\tmov %%rcx, %1\n\tmov %%r11, %2"
+			 : "=a"(value), "=&r"(in_rcx), "=&r"(in_r11)
+			 : "d"(address), "r"(mark)
+			 : "rcx", "r11", "memory");
+	return in_rcx == mark && in_r11 == mark ? value : 0;
+}
+
+static void check_faults(void)
+{
+	uint64_t *p = (uint64_t *)CALL(pages, 4, USER_READ, 0);
+	uint64_t nothing = HEAP + 0x800000;
+
+	CALL(on_fault, p, 4 * PAGE_SIZE, make_writable);
+	for (unsigned i = 0; i < 4; i++)
+		((volatile uint64_t *)p)[i * 512 + 1] = i;
+	check("a write to a page that is read-only, 4 times", fault_count == 4);
+	check("its address", fault_address == (uint64_t)(p + 3 * 512 + 1));
+	check("and kind", fault_access == 3);
+	((volatile uint64_t *)p)[1] = 5;
+	check("the page can be written now", fault_count == 4 && p[1] == 5);
+	CALL(on_fault, nothing, 4096, skip_it);
+	fault_count = 0;
+	check("a read where nothing is", read_at(nothing + 8) == 77 && fault_count == 1 && fault_access == 0);
+	check("a range beyond the end", CALL(on_fault, USER_END - 4096, 8192, skip_it) == -XEN_EINVAL);
+	check("a handler beyond it", CALL(on_fault, nothing, 4096, ~0ull) == -XEN_EINVAL);
+	check("resume from nowhere", CALL(resume, nothing, 0, 0) == -XEN_EFAULT);
+	CALL(on_fault, 0, 0, 0);
+	CALL(unpages, p, 4, 0);
+}
+
+static void check_resume(void)
+{
+	struct user_context c = {.rip = 0xffffffff80100000, .rsp = USER_STACK_TOP};
+
+	check("resume in the kernel", CALL(resume, &c, 0, 0) == -XEN_EINVAL);
+	c.rip = 1ull << 63;
+	check("resume at no address", CALL(resume, &c, 0, 0) == -XEN_EINVAL);
+}
+
+/* ---- what a program must not do ------------------------------------------------------------ */
+
+static void __attribute__((noinline)) overrun(unsigned depth)
+{
+	volatile char room[1024];
+
+	room[0] = (char)depth;
+	if (depth < 1000000)
+		overrun(depth + 1);
+	room[1] = room[0];
+}
+
+static void touch(uint64_t address)
+{
+	*(volatile char *)address = 1;
+}
+
+static void peek(uint64_t address)
+{
+	(void)*(volatile char *)address;
+}
+
+#define DEED(name, text)                                                                           \
+	static void do_##name(void)                                                                \
+	{                                                                                          \
+		__asm__ volatile(text ::: "rax", "rbx", "rcx", "rdx", "memory");                   \
+	}
+DEED(cli, "cli")
+DEED(hlt, "hlt")
+DEED(port, "in $0x60, %%al")
+DEED(out, "out %%al, $0x80")
+DEED(cr0, "mov %%cr0, %%rax")
+DEED(cr3, "xor %%eax, %%eax; mov %%rax, %%cr3")
+DEED(rdmsr, "mov $0xc0000080, %%ecx; rdmsr")
+DEED(wrmsr, "mov $0xc0000082, %%ecx; xor %%eax, %%eax; xor %%edx, %%edx; wrmsr")
+DEED(lgdt, "sub $16, %%rsp; lgdt (%%rsp)")
+DEED(invlpg, "invlpg (%%rsp)")
+DEED(swapgs, "swapgs")
+/* By a jump and not by iret, whose pops QEMU's TCG makes with the kernel's rights: SMAP is in their way. */
+DEED(gate, "push $8; push $8; ljmp *(%%rsp)")
+DEED(int, "int $0x80")
+DEED(ud2, "ud2")
+DEED(int3, "int3")
+DEED(divide, "xor %%edx, %%edx; xor %%ecx, %%ecx; div %%ecx")
+DEED(selector, "mov $0x18, %%eax; mov %%eax, %%ds")
+DEED(noncanonical, "movabs $0x8000000000000000, %%rax; mov (%%rax), %%rax")
+DEED(gap, "mov $0x123456, %%eax; jmp *%%rax")
+
+static void do_image(void)
+{
+	touch(0xffffffff80100000);
+}
+static void do_read_image(void)
+{
+	peek(0xffffffff80100000);
+}
+static void do_direct(void)
+{
+	peek(0xffff880000100000);
+}
+static void do_null(void)
+{
+	touch(0);
+}
+static void do_code(void)
+{
+	touch((uint64_t)do_null);
+}
+static void do_stack(void)
+{
+	overrun(0);
+}
+/* Data is not code; without no-execute in the processor it would be, so the bytes are ud2's. */
+static void do_data(void)
+{
+	static volatile uint8_t bytes[2] = {0x0f, 0x0b};
+
+	((void (*)(void))(uintptr_t)bytes)();
+}
+/* A fault for the handler, with no stack to call it on. */
+static void do_no_stack(void)
+{
+	CALL(on_fault, USER_LOW, 4096, skip_it);
+	__asm__ volatile("mov $0x11000, %%esp; mov $0x10008, %%edx; mov (%%rdx), %%rax" ::: "rax", "rdx", "memory");
+}
+/* A trap after every instruction. */
+static void do_step(void)
+{
+	__asm__ volatile("pushfq; orl $0x100, (%%rsp); popfq; nop" ::: "memory", "cc");
+}
+
+enum { GENERAL_PROTECTION = USER_ENDED_BY + 13, PAGE_FAULT = USER_ENDED_BY + 14 };
+
+static const struct deed {
+	const char *name;
+	void (*fn)(void);
+	long status;
+} deeds[] = {
+    {"cli", do_cli, GENERAL_PROTECTION},
+    {"hlt", do_hlt, GENERAL_PROTECTION},
+    {"port", do_port, GENERAL_PROTECTION},
+    {"out", do_out, GENERAL_PROTECTION},
+    {"cr0", do_cr0, GENERAL_PROTECTION},
+    {"cr3", do_cr3, GENERAL_PROTECTION},
+    {"rdmsr", do_rdmsr, GENERAL_PROTECTION},
+    {"wrmsr", do_wrmsr, GENERAL_PROTECTION},
+    {"lgdt", do_lgdt, GENERAL_PROTECTION},
+    {"invlpg", do_invlpg, GENERAL_PROTECTION},
+    {"swapgs", do_swapgs, GENERAL_PROTECTION},
+    {"gate", do_gate, GENERAL_PROTECTION},
+    {"int", do_int, GENERAL_PROTECTION},
+    {"selector", do_selector, GENERAL_PROTECTION},
+    {"noncanonical", do_noncanonical, GENERAL_PROTECTION},
+    {"ud2", do_ud2, USER_ENDED_BY + 6},
+    {"int3", do_int3, USER_ENDED_BY + 3},
+    {"divide", do_divide, USER_ENDED_BY + 0},
+    {"step", do_step, USER_ENDED_BY + 1},
+    {"image", do_image, PAGE_FAULT},
+    {"read_image", do_read_image, PAGE_FAULT},
+    {"direct", do_direct, PAGE_FAULT},
+    {"null", do_null, PAGE_FAULT},
+    {"code", do_code, PAGE_FAULT},
+    {"data", do_data, PAGE_FAULT},
+    {"gap", do_gap, PAGE_FAULT},
+    {"stack", do_stack, PAGE_FAULT},
+    {"no_stack", do_no_stack, PAGE_FAULT},
+};
+#define N_DEEDS (sizeof(deeds) / sizeof(deeds[0]))
+
+static long start(const char *word)
+{
+	return CALL(spawn, word, length(word), 0);
+}
+
+static void check_deeds(void)
+{
+	for (unsigned i = 0; i < N_DEEDS; i++)
+		check(deeds[i].name, CALL(wait, start(deeds[i].name), 0, 0) == deeds[i].status);
+}
+
+/* ---- two that take turns ------------------------------------------------------------------- */
+
+#define TURNS 200u
+
+static uint64_t read_fs(void)
+{
+	uint64_t value;
+
+	__asm__ volatile("mov %%fs:0, %0" : "=r"(value));
+	return value;
+}
+static uint64_t read_gs(void)
+{
+	uint64_t value;
+
+	__asm__ volatile("mov %%gs:0, %0" : "=r"(value));
+	return value;
+}
+
+/* One turn: everything that is ours alone is set, another program runs, and it is still there. The page is
+ * at the same address in both, the bases in it are not. */
+static unsigned turn(uint64_t mark, bool give_way)
+{
+	uint64_t xmm, st;
+	uint32_t mxcsr = 0x1f80 | (uint32_t)(mark % 4) << 13, mxcsr_after;
+
+	__asm__ volatile("ldmxcsr %4\n\tmovq %3, %%xmm7\n\tpunpcklqdq %%xmm7, %%xmm7\n\tfninit\n\tfildll %3\n\t"
+			 "xor %%edi, %%edi\n\tmov $7, %%eax\n\ttest %5, %5\n\tjz 1f\n\tsyscall\n\tjmp 2f\n"
+			 "1:\tmov $2000000, %%ecx\n3:\tdec %%ecx\n\tjnz 3b\n"
+			 "2:\tpsrldq $8, %%xmm7\n\tmovq %%xmm7, %0\n\tfistpll %1\n\tstmxcsr %2"
+			 : "=r"(xmm), "=m"(st), "=m"(mxcsr_after)
+			 : "m"(mark), "m"(mxcsr), "r"((uint32_t)give_way)
+			 : "rax", "rcx", "rdi", "r11", "xmm7", "memory", "cc");
+	return (xmm != mark) + (st != mark) + ((mxcsr_after & 0x6000) != (mxcsr & 0x6000));
+}
+
+static int take_turns(bool give_way)
+{
+	uint64_t pid = (uint64_t)CALL(getpid, 0, 0, 0), mark = 0x123456789a + (pid << 40);
+	volatile uint64_t *p = (volatile uint64_t *)CALL(pages, 1, READ_WRITE, 0) + pid % 16;
+	unsigned wrong = 0, turns = give_way ? TURNS : 20;
+	long selector;
+
+	p[0] = pid, p[64] = ~pid;
+	CALL(set_fs_base, p, 0, 0);
+	selector = CALL(set_tls, p + 64, 0, 0);
+	__asm__ volatile("mov %w0, %%gs" ::"r"(selector));
+	for (unsigned i = 0; i < turns; i++) {
+		wrong += turn(mark + i, give_way);
+		wrong += read_fs() != pid || read_gs() != ~pid || p[0] != pid;
+	}
+	return wrong > 255 ? 255 : (int)wrong;
+}
+
+static void check_two(const char *name, const char *word)
+{
+	long a = start(word), b = start(word);
+
+	check(name, a > 0 && b > a && CALL(wait, a, 0, 0) == 0 && CALL(wait, b, 0, 0) == 0);
+}
+
+/* The FS segment by its selector, and an empty one afterwards. */
+static void check_tls(void)
+{
+	uint64_t *p = (uint64_t *)CALL(pages, 1, READ_WRITE, 0);
+	long selector = CALL(set_tls, p, 0, 0);
+
+	p[0] = 99;
+	__asm__ volatile("mov %w0, %%fs" ::"r"(selector));
+	check("the TLS segment", read_fs() == 99);
+	p[8] = 100;
+	check("the FS base", CALL(set_fs_base, p + 8, 0, 0) == 0 && read_fs() == 100);
+	check("a TLS base beyond 4 GiB", CALL(set_tls, 1ull << 32, 0, 0) == -XEN_EINVAL);
+	check("an FS base in the kernel", CALL(set_fs_base, 0xffffffff80100000, 0, 0) == -XEN_EINVAL);
+	CALL(unpages, p, 1, 0);
+}
+
+/* ---- all of it ------------------------------------------------------------------------------ */
+
+/* More than there is room for, if they did not go away by themselves. */
+static long leave_orphans(void)
+{
+	long failed = 0;
+
+	for (unsigned i = 0; i < 12; i++) {
+		failed += CALL(wait, start("orphans"), 0, 0);
+		CALL(sleep, 4000000, 0, 0);
+	}
+	return failed;
+}
+
+#define SPIN_NS 500000000ull
+
+static int spin(void)
+{
+	uint64_t end = (uint64_t)CALL(time, 0, 0, 0) + SPIN_NS;
+
+	while ((uint64_t)CALL(time, 0, 0, 0) < end)
+		;
+	return 0;
+}
+
+/* How long another program takes meanwhile: more than SPIN_NS if it had to wait for the end. */
+static uint64_t time_beside_spinner(void)
+{
+	uint64_t from = (uint64_t)CALL(time, 0, 0, 0), took;
+	long spinner = start("spin");
+
+	CALL(wait, start("code 42"), 0, 0);
+	took = (uint64_t)CALL(time, 0, 0, 0) - from;
+	return CALL(wait, spinner, 0, 0) == 0 ? took : ~0ull;
+}
+
+static void check_children(void)
+{
+	long first = start("nap"), n = first > 0;
+
+	while (n < 100 && start("nap") > 0)
+		n++;
+	check("programs have an end", n > 2 && n < 100 && start("nap") == -XEN_EAGAIN);
+	for (long i = 0; i < n; i++)
+		CALL(wait, first + i, 0, 0);
+	check("and begin anew", CALL(wait, start("code 42"), 0, 0) == 42);
+	check("whom nobody waits for", leave_orphans() == 0);
+	check("beside one that never waits", time_beside_spinner() < SPIN_NS);
+	check("a word that is too long", CALL(spawn, USER_STACK_TOP - 4096, 4000, 0) == -XEN_EINVAL);
+}
+
+static int by_word(const char *word)
+{
+	for (unsigned i = 0; i < N_DEEDS; i++)
+		if (same(word, deeds[i].name)) {
+			deeds[i].fn();
+			return 99;
+		}
+	if (same(word, "code 42"))
+		return 42;
+	if (same(word, "turns") || same(word, "slices"))
+		return take_turns(same(word, "turns"));
+	if (same(word, "forever"))
+		for (;;)
+			;
+	if (same(word, "doze"))
+		return (int)CALL(sleep, USER_SLEEP_MAX_NS, 0, 0);
+	if (same(word, "wait_long"))
+		return (int)CALL(wait, start("doze"), 0, 0);
+	if (same(word, "spin"))
+		return spin();
+	if (same(word, "nap"))
+		return (int)CALL(sleep, 2000000, 0, 0);
+	if (same(word, "orphans"))
+		return start("nap") > 0 && start("nap") > 0 ? 0 : 1;
+	say("no such word: ", word);
+	return 98;
+}
+
+int program(int argc, char **argv)
+{
+	if (argc == 2)
+		return by_word(argv[1]);
+	say("ring 3: ", argv[0]);
+	check("the words", argc == 1 && same(argv[0], "self_test") && !argv[1]);
+	check_calls();
+	check_memory();
+	check_faults();
+	check_resume();
+	check_tls();
+	check_deeds();
+	check_children();
+	check_two("two that give way to each other", "turns");
+	check_two("two that do not", "slices");
+	say("ring 3: done", "");
+	return (int)failures;
+}

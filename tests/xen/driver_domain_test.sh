@@ -1,0 +1,49 @@
+#!/bin/sh
+# driver_domain_test: our kernel in a PVH domU of real Xen serves a disk to a PV and to a PVH domU of ours.
+# Why: a PVH domain has no page tables of the hypervisor's to map a grant into; it gets others' pages at
+# numbers of its physical memory, and only a backend shows that they are the right pages. Expected: both
+# guests find the pattern that the driver domain filled in, one writes another and reads it back, and the
+# driver domain has no page of theirs left when they are gone.
+# timeout: 240
+. "$(dirname "$0")/lib.sh"
+mkdir -p "$work/test"
+cp "$BUILD/amphi" "$work/test/"
+cat >"$work/test/run.sh" <<'R'
+domain() { # domain NAME TYPE COMMANDS [DISK]
+	cat >/tmp/$1.cfg <<C
+name="$1"
+type="$2"
+kernel="/test/amphi"
+cmdline="do=\"$3\""
+memory=16
+tsc_mode="native"
+on_poweroff="destroy"
+on_crash="preserve"
+C
+	[ -z "${4:-}" ] || echo "disk=['backend=back,vdev=xvda,format=raw,backendtype=phy,access=rw,target=$4']" >>/tmp/$1.cfg
+	[ "$2" != pvh ] || echo 'shadow_memory=4' >>/tmp/$1.cfg
+	xl create /tmp/$1.cfg || exit 1
+}
+gone() { # gone NAME: waits until it has ended
+	for i in $(seq 150); do xl domid $1 >/dev/null 2>&1 || return 0; sleep 0.2; done
+	return 1
+}
+domain back pvh 'ramdisk ram0 2048; fill ram0 9; ramdisk ram1 512; serve; sleep 9000; stats; mem; halt 3'
+domain u1 pv 'verify xvda 9; fill xvda 10; verify xvda 10; halt 4' ram0
+domain h1 pvh 'fill xvda 11; verify xvda 11; halt 5' ram1
+status=0
+for d in u1 h1 back; do
+	gone $d || status=1
+	sed "s/^/[$d] /" /var/log/xen/console/guest-$d.log
+done
+(exit $status)
+R
+xen_linux "$work/test" >"$work/log"
+expect "$work/log" '^\[back\] @fill ram0 9'
+expect "$work/log" '^\[u1\] @exit 4'
+expect "$work/log" '^\[h1\] @verify xvda ok'
+expect "$work/log" '^\[h1\] @exit 5'
+expect "$work/log" '^\[back\] .*granted to others 0 pages, of others 0 pages'
+expect "$work/log" '^\[back\] @exit 3'
+expect "$work/log" '^TEST-EXIT: 0'
+echo "PVH driver domain on real Xen: disks served to a PV and a PVH guest by mapped grants"

@@ -61,10 +61,17 @@ mfn_t mm_hv_root(void)
 
 /* ---- the CPU --------------------------------------------------------------------------- */
 
+static void forget(void)
+{
+	tlb_clock++;
+	if (fake.on_flush)
+		fake.on_flush();
+}
+
 void hw_set_root(mfn_t l4)
 {
 	root = l4;
-	tlb_clock++;
+	forget();
 }
 
 mfn_t fake_root(void)
@@ -74,7 +81,7 @@ mfn_t fake_root(void)
 
 void hw_flush(void)
 {
-	tlb_clock++;
+	forget();
 	fake.tlb_flushes++;
 }
 

@@ -62,6 +62,35 @@ static void test_populate_and_give_back(void **state)
 	assert_int_equal(reserve(XENMEM_decrease_reservation, 2, 1, DOMID_SELF), 0);
 }
 
+/* A guest that unmaps and does not flush may go on by its TLB for as long as it likes, but not one
+ * access after the frame is another's, a table, or ours. */
+static void test_stale_translations(void **state)
+{
+	mfn_t frame = own.frame[5];
+
+	pair_run_as(dom0);
+	mm_activate(dom0->vcpu[0]);
+	mm_tlb_start();
+	memset(mfn_to_virt(own.frame[6]), 0, PAGE_SIZE);
+	assert_int_equal(pair_map(pair_va(5), 0, 0), 0);
+	list[0] = frame.v;
+	assert_int_equal(reserve(XENMEM_decrease_reservation, 1, 0, DOMID_SELF), 1);
+	mm_tlb_look();
+	assert_int_equal(reserve(XENMEM_populate_physmap, 1, 0, guest->id), 1);
+	assert_int_equal(list[0], frame.v); /* or the test shows nothing */
+	mm_tlb_look();
+	assert_int_equal(pair_map(pair_va(6), 0, 0), 0);
+	assert_int_equal(page_get_type(mfn_to_page(own.frame[6]), PT_L1), 0);
+	mm_tlb_look();
+	page_put_type(mfn_to_page(own.frame[6]));
+	assert_int_equal(pair_map(pair_va(7), 0, 0), 0);
+	list[0] = own.frame[7].v;
+	assert_int_equal(reserve(XENMEM_decrease_reservation, 1, 0, DOMID_SELF), 1);
+	assert_ptr_equal(hv_page_alloc(0), mfn_to_virt(own.frame[7]));
+	mm_tlb_look();
+	hv_page_free(mfn_to_virt(own.frame[7]), 0);
+}
+
 static void test_reservation_refuses(void **state)
 {
 	list[0] = own.frame[5].v;
@@ -318,8 +347,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, pair_setup, pair_teardown)
-	    T(populate_and_give_back), T(reservation_refuses), T(reservation_cut_anywhere),
-	    T(give_back_mapped), T(exchange), T(exchange_refuses), T(numbers),
+	    T(populate_and_give_back), T(stale_translations), T(reservation_refuses),
+	    T(reservation_cut_anywhere), T(give_back_mapped), T(exchange), T(exchange_refuses), T(numbers),
 	    T(context_is_all_or_nothing), T(trapped_write), T(grant_by_address),
 	    T(grant_by_entry), T(grant_replace), T(frame_outlives_owner), T(frame_info),
 	};

@@ -185,6 +185,110 @@ void mm_check(struct domain *const *domains, unsigned count, const struct page_i
 		check_domain(domains[i]);
 }
 
+/* ---- the worst TLB ------------------------------------------------------------------ */
+
+enum { SEEN_READ = 1, SEEN_WRITE = 2 }; /* as data; bit 2 + n: as a table of level n */
+
+static struct {
+	const struct domain *owner; /* when first seen */
+	unsigned seen;
+} cached[END];
+
+static void see(uint64_t frame, unsigned as);
+
+static void see_table(uint64_t frame, unsigned level)
+{
+	const uint64_t *entry = mfn_to_virt((mfn_t){frame});
+
+	for (unsigned i = 0; i < 512; i++) {
+		uint64_t pte = __atomic_load_n(&entry[i], __ATOMIC_RELAXED);
+		uint64_t next = (pte & PTE_FRAME_MASK) >> 12;
+
+		if (!(pte & PTE_PRESENT) || !ours(next) || (level == 4 && i >= 256 && i <= 271))
+			continue;
+		if (level > 1)
+			see(next, 2u << (level - 1));
+		else
+			see(next, pte & PTE_RW ? SEEN_READ | SEEN_WRITE : SEEN_READ);
+	}
+}
+
+/* Levels go down by one with each step, so this ends; a frame known as a table is looked at again,
+ * its entries may be new. */
+static void see(uint64_t frame, unsigned as)
+{
+	if (!cached[frame].seen)
+		cached[frame].owner = mfn_to_page((mfn_t){frame})->owner;
+	cached[frame].seen |= as;
+	for (unsigned level = 1; level <= 4; level++)
+		if (as & 2u << level)
+			see_table(frame, level);
+}
+
+/* What the CPU has loaded is reachable whether or not it is cached. */
+static void look_from_root(void)
+{
+	uint64_t top = fake_root().v;
+
+	if (hv_test_percpu.loaded && ours(top) && top != mm_hv_root().v)
+		see(top, 2u << 4);
+}
+
+static void tlb_forget(void)
+{
+	memset(cached, 0, sizeof(cached));
+	look_from_root();
+}
+
+void mm_tlb_start(void)
+{
+	fake.on_flush = tlb_forget;
+	tlb_forget();
+}
+
+static bool is_free(uint64_t frame)
+{
+	for (unsigned order = 0; order <= MM_MAX_ORDER; order++) {
+		uint64_t head = frame & ~((1ull << order) - 1);
+		const struct page_info *p = mfn_to_page((mfn_t){head});
+
+		if (ours(head) && (p->flags & PG_FREE) && p->done >= order)
+			return true;
+	}
+	return false;
+}
+
+/* A frame that nobody uses may be in any TLB: only its next use is a danger, and must flush. */
+static void tlb_frame(uint64_t frame)
+{
+	const struct page_info *p = mfn_to_page((mfn_t){frame});
+	unsigned seen = cached[frame].seen;
+
+	if (p->owner && p->owner != cached[frame].owner)
+		wrong(frame, "still in a TLB, and somebody else's");
+	if (!p->owner && !is_free(frame))
+		wrong(frame, "still in a TLB, and ours");
+	if (!p->owner || !p->type_count)
+		return;
+	if ((seen & SEEN_WRITE) && p->type != PT_WRITABLE)
+		wrong(frame, "still writable by a TLB");
+	for (unsigned level = 1; level <= 4; level++)
+		if ((seen & 2u << level) && p->type != level)
+			wrong(frame, "still a table to a TLB");
+}
+
+void mm_tlb_look(void)
+{
+	look_from_root();
+	for (uint64_t n = FAKE_FIRST_FRAME; n < END; n++)
+		for (unsigned level = 1; level <= 4; level++)
+			if (cached[n].seen & 2u << level)
+				see_table(n, level);
+	for (uint64_t n = FAKE_FIRST_FRAME; n < END; n++)
+		if (cached[n].seen)
+			tlb_frame(n);
+}
+
 /* ---- a small address space ---------------------------------------------------------- */
 
 uint64_t *tables_entry(const struct tables *t, unsigned i, unsigned index)
@@ -239,6 +343,7 @@ int pair_setup(void **state)
 	free_before = fake_free_pages();
 	mm_budget_full = 4096;
 	fake.preempt_after = -1;
+	fake.on_flush = NULL;
 	pair.both[0] = pair.first = fake_domain(2, 128);
 	pair.both[1] = pair.guest = fake_domain(1, 128);
 	tables_build(&pair.own, pair.first);

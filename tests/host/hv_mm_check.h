@@ -11,6 +11,14 @@
 #include "hv_fake.h"
 #include "hypervisor/pte.h"
 
+/* A CPU with the worst TLB there could be: it has always cached all it can reach, tables of all levels
+ * too, and forgets nothing until it is told to. mm_tlb_start begins with an empty one; mm_tlb_look
+ * lets it look again, through what it has cached as well, and ends the program when it could then
+ * write a page table or descriptors, walk through a frame that is no table, or reach a frame that
+ * has a new owner. Between the two the fake CPU's flushes count. */
+void mm_tlb_start(void);
+void mm_tlb_look(void);
+
 /* All domains that exist; extra: a frame to which the test itself holds a reference (NULL: none). */
 void mm_check(struct domain *const *domains, unsigned count, const struct page_info *extra);
 

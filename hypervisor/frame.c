@@ -13,7 +13,8 @@
 #include "mm_private.h"
 
 /* A list rather than a flag in each page_info: the question is asked of numbers a guest made up,
- * and most of those have no page_info that could be looked at. A machine has a handful of ranges. */
+ * and most of those have no page_info that could be looked at. A machine has a handful of ranges.
+ */
 #define RAM_RANGES 32u
 
 struct frame_range {

@@ -57,8 +57,8 @@ static bool can_give_all(struct exchange *e)
 	return ok;
 }
 
-/* For a moment the domain has more frames than its limit; nobody can ask, the lock is held. Giving up
- * goes last: it cannot fail any more, can_give_all has seen to that. */
+/* For a moment the domain has more frames than its limit; nobody can ask, the lock is held. Giving
+ * up goes last: it cannot fail any more, can_give_all has seen to that. */
 static int swap_frames(struct exchange *e)
 {
 	int error = mm_begin(e->d);

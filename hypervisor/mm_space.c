@@ -174,10 +174,10 @@ int space_set_ldt(struct vcpu *v, uint64_t base, uint64_t entries)
 	return 0;
 }
 
-/* The CPU read a descriptor from a page of v's LDT that is not mapped yet: in whatever mode, but the
- * LDT lies in the kernel's address space. False also when the page cannot become an LDT page; the
- * fault is then the guest's. A guest that touches the area itself brings the page in just the same
- * and faults again, this time for good. */
+/* The CPU read a descriptor from a page of v's LDT that is not mapped yet: in whatever mode, but
+ * the LDT lies in the kernel's address space. False also when the page cannot become an LDT page;
+ * the fault is then the guest's. A guest that touches the area itself brings the page in just the
+ * same and faults again, this time for good. */
 bool mm_page_fault(struct vcpu *v, uint64_t address, uint32_t error_code)
 {
 	uint64_t index = (address - (mm_gdt_base(v) + HV_LDT_OFFSET)) / PAGE_SIZE, *entry = NULL;

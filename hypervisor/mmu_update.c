@@ -147,8 +147,8 @@ long hc_mmu_update(uint64_t ops_va, uint64_t count, uint64_t done_va, uint64_t f
 
 /* ---- by linear address ----------------------------------------------------------- */
 
-/* The table is always the caller's own; only the frame may be another's. The flags' scope (this CPU,
- * all, a mask) is not read: whoever wants a flush gets it everywhere. */
+/* The table is always the caller's own; only the frame may be another's. The flags' scope (this
+ * CPU, all, a mask) is not read: whoever wants a flush gets it everywhere. */
 long hc_update_va_mapping_otherdomain(uint64_t va, uint64_t pte, uint64_t flags, uint64_t dom)
 {
 	struct table_write w = {.index = pt_index(va, 1), .value = pte};

@@ -39,12 +39,10 @@ struct call {
 #include "hypercalls.def"
 #undef CALL
 #undef REFUSED
-#undef SUB
 
 static const struct call calls[HYPERCALL_MAX] = {
 #define CALL(name, args, mark, note) [__HYPERVISOR_##name] = {call_##name, #name},
 #define REFUSED(name, note)          [__HYPERVISOR_##name] = {NULL, #name},
-#define SUB(name, sub, mark, note)
 #include "hypercalls.def"
 #undef CALL
 #undef REFUSED
@@ -67,11 +65,7 @@ long hypercall_restart(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3)
 {
 	struct vcpu_hypercall *c = &current_vcpu()->call;
 
-	c->restart = true;
-	c->arg[0] = a0;
-	c->arg[1] = a1;
-	c->arg[2] = a2;
-	c->arg[3] = a3;
+	*c = (struct vcpu_hypercall){.restart = true, .arg = {a0, a1, a2, a3}};
 	return 0;
 }
 

@@ -98,9 +98,8 @@ struct domain *domain_get(domid_t id)
 	struct domain *d;
 
 	if (id == DOMID_SELF || id == current_domain()->id) {
-		d = current_domain();
-		domain_hold(d);
-		return d;
+		domain_hold(current_domain());
+		return current_domain();
 	}
 	d = domain_find(id);
 	if (d && __atomic_load_n(&d->dying, __ATOMIC_ACQUIRE)) {

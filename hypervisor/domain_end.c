@@ -27,17 +27,16 @@ void domain_ctl_pause(struct domain *d)
 
 int domain_ctl_unpause(struct domain *d)
 {
-	int error = -XEN_EINVAL;
+	bool paused;
 
 	spin_lock(&d->lock);
-	if (d->ctl_pauses) {
-		d->ctl_pauses--;
-		error = 0;
-	}
+	paused = d->ctl_pauses > 0;
+	d->ctl_pauses -= paused;
 	spin_unlock(&d->lock);
-	if (!error)
-		domain_unpause(d);
-	return error;
+	if (!paused)
+		return -XEN_EINVAL;
+	domain_unpause(d);
+	return 0;
 }
 
 /* ---- shutdown -------------------------------------------------------------------------- */
@@ -48,10 +47,9 @@ void domain_shutdown(struct domain *d, uint32_t code)
 
 	spin_lock(&d->lock);
 	first = !d->shut_down;
-	if (first) {
-		d->shut_down = true;
+	if (first)
 		d->shutdown_code = code;
-	}
+	d->shut_down = true;
 	spin_unlock(&d->lock);
 	if (!first)
 		return;
@@ -67,6 +65,7 @@ void domain_shutdown(struct domain *d, uint32_t code)
 
 void domain_crash(struct domain *d, const char *why, ...)
 {
+	const struct guest_regs *r = &current_vcpu()->pv.regs;
 	char text[160];
 	va_list args;
 
@@ -75,10 +74,8 @@ void domain_crash(struct domain *d, const char *why, ...)
 	va_end(args);
 	hv_printk("domain %u crashed: %s", d->id, text);
 	if (current_domain() == d)
-		hv_printk("  vcpu %u at %04llx:%016llx, stack %016llx", current_vcpu()->id,
-			  (unsigned long long)current_vcpu()->pv.regs.cs,
-			  (unsigned long long)current_vcpu()->pv.regs.rip,
-			  (unsigned long long)current_vcpu()->pv.regs.rsp);
+		hv_printk("  vcpu %u at %04lx:%016lx, stack %016lx", current_vcpu()->id, r->cs,
+			  r->rip, r->rsp);
 	domain_shutdown(d, SHUTDOWN_crash);
 }
 

@@ -173,24 +173,22 @@ void event_send_pirq(struct domain *d, unsigned pirq)
 int event_poll_begin(struct vcpu *v, const uint32_t *ports, unsigned count)
 {
 	struct domain *d = v->domain;
-	int32_t one;
+	int32_t polled = count == 1 && ports[0] ? (int32_t)ports[0] : EVENT_POLL_ANY;
 	unsigned i;
 
 	for (i = 0; i < count; i++)
 		if (ports[i] >= EVENT_PORTS)
 			return -XEN_EINVAL;
 	event_poll_end(v);
-	one = count == 1 ? (int32_t)ports[0] : 0;
-	__atomic_store_n(&v->events.polled, one ? one : EVENT_POLL_ANY, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&v->events.polled, polled, __ATOMIC_SEQ_CST);
 	__atomic_fetch_add(&d->events.n_polling, 1, __ATOMIC_SEQ_CST);
 	/* Announced first, looked second: a sender either sees the poll or is seen by it. */
-	for (i = 0; i < count; i++) {
-		if (!test_bit(d->events.shared->evtchn_pending, ports[i]))
-			continue;
+	for (i = 0; i < count; i++)
+		if (test_bit(d->events.shared->evtchn_pending, ports[i]))
+			break;
+	if (i < count)
 		event_poll_end(v);
-		return 1;
-	}
-	return 0;
+	return i < count;
 }
 
 void event_poll_end(struct vcpu *v)

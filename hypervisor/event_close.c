@@ -11,13 +11,9 @@
 /* Lower address first, so that two domains closing on each other do not wait for each other. */
 void event_lock_two(struct domain *a, struct domain *b)
 {
-	if (a > b) {
-		event_lock_two(b, a);
-		return;
-	}
-	spin_lock(&a->events.lock);
+	spin_lock(&MIN(a, b)->events.lock);
 	if (a != b)
-		spin_lock(&b->events.lock);
+		spin_lock(&MAX(a, b)->events.lock);
 }
 
 void event_unlock_two(struct domain *a, struct domain *b)
@@ -25,16 +21,6 @@ void event_unlock_two(struct domain *a, struct domain *b)
 	spin_unlock(&a->events.lock);
 	if (a != b)
 		spin_unlock(&b->events.lock);
-}
-
-/* The virq's vCPU is searched: bind_vcpu may have moved the port of a global one elsewhere. */
-static void virq_forget(struct domain *d, uint32_t virq, uint32_t port)
-{
-	unsigned i;
-
-	for (i = 0; i < d->max_vcpus; i++)
-		if (d->vcpu[i] && d->vcpu[i]->events.virq_port[virq] == port)
-			d->vcpu[i]->events.virq_port[virq] = 0;
 }
 
 /* The peer of an interdomain port, or d itself. Its end holds it in being while d's lock is. */
@@ -69,7 +55,7 @@ int event_close(struct domain *d, uint32_t port)
 {
 	struct domain *peer = lock_with_peer(d, port);
 	struct event_port *other, *p = event_port(d, port);
-	uint32_t pirq = EVENT_PIRQS;
+	uint32_t i, pirq = EVENT_PIRQS;
 	int error = -XEN_EINVAL;
 
 	if (!p || p->state == EVTCHNSTAT_closed)
@@ -80,8 +66,10 @@ int event_close(struct domain *d, uint32_t port)
 		other->state = EVTCHNSTAT_unbound;
 		other->u.what = d->id;
 	}
-	if (p->state == EVTCHNSTAT_virq)
-		virq_forget(d, p->u.what, port);
+	/* The virq's vCPU is searched: bind_vcpu may have moved the port elsewhere. */
+	for (i = 0; p->state == EVTCHNSTAT_virq && i < d->max_vcpus; i++)
+		if (d->vcpu[i] && d->vcpu[i]->events.virq_port[p->u.what] == port)
+			d->vcpu[i]->events.virq_port[p->u.what] = 0;
 	if (p->state == EVTCHNSTAT_pirq) {
 		pirq = p->u.what;
 		d->events.pirq_port[pirq] = 0;

@@ -147,13 +147,14 @@ static int add_frame(struct domain *d)
 int grant_frame(struct domain *d, uint32_t index, mfn_t *out)
 {
 	struct domain_grants *g = &d->grants;
-	int error = 0;
+	int error;
 
 	if (index >= g->max_frames)
 		return -XEN_EINVAL;
 	spin_lock(&g->lock);
+	error = g->closed ? -XEN_ESRCH : 0;
 	while (!error && g->n_frames <= index)
-		error = g->closed ? -XEN_ESRCH : add_frame(d);
+		error = add_frame(d);
 	if (!error)
 		*out = virt_to_mfn(g->shared[index]);
 	spin_unlock(&g->lock);

@@ -66,19 +66,13 @@ static int debug_keys(const struct xen_sysctl_debug_keys *k)
 	return 0;
 }
 
-static int cputopoinfo(struct xen_sysctl_cputopoinfo *t)
-{
-	xen_sysctl_cputopo_t cpu = {0, 0, 0};
-	bool wanted = !handle_null(t->cputopo) && t->num_cpus > 0;
-
-	t->num_cpus = CPUS_HERE;
-	return wanted ? handle_write(t->cputopo, 0, &cpu) : 0;
-}
-
 static int sysctl_run(void *arg)
 {
 	struct xen_sysctl *op = arg;
+	struct xen_sysctl_cputopoinfo *t = &op->u.cputopoinfo;
+	const xen_sysctl_cputopo_t cpu = {0, 0, 0};
 	struct mm_stats stats;
+	bool wanted;
 
 	mm_stats(&stats);
 	switch (op->cmd) {
@@ -109,7 +103,9 @@ static int sysctl_run(void *arg)
 		op->u.availheap.avail_bytes = stats.free_pages * PAGE_SIZE;
 		return 0;
 	case XEN_SYSCTL_cputopoinfo:
-		return cputopoinfo(&op->u.cputopoinfo);
+		wanted = !handle_null(t->cputopo) && t->num_cpus > 0;
+		t->num_cpus = CPUS_HERE;
+		return wanted ? handle_write(t->cputopo, 0, &cpu) : 0;
 	case XEN_SYSCTL_numainfo:
 		return sysctl_numainfo(op);
 	case XEN_SYSCTL_cpupool_op:

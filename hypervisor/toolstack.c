@@ -15,11 +15,6 @@
 #define POLICY_MSRS   8u
 #define NODE_DISTANCE 10u /* ACPI's word for "here" */
 
-/* domctl, sysctl and platform_op begin with these two words. */
-struct call_head {
-	uint32_t cmd, version;
-};
-
 long toolstack_call(uint64_t op_va, void *op, size_t bytes, uint32_t version, int (*run)(void *op))
 {
 	int error;
@@ -28,7 +23,8 @@ long toolstack_call(uint64_t op_va, void *op, size_t bytes, uint32_t version, in
 		return -XEN_EPERM;
 	if (guest_copy_from(op, op_va, bytes))
 		return -XEN_EFAULT;
-	if (((const struct call_head *)op)->version != version)
+	/* domctl, sysctl and platform_op begin with the command and the version. */
+	if (((const uint32_t *)op)[1] != version)
 		return -XEN_EACCES;
 	error = run(op);
 	if (error == -XEN_ERESTART)

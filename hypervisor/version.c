@@ -103,14 +103,11 @@ long hc_vm_assist(uint64_t cmd, uint64_t type)
 
 	if (type >= 64 || !(ASSISTS_KNOWN >> type & 1))
 		return -XEN_EINVAL;
-	switch (cmd) {
-	case VMASST_CMD_enable:
+	if (cmd == VMASST_CMD_enable)
 		__atomic_fetch_or(&d->vm_assist, 1ull << type, __ATOMIC_RELAXED);
-		return 0;
-	case VMASST_CMD_disable:
+	else if (cmd == VMASST_CMD_disable)
 		__atomic_fetch_and(&d->vm_assist, ~(1ull << type), __ATOMIC_RELAXED);
-		return 0;
-	default:
+	else
 		return -XEN_ENOSYS;
-	}
+	return 0;
 }

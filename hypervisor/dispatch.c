@@ -133,9 +133,7 @@ long hc_multicall(uint64_t list_va, uint64_t n)
 	uint64_t i;
 	int status = 0;
 
-	for (i = 0; i < n; i++) {
-		if (i && hypercall_preempt())
-			break;
+	for (i = 0; i < n && !(i && hypercall_preempt()); i++) {
 		status = run_entry(list_va + i * sizeof(struct multicall_entry));
 		if (status || current_domain()->shut_down)
 			break;

@@ -227,12 +227,10 @@ int event_register_vcpu_info(struct vcpu *v, uint64_t mfn, uint32_t offset)
 
 int event_domain_init(struct domain *d)
 {
-	void *page = hv_page_alloc(0);
-
-	if (!page)
+	d->events.shared = hv_page_alloc(0);
+	if (!d->events.shared)
 		return -XEN_ENOMEM;
-	d->events.shared = page;
-	mm_share_page(d, page, false);
+	mm_share_page(d, d->events.shared, false);
 	return 0;
 }
 

@@ -67,37 +67,29 @@ static long alloc_unbound(struct domain *d, union event_arg *a)
 	return port_make(d, EVTCHNSTAT_unbound, 0, peer, NULL, &a->alloc_unbound.port);
 }
 
-/* Both locks are held. */
-static int join(struct domain *self, struct domain *peer, struct evtchn_bind_interdomain *b)
-{
-	struct event_port *remote = event_port(peer, b->remote_port);
-	struct event_port *local;
-	int error;
-
-	if (!remote || remote->state != EVTCHNSTAT_unbound || remote->u.what != self->id)
-		return -XEN_EINVAL;
-	local = event_port_open(self, EVTCHNSTAT_interdomain, 0, &b->local_port, &error);
-	if (!local)
-		return error;
-	local->u.remote.domain = peer;
-	local->u.remote.port = b->remote_port;
-	remote->state = EVTCHNSTAT_interdomain;
-	remote->u.remote.domain = self;
-	remote->u.remote.port = b->local_port;
-	/* What the other end sent while nobody listened was dropped: say that there may be some. */
-	event_set_pending(self, b->local_port, 0);
-	return 0;
-}
-
 static long bind_interdomain(struct domain *self, union event_arg *a)
 {
-	struct domain *peer = domain_get(a->bind_interdomain.remote_dom);
-	int error;
+	struct evtchn_bind_interdomain *b = &a->bind_interdomain;
+	struct domain *peer = domain_get(b->remote_dom);
+	struct event_port *remote, *local = NULL;
+	int error = -XEN_EINVAL;
 
 	if (!peer)
 		return -XEN_ESRCH;
 	event_lock_two(self, peer);
-	error = join(self, peer, &a->bind_interdomain);
+	remote = event_port(peer, b->remote_port);
+	if (remote && remote->state == EVTCHNSTAT_unbound && remote->u.what == self->id)
+		local = event_port_open(self, EVTCHNSTAT_interdomain, 0, &b->local_port, &error);
+	if (local) {
+		local->u.remote.domain = peer;
+		local->u.remote.port = b->remote_port;
+		remote->state = EVTCHNSTAT_interdomain;
+		remote->u.remote.domain = self;
+		remote->u.remote.port = b->local_port;
+		/* What the other end sent while nobody listened was dropped: say that there may be
+		 * some. */
+		event_set_pending(self, b->local_port, 0);
+	}
 	event_unlock_two(self, peer);
 	domain_put(peer);
 	return error;

@@ -20,13 +20,12 @@
 /* The ring is read from its oldest byte and not emptied; what does not fit is left out. */
 static int readconsole(struct xen_sysctl_readconsole *r)
 {
-	uint32_t cap = MIN(r->count, READ_MAX);
 	char *text = hv_alloc(READ_MAX);
 	int error;
 
 	if (!text)
 		return -XEN_ENOMEM;
-	r->count = console_read_log(text, cap);
+	r->count = console_read_log(text, MIN(r->count, READ_MAX));
 	error = handle_write_n(r->buffer, 0, text, r->count);
 	hv_free(text, READ_MAX);
 	return error;
@@ -139,10 +138,9 @@ static int platform_run(void *arg)
 
 	switch (op->cmd) {
 	case XENPF_settime32:
-		t.secs = op->u.settime32.secs;
-		t.nsecs = op->u.settime32.nsecs;
-		t.mbz = 0;
-		t.system_time = op->u.settime32.system_time;
+		t = (struct xenpf_settime64){.secs = op->u.settime32.secs,
+					     .nsecs = op->u.settime32.nsecs,
+					     .system_time = op->u.settime32.system_time};
 		/* fall through */
 	case XENPF_settime64:
 		if (t.mbz || t.nsecs >= NS_PER_S)

@@ -90,9 +90,8 @@ void pv_load(struct vcpu *v)
 {
 	struct vcpu_pv *pv = &v->pv;
 	uint64_t ignored_base;
-	bool ok = true;
+	bool ok = cpu_load_segment(SEG_DS, pv->ds);
 
-	ok &= cpu_load_segment(SEG_DS, pv->ds);
 	ok &= cpu_load_segment(SEG_ES, pv->es);
 	ok &= cpu_load_segment(SEG_FS, pv->fs);
 	ok &= cpu_load_gs(pv->gs, &ignored_base);
@@ -121,11 +120,14 @@ void pv_toggle_mode(struct vcpu *v)
 
 /* ---- contexts from and to domain builders ---------------------------------------------- */
 
-/* What iretq or a load into MSRs would otherwise refuse. */
+/* What iretq or a load into MSRs would otherwise refuse. Handlers above all: a fault of iretq is
+ * answered with a frame on the guest's stack and another iretq to the guest's handler, so one that
+ * iretq refuses as well would keep us here for as long as there is stack. */
 static bool context_ok(const struct vcpu_guest_context *c)
 {
-	for (unsigned i = 0; i < 4; i++)
-		if (c->debugreg[i] != 0 && !guest_range_ok(c->debugreg[i], 8))
+	for (unsigned i = 0; i < ARRAY_SIZE(c->trap_ctxt); i++)
+		if (!guest_range_ok(c->trap_ctxt[i].address, 1) ||
+		    (i < 4 && !guest_range_ok(c->debugreg[i], 8)))
 			return false;
 	return cpu_canonical(c->user_regs.rip) && cpu_canonical(c->fs_base) &&
 	       cpu_canonical(c->gs_base_kernel) && cpu_canonical(c->gs_base_user) &&

@@ -366,6 +366,12 @@ static void context_there_and_back(void **state)
 	in.user_regs.rip = 0;
 	in.gs_base_user = 1ull << 60;
 	assert_int_equal(pv_set_context(other, &in), -XEN_EINVAL);
+	in.gs_base_user = 0;
+	assert_int_equal(pv_set_context(other, &in), 0);
+	in.trap_ctxt[255].address = 1ull << 60;
+	assert_int_equal(pv_set_context(other, &in), -XEN_EINVAL);
+	in.trap_ctxt[255].address = HV_HOLE_START;
+	assert_int_equal(pv_set_context(other, &in), -XEN_EINVAL);
 }
 
 /* ---- emulation ------------------------------------------------------------------------- */

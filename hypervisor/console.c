@@ -73,9 +73,7 @@ void hv_panic(const char *fmt, ...)
 	va_list args;
 
 	panicking = true;
-	va_start(args, fmt);
-	put_line("the hypervisor stops:", args);
-	va_end(args);
+	hv_printk("the hypervisor stops:");
 	va_start(args, fmt);
 	put_line(fmt, args);
 	va_end(args);

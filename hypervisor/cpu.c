@@ -51,7 +51,8 @@ static void fill_idt(void)
 /* In our page of reserved entries. */
 #define GDT_INDEX(selector) (((selector) >> 3) - HV_GDT_FIRST)
 
-static void fill_gdt(struct percpu *cpu)
+/* The percpu noted at the top of each IST stack is how entry.S finds it when GS may be either. */
+static void fill_gdt_and_tss(struct percpu *cpu)
 {
 	uint64_t *gdt = cpu->gdt;
 
@@ -62,14 +63,9 @@ static void fill_gdt(struct percpu *cpu)
 	gdt[GDT_INDEX(HV_GUEST_CS64)] = X86_CODE64 | X86_RING3;
 	gdt[GDT_INDEX(HV_TSS)] = x86_tss_descriptor((uint64_t)cpu->tss);
 	gdt[GDT_INDEX(HV_TSS) + 1] = (uint64_t)cpu->tss >> 32;
-}
-
-/* The percpu noted at the top of each IST stack is how entry.S finds it when GS may be either. */
-static void fill_tss(struct percpu *cpu, uint8_t (*stacks)[4096])
-{
 	cpu->tss->iomap = sizeof(*cpu->tss);
 	for (unsigned i = 0; i < IST_STACKS; i++) {
-		uint64_t top = (uint64_t)stacks[i] + 4096 - 16;
+		uint64_t top = (uint64_t)boot_cpu_ist[i] + 4096 - 16;
 
 		*(struct percpu **)top = cpu;
 		cpu->tss->ist[i] = top;
@@ -138,8 +134,7 @@ void cpu_init(uint32_t id)
 	cpu->tss = &boot_cpu_tss;
 	cpu->gdt = boot_cpu_gdt;
 	fill_idt();
-	fill_gdt(cpu);
-	fill_tss(cpu, boot_cpu_ist);
+	fill_gdt_and_tss(cpu);
 	wrmsr(MSR_GS_BASE, (uint64_t)cpu);
 	load_tables();
 	/* Loading segment registers may have cleared the base again. */

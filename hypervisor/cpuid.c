@@ -42,48 +42,29 @@ static const struct view views[] = {
     {0x80000008, 0x80000008, 0xffffu, 0, 0, 0},
 };
 
-static void time_leaf(const struct vcpu *v, uint32_t subleaf, struct cpuid_regs *out)
+/* The TSC is the host's, reliable (2) and never emulated (2). */
+static struct cpuid_regs xen_leaf(const struct vcpu *v, uint32_t leaf, uint32_t subleaf)
 {
 	const volatile struct vcpu_time_info *t = &v->events.info->time;
+	const struct cpuid_regs leaves[] = {
+	    {XEN_CPUID_FIRST_LEAF + XEN_CPUID_MAX_NUM_LEAVES, XEN_CPUID_SIGNATURE_EBX,
+	     XEN_CPUID_SIGNATURE_ECX, XEN_CPUID_SIGNATURE_EDX},
+	    {XEN_VERSION, 0, 0, 0},
+	    {1, 0x40000000, XEN_CPUID_FEAT1_MMU_PT_UPDATE_PRESERVE_AD, 0},
+	    {0, 0, 0, 0}, /* time: below */
+	    {0, 0, 0, 0},
+	    {0, ADDRESS_BITS, 0, 0},
+	};
+	const struct cpuid_regs times[] = {
+	    {2, 2, time_tsc_khz(), 0},
+	    {0, 0, t->tsc_to_system_mul, (uint32_t)t->tsc_shift},
+	    {time_tsc_khz(), 0, 0, 0},
+	};
 
-	if (subleaf == 0) {
-		out->eax = 2; /* the TSC is the host's, and reliable */
-		out->ebx = 2; /* never emulated */
-		out->ecx = time_tsc_khz();
-	} else if (subleaf == 1) {
-		out->ecx = t->tsc_to_system_mul;
-		out->edx = (uint32_t)t->tsc_shift;
-	} else if (subleaf == 2) {
-		out->eax = time_tsc_khz();
-	}
-}
-
-static void xen_leaf(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out)
-{
-	switch (leaf - XEN_CPUID_FIRST_LEAF) {
-	case 0:
-		out->eax = XEN_CPUID_FIRST_LEAF + XEN_CPUID_MAX_NUM_LEAVES;
-		out->ebx = XEN_CPUID_SIGNATURE_EBX;
-		out->ecx = XEN_CPUID_SIGNATURE_ECX;
-		out->edx = XEN_CPUID_SIGNATURE_EDX;
-		break;
-	case 1:
-		out->eax = XEN_VERSION;
-		break;
-	case 2:
-		out->eax = 1;
-		out->ebx = 0x40000000;
-		out->ecx = XEN_CPUID_FEAT1_MMU_PT_UPDATE_PRESERVE_AD;
-		break;
-	case 3:
-		time_leaf(v, subleaf, out);
-		break;
-	case 5:
-		out->ebx = ADDRESS_BITS;
-		break;
-	default:
-		break;
-	}
+	leaf -= XEN_CPUID_FIRST_LEAF;
+	if (leaf == 3 && subleaf < ARRAY_SIZE(times))
+		return times[subleaf];
+	return leaf < ARRAY_SIZE(leaves) ? leaves[leaf] : (struct cpuid_regs){0};
 }
 
 void cpuid_for_guest(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out)
@@ -92,7 +73,7 @@ void cpuid_for_guest(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, stru
 
 	*out = (struct cpuid_regs){0};
 	if (leaf >> 8 == XEN_CPUID_FIRST_LEAF >> 8) {
-		xen_leaf(v, leaf, subleaf, out);
+		*out = xen_leaf(v, leaf, subleaf);
 		return;
 	}
 	cpuid(leaf & FIRST_EXTENDED, 0, &hw);

@@ -7,6 +7,8 @@
  *
  * Called by entry.S. Calls the handlers of all parts. Not here: what any of them does.
  */
+#include <amphi/string.h>
+
 #include "domain.h"
 #include "guest.h"
 #include "hypercall.h"
@@ -109,33 +111,23 @@ void hypercall_from_guest(struct guest_regs *regs)
 
 /* ---- multicall ------------------------------------------------------------------------- */
 
-/* What makes no sense within a batch: batches, and calls that replace the register frame. */
-static bool batchable(uint64_t op)
-{
-	return op != __HYPERVISOR_multicall && op != __HYPERVISOR_iret;
-}
-
-/* One entry. 1 when it wants to go on later: its arguments in the batch are the new ones. */
+/* One entry. 1 when it wants to go on later: its arguments in the batch are the new ones. What
+ * makes no sense within a batch: batches, and calls that replace the register frame. */
 static int run_entry(uint64_t va)
 {
 	struct vcpu_hypercall *c = &current_vcpu()->call;
 	struct multicall_entry e;
-	uint64_t arg[6] = {0};
-	unsigned i;
 
 	if (guest_read(&e, va))
 		return -XEN_EFAULT;
-	for (i = 0; i < ARRAY_SIZE(arg); i++)
-		arg[i] = e.args[i];
-	e.result = -XEN_EINVAL;
-	if (batchable(e.op))
-		e.result = (xen_ulong_t)hypercall_run(e.op, arg);
+	c->restart = false;
+	if (e.op == __HYPERVISOR_multicall || e.op == __HYPERVISOR_iret)
+		e.result = (xen_ulong_t)-XEN_EINVAL;
 	else
-		c->restart = false;
+		e.result = (xen_ulong_t)hypercall_run(e.op, e.args);
 	if (!c->restart)
 		return guest_write(va + offsetof(struct multicall_entry, result), &e.result);
-	for (i = 0; i < HYPERCALL_MAX_ARGS; i++)
-		e.args[i] = c->arg[i];
+	memcpy(e.args, c->arg, sizeof(c->arg));
 	return guest_write(va + offsetof(struct multicall_entry, args), &e.args) ? -XEN_EFAULT : 1;
 }
 

@@ -49,24 +49,16 @@ static struct domain **list_at(domid_t id)
 	return at;
 }
 
-/* Gives one back without the list's lock, unless it is the last. */
-static bool put_fast(struct domain *d)
+void domain_put(struct domain *d)
 {
 	int old = __atomic_load_n(&d->refs, __ATOMIC_RELAXED);
+	bool last;
 
+	/* Without the list's lock, unless it is the last. */
 	while (old > 1)
 		if (__atomic_compare_exchange_n(&d->refs, &old, old - 1, false, __ATOMIC_ACQ_REL,
 						__ATOMIC_RELAXED))
-			return true;
-	return false;
-}
-
-void domain_put(struct domain *d)
-{
-	bool last;
-
-	if (put_fast(d))
-		return;
+			return;
 	/* Under the list's lock nobody can find it meanwhile and take a new one. */
 	spin_lock(&list_lock);
 	last = __atomic_sub_fetch(&d->refs, 1, __ATOMIC_ACQ_REL) == 0;

@@ -125,15 +125,10 @@ int domain_kill(struct domain *d)
 
 	if (!spin_trylock(&d->kill_lock))
 		return -XEN_EBUSY;
-	while (d->teardown_step < ARRAY_SIZE(kill_steps)) {
+	while (!error && d->teardown_step < ARRAY_SIZE(kill_steps)) {
 		error = kill_steps[d->teardown_step](d);
-		if (error)
-			break;
-		d->teardown_step++;
-		if (d->teardown_step == ARRAY_SIZE(kill_steps) || !hypercall_preempt())
-			continue;
-		error = -XEN_ERESTART;
-		break;
+		if (!error && ++d->teardown_step < ARRAY_SIZE(kill_steps) && hypercall_preempt())
+			error = -XEN_ERESTART;
 	}
 	spin_unlock(&d->kill_lock);
 	return error;

@@ -33,20 +33,18 @@ unsigned emulate_fetch(const struct vcpu *v, uint8_t bytes[INSN_MAX])
 
 /* ---- ports ----------------------------------------------------------------------------- */
 
-/* The bitmap that the guest's kernel registered for its user mode; a 0 bit allows. */
-static bool iobitmap_allows(const struct vcpu *v, uint32_t port, unsigned bytes)
+/* By IOPL, or by the bitmap that the guest's kernel registered for its user mode; a 0 bit allows.
+ */
+static bool may_use_port(const struct vcpu *v, uint32_t port, unsigned bytes)
 {
 	uint8_t map[2];
 
+	if (port + bytes > 0x10000 || pv_iopl_ok(v))
+		return port + bytes <= 0x10000;
 	if (port + bytes > v->pv.iobmp_ports ||
 	    guest_copy_from(map, v->pv.iobmp_va + port / 8, 2) != 0)
 		return false;
 	return ((map[0] | map[1] << 8) >> (port & 7) & ((1u << bytes) - 1)) == 0;
-}
-
-static bool may_use_port(const struct vcpu *v, uint32_t port, unsigned bytes)
-{
-	return port + bytes <= 0x10000 && (pv_iopl_ok(v) || iobitmap_allows(v, port, bytes));
 }
 
 /* A port that the domain has no right to answers as if nothing were there. */

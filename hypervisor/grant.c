@@ -35,20 +35,16 @@ static struct grant_entry_v1 *shared_entry(struct domain *d, uint32_t ref)
 	return frame ? &frame[ref % GRANTS_PER_FRAME] : NULL;
 }
 
-static uint32_t *entry_word(struct grant_entry_v1 *e)
-{
-	return (uint32_t *)(void *)e;
-}
-
 /* ---- pins ------------------------------------------------------------------------------ */
 
 /* Says in the shared entry that user reads or writes, if the entry allows it. */
 static int16_t entry_claim(struct grant_entry_v1 *e, domid_t user, bool readonly)
 {
+	uint32_t *word = (uint32_t *)(void *)e;
 	union entry_word old, new;
 	int tries;
 
-	old.word = __atomic_load_n(entry_word(e), __ATOMIC_ACQUIRE);
+	old.word = __atomic_load_n(word, __ATOMIC_ACQUIRE);
 	for (tries = 0; tries < PIN_TRIES; tries++) {
 		if ((old.flags & GTF_type_mask) != GTF_permit_access || old.domid != user)
 			return GNTST_general_error;
@@ -56,8 +52,8 @@ static int16_t entry_claim(struct grant_entry_v1 *e, domid_t user, bool readonly
 			return GNTST_general_error;
 		new = old;
 		new.flags |= readonly ? GTF_reading : GTF_reading | GTF_writing;
-		if (__atomic_compare_exchange_n(entry_word(e), &old.word, new.word, false,
-						__ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE))
+		if (__atomic_compare_exchange_n(word, &old.word, new.word, false, __ATOMIC_SEQ_CST,
+						__ATOMIC_ACQUIRE))
 			return GNTST_okay;
 	}
 	return GNTST_general_error;
@@ -235,50 +231,33 @@ int grant_domain_init(struct domain *d, uint32_t max_frames)
 	return grant_frame(d, 0, &first);
 }
 
-/* Page tables are left alone: mm gives them up next, and with them the frames. A device's mapping
- * has no page table; its reference is given up here. */
-static void drop_handle(struct domain *d, uint32_t handle)
-{
-	struct grant_track was = *grant_track(d, handle);
-
-	if (was.maps & GNTMAP_device_map)
-		grant_frame_put((mfn_t){was.mfn}, was.readonly);
-	grant_unpin(was.owner, was.ref, was.readonly);
-	grant_track_free(d, handle);
-	domain_put(was.owner);
-}
-
-static void unshare_table(struct domain *d)
-{
-	void *page;
-	uint32_t i;
-
-	for (i = 0; i < d->grants.n_frames; i++) {
-		spin_lock(&d->grants.lock);
-		page = d->grants.shared[i];
-		d->grants.shared[i] = NULL;
-		spin_unlock(&d->grants.lock);
-		if (page)
-			mm_unshare_page(page);
-	}
-}
-
 int grant_domain_teardown(struct domain *d)
 {
 	struct domain_grants *g = &d->grants;
-	uint32_t handle, done = 0;
+	uint32_t handle, i, done = 0;
+	struct grant_track was;
+	void *page;
 
 	spin_lock(&g->lock);
 	g->closed = true;
 	spin_unlock(&g->lock);
+	/* Page tables are left alone: mm gives them up next, and with them the frames. */
 	for (handle = 0; g->n_mapped && grant_track(d, handle); handle++) {
-		if (!grant_track(d, handle)->maps)
+		was = *grant_track(d, handle);
+		if (!was.maps)
 			continue;
-		drop_handle(d, handle);
+		grant_let_go(d, handle, &was, was.maps);
 		if (++done == GRANT_TRACK_CHUNK)
 			return -XEN_ERESTART;
 	}
-	unshare_table(d);
+	for (i = 0; i < g->n_frames; i++) {
+		spin_lock(&g->lock);
+		page = g->shared[i];
+		g->shared[i] = NULL;
+		spin_unlock(&g->lock);
+		if (page)
+			mm_unshare_page(page);
+	}
 	return 0;
 }
 

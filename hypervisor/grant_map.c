@@ -37,6 +37,24 @@ void grant_frame_put(mfn_t mfn, bool readonly)
 	page_put(page);
 }
 
+void grant_let_go(struct domain *d, uint32_t handle, const struct grant_track *was, uint8_t gone)
+{
+	struct grant_track *t = grant_track(d, handle);
+
+	if (gone & GNTMAP_device_map)
+		grant_frame_put((mfn_t){was->mfn}, was->readonly);
+	if (was->maps != gone) {
+		spin_lock(&d->grants.track_lock);
+		t->maps &= (uint8_t)~gone;
+		t->busy = false;
+		spin_unlock(&d->grants.track_lock);
+		return;
+	}
+	grant_unpin(was->owner, was->ref, was->readonly);
+	grant_track_free(d, handle);
+	domain_put(was->owner);
+}
+
 /* ---- map ------------------------------------------------------------------------------- */
 
 /* The frame is pinned: makes it visible to devices and to the CPU as flags want it. */
@@ -176,23 +194,6 @@ int grant_unmap(struct grant_item *u)
 
 void grant_unmap_end(struct grant_item *u)
 {
-	uint32_t handle = u->arg.unmap.handle;
-	struct domain *d = current_domain();
-	struct grant_track *t;
-
-	if (u->arg.unmap.status == GNTST_bad_handle)
-		return;
-	if (u->gone & GNTMAP_device_map)
-		grant_frame_put((mfn_t){u->was.mfn}, u->was.readonly);
-	if (u->was.maps == u->gone) {
-		grant_unpin(u->was.owner, u->was.ref, u->was.readonly);
-		grant_track_free(d, handle);
-		domain_put(u->was.owner);
-		return;
-	}
-	t = grant_track(d, handle);
-	spin_lock(&d->grants.track_lock);
-	t->maps &= (uint8_t)~u->gone;
-	t->busy = false;
-	spin_unlock(&d->grants.track_lock);
+	if (u->arg.unmap.status != GNTST_bad_handle)
+		grant_let_go(current_domain(), u->arg.unmap.handle, &u->was, u->gone);
 }

@@ -1,7 +1,7 @@
 /* grant_op.c: GNTTABOP_*: what guests ask of grant tables, decoded.
  *
- * Arguments, one or a list, are copied in, done and copied back here, sixteen at a time; between
- * such batches a list may stop. The outcome for the guest is a GNTST_* in its argument; the
+ * Arguments, one or a list, are copied in, done and copied back here, unmaps by batches; between
+ * such steps a list may stop. The outcome for the guest is a GNTST_* in its argument; the
  * hypercall's own result says only whether that could be read and written, and what is refused.
  *
  * Called by dispatch.c. Calls grant.c, grant_map.c, grant_copy.c.
@@ -12,7 +12,7 @@
 #include "guest.h"
 #include "percpu.h"
 
-#define BATCH 16u /* items in hand between two looks at whether something else wants the CPU */
+#define BATCH 16u /* unmaps for one flush */
 
 /* Frames first.. of d's table into a list at va; those it does not have yet are made. */
 static int list_frames(struct domain *d, uint32_t first, uint32_t n, uint64_t va)
@@ -123,17 +123,17 @@ static const struct grant_op {
 	int (*fn)(struct grant_item *item);
 	void (*end)(struct grant_item *item); /* after the flush; may be NULL */
 	uint8_t bytes;                        /* of the argument */
-	bool list;                            /* any number of them */
+	uint8_t batch; /* so many between two looks whether to stop; 0: exactly one */
 } ops[] = {
-#define OP(name, fn, end, list) [GNTTABOP_##name] = {fn, end, sizeof(struct gnttab_##name), list}
-    OP(map_grant_ref, grant_map, NULL, true),
-    OP(unmap_grant_ref, grant_unmap, grant_unmap_end, true),
-    OP(unmap_and_replace, grant_unmap, grant_unmap_end, true),
-    OP(copy, grant_copy, NULL, true),
-    OP(setup_table, setup_table, NULL, false),
-    OP(query_size, query_size, NULL, false),
-    OP(set_version, set_version, NULL, false),
-    OP(get_version, get_version, NULL, false),
+#define OP(name, fn, end, batch) [GNTTABOP_##name] = {fn, end, sizeof(struct gnttab_##name), batch}
+    OP(map_grant_ref, grant_map, NULL, 1),
+    OP(unmap_grant_ref, grant_unmap, grant_unmap_end, BATCH),
+    OP(unmap_and_replace, grant_unmap, grant_unmap_end, BATCH),
+    OP(copy, grant_copy, NULL, 1),
+    OP(setup_table, setup_table, NULL, 0),
+    OP(query_size, query_size, NULL, 0),
+    OP(set_version, set_version, NULL, 0),
+    OP(get_version, get_version, NULL, 0),
 #undef OP
 };
 
@@ -175,10 +175,10 @@ long hc_grant_table_op(uint64_t cmd, uint64_t list_va, uint64_t count)
 
 	if (cmd >= ARRAY_SIZE(ops) || !op->fn)
 		return -XEN_ENOSYS;
-	if (count > INT32_MAX || (!op->list && count != 1))
+	if (count > INT32_MAX || (!op->batch && count != 1))
 		return -XEN_EINVAL;
 	while (done < count && !(done && hypercall_preempt())) {
-		n = (uint32_t)MIN(count - done, BATCH);
+		n = (uint32_t)MIN(count - done, MAX(op->batch, 1u));
 		error = run(op, (uint32_t)cmd, list_va + done * op->bytes, n);
 		if (error)
 			return error;

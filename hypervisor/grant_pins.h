@@ -27,6 +27,11 @@ struct grant_track *grant_track(struct domain *d, uint32_t handle);
 int16_t grant_frame_get(mfn_t mfn, struct domain *owner, bool readonly);
 void grant_frame_put(mfn_t mfn, bool readonly);
 
+/* The mappings `gone` (GNTMAP_*) of a handle are no more: gives up what a device held, and with the
+ * last of them the pin and the handle. was is the handle as claimed, or of a domain that is ended.
+ */
+void grant_let_go(struct domain *d, uint32_t handle, const struct grant_track *was, uint8_t gone);
+
 /* One argument on its way through a call: copied in, done, copied back. */
 struct grant_item {
 	uint32_t cmd;

@@ -38,16 +38,11 @@ bool msr_read(struct vcpu *v, uint32_t msr, uint64_t *out)
 	}
 }
 
-/* The rest may only be written as they are. */
-static bool writes_back(struct vcpu *v, uint32_t msr, uint64_t value)
+/* Segment bases; the rest may only be written as they are. */
+bool msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
 {
 	uint64_t now;
 
-	return msr_read(v, msr, &now) && now == value;
-}
-
-bool msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
-{
 	switch (msr) {
 	case MSR_FS_BASE:
 		return hc_set_segment_base(SEGBASE_FS, value) == 0;
@@ -56,6 +51,6 @@ bool msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
 	case MSR_KERNEL_GS_BASE:
 		return hc_set_segment_base(SEGBASE_GS_USER, value) == 0;
 	default:
-		return writes_back(v, msr, value);
+		return msr_read(v, msr, &now) && now == value;
 	}
 }

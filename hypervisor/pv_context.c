@@ -134,31 +134,23 @@ static bool context_ok(const struct vcpu_guest_context *c)
 	       guest_range_ok(c->syscall_callback_eip, 1);
 }
 
-static void set_regs(struct vcpu *v, const struct cpu_user_regs *u)
-{
-	struct guest_regs *r = &v->pv.regs;
-
-	memcpy((char *)r + GPR_OFFSET, u, GPR_BYTES);
-	r->error_code = 0;
-	r->vector = 0;
-	r->rip = u->rip;
-	r->cs = pv_fix_selector(u->cs);
-	r->ss = pv_fix_selector(u->ss);
-	r->rsp = u->rsp;
-	r->rflags = pv_fix_rflags(u->rflags);
-	v->pv.ds = pv_fix_data_selector(u->ds);
-	v->pv.es = pv_fix_data_selector(u->es);
-	v->pv.fs = pv_fix_data_selector(u->fs);
-	v->pv.gs = pv_fix_data_selector(u->gs);
-}
-
 int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 {
+	const struct cpu_user_regs *u = &c->user_regs;
 	struct vcpu_pv *pv = &v->pv;
 
 	if (!context_ok(c))
 		return -XEN_EINVAL;
-	set_regs(v, &c->user_regs);
+	memcpy((char *)&pv->regs + GPR_OFFSET, u, GPR_BYTES);
+	pv->regs.rip = u->rip;
+	pv->regs.cs = pv_fix_selector(u->cs);
+	pv->regs.ss = pv_fix_selector(u->ss);
+	pv->regs.rsp = u->rsp;
+	pv->regs.rflags = pv_fix_rflags(u->rflags);
+	pv->ds = pv_fix_data_selector(u->ds);
+	pv->es = pv_fix_data_selector(u->es);
+	pv->fs = pv_fix_data_selector(u->fs);
+	pv->gs = pv_fix_data_selector(u->gs);
 	memcpy(pv->traps, c->trap_ctxt, sizeof(pv->traps));
 	if (c->flags & VGCF_I387_VALID)
 		memcpy(pv->fpu, &c->fpu_ctxt, FXSAVE_BYTES);
@@ -167,7 +159,7 @@ int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 	/* MXCSR bits above 15 would make fxrstor fault. */
 	((uint32_t *)pv->fpu)[6] &= 0xffff;
 	/* Linux asks so for its further vCPUs; for the first it makes the hypercall. */
-	pv->iopl = (uint8_t)(c->user_regs.rflags >> RFLAGS_IOPL_SHIFT & 3);
+	pv->iopl = (uint8_t)(u->rflags >> RFLAGS_IOPL_SHIFT & 3);
 	pv->kernel_mode = (c->flags & VGCF_in_kernel) != 0;
 	pv->kernel_sp = c->kernel_sp;
 	pv->callback[PV_CB_EVENT] = c->event_callback_eip;

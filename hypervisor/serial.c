@@ -1,8 +1,8 @@
 /* serial.c: where the hypervisor's console comes out: the first serial port, or QEMU's debug port.
  *
  * Caller: console.c, which holds its lock around output. The port stays ours while it is the
- * console: the first domain is refused its eight I/O ports. Not here: the 16550 itself (lib/uart.c),
- * lines and rings (console.c).
+ * console: the first domain is refused its eight I/O ports. Not here: the 16550 itself
+ * (lib/uart.c), lines and rings (console.c).
  */
 #include <amphi/uart.h>
 

@@ -170,12 +170,12 @@ void time_stop_singleshot(struct vcpu *v)
 
 long hc_set_timer_op(uint64_t due_ns)
 {
-	struct vcpu *v = current_vcpu();
+	struct hv_timer *t = &current_vcpu()->sched.singleshot;
 
 	if (due_ns == 0)
-		time_stop_singleshot(v);
+		timer_stop(t);
 	else
-		timer_set(&v->sched.singleshot, due_ns);
+		timer_set(t, due_ns);
 	return 0;
 }
 

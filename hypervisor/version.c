@@ -39,17 +39,16 @@ static long put_text(uint64_t arg_va, const char *text, size_t field_bytes)
 	return 0;
 }
 
-static long compile_info(uint64_t arg_va)
-{
-	struct xen_compile_info info;
+static const struct xen_compile_info compile_info = {
+    .compiler = "gcc " __VERSION__,
+    .compile_by = "amphi",
+    .compile_domain = "amphi",
+    .compile_date = "reproducible",
+};
 
-	memset(&info, 0, sizeof(info));
-	str_copy(info.compiler, sizeof(info.compiler), "gcc " __VERSION__);
-	str_copy(info.compile_by, sizeof(info.compile_by), "amphi");
-	str_copy(info.compile_domain, sizeof(info.compile_domain), "amphi");
-	str_copy(info.compile_date, sizeof(info.compile_date), "reproducible");
-	return guest_write(arg_va, &info);
-}
+static const struct xen_platform_parameters platform_parameters = {
+    .virt_start = HYPERVISOR_VIRT_START,
+};
 
 static long get_features(uint64_t arg_va)
 {
@@ -66,21 +65,6 @@ static long get_features(uint64_t arg_va)
 	return guest_write(arg_va, &info);
 }
 
-static long platform_parameters(uint64_t arg_va)
-{
-	struct xen_platform_parameters p = {.virt_start = HYPERVISOR_VIRT_START};
-
-	return guest_write(arg_va, &p);
-}
-
-/* The machine's command line is the first domain's business only. */
-static long command_line(uint64_t arg_va)
-{
-	const char *text = current_domain()->privileged ? command_line_text : "";
-
-	return put_text(arg_va, text, sizeof(xen_commandline_t));
-}
-
 long hc_xen_version(uint64_t cmd, uint64_t arg_va)
 {
 	switch (cmd) {
@@ -89,13 +73,13 @@ long hc_xen_version(uint64_t cmd, uint64_t arg_va)
 	case XENVER_extraversion:
 		return put_text(arg_va, ".0-amphi", XEN_EXTRAVERSION_LEN);
 	case XENVER_compile_info:
-		return compile_info(arg_va);
+		return guest_write(arg_va, &compile_info);
 	case XENVER_capabilities:
 		return put_text(arg_va, "xen-3.0-x86_64 ", XEN_CAPABILITIES_INFO_LEN);
 	case XENVER_changeset:
 		return put_text(arg_va, "amphi-hv", XEN_CHANGESET_INFO_LEN);
 	case XENVER_platform_parameters:
-		return platform_parameters(arg_va);
+		return guest_write(arg_va, &platform_parameters);
 	case XENVER_get_features:
 		return get_features(arg_va);
 	case XENVER_pagesize:
@@ -103,7 +87,9 @@ long hc_xen_version(uint64_t cmd, uint64_t arg_va)
 	case XENVER_guest_handle:
 		return guest_write(arg_va, &current_domain()->handle);
 	case XENVER_commandline:
-		return command_line(arg_va);
+		/* The machine's command line is the first domain's business only. */
+		return put_text(arg_va, current_domain()->privileged ? command_line_text : "",
+				sizeof(xen_commandline_t));
 	case XENVER_build_id:
 		return -XEN_ENODATA;
 	default:

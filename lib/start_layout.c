@@ -1,8 +1,8 @@
 /* start_layout.c: computes where a new domain's parts lie and what its first page tables say.
  *
- * Pure arithmetic on what the caller gives, so the whole of it is tested on the host. Not a page-table
- * walker: it knows only one-to-one mappings from virt_base on. Callers: domain_builder.c of control/,
- * and the hypervisor for the first domain. Calls nothing.
+ * Pure arithmetic on what the caller gives, so the whole of it is tested on the host. Not a
+ * page-table walker: it knows only one-to-one mappings from virt_base on. Callers: domain_builder.c
+ * of control/, and the hypervisor for the first domain. Calls nothing.
  */
 #include <amphi/start_layout.h>
 #include <amphi/string.h>

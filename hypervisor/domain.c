@@ -25,9 +25,7 @@ void domain_hold(struct domain *d)
 
 static void domain_free(struct domain *d)
 {
-	unsigned i;
-
-	for (i = 0; i < d->max_vcpus; i++) {
+	for (unsigned i = 0; i < d->max_vcpus; i++) {
 		if (!d->vcpu[i])
 			continue;
 		pv_vcpu_teardown(d->vcpu[i]);
@@ -197,14 +195,15 @@ free_vcpu:
 /* What fails here is cleaned up by domain_kill, which copes with parts that are not there. */
 static int parts_init(struct domain *d)
 {
-	unsigned i;
-	int error = event_domain_init(d);
+	int error = mm_domain_init(d, d->privileged ? UINT32_MAX : 0);
 
+	if (!error)
+		error = event_domain_init(d);
 	if (!error)
 		error = grant_domain_init(d, 0);
 	if (!error)
 		error = io_domain_init(d);
-	for (i = 0; !error && i < d->max_vcpus; i++)
+	for (unsigned i = 0; !error && i < d->max_vcpus; i++)
 		error = vcpu_create(d, i);
 	return error;
 }
@@ -224,28 +223,19 @@ int domain_create(domid_t id, unsigned max_vcpus, struct domain **out)
 	d->privileged = id == 0;
 	d->max_vcpus = max_vcpus;
 	error = list_insert(d, id);
-	if (error)
-		goto free_domain;
-	error = mm_domain_init(d, d->privileged ? UINT32_MAX : 0);
-	if (error)
-		goto unlink;
+	if (error) {
+		hv_free(d, sizeof(*d));
+		return error;
+	}
 	error = parts_init(d);
-	if (error)
-		goto discard;
+	if (error) {
+		while (domain_kill(d) == -XEN_ERESTART)
+			;
+		domain_put(d);
+		return error;
+	}
 	domain_ctl_pause(d);
 	__atomic_store_n(&d->dying, false, __ATOMIC_RELEASE);
 	*out = d;
 	return 0;
-discard:
-	while (domain_kill(d) == -XEN_ERESTART)
-		;
-	domain_put(d);
-	return error;
-unlink:
-	spin_lock(&list_lock);
-	*list_at(d->id) = d->next;
-	spin_unlock(&list_lock);
-free_domain:
-	hv_free(d, sizeof(*d));
-	return error;
 }

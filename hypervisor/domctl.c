@@ -30,8 +30,8 @@ static int createdomain(struct xen_domctl *op)
 	if (error)
 		return error;
 	memcpy(d->handle, c->handle, sizeof(d->handle));
-	if (c->max_grant_frames > 0)
-		d->grants.max_frames = MIN((uint32_t)c->max_grant_frames, GRANT_MAX_FRAMES);
+	/* Below 0 is "as many as there may be", and more than that as a number without a sign. */
+	d->grants.max_frames = MIN((uint32_t)c->max_grant_frames, GRANT_MAX_FRAMES);
 	op->domain = d->id;
 	domain_put(d);
 	return 0;

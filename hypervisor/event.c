@@ -40,12 +40,9 @@ static bool test_bit(const xen_ulong_t *words, uint32_t bit)
 
 struct event_port *event_port(struct domain *d, uint32_t port)
 {
-	struct event_port *chunk;
+	struct event_port *chunk = port < EVENT_PORTS ? d->events.chunk[port / EVENT_CHUNK] : NULL;
 
-	if (port == 0 || port >= EVENT_PORTS)
-		return NULL;
-	chunk = d->events.chunk[port / EVENT_CHUNK];
-	return chunk ? &chunk[port % EVENT_CHUNK] : NULL;
+	return port && chunk ? &chunk[port % EVENT_CHUNK] : NULL;
 }
 
 struct event_port *event_port_open(struct domain *d, uint8_t state, uint32_t vcpu,
@@ -102,12 +99,11 @@ static void raise_upcall(struct vcpu *v, uint32_t port)
 static void wake_pollers(struct domain *d, uint32_t port)
 {
 	int32_t polled;
-	unsigned i;
 
 	/* Nearly always nobody polls, and senders are on the fast path. */
 	if (!__atomic_load_n(&d->events.n_polling, __ATOMIC_SEQ_CST))
 		return;
-	for (i = 0; i < d->max_vcpus; i++) {
+	for (unsigned i = 0; i < d->max_vcpus; i++) {
 		if (!d->vcpu[i])
 			continue;
 		polled = __atomic_load_n(&d->vcpu[i]->events.polled, __ATOMIC_SEQ_CST);
@@ -256,13 +252,12 @@ void event_domain_teardown(struct domain *d)
 {
 	struct page_info *page;
 	struct vcpu_events *e;
-	unsigned i;
 
 	spin_lock(&d->events.lock);
 	d->events.closed = true;
 	spin_unlock(&d->events.lock);
 	event_close_all(d);
-	for (i = 0; i < d->max_vcpus; i++) {
+	for (unsigned i = 0; i < d->max_vcpus; i++) {
 		if (!d->vcpu[i])
 			continue;
 		event_poll_end(d->vcpu[i]);
@@ -286,9 +281,7 @@ void event_domain_unshare(struct domain *d)
 
 void event_domain_free(struct domain *d)
 {
-	unsigned c;
-
-	for (c = 0; c < ARRAY_SIZE(d->events.chunk); c++)
+	for (unsigned c = 0; c < ARRAY_SIZE(d->events.chunk); c++)
 		hv_free(d->events.chunk[c], EVENT_CHUNK * sizeof(struct event_port));
 }
 

@@ -185,15 +185,13 @@ static void track_push(struct domain_grants *g, uint32_t handle)
 /* The track lock is held. Lower handles are given out first. */
 static bool add_chunk(struct domain_grants *g)
 {
-	uint32_t i;
-
 	if (g->n_chunks == GRANT_TRACK_CHUNKS)
 		return false;
 	g->track[g->n_chunks] = hv_alloc(GRANT_TRACK_CHUNK * sizeof(struct grant_track));
 	if (!g->track[g->n_chunks])
 		return false;
 	g->n_chunks++;
-	for (i = GRANT_TRACK_CHUNK; i > 0; i--)
+	for (uint32_t i = GRANT_TRACK_CHUNK; i > 0; i--)
 		track_push(g, (g->n_chunks - 1) * GRANT_TRACK_CHUNK + i - 1);
 	return true;
 }

@@ -11,12 +11,11 @@
 static void dump_domain(struct domain *d, void *ctx)
 {
 	const struct vcpu *v;
-	unsigned i;
 
 	hv_printk("domain %u: refs %d%s%s code %u pauses %u pages %u of %u", d->id, d->refs,
 		  d->dying ? " dying" : "", d->shut_down ? " shut-down" : "", d->shutdown_code,
 		  d->ctl_pauses, d->mm.nr_pages, d->mm.max_pages);
-	for (i = 0; i < d->max_vcpus; i++) {
+	for (unsigned i = 0; i < d->max_vcpus; i++) {
 		v = d->vcpu[i];
 		if (v)
 			hv_printk("  vcpu %u holds %x pauses %u rip %016lx rsp %016lx upcall %d/%d",
@@ -29,9 +28,8 @@ static void dump_domain(struct domain *d, void *ctx)
 static void counters(void)
 {
 	const uint64_t *c = this_cpu()->counters;
-	unsigned i;
 
-	for (i = 0; i < HYPERCALL_MAX; i++)
+	for (unsigned i = 0; i < HYPERCALL_MAX; i++)
 		if (hypercall_count(i))
 			hv_printk("  %-30s %lu", hypercall_name(i), hypercall_count(i));
 	hv_printk("  exceptions %lu interrupts %lu switches %lu upcalls %lu emulated %lu",

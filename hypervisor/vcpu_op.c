@@ -39,11 +39,10 @@ int vcpu_set_context(struct vcpu *v, uint64_t ctx_va)
 static void down(struct vcpu *v)
 {
 	struct domain *d = v->domain;
-	unsigned i, others = 0;
+	bool others = false;
 
-	for (i = 0; i < d->max_vcpus; i++)
-		if (d->vcpu[i] && d->vcpu[i] != v && vcpu_is_up(d->vcpu[i]))
-			others++;
+	for (unsigned i = 0; i < d->max_vcpus; i++)
+		others |= d->vcpu[i] && d->vcpu[i] != v && vcpu_is_up(d->vcpu[i]);
 	if (others)
 		vcpu_down(v);
 	else

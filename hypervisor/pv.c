@@ -42,6 +42,8 @@ long hc_set_trap_table(uint64_t traps_va)
 	return 0;
 }
 
+/* The old form of callback_op, which cannot say whether events are to be masked: of failsafe and
+ * syscall that stays as it was. */
 long hc_set_callbacks(uint64_t event, uint64_t failsafe, uint64_t syscall)
 {
 	struct vcpu_pv *pv = &current_vcpu()->pv;
@@ -93,6 +95,8 @@ long hc_stack_switch(uint64_t ss, uint64_t sp)
 	return 0;
 }
 
+/* The bit is set for real. We switch vector state eagerly and have no use for #NM ourselves, so
+ * each one is due to this, and is the guest's (trap.c). */
 long hc_fpu_taskswitch(uint64_t set)
 {
 	current_vcpu()->pv.ts = set != 0;
@@ -117,6 +121,8 @@ long hc_iret(void)
 		domain_crash(v->domain, "vcpu %u: iret with no frame at %lx", v->id, r->rsp);
 		return -XEN_EFAULT;
 	}
+	/* Ring 3 in the frame means user mode: a kernel's own frames carry ring 0 (pv_bounce.c),
+	 * though both run in the CPU's ring 3. */
 	if ((c.cs & 3) == 3)
 		pv_toggle_mode(v);
 	if (c.flags & VGCF_in_syscall) {
@@ -150,6 +156,7 @@ long hc_set_segment_base(uint64_t which, uint64_t base)
 		wrmsr(MSR_FS_BASE, base);
 		return 0;
 	case SEGBASE_GS_USER:
+		/* We are in kernel mode, so this is the one not in use. */
 		v->pv.gs_base_user = base;
 		return 0;
 	case SEGBASE_GS_KERNEL:
@@ -190,6 +197,7 @@ long hc_set_debugreg(uint64_t reg, uint64_t value)
 	return 0;
 }
 
+/* 4 and 5 are other names of 6 and 7, or nothing at all (Intel SDM 3B, 17.2.2). */
 long hc_get_debugreg(uint64_t reg)
 {
 	if (reg > 7 || reg == 4 || reg == 5)
@@ -197,6 +205,7 @@ long hc_get_debugreg(uint64_t reg)
 	return (long)current_vcpu()->pv.dr[reg];
 }
 
+/* To the ABI a guest's kernel is in ring 1 and its programs in ring 3. */
 bool pv_iopl_ok(const struct vcpu *v)
 {
 	return v->pv.iopl >= (v->pv.kernel_mode ? 1 : 3);

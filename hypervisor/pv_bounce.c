@@ -18,6 +18,8 @@
 #define CS_MASK_SHIFT 32 /* saved_upcall_mask within the CS word */
 #define FLAGS_CLEARED (RFLAGS_TF | RFLAGS_NT | RFLAGS_RF | RFLAGS_VM | RFLAGS_AC)
 
+/* Interrupts are always on while a guest runs: what it may switch off is its event mask. IOPL 0
+ * makes in, out, cli and sti trap to us; NT would make iretq fail. */
 uint64_t pv_fix_rflags(uint64_t rflags)
 {
 	rflags &= 0x3fffff & ~(RFLAGS_IOPL | RFLAGS_VM | RFLAGS_NT | RFLAGS_RF);
@@ -25,7 +27,17 @@ uint64_t pv_fix_rflags(uint64_t rflags)
 }
 
 /* Words lie from the lowest address up; extra ones between RCX, R11 and the processor's five.
- * events are masked on the way in, as by an interrupt gate, when mask_events says so. */
+ * events are masked on the way in, as by an interrupt gate, when mask_events says so.
+ *
+ *   old stack, cut to 16 bytes (of the kernel, when it comes from user mode)
+ *     ss, rsp, rflags
+ *     cs                     ring 0 when from kernel mode; event mask from before in bit 32
+ *     rip
+ *     extra                  nothing; an error code; or ds, es, fs, gs from the lowest up
+ *     r11
+ *   rsp -> rcx
+ *
+ * Nothing in the vCPU changes before the frame is written, but for the mode. */
 static void bounce(struct vcpu *v, uint64_t to, bool mask_events, const uint64_t *extra,
 		   unsigned n_extra)
 {
@@ -62,6 +74,8 @@ static void bounce(struct vcpu *v, uint64_t to, bool mask_events, const uint64_t
 	r->rflags = pv_fix_rflags(r->rflags & ~FLAGS_CLEARED);
 }
 
+/* Which vectors have an error code is the CPU's rule (Intel SDM 3A, table 6-1): guests' handlers
+ * expect the same layout as on the machine. */
 void pv_inject(struct vcpu *v, unsigned vector, uint32_t error_code)
 {
 	const struct trap_info *t = &v->pv.traps[vector];
@@ -95,6 +109,7 @@ void pv_inject_page_fault(struct vcpu *v, uint64_t address, uint32_t error_code)
 	pv_inject(v, EXC_PF, (error_code & ~4u) | (v->pv.kernel_mode ? 0 : 4));
 }
 
+/* Once per way out: the frame masks events, so they are not deliverable a second time. */
 void pv_deliver_events(struct vcpu *v)
 {
 	uint64_t to = v->pv.callback[PV_CB_EVENT];
@@ -105,6 +120,7 @@ void pv_deliver_events(struct vcpu *v)
 	bounce(v, to, true, NULL, 0);
 }
 
+/* The selectors as they should have been: the guest's handler loads them again or gives up. */
 void pv_failsafe(struct vcpu *v)
 {
 	const uint64_t selectors[EXTRA_MAX] = {v->pv.ds, v->pv.es, v->pv.fs, v->pv.gs};
@@ -117,6 +133,8 @@ void pv_failsafe(struct vcpu *v)
 		bounce(v, to, v->pv.callback_masks[PV_CB_FAILSAFE], selectors, EXTRA_MAX);
 }
 
+/* Without a handler it is as on a CPU that has no such instruction: #UD, and at the instruction,
+ * which the CPU has passed already; syscall is two bytes long. */
 void pv_guest_syscall(struct vcpu *v, bool compat)
 {
 	unsigned which = compat ? PV_CB_SYSCALL32 : PV_CB_SYSCALL;

@@ -22,6 +22,7 @@
 _Static_assert(offsetof(struct guest_regs, rdi) - GPR_OFFSET == offsetof(struct cpu_user_regs, rdi),
 	       "order of registers");
 
+/* As FNINIT and a reset of MXCSR leave it; the two words lie at 0 and 24 (Intel SDM 1, 10.5.1). */
 static void fpu_reset(void *image)
 {
 	memset(image, 0, FXSAVE_BYTES);
@@ -57,6 +58,8 @@ void pv_vcpu_teardown(struct vcpu *v)
 		(to) = (uint16_t)selector;                                                         \
 	} while (0)
 
+/* entry.S swaps on the way in, so while we run the guest's base of GS in use waits in
+ * KERNEL_GS_BASE; the other one is only here. */
 static uint64_t *active_gs_base(struct vcpu_pv *pv)
 {
 	return pv->kernel_mode ? &pv->gs_base_kernel : &pv->gs_base_user;
@@ -68,6 +71,8 @@ void pv_sync_debug(struct vcpu *v)
 		debug_load(v->pv.dr);
 }
 
+/* The bases are read from the MSRs, since a guest's kernel may have loaded selectors, and with them
+ * bases, without us. TS is cleared before fxsave: we must not take a #NM. */
 void pv_unload(struct vcpu *v)
 {
 	struct vcpu_pv *pv = &v->pv;
@@ -95,6 +100,7 @@ void pv_load(struct vcpu *v)
 	ok &= cpu_load_segment(SEG_ES, pv->es);
 	ok &= cpu_load_segment(SEG_FS, pv->fs);
 	ok &= cpu_load_gs(pv->gs, &ignored_base);
+	/* After the selectors: to load one sets the base from its descriptor. */
 	wrmsr(MSR_FS_BASE, pv->fs_base);
 	wrmsr(MSR_KERNEL_GS_BASE, *active_gs_base(pv));
 	clear_ts();
@@ -108,6 +114,8 @@ void pv_load(struct vcpu *v)
 		pv_failsafe(v);
 }
 
+/* What swapgs and a load of CR3 would be to a kernel of its own machine. The vCPU is loaded here.
+ */
 void pv_toggle_mode(struct vcpu *v)
 {
 	*active_gs_base(&v->pv) = rdmsr(MSR_KERNEL_GS_BASE);
@@ -136,6 +144,9 @@ static bool context_ok(const struct vcpu_guest_context *c)
 	       guest_range_ok(c->syscall_callback_eip, 1);
 }
 
+/* Of a vCPU that does not run and is not loaded. Nothing is changed unless all is in order, and
+ * what is taken over is made harmless as hc_iret and the other hypercalls would: no interrupt flag
+ * off, no ring but 3, and no break points, which only set_debugreg can check. */
 int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 {
 	const struct cpu_user_regs *u = &c->user_regs;
@@ -180,6 +191,8 @@ int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 	return 0;
 }
 
+/* Of a vCPU that is paused: all of it is in memory (vcpu_pause). What is mm's mm_get_context adds.
+ */
 void pv_get_context(struct vcpu *v, struct vcpu_guest_context *c)
 {
 	const struct vcpu_pv *pv = &v->pv;

@@ -41,6 +41,8 @@ static bool is_current(const struct vcpu *v)
 
 /* ---- time had -------------------------------------------------------------------------- */
 
+/* The moments between two calls belong to the state that is left, so the four times of a vCPU add
+ * up to its age, whatever becomes of it. */
 static void runstate_enter(struct vcpu *v, int state, uint64_t now)
 {
 	struct vcpu_runstate_info *r = &v->sched.runstate;
@@ -60,12 +62,14 @@ static int waiting_state(const struct vcpu *v)
 	return v->sched.holds == HOLD_BLOCKED ? RUNSTATE_blocked : RUNSTATE_offline;
 }
 
+/* Before times are compared; the idle vCPU's grows too, and nobody asks. */
 static void charge_current(struct run_queue *q, uint64_t now)
 {
 	hv_percpu[q - queues].current->sched.vtime_ns += now - q->charged_ns;
 	q->charged_ns = now;
 }
 
+/* The state it is in has been counted up to its beginning only; the rest is added to the copy. */
 void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *out_info)
 {
 	struct run_queue *q = &queues[v->sched.cpu];
@@ -86,6 +90,8 @@ uint64_t vcpu_cpu_time_ns(struct vcpu *v)
 	return info.time[RUNSTATE_running];
 }
 
+/* The address means something in the vCPU's own space alone: written now if it is running, and from
+ * then on each time it is chosen. */
 long vcpu_register_runstate(struct vcpu *v, uint64_t va)
 {
 	struct vcpu_runstate_info info;
@@ -120,6 +126,8 @@ static void consider_preemption(struct run_queue *q, struct vcpu *v, uint64_t no
 		timer_set(&q->slice, due);
 }
 
+/* Why a vCPU does not run is a set of reasons, so that an event does not wake who is paused, nor an
+ * unpause who sleeps. One that runs on a CPU stays in it up to the way out. */
 static void hold(struct vcpu *v, uint32_t why)
 {
 	struct run_queue *q = &queues[v->sched.cpu];
@@ -154,6 +162,7 @@ static uint64_t comeback(struct run_queue *q, uint64_t now)
 	return least > SCHED_SLICE_NS ? least - SCHED_SLICE_NS : 0;
 }
 
+/* May find it queued or without the reason: a wake that comes twice does nothing. */
 static void release(struct vcpu *v, uint32_t why)
 {
 	struct run_queue *q = &queues[v->sched.cpu];
@@ -220,6 +229,8 @@ bool vcpu_is_up(const struct vcpu *v)
 	return (v->sched.holds & HOLD_DOWN) == 0;
 }
 
+/* Called for every notification sent, so the look comes before the lock: who blocks looks for
+ * events after it has said so (vcpu_block), and one of the two sees the other. */
 void vcpu_wake(struct vcpu *v)
 {
 	if ((__atomic_load_n(&v->sched.holds, __ATOMIC_ACQUIRE) & HOLD_BLOCKED) == 0)
@@ -241,6 +252,8 @@ void vcpu_block(struct vcpu *v)
 		vcpu_wake(v);
 }
 
+/* Whoever pauses another may then read or change all of it, so its state has to be in memory, not
+ * in the CPU. Pauses are counted, because a debugger and a toolstack know nothing of each other. */
 void vcpu_pause(struct vcpu *v)
 {
 	if (__atomic_fetch_add(&v->sched.pause_count, 1, __ATOMIC_SEQ_CST) == 0)
@@ -305,6 +318,8 @@ static void slice_over(void *ctx)
 	((struct percpu *)ctx)->resched = true;
 }
 
+/* When nobody wants to run, the last one's state stays loaded: if it is also the next, which is the
+ * rule on a machine with one busy guest, sleeping and waking cost no switch. */
 static void choose(struct percpu *cpu)
 {
 	struct run_queue *q = &queues[cpu->id];
@@ -346,6 +361,9 @@ static void choose(struct percpu *cpu)
 	}
 }
 
+/* The only way back to a guest. Each step may undo what those before have found: waiting ends by an
+ * interrupt that makes somebody runnable, a frame that finds no stack ends its domain. So it goes
+ * round until there is a vCPU that nothing has been decided about since. */
 struct guest_regs *sched_leave(void)
 {
 	struct percpu *cpu = this_cpu();

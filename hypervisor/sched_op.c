@@ -14,6 +14,7 @@
 #define NS_PER_S       1000000000ull
 #define WATCHDOG_MAX_S (1u << 30)
 
+/* As an event would: the guest looks at its pending bits and the time, and knows. */
 static void poll_timeout(void *ctx)
 {
 	vcpu_wake(ctx);
@@ -33,6 +34,8 @@ static long op_poll(struct vcpu *v, uint64_t arg_va)
 		return -XEN_EINVAL;
 	if (handle_read_n(ports, poll.ports, 0, poll.nr_ports) != 0)
 		return -XEN_EFAULT;
+	/* Before the ports are announced, so that there is nothing to take back. A timeout of 0
+	 * means none, and no ports at all mean to sleep until then. */
 	if (poll.timeout != 0 && poll.timeout <= time_now_ns())
 		return 0;
 	rc = poll.nr_ports != 0 ? event_poll_begin(v, ports, poll.nr_ports) : 0;
@@ -82,6 +85,7 @@ static long op_remote_shutdown(struct vcpu *v, uint64_t arg_va)
 	return 0;
 }
 
+/* From a timer, with whoever happens to be current: the domain is named by ctx alone. */
 static void watchdog_bites(void *ctx)
 {
 	domain_shutdown(ctx, SHUTDOWN_watchdog);
@@ -90,6 +94,7 @@ static void watchdog_bites(void *ctx)
 /* id 0 asks for a new one; id n with time 0 lets it go. Ids are 1 and 2. */
 static long op_watchdog(struct vcpu *v, uint64_t arg_va)
 {
+	/* The domain's, whichever vCPU asks: one may set what another keeps quiet. */
 	struct hv_timer *t = v->domain->vcpu[0]->sched.watchdog;
 	struct sched_watchdog w;
 	unsigned i;
@@ -120,6 +125,8 @@ long hc_sched_op(uint64_t cmd, uint64_t arg_va)
 		sched_yield_now();
 		return 0;
 	case SCHEDOP_block:
+		/* One call for both: between two, an upcall could be taken that the guest then
+		 * sleeps over. */
 		event_set_mask(&v->events, false);
 		vcpu_block(v);
 		return 0;

@@ -100,6 +100,8 @@ static bool do_string(struct vcpu *v, const struct insn *i)
 	struct guest_regs *r = &v->pv.regs;
 	bool in = i->op == INSN_INS;
 	uint64_t *at = in ? &r->rdi : &r->rsi;
+	/* RCX says how much is left, so cutting it short needs no memory of ours: the guest comes
+	 * back with the same instruction, and whoever else has a turn gets it in between. */
 	uint64_t todo = i->repeat ? MIN(r->rcx, STRING_BATCH) : 1;
 
 	if (i->address32 || !may_use_port(v, port_of(v, i), i->width))
@@ -125,12 +127,15 @@ static bool do_nothing(struct vcpu *v, const struct insn *i)
 	return true;
 }
 
+/* TS is the one bit of CR0 that is a guest's; kernels write it in all three ways. */
 static bool do_clts(struct vcpu *v, const struct insn *i)
 {
 	(void)hc_fpu_taskswitch(0);
 	return true;
 }
 
+/* What a kernel reads is what its hypercalls set, or what every 64-bit kernel has on. CR3 is the
+ * machine's number, as the ABI has it. */
 static bool do_read_cr(struct vcpu *v, const struct insn *i)
 {
 	const uint64_t values[] = {CR0_VIEW | (v->pv.ts ? CR0_TS : 0), 0, v->events.info->arch.cr2,
@@ -185,6 +190,8 @@ static bool do_cpuid(struct vcpu *v, const struct insn *i)
 	return true;
 }
 
+/* A row with user_too is for both modes; with the others a program gets the fault it would get on a
+ * machine, because in the CPU its kernel is in ring 3 as well. */
 static const struct {
 	bool (*fn)(struct vcpu *v, const struct insn *i);
 	bool user_too;
@@ -228,6 +235,8 @@ bool emulate_privileged(struct vcpu *v)
 	return true;
 }
 
+/* The ABI's own instruction: ud2, "xen", cpuid. A plain cpuid does not trap and shows the bare
+ * machine, so a kernel that wants the view meant for it asks in this way. */
 bool emulate_forced(struct vcpu *v)
 {
 	static const uint8_t forced_cpuid[] = {0x0f, 0x0b, 'x', 'e', 'n', 0x0f, 0xa2};

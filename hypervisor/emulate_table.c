@@ -22,12 +22,15 @@
 #define FLAG_OF 0x800ull
 #define RETRIES 8u
 
+/* An instruction of the guest's, done on a copy: nothing of the guest changes until the new entry
+ * is in its table. */
 struct change {
 	uint64_t value;     /* new value of the operand */
 	bool write;         /* cmpxchg may not */
 	uint64_t set, care; /* flags */
 };
 
+/* AF is undefined after and and or, so it stays (Intel SDM 2A). */
 static void logic_flags(struct change *c, unsigned width)
 {
 	uint64_t v = c->value & width_mask(width);
@@ -86,6 +89,8 @@ static int try_write(struct vcpu *v, const struct insn *i, uint64_t address)
 	struct change c;
 	int rc = 0;
 
+	/* Read through the guest's own mapping, and compared again under mm's lock: what was
+	 * computed from this value is written only over this value. */
 	if (guest_read(&entry, address & ~7ull) != 0)
 		return -XEN_EFAULT;
 	old = entry >> shift & width_mask(i->width);
@@ -104,6 +109,8 @@ static int try_write(struct vcpu *v, const struct insn *i, uint64_t address)
 	return 0;
 }
 
+/* A locked instruction of the guest's must look as one step to its other vCPUs, hence tries until
+ * nothing has come between; a bounded number, because we hold the CPU meanwhile. */
 bool emulate_table_write(struct vcpu *v, uint64_t address)
 {
 	struct guest_regs *r = &v->pv.regs;

@@ -33,6 +33,9 @@
 	.endr
 	.endm
 
+/* syscall pushes nothing and leaves RSP the guest's. What an interrupt would have pushed is written
+ * by hand: RCX is the guest's RIP, R11 its flags, which the CPU has put there. Interrupts are off and
+ * the direction flag is clear by the mask MSR, so scratch is nobody else's. */
 	.macro SYSCALL_ENTRY name, cs, handler
 	.balign 16
 	.globl \name
@@ -89,7 +92,8 @@ entry_common:
 	call trap_from_guest
 	/* fall through */
 
-/* Back to a guest. Its registers stay in the vCPU until the last instruction, and the frame of
+/* Back to a guest, always by iretq: sysret faults in ring 0 on the guest's stack when RIP is not
+ * canonical. Its registers stay in the vCPU until the last instruction, and the frame of
  * iretq is a copy: so a fault of iretq itself finds everything still there. */
 	.globl leave
 leave:

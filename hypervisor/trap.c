@@ -19,6 +19,8 @@
 #define PF_PRESENT_WRITE 3u
 #define DR6_NEW_BITS     0xe00fu
 
+/* One instruction, two meanings: from the kernel a hypercall, from a program a system call, for the
+ * kernel to answer. The CPU cannot tell, both are in ring 3. */
 void trap_syscall(struct guest_regs *regs)
 {
 	struct vcpu *v = current_vcpu();
@@ -55,6 +57,8 @@ static bool no_descriptor(struct vcpu *v, uint64_t address)
 	return true;
 }
 
+/* First what is ours: descriptors that the CPU did not find. Then a kernel's write to its own page
+ * table, mapped read-only, which is a bargain it has with us. The rest is the guest's. */
 static void guest_page_fault(struct vcpu *v, struct guest_regs *r)
 {
 	uint64_t address = read_cr2();
@@ -144,12 +148,15 @@ void trap_bad_iret(unsigned vector, uint32_t error_code)
 
 /* ---- our own code ---------------------------------------------------------------------- */
 
+/* No guest may bring us here. */
 static void die(const struct guest_regs *r, const char *what)
 {
 	hv_panic("%s: vector %u error %x rip %lx rsp %lx cr2 %lx", what, r->vector, r->error_code,
 		 r->rip, r->rsp, read_cr2());
 }
 
+/* A copy from or to a guest may want an LDT that is not there only in loading a selector; otherwise
+ * a fault is expected at a few instructions, each with its fixup, and nowhere else. */
 void trap_from_hypervisor(struct guest_regs *regs)
 {
 	uint64_t to;

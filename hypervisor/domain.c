@@ -23,6 +23,7 @@ void domain_hold(struct domain *d)
 	__atomic_fetch_add(&d->refs, 1, __ATOMIC_RELAXED);
 }
 
+/* Nothing refers to it, nobody finds it: no lock. */
 static void domain_free(struct domain *d)
 {
 	for (unsigned i = 0; i < d->max_vcpus; i++) {
@@ -91,6 +92,8 @@ struct domain *domain_find(domid_t id)
 	return NULL;
 }
 
+/* For the names guests use. The caller's own even when it is dying, so that a call under way
+ * comes to its end; of others only those with which there is still something to be done. */
 struct domain *domain_get(domid_t id)
 {
 	struct domain *d;
@@ -107,6 +110,8 @@ struct domain *domain_get(domid_t id)
 	return d;
 }
 
+/* By ids and not by links, so that fn may take its time, and even end the domain, without the
+ * list's lock. */
 void domain_for_each(void (*fn)(struct domain *d, void *ctx), void *ctx)
 {
 	struct domain *d;

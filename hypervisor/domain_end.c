@@ -17,6 +17,7 @@
 
 /* ---- pause ----------------------------------------------------------------------------- */
 
+/* A toolstack's pauses are counted apart, so that it cannot take away those of others. */
 void domain_ctl_pause(struct domain *d)
 {
 	spin_lock(&d->lock);
@@ -41,6 +42,8 @@ int domain_ctl_unpause(struct domain *d)
 
 /* ---- shutdown -------------------------------------------------------------------------- */
 
+/* The first reason counts. The domain stays as it is, for the toolstack to look at, to dump, to
+ * kill; VIRQ_DOM_EXC says that there is something to see. */
 void domain_shutdown(struct domain *d, uint32_t code)
 {
 	bool first;
@@ -81,6 +84,7 @@ void domain_crash(struct domain *d, const char *why, ...)
 
 /* ---- teardown -------------------------------------------------------------------------- */
 
+/* Dying is said first: from then on no part gives the domain anything new. */
 static int kill_stop(struct domain *d)
 {
 	spin_lock(&d->lock);
@@ -116,6 +120,8 @@ static int (*const kill_steps[])(struct domain *d) = {
     kill_stop, kill_events, grant_domain_teardown, mm_domain_teardown, kill_rest,
 };
 
+/* One at a time, each call going on where the last one stopped. The lock is tried, not waited for,
+ * which would hold this CPU for as long as a step takes. */
 int domain_kill(struct domain *d)
 {
 	int error = 0;

@@ -45,6 +45,8 @@ struct event_port *event_port(struct domain *d, uint32_t port)
 	return port && chunk ? &chunk[port % EVENT_CHUNK] : NULL;
 }
 
+/* The lowest free port, as guests expect of fresh ones. Chunks are never given back while the
+ * domain lives, so a pointer to a port stays good under the lock. */
 struct event_port *event_port_open(struct domain *d, uint8_t state, uint32_t vcpu,
 				   uint32_t *out_port, int *out_error)
 {
@@ -96,6 +98,7 @@ static void raise_upcall(struct vcpu *v, uint32_t port)
 		vcpu_wake(v);
 }
 
+/* Also for a masked port: a guest that polls has masked what it waits for. */
 static void wake_pollers(struct domain *d, uint32_t port)
 {
 	int32_t polled;
@@ -112,6 +115,8 @@ static void wake_pollers(struct domain *d, uint32_t port)
 	}
 }
 
+/* Who finds the bit set has nothing to do: whoever set it tells the guest. That is what makes a
+ * notification that nobody has taken yet cost one instruction. */
 void event_set_pending(struct domain *d, uint32_t port, uint32_t vcpu)
 {
 	struct shared_info *s = d->events.shared;
@@ -124,6 +129,7 @@ void event_set_pending(struct domain *d, uint32_t port, uint32_t vcpu)
 	wake_pollers(d, port);
 }
 
+/* What came while the port was masked went no further than its own bit; it goes on now. */
 void event_clear_mask(struct domain *d, uint32_t port, uint32_t vcpu)
 {
 	struct shared_info *s = d->events.shared;
@@ -147,6 +153,7 @@ void event_send_virq(struct vcpu *v, unsigned virq)
 		send_bound(v->domain, &v->events.virq_port[virq]);
 }
 
+/* Always the first domain, and there vCPU 0. */
 void event_send_global_virq(unsigned virq)
 {
 	struct domain *d = domain_find(0);
@@ -230,6 +237,7 @@ int event_domain_init(struct domain *d)
 	return 0;
 }
 
+/* Masked, as interrupts are on a CPU that starts. */
 void event_vcpu_init(struct vcpu *v)
 {
 	v->events.info = &v->domain->events.shared->vcpu_info[v->id];

@@ -28,6 +28,7 @@ static struct grant_active *active_entry(struct domain *d, uint32_t ref)
 	return &d->grants.active[ref / GRANTS_PER_FRAME][ref % GRANTS_PER_FRAME];
 }
 
+/* NULL when the owner's table has been taken away; its active entries live on. */
 static struct grant_entry_v1 *shared_entry(struct domain *d, uint32_t ref)
 {
 	struct grant_entry_v1 *frame = d->grants.shared[ref / GRANTS_PER_FRAME];
@@ -64,6 +65,13 @@ static bool pinned(const struct grant_active *a)
 	return a->readers || a->writers;
 }
 
+/*   entry (owner's page)             active (ours)
+ *   permit_access, user, frame       -                     offered
+ *   ... | reading [| writing]        mfn, user, counts     pinned: owner must leave it alone
+ *   ... | reading [| writing] + any  mfn, user, counts     what else it writes has no effect
+ *   permit_access, user, frame       counts 0              offered again
+ *
+ * One user at a time: the entry names only one. */
 int16_t grant_pin(struct domain *owner, uint32_t ref, domid_t user, bool readonly, mfn_t *out_mfn)
 {
 	struct domain_grants *g = &owner->grants;
@@ -101,6 +109,7 @@ out:
 	return status;
 }
 
+/* After this the owner may reuse the frame: the caller has flushed what could still reach it. */
 void grant_unpin(struct domain *owner, uint32_t ref, bool readonly)
 {
 	struct grant_entry_v1 *e;
@@ -144,6 +153,7 @@ static int add_frame(struct domain *d)
 	return 0;
 }
 
+/* The table grows by being asked for, up to and with `index`; it never shrinks. */
 int grant_frame(struct domain *d, uint32_t index, mfn_t *out)
 {
 	struct domain_grants *g = &d->grants;

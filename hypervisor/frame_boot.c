@@ -245,7 +245,8 @@ static void start_allocator(void)
 	for (unsigned i = 0; i < machine_count; i++) {
 		if (!ram_frames(&machine[i], &first, &end))
 			continue;
-		for (uint64_t n = first & ~(PAGE_SIZE / 8 - 1); n < end; n++)
+		/* By whole pages of the m2p: guests may look up what lies beside RAM too. */
+		for (uint64_t n = first & ~511ull; n <= ((end - 1) | 511); n++)
 			m2p_set((mfn_t){n}, M2P_INVALID);
 		free_around_used(first, end);
 	}

@@ -159,6 +159,7 @@ static void test_m2p_of_guests(void **state)
 	}
 	assert_true(m2p_get((mfn_t){0x100}) == M2P_INVALID);
 	assert_true(m2p_get((mfn_t){0x10}) == M2P_INVALID);
+	assert_true(m2p_get((mfn_t){0x7ff}) == M2P_INVALID); /* no RAM, in a page with RAM's entries */
 }
 
 static void test_firmware_tables_are_reachable(void **state)

@@ -12,11 +12,16 @@
 
 struct boot_info boot;
 
+/* Text is mapped read-only where it runs. The patcher writes to the same page through the direct
+ * map, which is writable on every platform: of the direct map only page tables are read-only in
+ * a PV domain. */
 static void *text_alias(const void *text)
 {
 	return (char *)pfn_to_virt(virt_to_pfn(text)) + ((uintptr_t)text & (PAGE_SIZE - 1));
 }
 
+/* Rooms meet only through include/amphi: pvops/ is handed what it must know of memory instead of
+ * including mm.h, and its host tests hand it something else. */
 const struct pvops_env boot_pvops_env = {
     .virt_to_maddr = virt_to_maddr,
     .pfn_to_mfn = pfn_to_mfn,
@@ -37,6 +42,9 @@ void boot_choose_platform(struct platform_found *found)
 	boot.platform = platform_choose(found, early.pvops, &boot.refused);
 }
 
+/* The last step before kmain(), when memory is in its final form: the ramdisk may lie beyond
+ * what the first mapping covered, and the patcher needs the direct map. Until then every site is
+ * an indirect call, which works, only slowly. */
 void boot_finish(void)
 {
 	const void *bad = NULL;
@@ -51,6 +59,8 @@ void boot_finish(void)
 	kmain();
 }
 
+/* For operations that return nothing. A refused page table entry or register leaves a state that
+ * nobody above knows of, so there is nothing to go on from. */
 void pvops_refused(const char *op, int64_t error)
 {
 	panic("the hypervisor refused %s (%d)", op, (int)error);

@@ -11,8 +11,11 @@
 
 enum { TAG_END = 0, TAG_CMDLINE = 1, TAG_MODULE = 3, TAG_MEMMAP = 6, TAG_RSDP_OLD = 14, TAG_RSDP_NEW = 15 };
 
+/* A total beyond this is a damaged length and not a command line and a memory map. */
 #define INFO_MAX (1u << 20)
 
+/* The specification's layouts. They are copied out of the loader's bytes before they are read:
+ * that each tag begins on a multiple of 8 is the loader's promise, not our knowledge. */
 struct tag {
 	uint32_t type, size;
 };
@@ -29,6 +32,8 @@ struct memmap_entry {
 	uint32_t type, reserved;
 };
 
+/* Only the first module, and only when it has a length: what is wrong with it is no reason not
+ * to start, since a kernel without a ramdisk can still say so. */
 static void take_module(const uint8_t *at, size_t len, struct boot_info *out)
 {
 	struct tag_module mod;
@@ -50,6 +55,8 @@ static void take_memmap(const uint8_t *at, size_t len, struct boot_info *out)
 	if (len < sizeof(map))
 		return;
 	memcpy(&map, at, sizeof(map));
+	/* The stride is the loader's word: the specification lets entries grow at their end. Not
+	 * less than ours, so the loop advances. */
 	if (map.entry_size < sizeof(e))
 		return;
 	for (size_t off = sizeof(map); len - off >= map.entry_size; off += map.entry_size) {
@@ -62,6 +69,7 @@ static void take_memmap(const uint8_t *at, size_t len, struct boot_info *out)
  * root table matters to those who ask; the physical address of the copy serves as well. */
 static void take_rsdp(uint64_t phys, size_t len, struct boot_info *out)
 {
+	/* 20 bytes: the root pointer of ACPI 1.0, of which the later one is an extension. */
 	if (len >= sizeof(struct tag) + 20)
 		out->rsdp = phys + sizeof(struct tag);
 }
@@ -85,6 +93,9 @@ static void take_tag(uint32_t type, const uint8_t *at, size_t len, uint64_t phys
 	}
 }
 
+/* Looks twice: at the head, for the total, and then at all of it, so that no tag is read that
+ * was not seen to be there. A tag is at least its own head, so each round advances; a structure
+ * without the end tag was cut off and is refused. */
 int boot_parse_multiboot2(boot_view_fn *view, void *ctx, uint64_t info, struct boot_info *out)
 {
 	const uint32_t *head = view(ctx, info, 8);

@@ -17,6 +17,8 @@
 
 #define MAPPED_AT_START (4ull << 30) /* by entry_native.S */
 
+/* What the readers may look at. Loaders put their structures below 4 GiB, being 32-bit code at
+ * the end. */
 static const void *view(void *ctx, uint64_t phys, uint64_t len)
 {
 	(void)ctx;

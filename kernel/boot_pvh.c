@@ -40,6 +40,8 @@ static int take_memmap(boot_view_fn *view, void *ctx, const struct hvm_start_inf
 	return 0;
 }
 
+/* The first only. A module that cannot be seen is an error, not an absence: it was meant to be
+ * there. */
 static int take_module(boot_view_fn *view, void *ctx, const struct hvm_start_info *info,
 		       struct boot_info *out)
 {
@@ -59,6 +61,8 @@ static int take_module(boot_view_fn *view, void *ctx, const struct hvm_start_inf
 	return 0;
 }
 
+/* The head is copied before it is believed. Members behind those of version 0 are read only in
+ * later ones. */
 int boot_parse_pvh(boot_view_fn *view, void *ctx, uint64_t info_phys, struct boot_info *out)
 {
 	struct hvm_start_info info;

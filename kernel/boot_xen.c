@@ -22,6 +22,11 @@
 
 static struct start_info info_copy;
 
+/* Copied: the page goes to the allocator with all others that give_free() of mm_xen.c does not
+ * name. The union of console has another member for dom0, so the port is read only where it is
+ * one. A PV domain's memory is one range from 0, whatever frames are behind it. The module is
+ * told by address or, when the builder did not map it, by frame number (<xen/xen.h>,
+ * SIF_MOD_START_PFN). */
 static void take_start_info(struct start_info *info)
 {
 	info_copy = *info;
@@ -54,6 +59,8 @@ static void map_shared_page(void)
 	boot.shared_info->vcpu_info[0].evtchn_upcall_mask = 1;
 }
 
+/* Returns how many frames there are now: n or none. GNTTABOP_setup_table fails as a whole when n
+ * is above the domain's limit. */
 static unsigned setup_grant_frames(xen_pfn_t *frames, unsigned n)
 {
 	struct gnttab_setup_table setup = {.dom = DOMID_SELF, .nr_frames = n};
@@ -82,6 +89,8 @@ static void start_grants(void)
 	grant_init(table, n * (unsigned)(PAGE_SIZE / sizeof(struct grant_entry_v1)));
 }
 
+/* The order is not free: the shared page holds the interrupt mask, which the operations of pvops
+ * touch; traps are set by operations; and the grant table needs a window, so memory. */
 void boot_xen_pv_start(struct start_info *info)
 {
 	struct platform_found found = {.pv_entry = true};

@@ -76,6 +76,7 @@ static void *ring_page(uint32_t index)
 	return pfn && pfn != ~0ull ? map_io((maddr_t){pfn << PAGE_SHIFT}, PAGE_SIZE, MM_WRITE) : NULL;
 }
 
+/* What has no number is not there: the first domain has no store or console of another's. */
 static void find_rings(void)
 {
 	boot.store_page = ring_page(HVM_PARAM_STORE_PFN);
@@ -84,6 +85,7 @@ static void find_rings(void)
 	boot.console_port = (uint32_t)hvm_param(HVM_PARAM_CONSOLE_EVTCHN);
 }
 
+/* Puts a frame of the hypervisor at gpfn. What was there before is no longer ours to use. */
 static int add_frame(unsigned space, unsigned index, uint64_t pfn)
 {
 	struct xen_add_to_physmap add = {.domid = DOMID_SELF, .space = space, .idx = index, .gpfn = pfn};
@@ -103,6 +105,8 @@ static void map_shared_page(void)
 	boot.shared_info->vcpu_info[0].evtchn_upcall_mask = 0;
 }
 
+/* The upcall comes as an interrupt by this vector, which the processor holds back by its flag:
+ * no mask byte is needed. */
 static void start_events(void)
 {
 	struct xen_hvm_param callback = {
@@ -135,6 +139,7 @@ static void start_grants(void)
 			   n * (unsigned)(PAGE_SIZE / sizeof(struct grant_entry_v1)));
 }
 
+/* After mm_init_native(): the shared page is mapped with the image, grants need windows. */
 void boot_xen_pvh_join(void)
 {
 	find_rings();

@@ -17,6 +17,7 @@ struct word {
 /* Takes a value; returns what is wrong with it, or NULL. */
 typedef const char *key_fn(struct cmdline *out, const char *value, size_t len);
 
+/* Words are not ended by NUL: they lie in the text as it came. */
 static bool equals(const char *text, size_t len, const char *name)
 {
 	return strlen(name) == len && memcmp(text, name, len) == 0;
@@ -33,6 +34,8 @@ static int lookup(const char *const *names, unsigned count, const char *value, s
 	return -1;
 }
 
+/* Each take_*() changes out only when the value is good: a bad word leaves what was there
+ * before. */
 static const char *take_role(struct cmdline *out, const char *value, size_t len)
 {
 	static const char *const names[] = {
@@ -65,6 +68,8 @@ static const char *take_console(struct cmdline *out, const char *value, size_t l
 	return NULL;
 }
 
+/* The table's order is the enum's. Whether the platform can be had is not known here: platform.c
+ * refuses. */
 static const char *take_pvops(struct cmdline *out, const char *value, size_t len)
 {
 	static const char *const names[] = {
@@ -79,6 +84,7 @@ static const char *take_pvops(struct cmdline *out, const char *value, size_t len
 	return NULL;
 }
 
+/* By name or by number; both tables are in the order of enum log_level. */
 static const char *take_loglevel(struct cmdline *out, const char *value, size_t len)
 {
 	static const char *const names[] = {"debug", "info", "warn", "error"};
@@ -93,6 +99,7 @@ static const char *take_loglevel(struct cmdline *out, const char *value, size_t 
 	return NULL;
 }
 
+/* Too long is refused and not cut: half a list of commands may do something that nobody meant. */
 static const char *take_text(char *to, size_t cap, const char *value, size_t len)
 {
 	if (len >= cap)
@@ -107,6 +114,7 @@ static const char *take_name(struct cmdline *out, const char *value, size_t len)
 	return take_text(out->name, sizeof(out->name), value, len);
 }
 
+/* Not taken apart here. The shell reads them, by the rules for what is typed. */
 static const char *take_commands(struct cmdline *out, const char *value, size_t len)
 {
 	return take_text(out->commands, sizeof(out->commands), value, len);
@@ -118,6 +126,8 @@ static const char *take_stay(struct cmdline *out, const char *value, size_t len)
 	return NULL;
 }
 
+/* Everything the kernel understands. A word that takes no value must not have one, so that a
+ * misspelt "stay=0" is reported and does not mean its contrary. */
 static const struct key {
 	const char *name;
 	bool has_value;
@@ -128,6 +138,7 @@ static const struct key {
     {"pvops", true, take_pvops},
 };
 
+/* Loaders end lines as they like, so line ends count. */
 static bool is_space(char c)
 {
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
@@ -145,6 +156,8 @@ static struct word next_word(const char **text)
 		p++;
 	w.key_len = (size_t)(p - w.key);
 	if (*p == '=') {
+		/* Only a value can be quoted, and only as a whole: what follows the quote begins
+		 * a new word. */
 		if (*++p == '"' || *p == '\'')
 			end = *p++;
 		w.value = p;
@@ -172,6 +185,7 @@ static const char *apply(struct cmdline *out, const struct word *w)
 	return "unknown word";
 }
 
+/* Later words win over earlier ones. Complaints name the whole word, as it was written. */
 void cmdline_parse(const char *text, struct cmdline *out, cmdline_complain_fn *complain)
 {
 	const char *why, *start;

@@ -19,11 +19,14 @@
 #define LEGACY_END   48u
 #define VECTOR_END   240u
 
+/* By vector. A handler is never taken out again: drivers are not either, so dispatch needs no
+ * lock. */
 struct irq_handler {
 	irq_fn *fn;
 	void *ctx;
 };
 static struct irq_handler handlers[VECTOR_END];
+/* A set bit holds the line back; a line is let through when somebody binds it. */
 static uint16_t pic_mask = 0xffff;
 
 static void pic_set_mask(void)
@@ -53,6 +56,9 @@ static void run_handler(unsigned vector)
 		h->fn(h->ctx);
 }
 
+/* A line above 7 came through both chips and is ended at both. The handler runs first and with
+ * interrupts off; so a spurious 7 or 15, which should not be ended, can be without harm:
+ * handlers do not nest, and no other line is in service that the write could end instead. */
 static void legacy_dispatch(unsigned vector)
 {
 	run_handler(vector);
@@ -72,6 +78,8 @@ void irq_dispatch(unsigned vector)
 	}
 }
 
+/* Any vector will do. The local APIC would give higher ones precedence, but there is only ever
+ * one in service. */
 int irq_vector_alloc(irq_fn *fn, void *ctx, uint8_t *out_vector)
 {
 	if (!trap_is_native)
@@ -89,6 +97,8 @@ int irq_legacy_bind(unsigned irq, irq_fn *fn, void *ctx)
 {
 	if (!trap_is_native)
 		return -XEN_ENOSYS;
+	/* Line 2 is where the second chip comes in; it is let through with the first of that
+	 * chip's lines. */
 	if (irq >= 16 || irq == 2)
 		return -XEN_EINVAL;
 	if (handlers[LEGACY_FIRST + irq].fn)

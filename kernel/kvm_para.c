@@ -11,6 +11,8 @@
 #define CLOCK_OLD 0u
 #define CLOCK_NEW 3u
 #define CLOCK_STABLE 24u
+/* KVM writes in a moment; a version that is odd for longer is a broken peer, and not worth
+ * hanging for. */
 #define READS_MAX 64u
 
 static const struct {
@@ -27,11 +29,15 @@ static const struct {
     [KVM_YIELD] = {"yield", 13, true},
 };
 
+/* Bits of cpuid.rst. */
 static bool is_set(uint32_t word, unsigned bit)
 {
 	return word >> bit & 1;
 }
 
+/* What is offered is not what is good: some parts only pay where a processor may be taken away,
+ * and a part that needs another's shared memory is not there without it. The old clock register
+ * serves where the new one is missing; has[] says only that there is one. */
 void kvm_decode(uint32_t features, uint32_t hints, struct kvm_para *out)
 {
 	*out = (struct kvm_para){0};
@@ -53,6 +59,9 @@ const char *kvm_part_name(enum kvm_part part)
 	return parts[part].name;
 }
 
+/* A sequence lock whose writer is KVM: the same even version before and after, or the value is
+ * of two times. The barriers keep the processor and the compiler from reading around the
+ * versions. */
 uint64_t kvm_steal_ns(const volatile struct kvm_steal *shared)
 {
 	uint32_t version;
@@ -104,6 +113,8 @@ static bool move_down(struct kvm_ipi_set *set, uint32_t first)
 	return true;
 }
 
+/* The hypercall takes 128 bits from a lowest id on. false: this one does not fit, and the caller
+ * sends what it has and begins a new set. */
 bool kvm_ipi_add(struct kvm_ipi_set *set, uint32_t apic_id)
 {
 	uint32_t bit;

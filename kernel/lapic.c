@@ -19,6 +19,8 @@ bool lapic_present(void)
 	return regs;
 }
 
+/* Registers are 32 bits wide and 16 bytes apart; other widths are undefined (SDM, "APIC Register
+ * Address Space"), so all access is through words. */
 uint32_t lapic_read(unsigned reg)
 {
 	return regs[reg / 4];
@@ -29,6 +31,7 @@ void lapic_write(unsigned reg, uint32_t value)
 	regs[reg / 4] = value;
 }
 
+/* Leaf 1, edx: also 0 when firmware has switched the APIC off for good. */
 static bool has_apic(void)
 {
 	uint32_t cpu[4] = {1};
@@ -51,6 +54,9 @@ void lapic_init(void)
 	regs = map_io((maddr_t){base & LAPIC_BASE_ADDRESS}, PAGE_SIZE, MM_WRITE | MM_UNCACHED);
 	if (!regs)
 		return;
+	/* Enabled first: while it is disabled by software the APIC keeps every LVT entry masked
+	 * and ignores what is written to the mask bits. LINT0 stays the way in for the two 8259s
+	 * (virtual wire mode), because irq_legacy_bind() still counts on them. */
 	lapic_write(LAPIC_SVR, LAPIC_SVR_ENABLE | SPURIOUS);
 	lapic_write(LAPIC_TPR, 0);
 	lapic_write(LAPIC_LVT_TIMER, LAPIC_LVT_MASKED);

@@ -23,6 +23,8 @@
 #define PCI_DATA    0xcfcu
 #define MSI_ADDRESS 0xfee00000u
 
+/* Bare metal is always privileged (boot_native.c); among domains it is the one Xen gave the
+ * hardware. */
 bool machine_has_devices(void)
 {
 	return boot.privileged;
@@ -47,6 +49,8 @@ static uint16_t pci_select(uint16_t bdf, unsigned offset)
 	return (uint16_t)(PCI_DATA + (offset & 3));
 }
 
+/* The width is kept at the data port: reading more than was asked may touch a register that
+ * changes when it is read. */
 uint32_t machine_pci_read(uint16_t bdf, unsigned offset, unsigned width_bytes)
 {
 	uint64_t flags = irq_save();
@@ -86,6 +90,7 @@ struct msi_source {
 	bool wants_eoi;
 };
 
+/* Interrupt context. irq.c ends the interrupt at the local APIC when this returns. */
 static void msi_native(void *ctx)
 {
 	struct msi_source *source = ctx;
@@ -93,6 +98,8 @@ static void msi_native(void *ctx)
 	worker_post(&source->work);
 }
 
+/* Upcall. The end is told before the driver's handler has run in the worker: a message-signalled
+ * interrupt is an edge, so it does not come again by itself. */
 static void msi_pirq(void *ctx)
 {
 	struct msi_source *source = ctx;
@@ -103,6 +110,9 @@ static void msi_pirq(void *ctx)
 		(void)hypercall_physdev_op(PHYSDEVOP_eoi, &eoi);
 }
 
+/* The message's format is the SDM's ("Message Address Register Format", "Message Data Register
+ * Format"): to this processor's APIC, fixed delivery, edge. The driver writes it into the
+ * device's table. */
 static int bind_native(struct machine_msi *msi, struct msi_source *source)
 {
 	uint8_t vector;
@@ -136,6 +146,10 @@ static bool pirq_wants_eoi(uint32_t pirq)
 	       query.flags & XENIRQSTAT_needs_eoi;
 }
 
+/* -1 leaves the choice of pirq to Xen. Xen also programs the device, table entry included, so
+ * the driver must not (write_entry), and needs to be told where an MSI-X table lies; table_base
+ * 0 means plain MSI. A pirq that cannot be bound stays mapped: the driver gives its device up,
+ * and nobody asks again. */
 static int bind_pirq(struct machine_msi *msi, struct msi_source *source)
 {
 	struct physdev_map_pirq map = {
@@ -161,6 +175,8 @@ static int bind_pirq(struct machine_msi *msi, struct msi_source *source)
 	return event_bind_pirq(source->pirq, false, msi_pirq, source, &port);
 }
 
+/* The source lives as long as the interrupt may come, which is for ever. A PVH domain that owns
+ * the machine has an APIC of its own, and binds as natively. */
 int machine_msi_bind(struct machine_msi *msi)
 {
 	struct msi_source *source = kmalloc(sizeof(*source));

@@ -24,13 +24,18 @@
 #include "time.h"
 #include "worker.h"
 
+/* As parsed by kmain(), not changed afterwards. Everybody in kernel/ may read it. */
 struct cmdline cmdline;
 
+/* A word nobody knows is said and passed over: the command line may be written for a newer
+ * kernel, and a machine that does not start has no way to tell why. */
 static void complain(const char *why, const char *word, size_t len)
 {
 	klog(LOG_WARN, "command line: %s: %.*s", why, (int)len, word);
 }
 
+/* What the domain is suggests what it is for. role= overrides it: a first domain can be a plain
+ * guest. */
 static enum role default_role(void)
 {
 	if (!boot_on_xen())
@@ -48,6 +53,7 @@ static void say_hello(void)
 
 /* ---- roles: each in the worker context ---------------------------------------------- */
 
+/* A machine whose devices cannot be driven still gets its shell: the shell is how one finds out. */
 static int start_native(void *ctx)
 {
 	if (machine_has_devices())
@@ -55,6 +61,7 @@ static int start_native(void *ctx)
 	return 0;
 }
 
+/* Without a store there is nobody to ask for disks; the same goes on with none. */
 static int start_guest(void *ctx)
 {
 	int error = boot.store_page ? blkfront_init() : -XEN_ENODEV;
@@ -66,6 +73,7 @@ static int start_guest(void *ctx)
 
 /* ---- the shell's thread ------------------------------------------------------------- */
 
+/* In the worker: the store's client belongs to it. */
 static int read_name(void *ctx)
 {
 	return host_store_read(HOST_TX_NONE, "name", ctx, CMDLINE_NAME_MAX);
@@ -87,6 +95,8 @@ static const char *prompt(void)
 	return "amphi";
 }
 
+/* Commands are in the table before the role starts, because do= may name any of them. The
+ * drivers' starts are called in the worker, which is the context host.h promises to them. */
 static void shell_thread(void *ctx)
 {
 	commands_disk_add();
@@ -117,6 +127,10 @@ static void read_command_line(void)
 		klog(LOG_ERROR, "pvops= is not followed: %s", boot.refused);
 }
 
+/* The console comes first, so that whatever fails can be read; the command line next, since it
+ * chooses the console and what is worth saying. Threads before time, because a timer wakes
+ * threads; interrupts only when the clock can serve the first. What called us becomes the thread
+ * "main" on the boot stack, has nothing more to do and sleeps: its stack cannot be given back. */
 void kmain(void)
 {
 	struct wait_queue never = {0};

@@ -16,10 +16,12 @@
 #define HYPERVISOR    (1u << 31) /* leaf 1, ecx: never set by a processor itself */
 #define XEN_LEAVES    2u	 /* above the first: version; hypercall page */
 
+/* In the order in which cpuid returns them. */
 struct leaf {
 	uint32_t eax, ebx, ecx, edx;
 };
 
+/* Subleaf 0: none of the leaves asked here has others of interest. */
 static struct leaf ask(platform_cpuid_fn *cpuid, uint32_t leaf)
 {
 	uint32_t regs[4] = {leaf};
@@ -28,6 +30,8 @@ static struct leaf ask(platform_cpuid_fn *cpuid, uint32_t leaf)
 	return (struct leaf){regs[0], regs[1], regs[2], regs[3]};
 }
 
+/* The first leaf of a run holds the signature in ebx, ecx, edx, and in eax the highest leaf of
+ * the run. */
 static bool is_xen(const struct leaf *l)
 {
 	return l->ebx == XEN_CPUID_SIGNATURE_EBX && l->ecx == XEN_CPUID_SIGNATURE_ECX &&
@@ -46,6 +50,8 @@ static bool reaches(uint32_t base, uint32_t highest, uint32_t leaves)
 	return highest >= base + leaves && highest < base + LEAF_STEP;
 }
 
+/* Leaf 2: eax the number of hypercall pages, ebx the register that places them. Without either
+ * Xen cannot be called, and it is as if it were not there. */
 static void take_xen(platform_cpuid_fn *cpuid, uint32_t base, struct platform_found *found)
 {
 	struct leaf page = ask(cpuid, base + 2);
@@ -70,6 +76,9 @@ static void take_run(platform_cpuid_fn *cpuid, uint32_t base, struct platform_fo
 	}
 }
 
+/* Several runs may be there, 256 leaves apart: a hypervisor that shows Hyper-V's leaves first
+ * moves its own up, so the search does not stop at the first. Without the hypervisor bit the
+ * leaves mean nothing: some processors answer them with those of another leaf. */
 void platform_look(platform_cpuid_fn *cpuid, struct platform_found *found)
 {
 	if (!(ask(cpuid, 1).ecx & HYPERVISOR))
@@ -78,6 +87,8 @@ void platform_look(platform_cpuid_fn *cpuid, struct platform_found *found)
 		take_run(cpuid, base, found);
 }
 
+/* What was entered through its own door is certain; CPUID decides the rest. A PV domain cannot
+ * be anything else, and Xen is more than the KVM it may run on. */
 static enum boot_platform natural(const struct platform_found *found)
 {
 	if (found->pv_entry)
@@ -108,6 +119,8 @@ static const char *why_not(const struct platform_found *found, enum boot_platfor
 	return NULL; /* natively on KVM: slower, no more */
 }
 
+/* A wish that cannot be had is refused with its reason, for the log, and the kernel goes on as
+ * it would have without: one that does not start could not say why. */
 enum boot_platform platform_choose(const struct platform_found *found, enum pvops_choice wish,
 				   const char **out_refusal)
 {

@@ -20,6 +20,7 @@
 #define ACPI_WAIT_US  500000u
 #define CRASH_CODE    127
 
+/* Returns only when the hypervisor refuses. */
 static void shutdown(unsigned reason)
 {
 	struct sched_shutdown how = {.reason = reason};
@@ -39,6 +40,7 @@ static void xen_soft_off(void)
 	(void)hypercall_platform_op(&op);
 }
 
+/* Interrupts off and halted: under a hypervisor that did not stop us this costs no processor. */
 static void stop_for_good(void) __attribute__((noreturn));
 static void stop_for_good(void)
 {
@@ -47,6 +49,9 @@ static void stop_for_good(void)
 		pv_halt();
 }
 
+/* Natively with a code: the exit port first, because only it can tell the code; where it is
+ * absent the write goes nowhere, and ACPI follows. With 0, ACPI first: an emulator then ends as
+ * a machine does. */
 void power_off(int code)
 {
 	pv_irq_disable();
@@ -64,6 +69,8 @@ void power_off(int code)
 	stop_for_good();
 }
 
+/* SHUTDOWN_crash is what lets a toolstack keep the domain for a look; natively only the code
+ * tells. */
 void power_crash(void)
 {
 	pv_irq_disable();
@@ -83,6 +90,7 @@ void power_reboot(void)
 	stop_for_good();
 }
 
+/* data/ is the part of its own directory that a guest may write. */
 static int write_exit_code(void *ctx)
 {
 	char text[16];
@@ -91,6 +99,8 @@ static int write_exit_code(void *ctx)
 	return host_store_write(HOST_TX_NONE, "data/exit-code", text);
 }
 
+/* The store first, as it needs threads and interrupts; then the line for whoever reads the
+ * console, which must be out before the machine goes. */
 void power_halt(int code)
 {
 	if (boot.store_page && worker_call(write_exit_code, &code))

@@ -17,6 +17,8 @@
 
 static uint64_t first;
 
+/* One number for each page of the windows: no list of free ones, for a window in use has its
+ * number. */
 pfn_t guest_frame_of(const void *va)
 {
 	uint64_t page = ((uint64_t)(uintptr_t)va - VMAP_BASE) >> PAGE_SHIFT;
@@ -25,6 +27,7 @@ pfn_t guest_frame_of(const void *va)
 	return (pfn_t){first + page};
 }
 
+/* Xen has put the foreign frame at that number already; this makes the window lead there. */
 void guest_frame_enter(void *va, bool readonly)
 {
 	mfn_t frame = {guest_frame_of(va).v};

@@ -13,8 +13,12 @@
 
 #define M2P_BASE ((const uint64_t *)0xffff800000000000ull) /* MACH2PHYS_VIRT_START of the PV ABI */
 
+/* NULL natively and in PVH domains, where our frame numbers are the machine's as far as we can
+ * see. */
 uint64_t *mm_p2m_list;
 size_t mm_p2m_entries;
+/* Every page the loader told of has a bit; those never given (image, tables, firmware) stay used
+ * for ever. */
 static struct page_bitmap pages;
 static size_t total_pages;
 
@@ -33,6 +37,7 @@ void mm_count_used(size_t n_pages)
 	total_pages += n_pages;
 }
 
+/* At start only. Two owners of a page are found here and not by their fight over it. */
 void mm_give(uint64_t first_pfn, uint64_t n_pages)
 {
 	if (!page_bitmap_release(&pages, first_pfn, n_pages))
@@ -41,6 +46,8 @@ void mm_give(uint64_t first_pfn, uint64_t n_pages)
 	total_pages += n_pages;
 }
 
+/* Zeroed without exception: pages are granted to other domains, mapped by programs and made into
+ * page tables, and none of these may see what was there before. */
 void *pages_alloc(unsigned n)
 {
 	size_t first = n ? page_bitmap_alloc(&pages, n) : PAGE_BITMAP_NONE;
@@ -53,6 +60,8 @@ void *pages_alloc(unsigned n)
 	return va;
 }
 
+/* The bitmap finds a double free and a wrong count in part: pages that are free already. Both
+ * are our bugs. */
 void pages_free(void *va, unsigned n)
 {
 	uint64_t first = ((uint64_t)(uintptr_t)va - DIRECT_BASE) >> PAGE_SHIFT;
@@ -80,6 +89,8 @@ static bool in_direct_map(uint64_t va)
 	return va >= DIRECT_BASE && va < DIRECT_END;
 }
 
+/* Arithmetic: for the direct map and the image only. A window's address has no frame of ours
+ * behind it. */
 pfn_t virt_to_pfn(const void *va)
 {
 	uint64_t a = (uint64_t)(uintptr_t)va;
@@ -87,6 +98,7 @@ pfn_t virt_to_pfn(const void *va)
 	return (pfn_t){(a - (in_direct_map(a) ? DIRECT_BASE : KERNEL_BASE)) >> PAGE_SHIFT};
 }
 
+/* Bounded, because the numbers may be those of a damaged pointer in the middle of a panic. */
 mfn_t pfn_to_mfn(pfn_t pfn)
 {
 	if (!mm_p2m_list)
@@ -108,6 +120,8 @@ pfn_t mfn_to_pfn(mfn_t mfn)
 	return (pfn_t){pfn};
 }
 
+/* A window is looked up in the tables, whose entries hold the machine's frames already; in the
+ * direct map the tables would say the same, but arithmetic is what works before mm_top is set. */
 maddr_t virt_to_maddr(const void *va)
 {
 	uint64_t a = (uint64_t)(uintptr_t)va, size, *entry;

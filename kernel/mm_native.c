@@ -24,12 +24,14 @@ static struct {
 	uint64_t first, n, used;
 } early;
 
+/* Counted in advance by mm_init_native(); its pages are zero. */
 static void *early_page(void)
 {
 	KASSERT(early.used < early.n);
 	return pfn_to_virt((pfn_t){early.first + early.used++});
 }
 
+/* Without pv_alloc_pt(): natively a table is a page like others. */
 static uint64_t *early_table(uint64_t *entry)
 {
 	uint64_t *table = early_page();
@@ -42,6 +44,7 @@ static uint64_t *early_table(uint64_t *entry)
 struct hole {
 	uint64_t first, end;
 };
+/* Low memory, image, ramdisk, the early run, and each range of the map. */
 #define HOLES_MAX (4 + BOOT_RANGES)
 
 static struct hole hole_of(uint64_t start, uint64_t len_bytes)
@@ -109,6 +112,8 @@ static bool each_run(run_fn *fn)
 	return false;
 }
 
+/* The first run that is long enough and that the first mapping reaches: it is written to right
+ * now. */
 static bool take_early(uint64_t first, uint64_t n)
 {
 	if (n < early.n || first + early.n > 4 * GIB_PAGES)
@@ -124,6 +129,7 @@ static bool give_run(uint64_t first, uint64_t n)
 	return false;
 }
 
+/* What the map says beyond MAX_PFN is left alone: the direct map's one L3 does not reach it. */
 static uint64_t memory_end(void)
 {
 	uint64_t highest = 0, first, end;
@@ -153,6 +159,8 @@ static void seal_direct_map(void)
 		boot_l2[i] |= mm_flags.no_execute;
 }
 
+/* Text, read-only data, data and bss, and behind them read-only the table of symbols. No page is
+ * both writable and executable: pvops patches through the direct map. */
 static uint64_t image_prot(uint64_t pfn)
 {
 	if (pfn < image_pfn(rodata_start))
@@ -175,6 +183,10 @@ static void map_image(void)
 	boot_l3_high[pt_index(KERNEL_BASE, 3)] = virt_to_pfn(l2).v << PAGE_SHIFT | mm_flags.table;
 }
 
+/* The early run must hold the allocator's bits, an L2 for each GiB the first mapping lacks, and
+ * for the image an L2 and its L1s, one more than the division says when the image does not begin
+ * at a table's edge. It is found before there are bits, and counted as used for ever. The
+ * identity mapping goes last: from then on a stray low pointer faults. */
 void mm_init_native(void)
 {
 	uint64_t end = memory_end();

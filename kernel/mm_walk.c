@@ -11,9 +11,13 @@
 
 #define LEVELS	 4u
 
+/* mm_top is NULL until memory is up; a walk then finds nothing, which a panic that early relies
+ * on. */
 uint64_t *mm_top;
 struct mm_flags mm_flags;
 
+/* Asked, not assumed: a processor without it takes the bit for a reserved one, and every use of
+ * an entry that has it set would fault. */
 void mm_find_nx(void)
 {
 	uint32_t regs[4] = {0x80000001};
@@ -30,11 +34,16 @@ static uint64_t *table_of(uint64_t entry)
 	return pfn.v == ~0ull ? NULL : pfn_to_virt(pfn);
 }
 
+/* Otherwise bits 48 to 63 would be dropped by pt_index(), and a wild address be read as a good
+ * one. */
 static bool is_canonical(uint64_t va)
 {
 	return (uint64_t)((int64_t)(va << 16) >> 16) == va;
 }
 
+/* Changes nothing and follows only tables that are our own memory, so that a panic may call it
+ * with any address. Present or not, a leaf's entry is returned: callers look at the bit
+ * themselves. */
 uint64_t *mm_walk(uint64_t va, unsigned *out_level)
 {
 	uint64_t *table = mm_top;
@@ -64,6 +73,9 @@ static void set_table(uint64_t *entry, uint64_t value, unsigned level)
 		pv_set_pmd(entry, value);
 }
 
+/* First the right to write goes (pv_alloc_pt), then the page is linked: a hypervisor refuses a
+ * table that is writable anywhere. Zeroed by the allocator, it has no entries that could
+ * surprise it. */
 static uint64_t *make_table(uint64_t *entry, unsigned level)
 {
 	uint64_t *table = pages_alloc(1);
@@ -75,6 +87,7 @@ static uint64_t *make_table(uint64_t *entry, unsigned level)
 	return table;
 }
 
+/* Makes what is missing. For windows only: it would take a large page's entry for a table. */
 uint64_t *mm_leaf(uint64_t va)
 {
 	uint64_t *table = mm_top;
@@ -87,6 +100,7 @@ uint64_t *mm_leaf(uint64_t va)
 	return table ? &table[pt_index(va, 1)] : NULL;
 }
 
+/* For panic, which prints what pointers lead to and must not fault again while it does. */
 bool mm_readable(const void *va, size_t len_bytes)
 {
 	uint64_t a = (uint64_t)(uintptr_t)va, end = a + len_bytes, *entry;

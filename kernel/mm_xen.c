@@ -24,8 +24,11 @@ struct run {
 	uint64_t first, next;
 };
 static struct run builder_tables, tables, bits;
+/* How far each map goes, in pages: all there are; the builder's; the direct one, as far as it is
+ * made. */
 static uint64_t n_pages, first_map_end, direct_done;
 
+/* The builder put frame 0 of ours at KERNEL_BASE, so the address is a sum, as in the direct map. */
 static uint64_t first_map_pfn(uint64_t va)
 {
 	return (va - KERNEL_BASE) >> PAGE_SHIFT;
@@ -46,17 +49,21 @@ static bool is_table(uint64_t pfn)
 	return in_run(&builder_tables, pfn) || in_run(&tables, pfn);
 }
 
+/* At start there is nobody to take an error: a domain without page tables cannot go on. */
 static void must(const char *what, int64_t result)
 {
 	if (result < 0)
 		panic("memory at start: %s is refused (%d)", what, (int)result);
 }
 
+/* Entries hold the machine's frames. The caller knows that pfn has one. */
 static uint64_t frame_entry(uint64_t pfn, uint64_t flags)
 {
 	return mm_p2m_list[pfn] << PAGE_SHIFT | flags;
 }
 
+/* MMU_NORMAL_PT_UPDATE wants the entry's machine address (<xen/xen.h>): a table cannot be
+ * written, only named. */
 static void set_entry(const uint64_t *entry, uint64_t value)
 {
 	struct mmu_update req = {.ptr = virt_to_maddr(entry).v | MMU_NORMAL_PT_UPDATE, .val = value};
@@ -64,6 +71,8 @@ static void set_entry(const uint64_t *entry, uint64_t value)
 	must("a table entry", hypercall_mmu_update(&req, 1, NULL, DOMID_SELF));
 }
 
+/* Xen makes a page a table only while no entry lets anybody write it; it counts such entries by
+ * page. This is the one entry left after trim_first_map(). */
 void mm_make_readonly(pfn_t pfn, bool readonly)
 {
 	uint64_t flags = mm_flags.leaf | mm_flags.no_execute | (readonly ? 0 : PTE_WRITE);
@@ -84,6 +93,7 @@ static uint64_t *builder_table(uint64_t entry)
 	panic("the builder's tables lead to a frame outside them (%llx)", (unsigned long long)entry);
 }
 
+/* The top table is the run's first page (pt_base). */
 static uint64_t *builder_l2(void)
 {
 	uint64_t *l4 = first_map(builder_tables.first);
@@ -143,6 +153,8 @@ static uint64_t *table_va(uint64_t pfn)
 	return pfn_to_virt((pfn_t){pfn});
 }
 
+/* A table that lies in this very chunk is mapped read-only from the start: new_table() has
+ * counted it before the loop asks. Holes of the p2m list stay unmapped. */
 static void map_chunk(const uint64_t *l2, uint64_t first)
 {
 	uint64_t pfn, l1_pfn, *l1 = new_table(&l1_pfn);
@@ -175,6 +187,7 @@ static void build_direct_map(void)
 
 /* ---- what is left of the first mapping -------------------------------------------------- */
 
+/* As natively (mm_native.c): text may be executed, data written, and nothing both. */
 static uint64_t image_flags(uint64_t pfn)
 {
 	if (pfn < image_pfn(rodata_start))
@@ -194,6 +207,8 @@ static uint64_t final_entry(uint64_t pfn)
 	return frame_entry(pfn, image_flags(pfn));
 }
 
+/* By batches that fit the stack. Xen checks each entry, and a batch is one hypercall instead of
+ * 32. */
 static void rewrite_l1(uint64_t *l1, uint64_t first)
 {
 	struct mmu_update reqs[32];
@@ -260,6 +275,7 @@ static bool is_used(uint64_t pfn, const struct run *used, unsigned n)
 	return mm_p2m_list[pfn] == ~0ull;
 }
 
+/* An empty run for a page that is not there. */
 static struct run page_run(const void *page)
 {
 	uint64_t pfn = page ? virt_to_pfn(page).v : 0;
@@ -267,6 +283,8 @@ static struct run page_run(const void *page)
 	return (struct run){pfn, page ? pfn + 1 : 0};
 }
 
+/* Page by page: a domain is small, this runs once, and the runs may lie anywhere and overlap.
+ * start_info and the builder's stack are named by nobody: both have served. */
 static void give_free(void)
 {
 	uint64_t list = virt_to_pfn(mm_p2m_list).v, disk = boot.ramdisk_start >> PAGE_SHIFT;
@@ -300,6 +318,10 @@ static void *ring_page(uint64_t mfn)
 	return NULL;
 }
 
+/* Laid out behind what the builder put down: our bits, then our tables. Both must begin in the
+ * first map, since there is no other yet. The order from here: direct map; the p2m list's
+ * address moved into it; only then the first map is cut, because the list was read through it
+ * until now. */
 void mm_init_xen_pv(void)
 {
 	const struct start_info *si = boot.start_info;

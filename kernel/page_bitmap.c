@@ -5,6 +5,7 @@
  */
 #include "page_bitmap.h"
 
+/* 1 is free: an empty bitmap gives out nothing until pages are released into it. */
 static bool is_free(const struct page_bitmap *b, size_t page)
 {
 	return b->words[page / 64] >> (page % 64) & 1;
@@ -21,6 +22,8 @@ static size_t next_free(const struct page_bitmap *b, size_t from, size_t end)
 	while (from < end) {
 		uint64_t word = b->words[from / 64] >> (from % 64);
 
+		/* Beyond n_pages the last word's bits are never set, but end may lie inside a
+		 * word. */
 		if (word) {
 			from += (size_t)__builtin_ctzll(word);
 			return from < end ? from : end;
@@ -46,6 +49,9 @@ static size_t find_run(const struct page_bitmap *b, size_t n, size_t from, size_
 	return PAGE_BITMAP_NONE;
 }
 
+/* From the hint on, then from the start: next fit. It keeps a burst of allocations from walking
+ * over the same used words again and again. The run itself may reach past the hint in the second
+ * round. */
 size_t page_bitmap_alloc(struct page_bitmap *b, size_t n)
 {
 	size_t first;
@@ -64,6 +70,8 @@ size_t page_bitmap_alloc(struct page_bitmap *b, size_t n)
 	return first;
 }
 
+/* Looks at all pages before it changes one, so that a refused release leaves the bitmap as it
+ * was. The sums are ordered so that neither can wrap. */
 bool page_bitmap_release(struct page_bitmap *b, size_t first, size_t n)
 {
 	if (first > b->n_pages || n > b->n_pages - first)

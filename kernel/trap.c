@@ -18,6 +18,7 @@ struct fixup {
 };
 extern const struct fixup __start_trap_fixups[], __stop_trap_fixups[];
 
+/* self first: code that has only %gs reads the address of its own structure from there. */
 static struct percpu boot_cpu = {.self = &boot_cpu};
 bool trap_is_native;
 
@@ -31,6 +32,7 @@ static uint64_t at_offset(const int32_t *member)
 	return (uint64_t)(uintptr_t)member + (uint64_t)(int64_t)*member;
 }
 
+/* Few entries, and only on the way to what would otherwise be a panic: a linear search will do. */
 static bool fix_up(struct trap_frame *frame)
 {
 	for (const struct fixup *f = __start_trap_fixups; f < __stop_trap_fixups; f++)
@@ -47,6 +49,8 @@ static bool programs_own(const struct trap_frame *frame)
 	return user_frame(frame) && frame->vector != 2 && frame->vector != 8 && frame->vector != 18;
 }
 
+/* A program's exception never looks at the kernel's fixups: its rip is its own number, and might
+ * be chosen to equal one. */
 static void exception(struct trap_frame *frame)
 {
 	if (programs_own(frame))
@@ -55,6 +59,9 @@ static void exception(struct trap_frame *frame)
 		trap_unhandled(frame);
 }
 
+/* Interrupts off all the while; handlers mark and wake. Only when the interrupt came out of ring
+ * 3 may another thread run before it returns: kernel code is never switched away from between
+ * two of its waits, which is what spares it locks. */
 void trap_dispatch(struct trap_frame *frame)
 {
 	if (frame->vector < 32) {
@@ -92,10 +99,13 @@ __attribute__((naked)) void trap_return_syscall(void)
 	PV_TAIL_SITE(PV_cpu_sysret);
 }
 
+/* Offsets relative to themselves: half as long as addresses, and nothing to relocate. */
 #define FIXUP(insn, target)                                                                        \
 	".pushsection trap_fixups, \"a\"\n .balign 4\n .long " insn " - .\n .long " target " - .\n"    \
 	".popsection\n"
 
+/* For addresses that may have nothing behind them. ok is set by the instruction after the load,
+ * which the fixup jumps over. */
 bool trap_safe_read64(const void *va, uint64_t *out)
 {
 	uint64_t value = 0;

@@ -25,6 +25,8 @@ static uint8_t ist_stack[IST_STACK] __attribute__((aligned(16)));
 static uint64_t gdt[PAGE_SIZE / 8] __attribute__((aligned(4096))) = {
     0, X86_CODE64, X86_DATA};
 
+/* One stack for NMI and double fault: natively both end in a panic. A descriptor of the TSS
+ * takes two places of the table (SDM, "TSS Descriptor in 64-bit mode"). */
 static void make_tss(void)
 {
 	uint64_t base = (uint64_t)(uintptr_t)&tss;
@@ -34,6 +36,8 @@ static void make_tss(void)
 	pv_write_gdt_entry(&gdt[SEL_TSS / 8 + 1], base >> 32);
 }
 
+/* By batches, since on the other platform a table of gates is one hypercall. Interrupts off in
+ * all: the entry code may not be interrupted before it has its frame. */
 static void make_gates(void)
 {
 	struct pv_gate gates[GATES];
@@ -50,6 +54,8 @@ static void make_gates(void)
 	}
 }
 
+/* The table before the selectors in it. The 8259s are moved and masked before anybody turns
+ * interrupts on. */
 void trap_init_native(void)
 {
 	trap_is_native = true;

@@ -14,6 +14,7 @@
 
 #define BATCH 64u
 
+/* One bit a page, in bss: reserving a window must not need memory for itself. */
 static uint64_t words[VMAP_PAGES / 64];
 static struct page_bitmap windows;
 
@@ -22,6 +23,7 @@ static uint64_t window_va(size_t page)
 	return VMAP_BASE + page * PAGE_SIZE;
 }
 
+/* One call per table and not per page: the first page, and each that begins a table. */
 static bool make_leaves(size_t first, unsigned n)
 {
 	for (size_t page = first; page < first + n; page++)
@@ -30,6 +32,8 @@ static bool make_leaves(size_t first, unsigned n)
 	return true;
 }
 
+/* A window whose tables cannot all be made is given back; the tables that were made stay for the
+ * next one. */
 void *vmap_reserve(unsigned n)
 {
 	size_t first;
@@ -48,6 +52,7 @@ void *vmap_reserve(unsigned n)
 	return (void *)window_va(first);
 }
 
+/* The caller has unmapped it. Stale entries would show the next user somebody else's memory. */
 void vmap_release(void *va, unsigned n)
 {
 	if (!va)
@@ -56,6 +61,9 @@ void vmap_release(void *va, unsigned n)
 		panic("a window of %u pages at %p released that is not in use", n, va);
 }
 
+/* Never executable: what comes in through a window is devices' and other domains'. Both cache
+ * bits together are entry 3 of the PAT: uncached after reset and on Xen, which has changed only
+ * higher ones. */
 static uint64_t entry_for(mfn_t mfn, unsigned prot)
 {
 	uint64_t flags = mm_flags.leaf | mm_flags.no_execute;
@@ -82,6 +90,8 @@ static int set_leaves(uint64_t va, const mfn_t *mfns, unsigned n, unsigned prot,
 	return batch.status;
 }
 
+/* All or nothing. Entries that were never set are cleared too; that is harmless, and saves a
+ * count. */
 int map_frames(void *va, const mfn_t *mfns, unsigned n, unsigned prot, domid_t owner)
 {
 	uint64_t at = (uint64_t)(uintptr_t)va;
@@ -94,6 +104,8 @@ int map_frames(void *va, const mfn_t *mfns, unsigned n, unsigned prot, domid_t o
 	return err;
 }
 
+/* A refusal here would leave a foreign page in our tables, that its owner may hand to someone
+ * else. The TLB is flushed once at the end: nobody uses the addresses between. */
 void unmap_frames(void *va, unsigned n)
 {
 	uint64_t at = (uint64_t)(uintptr_t)va;
@@ -114,6 +126,8 @@ void *map_io(maddr_t start, size_t len_bytes, unsigned prot)
 	unsigned n = (unsigned)PAGES_FOR(offset + len_bytes);
 	char *va = len_bytes && len_bytes < VMAP_PAGES * PAGE_SIZE ? vmap_reserve(n) : NULL;
 
+	/* Page by page, since frames come as an array and this may be a large BAR; at start it
+	 * costs little. */
 	for (unsigned i = 0; va && i < n; i++) {
 		mfn_t mfn = {(start.v >> PAGE_SHIFT) + i};
 

@@ -9,13 +9,17 @@
 #include "mm.h"
 #include "worker.h"
 
+/* One per bound port. Its work is queued at most once, which is what joins notifications. */
 struct slot {
 	struct host_work work;
 	port_t port;
 };
 
+/* By port, to find what host_event_close() is to free. */
 static struct slot *slots[EVENT_PORTS];
 
+/* Interrupt context, interrupts off. The mark in the shared page is cleared already (event.h),
+ * so what the peer does from now on comes as a new event and queues the work again. */
 static void upcall(void *ctx)
 {
 	struct slot *slot = ctx;
@@ -23,6 +27,7 @@ static void upcall(void *ctx)
 	worker_post(&slot->work);
 }
 
+/* Before the port, because an event may come as soon as the port is bound. */
 static struct slot *slot_new(host_event_fn *fn, void *ctx)
 {
 	struct slot *slot = kmalloc(sizeof(*slot));
@@ -46,6 +51,8 @@ static int slot_keep(struct slot *slot, int error, port_t *out_port)
 	return 0;
 }
 
+/* An event between the binding and slot_keep() is not lost: upcall() has the slot from the
+ * binding, and the table is for closing only. */
 int host_event_offer(domid_t peer, host_event_fn *fn, void *ctx, port_t *out_port)
 {
 	struct slot *slot = slot_new(fn, ctx);

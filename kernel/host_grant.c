@@ -17,6 +17,9 @@ _Static_assert(HOST_GRANT_BATCH == GRANT_BATCH, "a batch of the host is one hype
 static void **windows; /* free ones */
 static unsigned n_windows, n_reserved; /* n_reserved: free or in use, never more than fit the stack */
 
+/* 64 at a time: reserving takes a search and may make page tables, which a request for one page
+ * should not pay for. The lowest comes out first, so neighbours stay in few tables. Never more
+ * than the stack holds, counting those in use: they all come back. */
 static bool windows_grow(void)
 {
 	char *va;
@@ -37,6 +40,7 @@ static bool windows_grow(void)
 
 /* ---- offered ------------------------------------------------------------------------ */
 
+/* The page may lie in a window too: what is granted is the frame, which virt_to_maddr() finds. */
 int host_grant_offer(domid_t peer, void *page, bool readonly, gref_t *out_ref)
 {
 	return grant_offer(peer, maddr_to_mfn(virt_to_maddr(page)), readonly, out_ref);
@@ -49,6 +53,9 @@ int host_grant_end(gref_t ref)
 
 /* ---- taken -------------------------------------------------------------------------- */
 
+/* All windows are found before anything is mapped: a shortage changes nothing. After that each
+ * row has its own status, since the peer's reference may be bad; the window of a bad one goes
+ * back at once. */
 int host_grants_map(struct host_grant_map *maps, unsigned count)
 {
 	struct grant_mapping batch[GRANT_BATCH];
@@ -76,6 +83,9 @@ int host_grants_map(struct host_grant_map *maps, unsigned count)
 	return 0;
 }
 
+/* Rows that are not mapped are passed over and rows are marked before the hypercall, so that a
+ * second call for the same rows does nothing. Only after the unmapping are the windows free for
+ * others. */
 void host_grants_unmap(struct host_grant_map *maps, unsigned count)
 {
 	struct grant_mapping batch[GRANT_BATCH];
@@ -121,6 +131,7 @@ static void ring_drop(struct ring *ring)
 	kfree(ring, ring_size(ring->count));
 }
 
+/* A ring with a page missing is no ring. */
 static bool all_mapped(const struct ring *ring)
 {
 	unsigned i;
@@ -131,6 +142,8 @@ static bool all_mapped(const struct ring *ring)
 	return true;
 }
 
+/* One window, so that the pages are neighbours: the ring runs across them. Undone as a whole;
+ * unmapping passes over those that were not mapped. */
 int host_ring_map(domid_t owner, const gref_t *refs, unsigned count, void **out_va)
 {
 	struct ring *ring;
@@ -161,6 +174,7 @@ int host_ring_map(domid_t owner, const gref_t *refs, unsigned count, void **out_
 	return 0;
 }
 
+/* The number of pages is the ring's own: the caller's is not needed to be right. */
 void host_ring_unmap(void *va, unsigned count)
 {
 	struct ring **link = &rings, *ring;

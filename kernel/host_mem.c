@@ -6,6 +6,7 @@
 #include <amphi/host.h>
 #include "mm.h"
 
+/* The size comes back at host_free(), so small blocks carry no header of their own. */
 void *host_alloc(size_t size_bytes)
 {
 	return kmalloc(size_bytes);
@@ -26,6 +27,7 @@ void host_pages_free(void *pages, unsigned count)
 	pages_free(pages, count);
 }
 
+/* By the page tables where it is no page of the direct map: a mapped grant has an address too. */
 maddr_t host_virt_to_maddr(const void *va)
 {
 	return virt_to_maddr(va);

@@ -17,9 +17,11 @@
 /* A store that says nothing for so long is gone. The service domain may be busy starting. */
 #define ANSWER_WITHIN_NS (60 * NS_PER_S)
 
+/* One connection for the whole kernel; NULL until somebody needs the store. */
 static struct xs_client *client;
 static struct host_work poll_work; /* takes in events that come while no call waits */
 
+/* Worker context: watches that fire are called from here. */
 static void poll_client(void *ctx)
 {
 	xs_client_poll(client);
@@ -39,11 +41,14 @@ static void ring_event(void *ctx)
 	worker_post(&poll_work);
 }
 
+/* The client has written to the ring; the server's end of the port is told. */
 static void ring_notify(void *ctx)
 {
 	event_notify(port);
 }
 
+/* Worker context. While it sleeps the interrupt handler marks and wakes; other work of the
+ * worker waits too, which is why the time is bounded. */
 static int ring_wait(void *ctx)
 {
 	uint64_t deadline_ns =
@@ -126,6 +131,8 @@ static int connect(void)
 
 /* ---- host.h ------------------------------------------------------------------------------- */
 
+/* Each call connects first, which costs one comparison afterwards: whoever is first may be any
+ * room. */
 int host_store_read(uint32_t tx, const char *path, char *out, size_t cap)
 {
 	int status = connect();

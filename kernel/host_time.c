@@ -9,6 +9,7 @@
 
 _Static_assert((int)HOST_LOG_ERROR == (int)LOG_ERROR, "the levels have the same order");
 
+/* Never steps back, also over a hypervisor's corrections: see the platforms' clocks. */
 uint64_t host_time_ns(void)
 {
 	return time_ns();
@@ -23,6 +24,8 @@ void host_log(enum host_log_level level, const char *fmt, ...)
 	va_end(args);
 }
 
+/* Portable code found its own state wrong. Going on could write to a disk, so the kernel ends;
+ * its file and line are worth more than a backtrace alone. */
 void host_bug(const char *what, const char *file, int line)
 {
 	panic("%s:%d: not so: %s", file, line, what);

@@ -8,12 +8,14 @@
 #include "block.h"
 #include "mm.h"
 
+/* Requests are kept from submit to kick, in order, as a real driver's ring would keep them. */
 struct ramdisk {
 	struct block_device dev;
 	char *memory;
 	struct block_request *head, *tail;
 };
 
+/* A list has no end: nothing is refused, whatever queue_depth says. */
 static void ramdisk_submit(struct block_device *dev, struct block_request *req)
 {
 	struct ramdisk *disk = dev->driver;
@@ -26,6 +28,8 @@ static void ramdisk_submit(struct block_device *dev, struct block_request *req)
 	disk->tail = req;
 }
 
+/* The block layer has checked the range against sectors. A flush has no segments: nothing to
+ * copy, and nothing to make durable. */
 static void copy(struct ramdisk *disk, const struct block_request *req)
 {
 	char *at = disk->memory + req->sector * SECTOR_SIZE;
@@ -40,6 +44,8 @@ static void copy(struct ramdisk *disk, const struct block_request *req)
 	}
 }
 
+/* Popped before it ends: done() may submit the next one to this very list, and it is then served
+ * by the same loop. */
 static void ramdisk_kick(struct block_device *dev)
 {
 	struct ramdisk *disk = dev->driver;
@@ -56,6 +62,8 @@ static void ramdisk_kick(struct block_device *dev)
 	}
 }
 
+/* Cannot be removed again, as no block device can; its pages are one run, so that a request's
+ * bytes are found by a sum. */
 int ramdisk_create(const char *name, uint64_t size_bytes)
 {
 	static const struct block_ops ops = {ramdisk_submit, ramdisk_kick};

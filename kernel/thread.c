@@ -39,9 +39,13 @@ struct thread {
 };
 
 static struct thread main_thread;
+/* dead: the last that ended, whose stack may still be stood upon; there is never more than one. */
 static struct thread *current, *all_threads, *dead;
+/* First come, first served, and no priorities: the threads are few and give way. */
 static struct wait_queue ready;
 
+/* Queues are single links with a tail: pushing and popping are what happens, and taking out of
+ * the middle happens only when a deadline passes. */
 static void queue_push(struct wait_queue *q, struct thread *t)
 {
 	t->next = NULL;
@@ -64,6 +68,7 @@ static struct thread *queue_pop(struct wait_queue *q)
 	return t;
 }
 
+/* Changes nothing when t is not there. */
 static void queue_remove(struct wait_queue *q, struct thread *t)
 {
 	struct thread **link = &q->head, *before = NULL;
@@ -79,6 +84,7 @@ static void queue_remove(struct wait_queue *q, struct thread *t)
 		q->tail = before;
 }
 
+/* waits_on is cleared so that a deadline that comes now finds nothing to do (wait_timed_out). */
 static void make_ready(struct thread *t)
 {
 	t->waits_on = NULL;
@@ -152,6 +158,8 @@ static void prepare_stack(struct thread *t)
 	t->sp = &top[-8];
 }
 
+/* Linked and ready in one go with interrupts off, but it runs at the caller's next wait at the
+ * earliest: the caller may go on filling what ctx points to. */
 struct thread *thread_create(const char *name, void (*fn)(void *ctx), void *ctx)
 {
 	struct thread *t = kmalloc(sizeof(*t));
@@ -186,6 +194,7 @@ const char *thread_name(const struct thread *t)
 	return t ? t->name : "none";
 }
 
+/* From now on the current thread's switches load that program's registers; NULL: no more. */
 void thread_set_user(void *program)
 {
 	current->user = program;
@@ -201,11 +210,13 @@ uint64_t thread_stack_top(void)
 	return current->stack ? (uint64_t)(uintptr_t)current->stack + STACK_BYTES : 0;
 }
 
+/* One word: may be asked with interrupts on, as a hint. */
 bool thread_others_ready(void)
 {
 	return ready.head;
 }
 
+/* Behind all that are ready; alone, it comes back from schedule() without a switch. */
 void thread_yield(void)
 {
 	unsigned long flags = wait_enter();
@@ -215,6 +226,8 @@ void thread_yield(void)
 	wait_leave(flags);
 }
 
+/* Freed by the next to run. One that ended before and is not buried yet goes first, because
+ * there is room for one only. */
 void thread_exit(void)
 {
 	(void)wait_enter();
@@ -226,6 +239,7 @@ void thread_exit(void)
 	panic("a dead thread ran");
 }
 
+/* A queue that nobody else knows: only the deadline wakes it. */
 void thread_sleep_ns(uint64_t delay_ns)
 {
 	struct wait_queue nobody = {0};
@@ -234,6 +248,8 @@ void thread_sleep_ns(uint64_t delay_ns)
 	(void)WAIT_UNTIL_DEADLINE(&nobody, false, end_ns);
 }
 
+/* All of them: each looks at its own condition again. The first look may be made with interrupts
+ * on, because nobody can be seen between looking at a condition and being queued. */
 void wait_wake(struct wait_queue *q)
 {
 	unsigned long flags;
@@ -260,6 +276,9 @@ static void wait_timed_out(void *ctx)
 	make_ready(t);
 }
 
+/* The thread is in the queue and its timer set before it lets go, with interrupts off from the
+ * look at the condition until the switch: no wake can fall between. The timer is cancelled
+ * whoever woke it; it lies in this thread and must not fire for its next wait. */
 bool wait_sleep(struct wait_queue *q, uint64_t deadline_ns)
 {
 	struct thread *t = current;

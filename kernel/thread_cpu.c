@@ -18,17 +18,22 @@ void wait_leave(unsigned long flags)
 	irq_restore(flags);
 }
 
+/* Called and left with interrupts off. sti and hlt are one operation: an interrupt between them
+ * would wake nobody, and the processor would sleep over the thread it made ready. On PV it is
+ * SCHEDOP_block, which lets events in and returns at once when one is there. */
 void thread_cpu_idle(void)
 {
 	pv_safe_halt();
 	pv_irq_disable();
 }
 
+/* A new thread begins where interrupts are off; nobody will restore them for it. */
 void thread_cpu_irqs_on(void)
 {
 	pv_irq_enable();
 }
 
+/* Only a thread with a program has registers of ring 3 to load. Interrupts off. */
 void thread_cpu_user(void *program)
 {
 	user_switch_to(program);

@@ -13,6 +13,7 @@
 
 static uint64_t tsc_hz;
 
+/* PV and PVH share Xen's clock. KVM's needs the native parts too, for the timer is the APIC's. */
 void time_init(void)
 {
 	if (boot_on_xen())
@@ -21,6 +22,7 @@ void time_init(void)
 		tsc_hz = boot.platform == BOOT_KVM ? clock_init_kvm() : clock_init_native();
 }
 
+/* 0 until the platform's clock is there: the log wants times before that. */
 uint64_t time_ns(void)
 {
 	return tsc_hz ? pv_sched_clock() : 0;
@@ -36,11 +38,14 @@ uint64_t time_tsc_hz(void)
 	return tsc_hz;
 }
 
+/* One moment, replaced by each call; a moment that is past fires at once. */
 void clock_program(uint64_t due_ns)
 {
 	pv_set_next_event(due_ns);
 }
 
+/* By the TSC, which works with interrupts off and before there is a clock. For drivers that wait
+ * for a device; anybody who can sleep should. */
 void time_delay_us(unsigned us)
 {
 	uint64_t ticks = (tsc_hz ? tsc_hz : FASTEST_TSC_HZ) / 1000000 * us;

@@ -19,6 +19,7 @@ static struct vcpu_time_info area __attribute__((aligned(64)));
 static struct kvm_steal steal;
 static uint64_t latest_ns;
 
+/* As Xen's (time_xen.c): two versions' lines need not meet, and the clock must not step back. */
 static uint64_t kvm_sched_clock(void)
 {
 	uint64_t ns = clock_shared_ns(&area, time_tsc);
@@ -28,11 +29,13 @@ static uint64_t kvm_sched_clock(void)
 	return latest_ns;
 }
 
+/* Reads memory only: KVM writes it when the processor comes back, so no exit is needed to ask. */
 static uint64_t kvm_steal_clock(void)
 {
 	return kvm_steal_ns(&steal);
 }
 
+/* For the log: which of them are used is not the same question. */
 static void say_parts(const struct kvm_para *para)
 {
 	for (enum kvm_part part = 0; part < KVM_PARTS; part++)
@@ -49,6 +52,9 @@ static bool start_clock(const struct kvm_para *para)
 	return clock_shared_hz(&area) != 0;
 }
 
+/* The native clock comes up first, since its timer stays and since it is what remains where KVM
+ * has no clock. The steal area begins as zeros, because KVM adds to what it finds there. The
+ * rate returned is KVM's own, which is not measured and so not wrong by a few ticks. */
 uint64_t clock_init_kvm(void)
 {
 	uint64_t measured_hz = clock_init_native();

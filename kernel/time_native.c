@@ -46,6 +46,7 @@ static void native_set_next_event(uint64_t deadline_ns)
 	lapic_write(LAPIC_TIMER_INIT, (uint32_t)MIN(count, 0xffffffffull));
 }
 
+/* Nobody to take any, or nobody who would tell. */
 static uint64_t native_steal_clock(void)
 {
 	return 0;
@@ -56,6 +57,7 @@ static void timer_irq(void *ctx)
 	time_interrupt();
 }
 
+/* The count begins with the second write, so the time between both is not measured. */
 static void pit_start(void)
 {
 	io_out8(PIT_MODE, PIT_ONCE);
@@ -63,6 +65,7 @@ static void pit_start(void)
 	io_out8(PIT_CHANNEL0, 0);
 }
 
+/* Latched, or the two halves would be of different moments. */
 static uint16_t pit_elapsed(void)
 {
 	uint8_t low;
@@ -120,6 +123,8 @@ static uint64_t calibrate(void)
 	return hz;
 }
 
+/* The operations are provided when the scale is set, because readings use it at once. The vector
+ * goes to the APIC last, with the count stopped, so no old count fires. */
 uint64_t clock_init_native(void)
 {
 	uint64_t hz;

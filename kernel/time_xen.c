@@ -34,6 +34,8 @@ static uint64_t xen_steal_clock(void)
 	return info.time[RUNSTATE_runnable] + info.time[RUNSTATE_offline];
 }
 
+/* No flag "only in the future": a moment that is past must fire at once, or its timer would be
+ * lost. */
 static void xen_set_next_event(uint64_t deadline_ns)
 {
 	struct vcpu_set_singleshot_timer timer = {.timeout_abs_ns = deadline_ns};
@@ -42,6 +44,7 @@ static void xen_set_next_event(uint64_t deadline_ns)
 		panic("the hypervisor refused a timer");
 }
 
+/* Upcall, interrupts off. */
 static void timer_event(void *ctx)
 {
 	time_interrupt();

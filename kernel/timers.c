@@ -11,6 +11,7 @@
 
 static struct timer *first;
 
+/* Interrupts off. The list is short enough to be walked for one that may not be in it. */
 static void unlink_timer(struct timer *timer)
 {
 	struct timer **link = &first;
@@ -22,6 +23,8 @@ static void unlink_timer(struct timer *timer)
 	timer->queued = false;
 }
 
+/* A timer that is set already moves. Equal moments keep the order of asking. Only a new head is
+ * told to the platform, which for a PV domain is a hypercall. */
 void timer_set(struct timer *timer, uint64_t due_ns)
 {
 	unsigned long flags = wait_enter();

@@ -10,6 +10,7 @@
 #include "time.h"
 #include "worker.h"
 
+/* A work's place: queued false: in no list; due_ns 0: in the soon list; else in the delayed one. */
 static struct host_work *soon_head, *soon_tail, *delayed;
 static struct wait_queue idle;
 static struct thread *worker;
@@ -28,6 +29,8 @@ static void push_soon(struct host_work *work)
 	wait_wake(&idle);
 }
 
+/* queued is false again before fn runs, so that fn may queue its own work anew, or free it.
+ * Interrupts off. */
 static struct host_work *pop_soon(void)
 {
 	struct host_work *work = soon_head;
@@ -39,6 +42,8 @@ static struct host_work *pop_soon(void)
 	return work;
 }
 
+/* Asked again before it ran it stays one piece of work: what it stands for is looked up when it
+ * runs. */
 void worker_post(struct host_work *work)
 {
 	unsigned long flags = wait_enter();
@@ -50,6 +55,8 @@ void worker_post(struct host_work *work)
 	wait_leave(flags);
 }
 
+/* The look without interrupts off spares a busy handler two operations. A handler that queues it
+ * just after has done what was wanted. */
 void host_work_soon(struct host_work *work)
 {
 	if (!work->queued)
@@ -70,6 +77,7 @@ static void delay_over(void *ctx)
 		timer_set(&delay_timer, delayed->due_ns);
 }
 
+/* Sorted by when it is due, equal ones in order of asking. Only a new head moves the timer. */
 void host_work_after(struct host_work *work, uint64_t delay_ns)
 {
 	struct host_work **link = &delayed;
@@ -108,6 +116,8 @@ static void unlink_work(struct host_work **head, struct host_work **tail, struct
 		*tail = before;
 }
 
+/* Afterwards fn will not be called for this asking, and the memory is the caller's. The timer is
+ * left as it is: delay_over() takes what is due, which may be nothing. */
 void host_work_cancel(struct host_work *work)
 {
 	unsigned long flags = wait_enter();
@@ -124,6 +134,7 @@ void host_work_cancel(struct host_work *work)
  * must not keep the shell from answering. */
 #define WORK_IN_A_ROW 64u
 
+/* Work runs with interrupts on and out of every list, so fn may queue, cancel and wait. */
 static void worker_main(void *ctx)
 {
 	struct host_work *work;
@@ -154,6 +165,7 @@ bool worker_is_current(void)
 	return thread_current() == worker;
 }
 
+/* On the caller's stack, which stands still until done is set. */
 struct call {
 	struct host_work work;
 	int (*fn)(void *ctx);
@@ -163,6 +175,8 @@ struct call {
 	struct wait_queue wait;
 };
 
+/* The caller's frame, and call with it, lives until it runs again, which is not before the
+ * worker waits: so wait_wake() may still touch it after done is set. */
 static void run_call(void *ctx)
 {
 	struct call *call = ctx;
@@ -172,6 +186,7 @@ static void run_call(void *ctx)
 	wait_wake(&call->wait);
 }
 
+/* In the worker itself waiting for the worker would be for ever, so fn is called at once. */
 int worker_call(int (*fn)(void *ctx), void *ctx)
 {
 	struct call call = {.fn = fn, .ctx = ctx};

@@ -22,11 +22,14 @@
 #define SLICE_NS (5 * NS_PER_MS)
 #define RFLAGS_USER 0x202u /* interrupts on; bit 1 is always set */
 
+/* Set once by user_init_*(). The table of tasks is fixed: a program that starts others without
+ * end runs into -XEN_EAGAIN and not into the kernel's memory. */
 struct user_platform user_platform;
 static struct user_task tasks[USER_PROGRAMS];
 static int last_pid;
 static bool ready;
 
+/* NULL in a kernel thread. */
 struct user_task *user_current(void)
 {
 	return thread_user();
@@ -58,6 +61,8 @@ static void slice_over(void *ctx)
 }
 static struct timer slice = {.fn = slice_over};
 
+/* Only marks: a program ends itself, on its own stack, when it is about to go back to ring 3.
+ * One asleep in a call is woken so that it gets there. Any context. */
 void user_end_all(void)
 {
 	for (unsigned i = 0; i < USER_PROGRAMS; i++) {
@@ -66,6 +71,8 @@ void user_end_all(void)
 	}
 }
 
+/* The last thing before ring 3. The slice's timer is started only when somebody else wants to
+ * run: a program alone is not interrupted. */
 void user_going_back(void)
 {
 	if (user_current()->to_end) {
@@ -76,6 +83,9 @@ void user_going_back(void)
 		timer_set(&slice, time_ns() + SLICE_NS);
 }
 
+/* The only place where a running program loses the processor, and the timer's interrupt is
+ * enough to get here: whoever was ready runs, and this returns when it is the program's turn
+ * again. */
 void user_interrupted(void)
 {
 	if (!user_current())
@@ -117,6 +127,9 @@ static struct user_task *find_free(void)
 	return NULL;
 }
 
+/* The thread is made last, since it cannot be unmade. It does not run before this returns:
+ * nothing from here to the end of user_start() waits, which gives the task its pid and state
+ * first. */
 static int make(struct user_task *task, int argc, char **argv)
 {
 	int error = user_space_init(&task->space, user_platform.n_roots);
@@ -141,6 +154,8 @@ free_space:
 	return error;
 }
 
+/* The entry is taken by its state, at the end. Numbers of programs are not used again, so that a
+ * late user_wait() cannot meet a stranger. */
 int user_start(int argc, char **argv, int parent)
 {
 	struct user_task *task = find_free();
@@ -171,6 +186,7 @@ static struct user_task *find_child(int pid, int parent)
 	return NULL;
 }
 
+/* Only a parent may wait, and once: the wait is what frees the entry. */
 int user_wait(int pid, int parent)
 {
 	struct user_task *task = find_child(pid, parent);

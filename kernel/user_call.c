@@ -13,8 +13,10 @@
 #include "user_decode.h"
 #include "user_parts.h"
 
+/* One per row of user_calls.def; a negative result is an XEN_E number, as in the kernel. */
 typedef int64_t call_fn(struct user_task *task, const uint64_t *args);
 
+/* The code was checked to be at most 255: what is above tells of exceptions (USER_ENDED_BY). */
 static int64_t call_exit(struct user_task *task, const uint64_t *args)
 {
 	user_end((int)args[0]);
@@ -47,6 +49,8 @@ static int64_t call_getpid(struct user_task *task, const uint64_t *args)
 	return task->pid;
 }
 
+/* Addresses first, from the program's own bitmap, then pages: they are given back in the other
+ * order when memory is short. A program's heap never meets its image or stack. */
 static int64_t call_pages(struct user_task *task, const uint64_t *args)
 {
 	size_t first = page_bitmap_alloc(&task->space.heap, args[0]);
@@ -62,6 +66,8 @@ static int64_t call_pages(struct user_task *task, const uint64_t *args)
 	return error;
 }
 
+/* Only what was mapped throughout is unmapped (user_space.c), so the bitmap's pages are in use:
+ * a program cannot make its release fail. */
 static int64_t call_unpages(struct user_task *task, const uint64_t *args)
 {
 	int error = user_space_unmap(&task->space, args[0], (unsigned)args[1]);
@@ -76,6 +82,7 @@ static int64_t call_protect(struct user_task *task, const uint64_t *args)
 	return user_space_protect(&task->space, args[0], (unsigned)args[1], (unsigned)args[2]);
 }
 
+/* The end of all programs wakes it early; it then ends on its way back. */
 static int64_t call_sleep(struct user_task *task, const uint64_t *args)
 {
 	uint64_t end_ns = time_ns() + args[0];
@@ -106,6 +113,7 @@ static int64_t call_set_tls(struct user_task *task, const uint64_t *args)
 	return (int64_t)user_cpu_set_tls(&task->cpu, args[0]);
 }
 
+/* Not looked at here: a handler that lies nowhere faults in ring 3, which ends the program. */
 static int64_t call_on_fault(struct user_task *task, const uint64_t *args)
 {
 	task->fault_start = args[0];
@@ -114,6 +122,8 @@ static int64_t call_on_fault(struct user_task *task, const uint64_t *args)
 	return 0;
 }
 
+/* The word is copied before use: the program's memory may change meanwhile. Bounded by half of
+ * what a start takes, which leaves room for the name. */
 static int64_t call_spawn(struct user_task *task, const uint64_t *args)
 {
 	char word[USER_WORDS_MAX / 2];
@@ -131,6 +141,7 @@ static int64_t call_spawn(struct user_task *task, const uint64_t *args)
 	return pid;
 }
 
+/* A number above an int's would be cut to that of another program. */
 static int64_t call_wait(struct user_task *task, const uint64_t *args)
 {
 	return args[0] <= INT32_MAX ? user_wait((int)args[0], task->pid) : -XEN_ESRCH;
@@ -142,11 +153,15 @@ static int64_t call_resume(struct user_task *task, const uint64_t *args)
 	return -XEN_ENOSYS;
 }
 
+/* From the same rows as the checks and the program's own stubs: a call cannot be in one and not
+ * in another. */
 static call_fn *const calls[USER_CALL_COUNT] = {
 #define USER_CALL(nr, name, k1, k2, k3) [nr] = call_##name,
 #include <amphi/user_calls.def>
 };
 
+/* Interrupts on: a call may be long, and may wait. The entry code's frame lies on the thread's
+ * own stack, where it stays while others run. */
 static int64_t serve(struct user_task *task, const struct user_call *call)
 {
 	int64_t result;
@@ -157,6 +172,8 @@ static int64_t serve(struct user_task *task, const struct user_call *call)
 	return result;
 }
 
+/* false: the whole frame is another one now (resume), so the entry code must load all of it by
+ * iret; sysret takes rip and flags from registers that hold the call's. */
 bool user_syscall(struct trap_frame *frame)
 {
 	const uint64_t args[USER_CALL_ARGS] = {frame->rdi, frame->rsi, frame->rdx};

@@ -23,8 +23,11 @@
 #define MXCSR_AT      24u
 #define DESCRIPTOR_TLS 0x00cff3000000ffffull /* data, ring 3, 4 GiB long: long mode looks at the base alone */
 
+/* Whose registers are in the processor, running or not. NULL after that one has ended. */
 static struct user_task *loaded;
 
+/* Not pv_cpuid(): that shows what Xen wants a kernel to see, this what instructions really do
+ * (above). */
 static void bare_cpuid(uint32_t leaf, uint32_t *regs)
 {
 	__asm__ volatile("cpuid"
@@ -53,6 +56,8 @@ static unsigned fpu_pages(void)
 	return (unsigned)PAGES_FOR(regs[1]);
 }
 
+/* All components: the mask is cut to XCR0 by the instruction. XSAVE writes a header that XRSTOR
+ * reads; the area was zeroed, as it must be before the first XRSTOR. */
 static void fpu_save(void *area, bool xsave)
 {
 	if (xsave)
@@ -73,6 +78,8 @@ static struct {
 	bool known, xsave;
 } fpu;
 
+/* Asked once: this is on the way of every switch, and CPUID may trap. CR0.TS is cleared for
+ * good: nobody here waits for the exception. */
 static bool fpu_form(void)
 {
 	if (!fpu.known) {
@@ -83,6 +90,8 @@ static bool fpu_form(void)
 	return fpu.xsave;
 }
 
+/* The image a program begins with: as after FNINIT, all exceptions masked. With XSAVE a header
+ * of zeros means initial values for everything else; MXCSR is read from the area all the same. */
 int user_cpu_init(struct user_cpu *cpu)
 {
 	uint16_t fcw = FCW_START;
@@ -105,6 +114,8 @@ void user_cpu_free(struct user_cpu *cpu)
 
 /* ---- segments ------------------------------------------------------------------------------- */
 
+/* Before others are loaded. The bases are not read back: fs_base is known, it is set by a call
+ * only. */
 static void save_selectors(struct user_cpu *cpu)
 {
 	__asm__ volatile("mov %%ds, %0" : "=m"(cpu->ds));
@@ -135,6 +146,7 @@ static void load_selectors(const struct user_cpu *cpu)
 	pv_load_gs_index(cpu->gs);
 }
 
+/* The selector is made null first: a load of it afterwards would reset the base. */
 void user_cpu_set_fs_base(struct user_cpu *cpu, uint64_t base)
 {
 	uint16_t null = 0;
@@ -154,11 +166,14 @@ uint64_t user_cpu_set_tls(struct user_cpu *cpu, uint64_t base)
 
 /* ---- the switch ------------------------------------------------------------------------------ */
 
+/* 0 where the platform has no second root. */
 static uint64_t root_of(const struct user_space *space, unsigned which)
 {
 	return which < space->n_roots ? virt_to_maddr(space->roots[which]).v : 0;
 }
 
+/* kernel_sp in two places: syscall takes no stack from the TSS, so the entry code reads it
+ * through %gs; exceptions and interrupts take it from where load_sp0 puts it. */
 static void load(const struct user_task *task)
 {
 	this_cpu()->kernel_sp = task->cpu.kernel_sp;
@@ -168,6 +183,8 @@ static void load(const struct user_task *task)
 	fpu_load(task->cpu.fpu, fpu_form());
 }
 
+/* Interrupts off. Back to the same program after kernel threads: nothing was disturbed, nothing
+ * to do. */
 void user_switch_to(struct user_task *task)
 {
 	if (task == loaded)

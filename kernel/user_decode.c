@@ -10,6 +10,7 @@
 /* Whether kind accepts args[at]; some kinds look at the argument before, whose check has passed. */
 typedef int check_fn(const uint64_t *args, unsigned at);
 
+/* len is compared with what is left: start + len is never made, and so cannot wrap. */
 static bool within(uint64_t start, uint64_t len, uint64_t low, uint64_t end)
 {
 	return start >= low && start <= end && len <= end - start;
@@ -20,21 +21,26 @@ static int check_none(const uint64_t *args, unsigned at)
 	return 0;
 }
 
+/* A byte, as everywhere else: higher results of a program are the kernel's words
+ * (USER_ENDED_BY). */
 static int check_code(const uint64_t *args, unsigned at)
 {
 	return args[at] <= 255 ? 0 : -XEN_EINVAL;
 }
 
+/* Bounded so that the sum with the clock cannot wrap. */
 static int check_ns(const uint64_t *args, unsigned at)
 {
 	return args[at] <= USER_SLEEP_MAX_NS ? 0 : -XEN_EINVAL;
 }
 
+/* Where it begins; how far it goes is its length's check, which comes right after it in the row. */
 static int check_buffer(const uint64_t *args, unsigned at)
 {
 	return within(args[at], 0, USER_LOW, USER_END) ? 0 : -XEN_EFAULT;
 }
 
+/* The size before the place: a buffer too long is the program's mistake wherever it lies. */
 static int check_len(const uint64_t *args, unsigned at)
 {
 	if (args[at] > USER_BUFFER_MAX)
@@ -42,6 +48,8 @@ static int check_len(const uint64_t *args, unsigned at)
 	return within(args[at - 1], args[at], USER_LOW, USER_END) ? 0 : -XEN_EFAULT;
 }
 
+/* Only whole pages of the heap can be given back or change rights: image and stack stay as they
+ * were loaded. */
 static int check_heap(const uint64_t *args, unsigned at)
 {
 	bool ok = args[at] % PAGE_SIZE == 0 && within(args[at], PAGE_SIZE, USER_HEAP, USER_HEAP_END);
@@ -49,6 +57,8 @@ static int check_heap(const uint64_t *args, unsigned at)
 	return ok ? 0 : -XEN_EINVAL;
 }
 
+/* The bound on the number comes first, and keeps the product from wrapping. As first argument it
+ * has no address before it: the kernel chooses one. */
 static int check_pages(const uint64_t *args, unsigned at)
 {
 	if (args[at] == 0 || args[at] > USER_HEAP_PAGES)
@@ -58,16 +68,19 @@ static int check_pages(const uint64_t *args, unsigned at)
 	return within(args[at - 1], args[at] * PAGE_SIZE, USER_HEAP, USER_HEAP_END) ? 0 : -XEN_EINVAL;
 }
 
+/* Readable, or readable and writable. Execution is not to be had: only the loader makes code. */
 static int check_prot(const uint64_t *args, unsigned at)
 {
 	return (args[at] | USER_WRITE) == (USER_READ | USER_WRITE) ? 0 : -XEN_EINVAL;
 }
 
+/* Canonical at least: a base beyond would fault when the kernel loads it. */
 static int check_address(const uint64_t *args, unsigned at)
 {
 	return args[at] < USER_END ? 0 : -XEN_EINVAL;
 }
 
+/* A descriptor has 32 bits of base. */
 static int check_low(const uint64_t *args, unsigned at)
 {
 	return args[at] < 1ull << 32 ? 0 : -XEN_EINVAL;
@@ -78,11 +91,13 @@ static int check_size(const uint64_t *args, unsigned at)
 	return within(args[at - 1], args[at], 0, USER_END) ? 0 : -XEN_EINVAL;
 }
 
+/* All of it below USER_END. Whether it is mapped is found out by copying it. */
 static int check_context(const uint64_t *args, unsigned at)
 {
 	return within(args[at], sizeof(struct user_context), USER_LOW, USER_END) ? 0 : -XEN_EFAULT;
 }
 
+/* From the kinds' names in user_calls.def to the functions: an unknown kind does not compile. */
 #define CHECK_NONE    check_none
 #define CHECK_CODE    check_code
 #define CHECK_NS      check_ns
@@ -96,6 +111,7 @@ static int check_context(const uint64_t *args, unsigned at)
 #define CHECK_SIZE    check_size
 #define CHECK_CONTEXT check_context
 
+/* A kind for each argument, used or not: NONE accepts anything, and nobody reads it. */
 static const struct row {
 	const char *name;
 	check_fn *checks[USER_CALL_ARGS];
@@ -104,6 +120,7 @@ static const struct row {
 #include <amphi/user_calls.def>
 };
 
+/* *out is written only when all is well, so a refused call has no half of itself there. */
 int user_decode(uint64_t nr, const uint64_t args[USER_CALL_ARGS], struct user_call *out)
 {
 	if (nr >= USER_CALL_COUNT)

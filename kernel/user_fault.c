@@ -29,6 +29,7 @@ _Static_assert(offsetof(struct user_context, rdi) == 8 * (N_REGISTERS - 1), "r15
 
 /* ---- to the handler and back ------------------------------------------------------------ */
 
+/* Copied, and only what a program may know: no selectors. */
 static void fill_context(struct user_context *c, const struct trap_frame *frame, uint64_t address)
 {
 	memcpy(c, frame, 8 * N_REGISTERS);
@@ -57,6 +58,9 @@ static bool hand_over(struct user_task *task, struct trap_frame *frame, uint64_t
 	return true;
 }
 
+/* The program may have changed all of it. Addresses stay below USER_END, so that neither iret
+ * nor sysret meets one that is not canonical; selectors stay the frame's, and of the flags only
+ * a program's own pass. */
 int user_resume(struct user_task *task, struct trap_frame *frame, uint64_t context)
 {
 	struct user_context c;
@@ -74,6 +78,7 @@ int user_resume(struct user_task *task, struct trap_frame *frame, uint64_t conte
 
 /* ---- the end ----------------------------------------------------------------------------- */
 
+/* A guess from the address alone, for the message. */
 static const char *where(uint64_t address, bool present)
 {
 	if (address >= USER_END)
@@ -98,6 +103,7 @@ static void say_exception(const struct user_task *task, const struct trap_frame 
 		       trap_name((unsigned)frame->vector), (unsigned long long)frame->rip);
 }
 
+/* The address is read before interrupts are on: another program's fault may replace it. */
 void user_exception(struct trap_frame *frame)
 {
 	struct user_task *task = user_current();

@@ -7,6 +7,8 @@
 
 #include "user_image.h"
 
+/* vaddr first, so that the difference is no wrapped one. Heap and stack lie above USER_HEAP: no
+ * image can cover them. */
 static const char *check_segment(const struct elf_segment *s)
 {
 	if (s->vaddr < USER_LOW || s->vaddr >= USER_HEAP || s->memory_bytes > USER_HEAP - s->vaddr)
@@ -16,11 +18,14 @@ static const char *check_segment(const struct elf_segment *s)
 	return NULL;
 }
 
+/* Two runs of pages meet when each begins before the other's end. */
 static bool share_a_page(const struct elf_segment *a, const struct elf_segment *b)
 {
 	return user_segment_first(a) < user_segment_end(b) && user_segment_first(b) < user_segment_end(a);
 }
 
+/* Against those before it only; each pair is seen once. The number of segments is bounded by
+ * elf.h. */
 static const char *check_overlap(const struct elf_image *image, unsigned at)
 {
 	for (unsigned i = 0; i < at; i++)
@@ -29,6 +34,7 @@ static const char *check_overlap(const struct elf_image *image, unsigned at)
 	return NULL;
 }
 
+/* An entry elsewhere would fault at once; said here it has a reason with it. */
 static bool is_code(const struct elf_image *image, uint64_t address)
 {
 	for (unsigned i = 0; i < image->n_segments; i++) {
@@ -40,6 +46,8 @@ static bool is_code(const struct elf_image *image, uint64_t address)
 	return false;
 }
 
+/* A sum of at most a few segments below USER_HEAP each, so it cannot wrap. What is said is the
+ * first thing wrong. */
 static const char *check_image(const struct elf_image *image)
 {
 	const char *why = NULL;

@@ -13,6 +13,8 @@
 #include "user_image.h"
 #include "user_parts.h"
 
+/* A module that is a program itself needs no archive and is found under every name; else it is a
+ * cpio archive with the programs by name. */
 static int find_image(const char *name, const void **out_bytes, size_t *out_len)
 {
 	struct cpio_entry entry;
@@ -30,12 +32,15 @@ static int find_image(const char *name, const void **out_bytes, size_t *out_len)
 	return 0;
 }
 
+/* Readable always: x86 has no pages that can only be executed. */
 static unsigned prot_of(const struct elf_segment *s)
 {
 	return USER_READ | (s->flags & USER_SEGMENT_WRITE ? USER_WRITE : 0) |
 	       (s->flags & USER_SEGMENT_EXEC ? USER_EXEC : 0);
 }
 
+/* Pages come zeroed, so what is in memory and not in the file (bss) needs no second step. Copied
+ * by the loader's right: text is not writable even now. */
 static int load_segment(struct user_space *space, const struct elf_segment *s)
 {
 	uint64_t first = user_segment_first(s);
@@ -44,6 +49,7 @@ static int load_segment(struct user_space *space, const struct elf_segment *s)
 	return error ? error : user_copy_load(space, s->vaddr, s->data, s->file_bytes);
 }
 
+/* What was mapped until an error stays in the space, which user.c frees whole. */
 static int load_segments(struct user_space *space, const struct elf_image *image)
 {
 	int error = 0;
@@ -74,6 +80,8 @@ static int fill_stack(struct user_task *task, int argc, char **argv)
 	return error ? error : user_copy_to(&task->space, at, pointers, sizeof(pointers));
 }
 
+/* Before anything is made. With the bound on the words' length and number, fill_stack() stays
+ * within the first page below USER_STACK_TOP. */
 static int check_words(int argc, char **argv)
 {
 	size_t len = 0;
@@ -83,6 +91,8 @@ static int check_words(int argc, char **argv)
 	return argc <= USER_ARGS_MAX && len <= USER_WORDS_MAX ? 0 : -XEN_E2BIG;
 }
 
+/* The image is checked as a whole before the first page is mapped. What fails after that leaves
+ * its pages in the space, which the caller frees. */
 int user_load(struct user_task *task, int argc, char **argv)
 {
 	struct elf_image image;

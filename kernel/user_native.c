@@ -15,13 +15,17 @@
 #define EFER_SCE  1u
 
 #define SEL_KERNEL_CODE 0x08ull
+/* What SYSRET adds 8 and 16 to. */
 #define SEL_SYSRET	0x20ull
 #define SEL_USER_DATA	0x28u
 #define SEL_USER_CODE	0x30u
 #define SEL_TLS		0x38u
+/* Flat, ring 3; code has the long-mode bit. */
 #define USER_DATA	0x00cff3000000ffffull
 #define USER_CODE	0x00affb000000ffffull
 
+/* The first two let programs use SSE and get its exceptions; UMIP keeps the addresses of the
+ * kernel's tables from them (SGDT and its kin). */
 #define CR4_OSFXSR     (1u << 9)
 #define CR4_OSXMMEXCPT (1u << 10)
 #define CR4_UMIP       (1u << 11)
@@ -48,6 +52,9 @@ static uint64_t protections(void)
 	return cr4;
 }
 
+/* EFER's bit comes last: from then on a program may enter, and all that the entry reads is in
+ * place. A program gets no kernel stack by this instruction; the entry code takes it from the
+ * per-CPU data. */
 int user_init_native(void)
 {
 	uint64_t *gdt = trap_native_gdt();

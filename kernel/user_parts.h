@@ -21,7 +21,7 @@ enum user_state { USER_FREE, USER_RUNS, USER_ENDED };
 /* Registers that belong to a program and are not in its trap frame. */
 struct user_cpu {
 	uint64_t kernel_sp; /* top of its thread's stack: where its traps begin */
-	void *fpu;	    /* user_cpu_fpu_pages() pages */
+	void *fpu;	    /* as many pages as user_cpu.c finds it to need */
 	uint64_t fs_base, tls; /* tls: the descriptor */
 	uint16_t ds, es, fs, gs;
 };

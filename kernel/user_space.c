@@ -15,6 +15,7 @@
 #define USER_SLOT   0u			      /* of the top table: USER_END is what it spans */
 #define KERNEL_SLOT pt_index(DIRECT_BASE, 4) /* below it and above the middle: the hypervisor's */
 
+/* Through pvops: on PV the entry holds the machine's frame. */
 static uint64_t entry_of(const void *page, uint64_t flags)
 {
 	return pv_make_pte(virt_to_pfn(page).v << PAGE_SHIFT | flags);
@@ -25,6 +26,7 @@ static uint64_t *page_of(uint64_t entry)
 	return pfn_to_virt((pfn_t){(pv_pte_val(entry) & PTE_FRAME) >> PAGE_SHIFT});
 }
 
+/* PTE_USER is what makes it the program's; the kernel reaches the page by the direct map only. */
 static uint64_t leaf_flags(unsigned prot)
 {
 	uint64_t flags = mm_flags.leaf | PTE_USER;
@@ -38,6 +40,7 @@ static uint64_t leaf_flags(unsigned prot)
 
 /* ---- the top -------------------------------------------------------------------------- */
 
+/* Empty, and a top table for the hypervisor (pinned) before anything leads to it. */
 static uint64_t *new_root(void)
 {
 	uint64_t *root = pages_alloc(1);
@@ -47,6 +50,8 @@ static uint64_t *new_root(void)
 	return root;
 }
 
+/* Entries and not tables: what the kernel maps later appears in all programs, as long as it is
+ * under an entry that exists now. */
 static void copy_kernel_half(uint64_t *root)
 {
 	for (unsigned i = KERNEL_SLOT; i < PT_ENTRIES; i++)
@@ -54,6 +59,8 @@ static void copy_kernel_half(uint64_t *root)
 			pv_set_pgd(&root[i], mm_top[i]);
 }
 
+/* The second root, PV's for the program, stays without the kernel: Xen adds what it needs
+ * itself. */
 int user_space_init(struct user_space *s, unsigned n_roots)
 {
 	memset(s, 0, sizeof(*s));
@@ -72,6 +79,8 @@ int user_space_init(struct user_space *s, unsigned n_roots)
 
 /* ---- tables --------------------------------------------------------------------------- */
 
+/* The first level below the top is shared by all roots, so it is linked into each; entry is then
+ * not used. */
 static void link_table(struct user_space *s, uint64_t *entry, uint64_t value, unsigned level)
 {
 	if (level == 3)
@@ -83,6 +92,8 @@ static void link_table(struct user_space *s, uint64_t *entry, uint64_t value, un
 			pv_set_pgd(&s->roots[i][USER_SLOT], value);
 }
 
+/* Zeroed and made a table before it is linked, which is the order a hypervisor insists on.
+ * Rights are the leaf's: tables allow everything. */
 static uint64_t *make_table(struct user_space *s, uint64_t *entry, unsigned level)
 {
 	uint64_t *table = pages_alloc(1);
@@ -130,6 +141,8 @@ static void free_table(uint64_t *table, unsigned level)
 	free_page(table);
 }
 
+/* From the top down: a table that is still linked cannot be made an ordinary page again. The
+ * kernel's entries in the root are not followed. */
 void user_space_free(struct user_space *s)
 {
 	uint64_t top = s->n_roots ? s->roots[0][USER_SLOT] : 0;
@@ -146,6 +159,7 @@ void user_space_free(struct user_space *s)
 
 /* ---- pages ---------------------------------------------------------------------------- */
 
+/* The page is free for others only when no entry and no TLB leads to it. */
 static void drop_page(uint64_t *leaf, uint64_t va)
 {
 	void *page = page_of(*leaf);
@@ -155,6 +169,8 @@ static void drop_page(uint64_t *leaf, uint64_t va)
 	free_page(page);
 }
 
+/* Undone when memory is short, but for tables: they are found again by the next call, or freed
+ * at the end. */
 int user_space_map(struct user_space *s, uint64_t va, unsigned n, unsigned prot)
 {
 	for (unsigned i = 0; i < n; i++) {
@@ -170,6 +186,7 @@ int user_space_map(struct user_space *s, uint64_t va, unsigned n, unsigned prot)
 	return 0;
 }
 
+/* Looked at as a whole first, so that a call does all or nothing. */
 static bool all_mapped(struct user_space *s, uint64_t va, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
@@ -190,6 +207,7 @@ int user_space_unmap(struct user_space *s, uint64_t va, unsigned n)
 	return 0;
 }
 
+/* A page whose rights shrink must leave the TLB: the old ones would hold until it is evicted. */
 int user_space_protect(struct user_space *s, uint64_t va, unsigned n, unsigned prot)
 {
 	if (!all_mapped(s, va, n))
@@ -226,6 +244,8 @@ static size_t piece(uint64_t va, size_t len)
 	return MIN(len, PAGE_SIZE - va % PAGE_SIZE);
 }
 
+/* Page by page, through the direct map: neighbours of the program's need not be neighbours
+ * there. */
 int user_copy_from(const struct user_space *s, void *to, uint64_t from, size_t len)
 {
 	char *out = to;

@@ -166,12 +166,7 @@ void console_init(void)
 {
 	char kind[16];
 
-	if (!boot_option("console", kind, sizeof(kind)) || strcmp(kind, "com1") == 0)
-		serial_init(SERIAL_COM1);
-	else if (strcmp(kind, "e9") == 0)
-		serial_init(SERIAL_DEBUG_PORT);
-	else
-		serial_init(SERIAL_NONE);
+	serial_init(!boot_option("console", kind, sizeof(kind)) || strcmp(kind, "com1") == 0);
 	guest_console = boot_option("guest_console", kind, sizeof(kind));
 }
 

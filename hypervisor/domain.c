@@ -183,13 +183,9 @@ static int vcpu_create(struct domain *d, unsigned id)
 	error = mm_vcpu_init(v);
 	if (error)
 		goto teardown_pv;
-	error = sched_vcpu_init(v);
-	if (error)
-		goto teardown_mm;
+	sched_vcpu_init(v);
 	d->vcpu[id] = v;
 	return 0;
-teardown_mm:
-	mm_vcpu_teardown(v);
 teardown_pv:
 	pv_vcpu_teardown(v);
 free_vcpu:
@@ -206,8 +202,6 @@ static int parts_init(struct domain *d)
 		error = event_domain_init(d);
 	if (!error)
 		error = grant_domain_init(d, 0);
-	if (!error)
-		error = io_domain_init(d);
 	for (unsigned i = 0; !error && i < d->max_vcpus; i++)
 		error = vcpu_create(d, i);
 	return error;

@@ -15,8 +15,7 @@
 #include "layout.h"
 #include "percpu.h"
 
-#define STRING_BATCH 256u /* elements of one rep ins/outs before interrupts have a turn */
-#define CR0_VIEW     0x80050033ull
+#define CR0_VIEW 0x80050033ull
 
 /* As many bytes as can be had from RIP on, up to the longest instruction. */
 unsigned emulate_fetch(const struct vcpu *v, uint8_t bytes[INSN_MAX])
@@ -61,14 +60,9 @@ static void guest_out(struct vcpu *v, uint32_t port, unsigned bytes, uint32_t va
 		port_out((uint16_t)port, bytes, value);
 }
 
-static uint32_t port_of(const struct vcpu *v, const struct insn *i)
-{
-	return i->port_in_dx ? (uint16_t)v->pv.regs.rdx : (uint32_t)i->imm;
-}
-
 static bool do_port(struct vcpu *v, const struct insn *i)
 {
-	uint32_t port = port_of(v, i);
+	uint32_t port = i->port_in_dx ? (uint16_t)v->pv.regs.rdx : (uint32_t)i->imm;
 
 	if (!may_use_port(v, port, i->width))
 		return false;
@@ -76,46 +70,6 @@ static bool do_port(struct vcpu *v, const struct insn *i)
 		reg_write(&v->pv.regs, 0, i->width, guest_in(v, port, i->width));
 	else
 		guest_out(v, port, i->width, (uint32_t)v->pv.regs.rax);
-	return true;
-}
-
-/* One element, at an address of the guest's; a page fault on it is the guest's. */
-static bool string_element(struct vcpu *v, const struct insn *i, uint64_t at)
-{
-	uint32_t port = port_of(v, i), value = 0;
-
-	if (i->op == INSN_INS) {
-		value = guest_in(v, port, i->width);
-		return guest_copy_to(at, &value, i->width) == 0;
-	}
-	if (guest_copy_from(&value, at, i->width) != 0)
-		return false;
-	guest_out(v, port, i->width, value);
-	return true;
-}
-
-/* RIP stays at the instruction while RCX is not 0, as the CPU itself would have it. */
-static bool do_string(struct vcpu *v, const struct insn *i)
-{
-	struct guest_regs *r = &v->pv.regs;
-	bool in = i->op == INSN_INS;
-	uint64_t *at = in ? &r->rdi : &r->rsi;
-	/* RCX says how much is left, so cutting it short needs no memory of ours: the guest comes
-	 * back with the same instruction, and whoever else has a turn gets it in between. */
-	uint64_t todo = i->repeat ? MIN(r->rcx, STRING_BATCH) : 1;
-
-	if (i->address32 || !may_use_port(v, port_of(v, i), i->width))
-		return false;
-	for (; todo-- != 0; r->rcx -= i->repeat) {
-		if (!string_element(v, i, *at)) {
-			r->rip -= i->length;
-			pv_inject_page_fault(v, *at, in ? 2 : 0);
-			return true;
-		}
-		*at += r->rflags & RFLAGS_DF ? -(uint64_t)i->width : i->width;
-	}
-	if (i->repeat && r->rcx != 0)
-		r->rip -= i->length;
 	return true;
 }
 
@@ -198,8 +152,6 @@ static const struct {
 } ops[] = {
     [INSN_IN] = {do_port, true},
     [INSN_OUT] = {do_port, true},
-    [INSN_INS] = {do_string, true},
-    [INSN_OUTS] = {do_string, true},
     [INSN_CLI] = {do_nothing, false},
     [INSN_STI] = {do_nothing, false},
     [INSN_CLTS] = {do_clts, false},
@@ -212,8 +164,7 @@ static const struct {
     [INSN_CPUID] = {do_cpuid, true},
 };
 
-/* RIP moves on before the work, so that a fault injected by it, or a repetition, can set it back.
- */
+/* RIP moves on before the work, so that a fault injected by it can set it back. */
 bool emulate_privileged(struct vcpu *v)
 {
 	struct guest_regs *r = &v->pv.regs;

@@ -18,8 +18,6 @@ enum insn_op {
 	INSN_NONE,
 	INSN_IN,
 	INSN_OUT,
-	INSN_INS,
-	INSN_OUTS,
 	INSN_CLI,
 	INSN_STI,
 	INSN_CLTS,
@@ -48,14 +46,12 @@ struct insn {
 	uint8_t width;   /* of the operand: 1, 2, 4 or 8 */
 	uint8_t reg;     /* ModRM.reg with REX.R: number of a general, or control register */
 	uint8_t rm;      /* ModRM.rm with REX.B, for moves between registers */
-	bool repeat;     /* rep */
-	bool address32;  /* 67h in 64-bit code */
 	bool port_in_dx; /* else imm */
 	uint64_t imm;    /* port, or sign-extended operand */
 };
 
 /* Reads one instruction of 64-bit code from n bytes. op is INSN_NONE when it is none of the above
- * or not complete within n. Memory operands are skipped over, not computed: their address is known
+ * (string I/O, ins and outs, is not: the guest gets its #GP) or not complete within n. Memory operands are skipped over, not computed: their address is known
  * from the fault. */
 void emulate_decode(const uint8_t *bytes, unsigned n, struct insn *out);
 

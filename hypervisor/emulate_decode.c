@@ -13,7 +13,7 @@ struct reader {
 	unsigned n, at;
 	bool ended;
 	/* prefixes */
-	bool operand16, address32, rep, has_rex, bad;
+	bool operand16, has_rex;
 	uint8_t rex;
 	struct insn *out;
 };
@@ -37,24 +37,17 @@ static uint64_t next_signed(struct reader *r, unsigned n)
 	return n == 8 ? v : (uint64_t)((int64_t)(v << (64 - 8 * n)) >> (64 - 8 * n));
 }
 
-/* Returns the first byte that is no prefix. FS and GS matter to string I/O, which then is not ours;
- * nothing else here cares whose segment it is. */
+/* Returns the first byte that is no prefix. Segments, 32-bit addresses and repetition mean nothing
+ * to the instructions here: where memory is meant, its address is known from the fault. */
 static uint8_t prefixes(struct reader *r)
 {
 	for (;;) {
 		uint8_t b = next(r);
 
-		if (b == 0x66)
-			r->operand16 = true;
-		else if (b == 0x67)
-			r->address32 = true;
-		else if (b == 0xf2 || b == 0xf3)
-			r->rep = true;
-		else if (b == 0x64 || b == 0x65)
-			r->bad = true;
-		else if (b != 0x26 && b != 0x2e && b != 0x36 && b != 0x3e && b != 0xf0)
+		r->operand16 |= b == 0x66;
+		if ((b & 0xe7) != 0x26 && (b & 0xfc) != 0x64 && (b & 0xfc) != 0xf0)
 			return b;
-		if (r->ended)
+		if (b == 0xf1 || r->ended) /* f1 is int1, no prefix */
 			return b;
 	}
 }
@@ -85,7 +78,6 @@ static uint8_t modrm(struct reader *r)
 /* How the bytes behind an opcode are read. */
 enum form {
 	PLAIN,  /* there are none */
-	STRING, /* port in DX, memory by RSI or RDI */
 	PORT_DX,
 	PORT_IMM,
 	CONTROL,   /* ModRM between registers */
@@ -109,8 +101,6 @@ static const struct opcode {
 } opcodes[] = {
     {0x08, 0x09, MEMORY, INSN_OR_REG},
     {0x20, 0x21, MEMORY, INSN_AND_REG},
-    {0x6c, 0x6d, STRING, INSN_INS},
-    {0x6e, 0x6f, STRING, INSN_OUTS},
     {0x80, 0x81, GROUP_IMM, GROUP_ARITH},
     {0x83, 0x83, GROUP_IMM8, GROUP_ARITH},
     {0x86, 0x87, MEMORY, INSN_XCHG},
@@ -145,16 +135,12 @@ static void decode_form(struct reader *r, const struct opcode *o, bool byte)
 	if (o->form != PLAIN)
 		out->width = byte ? 1 : r->rex & 8 ? 8 : r->operand16 ? 2 : 4;
 	switch (o->form) {
-	case STRING:
 	case PORT_DX:
 	case PORT_IMM:
 		out->width = MIN(out->width, r->operand16 ? 2 : 4);
 		out->port_in_dx = o->form != PORT_IMM;
-		out->repeat = r->rep;
 		if (o->form == PORT_IMM)
 			out->imm = next(r);
-		if (o->form == STRING && r->bad)
-			out->op = INSN_NONE;
 		break;
 	case CONTROL:
 		out->width = 8;
@@ -181,7 +167,7 @@ void emulate_decode(const uint8_t *bytes, unsigned n, struct insn *out)
 	struct reader r = {.bytes = bytes, .n = n, .out = out};
 	unsigned code = prefixes(&r);
 
-	*out = (struct insn){.op = INSN_NONE, .address32 = r.address32};
+	*out = (struct insn){.op = INSN_NONE};
 	if ((code & 0xf0) == 0x40) {
 		r.has_rex = true;
 		r.rex = (uint8_t)code;

@@ -15,11 +15,6 @@
 #define PORTS        0x10000u
 #define BITMAP_ORDER 1u /* 8 KiB */
 
-int io_domain_init(struct domain *d)
-{
-	return 0;
-}
-
 void io_domain_teardown(struct domain *d)
 {
 	pirq_domain_teardown(d);

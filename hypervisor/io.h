@@ -34,7 +34,7 @@ struct domain_io {
 	bool pirq_permitted[IO_PIRQS];
 };
 
-int io_domain_init(struct domain *d);      /* 0, -XEN_ENOMEM; no rights */
+/* A new domain, all zeros, has no rights. */
 void io_domain_teardown(struct domain *d); /* releases pirqs, masks their sources */
 
 /* Domctl's permissions; last is included. -XEN_EINVAL, -XEN_ENOSPC. */

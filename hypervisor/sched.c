@@ -185,14 +185,13 @@ static void release(struct vcpu *v, uint32_t why)
 
 /* ---- life of a vCPU -------------------------------------------------------------------- */
 
-int sched_vcpu_init(struct vcpu *v)
+void sched_vcpu_init(struct vcpu *v)
 {
 	v->sched.cpu = this_cpu()->id;
 	v->sched.holds = HOLD_DOWN;
 	v->sched.runstate.state = RUNSTATE_offline;
 	v->sched.runstate.state_entry_time = time_now_ns();
 	time_vcpu_init(v);
-	return 0;
 }
 
 /* Takes v's state out of this CPU, which then holds nobody's. */

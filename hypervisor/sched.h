@@ -39,7 +39,7 @@ struct vcpu_sched {
 };
 
 /* A new vCPU is down (HOLD_DOWN). */
-int sched_vcpu_init(struct vcpu *v);
+void sched_vcpu_init(struct vcpu *v);
 /* The vCPU never runs again; its state leaves the CPU; its timers stop. Not for the current vCPU of
  * another CPU's making: on return nothing of it is in use by this CPU. */
 void sched_vcpu_teardown(struct vcpu *v);

@@ -1,4 +1,4 @@
-/* serial.c: where the hypervisor's console comes out: the first serial port, or QEMU's debug port.
+/* serial.c: where the hypervisor's console comes out: the first serial port.
  *
  * Caller: console.c, which holds its lock around output. The port stays ours while it is the
  * console: the first domain is refused its eight I/O ports. Not here: the 16550 itself
@@ -12,9 +12,7 @@
 #include "irq.h"
 #include "serial.h"
 
-#define DEBUG_PORT 0xe9
-
-static enum serial_kind kind;
+static bool on;
 static void (*listener)(char c);
 
 static uint8_t in8(uint16_t port)
@@ -29,18 +27,15 @@ static void out8(uint16_t port, uint8_t value)
 
 static const struct uart com1 = {UART_COM1, in8, out8};
 
-void serial_init(enum serial_kind want)
+void serial_init(bool wanted)
 {
-	kind = want == SERIAL_COM1 && !uart_start(&com1) ? SERIAL_NONE : want;
+	on = wanted && uart_start(&com1);
 }
 
 void serial_put(const char *text, size_t n)
 {
-	if (kind == SERIAL_COM1)
+	if (on)
 		uart_write(&com1, text, n);
-	else if (kind == SERIAL_DEBUG_PORT)
-		while (n-- != 0)
-			port_out(DEBUG_PORT, 1, (uint8_t)*text++);
 }
 
 static void received(void *ctx)
@@ -55,7 +50,7 @@ static void received(void *ctx)
 void serial_listen(void (*fn)(char c))
 {
 	uint32_t gsi = acpi_info()->isa[UART_COM1_IRQ].gsi;
-	unsigned vector = kind == SERIAL_COM1 ? irq_vector_alloc(received, NULL) : 0;
+	unsigned vector = on ? irq_vector_alloc(received, NULL) : 0;
 
 	if (vector == 0)
 		return;
@@ -67,5 +62,5 @@ void serial_listen(void (*fn)(char c))
 
 bool serial_owns_port(uint32_t port)
 {
-	return kind == SERIAL_COM1 && port - UART_COM1 < UART_PORTS;
+	return on && port - UART_COM1 < UART_PORTS;
 }

@@ -16,7 +16,6 @@
 #include "percpu.h"
 
 #define NS_PER_S      1000000000ull
-#define MIN_PERIOD_NS 1000000ull
 #define REFINE_NS     200000000ull
 
 /* ns = base_ns + what the scale makes of tsc - base_tsc */
@@ -142,17 +141,14 @@ void time_vcpu_teardown(struct vcpu *v)
 	timer_stop(&v->sched.watchdog[1]);
 }
 
-long time_set_periodic(struct vcpu *v, uint64_t period_ns)
+void time_set_periodic(struct vcpu *v, uint64_t period_ns)
 {
 	if (period_ns == 0) {
 		timer_stop(&v->sched.periodic);
-		return 0;
+		return;
 	}
-	if (period_ns < MIN_PERIOD_NS || period_ns > (1ull << 62))
-		return -XEN_EINVAL;
 	v->sched.period_ns = period_ns;
 	timer_set(&v->sched.periodic, time_now_ns() + period_ns);
-	return 0;
 }
 
 long time_set_singleshot(struct vcpu *v, uint64_t due_ns, bool only_future)
@@ -161,11 +157,6 @@ long time_set_singleshot(struct vcpu *v, uint64_t due_ns, bool only_future)
 		return -XEN_ETIME;
 	timer_set(&v->sched.singleshot, due_ns);
 	return 0;
-}
-
-void time_stop_singleshot(struct vcpu *v)
-{
-	timer_stop(&v->sched.singleshot);
 }
 
 long hc_set_timer_op(uint64_t due_ns)

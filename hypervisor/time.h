@@ -43,11 +43,10 @@ void time_update_vcpu(struct vcpu *v);
 /* XENPF_settime: wall time was seconds.nanoseconds at system_time_ns. */
 void time_set_wallclock(uint64_t seconds, uint32_t nanoseconds, uint64_t system_time_ns);
 
-/* vcpu_op's timers: period 0 stops. The caller checked that v is current's or current's domain's.
+/* vcpu_op's timers: period 0 stops; its range was checked. The caller checked that v is current's or current's domain's.
  */
-long time_set_periodic(struct vcpu *v, uint64_t period_ns);
+void time_set_periodic(struct vcpu *v, uint64_t period_ns);
 long time_set_singleshot(struct vcpu *v, uint64_t due_ns, bool only_future); /* -XEN_ETIME */
-void time_stop_singleshot(struct vcpu *v);
 /* VCPUOP_register_vcpu_time_memory_area: guest virtual address of a struct vcpu_time_info. */
 long time_register_area(struct vcpu *v, uint64_t va);
 

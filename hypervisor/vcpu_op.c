@@ -93,11 +93,13 @@ static long run(struct vcpu *v, uint64_t cmd, const union vcpu_arg *a, uint64_t 
 	case VCPUOP_register_runstate_memory_area:
 		return vcpu_register_runstate(v, a->runstate.addr.p);
 	case VCPUOP_set_periodic_timer:
-		if (a->periodic.period_ns < PERIOD_MIN_NS || a->periodic.period_ns > INT64_MAX)
+		if (a->periodic.period_ns < PERIOD_MIN_NS || a->periodic.period_ns > 1ull << 62)
 			return -XEN_EINVAL;
-		return time_set_periodic(v, a->periodic.period_ns);
+		time_set_periodic(v, a->periodic.period_ns);
+		return 0;
 	case VCPUOP_stop_periodic_timer:
-		return time_set_periodic(v, 0);
+		time_set_periodic(v, 0);
+		return 0;
 	case VCPUOP_set_singleshot_timer:
 		if (v != current_vcpu())
 			return -XEN_EINVAL;
@@ -106,7 +108,7 @@ static long run(struct vcpu *v, uint64_t cmd, const union vcpu_arg *a, uint64_t 
 	case VCPUOP_stop_singleshot_timer:
 		if (v != current_vcpu())
 			return -XEN_EINVAL;
-		time_stop_singleshot(v);
+		timer_stop(&v->sched.singleshot);
 		return 0;
 	case VCPUOP_register_vcpu_info:
 		return event_register_vcpu_info(v, a->info.mfn, a->info.offset);

@@ -31,7 +31,7 @@ static void check(const uint8_t *bytes, unsigned n)
 	if (first.op == INSN_NONE)
 		return;
 	demand(first.length > 0 && first.reg < 16 && first.rm < 16);
-	if (first.op >= INSN_MOV_STORE || first.op <= INSN_OUTS)
+	if (first.op >= INSN_MOV_STORE || first.op <= INSN_OUT)
 		demand(first.width == 1 || first.width == 2 || first.width == 4 ||
 		       (first.width == 8 && first.op >= INSN_MOV_STORE));
 	emulate_decode(bytes, first.length - 1, &second);

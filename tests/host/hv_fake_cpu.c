@@ -80,11 +80,10 @@ mfn_t fake_frame(struct domain *d)
 
 /* ---- sched ----------------------------------------------------------------------------- */
 
-int sched_vcpu_init(struct vcpu *v)
+void sched_vcpu_init(struct vcpu *v)
 {
 	v->sched.holds = HOLD_DOWN;
 	v->sched.runstate.state = RUNSTATE_offline;
-	return 0;
 }
 
 void sched_vcpu_teardown(struct vcpu *v)
@@ -204,18 +203,15 @@ void time_set_wallclock(uint64_t seconds, uint32_t nanoseconds, uint64_t system_
 	fake.now_ns = system_time_ns;
 }
 
-long time_set_periodic(struct vcpu *v, uint64_t period_ns)
+void time_set_periodic(struct vcpu *v, uint64_t period_ns)
 {
 	v->sched.period_ns = period_ns;
-	return 0;
 }
 
 long time_set_singleshot(struct vcpu *v, uint64_t due_ns, bool only_future)
 {
 	return only_future && due_ns < fake.now_ns ? -XEN_ETIME : 0;
 }
-
-void time_stop_singleshot(struct vcpu *v) {}
 
 long time_register_area(struct vcpu *v, uint64_t va)
 {
@@ -271,11 +267,6 @@ ANSWERS_ZERO(physdev_op, uint64_t a, uint64_t b)
 ANSWERS_ZERO(console_io, uint64_t a, uint64_t b, uint64_t c)
 
 /* ---- I/O and console ------------------------------------------------------------------- */
-
-int io_domain_init(struct domain *d)
-{
-	return 0;
-}
 
 void io_domain_teardown(struct domain *d) {}
 

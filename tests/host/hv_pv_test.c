@@ -404,31 +404,6 @@ static void ports_need_iopl_and_right(void **state)
 	assert_int_equal(r->rip, HANDLER + 13);
 }
 
-static void string_out_in_pieces(void **state)
-{
-	(void)state;
-	v->pv.iopl = 1;
-	assert_int_equal(io_port_permit(world_domain, 0xe9, 0xe9, true), 0);
-	r->rdx = 0xe9;
-	r->rcx = 300;
-	r->rsi = WORLD_BASE + 0x1000;
-	run("\xf3\x6e", 2);
-	assert_int_equal(world.port_writes, 256);
-	assert_int_equal(r->rcx, 44);
-	assert_int_equal(r->rip, WORLD_BASE);
-	fault(EXC_GP, 0);
-	assert_int_equal(world.port_writes, 300);
-	assert_int_equal(r->rip, WORLD_BASE + 2);
-	assert_int_equal(r->rsi, WORLD_BASE + 0x1000 + 300);
-	r->rcx = 10;
-	r->rsi = WORLD_BASE + WORLD_BYTES - 4;
-	run("\xf3\x6e", 2);
-	assert_int_equal(r->rip, HANDLER + 14);
-	assert_int_equal(v->events.info->arch.cr2, WORLD_BASE + WORLD_BYTES);
-	assert_int_equal(r->rcx, 6);
-	assert_int_equal(word(3), WORLD_BASE); /* the instruction goes on after the fault */
-}
-
 static void control_registers(void **state)
 {
 	(void)state;
@@ -542,7 +517,6 @@ int main(void)
 	    T(segment_bases),
 	    T(context_there_and_back),
 	    T(ports_need_iopl_and_right),
-	    T(string_out_in_pieces),
 	    T(control_registers),
 	    T(model_specific_registers),
 	    T(forced_cpuid),

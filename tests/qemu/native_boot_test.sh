@@ -33,7 +33,7 @@ more=$(sed -n 's/.*free \([0-9]*\) KiB.*/\1/p' "$work/log")
 # GRUB from a CD of its own, with a module. No blanks in the words: GRUB would quote them its own way.
 grub_boots() { # grub_boots NAME GRUB-PLATFORM [QEMU...]
 	name=$1 modules=/usr/lib/grub/$2; shift 2
-	[ -d "$modules" ] || { echo "$name: not tried, no $modules"; return; }
+	[ -d "$modules" ] || { echo "$name: no $modules: Debian's GRUB packages are missing"; exit 1; }
 	mkdir -p "$work/cd/boot/grub"
 	cp "$BUILD/amphi" "$work/ramdisk" "$work/cd/boot/"
 	cat >"$work/cd/boot/grub/grub.cfg" <<-'G'
@@ -53,8 +53,8 @@ grub_boots() { # grub_boots NAME GRUB-PLATFORM [QEMU...]
 	echo "$name: $(sed -n 's/^memory //p' "$work/log")"
 }
 
-command -v grub-mkrescue >/dev/null && command -v xorriso >/dev/null || { echo "GRUB: not tried, no grub-mkrescue"; exit 0; }
+command -v grub-mkrescue >/dev/null && command -v xorriso >/dev/null || { echo "no grub-mkrescue or xorriso: see tools/deps.sh"; exit 1; }
 grub_boots 'GRUB, multiboot2, BIOS' i386-pc
 ovmf=/usr/share/OVMF/OVMF_CODE_4M.fd
-[ -e $ovmf ] || { echo "GRUB, multiboot2, UEFI: not tried, no $ovmf"; exit 0; }
+[ -e $ovmf ] || { echo "no $ovmf: Debian's package ovmf is missing"; exit 1; }
 grub_boots 'GRUB, multiboot2, UEFI' x86_64-efi -drive if=pflash,format=raw,readonly=on,file=$ovmf

@@ -78,7 +78,8 @@ void nvme_io_init(struct nvme *n)
  *
  * Section 4.3: all entries of a PRP list but the first are whole pages from their beginning.
  * max_transfer_pages is the controller's own bound (MDTS). */
-static unsigned run_length(const struct nvme *n, const struct block_request *req, unsigned first, uint32_t *out_bytes)
+static unsigned run_length(const struct nvme *n, const struct block_request *req, unsigned first,
+			   uint32_t *out_bytes)
 {
 	unsigned i = first;
 	uint32_t bytes = 0;
@@ -102,7 +103,8 @@ static enum dma_direction direction(const struct block_request *req)
 }
 
 /* Fills the command's data pointers. A list is needed beyond two pages. */
-static int map_run(struct nvme *n, struct nvme_slot *slot, unsigned first, unsigned count, struct nvme_command *cmd)
+static int map_run(struct nvme *n, struct nvme_slot *slot, unsigned first, unsigned count,
+		   struct nvme_command *cmd)
 {
 	dma_addr_t at[NVME_PRPS] = {{0}};
 
@@ -262,7 +264,8 @@ static void complete(struct nvme *n, const struct nvme_completion *c)
 	struct block_request *req = slot ? slot->req : NULL;
 
 	if (!req) {
-		host_log(HOST_LOG_WARN, "%s: completion of unknown command %u", n->disk.name, c->id);
+		host_log(HOST_LOG_WARN, "%s: completion of unknown command %u", n->disk.name,
+			 c->id);
 		return;
 	}
 	slot->req = NULL;

@@ -15,11 +15,25 @@
 #define NVME_SLOTS  (NVME_DEPTH - 1)
 #define NVME_ADMINS 8u
 
-enum nvme_reg { NVME_CAP = 0x00, NVME_CC = 0x14, NVME_CSTS = 0x1c, NVME_AQA = 0x24, NVME_ASQ = 0x28, NVME_ACQ = 0x30,
-		NVME_DOORBELLS = 0x1000 };
+enum nvme_reg {
+	NVME_CAP = 0x00,
+	NVME_CC = 0x14,
+	NVME_CSTS = 0x1c,
+	NVME_AQA = 0x24,
+	NVME_ASQ = 0x28,
+	NVME_ACQ = 0x30,
+	NVME_DOORBELLS = 0x1000
+};
 
-enum nvme_opcode { NVME_CMD_FLUSH = 0x00, NVME_CMD_WRITE = 0x01, NVME_CMD_READ = 0x02, NVME_ADMIN_CREATE_SQ = 0x01,
-		   NVME_ADMIN_CREATE_CQ = 0x05, NVME_ADMIN_IDENTIFY = 0x06, NVME_ADMIN_SET_FEATURES = 0x09 };
+enum nvme_opcode {
+	NVME_CMD_FLUSH = 0x00,
+	NVME_CMD_WRITE = 0x01,
+	NVME_CMD_READ = 0x02,
+	NVME_ADMIN_CREATE_SQ = 0x01,
+	NVME_ADMIN_CREATE_CQ = 0x05,
+	NVME_ADMIN_IDENTIFY = 0x06,
+	NVME_ADMIN_SET_FEATURES = 0x09
+};
 
 struct nvme_command {
 	uint8_t opcode, flags;
@@ -51,7 +65,7 @@ struct nvme_queue {
 /* One command in flight: a run of a request's segments that its PRP list can express. */
 struct nvme_slot {
 	struct block_request *req; /* NULL: free */
-	uint64_t *prps;		   /* NVME_PRPS entries in a shared page */
+	uint64_t *prps;            /* NVME_PRPS entries in a shared page */
 	dma_addr_t prps_at;
 	uint16_t next_free;
 };
@@ -65,10 +79,10 @@ struct nvme {
 	struct nvme_queue admin, io;
 	uint32_t doorbell_stride_bytes;
 	unsigned max_transfer_pages; /* of one command; at most NVME_PRPS */
-	unsigned sector_shift;	     /* log2 of the namespace's block size */
+	unsigned sector_shift;       /* log2 of the namespace's block size */
 	struct nvme_slot slots[NVME_SLOTS];
 	uint16_t first_free;
-	bool rung; /* submission tail told to the device */
+	bool rung;                                     /* submission tail told to the device */
 	struct block_request *waiting, **waiting_tail; /* submitted, not wholly in slots */
 	struct block_device disk;
 };

@@ -15,15 +15,15 @@
 
 #define CLASS_NVME    0x010802u
 #define REGISTERS_LEN 0x2000u /* registers and the doorbells of the two queues we use */
-#define POLL_US	      50u
+#define POLL_US       50u
 
 /* Memory page size 0 in CC is 4 KiB, command set 0 is NVM: neither needs a bit (section 3.1.5). */
-#define CC_ENABLE     0x1u
-#define CC_SIZES      (6u << 16 | 4u << 20) /* submission entries 2^6, completion entries 2^4 */
-#define CSTS_READY    0x1u
-#define CSTS_FATAL    0x2u
+#define CC_ENABLE        0x1u
+#define CC_SIZES         (6u << 16 | 4u << 20) /* submission entries 2^6, completion entries 2^4 */
+#define CSTS_READY       0x1u
+#define CSTS_FATAL       0x2u
 #define CAP_TIMEOUT(cap) ((unsigned)((cap) >> 24 & 0xff)) /* in 500 ms */
-#define CAP_STRIDE(cap)	 ((unsigned)((cap) >> 32 & 0xf))
+#define CAP_STRIDE(cap)  ((unsigned)((cap) >> 32 & 0xf))
 
 /* Each access in the width that section 3.1 asks for, once: hence volatile. */
 static uint32_t read32(const struct nvme *n, enum nvme_reg reg)
@@ -80,8 +80,10 @@ static int queue_alloc(struct nvme *n, struct nvme_queue *q, unsigned index, uin
 	q->depth = depth;
 	/* The pages are zeroed and the controller's first round writes 1: see nvme_pop. */
 	q->phase = 1;
-	q->sq_doorbell = (volatile uint32_t *)(n->regs + NVME_DOORBELLS + 2 * index * n->doorbell_stride_bytes);
-	q->cq_doorbell = (volatile uint32_t *)(n->regs + NVME_DOORBELLS + (2 * index + 1) * n->doorbell_stride_bytes);
+	q->sq_doorbell =
+	    (volatile uint32_t *)(n->regs + NVME_DOORBELLS + 2 * index * n->doorbell_stride_bytes);
+	q->cq_doorbell = (volatile uint32_t *)(n->regs + NVME_DOORBELLS +
+					       (2 * index + 1) * n->doorbell_stride_bytes);
 	return 0;
 }
 
@@ -156,7 +158,8 @@ static int identify_controller(struct nvme *n, const uint8_t *page, dma_addr_t a
  * log2 of the block size above). */
 static int identify_namespace(struct nvme *n, const uint8_t *page, dma_addr_t at)
 {
-	struct nvme_command cmd = {.opcode = NVME_ADMIN_IDENTIFY, .nsid = 1, .prp1 = at.v, .cdw10 = 0};
+	struct nvme_command cmd = {
+	    .opcode = NVME_ADMIN_IDENTIFY, .nsid = 1, .prp1 = at.v, .cdw10 = 0};
 	uint64_t blocks;
 	uint32_t format;
 	int err = admin(n, &cmd);
@@ -195,7 +198,8 @@ static int identify(struct nvme *n)
  * never. Sizes are zero-based; identifiers from 1, since 0 is the admin queue. */
 static int create_io_queues(struct nvme *n)
 {
-	struct nvme_command cq = {.opcode = NVME_ADMIN_CREATE_CQ}, sq = {.opcode = NVME_ADMIN_CREATE_SQ};
+	struct nvme_command cq = {.opcode = NVME_ADMIN_CREATE_CQ},
+			    sq = {.opcode = NVME_ADMIN_CREATE_SQ};
 	int err = queue_alloc(n, &n->io, 1, NVME_DEPTH);
 
 	if (err)
@@ -223,7 +227,8 @@ static int alloc_prp_lists(struct nvme *n)
 		if (!page)
 			return -XEN_ENOMEM;
 		n->slots[i].prps = page + (i % per_page) * NVME_PRPS;
-		n->slots[i].prps_at = (dma_addr_t){at.v + (i % per_page) * NVME_PRPS * sizeof(uint64_t)};
+		n->slots[i].prps_at =
+		    (dma_addr_t){at.v + (i % per_page) * NVME_PRPS * sizeof(uint64_t)};
 	}
 	return 0;
 }

@@ -11,18 +11,24 @@
 /* A fixed table, so that a scan needs no memory. What is beyond is not found. */
 #define MAX_FUNCTIONS 64u
 
-enum { REG_ID = 0x00, REG_COMMAND = 0x04, REG_CLASS = 0x08, REG_HEADER = 0x0e, REG_BAR0 = 0x10,
-       REG_BUSES = 0x18 };
+enum {
+	REG_ID = 0x00,
+	REG_COMMAND = 0x04,
+	REG_CLASS = 0x08,
+	REG_HEADER = 0x0e,
+	REG_BAR0 = 0x10,
+	REG_BUSES = 0x18
+};
 
-#define COMMAND_MEMORY	       0x2u
-#define COMMAND_MASTER	       0x4u
-#define COMMAND_INTX_OFF       0x400u
-#define HEADER_BRIDGE	       1u
-#define HEADER_MULTI_FUNCTION  0x80u
+#define COMMAND_MEMORY        0x2u
+#define COMMAND_MASTER        0x4u
+#define COMMAND_INTX_OFF      0x400u
+#define HEADER_BRIDGE         1u
+#define HEADER_MULTI_FUNCTION 0x80u
 
-#define MSIX_CONTROL_ENABLE    (1u << 15) /* in the word after the capability's id and link */
-#define MSIX_CONTROL_MASK_ALL  (1u << 14)
-#define MSIX_ENTRY_WORDS       4u
+#define MSIX_CONTROL_ENABLE   (1u << 15) /* in the word after the capability's id and link */
+#define MSIX_CONTROL_MASK_ALL (1u << 14)
+#define MSIX_ENTRY_WORDS      4u
 
 static struct pci_function found[MAX_FUNCTIONS];
 static unsigned n_found;
@@ -66,7 +72,8 @@ static bool look_at(uint16_t bdf, uint8_t *pending, unsigned *n_pending)
  * With it they need not be consecutive, so each is asked. */
 static void scan_device(uint16_t bdf, uint8_t *pending, unsigned *n_pending)
 {
-	if (!look_at(bdf, pending, n_pending) || !(machine_pci_read(bdf, REG_HEADER, 1) & HEADER_MULTI_FUNCTION))
+	if (!look_at(bdf, pending, n_pending) ||
+	    !(machine_pci_read(bdf, REG_HEADER, 1) & HEADER_MULTI_FUNCTION))
 		return;
 	for (uint16_t fn = 1; fn < 8; fn++)
 		look_at((uint16_t)(bdf | fn), pending, n_pending);
@@ -127,7 +134,8 @@ void pci_enable(const struct pci_function *f)
 {
 	uint32_t command = machine_pci_read(f->bdf, REG_COMMAND, 2);
 
-	machine_pci_write(f->bdf, REG_COMMAND, 2, command | COMMAND_MEMORY | COMMAND_MASTER | COMMAND_INTX_OFF);
+	machine_pci_write(f->bdf, REG_COMMAND, 2,
+			  command | COMMAND_MEMORY | COMMAND_MASTER | COMMAND_INTX_OFF);
 }
 
 int pci_msix_find(const struct pci_function *f, struct pci_msix *out)
@@ -155,7 +163,8 @@ static int write_entry(struct pci_msix *msix, const struct machine_msi *msi)
 	volatile uint32_t *entry;
 
 	if (!msix->regs)
-		msix->regs = machine_mmio_map(msix->table, msix->entries * MSIX_ENTRY_WORDS * sizeof(uint32_t));
+		msix->regs = machine_mmio_map(msix->table,
+					      msix->entries * MSIX_ENTRY_WORDS * sizeof(uint32_t));
 	if (!msix->regs)
 		return -XEN_ENOMEM;
 	/* The entry is masked from reset, and the function's MSI-X is off: no message goes out with
@@ -170,9 +179,15 @@ static int write_entry(struct pci_msix *msix, const struct machine_msi *msi)
 
 /* The control word is written two bytes wide: Xen lets its first domain write it in no other way. It is
  * turned on last: Xen corrects a function that it finds on. */
-int pci_msix_bind(const struct pci_function *f, struct pci_msix *msix, unsigned entry, void (*fn)(void *ctx), void *ctx)
+int pci_msix_bind(const struct pci_function *f, struct pci_msix *msix, unsigned entry,
+		  void (*fn)(void *ctx), void *ctx)
 {
-	struct machine_msi msi = {.bdf = f->bdf, .entry = entry, .table = msix->table, .table_bar = msix->bar, .fn = fn, .ctx = ctx};
+	struct machine_msi msi = {.bdf = f->bdf,
+				  .entry = entry,
+				  .table = msix->table,
+				  .table_bar = msix->bar,
+				  .fn = fn,
+				  .ctx = ctx};
 	uint32_t control;
 	int err;
 
@@ -184,6 +199,7 @@ int pci_msix_bind(const struct pci_function *f, struct pci_msix *msix, unsigned 
 	if (err)
 		return err;
 	control = machine_pci_read(f->bdf, msix->cap + 2, 2);
-	machine_pci_write(f->bdf, msix->cap + 2, 2, (control | MSIX_CONTROL_ENABLE) & ~MSIX_CONTROL_MASK_ALL);
+	machine_pci_write(f->bdf, msix->cap + 2, 2,
+			  (control | MSIX_CONTROL_ENABLE) & ~MSIX_CONTROL_MASK_ALL);
 	return 0;
 }

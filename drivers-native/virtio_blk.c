@@ -16,11 +16,11 @@
 #include <amphi/printf.h>
 #include <amphi/string.h>
 
-#define VENDOR_VIRTIO	   0x1af4u
-#define DEVICE_BLK_OLD	   0x1001u
-#define DEVICE_BLK	   0x1042u
+#define VENDOR_VIRTIO  0x1af4u
+#define DEVICE_BLK_OLD 0x1001u
+#define DEVICE_BLK     0x1042u
 
-#define VENDOR_CAP_LEN	   20u /* with the notify capability's multiplier */
+#define VENDOR_CAP_LEN 20u /* with the notify capability's multiplier */
 
 enum { CFG_COMMON = 1, CFG_NOTIFY = 2, CFG_DEVICE = 4 };
 enum { STATUS_ACK = 1, STATUS_DRIVER = 2, STATUS_DRIVER_OK = 4, STATUS_FEATURES_OK = 8 };
@@ -28,11 +28,11 @@ enum { STATUS_ACK = 1, STATUS_DRIVER = 2, STATUS_DRIVER_OK = 4, STATUS_FEATURES_
 /* Bit numbers of section 5.2.3 and, from 32 on, of section 6. What is not here is not accepted. The
  * last (ACCESS_PLATFORM) promises that the device is only given addresses that dma_map made, which
  * is so. */
-#define FEATURE_RO	   (1ull << 5)
-#define FEATURE_BLK_SIZE   (1ull << 6)
-#define FEATURE_FLUSH	   (1ull << 9)
-#define FEATURE_VERSION_1  (1ull << 32)
-#define FEATURE_IOMMU	   (1ull << 33)
+#define FEATURE_RO        (1ull << 5)
+#define FEATURE_BLK_SIZE  (1ull << 6)
+#define FEATURE_FLUSH     (1ull << 9)
+#define FEATURE_VERSION_1 (1ull << 32)
+#define FEATURE_IOMMU     (1ull << 33)
 
 enum { VBLK_IN = 0, VBLK_OUT = 1, VBLK_FLUSH = 4, VBLK_GET_ID = 8 };
 
@@ -51,7 +51,7 @@ struct vblk_header {
 };
 
 /* One request in flight: header and status byte live in a shared page, 32 bytes each. */
-#define VBLK_SLOTS	 64u
+#define VBLK_SLOTS       64u
 #define STATUS_UNWRITTEN 0xffu
 struct vblk_slot {
 	struct vblk_header *header;
@@ -86,7 +86,8 @@ struct vblk {
 
 static uint32_t request_type(const struct block_request *req)
 {
-	static const uint32_t type[] = {[BLOCK_READ] = VBLK_IN, [BLOCK_WRITE] = VBLK_OUT, [BLOCK_FLUSH] = VBLK_FLUSH};
+	static const uint32_t type[] = {
+	    [BLOCK_READ] = VBLK_IN, [BLOCK_WRITE] = VBLK_OUT, [BLOCK_FLUSH] = VBLK_FLUSH};
 
 	return type[req->op];
 }
@@ -100,7 +101,8 @@ static int make_pieces(struct vblk *v, struct vblk_slot *slot, const struct bloc
 {
 	unsigned n = 0;
 
-	*slot->header = (struct vblk_header){.type = request_type(req), .sector = req->op == BLOCK_FLUSH ? 0 : req->sector};
+	*slot->header = (struct vblk_header){.type = request_type(req),
+					     .sector = req->op == BLOCK_FLUSH ? 0 : req->sector};
 	*slot->status = STATUS_UNWRITTEN;
 	pieces[n++] = (struct virtq_piece){slot->at, sizeof(*slot->header), false};
 	for (unsigned i = 0; req->op != BLOCK_FLUSH && i < req->n_segments; i++) {
@@ -125,7 +127,8 @@ static void end_request(struct vblk *v, struct block_request *req, int status)
 	stats->errors += status != 0;
 	stats->flushes += req->op == BLOCK_FLUSH;
 	for (unsigned i = 0; req->op != BLOCK_FLUSH && i < req->n_segments; i++)
-		*(req->op == BLOCK_READ ? &stats->bytes_read : &stats->bytes_written) += req->segments[i].len_bytes;
+		*(req->op == BLOCK_READ ? &stats->bytes_read : &stats->bytes_written) +=
+		    req->segments[i].len_bytes;
 	req->done(req, status);
 }
 
@@ -225,7 +228,9 @@ static void vblk_interrupt(void *ctx)
 		/* The queue has refused it and stays whole; what the device still owes us may come
 		 * yet. */
 		if (bad)
-			host_log(HOST_LOG_WARN, "%s: the device returned a request it does not have", v->disk.name);
+			host_log(HOST_LOG_WARN,
+				 "%s: the device returned a request it does not have",
+				 v->disk.name);
 		else if (!slot)
 			break;
 		else
@@ -274,7 +279,8 @@ static uint64_t device_features(struct vblk *v)
 
 static int negotiate(struct vblk *v, uint64_t *out_features)
 {
-	uint64_t known = FEATURE_RO | FEATURE_BLK_SIZE | FEATURE_FLUSH | FEATURE_VERSION_1 | FEATURE_IOMMU;
+	uint64_t known =
+	    FEATURE_RO | FEATURE_BLK_SIZE | FEATURE_FLUSH | FEATURE_VERSION_1 | FEATURE_IOMMU;
 	uint64_t features;
 
 	/* Section 3.1.1 in its order: reset, seen, driver, features, FEATURES_OK, and whether that
@@ -367,8 +373,9 @@ static void read_serial(struct vblk *v)
 	struct vblk_slot *slot = v->free;
 	dma_addr_t at;
 	char *page = dma_page_alloc(&v->dma, &at);
-	struct virtq_piece pieces[] = {
-	    {slot->at, sizeof(*slot->header), false}, {at, 20, true}, {{slot->at.v + sizeof(*slot->header)}, 1, true}};
+	struct virtq_piece pieces[] = {{slot->at, sizeof(*slot->header), false},
+				       {at, 20, true},
+				       {{slot->at.v + sizeof(*slot->header)}, 1, true}};
 	bool bad = false;
 	void *back = NULL;
 
@@ -385,7 +392,8 @@ static void read_serial(struct vblk *v)
 	for (unsigned n = 0; n < 100000 && !(back = virtq_take(&v->queue, &bad)) && !bad; n++)
 		machine_delay_us(10);
 	if (!back) {
-		host_log(HOST_LOG_WARN, "%s: the device does not tell its serial number", v->disk.name);
+		host_log(HOST_LOG_WARN, "%s: the device does not tell its serial number",
+			 v->disk.name);
 		return;
 	}
 	slot->next_free = v->free;
@@ -419,7 +427,8 @@ static int map_device(struct vblk *v)
 static void describe(struct vblk *v, uint64_t features)
 {
 	volatile uint32_t *capacity = (volatile uint32_t *)v->config; /* in sectors of 512 bytes */
-	uint32_t block = features & FEATURE_BLK_SIZE ? *(volatile uint32_t *)(v->config + 20) : SECTOR_SIZE;
+	uint32_t block =
+	    features & FEATURE_BLK_SIZE ? *(volatile uint32_t *)(v->config + 20) : SECTOR_SIZE;
 
 	v->disk.ops = &vblk_ops;
 	v->disk.driver = v;

@@ -35,9 +35,11 @@ bool virtq_add(struct virtq *q, const struct virtq_piece *pieces, unsigned n, vo
 	 * A device that polls may begin with the chain as soon as idx shows it, before any
 	 * notification. */
 	for (unsigned i = 0; i < n; i++) {
-		unsigned flags = (i + 1 < n ? VIRTQ_DESC_NEXT : 0) | (pieces[i].device_writes ? VIRTQ_DESC_WRITE : 0);
+		unsigned flags = (i + 1 < n ? VIRTQ_DESC_NEXT : 0) |
+				 (pieces[i].device_writes ? VIRTQ_DESC_WRITE : 0);
 
-		q->page->desc[at] = (struct virtq_desc){pieces[i].at.v, pieces[i].len, (uint16_t)flags, q->next[at]};
+		q->page->desc[at] = (struct virtq_desc){pieces[i].at.v, pieces[i].len,
+							(uint16_t)flags, q->next[at]};
 		if (i + 1 < n)
 			at = q->next[at];
 	}

@@ -12,7 +12,7 @@
 #define VIRTQ_MAX  128u
 #define VIRTQ_NONE 0xffffu
 
-#define VIRTQ_DESC_NEXT	 1u
+#define VIRTQ_DESC_NEXT  1u
 #define VIRTQ_DESC_WRITE 2u /* the device writes it */
 
 struct virtq_desc {
@@ -45,9 +45,9 @@ struct virtq {
 	struct virtq_page *page;
 	dma_addr_t at;
 	uint16_t size, n_free, first_free, used_seen;
-	uint16_t avail_added; /* ours: the page's copy is only written */
+	uint16_t avail_added;     /* ours: the page's copy is only written */
 	uint16_t next[VIRTQ_MAX]; /* our own copy of the chains: the device cannot bend them */
-	void *token[VIRTQ_MAX];	  /* by head descriptor; NULL: not in flight */
+	void *token[VIRTQ_MAX];   /* by head descriptor; NULL: not in flight */
 };
 
 struct virtq_piece {

@@ -40,7 +40,8 @@ const char *hypercall_name(unsigned nr)
 }
 
 /* Full is flushed, so a caller adds as many as it likes and asks for the first error at the end. */
-void hypercall_batch_add(struct hypercall_batch *batch, unsigned nr, const uint64_t *args, unsigned n_args)
+void hypercall_batch_add(struct hypercall_batch *batch, unsigned nr, const uint64_t *args,
+			 unsigned n_args)
 {
 	struct multicall_entry *entry;
 

@@ -23,7 +23,7 @@
  * Each level is cleared before the one below is read. The other way round, an event between reading
  * and clearing would be wiped out without having been seen. */
 #define WORD_BITS 64u
-#define WORDS	  (EVENT_PORTS / WORD_BITS)
+#define WORDS     (EVENT_PORTS / WORD_BITS)
 
 struct handler {
 	event_fn *fn;
@@ -48,7 +48,9 @@ void event_init(struct shared_info *page)
  * processors. Bits do not cross words, so the operand is the word and not the whole row. */
 static void set_bit(volatile xen_ulong_t *words, unsigned bit)
 {
-	__asm__ volatile("lock; btsq %1, %0" : "+m"(words[bit / WORD_BITS]) : "Jr"((uint64_t)bit % WORD_BITS)
+	__asm__ volatile("lock; btsq %1, %0"
+			 : "+m"(words[bit / WORD_BITS])
+			 : "Jr"((uint64_t)bit % WORD_BITS)
 			 : "cc");
 }
 
@@ -132,7 +134,8 @@ int event_bind_virq(unsigned virq, event_fn *fn, void *ctx, port_t *out_port)
 
 /* Xen raises both ends once when they meet, since a notification before that had nowhere to go. A
  * handler must bear being called for nothing anyhow. */
-int event_bind_interdomain(domid_t peer, uint32_t peer_port, event_fn *fn, void *ctx, port_t *out_port)
+int event_bind_interdomain(domid_t peer, uint32_t peer_port, event_fn *fn, void *ctx,
+			   port_t *out_port)
 {
 	struct evtchn_bind_interdomain op = {.remote_dom = peer, .remote_port = peer_port};
 	int err = channel_op(EVTCHNOP_bind_interdomain, &op);

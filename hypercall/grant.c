@@ -47,7 +47,8 @@ int grant_offer(domid_t peer, mfn_t frame, bool readonly, gref_t *out_ref)
 	table[ref].domid = peer;
 	table[ref].frame = (uint32_t)frame.v;
 	/* The flags make it valid, so they come last. */
-	__atomic_store_n(&table[ref].flags, (uint16_t)(GTF_permit_access | (readonly ? GTF_readonly : 0)),
+	__atomic_store_n(&table[ref].flags,
+			 (uint16_t)(GTF_permit_access | (readonly ? GTF_readonly : 0)),
 			 __ATOMIC_RELEASE);
 	*out_ref = (gref_t){ref};
 	return 0;
@@ -66,8 +67,8 @@ int grant_end(gref_t ref)
 	do {
 		if (flags & (GTF_reading | GTF_writing))
 			return -XEN_EBUSY;
-	} while (!__atomic_compare_exchange_n(&table[ref.v].flags, &flags, 0, false, __ATOMIC_SEQ_CST,
-					      __ATOMIC_SEQ_CST));
+	} while (!__atomic_compare_exchange_n(&table[ref.v].flags, &flags, 0, false,
+					      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
 	next_free[ref.v] = first_free;
 	first_free = (uint16_t)ref.v;
 	n_free++, n_used--;
@@ -150,8 +151,8 @@ void grants_unmap(struct grant_mapping *maps, unsigned n)
 	for (unsigned i = 0; i < n && k < GRANT_BATCH; i++) {
 		if (maps[i].status != GNTST_okay)
 			continue;
-		ops[k++] = (struct gnttab_unmap_grant_ref){
-		    .host_addr = host_address(maps[i].va), .handle = maps[i].handle};
+		ops[k++] = (struct gnttab_unmap_grant_ref){.host_addr = host_address(maps[i].va),
+							   .handle = maps[i].handle};
 		maps[i].status = GNTST_general_error;
 		if (places)
 			places->leave(maps[i].va);
@@ -167,6 +168,7 @@ int grants_copy(struct gnttab_copy *ops, unsigned n)
 	int err = 0;
 
 	for (unsigned i = 0; i < n && !err; i += GRANT_BATCH)
-		err = (int)hypercall_grant_table_op(GNTTABOP_copy, ops + i, MIN(n - i, GRANT_BATCH));
+		err =
+		    (int)hypercall_grant_table_op(GNTTABOP_copy, ops + i, MIN(n - i, GRANT_BATCH));
 	return err;
 }

@@ -77,7 +77,7 @@ static uint8_t modrm(struct reader *r)
 
 /* How the bytes behind an opcode are read. */
 enum form {
-	PLAIN,  /* there are none */
+	PLAIN, /* there are none */
 	PORT_DX,
 	PORT_IMM,
 	CONTROL,   /* ModRM between registers */

@@ -10,9 +10,9 @@
 #include "io.h"
 #include "mm_private.h"
 
-#define LOW_END	  0x100000ul   /* the first MiB stays the firmware's */
+#define LOW_END   0x100000ul   /* the first MiB stays the firmware's */
 #define EARLY_END 0x40000000ul /* what boot.S has mapped */
-#define SIZE_2M	  0x200000ul
+#define SIZE_2M   0x200000ul
 
 /* Accessed and dirty from the start, so that no CPU ever has to write to tables of ours. Never
  * global: a guest's top-level table is left by loading another one, and hw_flush relies on that. */

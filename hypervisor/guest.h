@@ -36,15 +36,17 @@ uint64_t guest_fixup(uint64_t rip);
 /* The address of element i of a XEN_GUEST_HANDLE. Wraps round for an absurd i, which the range
  * check of the copy then catches or which names other memory of the same guest. */
 #define handle_at(h, i) ((uint64_t)(uintptr_t)(h).p + (uint64_t)(i) * sizeof(*(h).p))
-#define handle_null(h)	((h).p == NULL)
+#define handle_null(h)  ((h).p == NULL)
 
 /* Element i of a XEN_GUEST_HANDLE to or from *obj, which must have the handle's element size. */
 #define handle_read(obj, h, i)                                                                     \
 	(guest_copy_from((obj), handle_at(h, i),                                                   \
-			 sizeof(*(h).p) + 0 * sizeof(char[sizeof(*(obj)) == sizeof(*(h).p) ? 1 : -1])))
+			 sizeof(*(h).p) +                                                          \
+			     0 * sizeof(char[sizeof(*(obj)) == sizeof(*(h).p) ? 1 : -1])))
 #define handle_write(h, i, obj)                                                                    \
 	(guest_copy_to(handle_at(h, i), (obj),                                                     \
-		       sizeof(*(h).p) + 0 * sizeof(char[sizeof(*(obj)) == sizeof(*(h).p) ? 1 : -1])))
+		       sizeof(*(h).p) +                                                            \
+			   0 * sizeof(char[sizeof(*(obj)) == sizeof(*(h).p) ? 1 : -1])))
 
 /* n elements from element i on. The caller has bounded n. */
 #define handle_read_n(objs, h, i, n)  guest_copy_from((objs), handle_at(h, i), (n) * sizeof(*(h).p))

@@ -16,10 +16,10 @@
 struct exchange {
 	struct xen_memory_exchange x;
 	struct domain *d;
-	uint64_t in_count, out_count;	/* extents in a chunk */
-	uint64_t pages;			/* in a given extent */
-	xen_pfn_t *in;			/* of this chunk: given frames, */
-	struct page_info **out;		/* and the new ones */
+	uint64_t in_count, out_count; /* extents in a chunk */
+	uint64_t pages;               /* in a given extent */
+	xen_pfn_t *in;                /* of this chunk: given frames, */
+	struct page_info **out;       /* and the new ones */
 };
 
 /* ---- one chunk ---------------------------------------------------------------------- */

@@ -14,7 +14,7 @@
 
 /* Commands are below 64; what is above is ours, but a guest sees it in a restarted call. */
 #define MEMOP_EXTENT_SHIFT 6
-#define CMD_MASK ((1ull << MEMOP_EXTENT_SHIFT) - 1)
+#define CMD_MASK           ((1ull << MEMOP_EXTENT_SHIFT) - 1)
 
 /* 0 bits means no wish (Xen's memory.h), and widths below a page's leave no frame at all. */
 uint64_t memory_limit(uint32_t mem_flags)
@@ -153,8 +153,8 @@ struct e820_entry {
 /* The machine's map is for the first domain; a guest's own frames, numbered from 0, are all RAM. */
 static long memory_map(uint64_t cmd, uint64_t arg_va)
 {
-	const struct mm_range all = {
-	    0, (uint64_t)current_domain()->mm.max_pages << PAGE_SHIFT, MM_RANGE_RAM};
+	const struct mm_range all = {0, (uint64_t)current_domain()->mm.max_pages << PAGE_SHIFT,
+				     MM_RANGE_RAM};
 	const struct mm_range *map = &all;
 	struct xen_memory_map m;
 	unsigned count = 1;

@@ -33,36 +33,36 @@ struct vcpu;
  * last use was forgotten, is PT_NONE; with type_count > 0 PT_NONE means: no other use, please. */
 enum page_type { PT_NONE, PT_L1, PT_L2, PT_L3, PT_L4, PT_SEG, PT_WRITABLE };
 
-#define PG_FREE	     0x01u /* head of a free block of the page allocator */
+#define PG_FREE      0x01u /* head of a free block of the page allocator */
 #define PG_ALLOCATED 0x02u /* owner's own reference is still there */
 #define PG_PINNED    0x04u /* a guest's pin is included in both counts */
 #define PG_VALID     0x08u /* a table: all entries are checked and hold references */
 #define PG_PARTIAL   0x10u /* a table: entries [0, done) are; validation will go on */
-#define PG_UNDO	     0x20u /* a table: entries [0, done) still are; they are being given up */
+#define PG_UNDO      0x20u /* a table: entries [0, done) still are; they are being given up */
 #define PG_SHARED    0x40u /* our own page, given to a domain to map (mm_share_page) */
 
 struct page_info {
 	struct domain *owner; /* NULL: the hypervisor, or free */
 	uint32_t count;
 	uint32_t type_count;
-	uint8_t type;	   /* enum page_type */
-	uint8_t flags;	   /* PG_* */
-	uint16_t done;	   /* see PG_PARTIAL; of a free block: its order */
+	uint8_t type;        /* enum page_type */
+	uint8_t flags;       /* PG_* */
+	uint16_t done;       /* see PG_PARTIAL; of a free block: its order */
 	uint32_t next, prev; /* frame numbers: owner's list, free list or undo list; 0: end */
-	uint32_t stamp;	   /* tlb_clock when its last use as a type ended */
+	uint32_t stamp;      /* tlb_clock when its last use as a type ended */
 };
 
 #ifdef AMPHI_HOST_TEST
-extern uint64_t hv_test_direct;	 /* what HV_DIRECT_VIRT is on the fake machine */
-extern uint64_t hv_test_frames;	 /* HV_FRAMES_VIRT */
-extern uint64_t hv_test_m2p;	 /* HV_M2P_RW_VIRT */
+extern uint64_t hv_test_direct; /* what HV_DIRECT_VIRT is on the fake machine */
+extern uint64_t hv_test_frames; /* HV_FRAMES_VIRT */
+extern uint64_t hv_test_m2p;    /* HV_M2P_RW_VIRT */
 #define MM_DIRECT hv_test_direct
 #define MM_FRAMES hv_test_frames
-#define MM_M2P	  hv_test_m2p
+#define MM_M2P    hv_test_m2p
 #else
 #define MM_DIRECT HV_DIRECT_VIRT
 #define MM_FRAMES HV_FRAMES_VIRT
-#define MM_M2P	  HV_M2P_RW_VIRT
+#define MM_M2P    HV_M2P_RW_VIRT
 #endif
 
 /* Whether mfn is RAM that has a page_info. False for device memory, firmware tables and the first
@@ -151,7 +151,7 @@ void hv_free(void *p, size_t size);
 
 struct mm_stats {
 	uint64_t total_pages, free_pages; /* RAM known to the allocator, and what it has left */
-	uint64_t hv_pages;		  /* ours, image and frame table included */
+	uint64_t hv_pages;                /* ours, image and frame table included */
 };
 void mm_stats(struct mm_stats *out);
 
@@ -175,21 +175,21 @@ void page_put_and_type(struct page_info *page);
 /* ---- domains and vCPUs ----------------------------------------------------------- */
 
 struct domain_mm {
-	uint32_t pages;	     /* first frame of the list of its allocated frames; 0: none */
-	uint32_t undo;	     /* first frame of its tables that are being given up */
-	uint32_t nr_pages;   /* its allocated frames */
-	uint32_t max_pages;  /* limit for nr_pages */
-	uint32_t nr_frames;  /* frames whose owner it is: nr_pages, shared ones, and those given up
+	uint32_t pages;     /* first frame of the list of its allocated frames; 0: none */
+	uint32_t undo;      /* first frame of its tables that are being given up */
+	uint32_t nr_pages;  /* its allocated frames */
+	uint32_t max_pages; /* limit for nr_pages */
+	uint32_t nr_frames; /* frames whose owner it is: nr_pages, shared ones, and those given up
 				that others still map. While not 0, one of domain->refs is mm's */
 	uint64_t *perdomain_l3;
 	uint64_t *perdomain_l2;
 	uint64_t *perdomain_l1[2]; /* of 16 vCPUs each; NULL: none yet */
-	struct domain *put_next; /* mm's own: domains whose last frame is gone */
+	struct domain *put_next;   /* mm's own: domains whose last frame is gone */
 	bool put_queued;
 };
 
 struct vcpu_mm {
-	mfn_t root, root_user; /* guest kernel's and guest user's L4; v == 0: none */
+	mfn_t root, root_user;            /* guest kernel's and guest user's L4; v == 0: none */
 	uint32_t gdt[HV_GDT_GUEST_PAGES]; /* frames; 0: none */
 	uint32_t gdt_entries;
 	uint64_t ldt_base; /* guest address; entries == 0: no LDT */

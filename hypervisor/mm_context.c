@@ -22,8 +22,8 @@ int mm_set_context(struct vcpu *v, const struct vcpu_guest_context *ctx)
 	/* In a context CR1, which no CPU has, is the user's root (Xen's xen-x86_64.h); 0: none. */
 	error = ref_type_get((mfn_t){xen_cr3_to_pfn(ctx->ctrlreg[3])}, v->domain, PT_L4, &root);
 	if (!error && ctx->ctrlreg[1])
-		error = ref_type_get((mfn_t){xen_cr3_to_pfn(ctx->ctrlreg[1])}, v->domain, PT_L4,
-				     &user);
+		error =
+		    ref_type_get((mfn_t){xen_cr3_to_pfn(ctx->ctrlreg[1])}, v->domain, PT_L4, &user);
 	if (!error)
 		error = space_get_gdt(v, ctx->gdt_frames, ctx->gdt_ents, gdt);
 	if (!error) {

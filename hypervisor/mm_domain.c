@@ -54,8 +54,8 @@ int mm_vcpu_init(struct vcpu *v)
 void mm_domain_free(struct domain *d)
 {
 	struct domain_mm *mm = &d->mm;
-	uint64_t **const tables[] = {&mm->perdomain_l1[0], &mm->perdomain_l1[1],
-				     &mm->perdomain_l2, &mm->perdomain_l3};
+	uint64_t **const tables[] = {&mm->perdomain_l1[0], &mm->perdomain_l1[1], &mm->perdomain_l2,
+				     &mm->perdomain_l3};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(tables); i++) {
 		if (*tables[i])

@@ -66,8 +66,8 @@ int type_get(struct page_info *page, enum page_type type);
 void type_put(struct page_info *page);
 int ref_type_get(mfn_t mfn, struct domain *d, enum page_type type, struct page_info **out);
 void ref_type_put(struct page_info *page);
-int undo_run(struct domain *d); /* 0 or -XEN_ERESTART */
-void table_abandon(struct page_info *page); /* ends a validation under way (PG_PARTIAL) */
+int undo_run(struct domain *d);                     /* 0 or -XEN_ERESTART */
+void table_abandon(struct page_info *page);         /* ends a validation under way (PG_PARTIAL) */
 bool table_in_hole(unsigned level, unsigned index); /* the entry is ours, not the guest's */
 /* A guest's pin: a reference and a use that stay without an entry. At most one per frame. */
 int pin_table(mfn_t mfn, struct domain *d, enum page_type type);
@@ -170,7 +170,7 @@ void hw_invlpg_all(uint64_t va); /* on all CPUs that may have it */
 void hw_flush_cache(void);
 void hw_load_gdt(uint64_t base);
 void hw_load_ldt(uint64_t base, uint32_t entries); /* entries == 0: none */
-void *hw_gdt_page(void); /* this CPU's reserved descriptors */
+void *hw_gdt_page(void);                           /* this CPU's reserved descriptors */
 unsigned hw_phys_bits(void);
 
 #endif

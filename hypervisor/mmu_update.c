@@ -140,7 +140,8 @@ static int apply_update(struct mm_batch *b, const union mm_op *op)
 
 long hc_mmu_update(uint64_t ops_va, uint64_t count, uint64_t done_va, uint64_t foreign)
 {
-	struct mm_batch b = {ops_va, count, done_va, foreign, sizeof(struct mmu_update), apply_update};
+	struct mm_batch b = {ops_va,      count, done_va, foreign, sizeof(struct mmu_update),
+			     apply_update};
 
 	return mm_batch_run(&b);
 }

@@ -104,7 +104,7 @@ static const struct {
 	int (*run)(struct mm_batch *b, const struct mmuext_op *op);
 	bool foreign;
 } ops[] = {
-    [MMUEXT_PIN_L1_TABLE ... MMUEXT_PIN_L4_TABLE] = {pin, true},
+    [MMUEXT_PIN_L1_TABLE... MMUEXT_PIN_L4_TABLE] = {pin, true},
     [MMUEXT_UNPIN_TABLE] = {unpin, true},
     [MMUEXT_NEW_BASEPTR] = {new_root, false},
     [MMUEXT_TLB_FLUSH_LOCAL] = {flush, false},

@@ -18,7 +18,8 @@ struct msi_source {
 	uint16_t bdf;
 	bool msix;
 	uint32_t entry; /* of the MSI-X table */
-	uint64_t table; /* machine address of the MSI-X table: the caller's BAR + msix_table_offset */
+	uint64_t
+	    table; /* machine address of the MSI-X table: the caller's BAR + msix_table_offset */
 };
 
 /* want: a pirq, or negative for any. The pirq, or -XEN_EINVAL, -XEN_EPERM, -XEN_EEXIST,

@@ -9,16 +9,16 @@
 #include <amphi/types.h>
 
 #define PTE_PRESENT  0x001ull
-#define PTE_RW	     0x002ull
+#define PTE_RW       0x002ull
 #define PTE_USER     0x004ull
-#define PTE_PWT	     0x008ull
-#define PTE_PCD	     0x010ull
+#define PTE_PWT      0x008ull
+#define PTE_PCD      0x010ull
 #define PTE_ACCESSED 0x020ull
 #define PTE_DIRTY    0x040ull
-#define PTE_PSE	     0x080ull /* L2, L3: superpage */
-#define PTE_PAT	     0x080ull /* L1 */
+#define PTE_PSE      0x080ull /* L2, L3: superpage */
+#define PTE_PAT      0x080ull /* L1 */
 #define PTE_GLOBAL   0x100ull
-#define PTE_NX	     (1ull << 63)
+#define PTE_NX       (1ull << 63)
 
 /* Bits 12 to 51 hold the frame. */
 #define PTE_FRAME_MASK 0x000ffffffffff000ull

@@ -15,8 +15,8 @@
 #include "guest.h"
 #include "percpu.h"
 
-#define NS_PER_S      1000000000ull
-#define REFINE_NS     200000000ull
+#define NS_PER_S  1000000000ull
+#define REFINE_NS 200000000ull
 
 /* ns = base_ns + what the scale makes of tsc - base_tsc */
 static struct {

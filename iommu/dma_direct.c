@@ -7,7 +7,8 @@
 #include <amphi/dma.h>
 #include <amphi/host.h>
 
-int dma_map(const struct dma_device *dev, void *va, size_t len, enum dma_direction dir, dma_addr_t *out_addr)
+int dma_map(const struct dma_device *dev, void *va, size_t len, enum dma_direction dir,
+	    dma_addr_t *out_addr)
 {
 	maddr_t where = host_virt_to_maddr(va);
 

@@ -20,31 +20,32 @@ enum boot_platform { BOOT_NATIVE, BOOT_XEN_PV, BOOT_KVM, BOOT_XEN_PVH };
 #define BOOT_CMDLINE 1024u
 
 struct boot_range {
-	uint64_t start, size_bytes; /* of the machine natively, of the domain's own numbering on PV */
-	uint32_t type;		    /* as in an e820 map: 1 is memory */
+	uint64_t start,
+	    size_bytes; /* of the machine natively, of the domain's own numbering on PV */
+	uint32_t type;  /* as in an e820 map: 1 is memory */
 };
 
 struct boot_info {
 	enum boot_platform platform;
-	bool privileged;	     /* natively, and the first domain: may touch devices */
-	char cmdline[BOOT_CMDLINE];  /* without the kernel's own name; cut when longer */
+	bool privileged;            /* natively, and the first domain: may touch devices */
+	char cmdline[BOOT_CMDLINE]; /* without the kernel's own name; cut when longer */
 	unsigned n_ranges;
 	struct boot_range ranges[BOOT_RANGES];
-	uint64_t ramdisk_start;	     /* physical (PV: of our own numbering); where ramdisk points */
-	void *ramdisk;		     /* NULL: none; set once memory is up */
+	uint64_t ramdisk_start; /* physical (PV: of our own numbering); where ramdisk points */
+	void *ramdisk;          /* NULL: none; set once memory is up */
 	size_t ramdisk_len_bytes;
-	uint64_t rsdp;		     /* physical address of ACPI's root pointer; 0: not told */
-	const char *loader;	     /* "PVH", "multiboot2", "Xen PV" */
-	const char *refused;	     /* why pvops= was not followed; NULL: it was, or was not there */
+	uint64_t rsdp;       /* physical address of ACPI's root pointer; 0: not told */
+	const char *loader;  /* "PVH", "multiboot2", "Xen PV" */
+	const char *refused; /* why pvops= was not followed; NULL: it was, or was not there */
 	/* KVM only: what it offers, for kvm_decode() */
 	uint32_t kvm_features, kvm_hints;
-	struct acpi_info acpi;	     /* natively */
+	struct acpi_info acpi; /* natively */
 	/* PV only */
-	struct start_info *start_info;	 /* a copy */
-	uint64_t start_info_va;		 /* where it was at start; its page is free now */
+	struct start_info *start_info; /* a copy */
+	uint64_t start_info_va;        /* where it was at start; its page is free now */
 	/* PV and PVH on Xen */
 	struct shared_info *shared_info;
-	void *console_page, *store_page; /* their rings; NULL in the first domain */
+	void *console_page, *store_page;   /* their rings; NULL in the first domain */
 	uint32_t console_port, store_port; /* and their event channels */
 };
 
@@ -52,7 +53,10 @@ extern struct boot_info boot;
 
 static inline const char *boot_platform_name(enum boot_platform p)
 {
-	return p == BOOT_NATIVE ? "native" : p == BOOT_XEN_PV ? "xen-pv" : p == BOOT_KVM ? "kvm" : "xen-pvh";
+	return p == BOOT_NATIVE   ? "native"
+	       : p == BOOT_XEN_PV ? "xen-pv"
+	       : p == BOOT_KVM    ? "kvm"
+				  : "xen-pvh";
 }
 
 /* A domain of Xen or of amphi-hv, whose clock, console and disks are the hypervisor's. */

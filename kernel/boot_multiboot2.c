@@ -9,7 +9,14 @@
 
 #include "boot_parse.h"
 
-enum { TAG_END = 0, TAG_CMDLINE = 1, TAG_MODULE = 3, TAG_MEMMAP = 6, TAG_RSDP_OLD = 14, TAG_RSDP_NEW = 15 };
+enum {
+	TAG_END = 0,
+	TAG_CMDLINE = 1,
+	TAG_MODULE = 3,
+	TAG_MEMMAP = 6,
+	TAG_RSDP_OLD = 14,
+	TAG_RSDP_NEW = 15
+};
 
 /* A total beyond this is a damaged length and not a command line and a memory map. */
 #define INFO_MAX (1u << 20)
@@ -74,11 +81,13 @@ static void take_rsdp(uint64_t phys, size_t len, struct boot_info *out)
 		out->rsdp = phys + sizeof(struct tag);
 }
 
-static void take_tag(uint32_t type, const uint8_t *at, size_t len, uint64_t phys, struct boot_info *out)
+static void take_tag(uint32_t type, const uint8_t *at, size_t len, uint64_t phys,
+		     struct boot_info *out)
 {
 	switch (type) {
 	case TAG_CMDLINE:
-		boot_set_cmdline(out, (const char *)at + sizeof(struct tag), len - sizeof(struct tag));
+		boot_set_cmdline(out, (const char *)at + sizeof(struct tag),
+				 len - sizeof(struct tag));
 		break;
 	case TAG_MODULE:
 		take_module(at, len, out);

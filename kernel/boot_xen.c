@@ -43,15 +43,17 @@ static void take_start_info(struct start_info *info)
 	if (!info->mod_len)
 		return;
 	boot.ramdisk_len_bytes = info->mod_len;
-	boot.ramdisk_start = info->flags & SIF_MOD_START_PFN ? info->mod_start << PAGE_SHIFT :
-							       info->mod_start - KERNEL_BASE;
+	boot.ramdisk_start = info->flags & SIF_MOD_START_PFN ? info->mod_start << PAGE_SHIFT
+							     : info->mod_start - KERNEL_BASE;
 }
 
 /* Until here interrupts are as the builder left them, and the mask is not in reach. */
 static void map_shared_page(void)
 {
-	uint64_t entry = info_copy.shared_info | PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED | PTE_DIRTY;
-	int64_t err = hypercall_update_va_mapping((uint64_t)(uintptr_t)pv_shared_page, entry, UVMF_INVLPG);
+	uint64_t entry =
+	    info_copy.shared_info | PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED | PTE_DIRTY;
+	int64_t err =
+	    hypercall_update_va_mapping((uint64_t)(uintptr_t)pv_shared_page, entry, UVMF_INVLPG);
 
 	if (err)
 		panic("the shared page cannot be mapped (%d)", (int)err);

@@ -22,7 +22,7 @@
 #include "panic.h"
 #include "trap.h"
 
-#define GRANT_FRAMES	     4u
+#define GRANT_FRAMES        4u
 #define CALLBACK_TYPE_SHIFT 56u
 
 /* As a BIOS would tell it (ACPI specification, "System Address Map Interfaces"). */
@@ -73,7 +73,8 @@ static void *ring_page(uint32_t index)
 {
 	uint64_t pfn = hvm_param(index);
 
-	return pfn && pfn != ~0ull ? map_io((maddr_t){pfn << PAGE_SHIFT}, PAGE_SIZE, MM_WRITE) : NULL;
+	return pfn && pfn != ~0ull ? map_io((maddr_t){pfn << PAGE_SHIFT}, PAGE_SIZE, MM_WRITE)
+				   : NULL;
 }
 
 /* What has no number is not there: the first domain has no store or console of another's. */
@@ -88,7 +89,8 @@ static void find_rings(void)
 /* Puts a frame of the hypervisor at gpfn. What was there before is no longer ours to use. */
 static int add_frame(unsigned space, unsigned index, uint64_t pfn)
 {
-	struct xen_add_to_physmap add = {.domid = DOMID_SELF, .space = space, .idx = index, .gpfn = pfn};
+	struct xen_add_to_physmap add = {
+	    .domid = DOMID_SELF, .space = space, .idx = index, .gpfn = pfn};
 
 	return (int)hypercall_memory_op(XENMEM_add_to_physmap, &add);
 }
@@ -112,7 +114,8 @@ static void start_events(void)
 	struct xen_hvm_param callback = {
 	    .domid = DOMID_SELF,
 	    .index = HVM_PARAM_CALLBACK_IRQ,
-	    .value = (uint64_t)HVM_PARAM_CALLBACK_TYPE_VECTOR << CALLBACK_TYPE_SHIFT | TRAP_VECTOR_HVM_UPCALL,
+	    .value = (uint64_t)HVM_PARAM_CALLBACK_TYPE_VECTOR << CALLBACK_TYPE_SHIFT |
+		     TRAP_VECTOR_HVM_UPCALL,
 	};
 	int64_t err;
 

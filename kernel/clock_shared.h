@@ -23,7 +23,8 @@ typedef uint64_t clock_tsc_fn(void);
 /* System time now. Inline, so that tsc is an instruction and no call. The hypervisor writes on the CPU it
  * runs us on, so we are never between an odd version and the even one for long; but each part must be of
  * one version, the TSC among them: after a migration it is another machine's. */
-static inline uint64_t clock_shared_ns(const volatile struct vcpu_time_info *shared, clock_tsc_fn *tsc)
+static inline uint64_t clock_shared_ns(const volatile struct vcpu_time_info *shared,
+				       clock_tsc_fn *tsc)
 {
 	struct clock_scale scale;
 	uint64_t ns, stamp, now;

@@ -73,7 +73,7 @@ static const char *take_console(struct cmdline *out, const char *value, size_t l
 static const char *take_pvops(struct cmdline *out, const char *value, size_t len)
 {
 	static const char *const names[] = {
-	    [PVOPS_AUTO] = "auto",	[PVOPS_NATIVE] = "native",    [PVOPS_KVM] = "kvm",
+	    [PVOPS_AUTO] = "auto",     [PVOPS_NATIVE] = "native",   [PVOPS_KVM] = "kvm",
 	    [PVOPS_XEN_PV] = "xen-pv", [PVOPS_XEN_PVH] = "xen-pvh",
 	};
 	int i = lookup(names, ARRAY_SIZE(names), value, len);
@@ -133,8 +133,8 @@ static const struct key {
 	bool has_value;
 	key_fn *take;
 } keys[] = {
-    {"role", true, take_role}, {"console", true, take_console}, {"loglevel", true, take_loglevel},
-    {"name", true, take_name}, {"do", true, take_commands},     {"stay", false, take_stay},
+    {"role", true, take_role},   {"console", true, take_console}, {"loglevel", true, take_loglevel},
+    {"name", true, take_name},   {"do", true, take_commands},     {"stay", false, take_stay},
     {"pvops", true, take_pvops},
 };
 

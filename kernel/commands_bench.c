@@ -19,7 +19,7 @@
 #include "time.h"
 #include "worker.h"
 
-#define ULL(x)       ((unsigned long long)(x))
+#define ULL(x) ((unsigned long long)(x))
 /* The size of a page, a segment and most requests of file systems. */
 #define IO_BYTES     4096u
 #define IO_SECTORS   (IO_BYTES / SECTOR_SIZE)

@@ -260,12 +260,12 @@ static int print_portable(void *ctx)
 /* Also called in the worker itself, when a guest has died; worker_call then simply calls. */
 void commands_print_stats(void)
 {
-	console_printf("@stat memory_kib=%llu free_kib=%llu hypercalls=%llu events_sent=%llu "
-		       "events_received=%llu interrupts=%llu uptime_ns=%llu steal_ns=%llu tsc=%llu\n",
-		       ULL(pages_total_count()) * 4, ULL(pages_free_count()) * 4,
-		       ULL(hypercall_total()), ULL(event_sent()), ULL(event_received()),
-		       ULL(trap_irq_count()), ULL(time_ns()),
-		       ULL(time_steal_ns()), ULL(time_tsc()));
+	console_printf(
+	    "@stat memory_kib=%llu free_kib=%llu hypercalls=%llu events_sent=%llu "
+	    "events_received=%llu interrupts=%llu uptime_ns=%llu steal_ns=%llu tsc=%llu\n",
+	    ULL(pages_total_count()) * 4, ULL(pages_free_count()) * 4, ULL(hypercall_total()),
+	    ULL(event_sent()), ULL(event_received()), ULL(trap_irq_count()), ULL(time_ns()),
+	    ULL(time_steal_ns()), ULL(time_tsc()));
 	(void)worker_call(print_portable, NULL);
 }
 

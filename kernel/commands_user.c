@@ -65,7 +65,8 @@ static int run(int argc, char **argv)
 void commands_user_add(void)
 {
 	static const struct shell_command table[] = {
-	    {"run", "[-COUNT] PROGRAM [WORD...]", "runs a program of the boot module in ring 3", run},
+	    {"run", "[-COUNT] PROGRAM [WORD...]", "runs a program of the boot module in ring 3",
+	     run},
 	};
 
 	shell_add(table, ARRAY_SIZE(table));

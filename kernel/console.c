@@ -176,8 +176,9 @@ void klog_v(enum log_level level, const char *fmt, va_list args)
 	if (level < least_level)
 		return;
 	len = break_line(text, '[');
-	len += fmt_text(text + len, sizeof(text) - len, "[%3llu.%06llu] %s", (unsigned long long)(us / 1000000),
-			(unsigned long long)(us % 1000000), names[level]);
+	len += fmt_text(text + len, sizeof(text) - len, "[%3llu.%06llu] %s",
+			(unsigned long long)(us / 1000000), (unsigned long long)(us % 1000000),
+			names[level]);
 	len += fmt_vtext(text + len, sizeof(text) - len, fmt, args);
 	len = MIN(len, sizeof(text) - 2);
 	text[len++] = '\n';

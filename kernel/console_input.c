@@ -8,7 +8,7 @@
 #include "thread.h"
 #include "worker.h"
 
-#define CTRL_C	   3u
+#define CTRL_C     3u
 #define RING_BYTES 256u /* a power of two: the indices run freely */
 
 struct ring {

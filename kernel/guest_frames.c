@@ -12,7 +12,7 @@
 #include "mm.h"
 #include "panic.h"
 
-#define LEAST	 (1ull << (32 - PAGE_SHIFT))
+#define LEAST    (1ull << (32 - PAGE_SHIFT))
 #define ALIGN_TO 512u /* a table of their own: what Xen splits for them is nobody else's */
 
 static uint64_t first;

@@ -15,7 +15,8 @@ _Static_assert(HOST_GRANT_BATCH == GRANT_BATCH, "a batch of the host is one hype
 #define WINDOWS_AT_ONCE 64u
 
 static void **windows; /* free ones */
-static unsigned n_windows, n_reserved; /* n_reserved: free or in use, never more than fit the stack */
+static unsigned n_windows,
+    n_reserved; /* n_reserved: free or in use, never more than fit the stack */
 
 /* 64 at a time: reserving takes a search and may make page tables, which a request for one page
  * should not pay for. The lowest comes out first, so neighbours stay in few tables. Never more

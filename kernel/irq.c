@@ -14,7 +14,7 @@
 
 #define PIC_MASTER   0x20u
 #define PIC_SLAVE    0xa0u
-#define PIC_EOI	     0x20u
+#define PIC_EOI      0x20u
 #define LEGACY_FIRST 32u
 #define LEGACY_END   48u
 #define VECTOR_END   240u
@@ -104,9 +104,9 @@ int irq_legacy_bind(unsigned irq, irq_fn *fn, void *ctx)
 	if (handlers[LEGACY_FIRST + irq].fn)
 		return -XEN_EBUSY;
 	handlers[LEGACY_FIRST + irq] = (struct irq_handler){fn, ctx};
-	pic_mask &= (uint16_t)~(1u << irq);
+	pic_mask &= (uint16_t) ~(1u << irq);
 	if (irq >= 8)
-		pic_mask &= (uint16_t)~(1u << 2);
+		pic_mask &= (uint16_t) ~(1u << 2);
 	pic_set_mask();
 	return 0;
 }

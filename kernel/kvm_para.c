@@ -7,9 +7,10 @@
 
 #include "kvm_para.h"
 
-#define REALTIME (1u << 0) /* hint: processors are not taken away, so spinning is better than sleeping */
-#define CLOCK_OLD 0u
-#define CLOCK_NEW 3u
+#define REALTIME                                                                                   \
+	(1u << 0) /* hint: processors are not taken away, so spinning is better than sleeping */
+#define CLOCK_OLD    0u
+#define CLOCK_NEW    3u
 #define CLOCK_STABLE 24u
 /* KVM writes in a moment; a version that is odd for longer is a broken peer, and not worth
  * hanging for. */
@@ -42,7 +43,8 @@ void kvm_decode(uint32_t features, uint32_t hints, struct kvm_para *out)
 {
 	*out = (struct kvm_para){0};
 	for (unsigned i = 0; i < KVM_PARTS; i++)
-		out->has[i] = is_set(features, parts[i].bit) && !(parts[i].not_realtime && hints & REALTIME);
+		out->has[i] =
+		    is_set(features, parts[i].bit) && !(parts[i].not_realtime && hints & REALTIME);
 	/* The flag of a flush is in the steal area. */
 	if (!out->has[KVM_STEAL])
 		out->has[KVM_TLB_FLUSH] = false;
@@ -84,8 +86,8 @@ bool kvm_flush_later(struct kvm_steal *of_other)
 	uint8_t was = __atomic_load_n(&of_other->preempted, __ATOMIC_RELAXED);
 
 	return was & KVM_PREEMPTED &&
-	       __atomic_compare_exchange_n(&of_other->preempted, &was, (uint8_t)(was | KVM_FLUSH), false,
-					   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	       __atomic_compare_exchange_n(&of_other->preempted, &was, (uint8_t)(was | KVM_FLUSH),
+					   false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
 /* One instruction, as KVM wants: it looks at the bit on this processor's exits only, and there is none in

@@ -12,10 +12,10 @@
 
 /* Model-specific registers: each takes the physical address of what is shared, and bit 0: on. */
 #define KVM_MSR_CLOCK_OLD 0x12u
-#define KVM_MSR_CLOCK	  0x4b564d01u
-#define KVM_MSR_STEAL	  0x4b564d03u
-#define KVM_MSR_EOI	  0x4b564d04u
-#define KVM_MSR_ON	  1ull
+#define KVM_MSR_CLOCK     0x4b564d01u
+#define KVM_MSR_STEAL     0x4b564d03u
+#define KVM_MSR_EOI       0x4b564d04u
+#define KVM_MSR_ON        1ull
 
 /* Hypercalls, by the instruction vmcall or vmmcall. */
 #define KVM_CALL_KICK  5u  /* wakes a halted processor: flags 0, its APIC id */
@@ -23,7 +23,16 @@
 #define KVM_CALL_YIELD 11u
 
 /* A row of kvm_parts_name(). What depends on another part is not there without it. */
-enum kvm_part { KVM_CLOCK, KVM_STEAL, KVM_EOI, KVM_UNHALT, KVM_TLB_FLUSH, KVM_IPI, KVM_YIELD, KVM_PARTS };
+enum kvm_part {
+	KVM_CLOCK,
+	KVM_STEAL,
+	KVM_EOI,
+	KVM_UNHALT,
+	KVM_TLB_FLUSH,
+	KVM_IPI,
+	KVM_YIELD,
+	KVM_PARTS
+};
 
 struct kvm_para {
 	bool has[KVM_PARTS];
@@ -47,7 +56,8 @@ struct kvm_steal {
 	uint8_t preempted; /* KVM_PREEMPTED, KVM_FLUSH */
 	uint8_t pad[47];
 } __attribute__((aligned(64)));
-_Static_assert(sizeof(struct kvm_steal) == 64 && offsetof(struct kvm_steal, preempted) == 16, "msr.rst");
+_Static_assert(sizeof(struct kvm_steal) == 64 && offsetof(struct kvm_steal, preempted) == 16,
+	       "msr.rst");
 
 /* Bounded: when KVM never stops writing, what was read last; it is a statistic. */
 uint64_t kvm_steal_ns(const volatile struct kvm_steal *shared);

@@ -114,8 +114,8 @@ pfn_t mfn_to_pfn(mfn_t mfn)
 
 	if (!mm_p2m_list)
 		return (pfn_t){mfn.v};
-	if (mfn.v >= 1ull << 34 || !trap_safe_read64(M2P_BASE + mfn.v, &pfn) || pfn >= mm_p2m_entries ||
-	    mm_p2m_list[pfn] != mfn.v)
+	if (mfn.v >= 1ull << 34 || !trap_safe_read64(M2P_BASE + mfn.v, &pfn) ||
+	    pfn >= mm_p2m_entries || mm_p2m_list[pfn] != mfn.v)
 		return (pfn_t){~0ull};
 	return (pfn_t){pfn};
 }
@@ -128,7 +128,8 @@ maddr_t virt_to_maddr(const void *va)
 	unsigned level;
 
 	if (in_direct_map(a) || a >= KERNEL_BASE)
-		return (maddr_t){pfn_to_mfn(virt_to_pfn(va)).v << PAGE_SHIFT | (a & (PAGE_SIZE - 1))};
+		return (maddr_t){pfn_to_mfn(virt_to_pfn(va)).v << PAGE_SHIFT |
+				 (a & (PAGE_SIZE - 1))};
 	entry = mm_walk(a, &level);
 	if (!entry || !(*entry & PTE_PRESENT))
 		return (maddr_t){~0ull};

@@ -23,10 +23,10 @@ extern uint64_t mm_test_kernel_base, mm_test_direct_base;
 #define KERNEL_BASE 0xffffffff80000000ull
 #define DIRECT_BASE 0xffff880000000000ull
 #endif
-#define DIRECT_END  (DIRECT_BASE + (8ull << 40))
-#define VMAP_BASE   0xffffc90000000000ull
-#define VMAP_PAGES  32768u /* 128 MiB of windows */
-#define VMAP_END    (VMAP_BASE + VMAP_PAGES * PAGE_SIZE)
+#define DIRECT_END (DIRECT_BASE + (8ull << 40))
+#define VMAP_BASE  0xffffc90000000000ull
+#define VMAP_PAGES 32768u /* 128 MiB of windows */
+#define VMAP_END   (VMAP_BASE + VMAP_PAGES * PAGE_SIZE)
 
 /* ---- pages and small memory --------------------------------------------------------- */
 

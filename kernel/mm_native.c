@@ -12,8 +12,8 @@
 #include "mm_parts.h"
 #include "panic.h"
 
-#define LOW_END	   0x100u /* pfn of 1 MiB */
-#define MAX_PFN	   (1ull << 27) /* 512 GiB: what boot_l3_low can lead to */
+#define LOW_END    0x100u       /* pfn of 1 MiB */
+#define MAX_PFN    (1ull << 27) /* 512 GiB: what boot_l3_low can lead to */
 #define GIB_PAGES  (1ull << 18)
 #define LARGE_SIZE (2ull << 20)
 
@@ -147,8 +147,8 @@ static void extend_direct_map(uint64_t end_pfn)
 		uint64_t *l2 = early_table(&boot_l3_low[pfn / GIB_PAGES]);
 
 		for (unsigned i = 0; i < PT_ENTRIES; i++)
-			l2[i] = ((pfn << PAGE_SHIFT) + i * LARGE_SIZE) | mm_flags.leaf | PTE_WRITE | PTE_LARGE |
-				mm_flags.no_execute;
+			l2[i] = ((pfn << PAGE_SHIFT) + i * LARGE_SIZE) | mm_flags.leaf | PTE_WRITE |
+				PTE_LARGE | mm_flags.no_execute;
 	}
 }
 

@@ -11,12 +11,12 @@
 #define PTE_PRESENT  0x001ull
 #define PTE_WRITE    0x002ull
 #define PTE_USER     0x004ull
-#define PTE_WT	     0x008ull
+#define PTE_WT       0x008ull
 #define PTE_UNCACHED 0x010ull
 #define PTE_ACCESSED 0x020ull
 #define PTE_DIRTY    0x040ull
 #define PTE_LARGE    0x080ull
-#define PTE_NX	     (1ull << 63)
+#define PTE_NX       (1ull << 63)
 #define PTE_FRAME    0x000ffffffffff000ull
 #define PT_ENTRIES   512u
 
@@ -28,10 +28,11 @@ static inline unsigned pt_index(uint64_t va, unsigned level)
 
 /* The linker's marks, kernel.lds; a host test has none and says where they would be. */
 #ifdef AMPHI_HOST_TEST
-extern char *image_start, *text_start, *text_end, *rodata_start, *rodata_end, *data_start, *bss_end, *image_end;
+extern char *image_start, *text_start, *text_end, *rodata_start, *rodata_end, *data_start, *bss_end,
+    *image_end;
 #else
-extern char image_start[], text_start[], text_end[], rodata_start[], rodata_end[], data_start[], bss_end[],
-    image_end[];
+extern char image_start[], text_start[], text_end[], rodata_start[], rodata_end[], data_start[],
+    bss_end[], image_end[];
 #endif
 
 static inline uint64_t image_pfn(const char *mark)

@@ -9,7 +9,7 @@
 #include "mm_parts.h"
 #include "trap.h"
 
-#define LEVELS	 4u
+#define LEVELS 4u
 
 /* mm_top is NULL until memory is up; a walk then finds nothing, which a panic that early relies
  * on. */

@@ -66,7 +66,8 @@ static uint64_t frame_entry(uint64_t pfn, uint64_t flags)
  * written, only named. */
 static void set_entry(const uint64_t *entry, uint64_t value)
 {
-	struct mmu_update req = {.ptr = virt_to_maddr(entry).v | MMU_NORMAL_PT_UPDATE, .val = value};
+	struct mmu_update req = {.ptr = virt_to_maddr(entry).v | MMU_NORMAL_PT_UPDATE,
+				 .val = value};
 
 	must("a table entry", hypercall_mmu_update(&req, 1, NULL, DOMID_SELF));
 }
@@ -77,8 +78,9 @@ void mm_make_readonly(pfn_t pfn, bool readonly)
 {
 	uint64_t flags = mm_flags.leaf | mm_flags.no_execute | (readonly ? 0 : PTE_WRITE);
 
-	must("a change of rights", hypercall_update_va_mapping((uint64_t)(uintptr_t)pfn_to_virt(pfn),
-							      frame_entry(pfn.v, flags), UVMF_INVLPG));
+	must("a change of rights",
+	     hypercall_update_va_mapping((uint64_t)(uintptr_t)pfn_to_virt(pfn),
+					 frame_entry(pfn.v, flags), UVMF_INVLPG));
 }
 
 /* ---- the builder's tables, before ours -------------------------------------------------- */
@@ -90,7 +92,8 @@ static uint64_t *builder_table(uint64_t entry)
 	for (uint64_t pfn = builder_tables.first; pfn < builder_tables.next; pfn++)
 		if (mm_p2m_list[pfn] == (entry & PTE_FRAME) >> PAGE_SHIFT)
 			return first_map(pfn);
-	panic("the builder's tables lead to a frame outside them (%llx)", (unsigned long long)entry);
+	panic("the builder's tables lead to a frame outside them (%llx)",
+	      (unsigned long long)entry);
 }
 
 /* The top table is the run's first page (pt_base). */
@@ -140,8 +143,9 @@ static uint64_t *new_table(uint64_t *out_pfn)
 static void link_table(const uint64_t *entry, uint64_t pfn)
 {
 	if (pfn < first_map_end)
-		must("a spare page", hypercall_update_va_mapping((uint64_t)(uintptr_t)first_map(pfn),
-								 frame_entry(pfn, mm_flags.leaf), UVMF_INVLPG));
+		must("a spare page",
+		     hypercall_update_va_mapping((uint64_t)(uintptr_t)first_map(pfn),
+						 frame_entry(pfn, mm_flags.leaf), UVMF_INVLPG));
 	if (pfn < direct_done)
 		mm_make_readonly((pfn_t){pfn}, true);
 	set_entry(entry, frame_entry(pfn, mm_flags.table));
@@ -160,7 +164,8 @@ static void map_chunk(const uint64_t *l2, uint64_t first)
 	uint64_t pfn, l1_pfn, *l1 = new_table(&l1_pfn);
 
 	for (pfn = first; pfn < MIN(first + CHUNK, n_pages); pfn++) {
-		uint64_t flags = mm_flags.leaf | mm_flags.no_execute | (is_table(pfn) ? 0 : PTE_WRITE);
+		uint64_t flags =
+		    mm_flags.leaf | mm_flags.no_execute | (is_table(pfn) ? 0 : PTE_WRITE);
 
 		if (mm_p2m_list[pfn] != ~0ull)
 			l1[pfn - first] = frame_entry(pfn, flags);
@@ -203,7 +208,8 @@ static uint64_t final_entry(uint64_t pfn)
 	if (pfn < image_pfn(image_start) || pfn >= image_pfn(image_end))
 		return 0;
 	if (pfn == image_pfn((const char *)boot.shared_info))
-		return boot.start_info->shared_info | mm_flags.leaf | mm_flags.no_execute | PTE_WRITE;
+		return boot.start_info->shared_info | mm_flags.leaf | mm_flags.no_execute |
+		       PTE_WRITE;
 	return frame_entry(pfn, image_flags(pfn));
 }
 
@@ -215,10 +221,11 @@ static void rewrite_l1(uint64_t *l1, uint64_t first)
 
 	for (unsigned i = 0; i < CHUNK; i += ARRAY_SIZE(reqs)) {
 		for (unsigned k = 0; k < ARRAY_SIZE(reqs); k++)
-			reqs[k] = (struct mmu_update){
-			    .ptr = virt_to_maddr(&l1[i + k]).v | MMU_NORMAL_PT_UPDATE,
-			    .val = final_entry(first + i + k)};
-		must("the first mapping", hypercall_mmu_update(reqs, ARRAY_SIZE(reqs), NULL, DOMID_SELF));
+			reqs[k] = (struct mmu_update){.ptr = virt_to_maddr(&l1[i + k]).v |
+							     MMU_NORMAL_PT_UPDATE,
+						      .val = final_entry(first + i + k)};
+		must("the first mapping",
+		     hypercall_mmu_update(reqs, ARRAY_SIZE(reqs), NULL, DOMID_SELF));
 	}
 }
 
@@ -294,7 +301,8 @@ static void give_free(void)
 	    tables,
 	    bits,
 	    {list, list + PAGES_FOR(n_pages * 8)},
-	    {disk, boot.ramdisk_len_bytes ? PAGES_FOR(boot.ramdisk_start + boot.ramdisk_len_bytes) : disk},
+	    {disk, boot.ramdisk_len_bytes ? PAGES_FOR(boot.ramdisk_start + boot.ramdisk_len_bytes)
+					  : disk},
 	    page_run(boot.console_page),
 	    page_run(boot.store_page),
 	};

@@ -10,11 +10,11 @@
 
 #include "platform.h"
 
-#define LEAF_FIRST    0x40000000u
-#define LEAF_END      0x40010000u
-#define LEAF_STEP     0x100u
-#define HYPERVISOR    (1u << 31) /* leaf 1, ecx: never set by a processor itself */
-#define XEN_LEAVES    2u	 /* above the first: version; hypercall page */
+#define LEAF_FIRST 0x40000000u
+#define LEAF_END   0x40010000u
+#define LEAF_STEP  0x100u
+#define HYPERVISOR (1u << 31) /* leaf 1, ecx: never set by a processor itself */
+#define XEN_LEAVES 2u         /* above the first: version; hypercall page */
 
 /* In the order in which cpuid returns them. */
 struct leaf {
@@ -112,8 +112,8 @@ static const char *why_not(const struct platform_found *found, enum boot_platfor
 	if (is == BOOT_XEN_PVH)
 		return "a PVH domain has neither the console nor the timer of a bare machine";
 	if (wish == BOOT_XEN_PVH)
-		return found->xen_base ? "the loader left no PVH start information" :
-					 "no Xen shows itself in CPUID";
+		return found->xen_base ? "the loader left no PVH start information"
+				       : "no Xen shows itself in CPUID";
 	if (wish == BOOT_KVM)
 		return "no KVM shows itself in CPUID";
 	return NULL; /* natively on KVM: slower, no more */

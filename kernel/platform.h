@@ -17,10 +17,10 @@ typedef void platform_cpuid_fn(uint32_t *regs);
 
 struct platform_found {
 	/* The caller's: how we were entered. */
-	bool pv_entry;	/* by a PV domain's builder: there are no privileged instructions */
+	bool pv_entry;  /* by a PV domain's builder: there are no privileged instructions */
 	bool pvh_entry; /* by a PVH loader: under Xen there is a console ring, and no machine */
 	/* platform_look()'s */
-	uint32_t xen_base; /* first leaf of Xen's run; 0: no Xen */
+	uint32_t xen_base;     /* first leaf of Xen's run; 0: no Xen */
 	uint32_t xen_page_msr; /* written with an address, puts the hypercall page there */
 	uint32_t kvm_base;     /* 0: no KVM */
 	uint32_t kvm_features, kvm_hints; /* for kvm_decode() */

@@ -101,7 +101,8 @@ __attribute__((naked)) void trap_return_syscall(void)
 
 /* Offsets relative to themselves: half as long as addresses, and nothing to relocate. */
 #define FIXUP(insn, target)                                                                        \
-	".pushsection trap_fixups, \"a\"\n .balign 4\n .long " insn " - .\n .long " target " - .\n"    \
+	".pushsection trap_fixups, \"a\"\n .balign 4\n .long " insn " - .\n .long " target         \
+	" - .\n"                                                                                   \
 	".popsection\n"
 
 /* For addresses that may have nothing behind them. ok is set by the instruction after the load,
@@ -132,10 +133,27 @@ uint64_t trap_fault_address(void)
 const char *trap_name(unsigned vector)
 {
 	static const char *const names[32] = {
-	    "divide error", "debug", "NMI", "breakpoint", "overflow", "bound range", "invalid opcode",
-	    "device not available", "double fault", "coprocessor overrun", "invalid TSS",
-	    "segment not present", "stack fault", "general protection", "page fault", "reserved",
-	    "x87 error", "alignment check", "machine check", "SIMD error", "virtualisation",
+	    "divide error",
+	    "debug",
+	    "NMI",
+	    "breakpoint",
+	    "overflow",
+	    "bound range",
+	    "invalid opcode",
+	    "device not available",
+	    "double fault",
+	    "coprocessor overrun",
+	    "invalid TSS",
+	    "segment not present",
+	    "stack fault",
+	    "general protection",
+	    "page fault",
+	    "reserved",
+	    "x87 error",
+	    "alignment check",
+	    "machine check",
+	    "SIMD error",
+	    "virtualisation",
 	    "control protection",
 	};
 

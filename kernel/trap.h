@@ -21,7 +21,8 @@ struct trap_frame {
 };
 
 #define TRAP_VECTOR_PV_UPCALL 256u /* the hypervisor's event callback, in frame->vector */
-#define TRAP_VECTOR_HVM_UPCALL 240u /* the same in a PVH domain: a vector that irq.c never gives out */
+#define TRAP_VECTOR_HVM_UPCALL                                                                     \
+	240u /* the same in a PVH domain: a vector that irq.c never gives out */
 
 #define TRAP_VECTOR_SYSCALL 257u /* a program's system call, entry_*.S */
 

@@ -11,19 +11,18 @@
 #include "trap_parts.h"
 #include "user_parts.h"
 
-#define VECTORS	  256u
-#define GATES	  32u /* handed over at a time */
-#define STUB_SIZE 16u
+#define VECTORS           256u
+#define GATES             32u /* handed over at a time */
+#define STUB_SIZE         16u
 #define VECTOR_BREAKPOINT 3u /* the one exception that programs raise by name */
-#define SEL_TSS	  0x18u
-#define IST_STACK 4096u
+#define SEL_TSS           0x18u
+#define IST_STACK         4096u
 
 extern const char trap_stubs_native[];
 
 static struct x86_tss tss = {.iomap = sizeof(tss)};
 static uint8_t ist_stack[IST_STACK] __attribute__((aligned(16)));
-static uint64_t gdt[PAGE_SIZE / 8] __attribute__((aligned(4096))) = {
-    0, X86_CODE64, X86_DATA};
+static uint64_t gdt[PAGE_SIZE / 8] __attribute__((aligned(4096))) = {0, X86_CODE64, X86_DATA};
 
 /* One stack for NMI and double fault: natively both end in a panic. A descriptor of the TSS
  * takes two places of the table (SDM, "TSS Descriptor in 64-bit mode"). */
@@ -48,7 +47,8 @@ static void make_gates(void)
 			    .vector = (uint8_t)(first + i),
 			    .dpl = first + i == VECTOR_BREAKPOINT ? 3 : 0,
 			    .irq_off = true,
-			    .handler = (uint64_t)(uintptr_t)trap_stubs_native + (first + i) * STUB_SIZE,
+			    .handler =
+				(uint64_t)(uintptr_t)trap_stubs_native + (first + i) * STUB_SIZE,
 			};
 		pv_load_idt(gates, GATES);
 	}

@@ -18,8 +18,8 @@
 #include "time.h"
 #include "user_parts.h"
 
-#define NOBODY	 (-1) /* the parent of programs whose parent has ended */
-#define SLICE_NS (5 * NS_PER_MS)
+#define NOBODY      (-1) /* the parent of programs whose parent has ended */
+#define SLICE_NS    (5 * NS_PER_MS)
 #define RFLAGS_USER 0x202u /* interrupts on; bit 1 is always set */
 
 /* Set once by user_init_*(). The table of tasks is fixed: a program that starts others without
@@ -56,9 +56,7 @@ static int init_once(void)
 /* ---- going there and coming back ----------------------------------------------------------- */
 
 /* An interrupt ends the slice; nothing else needs to be done. */
-static void slice_over(void *ctx)
-{
-}
+static void slice_over(void *ctx) {}
 static struct timer slice = {.fn = slice_over};
 
 /* Only marks: a program ends itself, on its own stack, when it is about to go back to ring 3.

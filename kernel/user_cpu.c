@@ -21,7 +21,8 @@
 #define FCW_START     0x37fu
 #define MXCSR_START   0x1f80u
 #define MXCSR_AT      24u
-#define DESCRIPTOR_TLS 0x00cff3000000ffffull /* data, ring 3, 4 GiB long: long mode looks at the base alone */
+#define DESCRIPTOR_TLS                                                                             \
+	0x00cff3000000ffffull /* data, ring 3, 4 GiB long: long mode looks at the base alone */
 
 /* Whose registers are in the processor, running or not. NULL after that one has ended. */
 static struct user_task *loaded;

@@ -52,7 +52,8 @@ static int check_len(const uint64_t *args, unsigned at)
  * were loaded. */
 static int check_heap(const uint64_t *args, unsigned at)
 {
-	bool ok = args[at] % PAGE_SIZE == 0 && within(args[at], PAGE_SIZE, USER_HEAP, USER_HEAP_END);
+	bool ok =
+	    args[at] % PAGE_SIZE == 0 && within(args[at], PAGE_SIZE, USER_HEAP, USER_HEAP_END);
 
 	return ok ? 0 : -XEN_EINVAL;
 }
@@ -65,7 +66,8 @@ static int check_pages(const uint64_t *args, unsigned at)
 		return -XEN_EINVAL;
 	if (at == 0)
 		return 0;
-	return within(args[at - 1], args[at] * PAGE_SIZE, USER_HEAP, USER_HEAP_END) ? 0 : -XEN_EINVAL;
+	return within(args[at - 1], args[at] * PAGE_SIZE, USER_HEAP, USER_HEAP_END) ? 0
+										    : -XEN_EINVAL;
 }
 
 /* Readable, or readable and writable. Execution is not to be had: only the loader makes code. */

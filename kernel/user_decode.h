@@ -14,7 +14,8 @@
 
 struct user_call {
 	enum user_call_nr nr;
-	uint64_t args[USER_CALL_ARGS]; /* each of the kind its row says; those of kind NONE as they came */
+	uint64_t args
+	    [USER_CALL_ARGS]; /* each of the kind its row says; those of kind NONE as they came */
 };
 
 /* 0, -XEN_ENOSYS, -XEN_EFAULT (a buffer or context that cannot be the program's), -XEN_EINVAL. *out is

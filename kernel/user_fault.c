@@ -13,14 +13,14 @@
 #include "user_parts.h"
 
 #define VECTOR_PAGE_FAULT 14u
-#define FAULT_PRESENT	  1u
-#define FAULT_WRITE	  2u
-#define FAULT_EXEC	  16u
-#define RED_ZONE	  128u
-#define STACK_ROOM	  (1ull << 20)  /* an access this far below the stack was meant for the stack */
-#define FLAGS_PROGRAM	  0xcd5ull	/* CF PF AF ZF SF DF OF */
-#define FLAGS_DF	  0x400ull
-#define FLAGS_FIXED	  0x202ull	/* IF, and the bit that is always set */
+#define FAULT_PRESENT     1u
+#define FAULT_WRITE       2u
+#define FAULT_EXEC        16u
+#define RED_ZONE          128u
+#define STACK_ROOM        (1ull << 20) /* an access this far below the stack was meant for the stack */
+#define FLAGS_PROGRAM     0xcd5ull     /* CF PF AF ZF SF DF OF */
+#define FLAGS_DF          0x400ull
+#define FLAGS_FIXED       0x202ull /* IF, and the bit that is always set */
 
 /* The 15 registers lie in the same order in both. */
 #define N_REGISTERS 15u
@@ -88,9 +88,12 @@ static const char *where(uint64_t address, bool present)
 	return present ? "which it has no right to" : "where nothing is";
 }
 
-static void say_page_fault(const struct user_task *task, const struct trap_frame *frame, uint64_t address)
+static void say_page_fault(const struct user_task *task, const struct trap_frame *frame,
+			   uint64_t address)
 {
-	const char *what = frame->error & FAULT_EXEC ? "executes" : frame->error & FAULT_WRITE ? "writes" : "reads";
+	const char *what = frame->error & FAULT_EXEC    ? "executes"
+			   : frame->error & FAULT_WRITE ? "writes"
+							: "reads";
 
 	console_printf("program %s (%d) has ended: at %llx it %s %llx, %s\n", task->name, task->pid,
 		       (unsigned long long)frame->rip, what, (unsigned long long)address,

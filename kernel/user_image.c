@@ -21,7 +21,8 @@ static const char *check_segment(const struct elf_segment *s)
 /* Two runs of pages meet when each begins before the other's end. */
 static bool share_a_page(const struct elf_segment *a, const struct elf_segment *b)
 {
-	return user_segment_first(a) < user_segment_end(b) && user_segment_first(b) < user_segment_end(a);
+	return user_segment_first(a) < user_segment_end(b) &&
+	       user_segment_first(b) < user_segment_end(a);
 }
 
 /* Against those before it only; each pair is seen once. The number of segments is bounded by
@@ -40,7 +41,8 @@ static bool is_code(const struct elf_image *image, uint64_t address)
 	for (unsigned i = 0; i < image->n_segments; i++) {
 		const struct elf_segment *s = &image->segments[i];
 
-		if (s->flags & USER_SEGMENT_EXEC && address >= s->vaddr && address - s->vaddr < s->memory_bytes)
+		if (s->flags & USER_SEGMENT_EXEC && address >= s->vaddr &&
+		    address - s->vaddr < s->memory_bytes)
 			return true;
 	}
 	return false;
@@ -57,7 +59,8 @@ static const char *check_image(const struct elf_image *image)
 		why = check_segment(&image->segments[i]);
 		if (!why)
 			why = check_overlap(image, i);
-		n_pages += user_segment_end(&image->segments[i]) - user_segment_first(&image->segments[i]);
+		n_pages +=
+		    user_segment_end(&image->segments[i]) - user_segment_first(&image->segments[i]);
 	}
 	if (!why && n_pages > USER_IMAGE_PAGES)
 		why = "a program that is too large";

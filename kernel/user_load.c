@@ -44,7 +44,8 @@ static unsigned prot_of(const struct elf_segment *s)
 static int load_segment(struct user_space *space, const struct elf_segment *s)
 {
 	uint64_t first = user_segment_first(s);
-	int error = user_space_map(space, first * PAGE_SIZE, (unsigned)(user_segment_end(s) - first), prot_of(s));
+	int error = user_space_map(space, first * PAGE_SIZE,
+				   (unsigned)(user_segment_end(s) - first), prot_of(s));
 
 	return error ? error : user_copy_load(space, s->vaddr, s->data, s->file_bytes);
 }
@@ -112,6 +113,7 @@ int user_load(struct user_task *task, int argc, char **argv)
 	task->entry = image.entry;
 	error = load_segments(&task->space, &image);
 	if (!error)
-		error = user_space_map(&task->space, USER_STACK_LOW, USER_STACK_PAGES, USER_READ | USER_WRITE);
+		error = user_space_map(&task->space, USER_STACK_LOW, USER_STACK_PAGES,
+				       USER_READ | USER_WRITE);
 	return error ? error : fill_stack(task, argc, argv);
 }

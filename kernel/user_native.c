@@ -16,13 +16,13 @@
 
 #define SEL_KERNEL_CODE 0x08ull
 /* What SYSRET adds 8 and 16 to. */
-#define SEL_SYSRET	0x20ull
-#define SEL_USER_DATA	0x28u
-#define SEL_USER_CODE	0x30u
-#define SEL_TLS		0x38u
+#define SEL_SYSRET    0x20ull
+#define SEL_USER_DATA 0x28u
+#define SEL_USER_CODE 0x30u
+#define SEL_TLS       0x38u
 /* Flat, ring 3; code has the long-mode bit. */
-#define USER_DATA	0x00cff3000000ffffull
-#define USER_CODE	0x00affb000000ffffull
+#define USER_DATA 0x00cff3000000ffffull
+#define USER_CODE 0x00affb000000ffffull
 
 /* The first two let programs use SSE and get its exceptions; UMIP keeps the addresses of the
  * kernel's tables from them (SGDT and its kin). */
@@ -32,7 +32,8 @@
 #define CR4_SMEP       (1u << 20)
 #define CR4_SMAP       (1u << 21)
 
-#define FLAGS_OFF 0x47700u /* TF IF DF IOPL NT AC: as a gate would, and what a program may have left on */
+#define FLAGS_OFF                                                                                  \
+	0x47700u /* TF IF DF IOPL NT AC: as a gate would, and what a program may have left on */
 
 /* Bits of CPUID leaf 7 (ebx SMEP 7, SMAP 20; ecx UMIP 2). */
 static uint64_t protections(void)

@@ -20,8 +20,8 @@ enum user_state { USER_FREE, USER_RUNS, USER_ENDED };
 
 /* Registers that belong to a program and are not in its trap frame. */
 struct user_cpu {
-	uint64_t kernel_sp; /* top of its thread's stack: where its traps begin */
-	void *fpu;	    /* as many pages as user_cpu.c finds it to need */
+	uint64_t kernel_sp;    /* top of its thread's stack: where its traps begin */
+	void *fpu;             /* as many pages as user_cpu.c finds it to need */
 	uint64_t fs_base, tls; /* tls: the descriptor */
 	uint16_t ds, es, fs, gs;
 };
@@ -59,7 +59,7 @@ void user_enter(struct trap_frame *frame) __attribute__((noreturn));
 /* ---- user.c ---- */
 struct user_task *user_current(void);
 void user_end(int status) __attribute__((noreturn)); /* the current program; interrupts on */
-void user_going_back(void);			      /* interrupts off; the program may end here */
+void user_going_back(void);                          /* interrupts off; the program may end here */
 
 /* ---- user_load.c: fills task's space, entry and stack; -XEN_ENOEXEC was logged. ---- */
 int user_load(struct user_task *task, int argc, char **argv);

@@ -12,7 +12,7 @@
 #include "user_space.h"
 
 #define TOP_LEVEL   4u
-#define USER_SLOT   0u			      /* of the top table: USER_END is what it spans */
+#define USER_SLOT   0u                       /* of the top table: USER_END is what it spans */
 #define KERNEL_SLOT pt_index(DIRECT_BASE, 4) /* below it and above the middle: the hypervisor's */
 
 /* Through pvops: on PV the entry holds the machine's frame. */
@@ -261,7 +261,8 @@ int user_copy_from(const struct user_space *s, void *to, uint64_t from, size_t l
 	return 0;
 }
 
-static int copy_out(const struct user_space *s, uint64_t to, const char *from, size_t len, uint64_t need)
+static int copy_out(const struct user_space *s, uint64_t to, const char *from, size_t len,
+		    uint64_t need)
 {
 	for (size_t step; len; to += step, from += step, len -= step) {
 		void *at = byte_at(s, to, need);

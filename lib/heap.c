@@ -30,7 +30,7 @@ _Static_assert(sizeof(struct heap_slab) <= SLAB_HEADER, "blocks begin behind the
 
 /* From 64 on multiples of 64, for alignment; the last ones are what divides a page well. 960 goes
  * four times into what the header leaves, 1344 three times, 1984 twice. */
-static const uint16_t class_bytes[HEAP_CLASSES] = {16,	32,  48,  64,  128, 192,  256,
+static const uint16_t class_bytes[HEAP_CLASSES] = {16,  32,  48,  64,  128, 192,  256,
 						   320, 448, 576, 768, 960, 1344, 1984};
 
 /* Fourteen comparisons at most, and sizes are constants nearly everywhere: no table is worth it. */
@@ -72,7 +72,7 @@ static struct heap_slab *slab_new(struct heap *h, unsigned class)
 	if (!s)
 		return NULL;
 	s->magic = SLAB_MAGIC;
-	s->class = (uint16_t)class;
+	s->class = (uint16_t) class;
 	h->slabs++;
 	for (size_t at = SLAB_HEADER; at + size <= PAGE_SIZE; at += size) {
 		struct block *b = (struct block *)((char *)s + at);

@@ -45,7 +45,8 @@ static void put_padded(struct sink *sink, const struct spec *spec, const char *t
 /* Digits are made from the end of buf backwards. 64 bytes are more than the 20 digits of the
  * largest number; a precision beyond is cut to them. The 0 flag becomes a precision (C11 7.21.6.1):
  * the sign then stands before the zeros by itself. */
-static void put_number(struct sink *sink, const struct spec *spec, uint64_t value, char kind, bool minus)
+static void put_number(struct sink *sink, const struct spec *spec, uint64_t value, char kind,
+		       bool minus)
 {
 	char buf[64], *end = buf + sizeof(buf), *p = end;
 	const char *digits = kind == 'X' ? "0123456789ABCDEF" : "0123456789abcdef";
@@ -114,7 +115,8 @@ static void put_signed(struct sink *sink, const struct spec *spec, va_list *args
 /* 'p' and 'x' come here as well. What is narrower than int is cut as in put_signed. */
 static void put_unsigned(struct sink *sink, const struct spec *spec, char kind, va_list *args)
 {
-	uint64_t v = spec->size_bytes == sizeof(long) ? va_arg(*args, unsigned long) : va_arg(*args, unsigned);
+	uint64_t v = spec->size_bytes == sizeof(long) ? va_arg(*args, unsigned long)
+						      : va_arg(*args, unsigned);
 
 	if (spec->size_bytes < sizeof(int))
 		v &= (1u << (8 * spec->size_bytes)) - 1;
@@ -125,7 +127,8 @@ static void put_unsigned(struct sink *sink, const struct spec *spec, char kind, 
 static void put_string(struct sink *sink, const struct spec *spec, const char *s)
 {
 	s = s ? s : "(null)";
-	put_padded(sink, spec, s, spec->precision >= 0 ? strnlen(s, (size_t)spec->precision) : strlen(s));
+	put_padded(sink, spec, s,
+		   spec->precision >= 0 ? strnlen(s, (size_t)spec->precision) : strlen(s));
 }
 
 /* No %n, no floating point: the kernel has no use for the one and no registers for the other. */

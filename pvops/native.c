@@ -10,10 +10,10 @@
 
 #include "impl.h"
 
-#define MSR_FS_BASE	   0xc0000100u
-#define MSR_GS_BASE	   0xc0000101u
+#define MSR_FS_BASE        0xc0000100u
+#define MSR_GS_BASE        0xc0000101u
 #define MSR_KERNEL_GS_BASE 0xc0000102u /* the program's, while the kernel runs */
-#define IDT_ENTRIES 256u
+#define IDT_ENTRIES        256u
 
 /* The short functions. Each runs in two places: here, as a function, before patching and where its
  * code does not fit; and copied into the sites. So it may use only registers that a site of its
@@ -87,10 +87,9 @@ static void native_load_idt(const void *gates, unsigned entries)
 	for (unsigned i = 0; i < entries; i++, gate++) {
 		if (!gate->handler)
 			continue;
-		idt[gate->vector] =
-		    x86_gate(gate->handler, cs, ist_of(gate->vector),
-			     (gate->irq_off ? X86_GATE_INTERRUPT : X86_GATE_TRAP) |
-				 (unsigned)gate->dpl << X86_GATE_DPL_SHIFT);
+		idt[gate->vector] = x86_gate(gate->handler, cs, ist_of(gate->vector),
+					     (gate->irq_off ? X86_GATE_INTERRUPT : X86_GATE_TRAP) |
+						 (unsigned)gate->dpl << X86_GATE_DPL_SHIFT);
 	}
 	__asm__ volatile("lidt %0" ::"m"(ptr));
 }

@@ -55,7 +55,8 @@ static int write_text(const struct pv_place *at, const uint8_t *before, const ui
 }
 
 /* before NULL: the site is as the compiler left it. */
-static int patch_site(const struct pv_site *site, const struct pv_impl *before, const struct pv_impl *after)
+static int patch_site(const struct pv_site *site, const struct pv_impl *before,
+		      const struct pv_impl *after)
 {
 	struct pv_place at = place_of(site);
 	uint8_t old[PV_ROOM_MAX], new[PV_ROOM_MAX];

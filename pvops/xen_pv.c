@@ -139,7 +139,8 @@ static void xen_load_sp0(uint64_t *tss_sp0, uint64_t sp)
 /* The GDT is read-only while it is loaded; the hypervisor checks the descriptor and writes it. */
 static void xen_write_gdt_entry(uint64_t *entry, uint64_t descriptor)
 {
-	must("write_gdt_entry", hypercall_update_descriptor(pv_env->virt_to_maddr(entry).v, descriptor));
+	must("write_gdt_entry",
+	     hypercall_update_descriptor(pv_env->virt_to_maddr(entry).v, descriptor));
 }
 
 /* SEGBASE_GS_KERNEL is the base while the kernel runs: under a PV hypervisor swapgs is the
@@ -212,7 +213,8 @@ static void xen_flush_tlb_one(uint64_t va)
 /* Entries of every level are updates alike: the hypervisor knows what type the table has. */
 static void xen_set_entry(uint64_t *entry, uint64_t value)
 {
-	struct mmu_update req = {.ptr = pv_env->virt_to_maddr(entry).v | MMU_NORMAL_PT_UPDATE, .val = value};
+	struct mmu_update req = {.ptr = pv_env->virt_to_maddr(entry).v | MMU_NORMAL_PT_UPDATE,
+				 .val = value};
 
 	must("set_pte", hypercall_mmu_update(&req, 1, NULL, DOMID_SELF));
 }
@@ -223,9 +225,10 @@ static int set_some(struct pv_pte_batch *batch, unsigned first, unsigned n)
 	struct mmu_update reqs[BATCH_PTES];
 
 	for (unsigned i = 0; i < n; i++)
-		reqs[i] = (struct mmu_update){
-		    .ptr = pv_env->virt_to_maddr(batch->entries[first + i]).v | MMU_NORMAL_PT_UPDATE,
-		    .val = batch->values[first + i]};
+		reqs[i] =
+		    (struct mmu_update){.ptr = pv_env->virt_to_maddr(batch->entries[first + i]).v |
+					       MMU_NORMAL_PT_UPDATE,
+					.val = batch->values[first + i]};
 	return (int)hypercall_mmu_update(reqs, n, NULL, batch->owner);
 }
 

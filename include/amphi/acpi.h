@@ -23,8 +23,9 @@ struct acpi_info {
 	struct {
 		uint32_t gsi;
 		bool level, active_low;
-	} isa[ACPI_ISA_IRQS];  /* identity, edge, high when not overridden */
-	uint16_t pm1a_control; /* port; 0x604 (QEMU's boards) when the tables do not tell all of it */
+	} isa[ACPI_ISA_IRQS]; /* identity, edge, high when not overridden */
+	uint16_t
+	    pm1a_control; /* port; 0x604 (QEMU's boards) when the tables do not tell all of it */
 	uint16_t pm1b_control; /* 0: none */
 	uint16_t off_value;    /* what to write there for S5, the enable bit included */
 	uint16_t reset_port;   /* the chipset's 0xcf9 when the tables name none */

@@ -48,15 +48,16 @@ struct block_ops {
 
 struct block_stats {
 	uint64_t requests, bytes_read, bytes_written, flushes, errors;
-	uint64_t notifications_out, notifications_in; /* doorbells or events; interrupts or upcalls */
+	uint64_t notifications_out,
+	    notifications_in; /* doorbells or events; interrupts or upcalls */
 };
 
 /* Made by the driver, found by the user through the registry of the kernel (kernel/block.h). */
 struct block_device {
 	const struct block_ops *ops;
-	char name[16];	   /* "nvme0n1", "vda", "xvda" */
-	char serial[32];   /* as the device tells it; "" when it has none */
-	uint64_t sectors;  /* of 512 bytes */
+	char name[16];        /* "nvme0n1", "vda", "xvda" */
+	char serial[32];      /* as the device tells it; "" when it has none */
+	uint64_t sectors;     /* of 512 bytes */
 	uint32_t sector_size; /* 512 or 4096: requests are aligned to it */
 	bool readonly, has_flush;
 	unsigned max_segments; /* 1 .. BLOCK_MAX_SEGMENTS, of one request */

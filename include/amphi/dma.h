@@ -23,7 +23,8 @@ struct dma_device {
 
 /* Gives the device len bytes at va (len >= 1, not crossing a page). 0, or -XEN_EFAULT when the device
  * cannot reach the page: there is no bounce buffer below its mask yet. */
-int dma_map(const struct dma_device *dev, void *va, size_t len, enum dma_direction dir, dma_addr_t *out_addr);
+int dma_map(const struct dma_device *dev, void *va, size_t len, enum dma_direction dir,
+	    dma_addr_t *out_addr);
 void dma_unmap(const struct dma_device *dev, dma_addr_t addr, size_t len, enum dma_direction dir);
 
 /* One zeroed page that processor and device share for as long as the device lives (queues, lists of

@@ -13,13 +13,13 @@
 
 #include <amphi/types.h>
 
-#define CONFIG_NAME_MAX	   64u	 /* with the NUL, as all below */
-#define CONFIG_PATH_MAX	   1024u
+#define CONFIG_NAME_MAX    64u /* with the NUL, as all below */
+#define CONFIG_PATH_MAX    1024u
 #define CONFIG_CMDLINE_MAX 1024u /* start_info's own limit */
-#define CONFIG_SPEC_MAX	   128u
+#define CONFIG_SPEC_MAX    128u
 #define CONFIG_MAX_DISKS   16u
-#define CONFIG_MAX_VIFS	   8u
-#define CONFIG_MAX_PCI	   8u
+#define CONFIG_MAX_VIFS    8u
+#define CONFIG_MAX_PCI     8u
 #define CONFIG_MAX_VCPUS   32u
 
 /* Below this no kernel of ours runs, and xl refuses too. */
@@ -30,18 +30,18 @@ enum config_action { CONFIG_DESTROY, CONFIG_RESTART, CONFIG_PRESERVE };
 
 struct config_disk {
 	char target[CONFIG_PATH_MAX]; /* as written: a host file or device */
-	char vdev[16];		      /* "xvda", "xvdb1", "hda" */
-	uint32_t devid;		      /* of the xenbus node: xvda is 51712 */
+	char vdev[16];                /* "xvda", "xvdb1", "hda" */
+	uint32_t devid;               /* of the xenbus node: xvda is 51712 */
 	bool readonly;
 };
 
 struct domain_config {
 	char name[CONFIG_NAME_MAX];
 	char kernel[CONFIG_PATH_MAX];
-	char ramdisk[CONFIG_PATH_MAX];	  /* "" when there is none */
+	char ramdisk[CONFIG_PATH_MAX];    /* "" when there is none */
 	char cmdline[CONFIG_CMDLINE_MAX]; /* cmdline, or root= and extra joined */
-	uint32_t memory_mib;		  /* what it starts with */
-	uint32_t max_memory_mib;	  /* >= memory_mib */
+	uint32_t memory_mib;              /* what it starts with */
+	uint32_t max_memory_mib;          /* >= memory_mib */
 	uint32_t vcpus;
 	uint32_t cpu_weight; /* 0: not given; kept, nothing acts on it, as on the cap */
 	uint32_t cpu_cap;    /* per cent of one CPU; 0: none */

@@ -19,7 +19,7 @@ struct elf_segment { /* one PT_LOAD with memory */
 	const uint8_t *data; /* file_bytes of it, inside the image */
 	uint64_t file_bytes;
 	uint64_t memory_bytes; /* >= file_bytes; the rest is zero */
-	uint32_t flags;	       /* PF_X 1, PF_W 2, PF_R 4 */
+	uint32_t flags;        /* PF_X 1, PF_W 2, PF_R 4 */
 };
 
 struct elf_image {
@@ -39,7 +39,7 @@ int elf_open(const void *bytes, size_t len, struct elf_image *out, const char **
  * defaults written there. Numbers may be 4 or 8 bytes wide. */
 struct elf_xen_notes {
 	uint32_t present; /* bit n: note of type n was there */
-	uint64_t entry;	  /* e_entry when absent */
+	uint64_t entry;   /* e_entry when absent */
 	uint64_t hypercall_page;
 	uint64_t virt_base;    /* where guest pfn 0 is mapped */
 	uint64_t paddr_offset; /* subtracted from p_paddr */

@@ -23,7 +23,8 @@ void event_init(struct shared_info *shared);
 
 /* A new port of ours, told to *out_port, and its handler. */
 int event_bind_virq(unsigned virq, event_fn *fn, void *ctx, port_t *out_port);
-int event_bind_interdomain(domid_t peer, uint32_t peer_port, event_fn *fn, void *ctx, port_t *out_port);
+int event_bind_interdomain(domid_t peer, uint32_t peer_port, event_fn *fn, void *ctx,
+			   port_t *out_port);
 int event_alloc_unbound(domid_t peer, event_fn *fn, void *ctx, port_t *out_port);
 int event_bind_pirq(uint32_t pirq, bool may_share, event_fn *fn, void *ctx, port_t *out_port);
 

@@ -20,7 +20,7 @@ struct heap {
 	void (*pages_put)(void *pages, size_t n);
 	/* The heap's; zero at the start. */
 	struct heap_slab *partial[HEAP_CLASSES]; /* slabs with a free block, by class */
-	size_t slabs, used_bytes;		 /* pages of slabs; bytes of blocks given out of them */
+	size_t slabs, used_bytes; /* pages of slabs; bytes of blocks given out of them */
 };
 
 /* size zeroed bytes, aligned to 16, from 64 bytes up to 64; above the largest class (1984 bytes)

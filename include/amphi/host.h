@@ -79,7 +79,8 @@ typedef void host_event_fn(void *ctx);
 /* A new unbound port that peer may bind to / the other end of peer's port. fn(ctx) is called
  * after one or more notifications, until the port is closed. */
 int host_event_offer(domid_t peer, host_event_fn *fn, void *ctx, port_t *out_port);
-int host_event_bind(domid_t peer, uint32_t peer_port, host_event_fn *fn, void *ctx, port_t *out_port);
+int host_event_bind(domid_t peer, uint32_t peer_port, host_event_fn *fn, void *ctx,
+		    port_t *out_port);
 void host_event_notify(port_t port);
 void host_event_close(port_t port);
 
@@ -135,7 +136,8 @@ void host_work_cancel(struct host_work *work);
 enum host_log_level { HOST_LOG_DEBUG, HOST_LOG_INFO, HOST_LOG_WARN, HOST_LOG_ERROR };
 
 /* One line, without a newline. */
-void host_log(enum host_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void host_log(enum host_log_level level, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* Our own bug: never returns. For a peer's bug close the peer's connection instead. */
 void host_bug(const char *what, const char *file, int line) __attribute__((noreturn));

@@ -43,11 +43,11 @@ domid_t host_own_domid(void);
 
 /* What must come back to where it was after a domain was made and ended. */
 struct host_counts {
-	uint64_t free_pages;	  /* of the hypervisor (0 when it cannot be asked) */
-	uint64_t own_used_bytes;  /* of this domain's memory, pages and small blocks */
-	uint64_t grants_offered;  /* entries of our own table in use */
-	uint64_t grants_mapped;	  /* pages of others mapped here */
-	uint64_t ports;		  /* bound here */
+	uint64_t free_pages;     /* of the hypervisor (0 when it cannot be asked) */
+	uint64_t own_used_bytes; /* of this domain's memory, pages and small blocks */
+	uint64_t grants_offered; /* entries of our own table in use */
+	uint64_t grants_mapped;  /* pages of others mapped here */
+	uint64_t ports;          /* bound here */
 };
 void host_read_counts(struct host_counts *out);
 

@@ -73,7 +73,8 @@ struct hypercall_batch {
 };
 
 /* Queues a call, flushing first when the batch is full. args: up to 4; n_args of them. */
-void hypercall_batch_add(struct hypercall_batch *batch, unsigned nr, const uint64_t *args, unsigned n_args);
+void hypercall_batch_add(struct hypercall_batch *batch, unsigned nr, const uint64_t *args,
+			 unsigned n_args);
 
 /* Makes the calls queued, in order. Returns first_error. A failed call does not stop the rest. */
 int64_t hypercall_batch_flush(struct hypercall_batch *batch);

@@ -24,8 +24,8 @@ void machine_pci_write(uint16_t bdf, unsigned offset, unsigned width_bytes, uint
 struct machine_msi {
 	/* IN */
 	uint16_t bdf;
-	unsigned entry;	       /* of the MSI-X table */
-	maddr_t table;	       /* where the device's MSI-X table is */
+	unsigned entry;        /* of the MSI-X table */
+	maddr_t table;         /* where the device's MSI-X table is */
 	maddr_t table_bar;     /* start of the BAR it is in: what Xen's map_pirq asks for */
 	void (*fn)(void *ctx); /* after one or more interrupts */
 	void *ctx;

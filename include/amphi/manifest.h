@@ -15,15 +15,15 @@
 
 #include <amphi/types.h>
 
-#define MANIFEST_MEMBER	   "manifest"
+#define MANIFEST_MEMBER    "manifest"
 #define MANIFEST_FIELD_MAX 1024u /* with the NUL, after unescaping */
 
 enum manifest_kind { MANIFEST_DOMAIN, MANIFEST_FILE, MANIFEST_DISK };
 
 struct manifest_line {
 	enum manifest_kind kind;
-	unsigned line;			/* from 1 */
-	char key[MANIFEST_FIELD_MAX];	/* NAME, CFG-PATH or TARGET */
+	unsigned line;                  /* from 1 */
+	char key[MANIFEST_FIELD_MAX];   /* NAME, CFG-PATH or TARGET */
 	char value[MANIFEST_FIELD_MAX]; /* CFGFILE, MEMBER or S (without "serial=") */
 };
 
@@ -40,8 +40,8 @@ void manifest_open(struct manifest_reader *reader, const char *text, size_t len)
 int manifest_next(struct manifest_reader *reader, struct manifest_line *out);
 
 /* The value of the first statement of that kind and key: 0, or -XEN_ENOENT. */
-int manifest_find(const char *text, size_t len, enum manifest_kind kind, const char *key,
-		  char *out, size_t cap);
+int manifest_find(const char *text, size_t len, enum manifest_kind kind, const char *key, char *out,
+		  size_t cap);
 
 /* Writes one statement with its newline, escaped, as the reader takes it. Returns its length, or
  * what it would have been when that is >= cap (nothing useful is then in out). */

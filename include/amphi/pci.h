@@ -33,7 +33,7 @@ void pci_enable(const struct pci_function *f);
 
 struct pci_msix {
 	unsigned cap, entries;
-	maddr_t table, bar; /* bar: start of the one the table is in */
+	maddr_t table, bar;      /* bar: start of the one the table is in */
 	volatile uint32_t *regs; /* the table mapped; NULL until it is needed */
 };
 
@@ -41,6 +41,7 @@ struct pci_msix {
 int pci_msix_find(const struct pci_function *f, struct pci_msix *out);
 
 /* Routes one entry to fn(ctx), called in the worker context, and turns MSI-X on. */
-int pci_msix_bind(const struct pci_function *f, struct pci_msix *msix, unsigned entry, void (*fn)(void *ctx), void *ctx);
+int pci_msix_bind(const struct pci_function *f, struct pci_msix *msix, unsigned entry,
+		  void (*fn)(void *ctx), void *ctx);
 
 #endif

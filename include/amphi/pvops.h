@@ -19,7 +19,7 @@
 /* One trap gate for load_idt; handlers get the hardware's frame (PV: see entry_xen.S). */
 struct pv_gate {
 	uint8_t vector;
-	uint8_t dpl;	  /* who may raise it by int n: 0 or 3 */
+	uint8_t dpl;      /* who may raise it by int n: 0 or 3 */
 	uint8_t irq_off;  /* enters with interrupts off */
 	uint64_t handler; /* 0: no gate */
 };
@@ -38,26 +38,28 @@ struct pv_pte_batch {
 
 /* ---- the table ---------------------------------------------------------------------- */
 
-#define PV_GROUP(g)                                struct {
-#define PV_GROUP_END(g)                            } g;
-#define PV_OP0(g, n, c, room, ret)                 ret (*n)(void);
-#define PV_OP1(g, n, c, room, ret, t1, a1)         ret (*n)(t1 a1);
-#define PV_VOID0(g, n, c, room)                    void (*n)(void);
-#define PV_VOID1(g, n, c, room, t1, a1)            void (*n)(t1 a1);
-#define PV_VOID2(g, n, c, room, t1, a1, t2, a2)    void (*n)(t1 a1, t2 a2);
-#define PV_TAIL(g, n, c, room)                     void (*n)(void);
+#define PV_GROUP(g) struct {
+#define PV_GROUP_END(g)                                                                            \
+	}                                                                                          \
+	g;
+#define PV_OP0(g, n, c, room, ret)              ret (*n)(void);
+#define PV_OP1(g, n, c, room, ret, t1, a1)      ret (*n)(t1 a1);
+#define PV_VOID0(g, n, c, room)                 void (*n)(void);
+#define PV_VOID1(g, n, c, room, t1, a1)         void (*n)(t1 a1);
+#define PV_VOID2(g, n, c, room, t1, a1, t2, a2) void (*n)(t1 a1, t2 a2);
+#define PV_TAIL(g, n, c, room)                  void (*n)(void);
 struct pv_ops {
 #include <amphi/pvops.def>
 };
 
 #define PV_GROUP(g)
 #define PV_GROUP_END(g)
-#define PV_OP0(g, n, c, room, ret)                 PV_##g##_##n,
-#define PV_OP1(g, n, c, room, ret, t1, a1)         PV_##g##_##n,
-#define PV_VOID0(g, n, c, room)                    PV_##g##_##n,
-#define PV_VOID1(g, n, c, room, t1, a1)            PV_##g##_##n,
-#define PV_VOID2(g, n, c, room, t1, a1, t2, a2)    PV_##g##_##n,
-#define PV_TAIL(g, n, c, room)                     PV_##g##_##n,
+#define PV_OP0(g, n, c, room, ret)              PV_##g##_##n,
+#define PV_OP1(g, n, c, room, ret, t1, a1)      PV_##g##_##n,
+#define PV_VOID0(g, n, c, room)                 PV_##g##_##n,
+#define PV_VOID1(g, n, c, room, t1, a1)         PV_##g##_##n,
+#define PV_VOID2(g, n, c, room, t1, a1, t2, a2) PV_##g##_##n,
+#define PV_TAIL(g, n, c, room)                  PV_##g##_##n,
 enum pv_op {
 #include <amphi/pvops.def>
 	PV_OP_COUNT
@@ -81,7 +83,7 @@ struct pv_site {
 
 #define PV_SITE                                                                                    \
 	"771: call *pv_ops+8*%c[op](%%rip)\n"                                                      \
-	".org 771b+%c[room], 0x90\n"                                                            \
+	".org 771b+%c[room], 0x90\n"                                                               \
 	".pushsection .pv_sites,\"a\"\n"                                                           \
 	".balign 4\n .long 771b-.\n .word %c[op]\n .byte %c[room]\n .byte %c[cls]\n"               \
 	".popsection\n"
@@ -90,16 +92,19 @@ struct pv_site {
 /* A jump that does not come back, for the body of a naked function. */
 #define PV_TAIL_SITE(o)                                                                            \
 	__asm__ volatile("771: jmp *pv_ops+8*%c[op](%%rip)\n"                                      \
-			 ".pushsection .pv_sites,\"a\"\n"                                         \
+			 ".pushsection .pv_sites,\"a\"\n"                                          \
 			 ".balign 4\n .long 771b-.\n .word %c[op]\n .byte 6\n .byte %c[cls]\n"     \
-			 ".popsection\n" ::[op] "i"(o), [cls] "i"(PV_JUMP))
+			 ".popsection\n" ::[op] "i"(o),                                            \
+			 [cls] "i"(PV_JUMP))
 
 /* The registers are those of the C calling convention: rdi, rsi in, rax out. */
 #define PV_CALL_THIN(o, room, d, s)                                                                \
 	({                                                                                         \
 		uint64_t pv_a;                                                                     \
-		__asm__ volatile(PV_SITE : "=a"(pv_a)                                              \
-				 : "D"((uint64_t)(d)), PV_SITE_IN(o, room, THIN) : "memory", "cc"); \
+		__asm__ volatile(PV_SITE                                                           \
+				 : "=a"(pv_a)                                                      \
+				 : "D"((uint64_t)(d)), PV_SITE_IN(o, room, THIN)                   \
+				 : "memory", "cc");                                                \
 		pv_a;                                                                              \
 	})
 #define PV_CALL_FULL(o, room, d, s)                                                                \
@@ -169,7 +174,7 @@ struct pvops_env {
 	maddr_t (*virt_to_maddr)(const void *va);
 	mfn_t (*pfn_to_mfn)(pfn_t pfn);
 	pfn_t (*mfn_to_pfn)(mfn_t mfn);
-	void *(*text_alias)(const void *text); /* a writable address of the same byte */
+	void *(*text_alias)(const void *text);           /* a writable address of the same byte */
 	void (*make_readonly)(pfn_t pfn, bool readonly); /* the page's mapping in the direct map */
 };
 

@@ -15,13 +15,13 @@
 #define PAGE_MASK   (~(PAGE_SIZE - 1))
 #define SECTOR_SIZE 512u
 
-#define ARRAY_SIZE(a)       (sizeof(a) / sizeof((a)[0]))
-#define ROUND_UP(x, to)     (((x) + (to)-1) / (to) * (to))
-#define DIV_ROUND_UP(x, by) (((x) + (by)-1) / (by))
-#define PAGES_FOR(bytes)    DIV_ROUND_UP((bytes), PAGE_SIZE)
-#define MIN(a, b)           ((a) < (b) ? (a) : (b))
-#define MAX(a, b)           ((a) > (b) ? (a) : (b))
-#define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define ARRAY_SIZE(a)                   (sizeof(a) / sizeof((a)[0]))
+#define ROUND_UP(x, to)                 (((x) + (to)-1) / (to) * (to))
+#define DIV_ROUND_UP(x, by)             (((x) + (by)-1) / (by))
+#define PAGES_FOR(bytes)                DIV_ROUND_UP((bytes), PAGE_SIZE)
+#define MIN(a, b)                       ((a) < (b) ? (a) : (b))
+#define MAX(a, b)                       ((a) > (b) ? (a) : (b))
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* A guest's own frame number, a machine frame number, a machine byte address. */
 typedef struct {

@@ -19,17 +19,18 @@
 
 /* ---- the address space: all of a program lies in [USER_LOW, USER_END) ------------------------------ */
 
-#define USER_LOW	 0x10000ull
-#define USER_HEAP	 0x40000000ull /* the image ends below; pages asked for are here */
-#define USER_HEAP_PAGES	 4096u
-#define USER_HEAP_END	 (USER_HEAP + USER_HEAP_PAGES * PAGE_SIZE)
+#define USER_LOW         0x10000ull
+#define USER_HEAP        0x40000000ull /* the image ends below; pages asked for are here */
+#define USER_HEAP_PAGES  4096u
+#define USER_HEAP_END    (USER_HEAP + USER_HEAP_PAGES * PAGE_SIZE)
 #define USER_STACK_PAGES 16u
-#define USER_STACK_TOP	 0x7fffff0000ull /* a page that is never mapped lies under the stack, and much more */
-#define USER_STACK_LOW	 (USER_STACK_TOP - USER_STACK_PAGES * PAGE_SIZE)
-#define USER_END	 0x8000000000ull
+#define USER_STACK_TOP                                                                             \
+	0x7fffff0000ull /* a page that is never mapped lies under the stack, and much more */
+#define USER_STACK_LOW (USER_STACK_TOP - USER_STACK_PAGES * PAGE_SIZE)
+#define USER_END       0x8000000000ull
 
 #define USER_IMAGE_PAGES  4096u
-#define USER_BUFFER_MAX	  4096u
+#define USER_BUFFER_MAX   4096u
 #define USER_SLEEP_MAX_NS 60000000000ull
 
 #define USER_READ  1u
@@ -37,7 +38,7 @@
 
 /* What wait returns: an exit code 0..255, or USER_ENDED_BY plus an exception's vector, or that somebody
  * ended it by a key. */
-#define USER_ENDED_BY	  256u
+#define USER_ENDED_BY     256u
 #define USER_ENDED_BY_KEY (USER_ENDED_BY + 32u)
 
 enum user_call_nr {

@@ -45,7 +45,7 @@ _Static_assert(sizeof(struct x86_gate) == 16, "a gate of 64-bit mode");
 
 #define X86_GATE_INTERRUPT 0x8eu /* present, IF is cleared */
 #define X86_GATE_TRAP      0x8fu
-#define X86_GATE_DPL_SHIFT 5     /* the privilege of int n */
+#define X86_GATE_DPL_SHIFT 5 /* the privilege of int n */
 
 static inline struct x86_gate x86_gate(uint64_t handler, uint16_t selector, uint8_t ist,
 				       unsigned type)

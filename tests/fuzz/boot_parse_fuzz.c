@@ -50,7 +50,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 9)
 		return 0;
-	copy = malloc(size - 1); /* its own block, aligned, so that ASan sees every step beside it */
+	copy =
+	    malloc(size - 1); /* its own block, aligned, so that ASan sees every step beside it */
 	memcpy(copy, data + 1, size - 1);
 	m = (struct memory){copy, size - 1};
 	memset(&out, 0, sizeof(out));

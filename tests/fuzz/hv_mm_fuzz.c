@@ -56,14 +56,16 @@ static unsigned index_of(uint8_t n)
 static uint64_t pte_of(const struct step *s)
 {
 	static const uint64_t flags[] = {
-	    0, 1, 3, 5, 7, 0x67, 0x63, 0x25, 0x87, 0x107, 0x1f, 0x67 | PTE_NX, 0x7 | 1ull << 52, 2, 7, 7};
+	    0, 1, 3, 5, 7, 0x67, 0x63, 0x25, 0x87, 0x107, 0x1f, 0x67 | PTE_NX, 0x7 | 1ull << 52,
+	    2, 7, 7};
 
 	return pte_make(frame_of(s->extra), flags[s->index & 15]);
 }
 
 static uint32_t who(const struct step *s)
 {
-	static const uint32_t ids[] = {DOMID_SELF, DOMID_SELF, 0, 1, DOMID_IO, DOMID_XEN, 7, DOMID_SELF};
+	static const uint32_t ids[] = {DOMID_SELF, DOMID_SELF, 0, 1,
+				       DOMID_IO,   DOMID_XEN,  7, DOMID_SELF};
 
 	return ids[s->what >> 5];
 }
@@ -72,9 +74,9 @@ static uint32_t who(const struct step *s)
 
 static void do_update(const struct step *s)
 {
-	struct mmu_update u = {
-	    .ptr = (frame_of(s->frame).v << 12) + 8 * index_of(s->index) + (s->what >> 5 & 3),
-	    .val = pte_of(s)};
+	struct mmu_update u = {.ptr = (frame_of(s->frame).v << 12) + 8 * index_of(s->index) +
+				      (s->what >> 5 & 3),
+			       .val = pte_of(s)};
 
 	mm_call(__HYPERVISOR_mmu_update, FAKE_PUT(0, u), 1, 0, DOMID_SELF);
 }
@@ -86,7 +88,8 @@ static void do_update_foreign(const struct step *s)
 	    {.ptr = (frame_of(s->extra).v << 12) | MMU_MACHPHYS_UPDATE, .val = s->index}};
 	uint64_t tables = s->index & 64 ? 2 : 0;
 
-	mm_call(__HYPERVISOR_mmu_update, FAKE_PUT(0, u), 2, FAKE_GUEST_BASE + 512, who(s) | tables << 16);
+	mm_call(__HYPERVISOR_mmu_update, FAKE_PUT(0, u), 2, FAKE_GUEST_BASE + 512,
+		who(s) | tables << 16);
 }
 
 static void do_ext(const struct step *s)
@@ -104,8 +107,8 @@ static void do_pin(const struct step *s)
 
 	op[0].arg1.mfn = frame_of(s->frame).v;
 	op[1].arg1.mfn = frame_of(s->extra).v;
-	mm_call(__HYPERVISOR_mmuext_op, FAKE_PUT(0, op), s->index & 128 ? 3 : 2, FAKE_GUEST_BASE + 512,
-		DOMID_SELF);
+	mm_call(__HYPERVISOR_mmuext_op, FAKE_PUT(0, op), s->index & 128 ? 3 : 2,
+		FAKE_GUEST_BASE + 512, DOMID_SELF);
 }
 
 static void do_ldt(const struct step *s)
@@ -122,8 +125,8 @@ static void do_ldt(const struct step *s)
 static void do_va(const struct step *s)
 {
 	mm_call(__HYPERVISOR_update_va_mapping_otherdomain,
-		TABLES_VA + (s->frame & 63) * PAGE_SIZE + ((uint64_t)(s->frame >> 6) << 39), pte_of(s),
-		s->index & 7, who(s));
+		TABLES_VA + (s->frame & 63) * PAGE_SIZE + ((uint64_t)(s->frame >> 6) << 39),
+		pte_of(s), s->index & 7, who(s));
 }
 
 static void do_gdt(const struct step *s)
@@ -139,8 +142,8 @@ static void do_descriptor(const struct step *s)
 {
 	static const uint64_t d[] = {0, 0x00af9b000000ffff, 0x00cff3000000ffff, 0x0000890000000067};
 
-	mm_call(__HYPERVISOR_update_descriptor, (frame_of(s->frame).v << 12) + 8 * index_of(s->index),
-		d[s->extra & 3], 0, 0);
+	mm_call(__HYPERVISOR_update_descriptor,
+		(frame_of(s->frame).v << 12) + 8 * index_of(s->index), d[s->extra & 3], 0, 0);
 }
 
 static void do_reserve(const struct step *s)
@@ -201,8 +204,9 @@ static void do_trapped(const struct step *s)
 {
 	uint64_t expected = 0;
 
-	mm_write_table(current_vcpu(), TABLES_VA + (s->frame & 31) * PAGE_SIZE + 8 * index_of(s->index),
-		       pte_of(s), s->index & 64, &expected);
+	mm_write_table(current_vcpu(),
+		       TABLES_VA + (s->frame & 31) * PAGE_SIZE + 8 * index_of(s->index), pte_of(s),
+		       s->index & 64, &expected);
 }
 
 static void do_mode(const struct step *s)
@@ -233,9 +237,30 @@ static void do_fill(const struct step *s)
 }
 
 static void (*const kinds[32])(const struct step *s) = {
-    do_update,	   do_update, do_update,  do_update_foreign, do_ext,	 do_pin,  do_pin,   do_pin,
-    do_ldt,	   do_va,     do_va,	  do_gdt,	     do_descriptor, do_reserve, do_exchange, do_grant,
-    do_grant,	   do_trapped, do_mode,	  do_budget,	     do_fill,	 do_update, do_update_foreign, do_ext,
+    do_update,
+    do_update,
+    do_update,
+    do_update_foreign,
+    do_ext,
+    do_pin,
+    do_pin,
+    do_pin,
+    do_ldt,
+    do_va,
+    do_va,
+    do_gdt,
+    do_descriptor,
+    do_reserve,
+    do_exchange,
+    do_grant,
+    do_grant,
+    do_trapped,
+    do_mode,
+    do_budget,
+    do_fill,
+    do_update,
+    do_update_foreign,
+    do_ext,
 };
 
 /* ---- a run ------------------------------------------------------------------------------- */

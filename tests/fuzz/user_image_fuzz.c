@@ -19,7 +19,8 @@ static void must(bool holds)
 }
 
 /* Copies as the loader does, into pages counted from 0. */
-static uint64_t check_segment(const struct elf_image *image, const struct elf_segment *s, uint8_t *used)
+static uint64_t check_segment(const struct elf_image *image, const struct elf_segment *s,
+			      uint8_t *used)
 {
 	uint64_t first = user_segment_first(s), end = user_segment_end(s);
 	uint8_t copy[64];

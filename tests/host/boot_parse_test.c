@@ -26,7 +26,9 @@ static struct boot_info out;
 
 static const void *view(void *ctx, uint64_t phys, uint64_t len)
 {
-	return phys >= BASE && phys - BASE <= SIZE && len <= SIZE - (phys - BASE) ? memory + (phys - BASE) : NULL;
+	return phys >= BASE && phys - BASE <= SIZE && len <= SIZE - (phys - BASE)
+		   ? memory + (phys - BASE)
+		   : NULL;
 }
 
 static int fresh(void **state)

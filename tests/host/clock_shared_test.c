@@ -37,7 +37,8 @@ static void set(uint64_t stamp, uint64_t ns, uint64_t hz)
 
 static void a_line(void **state)
 {
-	static const uint64_t rates[] = {1000000, 999999999, 1000000000, 2000000000, 2596120000, 5999999999};
+	static const uint64_t rates[] = {1000000,    999999999,  1000000000,
+					 2000000000, 2596120000, 5999999999};
 
 	for (unsigned i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
 		uint64_t ns, hz;
@@ -50,7 +51,8 @@ static void a_line(void **state)
 		ns = clock_shared_ns(&info, still);
 		assert_in_range(ns, 777 + 10 * NS_PER_S - 10000, 777 + 10 * NS_PER_S + 10000);
 		hz = clock_shared_hz(&info);
-		assert_in_range(hz, rates[i] - rates[i] / 1000000, rates[i] + rates[i] / 1000000 + 1);
+		assert_in_range(hz, rates[i] - rates[i] / 1000000,
+				rates[i] + rates[i] / 1000000 + 1);
 	}
 	info.tsc_to_system_mul = 0;
 	assert_int_equal(clock_shared_hz(&info), 0);
@@ -72,7 +74,8 @@ static void another_version_is_read_again(void **state)
 	info = (struct vcpu_time_info){.version = 4};
 	set(0, 0, 3000000000);
 	reads = 0;
-	assert_in_range(clock_shared_ns(&info, updated_meanwhile), 5 * NS_PER_S + 499, 5 * NS_PER_S + 500);
+	assert_in_range(clock_shared_ns(&info, updated_meanwhile), 5 * NS_PER_S + 499,
+			5 * NS_PER_S + 500);
 	assert_int_equal(reads, 2);
 }
 

@@ -79,7 +79,8 @@ static void quotes(void **state)
 
 static void wrong_words_are_named(void **state)
 {
-	struct cmdline c = parse("rolle=guest role=king quiet role stay=1 console=vga pvops=xen name=ok");
+	struct cmdline c =
+	    parse("rolle=guest role=king quiet role stay=1 console=vga pvops=xen name=ok");
 
 	assert_int_equal(c.role, ROLE_UNSET);
 	assert_false(c.stay);

@@ -132,10 +132,8 @@ static void ctrl_c_is_a_call(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(bytes_in_order),
-	    cmocka_unit_test(a_waiting_reader_is_woken),
-	    cmocka_unit_test(a_taker_gets_all),
-	    cmocka_unit_test(too_many_are_dropped),
+	    cmocka_unit_test(bytes_in_order),   cmocka_unit_test(a_waiting_reader_is_woken),
+	    cmocka_unit_test(a_taker_gets_all), cmocka_unit_test(too_many_are_dropped),
 	    cmocka_unit_test(ctrl_c_is_a_call),
 	};
 

@@ -21,7 +21,7 @@
 #include "fake_hypercall.h"
 
 #define ENTRIES 512u
-#define FREE	(ENTRIES - GNTTAB_NR_RESERVED_ENTRIES)
+#define FREE    (ENTRIES - GNTTAB_NR_RESERVED_ENTRIES)
 
 static struct grant_entry_v1 table[ENTRIES];
 static int64_t answer;
@@ -221,10 +221,10 @@ static void copies_in_batches(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(natively_there_are_none), cmocka_unit_test(offers_until_full),
-	    cmocka_unit_test(a_grant_in_use_stays),    cmocka_unit_test(a_batch_of_maps),
-	    cmocka_unit_test(windows_follow_their_frames),
-	    cmocka_unit_test(refused_batches),	       cmocka_unit_test(copies_in_batches),
+	    cmocka_unit_test(natively_there_are_none),     cmocka_unit_test(offers_until_full),
+	    cmocka_unit_test(a_grant_in_use_stays),        cmocka_unit_test(a_batch_of_maps),
+	    cmocka_unit_test(windows_follow_their_frames), cmocka_unit_test(refused_batches),
+	    cmocka_unit_test(copies_in_batches),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

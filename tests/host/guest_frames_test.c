@@ -60,8 +60,8 @@ static void *page(uint64_t n)
 
 static uint64_t first_with(uint64_t start, uint64_t size_bytes, uint32_t type)
 {
-	boot = (struct boot_info){
-	    .n_ranges = 2, .ranges = {{0, 64 << 20, 1}, {start, size_bytes, type}}};
+	boot = (struct boot_info){.n_ranges = 2,
+				  .ranges = {{0, 64 << 20, 1}, {start, size_bytes, type}}};
 	guest_frames_init();
 	return guest_frame_of(page(0)).v << PAGE_SHIFT;
 }

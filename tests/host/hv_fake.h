@@ -31,7 +31,8 @@ struct fake {
 	uint32_t pirqs_bound;    /* bit n: pirq n */
 
 	unsigned tlb_flushes;
-	void (*on_flush)(void); /* after the CPU has forgotten all translations; NULL: nobody asks */
+	void (*on_flush)(
+	    void); /* after the CPU has forgotten all translations; NULL: nobody asks */
 };
 extern struct fake fake;
 

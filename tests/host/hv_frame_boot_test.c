@@ -25,9 +25,7 @@
 uint64_t hv_test_direct, hv_test_frames, hv_test_m2p, frames_of_domains;
 uint32_t tlb_clock = 1;
 
-void tlb_flush_all(void)
-{
-}
+void tlb_flush_all(void) {}
 
 void hv_panic(const char *fmt, ...)
 {
@@ -38,10 +36,10 @@ void hv_panic(const char *fmt, ...)
 static const mfn_t l4 = {0x110}; /* inside the image */
 
 static const struct mm_range map[] = {
-    {0x800000, 0xa00000, MM_RANGE_ACPI},	/* not RAM */
+    {0x800000, 0xa00000, MM_RANGE_ACPI}, /* not RAM */
     {0, 0x9fc00, MM_RANGE_RAM},
-    {0x100000, 0x7ff800, MM_RANGE_RAM},		/* ends within a page */
-    {0xa00800, ARENA, MM_RANGE_RAM},		/* begins within one */
+    {0x100000, 0x7ff800, MM_RANGE_RAM}, /* ends within a page */
+    {0xa00800, ARENA, MM_RANGE_RAM},    /* begins within one */
     {0xfec00000, 0xfec01000, MM_RANGE_RESERVED},
 };
 static const struct mm_range used[] = {
@@ -159,7 +157,8 @@ static void test_m2p_of_guests(void **state)
 	}
 	assert_true(m2p_get((mfn_t){0x100}) == M2P_INVALID);
 	assert_true(m2p_get((mfn_t){0x10}) == M2P_INVALID);
-	assert_true(m2p_get((mfn_t){0x7ff}) == M2P_INVALID); /* no RAM, in a page with RAM's entries */
+	assert_true(m2p_get((mfn_t){0x7ff}) ==
+		    M2P_INVALID); /* no RAM, in a page with RAM's entries */
 }
 
 static void test_firmware_tables_are_reachable(void **state)

@@ -51,7 +51,8 @@ static void catch_faults(void)
 
 static int setup(void **state)
 {
-	two_pages = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	two_pages =
+	    mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	return mprotect(two_pages + PAGE, PAGE, PROT_NONE);
 }
 
@@ -124,7 +125,8 @@ static void test_writes_before_an_edge(void **state)
 				assert_memory_equal(at, from, n);
 			if (n < before)
 				assert_int_equal(at[n], 0xee);
-			assert_int_equal(guest_clear((uint64_t)at, n), n > before ? -XEN_EFAULT : 0);
+			assert_int_equal(guest_clear((uint64_t)at, n),
+					 n > before ? -XEN_EFAULT : 0);
 			if (n && n <= before)
 				assert_int_equal(at[n - 1], 0);
 		}
@@ -157,9 +159,12 @@ static void test_no_other_fixups(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_ranges),		   cmocka_unit_test(test_hole_is_never_touched),
-	    cmocka_unit_test(test_copies_before_an_edge), cmocka_unit_test(test_writes_before_an_edge),
-	    cmocka_unit_test(test_handles),		   cmocka_unit_test(test_no_other_fixups),
+	    cmocka_unit_test(test_ranges),
+	    cmocka_unit_test(test_hole_is_never_touched),
+	    cmocka_unit_test(test_copies_before_an_edge),
+	    cmocka_unit_test(test_writes_before_an_edge),
+	    cmocka_unit_test(test_handles),
+	    cmocka_unit_test(test_no_other_fixups),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

@@ -37,7 +37,8 @@ static xen_pfn_t list[16];
 
 static long reserve(unsigned cmd, unsigned count, unsigned order, domid_t dom)
 {
-	struct xen_memory_reservation r = {.nr_extents = count, .extent_order = order, .domid = dom};
+	struct xen_memory_reservation r = {
+	    .nr_extents = count, .extent_order = order, .domid = dom};
 	long result;
 
 	r.extent_start.p = (void *)fake_put(512, list, sizeof(list));
@@ -131,9 +132,9 @@ static void test_give_back_mapped(void **state)
 
 static long exchange(unsigned count, unsigned order_out, uint64_t *exchanged)
 {
-	struct xen_memory_exchange x = {.in = {.nr_extents = count, .domid = DOMID_SELF},
-					.out = {.nr_extents = 1, .extent_order = order_out,
-						.domid = DOMID_SELF}};
+	struct xen_memory_exchange x = {
+	    .in = {.nr_extents = count, .domid = DOMID_SELF},
+	    .out = {.nr_extents = 1, .extent_order = order_out, .domid = DOMID_SELF}};
 	xen_pfn_t pfn = 0x300;
 	long result;
 
@@ -195,7 +196,8 @@ static void test_numbers(void **state)
 	assert_int_equal(mm_call(op, XENMEM_current_reservation, FAKE_PUT(0, self), 0, 0),
 			 guest->mm.nr_pages);
 	assert_int_equal(mm_call(op, XENMEM_maximum_reservation, FAKE_PUT(0, self), 0, 0), 128);
-	assert_int_equal(mm_call(op, XENMEM_current_reservation, FAKE_PUT(0, first), 0, 0), -XEN_EPERM);
+	assert_int_equal(mm_call(op, XENMEM_current_reservation, FAKE_PUT(0, first), 0, 0),
+			 -XEN_EPERM);
 	guest->events.shared->arch.max_pfn = 500;
 	assert_int_equal(mm_call(op, XENMEM_maximum_gpfn, FAKE_PUT(0, self), 0, 0), 499);
 	map.buffer.p = (void *)(FAKE_GUEST_BASE + 512);
@@ -205,12 +207,14 @@ static void test_numbers(void **state)
 	assert_int_equal(mm_call(op, XENMEM_machine_memory_map, FAKE_GUEST_BASE, 0, 0), -XEN_EPERM);
 	assert_int_equal(mm_call(op, XENMEM_machphys_mapping, FAKE_GUEST_BASE, 0, 0), 0);
 	guest_read(&m2p, FAKE_GUEST_BASE);
-	assert_true(m2p.v_start == HV_M2P_VIRT && m2p.max_mfn == FAKE_FIRST_FRAME + FAKE_FRAMES - 1);
+	assert_true(m2p.v_start == HV_M2P_VIRT &&
+		    m2p.max_mfn == FAKE_FIRST_FRAME + FAKE_FRAMES - 1);
 	assert_int_equal(mm_call(op, XENMEM_add_to_physmap, FAKE_GUEST_BASE, 0, 0), -XEN_EACCES);
 	pair_run_as(dom0);
 	assert_int_equal(mm_call(op, XENMEM_machine_memory_map, FAKE_PUT(0, map), 0, 0), 0);
 	map.nr_entries = 1;
-	assert_int_equal(mm_call(op, XENMEM_machine_memory_map, FAKE_PUT(0, map), 0, 0), -XEN_EINVAL);
+	assert_int_equal(mm_call(op, XENMEM_machine_memory_map, FAKE_PUT(0, map), 0, 0),
+			 -XEN_EINVAL);
 }
 
 /* ---- contexts, trapped writes, grants --------------------------------------------------- */
@@ -252,7 +256,8 @@ static void test_trapped_write(void **state)
 	assert_int_equal(mm_write_table(v, entry, 0, true, &old), -XEN_EAGAIN);
 	assert_true(old == value);
 	assert_int_equal(mm_write_table(v, entry, 0, true, &old), 0);
-	assert_int_equal(mm_write_table(v, entry, pte_make(other.frame[0], RW), false, &old), -XEN_EINVAL);
+	assert_int_equal(mm_write_table(v, entry, pte_make(other.frame[0], RW), false, &old),
+			 -XEN_EINVAL);
 	assert_int_equal(mm_write_table(v, pair_va(5), value, false, &old), -XEN_EFAULT); /* data */
 	assert_int_equal(mm_write_table(v, entry + 4, 0, false, &old), -XEN_EFAULT);
 	assert_int_equal(mm_write_table(v, HV_M2P_VIRT, 0, false, &old), -XEN_EFAULT);
@@ -285,8 +290,11 @@ static void test_grant_by_address(void **state)
 
 static void test_grant_by_entry(void **state)
 {
-	struct mm_grant_map map = {.host_addr = tables_maddr(&other, 3, 80), .contains_pte = true,
-				   .owner = dom0, .frame = own.frame[5], .pte_bits = ~0ull};
+	struct mm_grant_map map = {.host_addr = tables_maddr(&other, 3, 80),
+				   .contains_pte = true,
+				   .owner = dom0,
+				   .frame = own.frame[5],
+				   .pte_bits = ~0ull};
 
 	assert_int_equal(mm_grant_map_pte(&map), 0);
 	assert_true(*tables_entry(&other, 3, 80) == pte_make(own.frame[5], RW | 0xe60));
@@ -347,10 +355,21 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, pair_setup, pair_teardown)
-	    T(populate_and_give_back), T(stale_translations), T(reservation_refuses),
-	    T(reservation_cut_anywhere), T(give_back_mapped), T(exchange), T(exchange_refuses), T(numbers),
-	    T(context_is_all_or_nothing), T(trapped_write), T(grant_by_address),
-	    T(grant_by_entry), T(grant_replace), T(frame_outlives_owner), T(frame_info),
+	    T(populate_and_give_back),
+	    T(stale_translations),
+	    T(reservation_refuses),
+	    T(reservation_cut_anywhere),
+	    T(give_back_mapped),
+	    T(exchange),
+	    T(exchange_refuses),
+	    T(numbers),
+	    T(context_is_all_or_nothing),
+	    T(trapped_write),
+	    T(grant_by_address),
+	    T(grant_by_entry),
+	    T(grant_replace),
+	    T(frame_outlives_owner),
+	    T(frame_info),
 	};
 
 	fake_start();

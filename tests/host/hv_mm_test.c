@@ -107,17 +107,17 @@ static void test_whole_space_is_accepted(void **state)
 
 static void test_bad_entries_are_refused(void **state)
 {
-	bad_entry(3, 9, pte_make(own.frame[0], RW)); /* the L4 writable */
-	bad_entry(3, 0, pte_make(own.frame[3], RW)); /* the L1 itself writable */
-	bad_entry(3, 9, pte_make(other.frame[5], RO)); /* another's frame */
-	bad_entry(3, 9, pte_make((mfn_t){0x50}, RO)); /* no RAM of ours, and no device */
-	bad_entry(3, 9, pte_make((mfn_t){1ull << 30}, RO)); /* beyond the physical width */
+	bad_entry(3, 9, pte_make(own.frame[0], RW));           /* the L4 writable */
+	bad_entry(3, 0, pte_make(own.frame[3], RW));           /* the L1 itself writable */
+	bad_entry(3, 9, pte_make(other.frame[5], RO));         /* another's frame */
+	bad_entry(3, 9, pte_make((mfn_t){0x50}, RO));          /* no RAM of ours, and no device */
+	bad_entry(3, 9, pte_make((mfn_t){1ull << 30}, RO));    /* beyond the physical width */
 	bad_entry(2, 9, pte_make(own.frame[4], RW | PTE_PSE)); /* a superpage */
-	bad_entry(2, 9, pte_make(own.frame[1], RW)); /* an L3 as an L1 */
-	bad_entry(1, 9, pte_make(own.frame[0], RW)); /* a loop upwards */
-	bad_entry(0, 9, pte_make(own.frame[0], RW)); /* an L4 in itself */
-	bad_entry(0, 9, pte_make(own.frame[0], RO)); /* ... read-only */
-	bad_entry(0, 511, pte_make(other.frame[1], RW)); /* another's table */
+	bad_entry(2, 9, pte_make(own.frame[1], RW));           /* an L3 as an L1 */
+	bad_entry(1, 9, pte_make(own.frame[0], RW));           /* a loop upwards */
+	bad_entry(0, 9, pte_make(own.frame[0], RW));           /* an L4 in itself */
+	bad_entry(0, 9, pte_make(own.frame[0], RO));           /* ... read-only */
+	bad_entry(0, 511, pte_make(other.frame[1], RW));       /* another's table */
 	bad_entry(0, 511, pte_make((mfn_t){FAKE_FIRST_FRAME + FAKE_FRAMES}, RW));
 }
 
@@ -228,10 +228,12 @@ static void test_shared_pages(void **state)
 	mm_share_page(both[0], ro, true);
 	mm_share_page(both[0], rw, false);
 	check();
-	assert_int_equal(page_get_and_type(virt_to_mfn(ro), both[0], PT_WRITABLE, &page), -XEN_EBUSY);
+	assert_int_equal(page_get_and_type(virt_to_mfn(ro), both[0], PT_WRITABLE, &page),
+			 -XEN_EBUSY);
 	assert_int_equal(page_get_and_type(virt_to_mfn(ro), both[0], PT_L1, &page), -XEN_EBUSY);
 	assert_int_equal(page_get_and_type(virt_to_mfn(rw), both[0], PT_L1, &page), -XEN_EBUSY);
-	assert_int_equal(page_get_and_type(virt_to_mfn(rw), both[1], PT_WRITABLE, &page), -XEN_EINVAL);
+	assert_int_equal(page_get_and_type(virt_to_mfn(rw), both[1], PT_WRITABLE, &page),
+			 -XEN_EINVAL);
 	assert_int_equal(page_get_and_type(virt_to_mfn(rw), both[0], PT_WRITABLE, &page), 0);
 	mm_unshare_page(ro);
 	mm_unshare_page(rw); /* still mapped, so still there */
@@ -498,14 +500,31 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
-	    T(whole_space_is_accepted), T(bad_entries_are_refused), T(absent_entries_are_the_guests),
-	    T(entries_become_user_and_local), T(cache_bits), T(device_frames_need_the_right),
-	    T(hole_is_ours), T(writable_frame_is_no_table), T(table_is_not_writable),
-	    T(references_are_the_owners), T(shared_pages), T(validation_stops_and_goes_on),
-	    T(bad_entry_after_a_stop), T(half_done_is_neither), T(wanted_while_given_up),
-	    T(end_in_the_middle), T(flush_between_two_uses), T(flush_before_reuse),
-	    T(frames_come_empty), T(descriptors), T(segment_page), T(allocator_gives_and_joins),
-	    T(low_frames), T(heap), T(limits),
+	    T(whole_space_is_accepted),
+	    T(bad_entries_are_refused),
+	    T(absent_entries_are_the_guests),
+	    T(entries_become_user_and_local),
+	    T(cache_bits),
+	    T(device_frames_need_the_right),
+	    T(hole_is_ours),
+	    T(writable_frame_is_no_table),
+	    T(table_is_not_writable),
+	    T(references_are_the_owners),
+	    T(shared_pages),
+	    T(validation_stops_and_goes_on),
+	    T(bad_entry_after_a_stop),
+	    T(half_done_is_neither),
+	    T(wanted_while_given_up),
+	    T(end_in_the_middle),
+	    T(flush_between_two_uses),
+	    T(flush_before_reuse),
+	    T(frames_come_empty),
+	    T(descriptors),
+	    T(segment_page),
+	    T(allocator_gives_and_joins),
+	    T(low_frames),
+	    T(heap),
+	    T(limits),
 	};
 
 	fake_start();

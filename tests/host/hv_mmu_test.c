@@ -58,10 +58,12 @@ static void test_update_of_a_table(void **state)
 {
 	uint64_t *entry = tables_entry(&other, 3, 50);
 
-	assert_int_equal(update(tables_maddr(&other, 3, 50), pte_make(other.frame[4], RW), DOMID_SELF), 0);
+	assert_int_equal(
+	    update(tables_maddr(&other, 3, 50), pte_make(other.frame[4], RW), DOMID_SELF), 0);
 	assert_true(*entry == pte_make(other.frame[4], RW));
 	assert_int_equal(tables_uses(&other, 4), 2);
-	assert_int_equal(update(tables_maddr(&other, 3, 50), pte_make(other.frame[4], RO), DOMID_SELF), 0);
+	assert_int_equal(
+	    update(tables_maddr(&other, 3, 50), pte_make(other.frame[4], RO), DOMID_SELF), 0);
 	assert_int_equal(tables_uses(&other, 4), 1);
 	assert_int_equal(update(tables_maddr(&other, 3, 50), 0, DOMID_SELF), 0);
 	assert_int_equal(*entry, 0);
@@ -71,18 +73,22 @@ static void test_update_refuses(void **state)
 {
 	uint64_t *entry = tables_entry(&other, 3, 50);
 
-	assert_int_equal(update(tables_maddr(&other, 3, 50), pte_make(other.frame[3], RW), DOMID_SELF),
-			 -XEN_EINVAL); /* a table, writable */
-	assert_int_equal(update(tables_maddr(&other, 3, 50), pte_make(own.frame[5], RO), DOMID_SELF),
-			 -XEN_EINVAL); /* another's frame */
-	assert_int_equal(update(tables_maddr(&own, 3, 50), pte_make(other.frame[5], RO), DOMID_SELF),
-			 -XEN_EINVAL); /* another's table */
+	assert_int_equal(
+	    update(tables_maddr(&other, 3, 50), pte_make(other.frame[3], RW), DOMID_SELF),
+	    -XEN_EINVAL); /* a table, writable */
+	assert_int_equal(
+	    update(tables_maddr(&other, 3, 50), pte_make(own.frame[5], RO), DOMID_SELF),
+	    -XEN_EINVAL); /* another's frame */
+	assert_int_equal(
+	    update(tables_maddr(&own, 3, 50), pte_make(other.frame[5], RO), DOMID_SELF),
+	    -XEN_EINVAL); /* another's table */
 	assert_int_equal(update(tables_maddr(&other, 0, 256), 0, DOMID_SELF), -XEN_EINVAL);
 	assert_int_equal(update(tables_maddr(&other, 0, 271), 0, DOMID_SELF), -XEN_EINVAL);
 	assert_int_equal(update(tables_maddr(&other, 3, 50) + 4, 0, DOMID_SELF), -XEN_EINVAL);
 	assert_int_equal(update(~0ull << 12, 0, DOMID_SELF), -XEN_EINVAL);
-	assert_int_equal(update(tables_maddr(&other, 0, 2), pte_make(other.frame[0], RO), DOMID_SELF),
-			 -XEN_EINVAL); /* a loop */
+	assert_int_equal(
+	    update(tables_maddr(&other, 0, 2), pte_make(other.frame[0], RO), DOMID_SELF),
+	    -XEN_EINVAL); /* a loop */
 	assert_int_equal(*entry, 0);
 }
 
@@ -90,10 +96,12 @@ static void test_update_refuses(void **state)
 static void test_upgrade_is_checked(void **state)
 {
 	for (unsigned i = 0; i < 4; i++)
-		assert_int_equal(update(tables_maddr(&other, 3, i), pte_make(other.frame[i], RW), DOMID_SELF),
-				 -XEN_EINVAL);
-	assert_int_equal(update(tables_maddr(&other, 3, 1), pte_make(other.frame[1], RO | PTE_ACCESSED),
-				DOMID_SELF), 0);
+		assert_int_equal(
+		    update(tables_maddr(&other, 3, i), pte_make(other.frame[i], RW), DOMID_SELF),
+		    -XEN_EINVAL);
+	assert_int_equal(update(tables_maddr(&other, 3, 1),
+				pte_make(other.frame[1], RO | PTE_ACCESSED), DOMID_SELF),
+			 0);
 }
 
 static void test_update_of_data(void **state)
@@ -110,7 +118,8 @@ static void test_preserve_ad(void **state)
 
 	*entry |= PTE_DIRTY;
 	assert_int_equal(update(tables_maddr(&other, 3, 4) | MMU_PT_UPDATE_PRESERVE_AD,
-				value | PTE_ACCESSED, DOMID_SELF), 0);
+				value | PTE_ACCESSED, DOMID_SELF),
+			 0);
 	assert_true(*entry == (value | PTE_ACCESSED | PTE_DIRTY));
 	assert_int_equal(update(tables_maddr(&other, 3, 4), value | PTE_ACCESSED, DOMID_SELF), 0);
 	assert_true(*entry == (value | PTE_ACCESSED));
@@ -118,23 +127,30 @@ static void test_preserve_ad(void **state)
 
 static void test_m2p(void **state)
 {
-	assert_int_equal(update(tables_maddr(&other, 5, 0) | MMU_MACHPHYS_UPDATE, 77, DOMID_SELF), 0);
+	assert_int_equal(update(tables_maddr(&other, 5, 0) | MMU_MACHPHYS_UPDATE, 77, DOMID_SELF),
+			 0);
 	assert_int_equal(m2p_get(other.frame[5]), 77);
-	assert_int_equal(update(tables_maddr(&own, 5, 0) | MMU_MACHPHYS_UPDATE, 77, DOMID_SELF), -XEN_EINVAL);
+	assert_int_equal(update(tables_maddr(&own, 5, 0) | MMU_MACHPHYS_UPDATE, 77, DOMID_SELF),
+			 -XEN_EINVAL);
 	assert_int_equal(update(MMU_MACHPHYS_UPDATE, 77, DOMID_SELF), -XEN_EINVAL);
 }
 
 /* The first domain builds others: it maps their frames, and changes their tables. */
 static void test_foreign(void **state)
 {
-	assert_int_equal(update(tables_maddr(&other, 3, 50), pte_make(own.frame[5], RO), dom0->id), -XEN_EPERM);
+	assert_int_equal(update(tables_maddr(&other, 3, 50), pte_make(own.frame[5], RO), dom0->id),
+			 -XEN_EPERM);
 	pair_run_as(dom0);
-	assert_int_equal(update(tables_maddr(&own, 3, 50), pte_make(other.frame[5], RW), guest->id), 0);
+	assert_int_equal(update(tables_maddr(&own, 3, 50), pte_make(other.frame[5], RW), guest->id),
+			 0);
 	assert_int_equal(tables_uses(&other, 5), 2);
-	assert_int_equal(update(tables_maddr(&own, 3, 51), pte_make(other.frame[3], RW), guest->id), -XEN_EINVAL);
-	assert_int_equal(update(tables_maddr(&own, 3, 51), pte_make(own.frame[5], RW), guest->id), -XEN_EINVAL);
+	assert_int_equal(update(tables_maddr(&own, 3, 51), pte_make(other.frame[3], RW), guest->id),
+			 -XEN_EINVAL);
+	assert_int_equal(update(tables_maddr(&own, 3, 51), pte_make(own.frame[5], RW), guest->id),
+			 -XEN_EINVAL);
 	assert_int_equal(update(tables_maddr(&other, 3, 50), pte_make(other.frame[4], RO),
-				(guest->id + 1u) << 16 | guest->id), 0);
+				(guest->id + 1u) << 16 | guest->id),
+			 0);
 	assert_int_equal(update(tables_maddr(&own, 3, 50), 0, 99), -XEN_ESRCH);
 	mm_check(pair.both, 2, NULL);
 }
@@ -146,13 +162,16 @@ static void test_devices(void **state)
 	assert_int_equal(update(tables_maddr(&other, 3, 50), device, DOMID_IO), -XEN_EINVAL);
 	pair_run_as(dom0);
 	assert_int_equal(update(tables_maddr(&own, 3, 50), device, DOMID_IO), 0);
-	assert_int_equal(update(tables_maddr(&own, 3, 51), pte_make(own.frame[5], RW), DOMID_IO), -XEN_EINVAL);
+	assert_int_equal(update(tables_maddr(&own, 3, 51), pte_make(own.frame[5], RW), DOMID_IO),
+			 -XEN_EINVAL);
 }
 
 /* How far a list got is told, and the rest is not done. */
 static void test_list_stops_at_error(void **state)
 {
-	struct mmu_update u[3] = {{tables_maddr(&other, 5, 0), 1}, {tables_maddr(&own, 5, 0), 2}, {tables_maddr(&other, 5, 1), 3}};
+	struct mmu_update u[3] = {{tables_maddr(&other, 5, 0), 1},
+				  {tables_maddr(&own, 5, 0), 2},
+				  {tables_maddr(&other, 5, 1), 3}};
 	uint32_t done = 99;
 
 	fake_put(0x8000, &done, sizeof(done));
@@ -175,8 +194,8 @@ static void test_list_cut_anywhere(void **state)
 	for (int cut = 0; cut < 20; cut++) {
 		memset(mfn_to_virt(other.frame[5]), 0, PAGE_SIZE);
 		fake.preempt_after = cut;
-		assert_int_equal(mm_call(__HYPERVISOR_mmu_update, FAKE_PUT(0, u), 20, DONE_VA,
-					 DOMID_SELF), 0);
+		assert_int_equal(
+		    mm_call(__HYPERVISOR_mmu_update, FAKE_PUT(0, u), 20, DONE_VA, DOMID_SELF), 0);
 		assert_int_equal(mm_call_restarts(), cut < 19);
 		guest_read(&done, DONE_VA);
 		assert_int_equal(done, 20);
@@ -205,7 +224,8 @@ static void test_va_mapping_otherdomain(void **state)
 {
 	const unsigned op = __HYPERVISOR_update_va_mapping_otherdomain;
 
-	assert_int_equal(mm_call(op, pair_va(60), pte_make(own.frame[5], RO), 0, dom0->id), -XEN_EPERM);
+	assert_int_equal(mm_call(op, pair_va(60), pte_make(own.frame[5], RO), 0, dom0->id),
+			 -XEN_EPERM);
 	pair_run_as(dom0);
 	assert_int_equal(mm_call(op, pair_va(60), pte_make(other.frame[5], RW), 0, guest->id), 0);
 	assert_int_equal(tables_uses(&other, 5), 2);
@@ -341,7 +361,7 @@ static void test_update_descriptor(void **state)
 	assert_int_equal(descriptor(&other, 6, CODE & ~(3ull << 45)), 0);
 	assert_true(*tables_entry(&other, 6, 3) == CODE);
 	assert_int_equal(descriptor(&other, 6, 0x0000ec0000080000), -XEN_EINVAL);
-	assert_int_equal(descriptor(&other, 5, CODE), 0); /* data */
+	assert_int_equal(descriptor(&other, 5, CODE), 0);           /* data */
 	assert_int_equal(descriptor(&other, 3, CODE), -XEN_EINVAL); /* a table */
 	assert_int_equal(descriptor(&own, 6, CODE), -XEN_EINVAL);
 	assert_int_equal(update(tables_maddr(&other, 6, 3), CODE, DOMID_SELF), -XEN_EINVAL);
@@ -360,8 +380,8 @@ static void test_ldt(void **state)
 	assert_int_equal(tables_uses(&other, 7), 0);
 	assert_true(mm_page_fault(v, area + 16, 0));
 	assert_int_equal(tables_uses(&other, 7), 1);
-	assert_false(mm_page_fault(v, area + 16, 0));  /* it is there: the fault is the guest's */
-	assert_false(mm_page_fault(v, area + PAGE_SIZE, 0)); /* page 8 is writable */
+	assert_false(mm_page_fault(v, area + 16, 0)); /* it is there: the fault is the guest's */
+	assert_false(mm_page_fault(v, area + PAGE_SIZE, 0));     /* page 8 is writable */
 	assert_false(mm_page_fault(v, area + 2 * PAGE_SIZE, 0)); /* beyond the LDT */
 	assert_false(mm_page_fault(v, pair_va(7), 0));
 	assert_int_equal(ext(MMUEXT_SET_LDT, 0, 0, DOMID_SELF), 0);
@@ -372,10 +392,25 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, pair_setup, pair_teardown)
-	    T(update_of_a_table), T(update_refuses), T(upgrade_is_checked), T(update_of_data),
-	    T(preserve_ad), T(m2p), T(foreign), T(devices), T(list_stops_at_error),
-	    T(list_cut_anywhere), T(va_mapping), T(va_mapping_otherdomain), T(pins),
-	    T(foreign_pins), T(roots), T(whole_pages), T(flushes), T(gdt), T(update_descriptor),
+	    T(update_of_a_table),
+	    T(update_refuses),
+	    T(upgrade_is_checked),
+	    T(update_of_data),
+	    T(preserve_ad),
+	    T(m2p),
+	    T(foreign),
+	    T(devices),
+	    T(list_stops_at_error),
+	    T(list_cut_anywhere),
+	    T(va_mapping),
+	    T(va_mapping_otherdomain),
+	    T(pins),
+	    T(foreign_pins),
+	    T(roots),
+	    T(whole_pages),
+	    T(flushes),
+	    T(gdt),
+	    T(update_descriptor),
 	    T(ldt),
 	};
 

@@ -55,7 +55,8 @@ static void arguments_in_order(void **state)
 
 	answer = -XEN_EINVAL;
 	assert_int_equal(hypercall_mmu_update(&req, 7, &done, 9), -XEN_EINVAL);
-	assert_true(last[0] == (uintptr_t)&req && last[1] == 7 && last[2] == (uintptr_t)&done && last[3] == 9);
+	assert_true(last[0] == (uintptr_t)&req && last[1] == 7 && last[2] == (uintptr_t)&done &&
+		    last[3] == 9);
 	assert_int_equal(last[4], __HYPERVISOR_mmu_update);
 	answer = 1ll << 40; /* a long is whole */
 	assert_int_equal(hypercall_update_va_mapping(0xffff880000001000, 1ull << 63, 3), 1ll << 40);

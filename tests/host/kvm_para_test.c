@@ -53,8 +53,10 @@ static void numbers_are_linuxs(void **state)
 	assert_int_equal(KVM_CALL_YIELD, KVM_HC_SCHED_YIELD);
 	assert_int_equal(KVM_PREEMPTED, KVM_VCPU_PREEMPTED);
 	assert_int_equal(KVM_FLUSH, KVM_VCPU_FLUSH_TLB);
-	assert_int_equal(offsetof(struct kvm_steal, version), offsetof(struct kvm_steal_time, version));
-	assert_int_equal(offsetof(struct kvm_steal, preempted), offsetof(struct kvm_steal_time, preempted));
+	assert_int_equal(offsetof(struct kvm_steal, version),
+			 offsetof(struct kvm_steal_time, version));
+	assert_int_equal(offsetof(struct kvm_steal, preempted),
+			 offsetof(struct kvm_steal_time, preempted));
 	assert_int_equal(sizeof(struct kvm_steal), sizeof(struct kvm_steal_time));
 }
 
@@ -65,8 +67,8 @@ static void each_bit_is_one_part(void **state)
 		enum kvm_part part;
 	} rows[] = {
 	    {KVM_FEATURE_CLOCKSOURCE2, KVM_CLOCK}, {KVM_FEATURE_STEAL_TIME, KVM_STEAL},
-	    {KVM_FEATURE_PV_EOI, KVM_EOI},	   {KVM_FEATURE_PV_UNHALT, KVM_UNHALT},
-	    {KVM_FEATURE_PV_SEND_IPI, KVM_IPI},	   {KVM_FEATURE_PV_SCHED_YIELD, KVM_YIELD},
+	    {KVM_FEATURE_PV_EOI, KVM_EOI},         {KVM_FEATURE_PV_UNHALT, KVM_UNHALT},
+	    {KVM_FEATURE_PV_SEND_IPI, KVM_IPI},    {KVM_FEATURE_PV_SCHED_YIELD, KVM_YIELD},
 	};
 
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -89,7 +91,8 @@ static void two_clocks(void **state)
 	assert_int_equal(para.clock_msr, MSR_KVM_SYSTEM_TIME);
 	assert_true(para.has[KVM_CLOCK]);
 	para = decode(BIT(KVM_FEATURE_CLOCKSOURCE) | BIT(KVM_FEATURE_CLOCKSOURCE2) |
-			  BIT(KVM_FEATURE_CLOCKSOURCE_STABLE_BIT), 0);
+			  BIT(KVM_FEATURE_CLOCKSOURCE_STABLE_BIT),
+		      0);
 	assert_int_equal(para.clock_msr, MSR_KVM_SYSTEM_TIME_NEW);
 	assert_true(para.clock_stable);
 }
@@ -103,7 +106,8 @@ static void what_depends_on_what(void **state)
 	assert_true(decode(both, 0).has[KVM_TLB_FLUSH]);
 	para = decode(~0u, BIT(KVM_HINTS_REALTIME));
 	assert_false(para.has[KVM_TLB_FLUSH] || para.has[KVM_UNHALT] || para.has[KVM_YIELD]);
-	assert_true(para.has[KVM_CLOCK] && para.has[KVM_STEAL] && para.has[KVM_EOI] && para.has[KVM_IPI]);
+	assert_true(para.has[KVM_CLOCK] && para.has[KVM_STEAL] && para.has[KVM_EOI] &&
+		    para.has[KVM_IPI]);
 	para = decode(~0u, 0);
 	assert_int_equal(n_parts(&para), KVM_PARTS);
 }
@@ -141,7 +145,8 @@ static void steal_is_read(void **state)
 {
 	shared = (struct kvm_steal){.steal_ns = 12345, .version = 8};
 	assert_int_equal(kvm_steal_ns(&shared), 12345);
-	assert_int_equal(read_during(9, ""), 5); /* never again even: the reader comes back all the same */
+	assert_int_equal(read_during(9, ""),
+			 5); /* never again even: the reader comes back all the same */
 	assert_true(n_fetches < 1000);
 }
 
@@ -152,7 +157,8 @@ static void steal_is_of_one_version(void **state)
 	assert_int_equal(n_fetches, 3);
 	assert_int_equal(read_during(4, "..u..."), 1005); /* after the value was taken */
 	assert_int_equal(n_fetches, 6);
-	assert_int_equal(read_during(4, "o.ve..."), 1005); /* begun before us, ended in the second round */
+	assert_int_equal(read_during(4, "o.ve..."),
+			 1005); /* begun before us, ended in the second round */
 	assert_int_equal(read_during(5, "..ve...."), 1005);
 	assert_int_equal(read_during(4, ".o.v.e..."), 1005); /* begun in the middle */
 	assert_int_equal(read_during(4, ".u...."), 1005);
@@ -241,11 +247,16 @@ static void any_order(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(numbers_are_linuxs),     cmocka_unit_test(each_bit_is_one_part),
-	    cmocka_unit_test(two_clocks),	      cmocka_unit_test(what_depends_on_what),
-	    cmocka_unit_test(steal_is_read),	      cmocka_unit_test(steal_is_of_one_version),
-	    cmocka_unit_test(a_flush_is_left_to_kvm), cmocka_unit_test(an_end_is_taken_once),
-	    cmocka_unit_test(a_window_of_128),	      cmocka_unit_test(any_order),
+	    cmocka_unit_test(numbers_are_linuxs),
+	    cmocka_unit_test(each_bit_is_one_part),
+	    cmocka_unit_test(two_clocks),
+	    cmocka_unit_test(what_depends_on_what),
+	    cmocka_unit_test(steal_is_read),
+	    cmocka_unit_test(steal_is_of_one_version),
+	    cmocka_unit_test(a_flush_is_left_to_kvm),
+	    cmocka_unit_test(an_end_is_taken_once),
+	    cmocka_unit_test(a_window_of_128),
+	    cmocka_unit_test(any_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

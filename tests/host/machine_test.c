@@ -102,7 +102,8 @@ int64_t fake_hypercall(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint6
 		((struct physdev_map_pirq *)arg)->pirq = 77;
 		return pirq_error;
 	case PHYSDEVOP_irq_status_query:
-		((struct physdev_irq_status_query *)arg)->flags = wants_eoi ? XENIRQSTAT_needs_eoi : 0;
+		((struct physdev_irq_status_query *)arg)->flags =
+		    wants_eoi ? XENIRQSTAT_needs_eoi : 0;
 		return 0;
 	case PHYSDEVOP_eoi:
 		n_eois++;
@@ -123,8 +124,12 @@ static struct machine_msi msi;
 
 static int fresh(void **state)
 {
-	msi = (struct machine_msi){.bdf = 0x0312, .entry = 4, .table = {0xfe003000},
-				   .table_bar = {0xfe001000}, .fn = handle, .ctx = &msi};
+	msi = (struct machine_msi){.bdf = 0x0312,
+				   .entry = 4,
+				   .table = {0xfe003000},
+				   .table_bar = {0xfe001000},
+				   .fn = handle,
+				   .ctx = &msi};
 	out_blocks = 0;
 	has_lapic = true;
 	vector_error = pirq_error = bind_error = 0;
@@ -178,7 +183,8 @@ static void on_a_hypervisor(void **state)
 	assert_int_equal(mapped.bus, 3);
 	assert_int_equal(mapped.devfn, 0x12);
 	assert_int_equal(mapped.entry_nr, 4);
-	assert_int_equal(mapped.table_base, 0xfe001000); /* of the BAR: Xen adds the offset itself */
+	assert_int_equal(mapped.table_base,
+			 0xfe001000);      /* of the BAR: Xen adds the offset itself */
 	assert_int_equal(mapped.pirq, -1); /* any */
 	pirq_fn(handler_ctx);
 	runs_the_handler_later();

@@ -21,16 +21,17 @@
 #include "kernel/mm_parts.h"
 #include "kernel/panic.h"
 
-#define ARENA	    (64ull << 20) /* memory that is really there, from physical 0 */
-#define MAX_PFN	    (8ull << 18)  /* the maps below end at 8 GiB */
+#define ARENA       (64ull << 20) /* memory that is really there, from physical 0 */
+#define MAX_PFN     (8ull << 18)  /* the maps below end at 8 GiB */
 #define IMAGE_START 0x100u
-#define RODATA	    0x120u
-#define DATA	    0x128u
-#define BSS_END	    0x138u
+#define RODATA      0x120u
+#define DATA        0x128u
+#define BSS_END     0x138u
 #define IMAGE_END   0x13cu
 
 uint64_t mm_test_kernel_base = 1ull << 46, mm_test_direct_base;
-char *image_start, *text_start, *text_end, *rodata_start, *rodata_end, *data_start, *bss_end, *image_end;
+char *image_start, *text_start, *text_end, *rodata_start, *rodata_end, *data_start, *bss_end,
+    *image_end;
 uint64_t boot_l4[512], boot_l3_low[512], boot_l3_high[512], boot_l2[2048];
 struct boot_info boot;
 struct mm_flags mm_flags;
@@ -90,7 +91,8 @@ static void flush(void)
 
 static int make_arena(void **state)
 {
-	void *arena = mmap(NULL, ARENA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *arena = mmap(NULL, ARENA, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	mm_test_direct_base = (uint64_t)(uintptr_t)arena;
 	image_start = text_start = (char *)(KERNEL_BASE + IMAGE_START * PAGE_SIZE);
@@ -183,7 +185,8 @@ static void check_image(void)
 	uint64_t *l2 = table_of(boot_l3_high[pt_index(KERNEL_BASE, 3)]);
 
 	for (uint64_t pfn = 0; pfn < 4096; pfn++) {
-		uint64_t entry = l2[pfn / 512] & PTE_PRESENT ? table_of(l2[pfn / 512])[pfn % 512] : 0;
+		uint64_t entry =
+		    l2[pfn / 512] & PTE_PRESENT ? table_of(l2[pfn / 512])[pfn % 512] : 0;
 
 		if (pfn < IMAGE_START || pfn >= IMAGE_END) {
 			assert_false(entry & PTE_PRESENT);

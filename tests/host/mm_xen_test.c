@@ -24,14 +24,15 @@
 #include "pv_machine.h"
 
 #define IMAGE_START 0x100u /* pfns, as the kernel's */
-#define RODATA	    0x120u
-#define DATA	    0x128u
-#define SHARED	    0x130u
-#define BSS_END	    0x138u
+#define RODATA      0x120u
+#define DATA        0x128u
+#define SHARED      0x130u
+#define BSS_END     0x138u
 #define IMAGE_END   0x13cu
 
 uint64_t mm_test_kernel_base = PV_KERNEL, mm_test_direct_base = PV_DIRECT;
-char *image_start, *text_start, *text_end, *rodata_start, *rodata_end, *data_start, *bss_end, *image_end;
+char *image_start, *text_start, *text_end, *rodata_start, *rodata_end, *data_start, *bss_end,
+    *image_end;
 char pv_shared_page[PAGE_SIZE];
 struct boot_info boot;
 void pv_xen_irq_enable(void);
@@ -172,7 +173,8 @@ static void check_first_mapping(void)
 			continue;
 		}
 		assert_true(entry & 1);
-		assert_int_equal((entry & PTE_FRAME) >> 12, pfn == SHARED ? PV_SHARED_MFN : pv_mfn(pfn));
+		assert_int_equal((entry & PTE_FRAME) >> 12,
+				 pfn == SHARED ? PV_SHARED_MFN : pv_mfn(pfn));
 		assert_int_equal(!!(entry & PTE_WRITE), pfn >= DATA && pfn < BSS_END);
 	}
 }
@@ -274,7 +276,8 @@ static void a_first_domain_with_a_ramdisk(void **state)
 
 static void tables_before_the_list(void **state)
 {
-	live(&(struct layout){.n_pages = 2048, .spare = 128, .rings = true, .tables_before_list = true});
+	live(&(struct layout){
+	    .n_pages = 2048, .spare = 128, .rings = true, .tables_before_list = true});
 }
 
 /* So few spare pages that tables must come from what the direct map has already. */
@@ -300,8 +303,10 @@ static void no_spare_page(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(a_small_guest),	   cmocka_unit_test(a_first_domain_with_a_ramdisk),
-	    cmocka_unit_test(tables_before_the_list), cmocka_unit_test(hardly_a_spare_page),
+	    cmocka_unit_test(a_small_guest),
+	    cmocka_unit_test(a_first_domain_with_a_ramdisk),
+	    cmocka_unit_test(tables_before_the_list),
+	    cmocka_unit_test(hardly_a_spare_page),
 	    cmocka_unit_test(no_spare_page),
 	};
 

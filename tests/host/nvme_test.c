@@ -41,7 +41,8 @@ void host_log(enum host_log_level level, const char *fmt, ...)
 }
 void machine_delay_us(unsigned us)
 {
-	registers[NVME_CSTS] = registers[NVME_CC] & 1; /* ready when enabled; nothing else is answered */
+	registers[NVME_CSTS] =
+	    registers[NVME_CC] & 1; /* ready when enabled; nothing else is answered */
 }
 void *machine_mmio_map(maddr_t start, size_t len_bytes)
 {
@@ -51,18 +52,18 @@ bool pci_bar(const struct pci_function *f, unsigned bar, maddr_t *out_start)
 {
 	return true;
 }
-void pci_enable(const struct pci_function *f)
-{
-}
+void pci_enable(const struct pci_function *f) {}
 int pci_msix_find(const struct pci_function *f, struct pci_msix *out)
 {
 	return -XEN_ENODEV;
 }
-int pci_msix_bind(const struct pci_function *f, struct pci_msix *msix, unsigned entry, void (*fn)(void *ctx), void *ctx)
+int pci_msix_bind(const struct pci_function *f, struct pci_msix *msix, unsigned entry,
+		  void (*fn)(void *ctx), void *ctx)
 {
 	return -XEN_ENODEV;
 }
-int dma_map(const struct dma_device *dev, void *va, size_t len, enum dma_direction dir, dma_addr_t *out_addr)
+int dma_map(const struct dma_device *dev, void *va, size_t len, enum dma_direction dir,
+	    dma_addr_t *out_addr)
 {
 	*out_addr = (dma_addr_t){(uintptr_t)va};
 	return 0;
@@ -84,13 +85,9 @@ void host_pages_free(void *pages, unsigned count)
 	pages_freed++;
 	free(pages);
 }
-void host_block_register(struct block_device *dev)
-{
-}
+void host_block_register(struct block_device *dev) {}
 void peer_on_fetch(const volatile void *from, size_t len);
-void peer_on_fetch(const volatile void *from, size_t len)
-{
-}
+void peer_on_fetch(const volatile void *from, size_t len) {}
 /* What a controller was told of is not taken back: no leak of the test's. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
@@ -108,8 +105,12 @@ static int setup(void **state)
 	n.max_transfer_pages = NVME_PRPS;
 	n.sector_shift = 9;
 	n.rung = true;
-	n.io = (struct nvme_queue){.sq = sq, .cq = cq, .sq_doorbell = &sq_doorbell, .cq_doorbell = &cq_doorbell,
-				   .depth = NVME_DEPTH, .phase = 1};
+	n.io = (struct nvme_queue){.sq = sq,
+				   .cq = cq,
+				   .sq_doorbell = &sq_doorbell,
+				   .cq_doorbell = &cq_doorbell,
+				   .depth = NVME_DEPTH,
+				   .phase = 1};
 	nvme_io_init(&n);
 	for (unsigned i = 0; i < NVME_SLOTS; i++) {
 		n.slots[i].prps = lists[i];
@@ -150,10 +151,13 @@ static struct block_segment segment(unsigned page, unsigned offset, unsigned len
 
 static struct block_request five_segments(void)
 {
-	return (struct block_request){
-	    .op = BLOCK_WRITE, .sector = 100, .n_segments = 5, .done = done,
-	    .segments = {segment(1, 2048, 2048), segment(5, 0, 4096), segment(9, 0, 512), /* ends within */
-			 segment(3, 512, 3584), segment(4, 0, 4096)}};
+	return (struct block_request){.op = BLOCK_WRITE,
+				      .sector = 100,
+				      .n_segments = 5,
+				      .done = done,
+				      .segments = {segment(1, 2048, 2048), segment(5, 0, 4096),
+						   segment(9, 0, 512), /* ends within */
+						   segment(3, 512, 3584), segment(4, 0, 4096)}};
 }
 
 static void a_request_is_cut_where_a_list_must_be(void **state)

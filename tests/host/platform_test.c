@@ -15,9 +15,9 @@
 
 #include "kernel/platform.h"
 
-#define XEN "XenVMMXenVMM"
-#define KVM "KVMKVMKVM\0\0\0"
-#define TCG "TCGTCGTCGTCG"
+#define XEN        "XenVMMXenVMM"
+#define KVM        "KVMKVMKVM\0\0\0"
+#define TCG        "TCGTCGTCGTCG"
 #define HYPERVISOR (1u << 31)
 
 /* What the processor answers: rows of leaf, eax, ebx, ecx, edx; zeros for all others. */
@@ -159,7 +159,8 @@ static enum boot_platform choose(struct platform_found found, enum pvops_choice 
 	return p;
 }
 
-static const struct platform_found bare = {.pvh_entry = true}, pv = {.pv_entry = true, .xen_base = 0x40000000},
+static const struct platform_found bare = {.pvh_entry = true},
+				   pv = {.pv_entry = true, .xen_base = 0x40000000},
 				   pvh = {.pvh_entry = true, .xen_base = 0x40000000},
 				   hvm = {.xen_base = 0x40000000},
 				   kvm = {.pvh_entry = true, .kvm_base = 0x40000000};
@@ -181,11 +182,14 @@ static void every_wish_everywhere(void **state)
 		enum boot_platform is;
 		bool refused[4];
 	} rules[] = {
-	    {&bare, BOOT_NATIVE, {false, true, true, true}}, {&pv, BOOT_XEN_PV, {true, true, false, true}},
-	    {&pvh, BOOT_XEN_PVH, {true, true, true, false}}, {&hvm, BOOT_NATIVE, {false, true, true, true}},
+	    {&bare, BOOT_NATIVE, {false, true, true, true}},
+	    {&pv, BOOT_XEN_PV, {true, true, false, true}},
+	    {&pvh, BOOT_XEN_PVH, {true, true, true, false}},
+	    {&hvm, BOOT_NATIVE, {false, true, true, true}},
 	    {&kvm, BOOT_KVM, {false, false, true, true}},
 	};
-	static const enum boot_platform meant[] = {BOOT_NATIVE, BOOT_KVM, BOOT_XEN_PV, BOOT_XEN_PVH};
+	static const enum boot_platform meant[] = {BOOT_NATIVE, BOOT_KVM, BOOT_XEN_PV,
+						   BOOT_XEN_PVH};
 
 	for (unsigned i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
 		for (unsigned w = 0; w < 4; w++) {

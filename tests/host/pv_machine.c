@@ -22,14 +22,14 @@
 #define KERNEL_SPAN 8192u /* pages of PV_KERNEL that are watched */
 #define MFN_FIRST   0x1000u
 #define MFN_PRIME   100003u
-#define MFN_END	    (MFN_FIRST + MFN_PRIME)
-#define FRAME	    0x000ffffffffff000ull
+#define MFN_END     (MFN_FIRST + MFN_PRIME)
+#define FRAME       0x000ffffffffff000ull
 
 static unsigned n_pages, top_pfn, n_refused;
 static int fd = -1;
 static uint8_t *memory; /* all pages, writable: the hypervisor's view */
 static uint64_t mfn_of[MAX_PAGES];
-static uint32_t pfn_of[MFN_END]; /* plus one */
+static uint32_t pfn_of[MFN_END];    /* plus one */
 static uint8_t level_of[MAX_PAGES]; /* of a table that hangs from the top; 0: no table */
 
 /* What is mapped now in the two regions: frame number and right to write; 0: nothing. */
@@ -40,7 +40,8 @@ static struct shown kernel_now, direct_now, next_kernel, next_direct;
 
 static void *reserve(uint64_t va, size_t size)
 {
-	void *p = mmap((void *)va, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+	void *p = mmap((void *)va, size, PROT_NONE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 
 	assert_ptr_equal(p, (void *)va);
 	return p;
@@ -52,7 +53,8 @@ void pv_machine_init(unsigned n)
 	n_pages = n;
 	n_refused = 0;
 	fd = memfd_create("domain", 0);
-	assert_int_equal(ftruncate(fd, (off_t)((n + 1) * PAGE_SIZE)), 0); /* the last: the shared page */
+	assert_int_equal(ftruncate(fd, (off_t)((n + 1) * PAGE_SIZE)),
+			 0); /* the last: the shared page */
 	memory = mmap(NULL, (n + 1) * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	reserve(PV_KERNEL, KERNEL_SPAN * PAGE_SIZE);
 	reserve(PV_DIRECT, MAX_PAGES * PAGE_SIZE);
@@ -61,7 +63,8 @@ void pv_machine_init(unsigned n)
 	memset(&direct_now, 0, sizeof(direct_now));
 	memset(pfn_of, 0, sizeof(pfn_of));
 	for (unsigned pfn = 0; pfn < n; pfn++) {
-		mfn_of[pfn] = MFN_FIRST + (pfn * 7919u + 13) % MFN_PRIME; /* scattered, each its own */
+		mfn_of[pfn] =
+		    MFN_FIRST + (pfn * 7919u + 13) % MFN_PRIME; /* scattered, each its own */
 		pfn_of[mfn_of[pfn]] = pfn + 1;
 	}
 }
@@ -204,7 +207,8 @@ static void show_page(uint64_t va, uint64_t show)
 		reserve(va, PAGE_SIZE);
 		return;
 	}
-	assert_ptr_equal(mmap((void *)va, PAGE_SIZE, prot, MAP_SHARED | MAP_FIXED, fd, (off_t)(page * PAGE_SIZE)),
+	assert_ptr_equal(mmap((void *)va, PAGE_SIZE, prot, MAP_SHARED | MAP_FIXED, fd,
+			      (off_t)(page * PAGE_SIZE)),
 			 (void *)va);
 }
 
@@ -251,7 +255,9 @@ static int64_t mmu_update(const struct mmu_update *reqs, uint64_t n)
 			n_refused++;
 			return -XEN_EINVAL;
 		}
-		err = update((uint64_t *)((uint8_t *)pv_page((unsigned)pfn) + (reqs[i].ptr & 0xff8)), reqs[i].val);
+		err =
+		    update((uint64_t *)((uint8_t *)pv_page((unsigned)pfn) + (reqs[i].ptr & 0xff8)),
+			   reqs[i].val);
 	}
 	return err;
 }

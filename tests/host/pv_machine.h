@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PV_SHARED_MFN 0x77u	 /* the page shared with the hypervisor: not one of the domain's */
+#define PV_SHARED_MFN 0x77u /* the page shared with the hypervisor: not one of the domain's */
 #define PV_KERNEL     0x300000000000ull /* where KERNEL_BASE is for the test */
 #define PV_DIRECT     0x200000000000ull
 

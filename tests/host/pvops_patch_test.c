@@ -20,8 +20,8 @@
 #include <amphi/xen.h>
 #include "pvops/impl.h"
 
-#define SITES	  6u
-#define STEP	  32u
+#define SITES     6u
+#define STEP      32u
 #define TEXT_SIZE 8192u
 
 /* The kernel's linker marks, here around arrays of this test. Text and records lie in one image so that
@@ -36,8 +36,8 @@ static const struct {
 	enum pv_op op;
 	uint8_t class;
 } layout[SITES] = {
-    {PV_irq_irq_disable, PV_THIN}, {PV_irq_restore_fl, PV_THIN}, {PV_mmu_write_cr3, PV_FULL},
-    {PV_cpu_iret, PV_JUMP},	   {PV_time_sched_clock, PV_FULL}, {PV_cpu_load_tr, PV_FULL},
+    {PV_irq_irq_disable, PV_THIN}, {PV_irq_restore_fl, PV_THIN},   {PV_mmu_write_cr3, PV_FULL},
+    {PV_cpu_iret, PV_JUMP},        {PV_time_sched_clock, PV_FULL}, {PV_cpu_load_tr, PV_FULL},
 };
 
 static uint8_t *alias;
@@ -64,8 +64,10 @@ static struct pv_impl table[PV_OP_COUNT];
 static void fill_table(void)
 {
 	memset(table, 0, sizeof(table));
-	table[PV_irq_irq_disable] = (struct pv_impl){.kind = PV_CALL, .thin = true, PV_FN(thin_function)};
-	table[PV_irq_restore_fl] = (struct pv_impl){.kind = PV_CALL, .thin = true, PV_FN(thin_function)};
+	table[PV_irq_irq_disable] =
+	    (struct pv_impl){.kind = PV_CALL, .thin = true, PV_FN(thin_function)};
+	table[PV_irq_restore_fl] =
+	    (struct pv_impl){.kind = PV_CALL, .thin = true, PV_FN(thin_function)};
 	table[PV_mmu_write_cr3] = (struct pv_impl){.kind = PV_HYPERCALL, PV_FN(thin_function)};
 	table[PV_cpu_iret] = (struct pv_impl){.kind = PV_CALL, PV_FN(thin_function)};
 	pv_fill(table, &env);
@@ -96,8 +98,9 @@ static void make_text(void)
 
 		assert_int_equal(pv_plan_original(&at, code), 0);
 		memcpy(alias + (site_at(i) - fake_text), code, at.room);
-		fake_sites[i] = (struct pv_site){(int32_t)(site_at(i) - (uint8_t *)&fake_sites[i].offset),
-						 layout[i].op, at.room, layout[i].class};
+		fake_sites[i] =
+		    (struct pv_site){(int32_t)(site_at(i) - (uint8_t *)&fake_sites[i].offset),
+				     layout[i].op, at.room, layout[i].class};
 	}
 }
 
@@ -210,11 +213,13 @@ static void late_fillings_are_written_over(void **state)
 	assert_int_equal(report.sites, 1);
 	assert_string_equal(pvops_kind_name(report.kind), "call");
 	/* and again, over itself */
-	assert_int_equal(pvops_provide(PV_time_sched_clock, PV_HYPERCALL, (void *)thin_function), 0);
+	assert_int_equal(pvops_provide(PV_time_sched_clock, PV_HYPERCALL, (void *)thin_function),
+			 0);
 	assert_int_equal(pvops_verify(), 0);
 	/* but not over something else */
 	alias[site_at(4) - fake_text] = 0x90;
-	assert_int_equal(pvops_provide(PV_time_sched_clock, PV_CALL, (void *)clock_function), -XEN_EINVAL);
+	assert_int_equal(pvops_provide(PV_time_sched_clock, PV_CALL, (void *)clock_function),
+			 -XEN_EINVAL);
 }
 
 static void put_disp(unsigned at, uint8_t first, uint8_t second, unsigned op)
@@ -231,7 +236,7 @@ static void a_call_without_a_record_is_counted(void **state)
 	put_disp(1000, 0xff, 0x15, 3);
 	put_disp(TEXT_SIZE - 7, 0xff, 0x25, PV_OP_COUNT - 1);
 	put_disp(2000, 0xff, 0x15, PV_OP_COUNT); /* leads behind the table */
-	put_disp(3000, 0xff, 0x35, 3);		 /* a push */
+	put_disp(3000, 0xff, 0x35, 3);           /* a push */
 	assert_int_equal(pvops_count_indirect(), 2);
 	assert_int_equal(pvops_verify(), 0);
 }

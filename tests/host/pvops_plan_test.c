@@ -70,8 +70,10 @@ static int close_capstone(void **state)
 /* A place near the function, as in an image. */
 static struct pv_place place_near(uint64_t fn, unsigned room, unsigned class)
 {
-	return (struct pv_place){
-	    .site = fn + 0x12345, .slot = fn + 0x654321, .room = (uint8_t)room, .class = (uint8_t)class};
+	return (struct pv_place){.site = fn + 0x12345,
+				 .slot = fn + 0x654321,
+				 .room = (uint8_t)room,
+				 .class = (uint8_t) class};
 }
 
 static size_t decode(const uint8_t *code, const struct pv_place *at, cs_insn **insns)
@@ -93,10 +95,12 @@ static bool is_part_of_rax(uint16_t reg)
 
 static bool may_change(uint16_t reg, unsigned class)
 {
-	static const char *const caller_saved[] = {"rcx", "ecx", "rdx", "edx", "rsi", "rdi", "r8", "r9"};
+	static const char *const caller_saved[] = {"rcx", "ecx", "rdx", "edx",
+						   "rsi", "rdi", "r8",  "r9"};
 	const char *name = cs_reg_name(cs, reg);
 
-	if (is_part_of_rax(reg) || reg == X86_REG_EFLAGS || reg == X86_REG_RSP || reg == X86_REG_RIP)
+	if (is_part_of_rax(reg) || reg == X86_REG_EFLAGS || reg == X86_REG_RSP ||
+	    reg == X86_REG_RIP)
 		return true;
 	/* system registers are what the operation is for */
 	if (strncmp(name, "cr", 2) == 0 && name[2] >= '0' && name[2] <= '9')
@@ -117,7 +121,8 @@ static void check_registers(const cs_insn *insn, unsigned class)
 	assert_int_equal(cs_regs_access(cs, insn, reads, &n_reads, writes, &n_writes), 0);
 	for (unsigned i = 0; i < n_writes; i++)
 		if (!may_change(writes[i], class))
-			fail_msg("%s %s changes %s", insn->mnemonic, insn->op_str, cs_reg_name(cs, writes[i]));
+			fail_msg("%s %s changes %s", insn->mnemonic, insn->op_str,
+				 cs_reg_name(cs, writes[i]));
 }
 
 static int stack_move(const cs_insn *insn)
@@ -156,8 +161,8 @@ static void check_tail(const cs_insn *insns, size_t from, size_t n, unsigned cla
 static void check_inline(const struct pv_impl *impl, const cs_insn *insns, size_t n, unsigned class)
 {
 	cs_insn *own = NULL;
-	size_t n_own = impl->code_len ? cs_disasm(cs, (const uint8_t *)(uintptr_t)impl->fn, impl->code_len,
-						  impl->fn, 0, &own)
+	size_t n_own = impl->code_len ? cs_disasm(cs, (const uint8_t *)(uintptr_t)impl->fn,
+						  impl->code_len, impl->fn, 0, &own)
 				      : 0;
 	int depth = 0;
 
@@ -230,8 +235,9 @@ static void every_operation_native(void **state)
 /* The price of being able to run elsewhere: on bare metal at most one nop beside the instructions. */
 static void hot_operations_cost_nothing(void **state)
 {
-	static const uint8_t hot[] = {PV_irq_save_fl, PV_irq_restore_fl, PV_irq_irq_disable, PV_irq_irq_enable,
-				      PV_irq_safe_halt, PV_mmu_set_pte, PV_mmu_pte_val, PV_mmu_read_cr2};
+	static const uint8_t hot[] = {PV_irq_save_fl,    PV_irq_restore_fl, PV_irq_irq_disable,
+				      PV_irq_irq_enable, PV_irq_safe_halt,  PV_mmu_set_pte,
+				      PV_mmu_pte_val,    PV_mmu_read_cr2};
 
 	pvops_init_native(&env);
 	for (size_t i = 0; i < sizeof(hot); i++) {
@@ -255,7 +261,8 @@ static void every_operation_xen_pv(void **state)
 	for (unsigned op = 0; op < PV_OP_COUNT; op++)
 		check_all_rooms(op);
 	assert_int_equal(pv_impls[PV_irq_irq_disable].kind, PV_INLINE);
-	assert_true(pv_impls[PV_cpu_swapgs].kind == PV_INLINE && pv_impls[PV_cpu_swapgs].code_len == 0);
+	assert_true(pv_impls[PV_cpu_swapgs].kind == PV_INLINE &&
+		    pv_impls[PV_cpu_swapgs].code_len == 0);
 	assert_int_equal(pv_impls[PV_cpu_load_tr].kind, PV_UNFILLED);
 }
 
@@ -294,7 +301,8 @@ static void what_is_refused(void **state)
 	struct pv_place at = place_near(full.fn, 6, PV_THIN);
 	uint8_t code[PV_ROOM_MAX];
 
-	assert_int_equal(pv_plan(&at, &full, code), -XEN_EINVAL); /* a C call would lose registers */
+	assert_int_equal(pv_plan(&at, &full, code),
+			 -XEN_EINVAL); /* a C call would lose registers */
 	full.thin = true;
 	assert_int_equal(pv_plan(&at, &full, code), 0);
 	assert_int_equal(pv_plan(&at, &empty, code), -XEN_EINVAL);
@@ -320,9 +328,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(every_operation_native), cmocka_unit_test(hot_operations_cost_nothing),
-	    cmocka_unit_test(every_operation_xen_pv),
-	    cmocka_unit_test(no_pointer_is_null),     cmocka_unit_test(the_compilers_bytes),
-	    cmocka_unit_test(what_is_refused),
+	    cmocka_unit_test(every_operation_xen_pv), cmocka_unit_test(no_pointer_is_null),
+	    cmocka_unit_test(the_compilers_bytes),    cmocka_unit_test(what_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, open_capstone, close_capstone);

@@ -39,7 +39,8 @@ int64_t fake_hypercall(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint6
 	assert_int_equal(pv_shared_page[1], 0); /* unmasked before the call */
 	n_calls++;
 	pv_shared_page[0] = 0; /* delivered */
-	__asm__ volatile("mov $0xbad, %%ecx; mov %%rcx, %%rdx; mov %%rcx, %%rsi; mov %%rcx, %%rdi; mov %%rcx, %%r8;"
+	__asm__ volatile("mov $0xbad, %%ecx; mov %%rcx, %%rdx; mov %%rcx, %%rsi; mov %%rcx, %%rdi; "
+			 "mov %%rcx, %%r8;"
 			 "mov %%rcx, %%r9; mov %%rcx, %%r10; mov %%rcx, %%r11" ::
 			     : "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11");
 	return 0;
@@ -51,18 +52,23 @@ struct registers {
 
 /* run_with(fn, in, out): loads all registers from in, calls fn, stores them to out. */
 void run_with(void *fn, const struct registers *in, struct registers *out);
-__asm__(".globl run_with\nrun_with:\n"
-	"push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15\n"
-	"push %rdx; mov %rdi, %rbp; mov %rsi, %rax\n"
-	"mov 0(%rax), %rbx; mov 8(%rax), %rcx; mov 16(%rax), %rdx; mov 24(%rax), %rsi; mov 32(%rax), %rdi\n"
-	"mov 40(%rax), %r8; mov 48(%rax), %r9; mov 56(%rax), %r10; mov 64(%rax), %r11; mov 72(%rax), %r12\n"
-	"mov 80(%rax), %r13; mov 88(%rax), %r14; mov 96(%rax), %r15\n"
-	"call *%rbp\n"
-	"xchg %rax, (%rsp)\n" /* rax on the stack, out in rax */
-	"mov %rbx, 0(%rax); mov %rcx, 8(%rax); mov %rdx, 16(%rax); mov %rsi, 24(%rax); mov %rdi, 32(%rax)\n"
-	"mov %r8, 40(%rax); mov %r9, 48(%rax); mov %r10, 56(%rax); mov %r11, 64(%rax); mov %r12, 72(%rax)\n"
-	"mov %r13, 80(%rax); mov %r14, 88(%rax); mov %r15, 96(%rax); pop %rcx; mov %rcx, 104(%rax)\n"
-	"pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx; ret\n");
+__asm__(
+    ".globl run_with\nrun_with:\n"
+    "push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15\n"
+    "push %rdx; mov %rdi, %rbp; mov %rsi, %rax\n"
+    "mov 0(%rax), %rbx; mov 8(%rax), %rcx; mov 16(%rax), %rdx; mov 24(%rax), %rsi; mov 32(%rax), "
+    "%rdi\n"
+    "mov 40(%rax), %r8; mov 48(%rax), %r9; mov 56(%rax), %r10; mov 64(%rax), %r11; mov 72(%rax), "
+    "%r12\n"
+    "mov 80(%rax), %r13; mov 88(%rax), %r14; mov 96(%rax), %r15\n"
+    "call *%rbp\n"
+    "xchg %rax, (%rsp)\n" /* rax on the stack, out in rax */
+    "mov %rbx, 0(%rax); mov %rcx, 8(%rax); mov %rdx, 16(%rax); mov %rsi, 24(%rax); mov %rdi, "
+    "32(%rax)\n"
+    "mov %r8, 40(%rax); mov %r9, 48(%rax); mov %r10, 56(%rax); mov %r11, 64(%rax); mov %r12, "
+    "72(%rax)\n"
+    "mov %r13, 80(%rax); mov %r14, 88(%rax); mov %r15, 96(%rax); pop %rcx; mov %rcx, 104(%rax)\n"
+    "pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx; ret\n");
 
 static uint64_t run(void *fn, uint64_t rdi)
 {

@@ -69,7 +69,8 @@ static void look_behind(void)
 		seen.readonly_at_call = readonly_value;
 	} else if (seen.nr == __HYPERVISOR_set_trap_table) {
 		for (unsigned i = 0; i < 64; i++) {
-			memcpy(&seen.traps[i], (const struct trap_info *)p + i, sizeof(struct trap_info));
+			memcpy(&seen.traps[i], (const struct trap_info *)p + i,
+			       sizeof(struct trap_info));
 			if (!seen.traps[i].address)
 				break;
 		}
@@ -162,8 +163,8 @@ static void frames_of_entries(void **state)
 	assert_int_equal(pv_pte_val(1005ull << 12 | 0x63), 5ull << 12 | 0x63);
 	assert_int_equal(pv_pte_val(1ull << 63 | 1099ull << 12 | 1), 1ull << 63 | 99ull << 12 | 1);
 	assert_int_equal(pv_pte_val(5000ull << 12 | 0x63), 5000ull << 12 | 0x63); /* another's */
-	assert_int_equal(pv_make_pte(100ull << 12 | 0x63), 0);			  /* no frame: no entry */
-	assert_int_equal(pv_make_pte(5ull << 12), 5ull << 12);			  /* not present */
+	assert_int_equal(pv_make_pte(100ull << 12 | 0x63), 0); /* no frame: no entry */
+	assert_int_equal(pv_make_pte(5ull << 12), 5ull << 12); /* not present */
 	assert_int_equal(pv_pte_val(1005ull << 12), 1005ull << 12);
 }
 
@@ -189,9 +190,11 @@ static void top_tables(void **state)
 {
 	readonly_value = false;
 	pv_alloc_pt(17, 4);
-	assert_true(seen.ext.cmd == MMUEXT_PIN_L4_TABLE && seen.ext.arg1.mfn == 1017 && seen.readonly_at_call);
+	assert_true(seen.ext.cmd == MMUEXT_PIN_L4_TABLE && seen.ext.arg1.mfn == 1017 &&
+		    seen.readonly_at_call);
 	pv_release_pt(17, 4);
-	assert_true(seen.ext.cmd == MMUEXT_UNPIN_TABLE && seen.ext.arg1.mfn == 1017 && seen.readonly_at_call);
+	assert_true(seen.ext.cmd == MMUEXT_UNPIN_TABLE && seen.ext.arg1.mfn == 1017 &&
+		    seen.readonly_at_call);
 	assert_true(readonly_pfn == 17 && !readonly_value);
 	seen.n_calls = 0;
 	pv_activate_mm(0x78000, 0x79000);
@@ -207,7 +210,8 @@ static void top_tables(void **state)
 static void segments_of_programs(void **state)
 {
 	pv_load_fs_base(0x5678);
-	assert_true(seen.nr == __HYPERVISOR_set_segment_base && seen.a[0] == SEGBASE_FS && seen.a[1] == 0x5678);
+	assert_true(seen.nr == __HYPERVISOR_set_segment_base && seen.a[0] == SEGBASE_FS &&
+		    seen.a[1] == 0x5678);
 	seen.n_calls = 0;
 	pv_load_gs_index(0x3b);
 	assert_true(seen.a[0] == SEGBASE_GS_USER_SEL && seen.a[1] == 0x3b && seen.n_calls == 1);
@@ -234,11 +238,14 @@ static void descriptors(void **state)
 	assert_int_equal(seen.traps[2].address, 0);
 	pv_load_sp0(&sp0, 0x8000);
 	assert_int_equal(sp0, 0x8000);
-	assert_true(seen.nr == __HYPERVISOR_stack_switch && seen.a[0] == FLAT_KERNEL_SS && seen.a[1] == 0x8000);
+	assert_true(seen.nr == __HYPERVISOR_stack_switch && seen.a[0] == FLAT_KERNEL_SS &&
+		    seen.a[1] == 0x8000);
 	pv_write_gdt_entry(&gdt[1], 0xaa);
-	assert_true(seen.nr == __HYPERVISOR_update_descriptor && seen.a[0] == MACHINE(&gdt[1]) && seen.a[1] == 0xaa);
+	assert_true(seen.nr == __HYPERVISOR_update_descriptor && seen.a[0] == MACHINE(&gdt[1]) &&
+		    seen.a[1] == 0xaa);
 	pv_load_gs_base(0x1234);
-	assert_true(seen.nr == __HYPERVISOR_set_segment_base && seen.a[0] == SEGBASE_GS_KERNEL && seen.a[1] == 0x1234);
+	assert_true(seen.nr == __HYPERVISOR_set_segment_base && seen.a[0] == SEGBASE_GS_KERNEL &&
+		    seen.a[1] == 0x1234);
 	pv_set_ldt(gdt, 4);
 	assert_true(seen.ext.cmd == MMUEXT_SET_LDT && seen.ext.arg2.nr_ents == 4);
 	pv_clts();
@@ -269,11 +276,14 @@ static void a_refusal_names_the_operation(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup(one_entry, fresh),	    cmocka_unit_test_setup(many_entries, fresh),
-	    cmocka_unit_test_setup(frames_of_entries, fresh), cmocka_unit_test_setup(address_spaces, fresh),
+	    cmocka_unit_test_setup(one_entry, fresh),
+	    cmocka_unit_test_setup(many_entries, fresh),
+	    cmocka_unit_test_setup(frames_of_entries, fresh),
+	    cmocka_unit_test_setup(address_spaces, fresh),
 	    cmocka_unit_test_setup(top_tables, fresh),
 	    cmocka_unit_test_setup(segments_of_programs, fresh),
-	    cmocka_unit_test_setup(descriptors, fresh),	    cmocka_unit_test_setup(waiting, fresh),
+	    cmocka_unit_test_setup(descriptors, fresh),
+	    cmocka_unit_test_setup(waiting, fresh),
 	    cmocka_unit_test_setup(a_refusal_names_the_operation, fresh),
 	};
 

@@ -195,10 +195,13 @@ static void names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(memory_that_is_there), cmocka_unit_test(memory_that_is_not),
+	    cmocka_unit_test(memory_that_is_there),
+	    cmocka_unit_test(memory_that_is_not),
 	    cmocka_unit_test(what_nobody_expects),
 	    cmocka_unit_test(interrupts_and_upcalls),
-	    cmocka_unit_test(the_upcall_of_a_pvh_domain), cmocka_unit_test(programs), cmocka_unit_test(names),
+	    cmocka_unit_test(the_upcall_of_a_pvh_domain),
+	    cmocka_unit_test(programs),
+	    cmocka_unit_test(names),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);

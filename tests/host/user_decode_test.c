@@ -90,7 +90,8 @@ static void the_rows(void **state)
 		untouched = call;
 		got = user_decode(cases[i].nr, cases[i].args, &call);
 		if (got != cases[i].expected)
-			fail_msg("case %u, %s: %d, not %d", i, user_call_name(cases[i].nr), got, cases[i].expected);
+			fail_msg("case %u, %s: %d, not %d", i, user_call_name(cases[i].nr), got,
+				 cases[i].expected);
 		if (got) {
 			assert_memory_equal(&call, &untouched, sizeof(call));
 			continue;

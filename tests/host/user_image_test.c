@@ -30,8 +30,13 @@ static struct elf_image image;
 
 static Elf64_Phdr segment(uint64_t va, uint64_t size, unsigned flags)
 {
-	return (Elf64_Phdr){.p_type = PT_LOAD, .p_flags = flags, .p_vaddr = va, .p_paddr = va,
-			    .p_memsz = size, .p_filesz = 32, .p_offset = offsetof(typeof(img), bytes)};
+	return (Elf64_Phdr){.p_type = PT_LOAD,
+			    .p_flags = flags,
+			    .p_vaddr = va,
+			    .p_paddr = va,
+			    .p_memsz = size,
+			    .p_filesz = 32,
+			    .p_offset = offsetof(typeof(img), bytes)};
 }
 
 static int fresh(void **state)
@@ -74,8 +79,10 @@ static void a_program(void **state)
 {
 	assert_null(open_it());
 	assert_int_equal(image.n_segments, 3);
-	assert_true(user_segment_first(&image.segments[1]) == 0x401 && user_segment_end(&image.segments[1]) == 0x403);
-	assert_true(user_segment_first(&image.segments[2]) == 0x403 && user_segment_end(&image.segments[2]) == 0x409);
+	assert_true(user_segment_first(&image.segments[1]) == 0x401 &&
+		    user_segment_end(&image.segments[1]) == 0x403);
+	assert_true(user_segment_first(&image.segments[2]) == 0x403 &&
+		    user_segment_end(&image.segments[2]) == 0x409);
 	assert_int_equal(image.entry, CODE + 8);
 }
 

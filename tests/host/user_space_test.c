@@ -21,12 +21,13 @@
 #include "kernel/mm_parts.h"
 #include "kernel/user_space.h"
 
-#define PAGES	256u
+#define PAGES    256u
 #define SCRAMBLE 0x5000u /* of frame numbers */
-#define CODE	0x400000ull
+#define CODE     0x400000ull
 
 uint64_t mm_test_kernel_base, mm_test_direct_base;
-struct mm_flags mm_flags = {.leaf = PTE_PRESENT | PTE_ACCESSED, .table = PTE_PRESENT | PTE_WRITE, .no_execute = PTE_NX};
+struct mm_flags mm_flags = {
+    .leaf = PTE_PRESENT | PTE_ACCESSED, .table = PTE_PRESENT | PTE_WRITE, .no_execute = PTE_NX};
 uint64_t *mm_top;
 struct pv_ops pv_ops;
 
@@ -163,7 +164,8 @@ static void both_ends(unsigned n_roots)
 	assert_int_equal(user_space_map(&space, CODE, 3, USER_READ | USER_EXEC), 0);
 	assert_int_equal(user_space_map(&space, USER_STACK_LOW, 2, USER_READ | USER_WRITE), 0);
 	for (unsigned r = 0; r < n_roots; r++) {
-		uint64_t code = walk(space.roots[r], CODE + 0x2000), stack = walk(space.roots[r], USER_STACK_LOW);
+		uint64_t code = walk(space.roots[r], CODE + 0x2000),
+			 stack = walk(space.roots[r], USER_STACK_LOW);
 
 		assert_true(code && !(code & (PTE_WRITE | PTE_NX)));
 		assert_true(stack && stack & PTE_WRITE && stack & PTE_NX);
@@ -227,9 +229,11 @@ static void taken_back(void **state)
 	assert_int_equal(user_space_init(&space, 2), 0);
 	assert_int_equal(user_space_map(&space, USER_HEAP, 1, USER_READ | USER_WRITE), 0);
 	before = n_used;
-	assert_int_equal(user_space_map(&space, USER_HEAP + PAGE_SIZE, 4, USER_READ | USER_WRITE), 0);
+	assert_int_equal(user_space_map(&space, USER_HEAP + PAGE_SIZE, 4, USER_READ | USER_WRITE),
+			 0);
 	memset(user_space_at(&space, USER_HEAP + PAGE_SIZE, true), 0x77, PAGE_SIZE);
-	assert_int_equal(user_space_protect(&space, USER_HEAP + PAGE_SIZE, 5, USER_READ), -XEN_EFAULT);
+	assert_int_equal(user_space_protect(&space, USER_HEAP + PAGE_SIZE, 5, USER_READ),
+			 -XEN_EFAULT);
 	assert_non_null(user_space_at(&space, USER_HEAP + PAGE_SIZE, true)); /* nothing done */
 	assert_int_equal(user_space_protect(&space, USER_HEAP + PAGE_SIZE, 4, USER_READ), 0);
 	assert_int_equal(flushes, 4);
@@ -268,8 +272,10 @@ static void too_little_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup(mapped_and_freed, fresh), cmocka_unit_test_setup(the_kernels_half, fresh),
-	    cmocka_unit_test_setup(copies, fresh),	     cmocka_unit_test_setup(taken_back, fresh),
+	    cmocka_unit_test_setup(mapped_and_freed, fresh),
+	    cmocka_unit_test_setup(the_kernels_half, fresh),
+	    cmocka_unit_test_setup(copies, fresh),
+	    cmocka_unit_test_setup(taken_back, fresh),
 	    cmocka_unit_test_setup(too_little_memory, fresh),
 	};
 

@@ -24,9 +24,9 @@
 
 /* ---- the device ------------------------------------------------------------------------- */
 
-#define BAR	   0xfe000000u
-#define SECTORS	   64u
-#define SERIAL	   "twenty-bytes-serial!"
+#define BAR        0xfe000000u
+#define SECTORS    64u
+#define SERIAL     "twenty-bytes-serial!"
 #define QUEUE_SIZE 64u
 enum { AT_COMMON = 0x000, AT_CONFIG = 0x100, AT_NOTIFY = 0x200, AT_MSIX = 0x300 };
 
@@ -35,7 +35,7 @@ static struct {
 	uint8_t bar[0x1000] __attribute__((aligned(4096)));
 	uint8_t disk[SECTORS * SECTOR_SIZE];
 	uint16_t taken; /* of the available ring */
-	bool silent;	/* answers nothing */
+	bool silent;    /* answers nothing */
 	bool no_status; /* returns requests with no status written */
 	void (*interrupt)(void *ctx);
 	void *ctx;
@@ -58,7 +58,8 @@ static void put_virtio_cap(unsigned at, unsigned next, unsigned type, uint32_t o
 
 static void device_reset(void)
 {
-	uint32_t features = 1u | 1u << 9; /* in both halves: VERSION_1; FLUSH, and what is not known */
+	uint32_t features =
+	    1u | 1u << 9; /* in both halves: VERSION_1; FLUSH, and what is not known */
 	uint64_t sectors = SECTORS;
 	uint16_t size = QUEUE_SIZE;
 
@@ -164,7 +165,8 @@ void machine_delay_us(unsigned us)
 {
 	device_work();
 }
-int dma_map(const struct dma_device *dev, void *va, size_t len, enum dma_direction dir, dma_addr_t *out_addr)
+int dma_map(const struct dma_device *dev, void *va, size_t len, enum dma_direction dir,
+	    dma_addr_t *out_addr)
 {
 	*out_addr = (dma_addr_t){(uintptr_t)va};
 	return va == unreachable ? -XEN_EFAULT : 0;
@@ -186,17 +188,13 @@ void host_pages_free(void *pages, unsigned count)
 	pages_freed++;
 	free(pages);
 }
-void host_log(enum host_log_level level, const char *fmt, ...)
-{
-}
+void host_log(enum host_log_level level, const char *fmt, ...) {}
 void host_block_register(struct block_device *dev)
 {
 	disk = dev;
 }
 void peer_on_fetch(const volatile void *from, size_t len);
-void peer_on_fetch(const volatile void *from, size_t len)
-{
-}
+void peer_on_fetch(const volatile void *from, size_t len) {}
 /* The driver never gives back what a device was told of: that is no leak of the test's. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
@@ -236,8 +234,12 @@ static void done(struct block_request *req, int status)
 
 static struct block_request request(enum block_op op, void *va, struct ending *ending)
 {
-	return (struct block_request){.op = op, .sector = 3, .n_segments = 1, .segments = {{va, SECTOR_SIZE}},
-				      .done = done, .ctx = ending};
+	return (struct block_request){.op = op,
+				      .sector = 3,
+				      .n_segments = 1,
+				      .segments = {{va, SECTOR_SIZE}},
+				      .done = done,
+				      .ctx = ending};
 }
 
 static int run(struct block_request *req, struct ending *ending)
@@ -255,7 +257,8 @@ static uint8_t data[SECTOR_SIZE] __attribute__((aligned(SECTOR_SIZE)));
 static void what_is_written_is_read(void **state)
 {
 	struct ending ending;
-	struct block_request w = request(BLOCK_WRITE, data, &ending), r = request(BLOCK_READ, data, &ending);
+	struct block_request w = request(BLOCK_WRITE, data, &ending),
+			     r = request(BLOCK_READ, data, &ending);
 	struct block_request f = {.op = BLOCK_FLUSH, .done = done, .ctx = &ending};
 
 	probe(false);

@@ -17,9 +17,7 @@
 #include <cmocka.h>
 
 void peer_on_fetch(const volatile void *from, size_t len);
-void peer_on_fetch(const volatile void *from, size_t len)
-{
-}
+void peer_on_fetch(const volatile void *from, size_t len) {}
 maddr_t host_virt_to_maddr(const void *va)
 {
 	return (maddr_t){(uintptr_t)va};
@@ -40,7 +38,8 @@ void host_bug(const char *what, const char *file, int line)
 
 static const struct dma_device dev = {.mask = ~0ull};
 static struct virtq q;
-static const struct virtq_piece three[3] = {{{0x1000}, 16, false}, {{0x2000}, 512, true}, {{0x3000}, 1, true}};
+static const struct virtq_piece three[3] = {
+    {{0x1000}, 16, false}, {{0x2000}, 512, true}, {{0x3000}, 1, true}};
 
 static int setup(void **state)
 {
@@ -74,7 +73,8 @@ static void a_chain_reads_as_it_was_put(void **state)
 	for (unsigned i = 0; i < 3; i++, at = q.page->desc[at].next) {
 		assert_int_equal(q.page->desc[at].addr, three[i].at.v);
 		assert_int_equal(q.page->desc[at].len, three[i].len);
-		assert_int_equal(q.page->desc[at].flags, (i < 2 ? 1 : 0) | (three[i].device_writes ? 2 : 0));
+		assert_int_equal(q.page->desc[at].flags,
+				 (i < 2 ? 1 : 0) | (three[i].device_writes ? 2 : 0));
 	}
 }
 
@@ -88,7 +88,9 @@ static void chains_return_in_any_order_and_none_is_lost(void **state)
 			assert_true(virtq_add(&q, three, 3, &tokens[i]));
 		assert_false(virtq_add(&q, three, 3, &tokens[0])); /* 2 of 128 are left */
 		for (unsigned i = 0; i < 42; i++) {
-			uint16_t head = q.page->avail.ring[(uint16_t)(q.page->avail.idx - 42 + (i * 5) % 42) % q.size];
+			uint16_t head =
+			    q.page->avail
+				.ring[(uint16_t)(q.page->avail.idx - 42 + (i * 5) % 42) % q.size];
 
 			device_returns(head);
 			assert_ptr_equal(virtq_take(&q, &bad), &tokens[(i * 5) % 42]);
@@ -100,7 +102,8 @@ static void chains_return_in_any_order_and_none_is_lost(void **state)
 
 static void what_is_not_in_flight_is_refused(void **state)
 {
-	const uint32_t wrong[] = {VIRTQ_MAX, 0xffffffff, 1 /* inside the chain */, 77 /* never used */};
+	const uint32_t wrong[] = {VIRTQ_MAX, 0xffffffff, 1 /* inside the chain */,
+				  77 /* never used */};
 	int token;
 	bool bad;
 
@@ -154,10 +157,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(a_chain_reads_as_it_was_put, setup, teardown),
-	    cmocka_unit_test_setup_teardown(chains_return_in_any_order_and_none_is_lost, setup, teardown),
+	    cmocka_unit_test_setup_teardown(chains_return_in_any_order_and_none_is_lost, setup,
+					    teardown),
 	    cmocka_unit_test_setup_teardown(what_is_not_in_flight_is_refused, setup, teardown),
-	    cmocka_unit_test_setup_teardown(a_device_that_bends_the_chain_changes_nothing_of_ours, setup, teardown),
-	    cmocka_unit_test_setup_teardown(a_device_that_moves_our_index_moves_nothing, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_device_that_bends_the_chain_changes_nothing_of_ours,
+					    setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_device_that_moves_our_index_moves_nothing, setup,
+					    teardown),
 	    cmocka_unit_test_setup_teardown(the_device_can_ask_not_to_be_told, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -93,7 +93,8 @@ static void windows_are_apart(void **state)
 	char *a = vmap_reserve(3), *b = vmap_reserve(600), *c = vmap_reserve(1);
 
 	assert_true(a && b && c);
-	assert_true((uintptr_t)b >= (uintptr_t)a + 3 * PAGE_SIZE || (uintptr_t)b + 600 * PAGE_SIZE <= (uintptr_t)a);
+	assert_true((uintptr_t)b >= (uintptr_t)a + 3 * PAGE_SIZE ||
+		    (uintptr_t)b + 600 * PAGE_SIZE <= (uintptr_t)a);
 	assert_true((uintptr_t)c >= (uintptr_t)b + 600 * PAGE_SIZE || (uintptr_t)c < (uintptr_t)b);
 	assert_true(has_table[((uintptr_t)b - VMAP_BASE) / PAGE_SIZE / PT_ENTRIES + 1]);
 	assert_null(vmap_reserve(0));

@@ -24,7 +24,8 @@ static inline long call(enum user_call_nr nr, uint64_t a, uint64_t b, uint64_t c
 #define CALL(name, a, b, c) call(USER_CALL_##name, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c))
 
 /* rdi and rsi are the arguments; the stack is as after a call. */
-__asm__(".globl _start\n_start:\n\txor %ebp, %ebp\n\tand $-16, %rsp\n\tcall program\n\tmov %eax, %edi\n\t"
+__asm__(".globl _start\n_start:\n\txor %ebp, %ebp\n\tand $-16, %rsp\n\tcall program\n\tmov %eax, "
+	"%edi\n\t"
 	"xor %eax, %eax\n\tsyscall\n\tud2\n");
 
 static inline size_t length(const char *s)

@@ -20,7 +20,7 @@ static void check(const char *name, bool ok)
 
 /* ---- system calls ----------------------------------------------------------------------- */
 
-#define HEAP	   USER_HEAP
+#define HEAP       USER_HEAP
 #define READ_WRITE (USER_READ | USER_WRITE)
 
 static long number(uint64_t nr)
@@ -44,7 +44,8 @@ static void check_calls(void)
 {
 	uint64_t kept = 0x1234567890abcdef, before = (uint64_t)CALL(time, 0, 0, 0), after;
 
-	check("a number that is no call", number(USER_CALL_COUNT) == -XEN_ENOSYS && number(~0ull) == -XEN_ENOSYS);
+	check("a number that is no call",
+	      number(USER_CALL_COUNT) == -XEN_ENOSYS && number(~0ull) == -XEN_ENOSYS);
 	check("a pid", CALL(getpid, 0, 0, 0) > 0);
 	check("text of the kernel's", CALL(write, 0xffffffff80100000, 8, 0) == -XEN_EFAULT);
 	check("text at the end of ours", CALL(write, USER_END - 4, 8, 0) == -XEN_EFAULT);
@@ -81,7 +82,8 @@ static void check_memory(void)
 	check("no pages", CALL(pages, 0, READ_WRITE, 0) == -XEN_EINVAL);
 	check("too many pages", CALL(pages, USER_HEAP_PAGES, READ_WRITE, 0) == -XEN_ENOMEM);
 	check("executable pages", CALL(pages, 1, 7, 0) == -XEN_EINVAL);
-	check("protect what is not mapped", CALL(protect, HEAP + 0x800000, 1, USER_READ) == -XEN_EFAULT);
+	check("protect what is not mapped",
+	      CALL(protect, HEAP + 0x800000, 1, USER_READ) == -XEN_EFAULT);
 	check("protect the stack", CALL(protect, USER_STACK_LOW, 1, USER_READ) == -XEN_EINVAL);
 	CALL(unpages, p, 3, 0);
 	CALL(unpages, q, 1, 0);
@@ -115,10 +117,11 @@ static uint64_t read_at(uint64_t address)
 {
 	uint64_t value, mark = 0x55aa, in_rcx, in_r11;
 
-	__asm__ volatile("mov %4, %%rcx\n\tmov %4, %%r11\n\tmov (%%rdx), %%rax\n\tmov %%rcx, %1\n\tmov %%r11, %2"
-			 : "=a"(value), "=&r"(in_rcx), "=&r"(in_r11)
-			 : "d"(address), "r"(mark)
-			 : "rcx", "r11", "memory");
+	__asm__ volatile(
+	    "mov %4, %%rcx\n\tmov %4, %%r11\n\tmov (%%rdx), %%rax\n\tmov %%rcx, %1\n\tmov %%r11, %2"
+	    : "=a"(value), "=&r"(in_rcx), "=&r"(in_r11)
+	    : "d"(address), "r"(mark)
+	    : "rcx", "r11", "memory");
 	return in_rcx == mark && in_r11 == mark ? value : 0;
 }
 
@@ -137,8 +140,10 @@ static void check_faults(void)
 	check("the page can be written now", fault_count == 4 && p[1] == 5);
 	CALL(on_fault, nothing, 4096, skip_it);
 	fault_count = 0;
-	check("a read where nothing is", read_at(nothing + 8) == 77 && fault_count == 1 && fault_access == 0);
-	check("a range beyond the end", CALL(on_fault, USER_END - 4096, 8192, skip_it) == -XEN_EINVAL);
+	check("a read where nothing is",
+	      read_at(nothing + 8) == 77 && fault_count == 1 && fault_access == 0);
+	check("a range beyond the end",
+	      CALL(on_fault, USER_END - 4096, 8192, skip_it) == -XEN_EINVAL);
 	check("a handler beyond it", CALL(on_fault, nothing, 4096, ~0ull) == -XEN_EINVAL);
 	check("resume from nowhere", CALL(resume, nothing, 0, 0) == -XEN_EFAULT);
 	CALL(on_fault, 0, 0, 0);
@@ -237,7 +242,8 @@ static void do_data(void)
 static void do_no_stack(void)
 {
 	CALL(on_fault, USER_LOW, 4096, skip_it);
-	__asm__ volatile("mov $0x11000, %%esp; mov $0x10008, %%edx; mov (%%rdx), %%rax" ::: "rax", "rdx", "memory");
+	__asm__ volatile("mov $0x11000, %%esp; mov $0x10008, %%edx; mov (%%rdx), %%rax" ::
+			     : "rax", "rdx", "memory");
 }
 /* A trap after every instruction. */
 static void do_step(void)
@@ -320,13 +326,14 @@ static unsigned turn(uint64_t mark, bool give_way)
 	uint64_t xmm, st;
 	uint32_t mxcsr = 0x1f80 | (uint32_t)(mark % 4) << 13, mxcsr_after;
 
-	__asm__ volatile("ldmxcsr %4\n\tmovq %3, %%xmm7\n\tpunpcklqdq %%xmm7, %%xmm7\n\tfninit\n\tfildll %3\n\t"
-			 "xor %%edi, %%edi\n\tmov $7, %%eax\n\ttest %5, %5\n\tjz 1f\n\tsyscall\n\tjmp 2f\n"
-			 "1:\tmov $2000000, %%ecx\n3:\tdec %%ecx\n\tjnz 3b\n"
-			 "2:\tpsrldq $8, %%xmm7\n\tmovq %%xmm7, %0\n\tfistpll %1\n\tstmxcsr %2"
-			 : "=r"(xmm), "=m"(st), "=m"(mxcsr_after)
-			 : "m"(mark), "m"(mxcsr), "r"((uint32_t)give_way)
-			 : "rax", "rcx", "rdi", "r11", "xmm7", "memory", "cc");
+	__asm__ volatile(
+	    "ldmxcsr %4\n\tmovq %3, %%xmm7\n\tpunpcklqdq %%xmm7, %%xmm7\n\tfninit\n\tfildll %3\n\t"
+	    "xor %%edi, %%edi\n\tmov $7, %%eax\n\ttest %5, %5\n\tjz 1f\n\tsyscall\n\tjmp 2f\n"
+	    "1:\tmov $2000000, %%ecx\n3:\tdec %%ecx\n\tjnz 3b\n"
+	    "2:\tpsrldq $8, %%xmm7\n\tmovq %%xmm7, %0\n\tfistpll %1\n\tstmxcsr %2"
+	    : "=r"(xmm), "=m"(st), "=m"(mxcsr_after)
+	    : "m"(mark), "m"(mxcsr), "r"((uint32_t)give_way)
+	    : "rax", "rcx", "rdi", "r11", "xmm7", "memory", "cc");
 	return (xmm != mark) + (st != mark) + ((mxcsr_after & 0x6000) != (mxcsr & 0x6000));
 }
 
@@ -367,7 +374,8 @@ static void check_tls(void)
 	p[8] = 100;
 	check("the FS base", CALL(set_fs_base, p + 8, 0, 0) == 0 && read_fs() == 100);
 	check("a TLS base beyond 4 GiB", CALL(set_tls, 1ull << 32, 0, 0) == -XEN_EINVAL);
-	check("an FS base in the kernel", CALL(set_fs_base, 0xffffffff80100000, 0, 0) == -XEN_EINVAL);
+	check("an FS base in the kernel",
+	      CALL(set_fs_base, 0xffffffff80100000, 0, 0) == -XEN_EINVAL);
 	CALL(unpages, p, 1, 0);
 }
 
@@ -419,7 +427,8 @@ static void check_children(void)
 	check("and begin anew", CALL(wait, start("code 42"), 0, 0) == 42);
 	check("whom nobody waits for", leave_orphans() == 0);
 	check("beside one that never waits", time_beside_spinner() < SPIN_NS);
-	check("a word that is too long", CALL(spawn, USER_STACK_TOP - 4096, 4000, 0) == -XEN_EINVAL);
+	check("a word that is too long",
+	      CALL(spawn, USER_STACK_TOP - 4096, 4000, 0) == -XEN_EINVAL);
 }
 
 static int by_word(const char *word)

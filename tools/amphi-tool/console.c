@@ -36,7 +36,8 @@ static const char *speaker(const struct plan *plan, const char *line, const char
 	size_t len = end ? (size_t)(end - line) - 1 : 0;
 
 	*out_rest = line;
-	if (!end && line[0] == '[' && line[strlen(line) - 1] == ']') { /* an empty line of a domain */
+	if (!end && line[0] == '[' &&
+	    line[strlen(line) - 1] == ']') { /* an empty line of a domain */
 		end = line + strlen(line) - 1;
 		len = (size_t)(end - line) - 1;
 	}

@@ -54,7 +54,8 @@ static bool usable(const struct domain_file *d, const struct config_disk *disk)
 	}
 	close(fd);
 	if (problem)
-		fprintf(stderr, "%s: error: disk %s: '%s' %s\n", d->path, disk->vdev, disk->target, problem);
+		fprintf(stderr, "%s: error: disk %s: '%s' %s\n", d->path, disk->vdev, disk->target,
+			problem);
 	return !problem;
 }
 
@@ -62,7 +63,8 @@ static bool usable(const struct domain_file *d, const struct config_disk *disk)
  * ./ram0. */
 static bool is_ram(const char *target)
 {
-	return !strncmp(target, "ram", 3) && target[3] && strspn(target + 3, "0123456789") == strlen(target + 3);
+	return !strncmp(target, "ram", 3) && target[3] &&
+	       strspn(target + 3, "0123456789") == strlen(target + 3);
 }
 
 /* One writer would change the disk under the other's caches: neither side has a lock, and QEMU
@@ -75,8 +77,9 @@ static unsigned add(struct plan *plan, const struct domain_file *d, const struct
 	if (is_ram(disk->target))
 		return 0;
 	if (known && !(known->readonly && disk->readonly)) {
-		fprintf(stderr, "%s: error: disk %s: '%s' is used twice and not read-only each time\n", d->path, disk->vdev,
-			disk->target);
+		fprintf(stderr,
+			"%s: error: disk %s: '%s' is used twice and not read-only each time\n",
+			d->path, disk->vdev, disk->target);
 		return 1;
 	}
 	if (known)

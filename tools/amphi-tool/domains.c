@@ -22,7 +22,8 @@ static void say(void *ctx, bool is_error, const char *text)
 /* Like read_file, for a file whose absence is the domain file's error. NULL: told. access() and not
  * only the read that follows, to have an error that names the key; what changes in between ends in
  * read_file's own message. */
-static char *read_named(const struct domain_file *d, const char *key, const char *path, size_t *out_len)
+static char *read_named(const struct domain_file *d, const char *key, const char *path,
+			size_t *out_len)
 {
 	struct stat st;
 
@@ -75,13 +76,15 @@ static unsigned check_ramdisk(const struct domain_file *d)
 static unsigned check_name(const struct plan *plan, const struct domain_file *d)
 {
 	if (!strcmp(d->config.name, SERVICE) || !strcmp(d->config.name, "hv")) {
-		fprintf(stderr, "%s: error: the name '%s' is taken by the system itself\n", d->path, d->config.name);
+		fprintf(stderr, "%s: error: the name '%s' is taken by the system itself\n", d->path,
+			d->config.name);
 		return 1;
 	}
 	for (const struct domain_file *other = plan->domains; other < d; other++) {
 		if (strcmp(other->config.name, d->config.name))
 			continue;
-		fprintf(stderr, "%s: error: domain name '%s' is already that of %s\n", d->path, d->config.name, other->path);
+		fprintf(stderr, "%s: error: domain name '%s' is already that of %s\n", d->path,
+			d->config.name, other->path);
 		return 1;
 	}
 	return 0;

@@ -11,9 +11,9 @@
 #include <unistd.h>
 
 /* Sizes with room to spare; `[hv] ready` of any run shows what is used. */
-#define MIB		 (1ull << 20)
-#define HYPERVISOR_MIB	 16u /* its own memory, and the holes below 1 MiB */
-#define SERVICE_MIB	 32u
+#define MIB              (1ull << 20)
+#define HYPERVISOR_MIB   16u /* its own memory, and the holes below 1 MiB */
+#define SERVICE_MIB      32u
 #define ARCHIVE_FREE_MIB 8u /* an archive up to this fits into the service domain's usual memory */
 
 /* Each word is an allocation that lives as long as the program, which exec replaces or which ends
@@ -58,7 +58,8 @@ static bool cpu_virtualises(void)
 	bool found = false;
 
 	while (f && !found && fgets(line, sizeof(line), f))
-		found = !strncmp(line, "flags", 5) && (strstr(line, " vmx") || strstr(line, " svm"));
+		found =
+		    !strncmp(line, "flags", 5) && (strstr(line, " vmx") || strstr(line, " svm"));
 	if (f)
 		fclose(f);
 	return found;
@@ -71,7 +72,8 @@ static bool use_kvm(const struct options *o)
 	bool possible = cpu_virtualises() && !access("/dev/kvm", R_OK | W_OK);
 
 	if (o->accel && !strcmp(o->accel, "kvm") && !possible)
-		fail(EXIT_CONFIG, "--accel kvm: this machine has no vmx or svm, or /dev/kvm cannot be opened");
+		fail(EXIT_CONFIG,
+		     "--accel kvm: this machine has no vmx or svm, or /dev/kvm cannot be opened");
 	return !o->icount && possible && !(o->accel && !strcmp(o->accel, "tcg"));
 }
 
@@ -89,14 +91,16 @@ static unsigned service_mib(const struct plan *plan)
  * domain is for what the hypervisor keeps for it. */
 static unsigned total_mib(const struct plan *plan)
 {
-	unsigned need = HYPERVISOR_MIB + service_mib(plan) + (unsigned)(plan->archive_bytes / MIB) + 1;
+	unsigned need =
+	    HYPERVISOR_MIB + service_mib(plan) + (unsigned)(plan->archive_bytes / MIB) + 1;
 
 	for (unsigned i = 0; i < plan->n_domains; i++)
 		need += plan->domains[i].config.max_memory_mib + 1;
 	if (!plan->options->mem_total_mib)
 		return MAX(need, 64u);
 	if (plan->options->mem_total_mib < need)
-		fail(EXIT_CONFIG, "--mem-total %u: the domains need %u MiB", plan->options->mem_total_mib, need);
+		fail(EXIT_CONFIG, "--mem-total %u: the domains need %u MiB",
+		     plan->options->mem_total_mib, need);
 	return plan->options->mem_total_mib;
 }
 
@@ -110,13 +114,14 @@ static void add_disks(struct command *c, const struct plan *plan)
 		const struct disk *d = &plan->disks[i];
 
 		add(c, "-drive");
-		add(c, "if=none,id=d%u,format=raw,cache=writeback,readonly=%s,file=%s", i, d->readonly ? "on" : "off",
-		    escaped(d->target));
+		add(c, "if=none,id=d%u,format=raw,cache=writeback,readonly=%s,file=%s", i,
+		    d->readonly ? "on" : "off", escaped(d->target));
 		add(c, "-device");
 		if (nvme)
 			add(c, "nvme,drive=d%u,serial=%s", i, d->serial);
 		else
-			add(c, "virtio-blk-pci,drive=d%u,serial=%s,disable-legacy=on", i, d->serial);
+			add(c, "virtio-blk-pci,drive=d%u,serial=%s,disable-legacy=on", i,
+			    d->serial);
 	}
 }
 
@@ -153,8 +158,9 @@ char **machine_command(const struct plan *plan)
 	const char *qemu = getenv("AMPHI_QEMU");
 
 	add(c, "%s", qemu ? qemu : "qemu-system-x86_64");
-	for (const char *const *w = (const char *const[]){"-M", "q35", "-nodefaults", "-no-user-config", "-display", "none",
-							  "-no-reboot", "-monitor", "none", NULL};
+	for (const char *const *w =
+		 (const char *const[]){"-M", "q35", "-nodefaults", "-no-user-config", "-display",
+				       "none", "-no-reboot", "-monitor", "none", NULL};
 	     *w; w++)
 		add(c, "%s", *w);
 	add_cpu(c, o);
@@ -172,7 +178,7 @@ char **machine_command(const struct plan *plan)
 	add(c, "-append");
 	add(c, "dom0_mem=%uM", service_mib(plan));
 	add(c, "-initrd");
-	add(c, "%s role=service%s %s,%s", escaped(o->kernel), o->interactive ? " console=interactive" : "",
-	    escaped(o->service_args), plan->archive);
+	add(c, "%s role=service%s %s,%s", escaped(o->kernel),
+	    o->interactive ? " console=interactive" : "", escaped(o->service_args), plan->archive);
 	return c->word;
 }

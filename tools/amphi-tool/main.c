@@ -28,7 +28,8 @@ static const char usage_text[] =
     "  --mem-total MIB     the machine's memory            --timeout SECONDS  end it after that\n"
     "  --service-mem MIB   the service domain's (32)       --accel tcg|kvm    (what there is)\n"
     "  --disk-bus nvme|virtio  (nvme)                      --icount           count instructions\n"
-    "  --hypervisor FILE   (amphi-hv beside this program)  --kernel FILE      the service domain's\n"
+    "  --hypervisor FILE   (amphi-hv beside this program)  --kernel FILE      the service "
+    "domain's\n"
     "  --stats FILE        write what domains report       --service-args S   more boot words\n"
     "  --interactive       leave the terminal at the consoles; Ctrl-A steps through them\n";
 
@@ -94,17 +95,34 @@ static const char *beside_us(const char *file)
 	return strdup(self);
 }
 
-enum { OPT_MEM = 1, OPT_SERVICE_MEM, OPT_TIMEOUT, OPT_ACCEL, OPT_BUS, OPT_HV, OPT_KERNEL, OPT_STATS, OPT_ARGS, OPT_ICOUNT,
-       OPT_INTERACTIVE };
+enum {
+	OPT_MEM = 1,
+	OPT_SERVICE_MEM,
+	OPT_TIMEOUT,
+	OPT_ACCEL,
+	OPT_BUS,
+	OPT_HV,
+	OPT_KERNEL,
+	OPT_STATS,
+	OPT_ARGS,
+	OPT_ICOUNT,
+	OPT_INTERACTIVE
+};
 
 /* Names as in usage_text; `check` takes them too and looks at none. */
 static const struct option long_options[] = {
-    {"mem-total", required_argument, NULL, OPT_MEM},	{"service-mem", required_argument, NULL, OPT_SERVICE_MEM},
-    {"timeout", required_argument, NULL, OPT_TIMEOUT},	{"accel", required_argument, NULL, OPT_ACCEL},
-    {"disk-bus", required_argument, NULL, OPT_BUS},	{"hypervisor", required_argument, NULL, OPT_HV},
-    {"kernel", required_argument, NULL, OPT_KERNEL},	{"stats", required_argument, NULL, OPT_STATS},
-    {"service-args", required_argument, NULL, OPT_ARGS}, {"icount", no_argument, NULL, OPT_ICOUNT},
-    {"interactive", no_argument, NULL, OPT_INTERACTIVE}, {NULL, 0, NULL, 0}};
+    {"mem-total", required_argument, NULL, OPT_MEM},
+    {"service-mem", required_argument, NULL, OPT_SERVICE_MEM},
+    {"timeout", required_argument, NULL, OPT_TIMEOUT},
+    {"accel", required_argument, NULL, OPT_ACCEL},
+    {"disk-bus", required_argument, NULL, OPT_BUS},
+    {"hypervisor", required_argument, NULL, OPT_HV},
+    {"kernel", required_argument, NULL, OPT_KERNEL},
+    {"stats", required_argument, NULL, OPT_STATS},
+    {"service-args", required_argument, NULL, OPT_ARGS},
+    {"icount", no_argument, NULL, OPT_ICOUNT},
+    {"interactive", no_argument, NULL, OPT_INTERACTIVE},
+    {NULL, 0, NULL, 0}};
 
 /* getopt_long has said what is wrong with an unknown option before it comes here as '?'. */
 static void take_option(struct options *o, int opt, const char *name)
@@ -200,7 +218,8 @@ static _Noreturn void exec_qemu(char **command)
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	execvp(command[0], command);
 	if (errno == ENOENT)
-		fail(EXIT_NO_QEMU, "%s is not installed: it is in Debian's package qemu-system-x86", command[0]);
+		fail(EXIT_NO_QEMU, "%s is not installed: it is in Debian's package qemu-system-x86",
+		     command[0]);
 	fail(EXIT_NO_QEMU, "cannot start %s: %s", command[0], strerror(errno));
 }
 
@@ -319,7 +338,8 @@ static int verify_pattern(int argc, char **argv)
 	if (!len || len % SECTOR_SIZE)
 		fail(1, "%s: %zu bytes are not whole sectors", argv[1], len);
 	if (!pattern_check(seed, 0, bytes, len / SECTOR_SIZE, &bad))
-		fail(1, "%s: sector %llu is not what seed %s gives", argv[1], (unsigned long long)bad, argv[2]);
+		fail(1, "%s: sector %llu is not what seed %s gives", argv[1],
+		     (unsigned long long)bad, argv[2]);
 	printf("%s: %zu bytes equal the pattern of seed %s\n", argv[1], len, argv[2]);
 	return 0;
 }

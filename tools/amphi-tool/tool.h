@@ -19,17 +19,18 @@ enum { EXIT_USAGE = 2, EXIT_CONFIG = 3, EXIT_NO_QEMU = 4, EXIT_TIMEOUT = 124, EX
 
 #define MAX_DOMAINS 32u
 #define MAX_DISKS   (MAX_DOMAINS * CONFIG_MAX_DISKS)
-#define SERVICE	    "service" /* the service domain's name on the console; no other domain may have it */
+#define SERVICE                                                                                    \
+	"service" /* the service domain's name on the console; no other domain may have it */
 
 struct options {
-	unsigned mem_total_mib;	  /* 0: as much as the domains need */
-	unsigned service_mem_mib; /* 0: 32, and room for a large archive */
-	unsigned timeout_s;	  /* 0: none */
-	const char *accel;	  /* "tcg", "kvm", NULL: what the machine has */
-	const char *disk_bus;	  /* "nvme" or "virtio" */
+	unsigned mem_total_mib;          /* 0: as much as the domains need */
+	unsigned service_mem_mib;        /* 0: 32, and room for a large archive */
+	unsigned timeout_s;              /* 0: none */
+	const char *accel;               /* "tcg", "kvm", NULL: what the machine has */
+	const char *disk_bus;            /* "nvme" or "virtio" */
 	const char *hypervisor, *kernel; /* files */
-	const char *stats_file;	  /* NULL: none */
-	const char *service_args; /* more words for the service domain's command line */
+	const char *stats_file;          /* NULL: none */
+	const char *service_args;        /* more words for the service domain's command line */
 	bool icount, interactive;
 	char **files;
 	unsigned n_files;

@@ -75,7 +75,8 @@ static long op_remote_shutdown(struct vcpu *v, uint64_t arg_va)
 		return -XEN_EPERM;
 	if (guest_read(&r, arg_va) != 0)
 		return -XEN_EFAULT;
-	if (r.reason > SHUTDOWN_MAX || r.domain_id == DOMID_SELF)
+	/* Not its own: the first domain's end is the machine's, and does not come back to put d. */
+	if (r.reason > SHUTDOWN_MAX || r.domain_id == DOMID_SELF || r.domain_id == v->domain->id)
 		return -XEN_EINVAL;
 	d = domain_get(r.domain_id);
 	if (d == NULL)

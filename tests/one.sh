@@ -23,13 +23,14 @@ one() {	# one NAME COMMAND...: runs a test, keeps its output and verdict
 	case $verdict in FAILED*) sed 's/^/    | /' "$file.log" | tail -n 60 ;; esac
 }
 
+# libFuzzer's own exit code for a finding is 77, which here means skipped: hence -error_exitcode.
 fuzz_one() {	# a fuzzer: from its seeds, for FUZZ_SECONDS, findings are left beside its log
 	name=$(basename "$1")
 	seeds=tests/fuzz/seeds/$name corpus=$out/corpus.$name
 	mkdir -p "$corpus"
 	[ -d "$seeds" ] || seeds=
 	one "fuzz/$name" "$1" -max_total_time="$FUZZ_SECONDS" -timeout=10 -rss_limit_mb=2048 \
-		-print_final_stats=1 -artifact_prefix="$corpus/" "$corpus" $seeds
+		-print_final_stats=1 -error_exitcode=1 -artifact_prefix="$corpus/" "$corpus" $seeds
 }
 
 case $1 in

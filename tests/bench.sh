@@ -61,6 +61,13 @@ row "sequential read, depth 1" 'bench read .*depth=1 '
 row "sequential read, depth 32" 'bench read .*depth=32 '
 row "sequential write, depth 32" 'bench write .*depth=32 '
 
+# The service domain's side of the same, over the three benches together.
+awk '$1 == "hv" && match($0, / hypercalls=[0-9]+/) { calls = substr($0, RSTART + 12, RLENGTH - 12) }
+	$3 ~ /^back=/ { for (i = 4; i <= NF; i++) { split($i, f, "="); v[f[1]] = f[2] } }
+	END { n = v["requests"]
+	      printf "%-66s %12.3f\n", "  all: hypercalls of both domains per block request, boot included", calls / n
+	      printf "%-66s %12.3f\n", "  all: notifications in both directions per block request", (v["notifications"] + v["notified"]) / n }' "$work/ours"
+
 echo "size"
 tests/structure/size_test.sh | sed 's/^/  /' || failed=1
 [ $failed = 0 ] || echo "a bar was missed"

@@ -37,3 +37,43 @@ expect() { # expect FILE REGEX: the output has such a line
 	grep -qE "$2" "$1" && return
 	echo "expected /$2/ in:"; tail -n 60 "$1"; exit 1
 }
+
+# xen_domu NAME: a domU of our kernel, made by xl from the lines on standard input and those every such domain has: xvda is a
+# file of random bytes, xvdb an empty one, both by Linux's xen-blkback. The output goes to $work/log. Its commands
+# must read xvda, fill and verify xvdb and end with code 5; all that is checked here, and that xl saw it go.
+xen_domu() {
+	name=$1
+	mkdir -p "$work/test"
+	cp "$BUILD/amphi" "$work/test/"
+	{
+		echo "name=\"$name\""
+		cat
+		cat <<-'C'
+		kernel="/test/amphi"
+		tsc_mode="native"
+		disk=["vdev=xvda,format=raw,backendtype=phy,access=ro,target=/tmp/a.img","vdev=xvdb,format=raw,backendtype=phy,access=rw,target=/tmp/b.img"]
+		on_poweroff="destroy"
+		on_crash="preserve"
+		C
+	} >"$work/test/domu.cfg"
+	echo "name=$name" >"$work/test/run.sh"
+	cat >>"$work/test/run.sh" <<-'R'
+	dd if=/dev/urandom of=/tmp/a.img bs=64k count=48 2>/dev/null
+	dd if=/dev/zero of=/tmp/b.img bs=64k count=16 2>/dev/null
+	xl create /test/domu.cfg || exit 1
+	for i in $(seq 300); do
+		xl domid $name >/dev/null 2>&1 || break
+		xl list $name | grep -qE ' .{3,5}c.? ' && break
+		sleep 0.2
+	done
+	sed "s/^/[$name] /" /var/log/xen/console/guest-$name.log
+	echo "dom0-sha256 $(sha256sum </tmp/a.img | cut -d' ' -f1)"
+	! xl domid $name >/dev/null 2>&1
+	R
+	xen_linux "$work/test" >"$work/log"
+	expect "$work/log" "^\[$name\] .*@ready"
+	expect "$work/log" "@sha256 xvda $(sed -n 's/^dom0-sha256 //p' "$work/log")"
+	expect "$work/log" '@verify xvdb ok'
+	expect "$work/log" '@exit 5'
+	expect "$work/log" '^TEST-EXIT: 0'
+}

@@ -6,25 +6,9 @@
 #ifndef KERNEL_TRAP_PARTS_H
 #define KERNEL_TRAP_PARTS_H
 
+#include <amphi/percpu.h>
+
 #include "trap.h"
-
-/* One CPU's own data, at gs:0. More CPUs: more of these. */
-struct percpu {
-	struct percpu *self;
-	unsigned cpu;
-	uint64_t irq_count;
-	uint64_t kernel_sp; /* entry_native.S: where the current program's system calls begin */
-	uint64_t user_sp;   /* and where the program's own stack is put for three instructions */
-};
-_Static_assert(offsetof(struct percpu, kernel_sp) == 24 && offsetof(struct percpu, user_sp) == 32,
-	       "entry_native.S");
-static inline struct percpu *this_cpu(void)
-{
-	struct percpu *p;
-
-	__asm__("mov %%gs:0, %0" : "=r"(p));
-	return p;
-}
 
 /* Sets gs for the CPU we boot on. */
 void trap_percpu_init(void);

@@ -1,0 +1,24 @@
+/* kernel_lock.h: one CPU at a time runs the kernel; programs run on all of them.
+ *
+ * Callers: the ways into the kernel and out of it (trap.c, user.c, smp.c's idle loop), nobody else: all other
+ * code in kernel/ may rely on holding the lock, interrupt handlers included, and so sees what it
+ * saw with one CPU: nothing changes between two of its waits but by handlers on its own CPU. Why one
+ * lock: docs/decisions/0008. The lock is held across a switch of threads.
+ *
+ *   ring 3 --trap, syscall--> kernel_lock ... kernel_unlock --iret--> ring 3
+ *   idle   --interrupt------> kernel_lock ... kernel_unlock --iret--> idle
+ *   kernel --interrupt, exception (lock is held by this CPU)--> nothing to do
+ */
+#ifndef KERNEL_KERNEL_LOCK_H
+#define KERNEL_KERNEL_LOCK_H
+
+#include <stdbool.h>
+
+/* Interrupts off. While it waits, the CPU serves what others ask of it by smp_call(). */
+void kernel_lock(void);
+void kernel_unlock(void);
+
+/* Whether this CPU holds it. Interrupts off. */
+bool kernel_locked(void);
+
+#endif

@@ -7,6 +7,7 @@
  *   FREE --user_start--> RUNS --user_end--> ENDED --user_wait, or the parent's end--> FREE
  */
 #include <amphi/error_name.h>
+#include <amphi/percpu.h>
 #include <amphi/pvops.h>
 #include <amphi/string.h>
 #include <amphi/xen.h>
@@ -55,9 +56,10 @@ static int init_once(void)
 
 /* ---- going there and coming back ----------------------------------------------------------- */
 
-/* An interrupt ends the slice; nothing else needs to be done. */
+/* An interrupt ends the slice; nothing else needs to be done. Each CPU has its own: they end when they began
+ * there. */
 static void slice_over(void *ctx) {}
-static struct timer slice = {.fn = slice_over};
+static struct timer slices[CPUS_MAX];
 
 /* Only marks: a program ends itself, on its own stack, when it is about to go back to ring 3.
  * One asleep in a call is woken so that it gets there. Any context. */
@@ -69,6 +71,16 @@ void user_end_all(void)
 	}
 }
 
+static void start_slice(void)
+{
+	struct timer *slice = &slices[this_cpu()->cpu];
+
+	if (slice->queued)
+		return;
+	slice->fn = slice_over;
+	timer_set(slice, time_ns() + SLICE_NS);
+}
+
 /* The last thing before ring 3. The slice's timer is started only when somebody else wants to
  * run: a program alone is not interrupted. */
 void user_going_back(void)
@@ -77,8 +89,8 @@ void user_going_back(void)
 		pv_irq_enable();
 		user_end(USER_ENDED_BY_KEY);
 	}
-	if (thread_others_ready() && !slice.queued)
-		timer_set(&slice, time_ns() + SLICE_NS);
+	if (thread_others_ready())
+		start_slice();
 }
 
 /* The only place where a running program loses the processor, and the timer's interrupt is
@@ -216,7 +228,7 @@ void user_end(int status)
 	unsigned long flags = wait_enter();
 
 	thread_set_user(NULL);
-	user_cpu_leave();
+	user_leave_cpu(task);
 	wait_leave(flags);
 	user_space_free(&task->space);
 	user_cpu_free(&task->cpu);

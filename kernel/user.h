@@ -49,4 +49,14 @@ bool user_syscall(struct trap_frame *frame);
 
 void user_switch_to(struct user_task *task);
 
+/* ---- from smp.c and thread.c: CPUs come and go, and a program may go from one to another. Interrupts off. ---- */
+
+/* A CPU begins to run, anew or again: nothing of a program's is in it, and whatever ring 3 needs there is set up
+ * before its first program. Called on that CPU; may be called before ring 3 was ever used. */
+void user_cpu_online(void);
+
+/* The program's registers are saved and its tables taken off the CPU we run on, if they are there: then it may go
+ * on elsewhere. Its thread is not running. NULL: whichever program is there (the CPU stops). */
+void user_leave_cpu(struct user_task *task);
+
 #endif

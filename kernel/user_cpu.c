@@ -1,7 +1,8 @@
 /* user_cpu.c: the registers of programs that are in no trap frame: FPU, segments, page tables, stack.
  *
  * Called when a program's thread is about to run (thread_cpu.c) and when a program ends. Kernel threads use
- * none of these, so a program's stay loaded while they run and are saved only for another program. The
+ * none of these, so a program's stay loaded while they run and are saved only for another program, or when
+ * its own goes on at another CPU. The
  * kernel's half is in every program's tables; a kernel thread does not switch them back.
  * FPU state is switched eagerly: lazily it would leak where XSAVE ignores CR0.TS (QEMU's TCG), and on
  * today's processors by speculation. What the processor lets a program use decides the form: with
@@ -24,8 +25,18 @@
 #define DESCRIPTOR_TLS                                                                             \
 	0x00cff3000000ffffull /* data, ring 3, 4 GiB long: long mode looks at the base alone */
 
-/* Whose registers are in the processor, running or not. NULL after that one has ended. */
-static struct user_task *loaded;
+/* What each CPU knows. loaded: whose registers are in it, running or not; NULL after that one has ended or left.
+ * A program is loaded on one CPU at most: it leaves one before it runs on another. */
+static struct cpu {
+	struct user_task *loaded;
+	bool begun;
+	struct user_tables tables;
+} cpus[CPUS_MAX];
+
+static struct cpu *this(void)
+{
+	return &cpus[this_cpu()->cpu];
+}
 
 /* Not pv_cpuid(): that shows what Xen wants a kernel to see, this what instructions really do
  * (above). */
@@ -79,12 +90,10 @@ static struct {
 	bool known, xsave;
 } fpu;
 
-/* Asked once: this is on the way of every switch, and CPUID may trap. CR0.TS is cleared for
- * good: nobody here waits for the exception. */
+/* Asked once: this is on the way of every switch, and CPUID may trap. */
 static bool fpu_form(void)
 {
 	if (!fpu.known) {
-		pv_clts();
 		fpu.xsave = has_xsave();
 		fpu.known = true;
 	}
@@ -128,7 +137,7 @@ static void save_selectors(struct user_cpu *cpu)
 /* Few programs have one of their own, and on PV it is a hypercall. */
 static void put_tls(uint64_t descriptor)
 {
-	uint64_t *entry = &user_platform.gdt[user_platform.tls / 8];
+	uint64_t *entry = &this()->tables.gdt[user_platform.tls / 8];
 
 	if (*entry != descriptor)
 		pv_write_gdt_entry(entry, descriptor);
@@ -178,29 +187,56 @@ static uint64_t root_of(const struct user_space *space, unsigned which)
 static void load(const struct user_task *task)
 {
 	this_cpu()->kernel_sp = task->cpu.kernel_sp;
-	pv_load_sp0(user_platform.sp0, task->cpu.kernel_sp);
+	pv_load_sp0(this()->tables.sp0, task->cpu.kernel_sp);
 	pv_activate_mm(root_of(&task->space, 0), root_of(&task->space, 1));
 	load_selectors(&task->cpu);
 	fpu_load(task->cpu.fpu, fpu_form());
+}
+
+static void save(struct user_task *task)
+{
+	save_selectors(&task->cpu);
+	fpu_save(task->cpu.fpu, fpu_form());
+}
+
+/* On the first program here: nothing before needed ring 3. */
+static void begin(struct cpu *cpu)
+{
+	user_platform.begin_cpu(&cpu->tables);
+	pv_clts();
+	cpu->begun = true;
 }
 
 /* Interrupts off. Back to the same program after kernel threads: nothing was disturbed, nothing
  * to do. */
 void user_switch_to(struct user_task *task)
 {
-	if (task == loaded)
+	struct cpu *cpu = this();
+
+	if (task == cpu->loaded)
 		return;
-	if (loaded) {
-		save_selectors(&loaded->cpu);
-		fpu_save(loaded->cpu.fpu, fpu_form());
-	}
-	loaded = task;
+	if (!cpu->begun)
+		begin(cpu);
+	if (cpu->loaded)
+		save(cpu->loaded);
+	cpu->loaded = task;
 	load(task);
 }
 
-/* The tables go away next: onto the kernel's own. */
-void user_cpu_leave(void)
+/* The registers of one that ends are saved for nothing, once in its life. Its tables may go away next: onto the
+ * kernel's own. */
+void user_leave_cpu(struct user_task *task)
 {
-	loaded = NULL;
+	struct cpu *cpu = this();
+
+	if (!cpu->loaded || (task && task != cpu->loaded))
+		return;
+	save(cpu->loaded);
+	cpu->loaded = NULL;
 	pv_activate_mm(virt_to_maddr(mm_top).v, 0);
+}
+
+void user_cpu_online(void)
+{
+	*this() = (struct cpu){0};
 }

@@ -1,6 +1,6 @@
 /* user_native.c: ring 3 on a processor that is ours: descriptors, the syscall instruction, SSE, SMEP and SMAP.
  *
- * Called once by user.c, before the first program. The GDT is trap_native.c's; the order of the two user
+ * Called by user.c before the first program, and by user_cpu.c on each CPU before its first. The GDT is trap_native.c's; the order of the two user
  * descriptors is what sysret wants (SDM vol. 2, SYSRET): data, then code, 8 and 16 above STAR's base.
  * The kernel never touches a program's addresses, so SMEP and SMAP cost nothing where they are.
  */
@@ -56,18 +56,11 @@ static uint64_t protections(void)
 /* EFER's bit comes last: from then on a program may enter, and all that the entry reads is in
  * place. A program gets no kernel stack by this instruction; the entry code takes it from the
  * per-CPU data. */
-int user_init_native(void)
+static void begin_cpu(struct user_tables *out)
 {
 	uint64_t *gdt = trap_native_gdt();
 
-	user_platform = (struct user_platform){
-	    .n_roots = 1,
-	    .cs = SEL_USER_CODE | 3,
-	    .ss = SEL_USER_DATA | 3,
-	    .tls = SEL_TLS,
-	    .gdt = gdt,
-	    .sp0 = trap_native_sp0(),
-	};
+	*out = (struct user_tables){.gdt = gdt, .sp0 = trap_native_sp0()};
 	pv_write_gdt_entry(&gdt[SEL_USER_DATA / 8], USER_DATA);
 	pv_write_gdt_entry(&gdt[SEL_USER_CODE / 8], USER_CODE);
 	pv_load_gdt(gdt, SEL_TLS / 8 + 1);
@@ -76,5 +69,16 @@ int user_init_native(void)
 	pv_write_msr(MSR_LSTAR, (uint64_t)(uintptr_t)syscall_entry_native);
 	pv_write_msr(MSR_FMASK, FLAGS_OFF);
 	pv_write_msr(MSR_EFER, pv_read_msr(MSR_EFER) | EFER_SCE);
+}
+
+int user_init_native(void)
+{
+	user_platform = (struct user_platform){
+	    .n_roots = 1,
+	    .cs = SEL_USER_CODE | 3,
+	    .ss = SEL_USER_DATA | 3,
+	    .tls = SEL_TLS,
+	    .begin_cpu = begin_cpu,
+	};
 	return 0;
 }

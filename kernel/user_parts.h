@@ -2,7 +2,8 @@
  *
  * user.c holds the table of programs and their life, user_load.c makes one from its image, user_call.c and
  * user_fault.c serve it, user_cpu.c switches registers, user_native.c and user_xen.c bring up ring 3 on
- * their platform. One CPU: a task's members change in its own thread, or with interrupts off.
+ * their platform. A task's members change under the kernel lock, in its own thread or with interrupts off; its
+ * registers are in at most one CPU, and only that one can save them.
  */
 #ifndef KERNEL_USER_PARTS_H
 #define KERNEL_USER_PARTS_H
@@ -38,17 +39,23 @@ struct user_task {
 	struct wait_queue ended, sleeps;
 };
 
+/* What each CPU has of its own. */
+struct user_tables {
+	uint64_t *gdt, *sp0; /* the table with tls in it; where load_sp0 keeps its value */
+};
+
 /* What a platform has decided, and how it is brought up. */
 struct user_platform {
 	unsigned n_roots;
 	uint16_t cs, ss, tls;
-	uint64_t *gdt, *sp0; /* the table with tls in it; where load_sp0 keeps its value */
+	/* On each CPU before its first program; interrupts off. Cannot fail. */
+	void (*begin_cpu)(struct user_tables *out);
 };
 extern struct user_platform user_platform;
 int user_init_native(void);
 int user_init_xen_pv(void);
 
-/* trap_native.c: the GDT and the TSS's first stack. entry_*.S: where system calls come in. */
+/* trap_native.c: this CPU's GDT and its TSS's first stack. entry_*.S: where system calls come in. */
 uint64_t *trap_native_gdt(void);
 uint64_t *trap_native_sp0(void);
 extern char syscall_entry_native[], xen_syscall_upcall[];
@@ -67,7 +74,7 @@ int user_load(struct user_task *task, int argc, char **argv);
 /* ---- user_cpu.c ---- */
 int user_cpu_init(struct user_cpu *cpu); /* -XEN_ENOMEM */
 void user_cpu_free(struct user_cpu *cpu);
-void user_cpu_leave(void); /* no program is loaded any more. Interrupts off. */
+/* Both of the program that runs. */
 void user_cpu_set_fs_base(struct user_cpu *cpu, uint64_t base);
 uint64_t user_cpu_set_tls(struct user_cpu *cpu, uint64_t base); /* the selector */
 

@@ -32,15 +32,23 @@ static uint64_t at_offset(const int32_t *member)
 	return (uint64_t)(uintptr_t)member + (uint64_t)(int64_t)*member;
 }
 
+static struct trap_fixed last_fixed;
+
 /* Few entries, and only on the way to what would otherwise be a panic: a linear search will do. */
 static bool fix_up(struct trap_frame *frame)
 {
 	for (const struct fixup *f = __start_trap_fixups; f < __stop_trap_fixups; f++)
 		if (at_offset(&f->insn) == frame->rip) {
+			last_fixed = (struct trap_fixed){frame->vector, frame->error};
 			frame->rip = at_offset(&f->target);
 			return true;
 		}
 	return false;
+}
+
+struct trap_fixed trap_last_fixed(void)
+{
+	return last_fixed;
 }
 
 /* NMI, double fault and machine check are nobody's doing, wherever they came. */
@@ -99,12 +107,6 @@ __attribute__((naked)) void trap_return_syscall(void)
 	PV_TAIL_SITE(PV_cpu_sysret);
 }
 
-/* Offsets relative to themselves: half as long as addresses, and nothing to relocate. */
-#define FIXUP(insn, target)                                                                        \
-	".pushsection trap_fixups, \"a\"\n .balign 4\n .long " insn " - .\n .long " target         \
-	" - .\n"                                                                                   \
-	".popsection\n"
-
 /* For addresses that may have nothing behind them. ok is set by the instruction after the load,
  * which the fixup jumps over. */
 bool trap_safe_read64(const void *va, uint64_t *out)
@@ -112,7 +114,7 @@ bool trap_safe_read64(const void *va, uint64_t *out)
 	uint64_t value = 0;
 	bool ok = false;
 
-	__asm__ volatile("1: mov (%2), %0\n movb $1, %1\n 2:\n" FIXUP("1b", "2b")
+	__asm__ volatile("1: mov (%2), %0\n movb $1, %1\n 2:\n" TRAP_FIXUP("1b", "2b")
 			 : "=&r"(value), "+&q"(ok)
 			 : "r"(va)
 			 : "memory");

@@ -51,6 +51,20 @@ uint64_t trap_fault_address(void);
 /* Reads a word that may not be mapped: false on a fault. */
 bool trap_safe_read64(const void *va, uint64_t *out);
 
+/* For inline assembly: when the kernel's instruction at label insn faults, or a trap returns there, it goes on
+ * at target, all registers as they were. Offsets relative to themselves: half as long as addresses, and
+ * nothing to relocate. */
+#define TRAP_FIXUP(insn, target)                                                                   \
+	".pushsection trap_fixups, \"a\"\n .balign 4\n .long " insn " - .\n .long " target         \
+	" - .\n"                                                                                   \
+	".popsection\n"
+
+/* The last exception that was dealt with so. */
+struct trap_fixed {
+	uint64_t vector, error;
+};
+struct trap_fixed trap_last_fixed(void);
+
 /* kernel/panic.c: says what happened, with a backtrace from the frame, and ends the kernel. */
 void trap_unhandled(const struct trap_frame *frame) __attribute__((noreturn));
 

@@ -4,7 +4,7 @@
  * each is the best of a few. The PIT is the reference only where there is no HPET: its 16 bits and
  * 1.19 MHz are enough for the first measurement, and not used for a second.
  */
-#include <amphi/types.h>
+#include <amphi/rtc.h>
 
 #include "apic.h"
 #include "boot.h"
@@ -100,43 +100,16 @@ uint64_t clock_measure_tsc_hz(const struct clock_sample *first)
 
 /* ---- wall time ------------------------------------------------------------------------- */
 
-static unsigned rtc_register(unsigned reg)
+static uint8_t rtc_register(unsigned reg)
 {
 	port_out(0x70, 1, reg);
-	return port_in(0x71, 1);
+	return (uint8_t)port_in(0x71, 1);
 }
 
-static unsigned rtc_field(unsigned reg, bool binary)
-{
-	unsigned v = rtc_register(reg);
-
-	return binary ? v : (v >> 4) * 10 + (v & 15);
-}
-
-/* Days since 1970-01-01 of a date in the Gregorian calendar; years begin in March, so that the day
- * of leap years comes last. */
-static uint64_t days_from_date(unsigned year, unsigned month, unsigned day)
-{
-	unsigned y = month <= 2 ? year - 1 : year;
-	unsigned m = month <= 2 ? month + 9 : month - 3;
-
-	return 365ull * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719468;
-}
-
-/* Twelve-hour clocks are not understood: no board of this century keeps one. */
+/* A board without such a clock is in 1970 until the first domain sets the time. */
 uint64_t clock_read_rtc(void)
 {
-	bool binary;
-	uint64_t days;
-	unsigned second, again;
+	uint64_t seconds;
 
-	for (unsigned i = 0; i < 100000 && rtc_register(0x0a) & 0x80; i++)
-		spin_relax();
-	binary = (rtc_register(0x0b) & 4) != 0;
-	second = rtc_field(0, binary);
-	days =
-	    days_from_date(2000 + rtc_field(9, binary), rtc_field(8, binary), rtc_field(7, binary));
-	days = days * 86400 + rtc_field(4, binary) * 3600ull + rtc_field(2, binary) * 60ull;
-	again = rtc_field(0, binary);
-	return days + (again < second ? second : again);
+	return rtc_seconds(rtc_register, acpi_info()->rtc_century, &seconds) ? seconds : 0;
 }

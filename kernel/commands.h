@@ -10,6 +10,7 @@ void commands_info_add(void);   /* pvops store mem stats threads hypercalls */
 void commands_system_add(void); /* reboot crash halt sleep */
 void commands_bench_add(void);  /* bench */
 void commands_user_add(void);   /* run */
+void commands_time_add(void);   /* date */
 
 #include <amphi/block.h>
 

@@ -11,6 +11,8 @@
 #include <amphi/types.h>
 
 /* Model-specific registers: each takes the physical address of what is shared, and bit 0: on. */
+#define KVM_MSR_WALL_OLD  0x11u /* what is shared here is written once, by the write; no bit 0 */
+#define KVM_MSR_WALL      0x4b564d00u
 #define KVM_MSR_CLOCK_OLD 0x12u
 #define KVM_MSR_CLOCK     0x4b564d01u
 #define KVM_MSR_STEAL     0x4b564d03u

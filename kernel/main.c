@@ -104,6 +104,7 @@ static void shell_thread(void *ctx)
 	commands_system_add();
 	commands_bench_add();
 	commands_user_add();
+	commands_time_add();
 	switch (cmdline.role) {
 	case ROLE_SERVICE:
 		service_main();

@@ -147,6 +147,10 @@ static void read_fadt(const struct reader *r, const struct sdt *t, struct acpi_i
 		out->reset_port = (uint16_t)get64(p + 120);
 		out->reset_value = p[128];
 	}
+	out->pm_timer = p[91] == 4 ? (uint16_t)get32(p + 76) : 0;
+	out->pm_timer_wide = get32(p + 112) & 1u << 8;
+	out->rtc_century = p[108] & 0x7f;
+	out->no_rtc = p[109] & 1u << 5;
 	dsdt = table_at(r, get32(p + 40));
 	off = dsdt ? find_s5(dsdt) : 0;
 	if (off == 0 || get32(p + 64) == 0)

@@ -30,6 +30,11 @@ struct acpi_info {
 	uint16_t off_value;    /* what to write there for S5, the enable bit included */
 	uint16_t reset_port;   /* the chipset's 0xcf9 when the tables name none */
 	uint8_t reset_value;
+	uint8_t
+	    rtc_century; /* register of the battery-backed clock that holds the century; 0: none */
+	bool no_rtc;     /* firmware says that there is no such clock */
+	uint16_t pm_timer;  /* port of the 3.579545 MHz counter; 0: none */
+	bool pm_timer_wide; /* it counts 32 bits, not 24 */
 };
 
 /* len bytes of memory at a machine address, for as long as acpi_read runs; NULL: cannot be seen. */

@@ -74,7 +74,10 @@ static int board(void **state)
 	table(MADT, "APIC", 66);
 	put32(FADT + 40, DSDT);
 	put32(FADT + 64, 0xb004);
-	put32(FADT + 112, 1u << 10);
+	put32(FADT + 76, 0x608);
+	memory[FADT + 91] = 4;
+	memory[FADT + 108] = 0x32;
+	put32(FADT + 112, 1u << 10 | 1u << 8);
 	memory[FADT + 116] = 1;
 	put32(FADT + 120, 0x64);
 	memory[FADT + 128] = 0xfe;
@@ -99,6 +102,10 @@ static void assert_facts(const struct acpi_info *a)
 	assert_int_equal(a->off_value, 5 << 10 | 1 << 13);
 	assert_int_equal(a->reset_port, 0x64);
 	assert_int_equal(a->reset_value, 0xfe);
+	assert_int_equal(a->pm_timer, 0x608);
+	assert_true(a->pm_timer_wide);
+	assert_int_equal(a->rtc_century, 0x32);
+	assert_false(a->no_rtc);
 }
 
 static void assert_power_defaults(const struct acpi_info *a)
@@ -135,6 +142,8 @@ static void nothing_gives_defaults(void **state)
 	assert_int_equal(a.n_ioapics, 1);
 	assert_int_equal(a.ioapic[0].address, 0xfec00000);
 	assert_int_equal(a.reset_port, 0xcf9);
+	assert_int_equal(a.pm_timer, 0);
+	assert_false(a.no_rtc);
 	acpi_read(view, NULL, 0x7fffffff, &a);
 	assert_power_defaults(&a);
 }

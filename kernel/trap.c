@@ -97,7 +97,7 @@ __attribute__((naked)) void trap_return(void)
 void trap_return_user(void);
 __attribute__((naked)) void trap_return_user(void)
 {
-	__asm__ volatile(PV_SITE ::PV_SITE_IN(PV_cpu_swapgs, 6, THIN));
+	PV_BARE_SITE(PV_cpu_swapgs, 6);
 	PV_TAIL_SITE(PV_cpu_iret);
 }
 

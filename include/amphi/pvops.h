@@ -68,7 +68,7 @@ _Static_assert(sizeof(struct pv_ops) == 8 * PV_OP_COUNT, "the enum indexes the t
 
 extern struct pv_ops pv_ops;
 
-/* ---- call sites --------------------------------------------------------------------- */
+/* ---- call sites (made by amphi/pvops_sites.h) --------------------------------------- */
 
 /* What may follow a site: which registers the planner may change, or that it never returns. */
 enum pv_class { PV_THIN, PV_FULL, PV_JUMP };
@@ -80,89 +80,6 @@ struct pv_site {
 	uint8_t room; /* bytes of the site */
 	uint8_t class;
 };
-
-#define PV_SITE                                                                                    \
-	"771: call *pv_ops+8*%c[op](%%rip)\n"                                                      \
-	".org 771b+%c[room], 0x90\n"                                                               \
-	".pushsection .pv_sites,\"a\"\n"                                                           \
-	".balign 4\n .long 771b-.\n .word %c[op]\n .byte %c[room]\n .byte %c[cls]\n"               \
-	".popsection\n"
-#define PV_SITE_IN(o, r, c) [op] "i"(o), [room] "i"(r), [cls] "i"(PV_##c)
-
-/* A jump that does not come back, for the body of a naked function. */
-#define PV_TAIL_SITE(o)                                                                            \
-	__asm__ volatile("771: jmp *pv_ops+8*%c[op](%%rip)\n"                                      \
-			 ".pushsection .pv_sites,\"a\"\n"                                          \
-			 ".balign 4\n .long 771b-.\n .word %c[op]\n .byte 6\n .byte %c[cls]\n"     \
-			 ".popsection\n" ::[op] "i"(o),                                            \
-			 [cls] "i"(PV_JUMP))
-
-/* The registers are those of the C calling convention: rdi, rsi in, rax out. */
-#define PV_CALL_THIN(o, room, d, s)                                                                \
-	({                                                                                         \
-		uint64_t pv_a;                                                                     \
-		__asm__ volatile(PV_SITE                                                           \
-				 : "=a"(pv_a)                                                      \
-				 : "D"((uint64_t)(d)), PV_SITE_IN(o, room, THIN)                   \
-				 : "memory", "cc");                                                \
-		pv_a;                                                                              \
-	})
-#define PV_CALL_FULL(o, room, d, s)                                                                \
-	({                                                                                         \
-		uint64_t pv_a, pv_d = (uint64_t)(d), pv_s = (uint64_t)(s);                         \
-		__asm__ volatile(PV_SITE                                                           \
-				 : "=a"(pv_a), "+D"(pv_d), "+S"(pv_s)                              \
-				 : PV_SITE_IN(o, room, FULL)                                       \
-				 : "rcx", "rdx", "r8", "r9", "r10", "r11", "memory", "cc");        \
-		pv_a;                                                                              \
-	})
-
-#define PV_GROUP(g)
-#define PV_GROUP_END(g)
-#define PV_TAIL(g, n, c, room)
-#define PV_OP0(g, n, c, room, ret)                                                                 \
-	static inline ret pv_##n(void)                                                             \
-	{                                                                                          \
-		return (ret)PV_CALL_##c(PV_##g##_##n, room, 0, 0);                                 \
-	}
-#define PV_OP1(g, n, c, room, ret, t1, a1)                                                         \
-	static inline ret pv_##n(t1 a1)                                                            \
-	{                                                                                          \
-		return (ret)PV_CALL_##c(PV_##g##_##n, room, a1, 0);                                \
-	}
-#define PV_VOID0(g, n, c, room)                                                                    \
-	static inline void pv_##n(void)                                                            \
-	{                                                                                          \
-		(void)PV_CALL_##c(PV_##g##_##n, room, 0, 0);                                       \
-	}
-#define PV_VOID1(g, n, c, room, t1, a1)                                                            \
-	static inline void pv_##n(t1 a1)                                                           \
-	{                                                                                          \
-		(void)PV_CALL_##c(PV_##g##_##n, room, a1, 0);                                      \
-	}
-#define PV_VOID2(g, n, c, room, t1, a1, t2, a2)                                                    \
-	static inline void pv_##n(t1 a1, t2 a2)                                                    \
-	{                                                                                          \
-		(void)PV_CALL_##c(PV_##g##_##n, room, a1, a2);                                     \
-	}
-#include <amphi/pvops.def>
-
-/* Interrupts off, and back to what they were. */
-static inline uint64_t irq_save(void)
-{
-	uint64_t flags = pv_save_fl();
-
-	pv_irq_disable();
-	return flags;
-}
-static inline void irq_restore(uint64_t flags)
-{
-	pv_restore_fl(flags);
-}
-static inline bool irqs_enabled(void)
-{
-	return pv_save_fl() & PV_FLAGS_IF;
-}
 
 /* ---- platforms and patching --------------------------------------------------------- */
 
@@ -217,5 +134,8 @@ unsigned pvops_verify(void);
 
 /* An operation was refused by the hypervisor: ends the kernel. The kernel provides it. */
 void pvops_refused(const char *op, int64_t error) __attribute__((noreturn));
+
+/* The calls themselves, pv_NAME(...): last, as they need all of the above. */
+#include <amphi/pvops_sites.h>
 
 #endif

@@ -1,0 +1,99 @@
+/* pvops_sites.h: how an operation is called: the site in the text and its record.
+ *
+ * Taken in by amphi/pvops.h, which is what everybody includes; apart from it so that a kernel without
+ * patching (tests/plain, for measurements alone) can have a file of this name with the instructions in
+ * place, found first. Has pv_NAME(...) for each row of amphi/pvops.def, the two forms for naked functions,
+ * and irq_save and irq_restore. Calls nobody: each site goes through pv_ops until it is patched.
+ */
+#ifndef AMPHI_PVOPS_SITES_H
+#define AMPHI_PVOPS_SITES_H
+
+#include <amphi/pvops.h>
+
+#define PV_SITE                                                                                    \
+	"771: call *pv_ops+8*%c[op](%%rip)\n"                                                      \
+	".org 771b+%c[room], 0x90\n"                                                               \
+	".pushsection .pv_sites,\"a\"\n"                                                           \
+	".balign 4\n .long 771b-.\n .word %c[op]\n .byte %c[room]\n .byte %c[cls]\n"               \
+	".popsection\n"
+#define PV_SITE_IN(o, r, c) [op] "i"(o), [room] "i"(r), [cls] "i"(PV_##c)
+
+/* A jump that does not come back, for the body of a naked function. */
+#define PV_TAIL_SITE(o)                                                                            \
+	__asm__ volatile("771: jmp *pv_ops+8*%c[op](%%rip)\n"                                      \
+			 ".pushsection .pv_sites,\"a\"\n"                                          \
+			 ".balign 4\n .long 771b-.\n .word %c[op]\n .byte 6\n .byte %c[cls]\n"     \
+			 ".popsection\n" ::[op] "i"(o),                                            \
+			 [cls] "i"(PV_JUMP))
+
+/* A thin operation without arguments or result, for the same place. */
+#define PV_BARE_SITE(o, room) __asm__ volatile(PV_SITE ::PV_SITE_IN(o, room, THIN))
+
+/* The registers are those of the C calling convention: rdi, rsi in, rax out. */
+#define PV_CALL_THIN(o, room, d, s)                                                                \
+	({                                                                                         \
+		uint64_t pv_a;                                                                     \
+		__asm__ volatile(PV_SITE                                                           \
+				 : "=a"(pv_a)                                                      \
+				 : "D"((uint64_t)(d)), PV_SITE_IN(o, room, THIN)                   \
+				 : "memory", "cc");                                                \
+		pv_a;                                                                              \
+	})
+#define PV_CALL_FULL(o, room, d, s)                                                                \
+	({                                                                                         \
+		uint64_t pv_a, pv_d = (uint64_t)(d), pv_s = (uint64_t)(s);                         \
+		__asm__ volatile(PV_SITE                                                           \
+				 : "=a"(pv_a), "+D"(pv_d), "+S"(pv_s)                              \
+				 : PV_SITE_IN(o, room, FULL)                                       \
+				 : "rcx", "rdx", "r8", "r9", "r10", "r11", "memory", "cc");        \
+		pv_a;                                                                              \
+	})
+
+#define PV_GROUP(g)
+#define PV_GROUP_END(g)
+#define PV_TAIL(g, n, c, room)
+#define PV_OP0(g, n, c, room, ret)                                                                 \
+	static inline ret pv_##n(void)                                                             \
+	{                                                                                          \
+		return (ret)PV_CALL_##c(PV_##g##_##n, room, 0, 0);                                 \
+	}
+#define PV_OP1(g, n, c, room, ret, t1, a1)                                                         \
+	static inline ret pv_##n(t1 a1)                                                            \
+	{                                                                                          \
+		return (ret)PV_CALL_##c(PV_##g##_##n, room, a1, 0);                                \
+	}
+#define PV_VOID0(g, n, c, room)                                                                    \
+	static inline void pv_##n(void)                                                            \
+	{                                                                                          \
+		(void)PV_CALL_##c(PV_##g##_##n, room, 0, 0);                                       \
+	}
+#define PV_VOID1(g, n, c, room, t1, a1)                                                            \
+	static inline void pv_##n(t1 a1)                                                           \
+	{                                                                                          \
+		(void)PV_CALL_##c(PV_##g##_##n, room, a1, 0);                                      \
+	}
+#define PV_VOID2(g, n, c, room, t1, a1, t2, a2)                                                    \
+	static inline void pv_##n(t1 a1, t2 a2)                                                    \
+	{                                                                                          \
+		(void)PV_CALL_##c(PV_##g##_##n, room, a1, a2);                                     \
+	}
+#include <amphi/pvops.def>
+
+/* Interrupts off, and back to what they were. */
+static inline uint64_t irq_save(void)
+{
+	uint64_t flags = pv_save_fl();
+
+	pv_irq_disable();
+	return flags;
+}
+static inline void irq_restore(uint64_t flags)
+{
+	pv_restore_fl(flags);
+}
+static inline bool irqs_enabled(void)
+{
+	return pv_save_fl() & PV_FLAGS_IF;
+}
+
+#endif

@@ -9,6 +9,7 @@
 #include <amphi/x86_tables.h>
 
 #include "impl.h"
+#include "native_parts.h"
 
 #define MSR_FS_BASE        0xc0000100u
 #define MSR_GS_BASE        0xc0000101u
@@ -94,13 +95,6 @@ static void native_load_idt(const void *gates, unsigned entries)
 	__asm__ volatile("lidt %0" ::"m"(ptr));
 }
 
-/* We have no LDT: the null selector says so. The table is only for PV's sake. */
-static void native_set_ldt(const void *table, unsigned entries)
-{
-	(void)table, (void)entries;
-	__asm__ volatile("lldt %w0" ::"r"(0));
-}
-
 static void write_base(uint32_t msr, uint64_t base)
 {
 	__asm__ volatile("wrmsr" ::"c"(msr), "a"((uint32_t)base), "d"((uint32_t)(base >> 32)));
@@ -152,13 +146,21 @@ const struct pv_impl pv_table_native[PV_OP_COUNT] = {
     [PV_cpu_clts] = PV_INLINED(native_clts),
     [PV_cpu_load_gdt] = PV_CALLED(PV_CALL, native_load_gdt),
     [PV_cpu_load_idt] = PV_CALLED(PV_CALL, native_load_idt),
+    [PV_cpu_alloc_ldt] = PV_INLINED(native_nothing),
+    [PV_cpu_free_ldt] = PV_INLINED(native_nothing),
     [PV_cpu_set_ldt] = PV_CALLED(PV_CALL, native_set_ldt),
+    [PV_cpu_write_ldt_entry] = PV_INLINED(native_store),
+    [PV_cpu_load_tls] = PV_CALLED(PV_CALL, native_load_tls),
     [PV_cpu_load_tr] = PV_INLINED(native_load_tr),
     [PV_cpu_load_sp0] = PV_INLINED(native_store),
     [PV_cpu_write_gdt_entry] = PV_INLINED(native_store),
     [PV_cpu_load_gs_base] = PV_CALLED(PV_CALL, native_load_gs_base),
     [PV_cpu_load_fs_base] = PV_CALLED(PV_CALL, native_load_fs_base),
     [PV_cpu_load_gs_index] = PV_CALLED(PV_CALL, native_load_gs_index),
+    [PV_cpu_get_debugreg] = PV_CALLED(PV_CALL, native_get_debugreg),
+    [PV_cpu_set_debugreg] = PV_CALLED(PV_CALL, native_set_debugreg),
+    [PV_cpu_update_io_bitmap] = PV_CALLED(PV_CALL, native_update_io_bitmap),
+    [PV_cpu_invalidate_io_bitmap] = PV_CALLED(PV_CALL, native_invalidate_io_bitmap),
     [PV_cpu_swapgs] = PV_INLINED(native_swapgs),
     [PV_cpu_sysret] = PV_CALLED(PV_CALL, pv_native_sysret),
     [PV_cpu_io_delay] = PV_INLINED(native_io_delay),

@@ -119,6 +119,30 @@ static void ext_op(const char *name, struct mmuext_op *op)
 	must(name, hypercall_mmuext_op(op, 1, NULL, DOMID_SELF));
 }
 
+/* Descriptors must not be writable anywhere, or they could not be checked. */
+static void make_ldt(void *table, unsigned entries, bool readonly)
+{
+	unsigned n = (unsigned)PAGES_FOR(entries * 8);
+
+	for (unsigned i = 0; i < n; i++) {
+		const char *page = (const char *)table + i * PAGE_SIZE;
+
+		pv_env->make_readonly(pv_env->mfn_to_pfn(maddr_to_mfn(pv_env->virt_to_maddr(page))),
+				      readonly);
+	}
+}
+
+static void xen_alloc_ldt(void *table, unsigned entries)
+{
+	make_ldt(table, entries, true);
+}
+
+static void xen_free_ldt(void *table, unsigned entries)
+{
+	make_ldt(table, entries, false);
+}
+
+/* By its address: the hypervisor looks for the frames when a selector is first used. */
 static void xen_set_ldt(const void *table, unsigned entries)
 {
 	struct mmuext_op op = {.cmd = MMUEXT_SET_LDT};
@@ -136,11 +160,19 @@ static void xen_load_sp0(uint64_t *tss_sp0, uint64_t sp)
 	must("load_sp0", hypercall_stack_switch(FLAT_KERNEL_SS, sp));
 }
 
-/* The GDT is read-only while it is loaded; the hypervisor checks the descriptor and writes it. */
-static void xen_write_gdt_entry(uint64_t *entry, uint64_t descriptor)
+/* A table is read-only while it is loaded; the hypervisor checks the descriptor and writes it. */
+static void xen_write_descriptor(uint64_t *entry, uint64_t descriptor)
 {
-	must("write_gdt_entry",
+	must("write_descriptor",
 	     hypercall_update_descriptor(pv_env->virt_to_maddr(entry).v, descriptor));
+}
+
+/* Few programs have any of their own, and each is a hypercall. */
+static void xen_load_tls(uint64_t *first, const uint64_t *descriptors)
+{
+	for (unsigned i = 0; i < PV_TLS_ENTRIES; i++)
+		if (first[i] != descriptors[i])
+			xen_write_descriptor(&first[i], descriptors[i]);
 }
 
 /* SEGBASE_GS_KERNEL is the base while the kernel runs: under a PV hypervisor swapgs is the
@@ -160,6 +192,35 @@ static void xen_load_gs_index(uint16_t selector)
 	must("load_gs_index", hypercall_set_segment_base(SEGBASE_GS_USER_SEL, selector));
 	if (selector < 4)
 		must("load_gs_index", hypercall_set_segment_base(SEGBASE_GS_USER, 0));
+}
+
+/* ---- what programs may use ------------------------------------------------------------ */
+
+static uint64_t xen_get_debugreg(unsigned number)
+{
+	return (uint64_t)hypercall_get_debugreg(number);
+}
+
+/* Refused is only what would stop the hypervisor itself. */
+static void xen_set_debugreg(unsigned number, uint64_t value)
+{
+	must("set_debugreg", hypercall_set_debugreg(number, value));
+}
+
+/* The bitmap is looked at where it lies, whenever a program uses a port. It may deny more than the domain is
+ * denied, not less. */
+static void xen_update_io_bitmap(struct x86_tss_ports *tss, const struct pv_ports *ports)
+{
+	struct physdev_set_iobitmap op = {.nr_ports = ports ? PV_PORTS : 0};
+
+	(void)tss;
+	set_xen_guest_handle(op.bitmap, ports ? (uint8_t *)ports->denied : NULL);
+	must("update_io_bitmap", hypercall_physdev_op(PHYSDEVOP_set_iobitmap, &op));
+}
+
+static void xen_invalidate_io_bitmap(struct x86_tss_ports *tss)
+{
+	xen_update_io_bitmap(tss, NULL);
 }
 
 /* ---- page tables -------------------------------------------------------------------- */
@@ -299,12 +360,20 @@ const struct pv_impl pv_table_xen_pv[PV_OP_COUNT] = {
     [PV_cpu_clts] = PV_CALLED(PV_HYPERCALL, xen_clts),
     [PV_cpu_load_gdt] = PV_CALLED(PV_HYPERCALL, xen_load_gdt),
     [PV_cpu_load_idt] = PV_CALLED(PV_HYPERCALL, xen_load_idt),
+    [PV_cpu_alloc_ldt] = PV_CALLED(PV_CALL, xen_alloc_ldt),
+    [PV_cpu_free_ldt] = PV_CALLED(PV_CALL, xen_free_ldt),
     [PV_cpu_set_ldt] = PV_CALLED(PV_HYPERCALL, xen_set_ldt),
+    [PV_cpu_write_ldt_entry] = PV_CALLED(PV_HYPERCALL, xen_write_descriptor),
+    [PV_cpu_load_tls] = PV_CALLED(PV_HYPERCALL, xen_load_tls),
     [PV_cpu_load_sp0] = PV_CALLED(PV_HYPERCALL, xen_load_sp0),
-    [PV_cpu_write_gdt_entry] = PV_CALLED(PV_HYPERCALL, xen_write_gdt_entry),
+    [PV_cpu_write_gdt_entry] = PV_CALLED(PV_HYPERCALL, xen_write_descriptor),
     [PV_cpu_load_gs_base] = PV_CALLED(PV_HYPERCALL, xen_load_gs_base),
     [PV_cpu_load_fs_base] = PV_CALLED(PV_HYPERCALL, xen_load_fs_base),
     [PV_cpu_load_gs_index] = PV_CALLED(PV_HYPERCALL, xen_load_gs_index),
+    [PV_cpu_get_debugreg] = PV_CALLED(PV_HYPERCALL, xen_get_debugreg),
+    [PV_cpu_set_debugreg] = PV_CALLED(PV_HYPERCALL, xen_set_debugreg),
+    [PV_cpu_update_io_bitmap] = PV_CALLED(PV_HYPERCALL, xen_update_io_bitmap),
+    [PV_cpu_invalidate_io_bitmap] = PV_CALLED(PV_HYPERCALL, xen_invalidate_io_bitmap),
     [PV_cpu_swapgs] = PV_INLINED(xen_nothing),
     [PV_cpu_sysret] = PV_CALLED(PV_HYPERCALL, pv_xen_sysret),
     [PV_cpu_io_delay] = PV_INLINED(xen_io_delay),

@@ -36,6 +36,20 @@ struct pv_pte_batch {
 	int status; /* 0 or negative XEN_Exxx; entries before the refused one are done */
 };
 
+/* A program's TLS segments, and natively where in the table given to load_gdt set_ldt puts its descriptor, which
+ * takes two entries. */
+#define PV_TLS_ENTRIES 3u
+#define PV_GDT_LDT     10u
+
+/* The ports that a program may use: a 0 bit allows. Natively copied into the CPU's TSS (of that CPU alone; PV has
+ * none, and looks here whenever the program uses a port: it must stay while it is in force). */
+#define PV_PORTS 65536u
+struct pv_ports {
+	uint8_t denied[PV_PORTS / 8];
+	uint64_t version; /* no other contents had it before; not 0 */
+};
+struct x86_tss_ports;
+
 /* ---- the table ---------------------------------------------------------------------- */
 
 #define PV_GROUP(g) struct {

@@ -6,6 +6,7 @@
 #ifndef AMPHI_X86_TABLES_H
 #define AMPHI_X86_TABLES_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* The operand of lgdt and lidt: the limit is the last byte's offset. */
@@ -21,6 +22,23 @@ struct x86_tss {
 	uint16_t iomap; /* at the limit: no bitmap, every I/O instruction of ring 3 faults */
 } __attribute__((packed));
 _Static_assert(sizeof(struct x86_tss) == 104, "64-bit TSS");
+
+/* One with a bitmap of ports, a 0 bit allows; a processor reads two bytes of it at a time, hence the end. */
+struct x86_tss_ports {
+	struct x86_tss tss;
+	uint8_t denied[8192], end; /* end: 0xff */
+	uint8_t unused[7];
+	uint64_t version; /* software's: what denied was copied from; 0: nothing */
+} __attribute__((packed));
+#define X86_TSS_PORTS_LIMIT (offsetof(struct x86_tss_ports, end))
+#define X86_TSS_NO_PORTS    0xffffu /* in iomap: beyond any limit */
+
+/* Of an LDT, likewise the lower half; the upper is base >> 32. */
+static inline uint64_t x86_ldt_descriptor(uint64_t base, unsigned entries)
+{
+	return (entries * 8 - 1) | (base & 0xffffff) << 16 | 0x82ull << 40 |
+	       (base >> 24 & 0xff) << 56;
+}
 
 /* The lower half of its descriptor in the GDT; the upper is base >> 32. */
 static inline uint64_t x86_tss_descriptor(uint64_t base)

@@ -6,7 +6,7 @@
  * a hot operation costs at most a nop; what cannot be done is refused. Why: a wrong byte here is a crash at
  * boot on a machine we do not have.
  *
- * links: pvops/plan.c pvops/fill.c pvops/native.c pvops/xen_pv.c
+ * links: pvops/plan.c pvops/fill.c pvops/native.c pvops/native_cpu.c pvops/xen_pv.c
  */
 #include <stdarg.h>
 #include <setjmp.h>

@@ -49,7 +49,8 @@ static struct {
 	struct mmuext_op ext, ext2; /* the first, and the second of two */
 	bool readonly_at_call;
 	struct trap_info traps[64];
-	unsigned n_calls, n_reqs;
+	unsigned n_calls, n_reqs, n_ports;
+	const uint8_t *ports_at;
 } seen;
 static int64_t answer;
 static unsigned refuse_call = ~0u;
@@ -67,6 +68,12 @@ static void look_behind(void)
 		if (seen.a[1] == 2)
 			memcpy(&seen.ext2, (const struct mmuext_op *)p + 1, sizeof(seen.ext2));
 		seen.readonly_at_call = readonly_value;
+	} else if (seen.nr == __HYPERVISOR_physdev_op) {
+		const struct physdev_set_iobitmap *op =
+		    (const struct physdev_set_iobitmap *)(uintptr_t)seen.a[1];
+
+		seen.ports_at = op->bitmap.p;
+		seen.n_ports = op->nr_ports;
 	} else if (seen.nr == __HYPERVISOR_set_trap_table) {
 		for (unsigned i = 0; i < 64; i++) {
 			memcpy(&seen.traps[i], (const struct trap_info *)p + i,
@@ -252,6 +259,40 @@ static void descriptors(void **state)
 	assert_true(seen.nr == __HYPERVISOR_fpu_taskswitch && seen.a[0] == 0);
 }
 
+/* Each change of a table is a hypercall, so entries that stay are left alone. An LDT's pages are read-only first. */
+static void tables_of_programs(void **state)
+{
+	uint64_t gdt[3] = {1, 2, 3}, tls[3] = {1, 20, 30};
+	void *ldt = (void *)(uintptr_t)((1010ull << PAGE_SHIFT) - (1ull << 40));
+
+	pv_load_tls(gdt, tls);
+	assert_int_equal(seen.n_calls, 2);
+	assert_true(seen.nr == __HYPERVISOR_update_descriptor && seen.a[0] == MACHINE(&gdt[2]) &&
+		    seen.a[1] == 30);
+	pv_write_ldt_entry(&gdt[0], 0xbb);
+	assert_true(seen.nr == __HYPERVISOR_update_descriptor && seen.a[1] == 0xbb);
+	pv_alloc_ldt(ldt, 513);
+	assert_true(readonly_pfn == 11 && readonly_value); /* the second of two */
+	pv_free_ldt(ldt, 512);
+	assert_true(readonly_pfn == 10 && !readonly_value);
+	pv_set_debugreg(7, 0x401);
+	assert_true(seen.nr == __HYPERVISOR_set_debugreg && seen.a[0] == 7 && seen.a[1] == 0x401);
+	answer = 0xffff0ff1;
+	assert_int_equal(pv_get_debugreg(6), 0xffff0ff1);
+	assert_true(seen.nr == __HYPERVISOR_get_debugreg && seen.a[0] == 6);
+}
+
+static void ports_of_programs(void **state)
+{
+	static struct pv_ports ports;
+
+	pv_update_io_bitmap(NULL, &ports);
+	assert_true(seen.nr == __HYPERVISOR_physdev_op && seen.a[0] == PHYSDEVOP_set_iobitmap);
+	assert_true(seen.ports_at == ports.denied && seen.n_ports == PV_PORTS);
+	pv_invalidate_io_bitmap(NULL);
+	assert_true(seen.ports_at == NULL && seen.n_ports == 0);
+}
+
 static void waiting(void **state)
 {
 	pv_safe_halt();
@@ -283,6 +324,8 @@ int main(void)
 	    cmocka_unit_test_setup(top_tables, fresh),
 	    cmocka_unit_test_setup(segments_of_programs, fresh),
 	    cmocka_unit_test_setup(descriptors, fresh),
+	    cmocka_unit_test_setup(tables_of_programs, fresh),
+	    cmocka_unit_test_setup(ports_of_programs, fresh),
 	    cmocka_unit_test_setup(waiting, fresh),
 	    cmocka_unit_test_setup(a_refusal_names_the_operation, fresh),
 	};

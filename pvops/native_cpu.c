@@ -1,0 +1,85 @@
+/* native_cpu.c: bare-metal operations for what programs may have of a processor: segments of their own, break
+ * points, ports.
+ *
+ * Called through the sites (native.c has the table), when a program is switched to or asks for one of these.
+ * References: Intel SDM vol. 3, "Segment descriptor types", "Debug registers", "I/O permission bit map".
+ */
+#include <amphi/string.h>
+#include <amphi/x86_tables.h>
+
+#include "native_parts.h"
+
+/* The GDT is the CPU's own, and the processor knows best which that is. */
+void native_set_ldt(const void *table, unsigned entries)
+{
+	uint64_t base = (uint64_t)(uintptr_t)table, *gdt;
+	uint16_t selector = entries ? PV_GDT_LDT * 8 : 0;
+	struct x86_table_ptr ptr;
+
+	__asm__ volatile("sgdt %0" : "=m"(ptr));
+	gdt = (uint64_t *)(uintptr_t)ptr.base;
+	if (entries) {
+		gdt[PV_GDT_LDT] = x86_ldt_descriptor(base, entries);
+		gdt[PV_GDT_LDT + 1] = base >> 32;
+	}
+	__asm__ volatile("lldt %w0" ::"r"(selector) : "memory");
+}
+
+void native_load_tls(uint64_t *first, const uint64_t *descriptors)
+{
+	for (unsigned i = 0; i < PV_TLS_ENTRIES; i++)
+		first[i] = descriptors[i];
+}
+
+/* The number is part of the instruction. */
+#define CASE_GET(n)                                                                                \
+	case n:                                                                                    \
+		__asm__ volatile("mov %%db" #n ", %0" : "=r"(value));                              \
+		break
+#define CASE_SET(n)                                                                                \
+	case n:                                                                                    \
+		__asm__ volatile("mov %0, %%db" #n ::"r"(value) : "memory");                       \
+		break
+
+uint64_t native_get_debugreg(unsigned number)
+{
+	uint64_t value = 0;
+
+	switch (number) {
+		CASE_GET(0);
+		CASE_GET(1);
+		CASE_GET(2);
+		CASE_GET(3);
+		CASE_GET(6);
+		CASE_GET(7);
+	}
+	return value;
+}
+
+void native_set_debugreg(unsigned number, uint64_t value)
+{
+	switch (number) {
+		CASE_SET(0);
+		CASE_SET(1);
+		CASE_SET(2);
+		CASE_SET(3);
+		CASE_SET(6);
+		CASE_SET(7);
+	}
+}
+
+/* 8 KiB are copied only when they are not there already: of two programs, the one with ports finds its own
+ * again after the other. */
+void native_update_io_bitmap(struct x86_tss_ports *tss, const struct pv_ports *ports)
+{
+	if (tss->version != ports->version)
+		memcpy(tss->denied, ports->denied, sizeof(tss->denied));
+	tss->version = ports->version;
+	tss->tss.iomap = offsetof(struct x86_tss_ports, denied);
+}
+
+/* The processor looks at the offset at each use: no reload is needed. */
+void native_invalidate_io_bitmap(struct x86_tss_ports *tss)
+{
+	tss->tss.iomap = X86_TSS_NO_PORTS;
+}

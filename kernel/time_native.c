@@ -1,28 +1,29 @@
 /* time_native.c: clock and timer of a bare machine: the TSC and the local APIC's timer.
  *
- * Caller: time.c, once, with interrupts off. Both rates are measured together against
- * channel 0 of the 8254 timer, the one clock whose rate every PC agrees on. Not here: machines
- * whose TSC stops or changes its rate; the processors Amphi runs on have an invariant one.
+ * Caller: time.c, once, with interrupts off. Both rates are measured together against a clock whose rate
+ * every PC agrees on: channel 0 of the 8254 timer, or ACPI's counter; without either the processor or the
+ * hypervisor may tell (tsc_told.c). Not here: machines whose TSC stops or changes its rate; the processors
+ * Amphi runs on have an invariant one.
  */
 #include <amphi/pvops.h>
 #include "boot.h"
 #include "clock.h"
+#include "console.h"
 #include "io.h"
 #include "lapic.h"
 #include "panic.h"
 #include "time.h"
 #include "trap.h"
+#include "tsc_told.h"
 
-#define PIT_HZ          1193182u
 #define PIT_CHANNEL0    0x40
 #define PIT_MODE        0x43
 #define PIT_ONCE        0x30 /* channel 0, low byte then high, mode 0: counts down once */
 #define PIT_LATCH       0x00 /* channel 0: the count as it is now, to be read */
 #define ROUNDS          3u
-#define ROUND_PIT_TICKS (PIT_HZ * 3 / 2000) /* 1.5 ms */
-#define GIVE_UP_TICKS                                                                              \
-	1000000000ull /* of the TSC: a machine without the chip must not wait for it */
-#define GUESS_HZ 1000000000ull
+#define ROUNDS_A_SECOND 667u  /* 1.5 ms each */
+#define STILL_READS     1000u /* a read takes some 100 ns at the least, a tick 838 ns at most */
+#define GUESS_HZ        1000000000ull
 
 static struct clock_scale tsc_scale;
 static uint64_t tsc_start;
@@ -57,6 +58,15 @@ static void timer_irq(void *ctx)
 	time_interrupt();
 }
 
+/* ---- clocks whose rate is known ------------------------------------------------------------ */
+
+struct reference {
+	const char *name;
+	uint32_t hz;
+	void (*start)(void);
+	uint32_t (*elapsed)(void); /* ticks since start; right for 18 ms at least */
+};
+
 /* The count begins with the second write, so the time between both is not measured. */
 static void pit_start(void)
 {
@@ -66,7 +76,7 @@ static void pit_start(void)
 }
 
 /* Latched, or the two halves would be of different moments. */
-static uint16_t pit_elapsed(void)
+static uint32_t pit_elapsed(void)
 {
 	uint8_t low;
 
@@ -75,51 +85,109 @@ static uint16_t pit_elapsed(void)
 	return (uint16_t)(0u - (low | (unsigned)io_in8(PIT_CHANNEL0) << 8));
 }
 
-/* What the counters moved by in one round; pit is 0 when that one does not move. */
+static uint32_t pm_first;
+
+static void pm_start(void)
+{
+	pm_first = io_in32(boot.acpi.pm_timer);
+}
+
+/* Of 24 bits at least, which is more than a round whatever is above. */
+static uint32_t pm_elapsed(void)
+{
+	return (io_in32(boot.acpi.pm_timer) - pm_first) & 0xffffff;
+}
+
+static const struct reference pit = {"PIT", 1193182, pit_start, pit_elapsed};
+static const struct reference pm_timer = {"ACPI timer", 3579545, pm_start, pm_elapsed};
+
+/* A port with nothing behind it reads as ones: then nothing moves. */
+static bool is_there(const struct reference *ref)
+{
+	uint32_t first;
+
+	ref->start();
+	first = ref->elapsed();
+	for (unsigned i = 0; i < STILL_READS; i++)
+		if (ref->elapsed() != first)
+			return true;
+	return false;
+}
+
+static const struct reference *find_reference(void)
+{
+	if (is_there(&pit))
+		return &pit;
+	return boot.acpi.pm_timer && is_there(&pm_timer) ? &pm_timer : NULL;
+}
+
+/* ---- both rates ----------------------------------------------------------------------------- */
+
+/* What the counters moved by in one round. */
 struct round {
 	uint64_t tsc;
-	uint32_t apic, pit;
+	uint32_t apic, ticks;
 };
 
-/* A port with nothing behind it reads as ones, that is, as one tick gone by. */
-static struct round measure(void)
+static struct round measure(const struct reference *ref)
 {
 	struct round r = {0};
 	uint64_t start = time_tsc();
 
 	lapic_write(LAPIC_TIMER_INIT, 0xffffffffu);
-	pit_start();
+	ref->start();
 	do {
-		r.pit = pit_elapsed();
+		r.ticks = ref->elapsed();
 		r.apic = 0xffffffffu - lapic_read(LAPIC_TIMER_NOW);
 		r.tsc = time_tsc() - start;
-	} while (r.pit < ROUND_PIT_TICKS && r.tsc < GIVE_UP_TICKS);
-	if (r.pit < ROUND_PIT_TICKS)
-		r.pit = 0;
+	} while (r.ticks < ref->hz / ROUNDS_A_SECOND);
 	return r;
 }
 
 /* Returns the TSC's rate and sets apic_hz. Under an emulator the processor may stand still in the
  * middle of a round, which only ever makes a rate too high: so the lowest of the rounds counts. */
-static uint64_t calibrate(void)
+static uint64_t measure_rates(const struct reference *ref)
 {
 	uint64_t hz = UINT64_MAX;
-	struct round r;
-	unsigned i;
+
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		struct round r = measure(ref);
+
+		if (r.tsc * ref->hz / r.ticks >= hz)
+			continue;
+		hz = r.tsc * ref->hz / r.ticks;
+		apic_hz = (uint64_t)r.apic * ref->hz / r.ticks;
+	}
+	return hz;
+}
+
+/* The APIC's rate by the TSC's, when that is told. */
+static void apic_by_tsc(uint64_t hz)
+{
+	uint64_t start = time_tsc();
+
+	lapic_write(LAPIC_TIMER_INIT, 0xffffffffu);
+	while (time_tsc() - start < hz / ROUNDS_A_SECOND)
+		;
+	apic_hz = (0xffffffffull - lapic_read(LAPIC_TIMER_NOW)) * hz / (time_tsc() - start);
+}
+
+static uint64_t calibrate(void)
+{
+	const struct reference *ref = find_reference();
+	uint64_t hz;
 
 	lapic_write(LAPIC_TIMER_DIV, LAPIC_DIVIDE_BY_1);
 	lapic_write(LAPIC_LVT_TIMER, LAPIC_LVT_MASKED);
-	for (i = 0; i < ROUNDS; i++) {
-		r = measure();
-		if (!r.pit) {
-			apic_hz = GUESS_HZ;
-			return GUESS_HZ;
-		}
-		if (r.tsc * PIT_HZ / r.pit >= hz)
-			continue;
-		hz = r.tsc * PIT_HZ / r.pit;
-		apic_hz = (uint64_t)r.apic * PIT_HZ / r.pit;
+	if (ref)
+		return measure_rates(ref);
+	hz = tsc_told_hz(pv_cpuid);
+	if (!hz) {
+		klog(LOG_WARN,
+		     "no clock to measure by, and nobody tells: the TSC is taken for 1 GHz");
+		hz = GUESS_HZ;
 	}
+	apic_by_tsc(hz);
 	return hz;
 }
 

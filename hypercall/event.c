@@ -1,12 +1,14 @@
 /* event.c: two-level event channels: which bits of the shared page mean whom.
  *
- * A notification sets a bit for its port, a bit for the port's word, and the vCPU's pending byte; the
- * upcall undoes them in the opposite order (<xen/xen.h>, struct shared_info). Handlers are called with
- * interrupts off. Called by the kernel; calls event_channel_op. One vCPU: all ports are its own.
+ * A notification sets a bit for its port, a bit for the port's word, and its vCPU's pending byte; the
+ * upcall undoes them in the opposite order (<xen/xen.h>, struct shared_info). The first bit is in the page
+ * that the domain shares, the others in the vCPU's own vcpu_info (amphi/percpu.h). Handlers are called with
+ * interrupts off. Called by the kernel; calls event_channel_op.
  */
 #include <amphi/event.h>
 
 #include <amphi/hypercall.h>
+#include <amphi/percpu.h>
 #include <amphi/string.h>
 
 /*   evtchn_send            hypervisor                         this vCPU
@@ -28,6 +30,7 @@
 struct handler {
 	event_fn *fn;
 	void *ctx;
+	unsigned vcpu; /* who takes it */
 };
 
 static struct shared_info *shared;
@@ -44,7 +47,7 @@ void event_init(struct shared_info *page)
 		shared->evtchn_mask[w] = ~0ul;
 }
 
-/* Locked although there is one vCPU: the hypervisor changes other bits of the same word from other
+/* Locked, whoever holds the kernel's lock: the hypervisor changes other bits of the same word from other
  * processors. Bits do not cross words, so the operand is the word and not the whole row. */
 static void set_bit(volatile xen_ulong_t *words, unsigned bit)
 {
@@ -89,7 +92,8 @@ void event_set_handler(port_t port, event_fn *fn, void *ctx)
 	struct handler *h = &handlers[port.v];
 
 	n_bound += !!fn - !!h->fn;
-	*h = (struct handler){fn, ctx};
+	h->fn = fn;
+	h->ctx = ctx;
 }
 
 /* For ports that others made: the console's and the store's of the start info. */
@@ -107,29 +111,72 @@ int event_adopt(port_t port, event_fn *fn, void *ctx)
 	return 0;
 }
 
-/* What every bind ends in: the port is ours now, or closed when the table has no place for it.
+/* What binds of one vCPU end in: the port is ours now, or closed when the table has no place for it.
  * Until here the port was masked, as event_init and event_close leave all of them, so nothing came
  * before its handler. */
-static int finish_bind(uint32_t port, event_fn *fn, void *ctx, port_t *out_port)
+static int finish_bind_of(unsigned vcpu, uint32_t port, struct handler to, port_t *out_port)
 {
-	int err = event_adopt((port_t){port}, fn, ctx);
-
-	if (err) {
+	if (port == 0 || port >= EVENT_PORTS) {
 		close_port(port);
 		return -XEN_ENOSPC;
 	}
+	handlers[port].vcpu = vcpu;
 	*out_port = (port_t){port};
-	return 0;
+	return event_adopt(*out_port, to.fn, to.ctx);
 }
 
-/* Virqs of a vCPU are bound once by it; a global one (VIRQ_DOM_EXC, VIRQ_CONSOLE) by one domain
- * only. */
+/* The others: the hypervisor gives them to vCPU 0. */
+static int finish_bind(uint32_t port, event_fn *fn, void *ctx, port_t *out_port)
+{
+	return finish_bind_of(0, port, (struct handler){.fn = fn, .ctx = ctx}, out_port);
+}
+
+/* Virqs of a vCPU are bound once for it; a global one (VIRQ_DOM_EXC, VIRQ_CONSOLE) by one domain
+ * only, and for vCPU 0. */
 int event_bind_virq(unsigned virq, event_fn *fn, void *ctx, port_t *out_port)
 {
-	struct evtchn_bind_virq op = {.virq = virq, .vcpu = 0};
+	return event_bind_virq_of(0, virq, fn, ctx, out_port);
+}
+
+int event_bind_virq_of(unsigned vcpu, unsigned virq, event_fn *fn, void *ctx, port_t *out_port)
+{
+	struct evtchn_bind_virq op = {.virq = virq, .vcpu = vcpu};
 	int err = channel_op(EVTCHNOP_bind_virq, &op);
 
-	return err ? err : finish_bind(op.port, fn, ctx, out_port);
+	return err ? err
+		   : finish_bind_of(vcpu, op.port, (struct handler){.fn = fn, .ctx = ctx},
+				    out_port);
+}
+
+int event_bind_ipi(unsigned vcpu, event_fn *fn, void *ctx, port_t *out_port)
+{
+	struct evtchn_bind_ipi op = {.vcpu = vcpu};
+	int err = channel_op(EVTCHNOP_bind_ipi, &op);
+
+	return err ? err
+		   : finish_bind_of(vcpu, op.port, (struct handler){.fn = fn, .ctx = ctx},
+				    out_port);
+}
+
+/* Masked while it moves: with the bit of the word already set at the old vCPU and the port's taken there,
+ * nothing is lost; and what comes meanwhile is told to the new one by the unmasking. */
+int event_move(port_t port, unsigned vcpu)
+{
+	struct evtchn_bind_vcpu op = {.port = port.v, .vcpu = vcpu};
+	bool was_masked;
+	int err;
+
+	if (port.v == 0 || port.v >= EVENT_PORTS)
+		return -XEN_EINVAL;
+	was_masked = shared && test_bit(shared->evtchn_mask, port.v);
+	if (shared)
+		event_mask(port);
+	err = channel_op(EVTCHNOP_bind_vcpu, &op);
+	if (!err)
+		handlers[port.v].vcpu = vcpu;
+	if (shared && !was_masked)
+		event_unmask(port);
+	return err;
 }
 
 /* Xen raises both ends once when they meet, since a notification before that had nowhere to go. A
@@ -179,6 +226,7 @@ void event_close(port_t port)
 		return;
 	event_mask(port);
 	event_set_handler(port, NULL, NULL);
+	handlers[port.v].vcpu = 0;
 	close_port(port.v);
 	clear_bit(shared->evtchn_pending, port.v);
 }
@@ -200,12 +248,17 @@ void event_mask(port_t port)
 
 /* An event that came while the port was masked set no upper bits: we set them, as the hypervisor would
  * have, and the pending byte makes the next irq_enable fetch it. The hypervisor's own unmask call does
- * the same; it is not needed for a port of the running vCPU. */
+ * the same; it is needed only for a port of another vCPU, whose bits we may not touch: setting them would
+ * not wake it. There the call clears the mask, and goes on only when it was it that cleared it. */
 void event_unmask(port_t port)
 {
-	struct vcpu_info *vcpu = &shared->vcpu_info[0];
+	struct vcpu_info *vcpu = &this_cpu()->vcpu_info;
 	struct evtchn_unmask op = {.port = port.v};
 
+	if (handlers[port.v].vcpu != this_cpu()->vcpu) {
+		(void)channel_op(EVTCHNOP_unmask, &op);
+		return;
+	}
 	clear_bit(shared->evtchn_mask, port.v);
 	if (!test_bit(shared->evtchn_pending, port.v))
 		return;
@@ -250,7 +303,7 @@ static void scan_word(unsigned w)
  * between sets it once more. */
 void event_dispatch(void)
 {
-	struct vcpu_info *vcpu = &shared->vcpu_info[0];
+	struct vcpu_info *vcpu = &this_cpu()->vcpu_info;
 
 	while (vcpu->evtchn_upcall_pending) {
 		uint64_t words;
@@ -270,7 +323,7 @@ void event_dispatch(void)
 /* For who has events masked and wants to know whether unmasking would bring any. */
 bool event_pending(void)
 {
-	return shared && shared->vcpu_info[0].evtchn_upcall_pending;
+	return shared && this_cpu()->vcpu_info.evtchn_upcall_pending;
 }
 
 uint64_t event_sent(void)

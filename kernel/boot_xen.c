@@ -1,8 +1,8 @@
 /* boot_xen.c: the start of a Xen PV domain, on Xen or on amphi-hv.
  *
- * Entered from entry_xen.S on the builder's page tables with start_info's address. Maps the page shared
- * with the hypervisor first, because the interrupt mask is in it; then traps, memory, events and grants,
- * and goes on to boot_finish(). Calls hypercalls before pvops are patched: the page the loader filled is
+ * Entered from entry_xen.S on the builder's page tables with start_info's address. Tells the
+ * hypervisor first where this vCPU's interrupt mask is; then traps, memory, events and grants, and goes on
+ * to boot_finish(). Calls hypercalls before pvops are patched: the page the loader filled is
  * enough.
  */
 #include <amphi/event.h>
@@ -16,7 +16,8 @@
 #include "mm.h"
 #include "mm_parts.h"
 #include "panic.h"
-#include "trap.h"
+#include "trap_parts.h"
+#include "vcpu_xen.h"
 
 #define GRANT_FRAMES 4u /* 2048 entries: six disks with every request of the ring in flight */
 
@@ -47,7 +48,6 @@ static void take_start_info(struct start_info *info)
 							     : info->mod_start - KERNEL_BASE;
 }
 
-/* Until here interrupts are as the builder left them, and the mask is not in reach. */
 static void map_shared_page(void)
 {
 	uint64_t entry =
@@ -59,6 +59,21 @@ static void map_shared_page(void)
 		panic("the shared page cannot be mapped (%d)", (int)err);
 	boot.shared_info = (struct shared_info *)pv_shared_page;
 	boot.shared_info->vcpu_info[0].evtchn_upcall_mask = 1;
+}
+
+/* From here on the operations of pvops that touch the interrupt mask have one. The frame is looked up in
+ * the builder's list: there is no memory of ours yet. */
+static void start_vcpu(void)
+{
+	const uint64_t *p2m = (const uint64_t *)info_copy.mfn_list;
+	struct percpu *self;
+	int err;
+
+	trap_percpu_init();
+	self = this_cpu();
+	err = vcpu_xen_register(self, 0, (mfn_t){p2m[image_pfn((const char *)self)]});
+	if (err)
+		panic("the vCPU's part of the shared memory is refused (%d)", err);
 }
 
 /* Returns how many frames there are now: n or none. GNTTABOP_setup_table fails as a whole when n
@@ -91,15 +106,17 @@ static void start_grants(void)
 	grant_init(table, n * (unsigned)(PAGE_SIZE / sizeof(struct grant_entry_v1)));
 }
 
-/* The order is not free: the shared page holds the interrupt mask, which the operations of pvops
- * touch; traps are set by operations; and the grant table needs a window, so memory. */
+/* The order is not free: the interrupt mask, which operations of pvops touch, is found through gs, and gs
+ * is loaded by an operation; traps are set by operations; and the grant table needs a window, so
+ * memory. */
 void boot_xen_pv_start(struct start_info *info)
 {
 	struct platform_found found = {.pv_entry = true};
 
 	take_start_info(info);
-	map_shared_page();
 	pvops_init_xen_pv(&boot_pvops_env);
+	map_shared_page();
+	start_vcpu();
 	boot_choose_platform(&found);
 	trap_init_xen_pv();
 	event_init(boot.shared_info);

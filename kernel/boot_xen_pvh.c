@@ -21,6 +21,7 @@
 #include "mm_parts.h"
 #include "panic.h"
 #include "trap.h"
+#include "vcpu_xen.h"
 
 #define GRANT_FRAMES        4u
 #define CALLBACK_TYPE_SHIFT 56u
@@ -95,8 +96,7 @@ static int add_frame(unsigned space, unsigned index, uint64_t pfn)
 	return (int)hypercall_memory_op(XENMEM_add_to_physmap, &add);
 }
 
-/* The page of the image that was there goes back to Xen. Ours is the processor's interrupt flag; the
- * mask byte means nothing here and must not look set. */
+/* The page of the image that was there goes back to Xen. */
 static void map_shared_page(void)
 {
 	int err = add_frame(XENMAPSPACE_shared_info, 0, image_pfn(pv_shared_page));
@@ -104,7 +104,9 @@ static void map_shared_page(void)
 	if (err)
 		panic("the shared page cannot be mapped (%d)", err);
 	boot.shared_info = (struct shared_info *)pv_shared_page;
-	boot.shared_info->vcpu_info[0].evtchn_upcall_mask = 0;
+	err = vcpu_xen_register(this_cpu(), 0, (mfn_t){virt_to_pfn(this_cpu()).v});
+	if (err)
+		panic("the vCPU's part of the shared memory is refused (%d)", err);
 }
 
 /* The upcall comes as an interrupt by this vector, which the processor holds back by its flag:

@@ -18,4 +18,9 @@ uint64_t clock_init_native(void);
 uint64_t clock_init_xen(void);
 uint64_t clock_init_kvm(void);
 
+/* Xen: gives the vCPU of percpu its timer's event and its stolen time's area, if it has them not yet. It may
+ * be another's, before its first start. 0 or negative XEN_Exxx. */
+struct percpu;
+int clock_xen_cpu(const struct percpu *percpu);
+
 #endif

@@ -3,7 +3,7 @@
  * Callers: time_xen.c and time_kvm.c; host tests. Pure. A moment of the TSC, the system time then, and the
  * rate since, which the hypervisor changes at any time, with an odd version while it does: struct
  * vcpu_time_info of <xen/xen.h>, to which KVM's pvclock area is the same to the byte. Not promised: that
- * two versions' lines meet, so a reader that must not step back keeps the latest itself.
+ * two versions' lines meet, nor those of two vCPUs; clock_shared_forward() is for that.
  */
 #ifndef KERNEL_CLOCK_SHARED_H
 #define KERNEL_CLOCK_SHARED_H
@@ -41,6 +41,29 @@ static inline uint64_t clock_shared_ns(const volatile struct vcpu_time_info *sha
 		__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	} while (version & 1 || version != shared->version);
 	return ns + clock_scale_ns(scale, now - stamp);
+}
+
+/* A reading so put that no CPU sees a step back, its own last or another's. stable is what the hypervisor
+ * says in flags (XEN_PVCLOCK_TSC_STABLE_BIT): all vCPUs' lines are one line, because all TSCs are one. Then
+ * *all_ns is only read, and its cache line stays shared; otherwise each reading writes it, which is what a
+ * clock costs on such a machine: two vCPUs' lines differ by microseconds there, and a reading that was
+ * handed from one to the other is compared with one of the other's. own_ns is this CPU's, and joins the
+ * lines of two versions. */
+static inline uint64_t clock_shared_forward(bool stable, uint64_t *all_ns, uint64_t *own_ns,
+					    uint64_t ns)
+{
+	uint64_t latest = __atomic_load_n(all_ns, __ATOMIC_RELAXED);
+
+	if (ns < *own_ns)
+		ns = *own_ns;
+	*own_ns = ns;
+	if (stable)
+		return ns > latest ? ns : latest;
+	while (ns > latest)
+		if (__atomic_compare_exchange_n(all_ns, &latest, ns, true, __ATOMIC_SEQ_CST,
+						__ATOMIC_RELAXED))
+			return ns;
+	return latest;
 }
 
 /* The inverse of the scale: ticks for 10^9 ns. 0: nobody has written a scale. */

@@ -1,10 +1,13 @@
 /* time_xen.c: clock and timer of a Xen domain, PV or PVH.
  *
- * Caller: time.c. The clock is the one shared with the hypervisor (clock_shared.h). The timer is
- * VCPUOP_set_singleshot_timer, whose moments are on the same scale, and VIRQ_TIMER.
+ * Callers: time.c, and smp_xen.c for each vCPU (clock_xen_cpu). The clock is the one shared with the
+ * hypervisor (clock_shared.h), of the vCPU that reads it. The timer is VCPUOP_set_singleshot_timer, whose
+ * moments are on the same scale, and VIRQ_TIMER, one of each per vCPU. Stolen time is read in memory that
+ * the hypervisor writes when it gives a vCPU its processor.
  */
 #include <amphi/event.h>
 #include <amphi/hypercall.h>
+#include <amphi/percpu.h>
 #include <amphi/pvops.h>
 #include "boot.h"
 #include "clock.h"
@@ -12,35 +15,47 @@
 #include "panic.h"
 #include "time.h"
 
-static uint64_t latest_ns;
+/* One a CPU, each in its own cache line. The hypervisor writes runstate by its address in our tables. */
+static struct {
+	struct vcpu_runstate_info runstate;
+	uint64_t latest_ns;
+	port_t timer; /* PORT_NONE: it has none yet */
+} __attribute__((aligned(64))) cpus[CPUS_MAX];
+static uint64_t latest_ns; /* of all CPUs, where their clocks are not one */
 
-/* Two versions' lines need not meet exactly; the clock must not step back where they do not. */
 static uint64_t xen_sched_clock(void)
 {
-	uint64_t ns = clock_shared_ns(&boot.shared_info->vcpu_info[0].time, time_tsc);
+	struct percpu *self = this_cpu();
+	const volatile struct vcpu_time_info *shared = &self->vcpu_info.time;
+	uint64_t ns = clock_shared_ns(shared, time_tsc);
 
-	if (ns > latest_ns)
-		latest_ns = ns;
-	return latest_ns;
+	return clock_shared_forward(shared->flags & XEN_PVCLOCK_TSC_STABLE_BIT, &latest_ns,
+				    &cpus[self->cpu].latest_ns, ns);
 }
 
-/* Asked for and not shared: it is a statistic. A hypervisor that keeps none answers with an error. */
+/* The moment of the last change is its version: while the numbers are being written it has the flag that
+ * was asked for in clock_init_xen(). They are written while this vCPU does not run, so the loop ends. */
 static uint64_t xen_steal_clock(void)
 {
-	struct vcpu_runstate_info info = {0};
+	const volatile struct vcpu_runstate_info *r = &cpus[this_cpu()->cpu].runstate;
+	uint64_t since, stolen;
 
-	if (hypercall_vcpu_op(VCPUOP_get_runstate_info, 0, &info))
-		return 0;
-	return info.time[RUNSTATE_runnable] + info.time[RUNSTATE_offline];
+	do {
+		since = r->state_entry_time;
+		__atomic_signal_fence(__ATOMIC_SEQ_CST);
+		stolen = r->time[RUNSTATE_runnable] + r->time[RUNSTATE_offline];
+		__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	} while (since & XEN_RUNSTATE_UPDATE || since != r->state_entry_time);
+	return stolen;
 }
 
 /* No flag "only in the future": a moment that is past must fire at once, or its timer would be
- * lost. */
+ * lost. A vCPU sets its own timer only. */
 static void xen_set_next_event(uint64_t deadline_ns)
 {
 	struct vcpu_set_singleshot_timer timer = {.timeout_abs_ns = deadline_ns};
 
-	if (hypercall_vcpu_op(VCPUOP_set_singleshot_timer, 0, &timer))
+	if (hypercall_vcpu_op(VCPUOP_set_singleshot_timer, this_cpu()->vcpu, &timer))
 		panic("the hypervisor refused a timer");
 }
 
@@ -50,16 +65,30 @@ static void timer_event(void *ctx)
 	time_interrupt();
 }
 
+/* A hypervisor that keeps no runstate leaves the zeros: nothing is stolen. A vCPU is born with a tick of
+ * 10 ms; not every hypervisor has one to stop. */
+int clock_xen_cpu(const struct percpu *percpu)
+{
+	struct vcpu_register_runstate_memory_area area = {.addr.v = &cpus[percpu->cpu].runstate};
+	port_t *timer = &cpus[percpu->cpu].timer;
+
+	if (timer->v)
+		return 0;
+	(void)hypercall_vcpu_op(VCPUOP_stop_periodic_timer, percpu->vcpu, NULL);
+	(void)hypercall_vcpu_op(VCPUOP_register_runstate_memory_area, percpu->vcpu, &area);
+	return event_bind_virq_of(percpu->vcpu, VIRQ_TIMER, timer_event, NULL, timer);
+}
+
+/* Older hypervisors have no update flag; a vCPU that reads its own numbers can do without. */
 uint64_t clock_init_xen(void)
 {
-	port_t port;
+	struct percpu *self = this_cpu();
 
-	/* A domain is born with a tick of 10 ms; not every hypervisor has one to stop. */
-	(void)hypercall_vcpu_op(VCPUOP_stop_periodic_timer, 0, NULL);
+	(void)hypercall_vm_assist(VMASST_CMD_enable, VMASST_TYPE_runstate_update_flag);
 	pvops_provide(PV_time_sched_clock, PV_CALL, (void *)xen_sched_clock);
-	pvops_provide(PV_time_steal_clock, PV_HYPERCALL, (void *)xen_steal_clock);
+	pvops_provide(PV_time_steal_clock, PV_CALL, (void *)xen_steal_clock);
 	pvops_provide(PV_time_set_next_event, PV_HYPERCALL, (void *)xen_set_next_event);
-	if (event_bind_virq(VIRQ_TIMER, timer_event, NULL, &port))
+	if (clock_xen_cpu(self))
 		panic("no timer event");
-	return clock_shared_hz(&boot.shared_info->vcpu_info[0].time);
+	return clock_shared_hz(&self->vcpu_info.time);
 }

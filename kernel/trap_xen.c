@@ -55,7 +55,6 @@ static void take_io_rights(void)
 
 void trap_init_xen_pv(void)
 {
-	trap_percpu_init();
 	make_gates();
 	set_callback(CALLBACKTYPE_event, xen_event_upcall);
 	set_callback(CALLBACKTYPE_failsafe, xen_failsafe_upcall);

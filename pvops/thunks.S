@@ -2,14 +2,14 @@
  * all; of a Xen PV domain but for one.
  *
  * Thin ones change rax and the flags only, because the sites that call them promise the compiler no
- * more (amphi/pvops.h). They touch the mask and pending bytes of vCPU 0 in the shared page; only an
+ * more (amphi/pvops.h). They touch the mask and pending bytes of this CPU's vcpu_info; only an
  * event that is waiting costs a hypercall. Called from patched sites; filled in by xen_pv.c and
  * native.c.
  */
 /* Numbers for the assembler itself, so that a host test can take this file in as it is. The bytes are
- * evtchn_upcall_pending and evtchn_upcall_mask of struct vcpu_info. */
-	.set PENDING, 0
-	.set MASK, 1
+ * evtchn_upcall_pending and evtchn_upcall_mask of struct percpu's vcpu_info. */
+	.set PENDING, 64
+	.set MASK, 65
 	.set NR_XEN_VERSION, 17
 	.set NR_IRET, 23
 	.set IN_SYSCALL, 0x100		/* VGCF_in_syscall */
@@ -21,15 +21,15 @@
 pv_xen_restore_fl:
 	test $0x200, %edi
 	jnz pv_xen_irq_enable
-	movb $1, pv_shared_page + MASK(%rip)
+	movb $1, %gs:MASK
 	ret
 
 /* Unmask, then look: an event that came in between was delivered by the hypervisor on its own, one
  * that came before shows in the pending byte and is fetched by a call that does nothing. Had we
  * looked first, one between the look and the unmasking would wait for the next interrupt. */
 pv_xen_irq_enable:
-	movb $0, pv_shared_page + MASK(%rip)
-	cmpb $0, pv_shared_page + PENDING(%rip)
+	movb $0, %gs:MASK
+	cmpb $0, %gs:PENDING
 	jne 1f
 	ret
 1:	push %rdi

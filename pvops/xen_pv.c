@@ -1,4 +1,4 @@
-/* xen_pv.c: the operations in a Xen PV domain: hypercalls, and bytes shared with the hypervisor.
+/* xen_pv.c: the operations in a Xen PV domain: hypercalls, and bytes each vCPU shares with the hypervisor.
  *
  * The kernel runs deprivileged: interrupts are the upcall's mask byte, page tables are read-only and
  * written by the hypervisor after it has looked, trap gates are a table handed over. Called by the
@@ -6,6 +6,7 @@
  * kernel's pvops_env. What is left unfilled (cr0, cr4, the task register) a PV domain does not have.
  */
 #include <amphi/hypercall.h>
+#include <amphi/percpu.h>
 #include <amphi/string.h>
 
 #include "impl.h"
@@ -19,15 +20,17 @@ extern void pv_xen_restore_fl(void);
 extern void pv_xen_iret(void);
 extern void pv_xen_sysret(void);
 
-/* Bit 9 of the result is IF: set when the mask byte is zero. */
-PV_SHORT(xen_save_fl, "testb $0xff, pv_shared_page+1(%rip); sete %ah; add %ah, %ah");
-PV_SHORT(xen_irq_disable, "movb $1, pv_shared_page+1(%rip)");
-PV_SHORT(xen_read_cr2, "mov pv_shared_page+16(%rip), %rax");
+/* Of this CPU's vcpu_info, which lies PERCPU_VCPU_INFO from gs. Bit 9 of the first's result is IF,
+ * and here all bits are: set when the mask byte is zero, which is when 1 must be borrowed for. */
+PV_SHORT(xen_save_fl, "cmpb $1, %gs:65; sbb %eax, %eax");
+PV_SHORT(xen_irq_disable, "movb $1, %gs:65");
+PV_SHORT(xen_read_cr2, "mov %gs:80, %rax");
 PV_SHORT(xen_io_delay, "out %al, $0x80");
 PV_SHORT(xen_nothing, ""); /* the hypervisor swaps gs when the mode changes */
-_Static_assert(offsetof(struct shared_info, vcpu_info[0].evtchn_upcall_pending) == 0, "thunks.S");
-_Static_assert(offsetof(struct shared_info, vcpu_info[0].evtchn_upcall_mask) == 1, "xen_save_fl");
-_Static_assert(offsetof(struct shared_info, vcpu_info[0].arch.cr2) == 16, "xen_read_cr2");
+_Static_assert(offsetof(struct percpu, vcpu_info.evtchn_upcall_pending) == 64, "thunks.S");
+_Static_assert(offsetof(struct percpu, vcpu_info.evtchn_upcall_mask) == 65,
+	       "xen_save_fl, thunks.S");
+_Static_assert(offsetof(struct percpu, vcpu_info.arch.cr2) == 80, "xen_read_cr2");
 
 /* For operations that cannot fail unless we or the hypervisor are wrong. */
 static void must(const char *op, int64_t result)
@@ -226,13 +229,13 @@ static void xen_invalidate_io_bitmap(struct x86_tss_ports *tss)
 /* ---- page tables -------------------------------------------------------------------- */
 
 /* The hypervisor keeps cr3 to itself but shows it, as a frame number in cr3's own form. */
-static uint64_t top_table;
+static uint64_t top_tables[CPUS_MAX];
 
 /* What was written last; 0 before, since the boot tables are known from the start info and not from
  * here. */
 static uint64_t xen_read_cr3(void)
 {
-	return top_table;
+	return top_tables[this_cpu()->cpu];
 }
 
 static void xen_write_cr3(uint64_t maddr)
@@ -241,7 +244,7 @@ static void xen_write_cr3(uint64_t maddr)
 
 	op.arg1.mfn = maddr >> PAGE_SHIFT;
 	ext_op("write_cr3", &op);
-	top_table = maddr;
+	top_tables[this_cpu()->cpu] = maddr;
 }
 
 /* A program runs on a table of its own, without the kernel: both run in ring 3, and nothing but the
@@ -253,7 +256,7 @@ static void xen_activate_mm(uint64_t maddr, uint64_t user_maddr)
 	ops[0].arg1.mfn = maddr >> PAGE_SHIFT;
 	ops[1].arg1.mfn = user_maddr >> PAGE_SHIFT;
 	must("activate_mm", hypercall_mmuext_op(ops, 2, NULL, DOMID_SELF));
-	top_table = maddr;
+	top_tables[this_cpu()->cpu] = maddr;
 }
 
 static void xen_flush_tlb(void)
@@ -348,9 +351,9 @@ static void xen_release_pt(uint64_t pfn, unsigned level)
 
 /* PV_HYPERCALL differs from PV_CALL only in what reports say: at the site both are direct calls. */
 const struct pv_impl pv_table_xen_pv[PV_OP_COUNT] = {
-    [PV_irq_save_fl] = PV_INLINED_FIX(xen_save_fl, 2),
+    [PV_irq_save_fl] = PV_INLINED(xen_save_fl),
     [PV_irq_restore_fl] = PV_CALLED_THIN(PV_CALL, pv_xen_restore_fl),
-    [PV_irq_irq_disable] = PV_INLINED_FIX(xen_irq_disable, 2),
+    [PV_irq_irq_disable] = PV_INLINED(xen_irq_disable),
     [PV_irq_irq_enable] = PV_CALLED_THIN(PV_CALL, pv_xen_irq_enable),
     [PV_irq_safe_halt] = PV_CALLED(PV_HYPERCALL, xen_safe_halt),
     [PV_irq_halt] = PV_CALLED(PV_HYPERCALL, xen_halt),
@@ -378,7 +381,7 @@ const struct pv_impl pv_table_xen_pv[PV_OP_COUNT] = {
     [PV_cpu_sysret] = PV_CALLED(PV_HYPERCALL, pv_xen_sysret),
     [PV_cpu_io_delay] = PV_INLINED(xen_io_delay),
     [PV_cpu_iret] = PV_CALLED(PV_HYPERCALL, pv_xen_iret),
-    [PV_mmu_read_cr2] = PV_INLINED_FIX(xen_read_cr2, 3),
+    [PV_mmu_read_cr2] = PV_INLINED(xen_read_cr2),
     [PV_mmu_read_cr3] = PV_CALLED(PV_CALL, xen_read_cr3),
     [PV_mmu_write_cr3] = PV_CALLED(PV_HYPERCALL, xen_write_cr3),
     [PV_mmu_activate_mm] = PV_CALLED(PV_HYPERCALL, xen_activate_mm),

@@ -1,4 +1,4 @@
-/* event.h: event channels of a PV domain (two-level), and who is told of which.
+/* event.h: event channels of a domain (two-level), and who is told of which.
  *
  * Callers: the kernel (host_event.c, time, console, store, machine.c). Beneath: event_channel_op and
  * the bits in shared_info. Handlers are called from the upcall with interrupts off: they mark and
@@ -7,6 +7,10 @@
  * Errors: 0 or a negative XEN_Exxx of the hypervisor; -XEN_ENOSPC when the table here is full. Natively
  * there are none: all binds answer -XEN_ENOSYS. A port that is bound is unmasked. Not promised: order
  * between ports; one call of a handler per notification.
+ *
+ * A port belongs to one vCPU, which takes the upcall and runs the handler: vCPU 0, unless told otherwise.
+ * vcpu is the number of struct percpu.vcpu. All calls but event_pending() are made by who holds the kernel's
+ * lock, event_dispatch() too.
  */
 #ifndef AMPHI_EVENT_H
 #define AMPHI_EVENT_H
@@ -23,6 +27,9 @@ void event_init(struct shared_info *shared);
 
 /* A new port of ours, told to *out_port, and its handler. */
 int event_bind_virq(unsigned virq, event_fn *fn, void *ctx, port_t *out_port);
+/* A virq that each vCPU has (VIRQ_TIMER); a port of that vCPU's, notified by event_notify(). */
+int event_bind_virq_of(unsigned vcpu, unsigned virq, event_fn *fn, void *ctx, port_t *out_port);
+int event_bind_ipi(unsigned vcpu, event_fn *fn, void *ctx, port_t *out_port);
 int event_bind_interdomain(domid_t peer, uint32_t peer_port, event_fn *fn, void *ctx,
 			   port_t *out_port);
 int event_alloc_unbound(domid_t peer, event_fn *fn, void *ctx, port_t *out_port);
@@ -34,6 +41,10 @@ int event_adopt(port_t port, event_fn *fn, void *ctx);
 
 /* Changes the handler of a bound port; for ports that must exist before who is told is known. */
 void event_set_handler(port_t port, event_fn *fn, void *ctx);
+
+/* Another vCPU's from now on; one notification that is on its way may still come to the old one.
+ * -XEN_EINVAL: an IPI's or a vCPU's own virq; they stay. */
+int event_move(port_t port, unsigned vcpu);
 
 /* An unbound port of domain owner for peer's use, without a handler here: for a builder that makes
  * another domain's console and store ports. */
@@ -49,10 +60,10 @@ void event_notify(port_t port);
 void event_mask(port_t port);
 void event_unmask(port_t port);
 
-/* The upcall: calls the handlers of all pending ports. From the trap entry, interrupts off. */
+/* The upcall: calls the handlers of this vCPU's pending ports. From the trap entry, interrupts off. */
 void event_dispatch(void);
 
-/* Whether an event is pending and would be delivered, were interrupts on. */
+/* Whether an event is pending for this vCPU and would be delivered, were interrupts on. */
 bool event_pending(void);
 
 /* Notifications sent and handlers called since start; ports with a handler now. */

@@ -29,11 +29,14 @@ struct percpu {
 	uint64_t irq_count;
 	uint64_t kernel_sp; /* entry_native.S: where the current program's system calls begin */
 	uint64_t user_sp;   /* and where the program's own stack is put for three instructions */
-	uint64_t reserved[3];
+	uint64_t reserved[2];
+	uint32_t
+	    vcpu; /* in a Xen domain: its number to the hypervisor; set by vcpu_xen_register() */
 	/* What the hypervisor shares of this vCPU, registered here by VCPUOP_register_vcpu_info; it must not
-	 * cross a page. Unused natively. */
+	 * cross a page, hence the alignment of the whole. Unused natively. */
 	struct vcpu_info vcpu_info;
-};
+} __attribute__((aligned(128)));
+_Static_assert(sizeof(struct vcpu_info) == 64 && PERCPU_VCPU_INFO % 64 == 0, "it crosses no page");
 _Static_assert(offsetof(struct percpu, cpu) == PERCPU_CPU, "PERCPU_CPU");
 _Static_assert(offsetof(struct percpu, kernel_sp) == PERCPU_KERNEL_SP, "PERCPU_KERNEL_SP");
 _Static_assert(offsetof(struct percpu, user_sp) == PERCPU_USER_SP, "PERCPU_USER_SP");

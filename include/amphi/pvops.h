@@ -109,8 +109,8 @@ struct pvops_env {
 	void (*make_readonly)(pfn_t pfn, bool readonly); /* the page's mapping in the direct map */
 };
 
-/* PV: where the page shared with the hypervisor is mapped, before pvops_init_xen_pv(). In the image, so
- * that the text reaches it by a 32-bit displacement. */
+/* Xen: where the page that a domain shares with the hypervisor is mapped, in the image. PV's operations on
+ * interrupts and cr2 do not look there but in this CPU's vcpu_info (amphi/percpu.h). */
 extern char pv_shared_page[PAGE_SIZE];
 
 /* Fill the table for a platform. Boot only, interrupts off, once. */

@@ -2,7 +2,9 @@
  *
  * Shows: the line from a moment and a rate, at known rates; that a version which is odd, or another one at
  * the end than at the beginning, is read again with the TSC that belongs to it; that the rate comes back
- * from every scale. Why: half of one version and half of the next is a clock that jumps by days. The
+ * from every scale; that no CPU sees a step back, whether the CPUs' clocks are one or not, and that the
+ * common word is written only when they are not. Why: half of one version and half of the next is a clock
+ * that jumps by days. The
  * hypervisor writes here at the worst moment there is: while the reader reads the TSC.
  *
  * links: lib/clock_scale.c
@@ -98,12 +100,32 @@ static void an_odd_version_is_waited_for(void **state)
 	assert_int_equal(reads, 4);
 }
 
+static void no_step_back(void **state)
+{
+	uint64_t all = 0, own[2] = {0};
+
+	/* two clocks: what one CPU has read the other does not see undone */
+	assert_int_equal(clock_shared_forward(false, &all, &own[0], 1000), 1000);
+	assert_int_equal(clock_shared_forward(false, &all, &own[1], 990), 1000);
+	assert_int_equal(clock_shared_forward(false, &all, &own[1], 1010), 1010);
+	assert_int_equal(clock_shared_forward(false, &all, &own[0], 1005), 1010);
+	/* one clock: nobody writes what is common, but a version's line may begin below the last */
+	assert_int_equal(clock_shared_forward(true, &all, &own[0], 2000), 2000);
+	assert_int_equal(clock_shared_forward(true, &all, &own[0], 1999), 2000);
+	assert_int_equal(all, 1010);
+	/* and before it became one, another CPU was further */
+	assert_int_equal(clock_shared_forward(true, &all, &own[1], 1009), 1010);
+	own[0] = 0;
+	assert_int_equal(clock_shared_forward(true, &all, &own[0], 1009), 1010);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_line),
 	    cmocka_unit_test(another_version_is_read_again),
 	    cmocka_unit_test(an_odd_version_is_waited_for),
+	    cmocka_unit_test(no_step_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,7 +6,7 @@
  * be written without spoiling a table, the p2m list or the ramdisk; windows get their tables. Why: on real
  * Xen a mistake here is a dead domain with one line in somebody else's log.
  *
- * links: kernel/mm_xen.c kernel/mm.c kernel/mm_walk.c kernel/page_bitmap.c pvops/xen_pv.c pvops/fill.c pvops/plan.c hypercall/count.c tests/host/fake_hypercall.c tests/host/pv_machine.c
+ * links: kernel/mm_xen.c kernel/mm.c kernel/mm_walk.c kernel/page_bitmap.c pvops/xen_pv.c pvops/fill.c pvops/plan.c hypercall/count.c tests/host/fake_hypercall.c tests/host/fake_percpu.c tests/host/pv_machine.c
  */
 #include <stdarg.h>
 #include <setjmp.h>

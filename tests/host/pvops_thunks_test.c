@@ -5,7 +5,7 @@
  * were even though the hypercall spoils what a hypercall may; so do the inline forms of save_fl and
  * irq_disable. Why: a site of a thin operation is compiled as if nothing but rax changed.
  *
- * links: pvops/plan.c pvops/fill.c pvops/xen_pv.c tests/host/fake_hypercall.c
+ * links: pvops/plan.c pvops/fill.c pvops/xen_pv.c tests/host/fake_hypercall.c tests/host/fake_percpu.c
  */
 #include <stdarg.h>
 #include <setjmp.h>
@@ -16,6 +16,9 @@
 #include <amphi/hypercall.h>
 #include <amphi/pvops.h>
 #include "fake_hypercall.h"
+#include "fake_percpu.h"
+
+#define INFO (&fake_cpus[0].vcpu_info)
 
 /* The file itself: its pages and its code become part of this program. */
 __asm__(".include \"pvops/thunks.S\"\n .text\n");
@@ -36,9 +39,9 @@ int64_t fake_hypercall(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint6
 	assert_int_equal(nr, __HYPERVISOR_xen_version);
 	assert_int_equal(a1, 0);
 	assert_int_equal(a2, 0);
-	assert_int_equal(pv_shared_page[1], 0); /* unmasked before the call */
+	assert_int_equal(INFO->evtchn_upcall_mask, 0); /* unmasked before the call */
 	n_calls++;
-	pv_shared_page[0] = 0; /* delivered */
+	INFO->evtchn_upcall_pending = 0; /* delivered */
 	__asm__ volatile("mov $0xbad, %%ecx; mov %%rcx, %%rdx; mov %%rcx, %%rsi; mov %%rcx, %%rdi; "
 			 "mov %%rcx, %%r8;"
 			 "mov %%rcx, %%r9; mov %%rcx, %%r10; mov %%rcx, %%r11" ::
@@ -82,16 +85,16 @@ static uint64_t run(void *fn, uint64_t rdi)
 
 static int fresh(void **state)
 {
-	memset(pv_shared_page, 0, sizeof(pv_shared_page));
+	*INFO = (struct vcpu_info){0};
 	pvops_init_xen_pv(&env);
 	return 0;
 }
 
 static void enable_without_an_event(void **state)
 {
-	pv_shared_page[1] = 1;
+	INFO->evtchn_upcall_mask = 1;
 	run((void *)pv_ops.irq.irq_enable, 5);
-	assert_int_equal(pv_shared_page[1], 0);
+	assert_int_equal(INFO->evtchn_upcall_mask, 0);
 	assert_int_equal(n_calls, 0);
 }
 
@@ -99,22 +102,22 @@ static void enable_with_an_event(void **state)
 {
 	uint64_t before = hypercall_counts[__HYPERVISOR_xen_version];
 
-	pv_shared_page[0] = pv_shared_page[1] = 1;
+	INFO->evtchn_upcall_pending = INFO->evtchn_upcall_mask = 1;
 	run((void *)pv_ops.irq.irq_enable, 5);
 	assert_int_equal(n_calls, 1);
-	assert_int_equal(pv_shared_page[1], 0);
+	assert_int_equal(INFO->evtchn_upcall_mask, 0);
 	assert_int_equal(hypercall_counts[__HYPERVISOR_xen_version], before + 1);
 }
 
 static void restore_both_ways(void **state)
 {
 	run((void *)pv_ops.irq.restore_fl, 0x46);
-	assert_int_equal(pv_shared_page[1], 1);
-	pv_shared_page[0] = 1;
+	assert_int_equal(INFO->evtchn_upcall_mask, 1);
+	INFO->evtchn_upcall_pending = 1;
 	run((void *)pv_ops.irq.restore_fl, 0x46);
 	assert_int_equal(n_calls, 0); /* off stays off, whatever waits */
 	run((void *)pv_ops.irq.restore_fl, 0x246);
-	assert_int_equal(pv_shared_page[1], 0);
+	assert_int_equal(INFO->evtchn_upcall_mask, 0);
 	assert_int_equal(n_calls, 1);
 }
 
@@ -122,16 +125,16 @@ static void disable_and_save(void **state)
 {
 	assert_true(run((void *)pv_ops.irq.save_fl, 5) & PV_FLAGS_IF);
 	run((void *)pv_ops.irq.irq_disable, 5);
-	assert_int_equal(pv_shared_page[1], 1);
+	assert_int_equal(INFO->evtchn_upcall_mask, 1);
 	assert_false(run((void *)pv_ops.irq.save_fl, 5) & PV_FLAGS_IF);
 	assert_int_equal(n_calls, 0);
-	pv_shared_page[1] = (char)0xff; /* any mask but zero is a mask */
+	INFO->evtchn_upcall_mask = 0xff; /* any mask but zero is a mask */
 	assert_false(run((void *)pv_ops.irq.save_fl, 5) & PV_FLAGS_IF);
 }
 
 static void fault_address(void **state)
 {
-	((struct shared_info *)pv_shared_page)->vcpu_info[0].arch.cr2 = 0x123456789abc;
+	INFO->arch.cr2 = 0x123456789abc;
 	assert_int_equal(run((void *)pv_ops.mmu.read_cr2, 5), 0x123456789abc);
 }
 

@@ -6,7 +6,7 @@
  * answer ends the kernel with the operation's name. Why: on bare metal the processor says no; here only
  * the arguments of a call stand between a wrong mapping and another's memory.
  *
- * links: pvops/plan.c pvops/fill.c pvops/xen_pv.c tests/host/fake_hypercall.c
+ * links: pvops/plan.c pvops/fill.c pvops/xen_pv.c tests/host/fake_hypercall.c tests/host/fake_percpu.c
  */
 #include <stdarg.h>
 #include <setjmp.h>

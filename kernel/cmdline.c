@@ -99,6 +99,17 @@ static const char *take_loglevel(struct cmdline *out, const char *value, size_t 
 	return NULL;
 }
 
+static const char *take_fpu(struct cmdline *out, const char *value, size_t len)
+{
+	static const char *const names[] = {"eager", "lazy"};
+	int i = lookup(names, ARRAY_SIZE(names), value, len);
+
+	if (i < 0)
+		return "no such way to switch the FPU";
+	out->fpu_lazy = i == 1;
+	return NULL;
+}
+
 /* Too long is refused and not cut: half a list of commands may do something that nobody meant. */
 static const char *take_text(char *to, size_t cap, const char *value, size_t len)
 {
@@ -133,9 +144,9 @@ static const struct key {
 	bool has_value;
 	key_fn *take;
 } keys[] = {
-    {"role", true, take_role},   {"console", true, take_console}, {"loglevel", true, take_loglevel},
-    {"name", true, take_name},   {"do", true, take_commands},     {"stay", false, take_stay},
-    {"pvops", true, take_pvops},
+    {"role", true, take_role}, {"console", true, take_console}, {"loglevel", true, take_loglevel},
+    {"name", true, take_name}, {"do", true, take_commands},     {"stay", false, take_stay},
+    {"fpu", true, take_fpu},   {"pvops", true, take_pvops},
 };
 
 /* Loaders end lines as they like, so line ends count. */

@@ -31,6 +31,7 @@ struct cmdline {
 	enum pvops_choice pvops;
 	enum console_choice console;
 	unsigned loglevel; /* an enum log_level */
+	bool fpu_lazy;     /* programs' FPU state is switched when it is used */
 	bool stay;         /* do not power off when the work is done */
 	char name[CMDLINE_NAME_MAX];
 	char commands[CMDLINE_DO_MAX]; /* of do=; "" when there is none */

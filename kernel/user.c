@@ -40,6 +40,7 @@ struct user_task *user_current(void)
  * not have been needed yet. */
 static int init_once(void)
 {
+	unsigned long flags;
 	void *window;
 	int error;
 
@@ -50,8 +51,14 @@ static int init_once(void)
 		return -XEN_ENOMEM;
 	vmap_release(window, 1);
 	error = boot.platform == BOOT_XEN_PV ? user_init_xen_pv() : user_init_native();
-	ready = !error;
-	return error;
+	if (error)
+		return error;
+	flags = wait_enter();
+	user_cpu_begin();
+	user_fpu_init();
+	wait_leave(flags);
+	ready = true;
+	return 0;
 }
 
 /* ---- going there and coming back ----------------------------------------------------------- */
@@ -228,6 +235,7 @@ void user_end(int status)
 	unsigned long flags = wait_enter();
 
 	thread_set_user(NULL);
+	user_fpu_drop(&task->cpu);
 	user_leave_cpu(task);
 	wait_leave(flags);
 	user_space_free(&task->space);

@@ -1,13 +1,9 @@
-/* user_cpu.c: the registers of programs that are in no trap frame: FPU, segments, page tables, stack.
+/* user_cpu.c: the registers of programs that are in no trap frame: segments, page tables, stack.
  *
  * Called when a program's thread is about to run (thread_cpu.c) and when a program ends. Kernel threads use
  * none of these, so a program's stay loaded while they run and are saved only for another program, or when
- * its own goes on at another CPU. The
- * kernel's half is in every program's tables; a kernel thread does not switch them back.
- * FPU state is switched eagerly: lazily it would leak where XSAVE ignores CR0.TS (QEMU's TCG), and on
- * today's processors by speculation. What the processor lets a program use decides the form: with
- * CR4.OSXSAVE it is everything in XCR0, without it what FXSAVE knows. The bare CPUID tells, also in a PV
- * domain: whether OSXSAVE is on is a property of the processor as it runs.
+ * its own goes on at another CPU. The kernel's half is in every program's tables; a kernel thread does not
+ * switch them back. FPU, SSE and AVX are user_fpu.c's.
  */
 #include <amphi/pvops.h>
 #include <amphi/string.h>
@@ -18,10 +14,6 @@
 #include "trap_parts.h"
 #include "user_parts.h"
 
-#define CPUID_OSXSAVE (1u << 27)
-#define FCW_START     0x37fu
-#define MXCSR_START   0x1f80u
-#define MXCSR_AT      24u
 #define DESCRIPTOR_TLS                                                                             \
 	0x00cff3000000ffffull /* data, ring 3, 4 GiB long: long mode looks at the base alone */
 
@@ -38,88 +30,15 @@ static struct cpu *this(void)
 	return &cpus[this_cpu()->cpu];
 }
 
-/* Not pv_cpuid(): that shows what Xen wants a kernel to see, this what instructions really do
- * (above). */
-static void bare_cpuid(uint32_t leaf, uint32_t *regs)
-{
-	__asm__ volatile("cpuid"
-			 : "=a"(regs[0]), "=b"(regs[1]), "=c"(regs[2]), "=d"(regs[3])
-			 : "a"(leaf), "c"(0));
-}
-
-/* ---- FPU ------------------------------------------------------------------------------------ */
-
-static bool has_xsave(void)
-{
-	uint32_t regs[4];
-
-	bare_cpuid(1, regs);
-	return regs[2] & CPUID_OSXSAVE;
-}
-
-/* Leaf 13: ebx is the room that what is on in XCR0 takes. */
-static unsigned fpu_pages(void)
-{
-	uint32_t regs[4];
-
-	if (!has_xsave())
-		return 1;
-	bare_cpuid(13, regs);
-	return (unsigned)PAGES_FOR(regs[1]);
-}
-
-/* All components: the mask is cut to XCR0 by the instruction. XSAVE writes a header that XRSTOR
- * reads; the area was zeroed, as it must be before the first XRSTOR. */
-static void fpu_save(void *area, bool xsave)
-{
-	if (xsave)
-		__asm__ volatile("xsave64 (%0)" ::"r"(area), "a"(~0u), "d"(~0u) : "memory");
-	else
-		__asm__ volatile("fxsave64 (%0)" ::"r"(area) : "memory");
-}
-
-static void fpu_load(const void *area, bool xsave)
-{
-	if (xsave)
-		__asm__ volatile("xrstor64 (%0)" ::"r"(area), "a"(~0u), "d"(~0u) : "memory");
-	else
-		__asm__ volatile("fxrstor64 (%0)" ::"r"(area) : "memory");
-}
-
-static struct {
-	bool known, xsave;
-} fpu;
-
-/* Asked once: this is on the way of every switch, and CPUID may trap. */
-static bool fpu_form(void)
-{
-	if (!fpu.known) {
-		fpu.xsave = has_xsave();
-		fpu.known = true;
-	}
-	return fpu.xsave;
-}
-
-/* The image a program begins with: as after FNINIT, all exceptions masked. With XSAVE a header
- * of zeros means initial values for everything else; MXCSR is read from the area all the same. */
 int user_cpu_init(struct user_cpu *cpu)
 {
-	uint16_t fcw = FCW_START;
-	uint32_t mxcsr = MXCSR_START;
-
-	cpu->fpu = pages_alloc(fpu_pages());
-	if (!cpu->fpu)
-		return -XEN_ENOMEM;
-	memcpy(cpu->fpu, &fcw, sizeof(fcw));
-	memcpy((char *)cpu->fpu + MXCSR_AT, &mxcsr, sizeof(mxcsr));
 	cpu->tls = DESCRIPTOR_TLS;
-	return 0;
+	return user_fpu_alloc(cpu);
 }
 
 void user_cpu_free(struct user_cpu *cpu)
 {
-	pages_free(cpu->fpu, fpu_pages());
-	cpu->fpu = NULL;
+	user_fpu_free(cpu);
 }
 
 /* ---- segments ------------------------------------------------------------------------------- */
@@ -184,26 +103,22 @@ static uint64_t root_of(const struct user_space *space, unsigned which)
 
 /* kernel_sp in two places: syscall takes no stack from the TSS, so the entry code reads it
  * through %gs; exceptions and interrupts take it from where load_sp0 puts it. */
-static void load(const struct user_task *task)
+static void load(struct user_task *task)
 {
 	this_cpu()->kernel_sp = task->cpu.kernel_sp;
 	pv_load_sp0(this()->tables.sp0, task->cpu.kernel_sp);
 	pv_activate_mm(root_of(&task->space, 0), root_of(&task->space, 1));
 	load_selectors(&task->cpu);
-	fpu_load(task->cpu.fpu, fpu_form());
-}
-
-static void save(struct user_task *task)
-{
-	save_selectors(&task->cpu);
-	fpu_save(task->cpu.fpu, fpu_form());
+	user_fpu_switch(&task->cpu);
 }
 
 /* On the first program here: nothing before needed ring 3. */
-static void begin(struct cpu *cpu)
+void user_cpu_begin(void)
 {
+	struct cpu *cpu = this();
+
 	user_platform.begin_cpu(&cpu->tables);
-	pv_clts();
+	user_fpu_begin_cpu();
 	cpu->begun = true;
 }
 
@@ -216,22 +131,23 @@ void user_switch_to(struct user_task *task)
 	if (task == cpu->loaded)
 		return;
 	if (!cpu->begun)
-		begin(cpu);
+		user_cpu_begin();
 	if (cpu->loaded)
-		save(cpu->loaded);
+		save_selectors(&cpu->loaded->cpu);
 	cpu->loaded = task;
 	load(task);
 }
 
-/* The registers of one that ends are saved for nothing, once in its life. Its tables may go away next: onto the
+/* Its FPU registers may still be here when others have been loaded since. Its tables may go away next: onto the
  * kernel's own. */
 void user_leave_cpu(struct user_task *task)
 {
 	struct cpu *cpu = this();
 
+	user_fpu_leave(task ? &task->cpu : NULL);
 	if (!cpu->loaded || (task && task != cpu->loaded))
 		return;
-	save(cpu->loaded);
+	save_selectors(&cpu->loaded->cpu);
 	cpu->loaded = NULL;
 	pv_activate_mm(virt_to_maddr(mm_top).v, 0);
 }

@@ -1,7 +1,8 @@
 /* user_parts.h: what the files of kernel/user*.c tell each other. Private to them.
  *
  * user.c holds the table of programs and their life, user_load.c makes one from its image, user_call.c and
- * user_fault.c serve it, user_cpu.c switches registers, user_native.c and user_xen.c bring up ring 3 on
+ * user_fault.c serve it, user_cpu.c switches registers, user_fpu.c those of the
+ * FPU, user_native.c and user_xen.c bring up ring 3 on
  * their platform. A task's members change under the kernel lock, in its own thread or with interrupts off; its
  * registers are in at most one CPU, and only that one can save them.
  */
@@ -22,7 +23,7 @@ enum user_state { USER_FREE, USER_RUNS, USER_ENDED };
 /* Registers that belong to a program and are not in its trap frame. */
 struct user_cpu {
 	uint64_t kernel_sp;    /* top of its thread's stack: where its traps begin */
-	void *fpu;             /* as many pages as user_cpu.c finds it to need */
+	void *fpu;             /* user_fpu.c's */
 	uint64_t fs_base, tls; /* tls: the descriptor */
 	uint16_t ds, es, fs, gs;
 };
@@ -72,11 +73,22 @@ void user_going_back(void);                          /* interrupts off; the prog
 int user_load(struct user_task *task, int argc, char **argv);
 
 /* ---- user_cpu.c ---- */
+void user_cpu_begin(void);               /* sets up ring 3 on this CPU. Interrupts off. */
 int user_cpu_init(struct user_cpu *cpu); /* -XEN_ENOMEM */
 void user_cpu_free(struct user_cpu *cpu);
 /* Both of the program that runs. */
 void user_cpu_set_fs_base(struct user_cpu *cpu, uint64_t base);
 uint64_t user_cpu_set_tls(struct user_cpu *cpu, uint64_t base); /* the selector */
+
+/* ---- user_fpu.c: interrupts off but for alloc and free ---- */
+void user_fpu_init(void); /* once, when the first CPU has begun */
+void user_fpu_begin_cpu(void);
+int user_fpu_alloc(struct user_cpu *cpu);
+void user_fpu_free(struct user_cpu *cpu);
+void user_fpu_switch(struct user_cpu *to); /* runs on this CPU next */
+bool user_fpu_trap(struct user_cpu *cpu);  /* wants its registers; false: it has them */
+void user_fpu_leave(struct user_cpu *cpu); /* may run elsewhere next; NULL: whoever is here */
+void user_fpu_drop(struct user_cpu *cpu);  /* has ended */
 
 /* ---- user_fault.c ---- */
 int user_resume(struct user_task *task, struct trap_frame *frame, uint64_t context);

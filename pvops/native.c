@@ -32,6 +32,8 @@ PV_SHORT(native_read_cr0, "mov %cr0, %rax");
 PV_SHORT(native_write_cr0, "mov %rdi, %cr0");
 PV_SHORT(native_read_cr4, "mov %cr4, %rax");
 PV_SHORT(native_write_cr4, "mov %rdi, %cr4");
+PV_SHORT(native_write_xcr0,
+	 "xor %ecx, %ecx; mov %rdi, %rdx; mov %edi, %eax; shr $32, %rdx; xsetbv");
 PV_SHORT(native_clts, "clts");
 PV_SHORT(native_load_tr, "ltr %di");
 PV_SHORT(native_store, "mov %rsi, (%rdi)");
@@ -143,6 +145,7 @@ const struct pv_impl pv_table_native[PV_OP_COUNT] = {
     [PV_cpu_write_cr0] = PV_INLINED(native_write_cr0),
     [PV_cpu_read_cr4] = PV_INLINED(native_read_cr4),
     [PV_cpu_write_cr4] = PV_INLINED(native_write_cr4),
+    [PV_cpu_write_xcr0] = PV_INLINED(native_write_xcr0),
     [PV_cpu_clts] = PV_INLINED(native_clts),
     [PV_cpu_load_gdt] = PV_CALLED(PV_CALL, native_load_gdt),
     [PV_cpu_load_idt] = PV_CALLED(PV_CALL, native_load_idt),

@@ -3,7 +3,7 @@
  * The kernel runs deprivileged: interrupts are the upcall's mask byte, page tables are read-only and
  * written by the hypervisor after it has looked, trap gates are a table handed over. Called by the
  * kernel's boot (pvops_init_xen_pv) and through the sites; calls hypercalls and, for addresses, the
- * kernel's pvops_env. What is left unfilled (cr0, cr4, the task register) a PV domain does not have.
+ * kernel's pvops_env. What is left unfilled (the task register) a PV domain does not have.
  */
 #include <amphi/hypercall.h>
 #include <amphi/percpu.h>
@@ -14,6 +14,7 @@
 #define PTE_PRESENT 1ull
 #define PTE_FRAME   0x000ffffffffff000ull
 #define BATCH_PTES  64u
+#define CR0_TS      8u
 
 extern void pv_xen_irq_enable(void);
 extern void pv_xen_restore_fl(void);
@@ -26,6 +27,11 @@ PV_SHORT(xen_save_fl, "cmpb $1, %gs:65; sbb %eax, %eax");
 PV_SHORT(xen_irq_disable, "movb $1, %gs:65");
 PV_SHORT(xen_read_cr2, "mov %gs:80, %rax");
 PV_SHORT(xen_io_delay, "out %al, $0x80");
+/* Trapped and answered by the hypervisor, which keeps what it must of a register. */
+PV_SHORT(xen_read_cr0, "mov %cr0, %rax");
+PV_SHORT(xen_read_cr4, "mov %cr4, %rax");
+PV_SHORT(xen_write_cr4, "mov %rdi, %cr4");
+PV_SHORT(xen_write_xcr0, "xor %ecx, %ecx; mov %rdi, %rdx; mov %edi, %eax; shr $32, %rdx; xsetbv");
 PV_SHORT(xen_nothing, ""); /* the hypervisor swaps gs when the mode changes */
 _Static_assert(offsetof(struct percpu, vcpu_info.evtchn_upcall_pending) == 64, "thunks.S");
 _Static_assert(offsetof(struct percpu, vcpu_info.evtchn_upcall_mask) == 65,
@@ -84,6 +90,12 @@ static void xen_write_msr(uint32_t msr, uint64_t value)
 static void xen_clts(void)
 {
 	must("clts", hypercall_fpu_taskswitch(0));
+}
+
+/* The other bits are not ours, whatever the value says of them. */
+static void xen_write_cr0(uint64_t value)
+{
+	must("write_cr0", hypercall_fpu_taskswitch((value & CR0_TS) != 0));
 }
 
 /* One page; the hypervisor wants its frame, and every descriptor in it must be one it allows. */
@@ -360,6 +372,11 @@ const struct pv_impl pv_table_xen_pv[PV_OP_COUNT] = {
     [PV_cpu_cpuid] = PV_CALLED(PV_HYPERCALL, xen_cpuid),
     [PV_cpu_read_msr] = PV_CALLED(PV_HYPERCALL, xen_read_msr),
     [PV_cpu_write_msr] = PV_CALLED(PV_HYPERCALL, xen_write_msr),
+    [PV_cpu_read_cr0] = PV_INLINED(xen_read_cr0),
+    [PV_cpu_write_cr0] = PV_CALLED(PV_HYPERCALL, xen_write_cr0),
+    [PV_cpu_read_cr4] = PV_INLINED(xen_read_cr4),
+    [PV_cpu_write_cr4] = PV_INLINED(xen_write_cr4),
+    [PV_cpu_write_xcr0] = PV_INLINED(xen_write_xcr0),
     [PV_cpu_clts] = PV_CALLED(PV_HYPERCALL, xen_clts),
     [PV_cpu_load_gdt] = PV_CALLED(PV_HYPERCALL, xen_load_gdt),
     [PV_cpu_load_idt] = PV_CALLED(PV_HYPERCALL, xen_load_idt),

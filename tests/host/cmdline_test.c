@@ -61,6 +61,10 @@ static void every_key(void **state)
 	assert_int_equal(parse("loglevel=0").loglevel, 0);
 	assert_int_equal(parse("role=guest").role, ROLE_GUEST);
 	assert_int_equal(parse("role=guest role=native").role, ROLE_NATIVE);
+	assert_false(parse("").fpu_lazy);
+	assert_true(parse("fpu=lazy").fpu_lazy);
+	assert_false(parse("fpu=lazy fpu=eager").fpu_lazy);
+	assert_false(parse("fpu=never").fpu_lazy);
 	assert_int_equal(parse("pvops=native").pvops, PVOPS_NATIVE);
 	assert_int_equal(parse("pvops=kvm").pvops, PVOPS_KVM);
 	assert_int_equal(parse("pvops=xen-pv").pvops, PVOPS_XEN_PV);

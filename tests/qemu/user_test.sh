@@ -1,7 +1,8 @@
 #!/bin/sh
 # user_test: programs in ring 3, on a bare machine and on amphi-hv. Why: what a program sees must not depend on the
 # platform, and nothing it does may cost more than itself. Expected: the self-test (tests/user/self_test.c)
-# prints the same lines, figures included, on two processors (SMAP and SMEP, and neither) and in a PV domain; no
+# prints the same lines, figures included, on two processors (SMAP, SMEP and AVX, and neither), with FPU state
+# switched eagerly and lazily, and in a PV domain; no
 # page is lost by 40 programs of which half are ended; words, wrong images and too many programs are answered;
 # a system call
 # costs one hypercall, no more; programs that do not end are ended at the keys; the kernel goes on.
@@ -42,6 +43,14 @@ same() { # same FILE: the self-test said there what it has said on the first mac
 }
 native 32 "do=\"$commands\"" -initrd "$work/ramdisk" -cpu qemu64 >"$work/log"
 same "$work/log"
+
+# FPU state: AVX switched where it is, and lazily where that is safe.
+native 32 'loglevel=debug fpu=lazy do="run self_test; halt 0"' -initrd "$work/ramdisk" -cpu qemu64 >"$work/log"
+same "$work/log"
+expect "$work/log" "FPU state: FXSAVE, XCR0 0, 1 pages, lazily"
+native 32 'loglevel=debug fpu=lazy do="run self_test turns; halt 0"' -initrd "$work/ramdisk" >"$work/log"
+expect "$work/log" 'warning: fpu=lazy is not followed'
+expect "$work/log" "FPU state: XSAVE[A-Z]*, XCR0 [0-9a-f]*7, 1 pages, eagerly"
 
 # amphi-hv.
 timeout -k 5 60 qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 64 -nodefaults -display none -no-reboot -serial stdio \

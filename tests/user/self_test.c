@@ -337,11 +337,42 @@ static unsigned turn(uint64_t mark, bool give_way)
 	return (xmm != mark) + (st != mark) + ((mxcsr_after & 0x6000) != (mxcsr & 0x6000));
 }
 
+static bool has_avx(void)
+{
+	uint32_t a = 1, b, c = 0, d, low, high;
+
+	__asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+	if ((c >> 27 & 3) != 3) /* OSXSAVE, AVX */
+		return false;
+	__asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+	return (low & 6) == 6;
+}
+
+/* The same with the upper halves of vector registers, which older forms of saving leave out. */
+static unsigned turn_avx(uint64_t mark, bool give_way)
+{
+	uint64_t in[4] = {mark, ~mark, mark + 1, mark * 3}, out[4] = {0};
+
+	__asm__ volatile("vmovdqu (%0), %%ymm6\n\tvmovdqu (%0), %%ymm15\n\txor %%edi, %%edi\n\t"
+			 "mov $7, %%eax\n\ttest %2, %2\n\tjz 1f\n\tsyscall\n\tjmp 2f\n"
+			 "1:\tmov $1000000, %%ecx\n3:\tdec %%ecx\n\tjnz 3b\n"
+			 "2:\tvpxor %%ymm15, %%ymm6, %%ymm6\n\tvpor %%ymm15, %%ymm6, %%ymm6\n\t"
+			 "vmovdqu %%ymm6, (%1)\n\tvzeroupper"
+			 :
+			 : "r"(in), "r"(out), "b"((uint32_t)give_way)
+			 : "rax", "rcx", "rdi", "r11", "xmm6", "xmm15", "memory", "cc");
+	for (unsigned i = 0; i < 4; i++)
+		if (in[i] != out[i])
+			return 1;
+	return 0;
+}
+
 static int take_turns(bool give_way)
 {
 	uint64_t pid = (uint64_t)CALL(getpid, 0, 0, 0), mark = 0x123456789a + (pid << 40);
 	volatile uint64_t *p = (volatile uint64_t *)CALL(pages, 1, READ_WRITE, 0) + pid % 16;
 	unsigned wrong = 0, turns = give_way ? TURNS : 20;
+	bool avx = has_avx();
 	long selector;
 
 	p[0] = pid, p[64] = ~pid;
@@ -350,6 +381,7 @@ static int take_turns(bool give_way)
 	__asm__ volatile("mov %w0, %%gs" ::"r"(selector));
 	for (unsigned i = 0; i < turns; i++) {
 		wrong += turn(mark + i, give_way);
+		wrong += avx && turn_avx(mark * i, give_way);
 		wrong += read_fs() != pid || read_gs() != ~pid || p[0] != pid;
 	}
 	return wrong > 255 ? 255 : (int)wrong;

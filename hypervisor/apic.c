@@ -16,7 +16,6 @@
 
 #define PIC_DATA_1 0x21
 #define PIC_DATA_2 0xa1
-#define LONGEST_NS 1000000000ull /* the 32-bit counter of a 1 GHz timer holds 4 s */
 
 static volatile uint32_t *regs;
 static uint64_t timer_hz;
@@ -90,12 +89,14 @@ void apic_timer_measure_end(uint32_t ticks, uint64_t hz)
 void apic_timer_set(uint64_t due_ns)
 {
 	uint64_t now = time_now_ns();
-	uint64_t wait = due_ns > now ? MIN(due_ns - now, LONGEST_NS) : 0;
+	uint64_t wait = due_ns > now ? MIN(due_ns - now, LAPIC_FAR_NS) : 0;
+	struct lapic_count c = lapic_count_for(wait, timer_hz);
 	bool none = due_ns == ~0ull;
 
-	if (deadline)
+	if (deadline) {
 		wrmsr(MSR_TSC_DEADLINE, none ? 0 : rdtsc() + wait * time_tsc_khz() / 1000000 + 1);
-	else
-		reg_write(LAPIC_TIMER_INIT,
-			  none ? 0 : (uint32_t)(wait * (timer_hz / 1000) / 1000000) + 1);
+		return;
+	}
+	reg_write(LAPIC_TIMER_DIV, c.divide);
+	reg_write(LAPIC_TIMER_INIT, none ? 0 : c.count);
 }

@@ -34,17 +34,16 @@ static uint64_t native_sched_clock(void)
 	return clock_scale_ns(tsc_scale, time_tsc() - tsc_start);
 }
 
-/* A one-shot count of 32 bits: a moment that is further away is reached in steps, since
- * time_interrupt() asks again for what is not due yet. */
+/* A moment that is further away than the register reaches is gone to in steps, since time_interrupt() asks
+ * again for what is not due yet. */
 static void native_set_next_event(uint64_t deadline_ns)
 {
 	uint64_t now_ns = time_ns();
-	uint64_t left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
-	uint64_t count;
+	struct lapic_count c =
+	    lapic_count_for(deadline_ns > now_ns ? deadline_ns - now_ns : 0, apic_hz);
 
-	left_ns = MIN(left_ns, 2 * NS_PER_S);
-	count = left_ns * (apic_hz / 1000) / (NS_PER_S / 1000) + 1;
-	lapic_write(LAPIC_TIMER_INIT, (uint32_t)MIN(count, 0xffffffffull));
+	lapic_write(LAPIC_TIMER_DIV, c.divide);
+	lapic_write(LAPIC_TIMER_INIT, c.count);
 }
 
 /* Nobody to take any, or nobody who would tell. */

@@ -64,7 +64,8 @@ void power_off(int code)
 	if (code)
 		io_out8(DEBUG_EXIT, (uint8_t)code);
 	io_out16(boot.acpi.pm1a_control, boot.acpi.off_value);
-	time_delay_us(ACPI_WAIT_US); /* it takes its time; the exit port would come first */
+	if (boot.acpi.power_told)
+		time_delay_us(ACPI_WAIT_US); /* it takes its time; the exit port would come first */
 	io_out8(DEBUG_EXIT, (uint8_t)code);
 	stop_for_good();
 }

@@ -158,6 +158,7 @@ static void read_fadt(const struct reader *r, const struct sdt *t, struct acpi_i
 	out->pm1a_control = (uint16_t)get32(p + 64);
 	out->pm1b_control = (uint16_t)get32(p + 68);
 	out->off_value = off;
+	out->power_told = true;
 }
 
 /* RSDT with step 4, XSDT with step 8 (5.2.7, 5.2.8). A table that is damaged is passed over, as

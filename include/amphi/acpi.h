@@ -28,6 +28,7 @@ struct acpi_info {
 	    pm1a_control; /* port; 0x604 (QEMU's boards) when the tables do not tell all of it */
 	uint16_t pm1b_control; /* 0: none */
 	uint16_t off_value;    /* what to write there for S5, the enable bit included */
+	bool power_told;       /* the three above are the tables' own */
 	uint16_t reset_port;   /* the chipset's 0xcf9 when the tables name none */
 	uint8_t reset_value;
 	uint8_t

@@ -102,6 +102,7 @@ static void assert_facts(const struct acpi_info *a)
 	assert_int_equal(a->off_value, 5 << 10 | 1 << 13);
 	assert_int_equal(a->reset_port, 0x64);
 	assert_int_equal(a->reset_value, 0xfe);
+	assert_true(a->power_told);
 	assert_int_equal(a->pm_timer, 0x608);
 	assert_true(a->pm_timer_wide);
 	assert_int_equal(a->rtc_century, 0x32);
@@ -112,6 +113,7 @@ static void assert_power_defaults(const struct acpi_info *a)
 {
 	assert_int_equal(a->pm1a_control, 0x604);
 	assert_int_equal(a->off_value, 1 << 13);
+	assert_false(a->power_told);
 }
 
 static void facts_are_found(void **state)

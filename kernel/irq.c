@@ -5,6 +5,7 @@
  * APIC's spurious one. Called by trap.c, and by those who want interrupts. On PV all of it answers
  * -XEN_ENOSYS: there interrupts are events.
  */
+#include <amphi/pvops.h>
 #include <amphi/xen.h>
 
 #include "io.h"
@@ -74,7 +75,7 @@ void irq_dispatch(unsigned vector)
 		legacy_dispatch(vector);
 	} else if (vector < VECTOR_END) {
 		run_handler(vector);
-		lapic_write(LAPIC_EOI, 0);
+		pv_eoi();
 	}
 }
 

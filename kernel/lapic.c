@@ -31,6 +31,12 @@ void lapic_write(unsigned reg, uint32_t value)
 	regs[reg / 4] = value;
 }
 
+/* irq.eoi on a processor whose APIC is ours. */
+static void lapic_eoi(void)
+{
+	lapic_write(LAPIC_EOI, 0);
+}
+
 /* Leaf 1, edx: also 0 when firmware has switched the APIC off for good. */
 static bool has_apic(void)
 {
@@ -54,6 +60,7 @@ void lapic_init(void)
 	regs = map_io((maddr_t){base & LAPIC_BASE_ADDRESS}, PAGE_SIZE, MM_WRITE | MM_UNCACHED);
 	if (!regs)
 		return;
+	(void)pvops_provide(PV_irq_eoi, PV_CALL, (void *)lapic_eoi);
 	/* Enabled first: while it is disabled by software the APIC keeps every LVT entry masked
 	 * and ignores what is written to the mask bits. LINT0 stays the way in for the two 8259s
 	 * (virtual wire mode), because irq_legacy_bind() still counts on them. */

@@ -10,6 +10,7 @@
 #ifndef KERNEL_TRAP_H
 #define KERNEL_TRAP_H
 
+#include <amphi/fixup.h>
 #include <amphi/types.h>
 
 /* In the order entry*.S pushes it; from error down it is the processor's own frame. */
@@ -50,14 +51,6 @@ uint64_t trap_fault_address(void);
 
 /* Reads a word that may not be mapped: false on a fault. */
 bool trap_safe_read64(const void *va, uint64_t *out);
-
-/* For inline assembly: when the kernel's instruction at label insn faults, or a trap returns there, it goes on
- * at target, all registers as they were. Offsets relative to themselves: half as long as addresses, and
- * nothing to relocate. */
-#define TRAP_FIXUP(insn, target)                                                                   \
-	".pushsection trap_fixups, \"a\"\n .balign 4\n .long " insn " - .\n .long " target         \
-	" - .\n"                                                                                   \
-	".popsection\n"
 
 /* The last exception that was dealt with so. */
 struct trap_fixed {

@@ -17,12 +17,13 @@ const struct pvops_env *pv_env;
 /* One row a pv operation, in the order of enum pv_op: the bytes that each of its sites has. */
 #define PV_GROUP(g)
 #define PV_GROUP_END(g)
-#define PV_OP0(g, n, c, room, ret)              room,
-#define PV_OP1(g, n, c, room, ret, t1, a1)      room,
-#define PV_VOID0(g, n, c, room)                 room,
-#define PV_VOID1(g, n, c, room, t1, a1)         room,
-#define PV_VOID2(g, n, c, room, t1, a1, t2, a2) room,
-#define PV_TAIL(g, n, c, room)                  room,
+#define PV_OP0(g, n, c, room, ret)                 room,
+#define PV_OP1(g, n, c, room, ret, t1, a1)         room,
+#define PV_OP2(g, n, c, room, ret, t1, a1, t2, a2) room,
+#define PV_VOID0(g, n, c, room)                    room,
+#define PV_VOID1(g, n, c, room, t1, a1)            room,
+#define PV_VOID2(g, n, c, room, t1, a1, t2, a2)    room,
+#define PV_TAIL(g, n, c, room)                     room,
 const uint8_t pv_room[PV_OP_COUNT] = {
 #include <amphi/pvops.def>
 };
@@ -63,9 +64,9 @@ void pv_fill(const struct pv_impl table[PV_OP_COUNT], const struct pvops_env *en
 	}
 }
 
-/* A filling that came so is C, hence not thin: pv_plan refuses it for thin sites. */
-void pv_fill_one(enum pv_op op, enum pv_kind kind, void *fn)
+/* Code of its own never comes so. */
+void pv_fill_one(enum pv_op op, enum pv_kind kind, void *fn, bool thin)
 {
-	pv_impls[op] = (struct pv_impl){.kind = kind, PV_FN(fn)};
+	pv_impls[op] = (struct pv_impl){.kind = kind, .thin = thin, PV_FN(fn)};
 	set_pointer(op, pv_impls[op].fn);
 }

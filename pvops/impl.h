@@ -48,7 +48,7 @@ extern void pv_unfilled(void);
 /* Takes a platform's table: copies it and points pv_ops at the functions. */
 void pv_fill(const struct pv_impl table[PV_OP_COUNT], const struct pvops_env *env);
 
-/* The same for one operation, with a C function. */
-void pv_fill_one(enum pv_op op, enum pv_kind kind, void *fn);
+/* The same for one operation. thin: fn changes rax and the flags only. */
+void pv_fill_one(enum pv_op op, enum pv_kind kind, void *fn, bool thin);
 
 #endif

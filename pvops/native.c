@@ -9,6 +9,7 @@
 #include <amphi/x86_tables.h>
 
 #include "impl.h"
+#include "lock.h"
 #include "native_parts.h"
 
 #define MSR_FS_BASE        0xc0000100u
@@ -36,6 +37,7 @@ PV_SHORT(native_write_xcr0,
 	 "xor %ecx, %ecx; mov %rdi, %rdx; mov %edi, %eax; shr $32, %rdx; xsetbv");
 PV_SHORT(native_clts, "clts");
 PV_SHORT(native_load_tr, "ltr %di");
+PV_SHORT(native_store_tr, "str %eax");
 PV_SHORT(native_store, "mov %rsi, (%rdi)");
 /* Port 0x80 is the firmware's progress code: nobody listens, and the write takes about as long as
  * one on the ISA bus did. */
@@ -49,7 +51,13 @@ PV_SHORT(native_invlpg, "invlpg (%rdi)");
 /* The PV side's translations between pfn and mfn are nothing here; nor has anybody to be told of
  * tables. */
 PV_SHORT(native_same, "mov %rdi, %rax");
+PV_SHORT(native_load, "mov (%rdi), %rax");
 PV_SHORT(native_nothing, "");
+/* A lock's low byte; the rest says who waits. */
+PV_SHORT(native_unlock, "movb $0, (%rdi)");
+PV_SHORT(native_false, "xor %eax, %eax");
+/* Nobody sleeps here: a waiter looks again. */
+PV_SHORT(native_pause, "pause");
 PV_SHORT(native_swapgs, "swapgs");
 PV_SHORT(native_iret, "iretq");
 
@@ -141,6 +149,8 @@ const struct pv_impl pv_table_native[PV_OP_COUNT] = {
     [PV_cpu_cpuid] = PV_CALLED(PV_CALL, native_cpuid),
     [PV_cpu_read_msr] = PV_INLINED(native_read_msr),
     [PV_cpu_write_msr] = PV_INLINED(native_write_msr),
+    [PV_cpu_read_msr_safe] = PV_CALLED(PV_CALL, native_read_msr_safe),
+    [PV_cpu_write_msr_safe] = PV_CALLED(PV_CALL, native_write_msr_safe),
     [PV_cpu_read_cr0] = PV_INLINED(native_read_cr0),
     [PV_cpu_write_cr0] = PV_INLINED(native_write_cr0),
     [PV_cpu_read_cr4] = PV_INLINED(native_read_cr4),
@@ -155,6 +165,7 @@ const struct pv_impl pv_table_native[PV_OP_COUNT] = {
     [PV_cpu_write_ldt_entry] = PV_INLINED(native_store),
     [PV_cpu_load_tls] = PV_CALLED(PV_CALL, native_load_tls),
     [PV_cpu_load_tr] = PV_INLINED(native_load_tr),
+    [PV_cpu_store_tr] = PV_INLINED(native_store_tr),
     [PV_cpu_load_sp0] = PV_INLINED(native_store),
     [PV_cpu_write_gdt_entry] = PV_INLINED(native_store),
     [PV_cpu_load_gs_base] = PV_CALLED(PV_CALL, native_load_gs_base),
@@ -164,6 +175,8 @@ const struct pv_impl pv_table_native[PV_OP_COUNT] = {
     [PV_cpu_set_debugreg] = PV_CALLED(PV_CALL, native_set_debugreg),
     [PV_cpu_update_io_bitmap] = PV_CALLED(PV_CALL, native_update_io_bitmap),
     [PV_cpu_invalidate_io_bitmap] = PV_CALLED(PV_CALL, native_invalidate_io_bitmap),
+    [PV_cpu_start_context_switch] = PV_INLINED(native_nothing),
+    [PV_cpu_end_context_switch] = PV_INLINED(native_nothing),
     [PV_cpu_swapgs] = PV_INLINED(native_swapgs),
     [PV_cpu_sysret] = PV_CALLED(PV_CALL, pv_native_sysret),
     [PV_cpu_io_delay] = PV_INLINED(native_io_delay),
@@ -172,6 +185,7 @@ const struct pv_impl pv_table_native[PV_OP_COUNT] = {
     [PV_mmu_read_cr3] = PV_INLINED(native_read_cr3),
     [PV_mmu_write_cr3] = PV_INLINED(native_write_cr3),
     [PV_mmu_activate_mm] = PV_INLINED(native_write_cr3),
+    [PV_mmu_flush_tlb_user] = PV_INLINED(native_flush_tlb),
     [PV_mmu_flush_tlb_kernel] = PV_INLINED(native_flush_tlb),
     [PV_mmu_flush_tlb_one] = PV_INLINED(native_invlpg),
     [PV_mmu_set_pte] = PV_INLINED(native_store),
@@ -183,6 +197,16 @@ const struct pv_impl pv_table_native[PV_OP_COUNT] = {
     [PV_mmu_alloc_pt] = PV_INLINED(native_nothing),
     [PV_mmu_release_pt] = PV_INLINED(native_nothing),
     [PV_mmu_set_ptes] = PV_CALLED(PV_CALL, native_set_ptes),
+    [PV_mmu_ptep_modify_prot_start] = PV_INLINED(native_load),
+    [PV_mmu_ptep_modify_prot_commit] = PV_INLINED(native_store),
+    [PV_mmu_lazy_mode_enter] = PV_INLINED(native_nothing),
+    [PV_mmu_lazy_mode_leave] = PV_INLINED(native_nothing),
+    [PV_mmu_lazy_mode_flush] = PV_INLINED(native_nothing),
+    [PV_lock_queued_spin_lock_slowpath] = PV_CALLED(PV_CALL, lock_slow_spinning),
+    [PV_lock_queued_spin_unlock] = PV_INLINED(native_unlock),
+    [PV_lock_wait] = PV_INLINED(native_pause),
+    [PV_lock_kick] = PV_INLINED(native_nothing),
+    [PV_lock_vcpu_is_preempted] = PV_INLINED(native_false),
 };
 
 void pvops_init_native(const struct pvops_env *env)

@@ -1,13 +1,40 @@
-/* native_cpu.c: bare-metal operations for what programs may have of a processor: segments of their own, break
- * points, ports.
+/* native_cpu.c: bare-metal operations for what programs may have of a processor (segments of their own, break
+ * points, ports), and registers that may not exist.
  *
  * Called through the sites (native.c has the table), when a program is switched to or asks for one of these.
  * References: Intel SDM vol. 3, "Segment descriptor types", "Debug registers", "I/O permission bit map".
  */
+#include <amphi/fixup.h>
 #include <amphi/string.h>
 #include <amphi/x86_tables.h>
+#include <amphi/xen.h>
 
 #include "native_parts.h"
+
+/* The fault leads behind the line that says all went well. */
+int native_read_msr_safe(uint32_t msr, uint64_t *value)
+{
+	uint32_t low = 0, high = 0;
+	int status = -XEN_EIO;
+
+	__asm__ volatile("1: rdmsr\n xor %[status], %[status]\n 2:\n" TRAP_FIXUP("1b", "2b")
+			 : "+a"(low), "+d"(high), [status] "+r"(status)
+			 : "c"(msr)
+			 : "cc");
+	*value = (uint64_t)high << 32 | low;
+	return status;
+}
+
+int native_write_msr_safe(uint32_t msr, uint64_t value)
+{
+	int status = -XEN_EIO;
+
+	__asm__ volatile("1: wrmsr\n xor %[status], %[status]\n 2:\n" TRAP_FIXUP("1b", "2b")
+			 : [status] "+r"(status)
+			 : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
+			 : "memory", "cc");
+	return status;
+}
 
 /* The GDT is the CPU's own, and the processor knows best which that is. */
 void native_set_ldt(const void *table, unsigned entries)

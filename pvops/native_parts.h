@@ -7,6 +7,8 @@
 
 #include <amphi/pvops.h>
 
+int native_read_msr_safe(uint32_t msr, uint64_t *value);
+int native_write_msr_safe(uint32_t msr, uint64_t value);
 void native_set_ldt(const void *table, unsigned entries);
 void native_load_tls(uint64_t *first, const uint64_t *descriptors);
 uint64_t native_get_debugreg(unsigned number);

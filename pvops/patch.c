@@ -9,6 +9,7 @@
 #include <amphi/xen.h>
 
 #include "impl.h"
+#include "lock.h"
 
 /*   record {offset, op, room, class}
  *       | place_of           pv_impls[op]
@@ -87,19 +88,42 @@ int pvops_patch(const void **out_bad)
 	return 0;
 }
 
-/* The kernel has operations that need its own parts (time, for one). Sites that were patched before
- * hold the plan of the filling that was, and it is kept here for the comparison. */
-int pvops_provide(enum pv_op op, enum pv_kind kind, void *fn)
+/* Sites that were patched before hold the plan of the filling that was, and it is kept here for the
+ * comparison. */
+static int refill(enum pv_op op, enum pv_kind kind, void *fn, bool thin)
 {
 	struct pv_impl before = pv_impls[op];
 	int err = 0;
 
-	pv_fill_one(op, kind, fn);
+	pv_fill_one(op, kind, fn, thin);
 	if (!patched)
 		return 0;
 	for (const struct pv_site *site = pv_sites_start; site < pv_sites_end && !err; site++)
 		if (site->op == op)
 			err = patch_site(site, &before, &pv_impls[op]);
+	return err;
+}
+
+/* The kernel has operations that need its own parts (time, for one). They are C functions, hence not
+ * thin: pv_plan() refuses them for thin sites. */
+int pvops_provide(enum pv_op op, enum pv_kind kind, void *fn)
+{
+	return refill(op, kind, fn, false);
+}
+
+/* Who sleeps must find that unlocking wakes, so that comes before sleeping; nobody waits while they change,
+ * as there is one CPU. A lock held across the change looks the same before and after. */
+int pvops_provide_lock_wait(enum pv_kind kind, pv_lock_wait_fn *wait, pv_lock_kick_fn *kick)
+{
+	int err = pvops_provide(PV_lock_kick, kind, (void *)kick);
+
+	if (!err)
+		err = pvops_provide(PV_lock_wait, kind, (void *)wait);
+	if (!err)
+		err = refill(PV_lock_queued_spin_unlock, PV_CALL, (void *)lock_unlock_waking, true);
+	if (!err)
+		err = pvops_provide(PV_lock_queued_spin_lock_slowpath, PV_CALL,
+				    (void *)lock_slow_sleeping);
 	return err;
 }
 

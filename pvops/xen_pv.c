@@ -10,6 +10,8 @@
 #include <amphi/string.h>
 
 #include "impl.h"
+#include "lock.h"
+#include "native_parts.h"
 
 #define PTE_PRESENT 1ull
 #define PTE_FRAME   0x000ffffffffff000ull
@@ -32,6 +34,11 @@ PV_SHORT(xen_read_cr0, "mov %cr0, %rax");
 PV_SHORT(xen_read_cr4, "mov %cr4, %rax");
 PV_SHORT(xen_write_cr4, "mov %rdi, %cr4");
 PV_SHORT(xen_write_xcr0, "xor %ecx, %ecx; mov %rdi, %rdx; mov %edi, %eax; shr $32, %rdx; xsetbv");
+PV_SHORT(xen_zero, "xor %eax, %eax");
+PV_SHORT(xen_load, "mov (%rdi), %rax");
+/* Locks as on bare metal, until somebody has a way to sleep: pvops_provide_lock_wait(). */
+PV_SHORT(xen_unlock, "movb $0, (%rdi)");
+PV_SHORT(xen_pause, "pause");
 PV_SHORT(xen_nothing, ""); /* the hypervisor swaps gs when the mode changes */
 _Static_assert(offsetof(struct percpu, vcpu_info.evtchn_upcall_pending) == 64, "thunks.S");
 _Static_assert(offsetof(struct percpu, vcpu_info.evtchn_upcall_mask) == 65,
@@ -295,6 +302,15 @@ static void xen_set_entry(uint64_t *entry, uint64_t value)
 	must("set_pte", hypercall_mmu_update(&req, 1, NULL, DOMID_SELF));
 }
 
+/* The hypervisor keeps what the processor has set of the accessed and dirty bits meanwhile. */
+static void xen_modify_prot_commit(uint64_t *entry, uint64_t value)
+{
+	struct mmu_update req = {.ptr = pv_env->virt_to_maddr(entry).v | MMU_PT_UPDATE_PRESERVE_AD,
+				 .val = value};
+
+	must("ptep_modify_prot", hypercall_mmu_update(&req, 1, NULL, DOMID_SELF));
+}
+
 /* Entries before the refused one are done: mmu_update stops there, and nobody undoes. */
 static int set_some(struct pv_pte_batch *batch, unsigned first, unsigned n)
 {
@@ -372,11 +388,14 @@ const struct pv_impl pv_table_xen_pv[PV_OP_COUNT] = {
     [PV_cpu_cpuid] = PV_CALLED(PV_HYPERCALL, xen_cpuid),
     [PV_cpu_read_msr] = PV_CALLED(PV_HYPERCALL, xen_read_msr),
     [PV_cpu_write_msr] = PV_CALLED(PV_HYPERCALL, xen_write_msr),
+    [PV_cpu_read_msr_safe] = PV_CALLED(PV_HYPERCALL, native_read_msr_safe),
+    [PV_cpu_write_msr_safe] = PV_CALLED(PV_HYPERCALL, native_write_msr_safe),
     [PV_cpu_read_cr0] = PV_INLINED(xen_read_cr0),
     [PV_cpu_write_cr0] = PV_CALLED(PV_HYPERCALL, xen_write_cr0),
     [PV_cpu_read_cr4] = PV_INLINED(xen_read_cr4),
     [PV_cpu_write_cr4] = PV_INLINED(xen_write_cr4),
     [PV_cpu_write_xcr0] = PV_INLINED(xen_write_xcr0),
+    [PV_cpu_store_tr] = PV_INLINED(xen_zero),
     [PV_cpu_clts] = PV_CALLED(PV_HYPERCALL, xen_clts),
     [PV_cpu_load_gdt] = PV_CALLED(PV_HYPERCALL, xen_load_gdt),
     [PV_cpu_load_idt] = PV_CALLED(PV_HYPERCALL, xen_load_idt),
@@ -394,6 +413,8 @@ const struct pv_impl pv_table_xen_pv[PV_OP_COUNT] = {
     [PV_cpu_set_debugreg] = PV_CALLED(PV_HYPERCALL, xen_set_debugreg),
     [PV_cpu_update_io_bitmap] = PV_CALLED(PV_HYPERCALL, xen_update_io_bitmap),
     [PV_cpu_invalidate_io_bitmap] = PV_CALLED(PV_HYPERCALL, xen_invalidate_io_bitmap),
+    [PV_cpu_start_context_switch] = PV_INLINED(xen_nothing),
+    [PV_cpu_end_context_switch] = PV_INLINED(xen_nothing),
     [PV_cpu_swapgs] = PV_INLINED(xen_nothing),
     [PV_cpu_sysret] = PV_CALLED(PV_HYPERCALL, pv_xen_sysret),
     [PV_cpu_io_delay] = PV_INLINED(xen_io_delay),
@@ -402,6 +423,7 @@ const struct pv_impl pv_table_xen_pv[PV_OP_COUNT] = {
     [PV_mmu_read_cr3] = PV_CALLED(PV_CALL, xen_read_cr3),
     [PV_mmu_write_cr3] = PV_CALLED(PV_HYPERCALL, xen_write_cr3),
     [PV_mmu_activate_mm] = PV_CALLED(PV_HYPERCALL, xen_activate_mm),
+    [PV_mmu_flush_tlb_user] = PV_CALLED(PV_HYPERCALL, xen_flush_tlb),
     [PV_mmu_flush_tlb_kernel] = PV_CALLED(PV_HYPERCALL, xen_flush_tlb),
     [PV_mmu_flush_tlb_one] = PV_CALLED(PV_HYPERCALL, xen_flush_tlb_one),
     [PV_mmu_set_pte] = PV_CALLED(PV_HYPERCALL, xen_set_entry),
@@ -413,6 +435,16 @@ const struct pv_impl pv_table_xen_pv[PV_OP_COUNT] = {
     [PV_mmu_alloc_pt] = PV_CALLED(PV_HYPERCALL, xen_alloc_pt),
     [PV_mmu_release_pt] = PV_CALLED(PV_HYPERCALL, xen_release_pt),
     [PV_mmu_set_ptes] = PV_CALLED(PV_HYPERCALL, xen_set_ptes),
+    [PV_mmu_ptep_modify_prot_start] = PV_INLINED(xen_load),
+    [PV_mmu_ptep_modify_prot_commit] = PV_CALLED(PV_HYPERCALL, xen_modify_prot_commit),
+    [PV_mmu_lazy_mode_enter] = PV_INLINED(xen_nothing),
+    [PV_mmu_lazy_mode_leave] = PV_INLINED(xen_nothing),
+    [PV_mmu_lazy_mode_flush] = PV_INLINED(xen_nothing),
+    [PV_lock_queued_spin_lock_slowpath] = PV_CALLED(PV_CALL, lock_slow_spinning),
+    [PV_lock_queued_spin_unlock] = PV_INLINED(xen_unlock),
+    [PV_lock_wait] = PV_INLINED(xen_pause),
+    [PV_lock_kick] = PV_INLINED(xen_nothing),
+    [PV_lock_vcpu_is_preempted] = PV_INLINED(xen_zero),
 };
 
 void pvops_init_xen_pv(const struct pvops_env *env)

@@ -50,30 +50,35 @@ struct pv_ports {
 };
 struct x86_tss_ports;
 
+struct spinlock;                  /* amphi/spinlock.h */
+typedef void spin_serve_fn(void); /* what a waiting CPU does between two looks at the lock */
+
 /* ---- the table ---------------------------------------------------------------------- */
 
 #define PV_GROUP(g) struct {
 #define PV_GROUP_END(g)                                                                            \
 	}                                                                                          \
 	g;
-#define PV_OP0(g, n, c, room, ret)              ret (*n)(void);
-#define PV_OP1(g, n, c, room, ret, t1, a1)      ret (*n)(t1 a1);
-#define PV_VOID0(g, n, c, room)                 void (*n)(void);
-#define PV_VOID1(g, n, c, room, t1, a1)         void (*n)(t1 a1);
-#define PV_VOID2(g, n, c, room, t1, a1, t2, a2) void (*n)(t1 a1, t2 a2);
-#define PV_TAIL(g, n, c, room)                  void (*n)(void);
+#define PV_OP0(g, n, c, room, ret)                 ret (*n)(void);
+#define PV_OP1(g, n, c, room, ret, t1, a1)         ret (*n)(t1 a1);
+#define PV_OP2(g, n, c, room, ret, t1, a1, t2, a2) ret (*n)(t1 a1, t2 a2);
+#define PV_VOID0(g, n, c, room)                    void (*n)(void);
+#define PV_VOID1(g, n, c, room, t1, a1)            void (*n)(t1 a1);
+#define PV_VOID2(g, n, c, room, t1, a1, t2, a2)    void (*n)(t1 a1, t2 a2);
+#define PV_TAIL(g, n, c, room)                     void (*n)(void);
 struct pv_ops {
 #include <amphi/pvops.def>
 };
 
 #define PV_GROUP(g)
 #define PV_GROUP_END(g)
-#define PV_OP0(g, n, c, room, ret)              PV_##g##_##n,
-#define PV_OP1(g, n, c, room, ret, t1, a1)      PV_##g##_##n,
-#define PV_VOID0(g, n, c, room)                 PV_##g##_##n,
-#define PV_VOID1(g, n, c, room, t1, a1)         PV_##g##_##n,
-#define PV_VOID2(g, n, c, room, t1, a1, t2, a2) PV_##g##_##n,
-#define PV_TAIL(g, n, c, room)                  PV_##g##_##n,
+#define PV_OP0(g, n, c, room, ret)                 PV_##g##_##n,
+#define PV_OP1(g, n, c, room, ret, t1, a1)         PV_##g##_##n,
+#define PV_OP2(g, n, c, room, ret, t1, a1, t2, a2) PV_##g##_##n,
+#define PV_VOID0(g, n, c, room)                    PV_##g##_##n,
+#define PV_VOID1(g, n, c, room, t1, a1)            PV_##g##_##n,
+#define PV_VOID2(g, n, c, room, t1, a1, t2, a2)    PV_##g##_##n,
+#define PV_TAIL(g, n, c, room)                     PV_##g##_##n,
 enum pv_op {
 #include <amphi/pvops.def>
 	PV_OP_COUNT
@@ -121,10 +126,23 @@ void pvops_init_xen_pv(const struct pvops_env *env);
  * or after; *out_bad (may be NULL) is its address. Boot only, interrupts off. */
 int pvops_patch(const void **out_bad);
 
-/* Fills one operation of the kernel's own making (time rows), and rewrites its sites when
- * pvops_patch() was done before. fn has the operation's C type. Interrupts may be on. Results as
- * pvops_patch(). */
+/* Fills one operation of the kernel's own making (time rows, irq.eoi), and rewrites its sites when
+ * pvops_patch() was done before. fn has the operation's C type. Interrupts may be on; while one CPU
+ * runs. Results as pvops_patch(). */
 int pvops_provide(enum pv_op op, enum pv_kind kind, void *fn);
+
+/* Waiters for a lock may sleep from now on, by the rows lock.wait and lock.kick, and unlocking wakes
+ * them; before, and where nobody calls this, they spin. While one CPU runs; locks may be held. */
+typedef void pv_lock_wait_fn(const uint8_t *byte, uint8_t value);
+typedef void pv_lock_kick_fn(unsigned cpu);
+int pvops_provide_lock_wait(enum pv_kind kind, pv_lock_wait_fn *wait, pv_lock_kick_fn *kick);
+
+/* Since start, over all CPUs, counted without a lock: ways that did not go straight through,
+ * sleeps of a waiter, CPUs woken. */
+struct pv_lock_counts {
+	uint64_t slow, waits, kicks;
+};
+void pvops_lock_counts(struct pv_lock_counts *out);
 
 struct pv_op_report {
 	const char *group, *name;

@@ -29,8 +29,19 @@
 /* A thin operation without arguments or result, for the same place. */
 #define PV_BARE_SITE(o, room) __asm__ volatile(PV_SITE ::PV_SITE_IN(o, room, THIN))
 
-/* The registers are those of the C calling convention: rdi, rsi in, rax out. */
-#define PV_CALL_THIN(o, room, d, s)                                                                \
+/* The registers are those of the C calling convention: rdi, rsi in, rax out. An operation without an
+ * argument sets none of them, and a thin one leaves them as they are: around a site the compiler
+ * keeps what it would keep around the instruction itself. */
+#define PV_CALL_THIN0(o, room)                                                                     \
+	({                                                                                         \
+		uint64_t pv_a;                                                                     \
+		__asm__ volatile(PV_SITE                                                           \
+				 : "=a"(pv_a)                                                      \
+				 : PV_SITE_IN(o, room, THIN)                                       \
+				 : "memory", "cc");                                                \
+		pv_a;                                                                              \
+	})
+#define PV_CALL_THIN1(o, room, d)                                                                  \
 	({                                                                                         \
 		uint64_t pv_a;                                                                     \
 		__asm__ volatile(PV_SITE                                                           \
@@ -39,13 +50,42 @@
 				 : "memory", "cc");                                                \
 		pv_a;                                                                              \
 	})
-#define PV_CALL_FULL(o, room, d, s)                                                                \
+#define PV_CALL_THIN2(o, room, d, s)                                                               \
+	({                                                                                         \
+		uint64_t pv_a;                                                                     \
+		__asm__ volatile(PV_SITE                                                           \
+				 : "=a"(pv_a)                                                      \
+				 : "D"((uint64_t)(d)), "S"((uint64_t)(s)),                         \
+				   PV_SITE_IN(o, room, THIN)                                       \
+				 : "memory", "cc");                                                \
+		pv_a;                                                                              \
+	})
+#define PV_LOST "rcx", "rdx", "r8", "r9", "r10", "r11", "memory", "cc"
+#define PV_CALL_FULL0(o, room)                                                                     \
+	({                                                                                         \
+		uint64_t pv_a;                                                                     \
+		__asm__ volatile(PV_SITE                                                           \
+				 : "=a"(pv_a)                                                      \
+				 : PV_SITE_IN(o, room, FULL)                                       \
+				 : "rdi", "rsi", PV_LOST);                                         \
+		pv_a;                                                                              \
+	})
+#define PV_CALL_FULL1(o, room, d)                                                                  \
+	({                                                                                         \
+		uint64_t pv_a, pv_d = (uint64_t)(d);                                               \
+		__asm__ volatile(PV_SITE                                                           \
+				 : "=a"(pv_a), "+D"(pv_d)                                          \
+				 : PV_SITE_IN(o, room, FULL)                                       \
+				 : "rsi", PV_LOST);                                                \
+		pv_a;                                                                              \
+	})
+#define PV_CALL_FULL2(o, room, d, s)                                                               \
 	({                                                                                         \
 		uint64_t pv_a, pv_d = (uint64_t)(d), pv_s = (uint64_t)(s);                         \
 		__asm__ volatile(PV_SITE                                                           \
 				 : "=a"(pv_a), "+D"(pv_d), "+S"(pv_s)                              \
 				 : PV_SITE_IN(o, room, FULL)                                       \
-				 : "rcx", "rdx", "r8", "r9", "r10", "r11", "memory", "cc");        \
+				 : PV_LOST);                                                       \
 		pv_a;                                                                              \
 	})
 
@@ -55,27 +95,32 @@
 #define PV_OP0(g, n, c, room, ret)                                                                 \
 	static inline ret pv_##n(void)                                                             \
 	{                                                                                          \
-		return (ret)PV_CALL_##c(PV_##g##_##n, room, 0, 0);                                 \
+		return (ret)PV_CALL_##c##0(PV_##g##_##n, room);                                    \
 	}
 #define PV_OP1(g, n, c, room, ret, t1, a1)                                                         \
 	static inline ret pv_##n(t1 a1)                                                            \
 	{                                                                                          \
-		return (ret)PV_CALL_##c(PV_##g##_##n, room, a1, 0);                                \
+		return (ret)PV_CALL_##c##1(PV_##g##_##n, room, a1);                                \
+	}
+#define PV_OP2(g, n, c, room, ret, t1, a1, t2, a2)                                                 \
+	static inline ret pv_##n(t1 a1, t2 a2)                                                     \
+	{                                                                                          \
+		return (ret)PV_CALL_##c##2(PV_##g##_##n, room, a1, a2);                            \
 	}
 #define PV_VOID0(g, n, c, room)                                                                    \
 	static inline void pv_##n(void)                                                            \
 	{                                                                                          \
-		(void)PV_CALL_##c(PV_##g##_##n, room, 0, 0);                                       \
+		(void)PV_CALL_##c##0(PV_##g##_##n, room);                                          \
 	}
 #define PV_VOID1(g, n, c, room, t1, a1)                                                            \
 	static inline void pv_##n(t1 a1)                                                           \
 	{                                                                                          \
-		(void)PV_CALL_##c(PV_##g##_##n, room, a1, 0);                                      \
+		(void)PV_CALL_##c##1(PV_##g##_##n, room, a1);                                      \
 	}
 #define PV_VOID2(g, n, c, room, t1, a1, t2, a2)                                                    \
 	static inline void pv_##n(t1 a1, t2 a2)                                                    \
 	{                                                                                          \
-		(void)PV_CALL_##c(PV_##g##_##n, room, a1, a2);                                     \
+		(void)PV_CALL_##c##2(PV_##g##_##n, room, a1, a2);                                  \
 	}
 #include <amphi/pvops.def>
 

@@ -1,21 +1,32 @@
 /* spinlock.h: a lock for data that several CPUs change.
  *
- * Callers: the kernel and pvops, never the portable rooms (they run in one worker). The waiting and the
- * waking go through pv_ops.lock, so that a vCPU that waits under a hypervisor can give its CPU away.
+ * Callers: the kernel and pvops, never the portable rooms (they run in one worker). A free lock is taken
+ * and a lock is given back in place; who finds it taken queues in pvops/lock.c, first come first
+ * served. Waiting and waking go through pv_ops.lock, so a vCPU that waits gives its CPU away.
  *
- * Errors: none; a CPU that takes a lock it holds waits for ever. Context: any, with interrupts off when
- * the lock is also taken by interrupt handlers. Memory: a locked region is ordered as C11 acquire and release.
+ * Errors: none; a CPU that takes a lock it holds waits for ever. Context: any, with interrupts off when the
+ * lock is also taken by interrupt handlers; at most four locks of one CPU are waited for at once.
+ * Memory: a locked region is ordered as C11 acquire and release.
  */
 #ifndef AMPHI_SPINLOCK_H
 #define AMPHI_SPINLOCK_H
 
-#include <amphi/types.h>
+#include <amphi/pvops.h>
 
-/* All zero is a free lock. */
+/* All zero is a free lock. Read by assembly: pvops/lock_thunks.S. */
 struct spinlock {
-	uint32_t value;
+	union {
+		uint32_t value;
+		struct {
+			uint8_t locked;  /* 1: held */
+			uint8_t sleeper; /* first in the queue sleeps: its CPU's number + 1 */
+			uint16_t tail;   /* last in the queue, 0: none waits */
+		};
+	};
 };
+_Static_assert(sizeof(struct spinlock) == 4, "taken and looked at as one word");
 
+/* True: taken. Not while others wait, whoever holds it. */
 static inline bool spin_trylock(struct spinlock *lock)
 {
 	uint32_t free = 0;
@@ -26,13 +37,22 @@ static inline bool spin_trylock(struct spinlock *lock)
 
 static inline void spin_lock(struct spinlock *lock)
 {
-	while (!spin_trylock(lock))
-		__asm__ volatile("pause");
+	if (!spin_trylock(lock))
+		pv_queued_spin_lock_slowpath(lock, NULL);
+}
+
+/* For a CPU that others may ask something while it waits: serve() does what is asked. Interrupts off. Who
+ * asks writes the question down and then kicks that CPU (pv_kick), which may be asleep. serve may not
+ * take this lock. */
+static inline void spin_lock_serving(struct spinlock *lock, spin_serve_fn *serve)
+{
+	if (!spin_trylock(lock))
+		pv_queued_spin_lock_slowpath(lock, serve);
 }
 
 static inline void spin_unlock(struct spinlock *lock)
 {
-	__atomic_store_n(&lock->value, 0, __ATOMIC_RELEASE);
+	pv_queued_spin_unlock(lock);
 }
 
 #endif

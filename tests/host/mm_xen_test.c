@@ -6,7 +6,7 @@
  * be written without spoiling a table, the p2m list or the ramdisk; windows get their tables. Why: on real
  * Xen a mistake here is a dead domain with one line in somebody else's log.
  *
- * links: kernel/mm_xen.c kernel/mm.c kernel/mm_walk.c kernel/page_bitmap.c pvops/xen_pv.c pvops/fill.c pvops/plan.c hypercall/count.c tests/host/fake_hypercall.c tests/host/fake_percpu.c tests/host/pv_machine.c
+ * links: kernel/mm_xen.c kernel/mm.c kernel/mm_walk.c kernel/page_bitmap.c pvops/xen_pv.c pvops/native_cpu.c pvops/fill.c pvops/plan.c hypercall/count.c tests/host/fake_hypercall.c tests/host/fake_percpu.c tests/host/pv_machine.c
  */
 #include <stdarg.h>
 #include <setjmp.h>
@@ -22,6 +22,7 @@
 #include "kernel/panic.h"
 #include "kernel/trap.h"
 #include "pv_machine.h"
+#include "pvops/lock.h"
 
 #define IMAGE_START 0x100u /* pfns, as the kernel's */
 #define RODATA      0x120u
@@ -45,6 +46,7 @@ void pv_xen_restore_fl(void) {}
 void pv_xen_iret(void) {}
 void pv_xen_sysret(void) {}
 void pv_unfilled(void) {}
+void lock_slow_spinning(struct spinlock *lock, spin_serve_fn *serve) {}
 
 static jmp_buf on_panic;
 static bool panic_expected;

@@ -19,6 +19,7 @@
 
 #include <amphi/xen.h>
 #include "pvops/impl.h"
+#include "pvops/lock.h"
 
 #define SITES     6u
 #define STEP      32u
@@ -56,6 +57,8 @@ static const struct pvops_env env = {.text_alias = text_alias};
 
 /* Two calls and a function for time.sched_clock; near enough to be called. */
 void pv_unfilled(void) {}
+void lock_slow_sleeping(struct spinlock *lock, spin_serve_fn *serve) {}
+void lock_unlock_waking(struct spinlock *lock) {}
 static void thin_function(void) {}
 static void clock_function(void) {}
 

@@ -18,6 +18,7 @@
 
 #include <amphi/hypercall.h>
 #include "pvops/impl.h"
+#include "pvops/lock.h"
 
 /* What the platform files refer to; none of it runs here. */
 char pv_shared_page[PAGE_SIZE];
@@ -34,6 +35,7 @@ void pv_xen_iret(void) {}
 void pv_xen_sysret(void) {}
 void pv_native_sysret(void) {}
 void pv_unfilled(void) {}
+void lock_slow_spinning(struct spinlock *lock, spin_serve_fn *serve) {}
 void pvops_refused(const char *op, int64_t error)
 {
 	fail_msg("%s refused (%d)", op, (int)error);
@@ -42,12 +44,13 @@ void pvops_refused(const char *op, int64_t error)
 
 #define PV_GROUP(g)
 #define PV_GROUP_END(g)
-#define PV_OP0(g, n, c, room, ret)              PV_##c,
-#define PV_OP1(g, n, c, room, ret, t1, a1)      PV_##c,
-#define PV_VOID0(g, n, c, room)                 PV_##c,
-#define PV_VOID1(g, n, c, room, t1, a1)         PV_##c,
-#define PV_VOID2(g, n, c, room, t1, a1, t2, a2) PV_##c,
-#define PV_TAIL(g, n, c, room)                  PV_JUMP,
+#define PV_OP0(g, n, c, room, ret)                 PV_##c,
+#define PV_OP1(g, n, c, room, ret, t1, a1)         PV_##c,
+#define PV_OP2(g, n, c, room, ret, t1, a1, t2, a2) PV_##c,
+#define PV_VOID0(g, n, c, room)                    PV_##c,
+#define PV_VOID1(g, n, c, room, t1, a1)            PV_##c,
+#define PV_VOID2(g, n, c, room, t1, a1, t2, a2)    PV_##c,
+#define PV_TAIL(g, n, c, room)                     PV_JUMP,
 static const uint8_t class_of[PV_OP_COUNT] = {
 #include <amphi/pvops.def>
 };

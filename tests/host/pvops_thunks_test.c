@@ -5,7 +5,7 @@
  * were even though the hypercall spoils what a hypercall may; so do the inline forms of save_fl and
  * irq_disable. Why: a site of a thin operation is compiled as if nothing but rax changed.
  *
- * links: pvops/plan.c pvops/fill.c pvops/xen_pv.c tests/host/fake_hypercall.c tests/host/fake_percpu.c
+ * links: pvops/plan.c pvops/fill.c pvops/xen_pv.c pvops/native_cpu.c tests/host/fake_hypercall.c tests/host/fake_percpu.c
  */
 #include <stdarg.h>
 #include <setjmp.h>
@@ -16,6 +16,7 @@
 #include <amphi/hypercall.h>
 #include <amphi/pvops.h>
 #include "fake_hypercall.h"
+#include "pvops/lock.h"
 #include "fake_percpu.h"
 
 #define INFO (&fake_cpus[0].vcpu_info)
@@ -23,6 +24,7 @@
 /* The file itself: its pages and its code become part of this program. */
 __asm__(".include \"pvops/thunks.S\"\n .text\n");
 
+void lock_slow_spinning(struct spinlock *lock, spin_serve_fn *serve) {}
 uint64_t hypercall_counts[HYPERCALL_NUMBERS];
 static const struct pvops_env env;
 static unsigned n_calls;

@@ -6,7 +6,7 @@
  * answer ends the kernel with the operation's name. Why: on bare metal the processor says no; here only
  * the arguments of a call stand between a wrong mapping and another's memory.
  *
- * links: pvops/plan.c pvops/fill.c pvops/xen_pv.c tests/host/fake_hypercall.c tests/host/fake_percpu.c
+ * links: pvops/plan.c pvops/fill.c pvops/xen_pv.c pvops/native_cpu.c tests/host/fake_hypercall.c tests/host/fake_percpu.c
  */
 #include <stdarg.h>
 #include <setjmp.h>
@@ -17,8 +17,10 @@
 #include <amphi/hypercall.h>
 #include <amphi/pvops.h>
 #include "fake_hypercall.h"
+#include "pvops/lock.h"
 
 char pv_shared_page[PAGE_SIZE];
+void lock_slow_spinning(struct spinlock *lock, spin_serve_fn *serve) {}
 uint64_t hypercall_counts[HYPERCALL_NUMBERS];
 void pv_xen_irq_enable(void);
 void pv_xen_restore_fl(void);

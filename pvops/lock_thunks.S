@@ -1,0 +1,43 @@
+/* lock_thunks.S: giving a lock back where waiters may sleep.
+ *
+ * Thin: changes rax and the flags only, as the sites of lock.queued_spin_unlock promise the compiler
+ * (amphi/pvops.h). Filled in by pvops_provide_lock_wait(); calls lock.c when somebody is to be woken. The
+ * host test takes this file in as it is.
+ */
+	.text
+	.globl lock_unlock_waking
+
+/* rdi: struct spinlock. held and sleeper are exchanged for 0 as one half word: between a look at
+ * the sleeper and the release another could go to sleep and be forgotten. */
+lock_unlock_waking:
+	xor %eax, %eax
+	xchg %ax, (%rdi)
+	test %ah, %ah
+	jnz 1f
+	ret
+1:	push %rbp
+	mov %rsp, %rbp
+	push %rdi
+	push %rsi
+	push %rdx
+	push %rcx
+	push %r8
+	push %r9
+	push %r10
+	push %r11
+	movzbl %ah, %edi
+	lea -64(%rbp), %rsp
+	and $-16, %rsp			/* a thin site promises no alignment */
+	call lock_wake
+	lea -64(%rbp), %rsp
+	pop %r11
+	pop %r10
+	pop %r9
+	pop %r8
+	pop %rcx
+	pop %rdx
+	pop %rsi
+	pop %rdi
+	pop %rbp
+	ret
+	.section .note.GNU-stack, "", @progbits

@@ -35,6 +35,8 @@ struct handler {
 
 static struct shared_info *shared;
 static struct handler handlers[EVENT_PORTS];
+/* The same by vCPU, a bit each: a word of pending bits is all vCPUs', and one must not take another's. */
+static uint64_t owned[CPUS_MAX][WORDS];
 static uint64_t n_sent, n_received;
 static unsigned n_bound;
 
@@ -45,6 +47,8 @@ void event_init(struct shared_info *page)
 	/* Everything is masked until it has a handler: a notification before that is kept, not lost. */
 	for (unsigned w = 0; w < WORDS; w++)
 		shared->evtchn_mask[w] = ~0ul;
+	memset(owned, 0, sizeof(owned));
+	memset(owned[0], 0xff, sizeof(owned[0]));
 }
 
 /* Locked, whoever holds the kernel's lock: the hypervisor changes other bits of the same word from other
@@ -96,6 +100,16 @@ void event_set_handler(port_t port, event_fn *fn, void *ctx)
 	h->ctx = ctx;
 }
 
+/* vcpu < CPUS_MAX. Natively as well, and to no end. */
+static void set_owner(uint32_t port, unsigned vcpu)
+{
+	uint64_t bit = 1ull << port % WORD_BITS;
+
+	owned[handlers[port].vcpu][port / WORD_BITS] &= ~bit;
+	owned[vcpu][port / WORD_BITS] |= bit;
+	handlers[port].vcpu = vcpu;
+}
+
 /* For ports that others made: the console's and the store's of the start info. */
 int event_adopt(port_t port, event_fn *fn, void *ctx)
 {
@@ -116,11 +130,11 @@ int event_adopt(port_t port, event_fn *fn, void *ctx)
  * before its handler. */
 static int finish_bind_of(unsigned vcpu, uint32_t port, struct handler to, port_t *out_port)
 {
-	if (port == 0 || port >= EVENT_PORTS) {
+	if (port == 0 || port >= EVENT_PORTS || vcpu >= CPUS_MAX) {
 		close_port(port);
 		return -XEN_ENOSPC;
 	}
-	handlers[port].vcpu = vcpu;
+	set_owner(port, vcpu);
 	*out_port = (port_t){port};
 	return event_adopt(*out_port, to.fn, to.ctx);
 }
@@ -166,14 +180,14 @@ int event_move(port_t port, unsigned vcpu)
 	bool was_masked;
 	int err;
 
-	if (port.v == 0 || port.v >= EVENT_PORTS)
+	if (port.v == 0 || port.v >= EVENT_PORTS || vcpu >= CPUS_MAX)
 		return -XEN_EINVAL;
 	was_masked = shared && test_bit(shared->evtchn_mask, port.v);
 	if (shared)
 		event_mask(port);
 	err = channel_op(EVTCHNOP_bind_vcpu, &op);
 	if (!err)
-		handlers[port.v].vcpu = vcpu;
+		set_owner(port.v, vcpu);
 	if (shared && !was_masked)
 		event_unmask(port);
 	return err;
@@ -226,7 +240,7 @@ void event_close(port_t port)
 		return;
 	event_mask(port);
 	event_set_handler(port, NULL, NULL);
-	handlers[port.v].vcpu = 0;
+	set_owner(port.v, 0);
 	close_port(port.v);
 	clear_bit(shared->evtchn_pending, port.v);
 }
@@ -290,7 +304,7 @@ static void scan_word(unsigned w)
 
 	/* Bounded by the ports of the word: a handler does not set its own bit, and a peer's that is set
 	 * again raises the pending byte and is seen by the next round of event_dispatch(). */
-	ready = shared->evtchn_pending[w] & ~shared->evtchn_mask[w];
+	ready = shared->evtchn_pending[w] & ~shared->evtchn_mask[w] & owned[this_cpu()->vcpu][w];
 	while (ready) {
 		unsigned bit = (unsigned)__builtin_ctzll(ready);
 

@@ -220,6 +220,10 @@ static void each_vcpu_takes_its_own(void **state)
 	event_dispatch();
 	assert_false(event_pending());
 	assert_int_equal(calls[1], 0); /* it is not here that it pends */
+	raise_event(a.v);
+	event_dispatch(); /* now its word is looked at here, and still it is the other's */
+	assert_int_equal(calls[0], 1);
+	assert_int_equal(calls[1], 0);
 	fake_cpu_run_on(1);
 	assert_true(event_pending());
 	event_dispatch();

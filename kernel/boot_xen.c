@@ -69,7 +69,7 @@ static void start_vcpu(void)
 	struct percpu *self;
 	int err;
 
-	trap_percpu_init();
+	trap_percpu_init(0);
 	self = this_cpu();
 	err = vcpu_xen_register(self, 0, (mfn_t){p2m[image_pfn((const char *)self)]});
 	if (err)

@@ -22,5 +22,7 @@ uint64_t clock_init_kvm(void);
  * be another's, before its first start. 0 or negative XEN_Exxx. */
 struct percpu;
 int clock_xen_cpu(const struct percpu *percpu);
+/* The timer of a further CPU, the one we run on, begins with nothing programmed, or ends. */
+void clock_cpu_native(bool online);
 
 #endif

@@ -137,6 +137,22 @@ static const char *take_stay(struct cmdline *out, const char *value, size_t len)
 	return NULL;
 }
 
+/* At least the one that reads this, and four digits are more CPUs than anybody has. */
+static const char *take_maxcpus(struct cmdline *out, const char *value, size_t len)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		if (value[i] < '0' || value[i] > '9' || i >= 4)
+			return "no such number of CPUs";
+		n = n * 10 + (unsigned)(value[i] - '0');
+	}
+	if (!n)
+		return "no such number of CPUs";
+	out->maxcpus = n;
+	return NULL;
+}
+
 /* Everything the kernel understands. A word that takes no value must not have one, so that a
  * misspelt "stay=0" is reported and does not mean its contrary. */
 static const struct key {
@@ -146,7 +162,7 @@ static const struct key {
 } keys[] = {
     {"role", true, take_role}, {"console", true, take_console}, {"loglevel", true, take_loglevel},
     {"name", true, take_name}, {"do", true, take_commands},     {"stay", false, take_stay},
-    {"fpu", true, take_fpu},   {"pvops", true, take_pvops},
+    {"fpu", true, take_fpu},   {"pvops", true, take_pvops},     {"maxcpus", true, take_maxcpus},
 };
 
 /* Loaders end lines as they like, so line ends count. */

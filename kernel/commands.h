@@ -11,6 +11,7 @@ void commands_system_add(void); /* reboot crash halt sleep */
 void commands_bench_add(void);  /* bench */
 void commands_user_add(void);   /* run */
 void commands_time_add(void);   /* date */
+void commands_cpu_add(void);    /* cpu */
 
 #include <amphi/block.h>
 

@@ -17,6 +17,7 @@
 #define SEL_USER_SS 0x2b
 #define SEL_USER_CS 0x33
 #define VECTOR_SYSCALL 257
+#define MSR_GS_BASE 0xc0000101
 
 	.section .head, "ax"
 	.code32
@@ -118,16 +119,34 @@ trap_stubs_native:
 	push $0
 	.endif
 	push $vector
+	.if vector == 2 || vector == 8 || vector == 18
+	jmp .Lanywhere
+	.else
 	jmp trap_common_native
+	.endif
 	vector = vector + 1
 	.endr
 
-/* gs is the program's when ring 3 was interrupted. (An NMI may come before it is swapped, and is fatal:
- * nothing on its way to panic uses gs.) */
+/* gs is the program's when ring 3 was interrupted. An NMI, a double fault or a machine check may also come in
+ * the kernel before it is swapped; so they look at the base, of which ours is in the upper half. They never
+ * return, and need not swap back. */
 trap_common_native:
 	testb $3, 24(%rsp)		/* cs */
 	jz trap_common
 	swapgs
+	jmp trap_common
+.Lanywhere:
+	push %rax
+	push %rcx
+	push %rdx
+	mov $MSR_GS_BASE, %ecx
+	rdmsr
+	test %edx, %edx
+	js 1f
+	swapgs
+1:	pop %rdx
+	pop %rcx
+	pop %rax
 	jmp trap_common
 
 /* The syscall instruction leaves rip in rcx, the flags in r11, and the program's stack. */

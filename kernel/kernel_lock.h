@@ -6,7 +6,7 @@
  * lock: docs/decisions/0008. The lock is held across a switch of threads.
  *
  *   ring 3 --trap, syscall--> kernel_lock ... kernel_unlock --iret--> ring 3
- *   idle   --interrupt------> kernel_lock ... kernel_unlock --iret--> idle
+ *   idle   --interrupt------> kernel_lock ... --iret--> idle, which goes on with the lock held
  *   kernel --interrupt, exception (lock is held by this CPU)--> nothing to do
  */
 #ifndef KERNEL_KERNEL_LOCK_H
@@ -20,5 +20,9 @@ void kernel_unlock(void);
 
 /* Whether this CPU holds it. Interrupts off. */
 bool kernel_locked(void);
+
+/* Kernel mappings were taken away, and this CPU has flushed them. The others do when they next take the lock:
+ * outside it nobody uses them. */
+void kernel_tlb_changed(void);
 
 #endif

@@ -46,27 +46,56 @@ static bool has_apic(void)
 	return cpu[3] & 1u << 9;
 }
 
-void lapic_init(void)
+/* From x2APIC the way back leads through off. Returns where the registers are. */
+static uint64_t switch_on(void)
 {
-	uint64_t base;
+	uint64_t base = pv_read_msr(LAPIC_BASE_MSR);
 
-	if (!has_apic())
-		return;
-	base = pv_read_msr(LAPIC_BASE_MSR);
-	/* From x2APIC the way back leads through off. */
 	if (base & LAPIC_BASE_X2APIC)
 		pv_write_msr(LAPIC_BASE_MSR, base & ~(LAPIC_BASE_ENABLE | LAPIC_BASE_X2APIC));
 	pv_write_msr(LAPIC_BASE_MSR, (base & ~LAPIC_BASE_X2APIC) | LAPIC_BASE_ENABLE);
-	regs = map_io((maddr_t){base & LAPIC_BASE_ADDRESS}, PAGE_SIZE, MM_WRITE | MM_UNCACHED);
-	if (!regs)
-		return;
-	(void)pvops_provide(PV_irq_eoi, PV_CALL, (void *)lapic_eoi);
-	/* Enabled first: while it is disabled by software the APIC keeps every LVT entry masked
-	 * and ignores what is written to the mask bits. LINT0 stays the way in for the two 8259s
-	 * (virtual wire mode), because irq_legacy_bind() still counts on them. */
+	return base & LAPIC_BASE_ADDRESS;
+}
+
+/* Enabled first: while it is disabled by software the APIC keeps every LVT entry masked and ignores what
+ * is written to the mask bits. */
+static void set_up(uint32_t lint0)
+{
 	lapic_write(LAPIC_SVR, LAPIC_SVR_ENABLE | SPURIOUS);
 	lapic_write(LAPIC_TPR, 0);
 	lapic_write(LAPIC_LVT_TIMER, LAPIC_LVT_MASKED);
-	lapic_write(LAPIC_LVT_LINT0, LAPIC_LVT_EXTINT);
+	lapic_write(LAPIC_LVT_LINT0, lint0);
 	lapic_write(LAPIC_LVT_LINT1, LAPIC_LVT_NMI);
+}
+
+/* LINT0 stays the way in for the two 8259s (virtual wire mode), because irq_legacy_bind() still counts on
+ * them. */
+void lapic_init(void)
+{
+	if (!has_apic())
+		return;
+	regs = map_io((maddr_t){switch_on()}, PAGE_SIZE, MM_WRITE | MM_UNCACHED);
+	if (!regs)
+		return;
+	(void)pvops_provide(PV_irq_eoi, PV_CALL, (void *)lapic_eoi);
+	set_up(LAPIC_LVT_EXTINT);
+}
+
+/* Each CPU sees its own at the same address. */
+void lapic_init_cpu(void)
+{
+	(void)switch_on();
+	set_up(LAPIC_LVT_MASKED);
+}
+
+/* Two registers, so no handler may send between the writes; the second write sends. */
+void lapic_send(uint32_t id, uint32_t command)
+{
+	uint64_t flags = irq_save();
+
+	while (lapic_read(LAPIC_ICR_LOW) & LAPIC_ICR_BUSY)
+		__asm__ volatile("pause");
+	lapic_write(LAPIC_ICR_HIGH, id << 24);
+	lapic_write(LAPIC_ICR_LOW, command);
+	irq_restore(flags);
 }

@@ -17,4 +17,10 @@ void lapic_write(unsigned reg, uint32_t value);
 /* Boot, after mm_init_native(): maps, enables, and lets the old controller in through LINT0. */
 void lapic_init(void);
 
+/* The same for a further CPU, on it; the old controller stays the boot CPU's. */
+void lapic_init_cpu(void);
+
+/* Sends a LAPIC_ICR_ command to the APIC with that id. Any context. */
+void lapic_send(uint32_t id, uint32_t command);
+
 #endif

@@ -15,11 +15,13 @@
 #include "cmdline.h"
 #include "commands.h"
 #include "console.h"
+#include "kernel_lock.h"
 #include "mm.h"
 #include "panic.h"
 #include "power.h"
 #include "roles.h"
 #include "shell.h"
+#include "smp.h"
 #include "thread.h"
 #include "time.h"
 #include "worker.h"
@@ -105,6 +107,8 @@ static void shell_thread(void *ctx)
 	commands_bench_add();
 	commands_user_add();
 	commands_time_add();
+	commands_cpu_add();
+	smp_init();
 	switch (cmdline.role) {
 	case ROLE_SERVICE:
 		service_main();
@@ -128,7 +132,7 @@ static void read_command_line(void)
 		klog(LOG_ERROR, "pvops= is not followed: %s", boot.refused);
 }
 
-/* The console comes first, so that whatever fails can be read; the command line next, since it
+/* From the first line on the kernel lock is held, as everywhere. The console comes first, so that whatever fails can be read; the command line next, since it
  * chooses the console and what is worth saying. Threads before time, because a timer wakes
  * threads; interrupts only when the clock can serve the first. What called us becomes the thread
  * "main" on the boot stack, has nothing more to do and sleeps: its stack cannot be given back. */
@@ -136,6 +140,7 @@ void kmain(void)
 {
 	struct wait_queue never = {0};
 
+	kernel_lock();
 	console_early_init();
 	read_command_line();
 	thread_init();

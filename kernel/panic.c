@@ -2,20 +2,26 @@
  *
  * Callers: see panic.h; also trap.c for exceptions without a handler, pvops for refused operations.
  * Calls the console, the symbol table and power.h; nothing that waits or allocates, since anything
- * may be broken. A panic inside a panic ends at once.
+ * may be broken. A panic inside a panic ends at once. Other CPUs are stopped and say nothing.
  */
+#include <amphi/percpu.h>
 #include <amphi/pvops.h>
 #include "console.h"
 #include "mm.h"
 #include "panic.h"
 #include "power.h"
+#include "smp.h"
 #include "thread.h"
 #include "trap.h"
 
 /* Enough for any chain of ours; a broken chain ends by the tests in the loop. */
 #define FRAMES_MAX 32u
 
-static bool panicking;
+#define VECTOR_NMI 2u
+#define NOBODY     UINT32_MAX
+
+/* The CPU that does. */
+static uint32_t panicking = NOBODY;
 
 /* Without a table (first link) the address has to do, for addr2line. */
 static void print_frame(unsigned n, uint64_t address, uint64_t lookup)
@@ -49,12 +55,27 @@ void backtrace_print(uint64_t rip, uint64_t rbp)
 	}
 }
 
+static void stand_still(void) __attribute__((noreturn));
+static void stand_still(void)
+{
+	for (;;)
+		pv_halt();
+}
+
+/* The first CPU that gets here speaks, and stops the others; one that has a reason of its own at the same
+ * time keeps it to itself. */
 static void begin(void)
 {
+	uint32_t here = this_cpu()->cpu, first = NOBODY;
+
 	pv_irq_disable();
-	if (panicking)
-		power_crash();
-	panicking = true;
+	if (!__atomic_compare_exchange_n(&panicking, &first, here, false, __ATOMIC_ACQ_REL,
+					 __ATOMIC_ACQUIRE)) {
+		if (first == here)
+			power_crash();
+		stand_still();
+	}
+	smp_stop_others();
 	console_mute(false);
 }
 
@@ -129,6 +150,8 @@ void trap_unhandled(const struct trap_frame *f)
 	};
 	unsigned i;
 
+	if (f->vector == VECTOR_NMI && panicking != NOBODY) /* another CPU's way to stop us */
+		stand_still();
 	begin();
 	console_printf("panic: %s, vector %llu error %llx at %llx", trap_name((unsigned)f->vector),
 		       (unsigned long long)f->vector, (unsigned long long)f->error,

@@ -2,7 +2,9 @@
  *
  * Callers: all of kernel/. Threads are cooperative: a thread runs until it waits, yields or ends;
  * interrupt handlers run between and may only mark memory and wake. So data shared by threads
- * needs no lock as long as no wait lies inside; data shared with handlers needs interrupts off.
+ * needs no lock as long as no wait lies inside; data shared with handlers needs interrupts off. That
+ * holds with several CPUs too: the kernel runs on one at a time (kernel_lock.h).
+ * A thread belongs to one CPU; those that may move (programs') go to another when that one is idle.
  * Not a preemptive scheduler: a thread that never waits starves the others.
  */
 #ifndef KERNEL_THREAD_H
@@ -24,8 +26,12 @@ struct wait_queue {
 void thread_init(void);
 
 /* A new thread that may run at the caller's next wait; it ends when fn returns. name is kept by
- * pointer. NULL when there is no memory. Thread context. */
+ * pointer. NULL when there is no memory. Thread context. It stays on the CPU that booted; or, _on, on that
+ * CPU while it runs (NULL: it does not); _movable: on the CPU that has the fewest of this kind, and it may
+ * be moved at each wait. */
 struct thread *thread_create(const char *name, void (*fn)(void *ctx), void *ctx);
+struct thread *thread_create_on(unsigned cpu, const char *name, void (*fn)(void *ctx), void *ctx);
+struct thread *thread_create_movable(const char *name, void (*fn)(void *ctx), void *ctx);
 struct thread *thread_current(void);
 const char *thread_name(const struct thread *t);
 
@@ -76,10 +82,32 @@ bool wait_sleep(struct wait_queue *q, uint64_t deadline_ns);
 		wait_ok_;                                                                          \
 	})
 
+/* ---- CPUs: from smp.c, and from user.c for the balance. Interrupts off. ----------------------------- */
+
+/* When programs are ready here and other CPUs are idle, they get one each. */
+void thread_balance(void);
+
+/* On another CPU, in thread context, before cpu is started: the end of the stack it begins on. NULL: no
+ * memory. */
+void *thread_cpu_prepare(unsigned cpu);
+
+/* On the new CPU, on that stack, the kernel lock held: it takes part from now on. */
+void thread_cpu_run(void) __attribute__((noreturn));
+
+/* No thread is sent there any more. When nobody runs there but the idle thread, thread_cpu_gone() is called
+ * there. After that, on another CPU, thread context: all its threads go elsewhere. */
+void thread_cpu_close(unsigned cpu);
+void thread_cpu_take(unsigned cpu);
+
+/* Turns of threads on that CPU since start. */
+uint64_t thread_cpu_switches(unsigned cpu);
+
 /* For the shell's list: calls fn for each thread. Thread context. */
 struct thread_info {
 	const char *name;
 	const char *state; /* "running", "ready", "waiting" */
+	unsigned cpu;
+	bool idle; /* the CPU's own, that runs when no other does */
 	uint64_t switches;
 	unsigned stack_used_bytes, stack_bytes; /* the most that was used so far */
 };

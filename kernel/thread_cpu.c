@@ -1,9 +1,11 @@
-/* thread_cpu.c: interrupts on and off for thread.c, by pv operations.
+/* thread_cpu.c: interrupts, idling and other CPUs for thread.c, by pv operations and smp.c.
  *
  * Callers: thread.c, and the WAIT macros of thread.h. Apart from thread.c so that the scheduler
  * can be tested in a host program.
  */
 #include <amphi/pvops.h>
+#include "kernel_lock.h"
+#include "smp.h"
 #include "thread.h"
 #include "thread_cpu.h"
 #include "user.h"
@@ -20,11 +22,25 @@ void wait_leave(unsigned long flags)
 
 /* Called and left with interrupts off. sti and hlt are one operation: an interrupt between them
  * would wake nobody, and the processor would sleep over the thread it made ready. On PV it is
- * SCHEDOP_block, which lets events in and returns at once when one is there. */
+ * SCHEDOP_block, which lets events in and returns at once when one is there. An interrupt takes the lock and
+ * keeps it (trap.c), since it is wanted here at once. */
 void thread_cpu_idle(void)
 {
+	kernel_unlock();
 	pv_safe_halt();
 	pv_irq_disable();
+	if (!kernel_locked())
+		kernel_lock();
+}
+
+void thread_cpu_kick(unsigned cpu)
+{
+	smp_kick(cpu);
+}
+
+void thread_cpu_gone(void)
+{
+	smp_leave();
 }
 
 /* A new thread begins where interrupts are off; nobody will restore them for it. */
@@ -37,4 +53,9 @@ void thread_cpu_irqs_on(void)
 void thread_cpu_user(void *program)
 {
 	user_switch_to(program);
+}
+
+void thread_cpu_user_leave(void *program)
+{
+	user_leave_cpu(program);
 }

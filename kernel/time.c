@@ -22,6 +22,19 @@ void time_init(void)
 		tsc_hz = boot.platform == BOOT_KVM ? clock_init_kvm() : clock_init_native();
 }
 
+/* A domain's further CPUs are smp_xen.c's. */
+void time_cpu_online(void)
+{
+	if (!boot_on_xen())
+		clock_cpu_native(true);
+}
+
+void time_cpu_offline(void)
+{
+	if (!boot_on_xen())
+		clock_cpu_native(false);
+}
+
 /* 0 until the platform's clock is there: the log wants times before that. */
 uint64_t time_ns(void)
 {

@@ -47,15 +47,24 @@ struct timer {
 	/* the list's */
 	uint64_t due_ns;
 	struct timer *next;
+	unsigned cpu; /* whose list */
 	bool queued;
 };
 
-/* Calls timer->fn once when time_ns() >= due_ns; sets it anew when it was set already.
+/* Calls timer->fn once when time_ns() >= due_ns, on this CPU; sets it anew when it was set already.
  * Any context. The timer is the caller's and must stay until it ran or was cancelled. */
 void timer_set(struct timer *timer, uint64_t due_ns);
 void timer_cancel(struct timer *timer);
 
 /* From the platform's timer interrupt, interrupts off. */
 void time_interrupt(void);
+
+/* A CPU comes: its clock and its one-shot timer begin. On that CPU, interrupts off, kernel lock held. The
+ * boot CPU's are time_init()'s. */
+void time_cpu_online(void);
+
+/* And goes, likewise; its timers are taken over by another with timers_take(), once it has stopped. */
+void time_cpu_offline(void);
+void timers_take(unsigned cpu);
 
 #endif

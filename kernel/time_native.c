@@ -28,6 +28,7 @@
 static struct clock_scale tsc_scale;
 static uint64_t tsc_start;
 static uint64_t apic_hz;
+static uint8_t timer_vector;
 
 static uint64_t native_sched_clock(void)
 {
@@ -195,7 +196,6 @@ static uint64_t calibrate(void)
 uint64_t clock_init_native(void)
 {
 	uint64_t hz;
-	uint8_t vector;
 
 	KASSERT(lapic_present());
 	hz = calibrate();
@@ -204,9 +204,16 @@ uint64_t clock_init_native(void)
 	pvops_provide(PV_time_sched_clock, PV_CALL, (void *)native_sched_clock);
 	pvops_provide(PV_time_steal_clock, PV_CALL, (void *)native_steal_clock);
 	pvops_provide(PV_time_set_next_event, PV_CALL, (void *)native_set_next_event);
-	if (irq_vector_alloc(timer_irq, NULL, &vector))
+	if (irq_vector_alloc(timer_irq, NULL, &timer_vector))
 		panic("no vector for the timer");
-	lapic_write(LAPIC_TIMER_INIT, 0);
-	lapic_write(LAPIC_LVT_TIMER, vector);
+	clock_cpu_native(true);
 	return hz;
+}
+
+/* All timers run at the boot CPU's rate: they hang on one clock. */
+void clock_cpu_native(bool online)
+{
+	lapic_write(LAPIC_TIMER_DIV, LAPIC_DIVIDE_BY_1);
+	lapic_write(LAPIC_TIMER_INIT, 0);
+	lapic_write(LAPIC_LVT_TIMER, online ? timer_vector : LAPIC_LVT_MASKED);
 }

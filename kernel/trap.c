@@ -8,6 +8,7 @@
 #include <amphi/pvops.h>
 
 #include "boot.h"
+#include "kernel_lock.h"
 #include "trap_parts.h"
 #include "user.h"
 
@@ -18,13 +19,18 @@ struct fixup {
 };
 extern const struct fixup __start_trap_fixups[], __stop_trap_fixups[];
 
-/* self first: code that has only %gs reads the address of its own structure from there. */
-static struct percpu boot_cpu = {.self = &boot_cpu};
+struct percpu trap_percpus[CPUS_MAX];
 bool trap_is_native;
 
-void trap_percpu_init(void)
+/* self first: code that has only %gs reads the address of its own structure from there. */
+void trap_percpu_init(unsigned cpu)
 {
-	pv_load_gs_base((uint64_t)(uintptr_t)&boot_cpu);
+	struct percpu *percpu = &trap_percpus[cpu];
+
+	percpu->self = percpu;
+	percpu->cpu = cpu;
+	percpu->kernel_locked = false;
+	pv_load_gs_base((uint64_t)(uintptr_t)percpu);
 }
 
 static uint64_t at_offset(const int32_t *member)
@@ -61,15 +67,19 @@ static bool programs_own(const struct trap_frame *frame)
  * be chosen to equal one. */
 static void exception(struct trap_frame *frame)
 {
-	if (programs_own(frame))
+	if (programs_own(frame)) {
+		kernel_lock();
 		user_exception(frame);
-	else if (!fix_up(frame))
+	} else if (!fix_up(frame)) {
 		trap_unhandled(frame);
+	}
 }
 
 /* Interrupts off all the while; handlers mark and wake. Only when the interrupt came out of ring
  * 3 may another thread run before it returns: kernel code is never switched away from between
- * two of its waits, which is what spares it locks. */
+ * two of its waits, which is what spares it locks. The kernel lock is taken when it came from outside:
+ * from ring 3, on the way back to which user.c gives it back, or from the idle loop, which goes on with
+ * it. */
 void trap_dispatch(struct trap_frame *frame)
 {
 	if (frame->vector < 32) {
@@ -77,6 +87,8 @@ void trap_dispatch(struct trap_frame *frame)
 		return;
 	}
 	this_cpu()->irq_count++;
+	if (!kernel_locked())
+		kernel_lock();
 	if (frame->vector == TRAP_VECTOR_PV_UPCALL ||
 	    (frame->vector == TRAP_VECTOR_HVM_UPCALL && boot.platform == BOOT_XEN_PVH))
 		event_dispatch();
@@ -124,7 +136,11 @@ bool trap_safe_read64(const void *va, uint64_t *out)
 
 uint64_t trap_irq_count(void)
 {
-	return this_cpu()->irq_count;
+	uint64_t n = 0;
+
+	for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++)
+		n += trap_percpus[cpu].irq_count;
+	return n;
 }
 
 uint64_t trap_fault_address(void)

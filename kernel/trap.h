@@ -40,7 +40,7 @@ int irq_vector_alloc(irq_fn *fn, void *ctx, uint8_t *out_vector);
  * -XEN_EINVAL; -XEN_ENOSYS on PV, where pirqs are bound by event_bind_pirq(). */
 int irq_legacy_bind(unsigned irq, irq_fn *fn, void *ctx);
 
-/* Interrupts and upcalls taken since start. */
+/* Interrupts and upcalls taken since start, by all CPUs. */
 uint64_t trap_irq_count(void);
 
 /* The name of exception vector 0..31. */

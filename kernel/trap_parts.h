@@ -10,8 +10,15 @@
 
 #include "trap.h"
 
-/* Sets gs for the CPU we boot on. */
-void trap_percpu_init(void);
+/* By number; those of CPUs that never ran are zeros, but what smp.c has put there. */
+extern struct percpu trap_percpus[CPUS_MAX];
+
+/* Sets gs for the CPU we run on, which is that one. */
+void trap_percpu_init(unsigned cpu);
+
+/* Natively, a further CPU: its tables are made, in thread context on another (-XEN_ENOMEM); and loaded, on it. */
+int trap_prepare_native(unsigned cpu);
+void trap_init_cpu_native(unsigned cpu);
 
 void trap_dispatch(struct trap_frame *frame);
 

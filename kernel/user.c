@@ -14,6 +14,7 @@
 
 #include "boot.h"
 #include "console.h"
+#include "kernel_lock.h"
 #include "mm.h"
 #include "panic.h"
 #include "time.h"
@@ -88,8 +89,8 @@ static void start_slice(void)
 	timer_set(slice, time_ns() + SLICE_NS);
 }
 
-/* The last thing before ring 3. The slice's timer is started only when somebody else wants to
- * run: a program alone is not interrupted. */
+/* The last thing before ring 3: from here on other CPUs may be in the kernel. The slice's timer is started
+ * only when somebody else wants to run: a program alone is not interrupted. */
 void user_going_back(void)
 {
 	if (user_current()->to_end) {
@@ -98,6 +99,7 @@ void user_going_back(void)
 	}
 	if (thread_others_ready())
 		start_slice();
+	kernel_unlock();
 }
 
 /* The only place where a running program loses the processor, and the timer's interrupt is
@@ -105,8 +107,7 @@ void user_going_back(void)
  * again. */
 void user_interrupted(void)
 {
-	if (!user_current())
-		return;
+	thread_balance();
 	thread_yield();
 	user_going_back();
 }
@@ -158,7 +159,7 @@ static int make(struct user_task *task, int argc, char **argv)
 		error = user_cpu_init(&task->cpu);
 	if (error)
 		goto free_space;
-	if (!thread_create(task->name, user_thread, task)) {
+	if (!thread_create_movable(task->name, user_thread, task)) {
 		error = -XEN_ENOMEM;
 		goto free_cpu;
 	}

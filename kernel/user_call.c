@@ -9,6 +9,7 @@
 #include <amphi/xen.h>
 
 #include "console.h"
+#include "kernel_lock.h"
 #include "time.h"
 #include "user_decode.h"
 #include "user_parts.h"
@@ -177,14 +178,18 @@ static int64_t serve(struct user_task *task, const struct user_call *call)
 bool user_syscall(struct trap_frame *frame)
 {
 	const uint64_t args[USER_CALL_ARGS] = {frame->rdi, frame->rsi, frame->rdx};
-	struct user_task *task = user_current();
+	struct user_task *task;
 	struct user_call call;
 	int64_t result = user_decode(frame->rax, args, &call);
 
+	kernel_lock();
+	task = user_current();
 	if (!result && call.nr == USER_CALL_resume) {
 		result = user_resume(task, frame, call.args[0]);
-		if (!result)
+		if (!result) {
+			user_going_back();
 			return false;
+		}
 	} else if (!result) {
 		result = serve(task, &call);
 	}

@@ -113,9 +113,8 @@ void user_exception(struct trap_frame *frame)
 	struct user_task *task = user_current();
 	uint64_t address = pv_read_cr2();
 
-	if (frame->vector == VECTOR_NO_FPU && user_fpu_trap(&task->cpu))
-		return;
-	if (frame->vector == VECTOR_PAGE_FAULT && hand_over(task, frame, address)) {
+	if ((frame->vector == VECTOR_NO_FPU && user_fpu_trap(&task->cpu)) ||
+	    (frame->vector == VECTOR_PAGE_FAULT && hand_over(task, frame, address))) {
 		user_going_back();
 		return;
 	}

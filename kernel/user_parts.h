@@ -67,7 +67,8 @@ void user_enter(struct trap_frame *frame) __attribute__((noreturn));
 /* ---- user.c ---- */
 struct user_task *user_current(void);
 void user_end(int status) __attribute__((noreturn)); /* the current program; interrupts on */
-void user_going_back(void);                          /* interrupts off; the program may end here */
+void user_going_back(
+    void); /* interrupts off; gives the kernel lock back; the program may end here */
 
 /* ---- user_load.c: fills task's space, entry and stack; -XEN_ENOEXEC was logged. ---- */
 int user_load(struct user_task *task, int argc, char **argv);

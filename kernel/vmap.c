@@ -8,6 +8,7 @@
 #include <amphi/pvops.h>
 
 #include "boot.h"
+#include "kernel_lock.h"
 #include "mm_parts.h"
 #include "page_bitmap.h"
 #include "panic.h"
@@ -117,6 +118,7 @@ void unmap_frames(void *va, unsigned n)
 		pv_flush_tlb_one(at);
 	else
 		pv_flush_tlb_kernel();
+	kernel_tlb_changed();
 }
 
 /* Device memory is nobody's: on PV it is mapped in the name of DOMID_IO. */

@@ -96,6 +96,29 @@ static const struct sdt *table_at(const struct reader *r, uint64_t address)
 	return t && sum_is_zero((const uint8_t *)t, length) ? t : NULL;
 }
 
+/* One that is not enabled is a place for a CPU, or broken. Firmware may tell of a CPU in both forms. */
+static void add_cpu(struct acpi_info *out, uint32_t id, uint32_t flags)
+{
+	if (!(flags & 1) || out->n_cpus == ACPI_MAX_CPUS)
+		return;
+	for (unsigned i = 0; i < out->n_cpus; i++)
+		if (out->cpu[i] == id)
+			return;
+	out->cpu[out->n_cpus++] = id;
+}
+
+/* Types 0 and 9 are local APICs, with ids of 8 and of 32 bits; an 8-bit id of 255 is none. */
+static bool read_cpu(const uint8_t *p, struct acpi_info *out)
+{
+	if (p[0] == 0 && p[1] >= 8 && p[3] != 255)
+		add_cpu(out, p[3], get32(p + 4));
+	else if (p[0] == 9 && p[1] >= 16)
+		add_cpu(out, get32(p + 4), get32(p + 8));
+	else
+		return false;
+	return true;
+}
+
 /* 5.2.12: type 1 is an I/O APIC, type 2 says that an ISA interrupt comes elsewhere or otherwise
  * than by rule (low, level). A record of length 0 would never end the walk, hence the least of 2.
  */
@@ -104,6 +127,8 @@ static void read_madt(const struct sdt *t, struct acpi_info *out)
 	const uint8_t *p = (const uint8_t *)t, *end = p + t->length;
 
 	for (p += 44; p + 2 <= end && p[1] >= 2 && p + p[1] <= end; p += p[1]) {
+		if (read_cpu(p, out))
+			continue;
 		if (p[0] == 1 && p[1] >= 12 && out->n_ioapics < ACPI_MAX_IOAPICS) {
 			out->ioapic[out->n_ioapics].address = get32(p + 4);
 			out->ioapic[out->n_ioapics++].first_gsi = get32(p + 8);

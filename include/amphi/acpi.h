@@ -12,6 +12,7 @@
 
 #define ACPI_MAX_IOAPICS 8u
 #define ACPI_ISA_IRQS    16u
+#define ACPI_MAX_CPUS    64u
 
 struct acpi_info {
 	uint64_t hpet; /* machine address; 0: none */
@@ -24,6 +25,9 @@ struct acpi_info {
 		uint32_t gsi;
 		bool level, active_low;
 	} isa[ACPI_ISA_IRQS]; /* identity, edge, high when not overridden */
+	unsigned
+	    n_cpus; /* those that are enabled, in the tables' order; 0: the tables do not tell */
+	uint32_t cpu[ACPI_MAX_CPUS]; /* their local APIC ids */
 	uint16_t
 	    pm1a_control; /* port; 0x604 (QEMU's boards) when the tables do not tell all of it */
 	uint16_t pm1b_control; /* 0: none */

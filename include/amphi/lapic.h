@@ -13,6 +13,8 @@
 #define LAPIC_TPR        0x080u
 #define LAPIC_EOI        0x0b0u
 #define LAPIC_SVR        0x0f0u
+#define LAPIC_ICR_LOW    0x300u
+#define LAPIC_ICR_HIGH   0x310u
 #define LAPIC_LVT_TIMER  0x320u
 #define LAPIC_LVT_LINT0  0x350u
 #define LAPIC_LVT_LINT1  0x360u
@@ -28,6 +30,13 @@
 #define LAPIC_LVT_DEADLINE  0x40000u
 #define LAPIC_DIVIDE_BY_1   0xbu
 #define LAPIC_DIVIDE_BY_128 0xau
+
+/* What the command register sends to the APIC in its high word; a vector alone is an interrupt. */
+#define LAPIC_ICR_NMI     0x4400u
+#define LAPIC_ICR_INIT    0x4500u
+#define LAPIC_ICR_STARTUP 0x4600u /* | page where it begins in real mode */
+#define LAPIC_ICR_FIXED   0x4000u
+#define LAPIC_ICR_BUSY    0x1000u
 
 /* MSR 0x1b */
 #define LAPIC_BASE_MSR     0x1bu

@@ -29,7 +29,10 @@ struct percpu {
 	uint64_t irq_count;
 	uint64_t kernel_sp; /* entry_native.S: where the current program's system calls begin */
 	uint64_t user_sp;   /* and where the program's own stack is put for three instructions */
-	uint64_t reserved[2];
+	/* kernel/kernel_lock.c: whether this CPU holds the kernel's lock; and up to which change of kernel
+	 * mappings it has flushed its TLB. */
+	uint32_t kernel_locked, tlb_seen;
+	uint64_t reserved[1];
 	uint32_t
 	    vcpu; /* in a Xen domain: its number to the hypervisor; set by vcpu_xen_register() */
 	/* What the hypervisor shares of this vCPU, registered here by VCPUOP_register_vcpu_info; it must not

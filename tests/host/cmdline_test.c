@@ -46,6 +46,18 @@ static void defaults(void **state)
 	assert_string_equal(complaints, "");
 }
 
+static void numbers_of_cpus(void **state)
+{
+	assert_int_equal(parse("").maxcpus, 0);
+	assert_int_equal(parse("maxcpus=1").maxcpus, 1);
+	assert_int_equal(parse("maxcpus=0064").maxcpus, 64);
+	assert_int_equal(parse("maxcpus=2 maxcpus=0").maxcpus, 2);
+	assert_string_equal(complaints, "no such number of CPUs: maxcpus=0;");
+	assert_int_equal(parse("maxcpus=2x maxcpus= maxcpus=-1 maxcpus=10000").maxcpus, 0);
+	parse("maxcpus");
+	assert_string_equal(complaints, "needs a value: maxcpus;");
+}
+
 static void every_key(void **state)
 {
 	struct cmdline c = parse("role=service console=interactive loglevel=warn name=d1 stay "
@@ -121,8 +133,11 @@ bool str_starts(const char *s, const char *prefix)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(defaults), cmocka_unit_test(every_key),
-	    cmocka_unit_test(quotes),   cmocka_unit_test(wrong_words_are_named),
+	    cmocka_unit_test(defaults),
+	    cmocka_unit_test(every_key),
+	    cmocka_unit_test(numbers_of_cpus),
+	    cmocka_unit_test(quotes),
+	    cmocka_unit_test(wrong_words_are_named),
 	    cmocka_unit_test(lengths),
 	};
 

@@ -6,6 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <asm/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <amphi/percpu.h>
 #include "fake_processor.h"
 #include "kernel/clock.h"
 #include "kernel/mm.h"
@@ -39,6 +43,44 @@ void thread_cpu_irqs_on(void)
 	fake_irqs_on = 1;
 }
 
+/* gs is free in a host program: it is the CPU's own data here too. */
+static struct percpu percpu = {.self = &percpu};
+
+__attribute__((constructor)) static void set_gs(void)
+{
+	if (syscall(SYS_arch_prctl, ARCH_SET_GS, &percpu))
+		abort();
+}
+
+void fake_on_cpu(unsigned cpu)
+{
+	percpu.cpu = cpu;
+}
+
+unsigned fake_kicks[FAKE_CPUS];
+
+void thread_cpu_kick(unsigned cpu)
+{
+	fake_kicks[cpu]++;
+}
+
+void (*fake_gone)(void);
+
+void thread_cpu_gone(void)
+{
+	fake_gone();
+	panic("a CPU that is gone came back");
+}
+
+unsigned fake_user_leaves;
+void *fake_user_left;
+
+void thread_cpu_user_leave(void *program)
+{
+	fake_user_leaves++;
+	fake_user_left = program;
+}
+
 unsigned fake_user_loads;
 void *fake_user_loaded;
 
@@ -54,9 +96,13 @@ static void check(bool holds, const char *what)
 		panic(what);
 }
 
+bool (*fake_idle)(void);
+
 void thread_cpu_idle(void)
 {
 	check(fake_irqs_on == 0, "idle with interrupts on");
+	if (fake_idle && fake_idle())
+		return;
 	check(idles++ < 100000, "nobody will ever be ready");
 	if (fake_programmed_ns > fake_now_ns)
 		fake_now_ns = fake_programmed_ns;

@@ -133,6 +133,45 @@ static void facts_are_found(void **state)
 	assert_facts(&a);
 }
 
+/* In both forms, some twice, one that is not enabled, and one that only says that there is none. */
+static void cpus_are_found(void **state)
+{
+	struct acpi_info a;
+	uint8_t *p = memory + MADT + 66;
+	static const uint8_t records[] = {0, 8, 0, 4,   1, 0, 0, 0, 0, 8, 1, 6, 0, 0, 0, 0,
+					  0, 8, 2, 255, 1, 0, 0, 0, 0, 8, 3, 5, 1, 0, 0, 0};
+	static const uint8_t wide[] = {9, 16, 0, 0, 5, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0};
+
+	acpi_read(view, NULL, 0, &a);
+	assert_int_equal(a.n_cpus, 0);
+	memcpy(p, records, sizeof(records));
+	p += sizeof(records);
+	memcpy(p, wide, sizeof(wide));
+	memcpy(p + 16, wide, sizeof(wide));
+	p[21] = 1; /* id 0x105 */
+	table(MADT, "APIC", 66 + sizeof(records) + 2 * sizeof(wide));
+	acpi_read(view, NULL, 0, &a);
+	assert_facts(&a);
+	assert_int_equal(a.n_cpus, 3);
+	assert_int_equal(a.cpu[0], 4);
+	assert_int_equal(a.cpu[1], 5);
+	assert_int_equal(a.cpu[2], 0x105);
+}
+
+/* What there is no room for is left out. */
+static void more_cpus_than_room(void **state)
+{
+	unsigned n = ACPI_MAX_CPUS + 5;
+	struct acpi_info a;
+
+	for (unsigned i = 0; i < n; i++)
+		memcpy(memory + MADT + 66 + i * 8, (uint8_t[]){0, 8, 0, (uint8_t)i, 1, 0, 0, 0}, 8);
+	table(MADT, "APIC", 66 + n * 8);
+	acpi_read(view, NULL, 0, &a);
+	assert_int_equal(a.n_cpus, ACPI_MAX_CPUS);
+	assert_int_equal(a.cpu[ACPI_MAX_CPUS - 1], ACPI_MAX_CPUS - 1);
+}
+
 static void nothing_gives_defaults(void **state)
 {
 	struct acpi_info a;
@@ -246,6 +285,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup(facts_are_found, board),
+	    cmocka_unit_test_setup(cpus_are_found, board),
+	    cmocka_unit_test_setup(more_cpus_than_room, board),
 	    cmocka_unit_test_setup(nothing_gives_defaults, board),
 	    cmocka_unit_test_setup(bad_tables_are_absent, board),
 	    cmocka_unit_test(serial_port_works),

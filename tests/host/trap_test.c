@@ -3,7 +3,7 @@
  * Shows: trap_safe_read64, run here with a signal handler in the processor's place, continues after its
  * fault and says so; an exception without a fixup, and one whose address is beside a
  * fixup, end in trap_unhandled; upcalls and interrupts reach their dispatchers and are counted, those of
- * programs too. Why: the
+ * programs too; the kernel lock is taken by what comes from outside and by nothing else. Why: the
  * page walk of a panic and every look into the m2p stand on the fixup table.
  *
  * links: kernel/trap.c
@@ -24,6 +24,7 @@
 #include <amphi/event.h>
 #include <amphi/pvops.h>
 #include "kernel/boot.h"
+#include "kernel/kernel_lock.h"
 #include "kernel/trap_parts.h"
 #include "kernel/user.h"
 
@@ -37,6 +38,19 @@ void event_dispatch(void)
 	n_upcalls++;
 }
 
+static unsigned n_locks;
+
+bool kernel_locked(void)
+{
+	return this_cpu()->kernel_locked;
+}
+
+void kernel_lock(void)
+{
+	n_locks++;
+	this_cpu()->kernel_locked = true;
+}
+
 void irq_dispatch(unsigned vector)
 {
 	last_vector = vector;
@@ -45,11 +59,13 @@ void irq_dispatch(unsigned vector)
 void user_exception(struct trap_frame *frame)
 {
 	n_user_exceptions++;
+	this_cpu()->kernel_locked = false;
 }
 
 void user_interrupted(void)
 {
 	n_user_interrupts++;
+	this_cpu()->kernel_locked = false; /* as on the way back to ring 3 */
 }
 
 void trap_unhandled(const struct trap_frame *frame)
@@ -82,7 +98,7 @@ static int set_up(void **state)
 {
 	pv_ops.cpu.load_gs_base = load_gs_base;
 	pv_ops.mmu.read_cr2 = read_cr2;
-	trap_percpu_init();
+	trap_percpu_init(0);
 	return 0;
 }
 
@@ -183,6 +199,51 @@ static void programs(void **state)
 	assert_int_equal(n_user_exceptions, 1);
 }
 
+/* The lock is taken on the way in from outside, once: from a program, from the idle loop, which keeps it; and
+ * not by what comes in the middle of the kernel. */
+static void the_lock_on_the_way_in(void **state)
+{
+	struct trap_frame frame = {.vector = 0x31};
+	unsigned before = n_locks;
+	uint64_t word;
+
+	this_cpu()->kernel_locked = false;
+	trap_dispatch(&frame); /* idle */
+	assert_int_equal(n_locks, before + 1);
+	assert_true(kernel_locked());
+	trap_dispatch(&frame); /* the kernel */
+	assert_int_equal(n_locks, before + 1);
+	this_cpu()->kernel_locked = false;
+	frame.cs = 3;
+	trap_dispatch(&frame);
+	assert_int_equal(n_locks, before + 2);
+	frame.vector = 14;
+	trap_dispatch(&frame);
+	assert_int_equal(n_locks, before + 3);
+	assert_false(kernel_locked());
+	take_faults();
+	assert_false(trap_safe_read64((void *)0xffff800000000000ull, &word));
+	assert_int_equal(n_locks, before + 3);
+}
+
+/* Each CPU counts for itself, and the sum is told. */
+static void cpus_have_their_own(void **state)
+{
+	struct trap_frame frame = {.vector = 0x31};
+	uint64_t before = trap_irq_count();
+
+	trap_percpu_init(3);
+	assert_int_equal(this_cpu()->cpu, 3);
+	assert_ptr_equal(this_cpu(), &trap_percpus[3]);
+	trap_dispatch(&frame);
+	assert_int_equal(this_cpu()->irq_count, 1);
+	assert_int_equal(trap_irq_count(), before + 1);
+	trap_percpu_init(0);
+	trap_dispatch(&frame);
+	assert_int_equal(trap_percpus[3].irq_count, 1);
+	assert_int_equal(trap_irq_count(), before + 2);
+}
+
 static void names(void **state)
 {
 	assert_string_equal(trap_name(14), "page fault");
@@ -201,6 +262,8 @@ int main(void)
 	    cmocka_unit_test(interrupts_and_upcalls),
 	    cmocka_unit_test(the_upcall_of_a_pvh_domain),
 	    cmocka_unit_test(programs),
+	    cmocka_unit_test(the_lock_on_the_way_in),
+	    cmocka_unit_test(cpus_have_their_own),
 	    cmocka_unit_test(names),
 	};
 

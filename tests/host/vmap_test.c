@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include <amphi/pvops.h>
+#include "kernel/kernel_lock.h"
 #include "kernel/mm_parts.h"
 #include "kernel/panic.h"
 
@@ -52,6 +53,15 @@ static void set_ptes(struct pv_pte_batch *batch)
 	batch->status = ++n_batches == refuse_batch ? -XEN_EPERM : 0;
 	for (unsigned i = 0; i < batch->n && !batch->status; i++)
 		*batch->entries[i] = batch->values[i];
+}
+
+static unsigned n_told;
+
+/* Other CPUs flush later. */
+void kernel_tlb_changed(void)
+{
+	assert_true(flushes_one + flushes_all > n_told); /* this one has */
+	n_told++;
 }
 
 static void flush_all(void)

@@ -29,6 +29,8 @@ src = $(sort $(foreach r,$(1),$(wildcard $(r)/*.c $(r)/*.S)))
 objs = $(patsubst %,$(BUILD)/$(2)/%.o,$(call src,$(1)))
 K_OBJS := $(call objs,$(KERNEL_ROOMS),kernel)
 HV_OBJS := $(call objs,$(HV_ROOMS),hv)
+PLAIN_OBJS := $(patsubst $(BUILD)/kernel/%,$(BUILD)/plain/%,$(filter-out $(BUILD)/kernel/pvops/%,$(K_OBJS))) \
+	$(patsubst %,$(BUILD)/plain/%.o,tests/plain/plain.c pvops/native_cpu.c pvops/lock.c)
 TOOL_OBJS := $(patsubst %,$(BUILD)/tool/%.o,$(wildcard tools/amphi-tool/*.c) lib/elf.c lib/cpio.c lib/manifest.c \
 	lib/pattern.c lib/text.c lib/printf.c control/domain_config.c control/config_lex.c control/config_disk.c)
 
@@ -40,6 +42,10 @@ $(DEPS): tools/deps.sh
 $(BUILD)/kernel/%.c.o: %.c | $(DEPS)
 	@mkdir -p $(@D); $(CC) $(KFLAGS) -c $< -o $@
 $(BUILD)/kernel/%.S.o: %.S | $(DEPS)
+	@mkdir -p $(@D); $(CC) $(KFLAGS) -D__ASSEMBLY__ -c $< -o $@
+$(BUILD)/plain/%.c.o: %.c | $(DEPS)
+	@mkdir -p $(@D); $(CC) -Itests/plain $(KFLAGS) -c $< -o $@
+$(BUILD)/plain/%.S.o: %.S | $(DEPS)
 	@mkdir -p $(@D); $(CC) $(KFLAGS) -D__ASSEMBLY__ -c $< -o $@
 $(BUILD)/hv/%.c.o: %.c | $(DEPS)
 	@mkdir -p $(@D); $(CC) $(HVFLAGS) -c $< -o $@
@@ -56,12 +62,17 @@ $(BUILD)/fuzz/%.c.o: %.c | $(DEPS) $(BUILD)/.deps-test
 # ---- programs ------------------------------------------------------------------------
 # The kernel is linked twice: the second link carries the symbol table made from the first.
 KLINK = $(CC) -nostdlib -static -no-pie -Wl,--build-id=none,-z,noexecstack,-z,max-page-size=4096,--no-warn-rwx-segments
-$(BUILD)/amphi.pass1: $(K_OBJS) kernel/kernel.lds tools/symbols.sh
-	@tools/symbols.sh /dev/null > $(BUILD)/symbols1.S && $(CC) $(KFLAGS) -MF /dev/null -c $(BUILD)/symbols1.S -o $(BUILD)/symbols1.o
-	@$(KLINK) -T kernel/kernel.lds -o $@ $(K_OBJS) $(BUILD)/symbols1.o
-$(BUILD)/amphi: $(BUILD)/amphi.pass1
-	@tools/symbols.sh $< > $(BUILD)/symbols2.S && $(CC) $(KFLAGS) -MF /dev/null -c $(BUILD)/symbols2.S -o $(BUILD)/symbols2.o
-	@$(KLINK) -T kernel/kernel.lds -o $@ $(K_OBJS) $(BUILD)/symbols2.o
+# amphi-plain has no pvops: the price of having them is measured against it (tests/plain).
+SYMBOLS = tools/symbols.sh $(1) > $@.S && $(CC) $(KFLAGS) -MF /dev/null -c $@.S -o $@.symbols.o
+$(BUILD)/amphi.pass1 $(BUILD)/amphi: $(K_OBJS)
+$(BUILD)/amphi-plain.pass1 $(BUILD)/amphi-plain: $(PLAIN_OBJS)
+$(BUILD)/%.pass1: kernel/kernel.lds tools/symbols.sh
+	@$(call SYMBOLS,/dev/null)
+	@$(KLINK) -T kernel/kernel.lds -o $@ $(filter %.o,$^) $@.symbols.o
+$(BUILD)/amphi $(BUILD)/amphi-plain: $(BUILD)/%: $(BUILD)/%.pass1
+	@$(call SYMBOLS,$<)
+	@$(KLINK) -T kernel/kernel.lds -o $@ $(filter %.o,$^) $@.symbols.o
+plain: $(BUILD)/amphi-plain
 $(BUILD)/amphi-hv: $(HV_OBJS) hypervisor/hypervisor.lds
 	@$(KLINK) -T hypervisor/hypervisor.lds -o $@ $(HV_OBJS)
 $(BUILD)/amphi-tool: $(TOOL_OBJS)
@@ -112,11 +123,11 @@ shell: $(BUILD)/.deps-run
 	@$(MAKE) -j2 --no-print-directory all
 	@BUILD=$(BUILD) DISK='$(DISK)' DISK_MODE='$(DISK_MODE)' tools/run.sh --shell
 bench: $(BUILD)/.deps-test
-	@$(MAKE) -j2 --no-print-directory all
+	@$(MAKE) -j2 --no-print-directory all plain
 	@BUILD=$(BUILD) tests/bench.sh
 docs: $(DEPS)
 	@tools/docs.sh
 clean:
 	rm -rf $(BUILD)
-.PHONY: all programs host-tests fuzzers test fuzz run shell bench docs clean
+.PHONY: all plain programs host-tests fuzzers test fuzz run shell bench docs clean
 -include $(shell find $(BUILD) -path $(BUILD)/xen -prune -o -name '*.d' -type f -print 2>/dev/null)

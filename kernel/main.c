@@ -105,6 +105,7 @@ static void shell_thread(void *ctx)
 	commands_info_add();
 	commands_system_add();
 	commands_bench_add();
+	commands_price_add();
 	commands_user_add();
 	commands_time_add();
 	commands_cpu_add();

@@ -1,7 +1,7 @@
 # lib.sh: boots our kernel natively under QEMU TCG for a test; sourced by tests/qemu/*_test.sh.
 # native MIB CMDLINE [QEMU...] prints the serial line without its carriage returns and leaves QEMU's exit
 # status in $work/status: 0 after halt 0, 2n+1 after halt n (the debug-exit device). expect FILE REGEX
-# wants such a line. MACHINE is the machine (q35). $work is a folder of the test's own, removed at the end.
+# wants such a line. MACHINE is the machine (q35), KERNEL another kernel than ours. $work is a folder of the test's own, removed at the end.
 BUILD=${BUILD:-build}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -11,7 +11,7 @@ native() {
 	{
 		timeout -k 5 "${SECONDS_MAX:-60}" qemu-system-x86_64 -M "${MACHINE:-q35}" -accel tcg -cpu max -m "$mib" -nodefaults \
 			-display none -no-reboot -serial stdio -monitor none -device isa-debug-exit,iobase=0xf4 \
-			-kernel "$BUILD/amphi" -append "$cmdline" "$@" 2>&1
+			-kernel "${KERNEL:-$BUILD/amphi}" -append "$cmdline" "$@" 2>&1
 		echo $? >"$work/status"
 	} | tr -d '\r'
 }

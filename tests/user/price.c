@@ -2,7 +2,8 @@
  *
  * Shows: the null system call (getpid), a page fault handed to the program's handler and back, and a turn of
  * two programs that give way to each other. Under QEMU's -icount shift=0 a tick is an instruction. Run as
- * `run price`; the calls made are round numbers, so that tests can count what each cost the hypervisor.
+ * `run price`, or as `run price WHAT=COUNT` to do that many steps of one kind and say nothing: then the kernel
+ * counts what they cost (kernel/commands_price.c), pages mapped and unmapped by 256 too.
  */
 #include "program.h"
 
@@ -30,12 +31,17 @@ static void say_number(const char *what, uint64_t n)
 	say(what, digits + at);
 }
 
+static void calls(unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		CALL(getpid, 0, 0, 0);
+}
+
 static void price_of_calls(void)
 {
 	uint64_t from = tsc();
 
-	for (unsigned i = 0; i < CALLS; i++)
-		CALL(getpid, 0, 0, 0);
+	calls(CALLS);
 	say_number("price of a system call ", (tsc() - from) / CALLS);
 }
 
@@ -46,39 +52,101 @@ static void skip_it(struct user_context *c)
 	CALL(resume, c, 0, 0);
 }
 
-static void price_of_faults(void)
+static void faults(unsigned n)
 {
-	uint64_t from, nothing = USER_HEAP;
+	uint64_t nothing = USER_HEAP;
 
 	CALL(on_fault, nothing, 4096, skip_it);
-	from = tsc();
-	for (unsigned i = 0; i < FAULTS; i++)
+	for (unsigned i = 0; i < n; i++)
 		__asm__ volatile("mov (%%rdx), %%rax" ::"d"(nothing) : "rax", "memory");
+}
+
+static void price_of_faults(void)
+{
+	uint64_t from = tsc();
+
+	faults(FAULTS);
 	say_number("price of a page fault to a handler and back ", (tsc() - from) / FAULTS);
 }
 
-static int give_way(void)
+static void give_way(unsigned n)
 {
-	for (unsigned i = 0; i < TURNS; i++)
+	for (unsigned i = 0; i < n; i++)
 		CALL(yield, 0, 0, 0);
-	return 0;
 }
 
 static void price_of_turns(void)
 {
-	long other = CALL(spawn, "turns", 5, 0);
+	long other = CALL(spawn, "yields=1000", 11, 0);
 	uint64_t from = tsc();
 
-	give_way();
+	give_way(TURNS);
 	say_number("price of a switch to another program ", (tsc() - from) / TURNS / 2);
 	CALL(wait, other, 0, 0);
 }
 
+/* ---- by count, for the kernel's `price` ------------------------------------------------- */
+
+static const char *after(const char *word, const char *name)
+{
+	while (*name && *word == *name)
+		word++, name++;
+	return !*name && *word == '=' ? word + 1 : NULL;
+}
+
+static unsigned number(const char *digits)
+{
+	unsigned n = 0;
+
+	while (*digits >= '0' && *digits <= '9')
+		n = 10 * n + (unsigned)(*digits++ - '0');
+	return n;
+}
+
+/* The other gets the same count: each yield is then a switch. */
+static void turns(const char *count)
+{
+	char word[24] = "yields=";
+	size_t len = length(count);
+	long other;
+
+	for (size_t i = 0; i <= len && i < 16; i++)
+		word[7 + i] = count[i];
+	other = CALL(spawn, word, length(word), 0);
+	give_way(number(count));
+	CALL(wait, other, 0, 0);
+}
+
+static void pages(unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		CALL(unpages, CALL(pages, 256, USER_READ | USER_WRITE, 0), 256, 0);
+}
+
+static int by_count(const char *word)
+{
+	const char *count;
+
+	if ((count = after(word, "calls")))
+		calls(number(count));
+	else if ((count = after(word, "faults")))
+		faults(number(count));
+	else if ((count = after(word, "yields")))
+		give_way(number(count));
+	else if ((count = after(word, "turns")))
+		turns(count);
+	else if ((count = after(word, "pages")))
+		pages(number(count));
+	return count ? 0 : 98;
+}
+
 int program(int argc, char **argv)
 {
-	if (argc == 2)
-		return same(argv[1], "calls") ? (price_of_calls(), 0) : give_way();
+	if (argc == 2 && !same(argv[1], "calls"))
+		return by_count(argv[1]);
 	price_of_calls();
+	if (argc == 2)
+		return 0;
 	price_of_faults();
 	price_of_turns();
 	return 0;

@@ -1,0 +1,118 @@
+/* plain.c: what remains of pvops in a kernel without them: tables of the processor, and the names.
+ *
+ * Linked into build/amphi-plain in the place of pvops/ (tests/plain/amphi/pvops_sites.h says what that is
+ * for). There is nothing to choose, to patch or to report: the functions that the kernel calls for it are
+ * here because the rest of the kernel is the same sources. Started anywhere but natively it stops.
+ */
+#include <amphi/pvops.h>
+#include <amphi/string.h>
+#include <amphi/x86_tables.h>
+#include <amphi/xen.h>
+
+#define IDT_ENTRIES        256u
+#define MSR_KERNEL_GS_BASE 0xc0000102u
+
+/* Read by nobody natively; the rooms for Xen name it. */
+char pv_shared_page[PAGE_SIZE] __attribute__((aligned(4096)));
+
+/* ---- tables ----------------------------------------------------------------------------- */
+
+void pv_load_gdt(void *table, unsigned entries)
+{
+	struct x86_table_ptr ptr = {(uint16_t)(entries * 8 - 1), (uint64_t)(uintptr_t)table};
+
+	__asm__ volatile("lgdt %0" ::"m"(ptr));
+}
+
+/* As pvops/native.c has it: double fault and NMI on the stack of IST 1. */
+void pv_load_idt(const void *gates, unsigned entries)
+{
+	static struct x86_gate idt[IDT_ENTRIES];
+	const struct pv_gate *gate = gates;
+	struct x86_table_ptr ptr = {sizeof(idt) - 1, (uint64_t)(uintptr_t)idt};
+	uint16_t cs;
+
+	__asm__("mov %%cs, %0" : "=r"(cs));
+	for (unsigned i = 0; i < entries; i++, gate++) {
+		if (!gate->handler)
+			continue;
+		idt[gate->vector] =
+		    x86_gate(gate->handler, cs, gate->vector == 8 || gate->vector == 2,
+			     (gate->irq_off ? X86_GATE_INTERRUPT : X86_GATE_TRAP) |
+				 (unsigned)gate->dpl << X86_GATE_DPL_SHIFT);
+	}
+	__asm__ volatile("lidt %0" ::"m"(ptr));
+}
+
+/* A null selector leaves AMD's base as it was (APM vol. 2, 4.5.3). */
+void pv_load_gs_index(uint16_t selector)
+{
+	__asm__ volatile("swapgs; mov %w0, %%gs; swapgs" ::"r"(selector) : "memory");
+	if (selector < 4)
+		pv_write_msr(MSR_KERNEL_GS_BASE, 0);
+}
+
+/* ---- what the kernel gives --------------------------------------------------------------- */
+
+struct plain_given plain_given;
+
+int pvops_provide(enum pv_op op, enum pv_kind kind, void *fn)
+{
+	if (op == PV_irq_eoi)
+		plain_given.eoi = (void (*)(void))fn;
+	else if (op == PV_time_sched_clock)
+		plain_given.sched_clock = (uint64_t(*)(void))fn;
+	else if (op == PV_time_steal_clock)
+		plain_given.steal_clock = (uint64_t(*)(void))fn;
+	else if (op == PV_time_set_next_event)
+		plain_given.set_next_event = (void (*)(uint64_t))fn;
+	else
+		return -XEN_EINVAL;
+	return 0;
+}
+
+/* Natively nobody offers a better way to wait. */
+int pvops_provide_lock_wait(enum pv_kind kind, pv_lock_wait_fn *wait, pv_lock_kick_fn *kick)
+{
+	return -XEN_ENOSYS;
+}
+
+/* ---- nothing to do ---------------------------------------------------------------------- */
+
+void pvops_init_native(const struct pvops_env *env) {}
+
+void pvops_init_xen_pv(const struct pvops_env *env)
+{
+	for (;;)
+		__asm__ volatile("ud2");
+}
+
+int pvops_patch(const void **out_bad)
+{
+	return 0;
+}
+
+void pvops_report(enum pv_op op, struct pv_op_report *out)
+{
+	*out = (struct pv_op_report){"plain", "-", PV_INLINE, 0};
+}
+
+const char *pvops_kind_name(enum pv_kind kind)
+{
+	return "in place";
+}
+
+void pvops_count_sites(unsigned counts[4])
+{
+	memset(counts, 0, 4 * sizeof(counts[0]));
+}
+
+unsigned pvops_count_indirect(void)
+{
+	return 0;
+}
+
+unsigned pvops_verify(void)
+{
+	return 0;
+}

@@ -27,65 +27,66 @@
 			 [cls] "i"(PV_JUMP))
 
 /* A thin operation without arguments or result, for the same place. */
-#define PV_BARE_SITE(o, room) __asm__ volatile(PV_SITE ::PV_SITE_IN(o, room, THIN))
+#define PV_BARE_SITE(o, room) __asm__ inline volatile(PV_SITE ::PV_SITE_IN(o, room, THIN))
 
 /* The registers are those of the C calling convention: rdi, rsi in, rax out. An operation without an
  * argument sets none of them, and a thin one leaves them as they are: around a site the compiler
- * keeps what it would keep around the instruction itself. */
+ * keeps what it would keep around the instruction itself. "inline" is for the compiler's estimate of size,
+ * which would take the lines of the record for instructions and leave functions out of line for it. */
 #define PV_CALL_THIN0(o, room)                                                                     \
 	({                                                                                         \
 		uint64_t pv_a;                                                                     \
-		__asm__ volatile(PV_SITE                                                           \
-				 : "=a"(pv_a)                                                      \
-				 : PV_SITE_IN(o, room, THIN)                                       \
-				 : "memory", "cc");                                                \
+		__asm__ inline volatile(PV_SITE                                                    \
+					: "=a"(pv_a)                                               \
+					: PV_SITE_IN(o, room, THIN)                                \
+					: "memory", "cc");                                         \
 		pv_a;                                                                              \
 	})
 #define PV_CALL_THIN1(o, room, d)                                                                  \
 	({                                                                                         \
 		uint64_t pv_a;                                                                     \
-		__asm__ volatile(PV_SITE                                                           \
-				 : "=a"(pv_a)                                                      \
-				 : "D"((uint64_t)(d)), PV_SITE_IN(o, room, THIN)                   \
-				 : "memory", "cc");                                                \
+		__asm__ inline volatile(PV_SITE                                                    \
+					: "=a"(pv_a)                                               \
+					: "D"((uint64_t)(d)), PV_SITE_IN(o, room, THIN)            \
+					: "memory", "cc");                                         \
 		pv_a;                                                                              \
 	})
 #define PV_CALL_THIN2(o, room, d, s)                                                               \
 	({                                                                                         \
 		uint64_t pv_a;                                                                     \
-		__asm__ volatile(PV_SITE                                                           \
-				 : "=a"(pv_a)                                                      \
-				 : "D"((uint64_t)(d)), "S"((uint64_t)(s)),                         \
-				   PV_SITE_IN(o, room, THIN)                                       \
-				 : "memory", "cc");                                                \
+		__asm__ inline volatile(PV_SITE                                                    \
+					: "=a"(pv_a)                                               \
+					: "D"((uint64_t)(d)), "S"((uint64_t)(s)),                  \
+					  PV_SITE_IN(o, room, THIN)                                \
+					: "memory", "cc");                                         \
 		pv_a;                                                                              \
 	})
 #define PV_LOST "rcx", "rdx", "r8", "r9", "r10", "r11", "memory", "cc"
 #define PV_CALL_FULL0(o, room)                                                                     \
 	({                                                                                         \
 		uint64_t pv_a;                                                                     \
-		__asm__ volatile(PV_SITE                                                           \
-				 : "=a"(pv_a)                                                      \
-				 : PV_SITE_IN(o, room, FULL)                                       \
-				 : "rdi", "rsi", PV_LOST);                                         \
+		__asm__ inline volatile(PV_SITE                                                    \
+					: "=a"(pv_a)                                               \
+					: PV_SITE_IN(o, room, FULL)                                \
+					: "rdi", "rsi", PV_LOST);                                  \
 		pv_a;                                                                              \
 	})
 #define PV_CALL_FULL1(o, room, d)                                                                  \
 	({                                                                                         \
 		uint64_t pv_a, pv_d = (uint64_t)(d);                                               \
-		__asm__ volatile(PV_SITE                                                           \
-				 : "=a"(pv_a), "+D"(pv_d)                                          \
-				 : PV_SITE_IN(o, room, FULL)                                       \
-				 : "rsi", PV_LOST);                                                \
+		__asm__ inline volatile(PV_SITE                                                    \
+					: "=a"(pv_a), "+D"(pv_d)                                   \
+					: PV_SITE_IN(o, room, FULL)                                \
+					: "rsi", PV_LOST);                                         \
 		pv_a;                                                                              \
 	})
 #define PV_CALL_FULL2(o, room, d, s)                                                               \
 	({                                                                                         \
 		uint64_t pv_a, pv_d = (uint64_t)(d), pv_s = (uint64_t)(s);                         \
-		__asm__ volatile(PV_SITE                                                           \
-				 : "=a"(pv_a), "+D"(pv_d), "+S"(pv_s)                              \
-				 : PV_SITE_IN(o, room, FULL)                                       \
-				 : PV_LOST);                                                       \
+		__asm__ inline volatile(PV_SITE                                                    \
+					: "=a"(pv_a), "+D"(pv_d), "+S"(pv_s)                       \
+					: PV_SITE_IN(o, room, FULL)                                \
+					: PV_LOST);                                                \
 		pv_a;                                                                              \
 	})
 

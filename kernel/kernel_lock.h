@@ -12,14 +12,39 @@
 #ifndef KERNEL_KERNEL_LOCK_H
 #define KERNEL_KERNEL_LOCK_H
 
-#include <stdbool.h>
+#include <amphi/percpu.h>
+#include <amphi/spinlock.h>
+
+/* kernel_lock.c's, for the inline parts: each system call goes through these. The count of changes of kernel
+ * mappings is read and changed by who holds the lock. */
+extern struct spinlock kernel_lock_word;
+extern uint32_t kernel_tlb_changes;
+void kernel_lock_wait(void);
+void kernel_tlb_flush(void);
 
 /* Interrupts off. While it waits, the CPU serves what others ask of it by smp_call(). */
-void kernel_lock(void);
-void kernel_unlock(void);
+static inline void kernel_lock(void)
+{
+	struct percpu *here = this_cpu();
+
+	if (!spin_trylock(&kernel_lock_word))
+		kernel_lock_wait();
+	here->kernel_locked = true;
+	if (here->tlb_seen != kernel_tlb_changes)
+		kernel_tlb_flush();
+}
+
+static inline void kernel_unlock(void)
+{
+	this_cpu()->kernel_locked = false;
+	spin_unlock(&kernel_lock_word);
+}
 
 /* Whether this CPU holds it. Interrupts off. */
-bool kernel_locked(void);
+static inline bool kernel_locked(void)
+{
+	return this_cpu()->kernel_locked;
+}
 
 /* Kernel mappings were taken away, and this CPU has flushed them. The others do when they next take the lock:
  * outside it nobody uses them. */

@@ -80,7 +80,7 @@ void smp_serve(void)
 }
 
 /* The other one is in ring 3, idle, or waiting for the lock that we hold: the kick leads it from the first two
- * to the third, where it serves. Interrupts are off, for a handler here could switch nothing and would only
+ * to the third, where it serves; there it may be asleep, and pv_kick() wakes it. Interrupts are off, for a handler here could switch nothing and would only
  * delay. */
 int smp_call(unsigned cpu, void (*fn)(void *ctx), void *ctx)
 {
@@ -96,6 +96,7 @@ int smp_call(unsigned cpu, void (*fn)(void *ctx), void *ctx)
 		call.ctx = ctx;
 		__atomic_store_n(&call.target, cpu, __ATOMIC_RELEASE);
 		smp_kick(cpu);
+		pv_kick(cpu);
 		while (__atomic_load_n(&call.target, __ATOMIC_ACQUIRE) != NOBODY)
 			__asm__ volatile("pause");
 	}

@@ -48,11 +48,11 @@ static struct thread main_thread, *all_threads;
 /* dead: the last that ended, whose stack may still be stood upon; there is never more than one. ready: first
  * come, first served, and no priorities: the threads are few and give way. open: threads may be sent there. */
 static struct cpu {
-	struct thread *current, *dead, *idle;
+	struct thread *dead, *idle;
 	struct wait_queue ready;
 	bool open;
 	uint64_t switches;
-} cpus[CPUS_MAX];
+} __attribute__((aligned(64))) cpus[CPUS_MAX];
 
 /* Those that have nothing to do, a bit each. */
 static uint64_t idle_cpus;
@@ -61,6 +61,11 @@ _Static_assert(CPUS_MAX <= 64, "a bit each");
 static struct cpu *this(void)
 {
 	return &cpus[this_cpu()->cpu];
+}
+
+static struct thread *current(void)
+{
+	return this_cpu()->thread;
 }
 
 /* Queues are single links with a tail: pushing and popping are what happens, and taking out of
@@ -122,11 +127,12 @@ static void make_ready(struct thread *t)
  */
 static void bury_the_dead(void)
 {
-	struct thread *t = this()->dead, **link;
+	struct cpu *here = this();
+	struct thread *t = here->dead, **link;
 
 	if (!t)
 		return;
-	this()->dead = NULL;
+	here->dead = NULL;
 	for (link = &all_threads; *link != t;)
 		link = &(*link)->next_of_all;
 	*link = t->next_of_all;
@@ -150,7 +156,7 @@ static struct thread *next_to_run(struct cpu *here)
 	struct thread *to = NULL;
 
 	while (!here->open || !(to = queue_pop(&here->ready))) {
-		if (here->current != here->idle && here->idle)
+		if (current() != here->idle && here->idle)
 			return here->idle;
 		if (!here->open)
 			thread_cpu_gone();
@@ -164,7 +170,7 @@ static struct thread *next_to_run(struct cpu *here)
 static void schedule(void)
 {
 	struct cpu *here = this();
-	struct thread *from = here->current, *to;
+	struct thread *from = current(), *to;
 
 	if (from->stack && from->stack[0] != STACK_MAGIC)
 		panic("thread %s ran over its stack", from->name);
@@ -175,7 +181,7 @@ static void schedule(void)
 	to->switches++;
 	here->switches++;
 	if (to != from) {
-		here->current = to;
+		this_cpu()->thread = to;
 		if (to->user)
 			thread_cpu_user(to->user);
 		thread_switch(&from->sp, to->sp);
@@ -187,14 +193,14 @@ void thread_init(void)
 {
 	main_thread.name = "main";
 	main_thread.state = THREAD_RUNNING;
-	this()->current = all_threads = &main_thread;
+	this_cpu()->thread = all_threads = &main_thread;
 	this()->open = true;
 }
 
 /* Where a new thread comes out of its first thread_switch. */
 static void thread_start(void)
 {
-	struct thread *t = this()->current;
+	struct thread *t = current();
 
 	bury_the_dead();
 	thread_cpu_irqs_on();
@@ -296,7 +302,7 @@ struct thread *thread_create_movable(const char *name, void (*fn)(void *ctx), vo
 
 struct thread *thread_current(void)
 {
-	return this()->current;
+	return current();
 }
 
 const char *thread_name(const struct thread *t)
@@ -307,17 +313,17 @@ const char *thread_name(const struct thread *t)
 /* From now on the current thread's switches load that program's registers; NULL: no more. */
 void thread_set_user(void *program)
 {
-	this()->current->user = program;
+	current()->user = program;
 }
 
 void *thread_user(void)
 {
-	return this()->current->user;
+	return current()->user;
 }
 
 uint64_t thread_stack_top(void)
 {
-	const struct thread *t = this()->current;
+	const struct thread *t = current();
 
 	return t->stack ? (uint64_t)(uintptr_t)t->stack + STACK_BYTES : 0;
 }
@@ -333,7 +339,7 @@ void thread_yield(void)
 {
 	unsigned long flags = wait_enter();
 
-	make_ready(this()->current);
+	make_ready(current());
 	schedule();
 	wait_leave(flags);
 }
@@ -342,7 +348,7 @@ void thread_yield(void)
  * there is room for one only. */
 void thread_exit(void)
 {
-	struct thread *t = this()->current;
+	struct thread *t = current();
 
 	(void)wait_enter();
 	KASSERT(t != &main_thread);
@@ -395,7 +401,7 @@ static void wait_timed_out(void *ctx)
  * whoever woke it; it lies in this thread and must not fire for its next wait. */
 bool wait_sleep(struct wait_queue *q, uint64_t deadline_ns)
 {
-	struct thread *t = this()->current;
+	struct thread *t = current();
 
 	t->timed_out = false;
 	t->waits_on = q;
@@ -429,7 +435,7 @@ static struct thread *one_to_give(const struct cpu *here)
 {
 	struct thread *t = here->ready.head;
 
-	while (t && (!t->may_move || t == here->current))
+	while (t && (!t->may_move || t == current()))
 		t = t->next;
 	return t;
 }
@@ -468,7 +474,7 @@ void thread_cpu_run(void)
 {
 	struct cpu *here = this();
 
-	here->current = here->idle;
+	this_cpu()->thread = here->idle;
 	here->open = true;
 	for (;;)
 		schedule();

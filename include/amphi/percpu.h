@@ -32,7 +32,7 @@ struct percpu {
 	/* kernel/kernel_lock.c: whether this CPU holds the kernel's lock; and up to which change of kernel
 	 * mappings it has flushed its TLB. */
 	uint32_t kernel_locked, tlb_seen;
-	uint64_t reserved[1];
+	void *thread; /* kernel/thread.c: who runs here */
 	uint32_t
 	    vcpu; /* in a Xen domain: its number to the hypervisor; set by vcpu_xen_register() */
 	/* What the hypervisor shares of this vCPU, registered here by VCPUOP_register_vcpu_info; it must not

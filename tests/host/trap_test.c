@@ -38,17 +38,25 @@ void event_dispatch(void)
 	n_upcalls++;
 }
 
-static unsigned n_locks;
+struct spinlock kernel_lock_word;
+uint32_t kernel_tlb_changes;
+static unsigned n_waits, n_flushes;
 
-bool kernel_locked(void)
+void kernel_lock_wait(void)
 {
-	return this_cpu()->kernel_locked;
+	n_waits++;
 }
 
-void kernel_lock(void)
+void kernel_tlb_flush(void)
 {
-	n_locks++;
-	this_cpu()->kernel_locked = true;
+	n_flushes++;
+	this_cpu()->tlb_seen = kernel_tlb_changes;
+}
+
+static void release(void)
+{
+	this_cpu()->kernel_locked = false;
+	kernel_lock_word.value = 0;
 }
 
 void irq_dispatch(unsigned vector)
@@ -59,13 +67,13 @@ void irq_dispatch(unsigned vector)
 void user_exception(struct trap_frame *frame)
 {
 	n_user_exceptions++;
-	this_cpu()->kernel_locked = false;
+	release();
 }
 
 void user_interrupted(void)
 {
 	n_user_interrupts++;
-	this_cpu()->kernel_locked = false; /* as on the way back to ring 3 */
+	release(); /* as on the way back to ring 3 */
 }
 
 void trap_unhandled(const struct trap_frame *frame)
@@ -204,26 +212,44 @@ static void programs(void **state)
 static void the_lock_on_the_way_in(void **state)
 {
 	struct trap_frame frame = {.vector = 0x31};
-	unsigned before = n_locks;
+	unsigned waits = n_waits, interrupts = n_user_interrupts;
 	uint64_t word;
 
-	this_cpu()->kernel_locked = false;
+	release();
 	trap_dispatch(&frame); /* idle */
-	assert_int_equal(n_locks, before + 1);
 	assert_true(kernel_locked());
+	assert_int_equal(kernel_lock_word.value, 1);
 	trap_dispatch(&frame); /* the kernel */
-	assert_int_equal(n_locks, before + 1);
-	this_cpu()->kernel_locked = false;
+	assert_int_equal(n_waits, waits);
+	release();
 	frame.cs = 3;
 	trap_dispatch(&frame);
-	assert_int_equal(n_locks, before + 2);
-	frame.vector = 14;
+	assert_int_equal(n_user_interrupts, interrupts + 1);
+	kernel_lock_word.value = 1; /* another CPU's */
 	trap_dispatch(&frame);
-	assert_int_equal(n_locks, before + 3);
+	assert_int_equal(n_waits, waits + 1);
+	frame.vector = 14;
+	kernel_lock_word.value = 1;
+	trap_dispatch(&frame);
+	assert_int_equal(n_waits, waits + 2);
 	assert_false(kernel_locked());
 	take_faults();
 	assert_false(trap_safe_read64((void *)0xffff800000000000ull, &word));
-	assert_int_equal(n_locks, before + 3);
+	assert_int_equal(n_waits, waits + 2);
+	assert_int_equal(kernel_lock_word.value, 0);
+}
+
+/* What others have unmapped is flushed before anything else is done. */
+static void the_flush_on_the_way_in(void **state)
+{
+	struct trap_frame frame = {.vector = 0x31, .cs = 3};
+
+	trap_dispatch(&frame);
+	assert_int_equal(n_flushes, 0);
+	kernel_tlb_changes++;
+	trap_dispatch(&frame);
+	trap_dispatch(&frame);
+	assert_int_equal(n_flushes, 1);
 }
 
 /* Each CPU counts for itself, and the sum is told. */
@@ -232,12 +258,14 @@ static void cpus_have_their_own(void **state)
 	struct trap_frame frame = {.vector = 0x31};
 	uint64_t before = trap_irq_count();
 
+	release();
 	trap_percpu_init(3);
 	assert_int_equal(this_cpu()->cpu, 3);
 	assert_ptr_equal(this_cpu(), &trap_percpus[3]);
 	trap_dispatch(&frame);
 	assert_int_equal(this_cpu()->irq_count, 1);
 	assert_int_equal(trap_irq_count(), before + 1);
+	release();
 	trap_percpu_init(0);
 	trap_dispatch(&frame);
 	assert_int_equal(trap_percpus[3].irq_count, 1);
@@ -256,15 +284,11 @@ static void names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(memory_that_is_there),
-	    cmocka_unit_test(memory_that_is_not),
-	    cmocka_unit_test(what_nobody_expects),
-	    cmocka_unit_test(interrupts_and_upcalls),
-	    cmocka_unit_test(the_upcall_of_a_pvh_domain),
-	    cmocka_unit_test(programs),
-	    cmocka_unit_test(the_lock_on_the_way_in),
-	    cmocka_unit_test(cpus_have_their_own),
-	    cmocka_unit_test(names),
+	    cmocka_unit_test(memory_that_is_there),       cmocka_unit_test(memory_that_is_not),
+	    cmocka_unit_test(what_nobody_expects),        cmocka_unit_test(interrupts_and_upcalls),
+	    cmocka_unit_test(the_upcall_of_a_pvh_domain), cmocka_unit_test(programs),
+	    cmocka_unit_test(the_lock_on_the_way_in),     cmocka_unit_test(the_flush_on_the_way_in),
+	    cmocka_unit_test(cpus_have_their_own),        cmocka_unit_test(names),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);

@@ -57,6 +57,21 @@ static int answer(uint64_t cpu, bool online, int error)
 	return error;
 }
 
+/* Each but the first out and in again, so many times. */
+static int cycle(uint64_t rounds)
+{
+	int error = 0;
+
+	for (uint64_t i = 0; i < rounds && !error; i++)
+		for (unsigned cpu = 1; cpu < smp_count() && !error; cpu++) {
+			error = smp_down(cpu);
+			if (!error)
+				error = smp_up(cpu);
+		}
+	console_printf("@cpu count=%u online=%u\n", smp_count(), smp_online());
+	return error;
+}
+
 static int cpu_command(int argc, char **argv)
 {
 	uint64_t cpu;
@@ -66,6 +81,8 @@ static int cpu_command(int argc, char **argv)
 		return list();
 	if (argc != 3 || !str_to_u64(argv[2], &cpu))
 		return -XEN_EINVAL;
+	if (!strcmp(argv[1], "cycle"))
+		return cycle(cpu);
 	online = !strcmp(argv[1], "online");
 	if (!online && strcmp(argv[1], "offline"))
 		return -XEN_EINVAL;
@@ -77,7 +94,8 @@ static int cpu_command(int argc, char **argv)
 void commands_cpu_add(void)
 {
 	static const struct shell_command table[] = {
-	    {"cpu", "[online|offline N]", "the CPUs; starts one, or takes one out", cpu_command},
+	    {"cpu", "[online|offline|cycle N]", "the CPUs; starts one, or takes one out",
+	     cpu_command},
 	};
 
 	shell_add(table, ARRAY_SIZE(table));

@@ -44,29 +44,56 @@ static int wait_for(const int *pids, unsigned n, const char *name)
 	return error;
 }
 
+/* Those that nobody has waited for yet; a name may be gone by then. */
+static struct {
+	int pids[USER_PROGRAMS];
+	unsigned n;
+} beside;
+
+/* With & behind it: the shell goes on. There are never more programs than pids: each waits for its place in the
+ * kernel's table to be free. */
 static int run(int argc, char **argv)
 {
-	int pids[USER_PROGRAMS], first = 1, pid = 0, error;
+	int pids[USER_PROGRAMS], first = 1, pid = 0, error = 0;
+	bool wait = strcmp(argv[argc - 1], "&") != 0;
 	uint64_t count = 1;
 	unsigned n = 0;
 
+	argc -= !wait;
 	if (argc > 1 && parse_count(argv[1], &count))
 		first = 2;
 	if (argc <= first)
 		return -XEN_EINVAL;
 	while (n < count && (pid = user_start(argc - first, argv + first, USER_SHELL)) > 0)
 		pids[n++] = pid;
+	for (unsigned i = 0; i < n && !wait; i++)
+		beside.pids[beside.n++] = pids[i];
 	console_on_ctrl_c(user_end_all);
-	error = wait_for(pids, n, argv[first]);
+	if (wait)
+		error = wait_for(pids, n, argv[first]);
 	console_on_ctrl_c(NULL);
 	return pid < 0 ? pid : error;
+}
+
+static int wait_for_all(int argc, char **argv)
+{
+	int error;
+
+	if (argc != 1)
+		return -XEN_EINVAL;
+	console_on_ctrl_c(user_end_all);
+	error = wait_for(beside.pids, beside.n, "beside");
+	console_on_ctrl_c(NULL);
+	beside.n = 0;
+	return error;
 }
 
 void commands_user_add(void)
 {
 	static const struct shell_command table[] = {
-	    {"run", "[-COUNT] PROGRAM [WORD...]", "runs a program of the boot module in ring 3",
+	    {"run", "[-COUNT] PROGRAM [WORD...] [&]", "runs a program of the boot module in ring 3",
 	     run},
+	    {"wait", "", "for the programs that were run with &", wait_for_all},
 	};
 
 	shell_add(table, ARRAY_SIZE(table));

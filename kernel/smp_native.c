@@ -99,6 +99,9 @@ static unsigned find(uint32_t *ids, unsigned max)
 	unsigned n = 0;
 
 	ids[n++] = lapic_present() ? lapic_read(LAPIC_ID) >> 24 : 0;
+	if (!lapic_present() || !boot.acpi.n_cpus)
+		klog(LOG_INFO, "one CPU is used: %s",
+		     lapic_present() ? "no table of the firmware names others" : "it has no APIC");
 	if (!lapic_present() || boot.acpi.n_cpus < 2)
 		return n;
 	if (!can_start()) {

@@ -56,7 +56,6 @@ void boot_native_start(unsigned loader, uint64_t info_phys)
 	mm_init_native();
 	if (boot.platform == BOOT_XEN_PVH)
 		boot_xen_pvh_join();
-	if (boot.privileged)
-		lapic_init();
+	lapic_init();
 	boot_finish();
 }

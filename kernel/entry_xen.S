@@ -1,4 +1,4 @@
-/* entry_xen.S: how a Xen PV domain is entered: at start, by exceptions, by the event upcall.
+/* entry_xen.S: how a Xen PV domain is entered: at start, by further vCPUs, by exceptions, by the upcall.
  *
  * The loader starts us in 64-bit mode on its own page tables, with start_info's address in rsi
  * (<xen/xen.h>, "Start-of-day memory layout"). An exception comes as a call from the hypervisor: it
@@ -7,6 +7,8 @@
  * (entry_native.S). The upcall looks like an exception without an error code.
  */
 #define STACK_SIZE 16384
+#define NR_VCPU_OP 24
+#define VCPUOP_DOWN 2
 
 	.text
 	.globl xen_pv_entry
@@ -17,6 +19,27 @@ xen_pv_entry:
 	mov %rsi, %rdi
 	call boot_xen_pv_start
 	ud2
+
+/* A further vCPU, on its stack. */
+	.globl smp_xen_entry
+smp_xen_entry:
+	cld
+	xor %ebp, %ebp
+	call smp_xen_begin
+	ud2
+
+/* void smp_xen_park(unsigned vcpu, const uint64_t *stack). Once it is down the stack is another's, so the call
+ * is not made through the page's stub, which would come back by it. rcx and r11 are lost. */
+	.globl smp_xen_park
+smp_xen_park:
+	mov %rsi, %rbx
+	mov %edi, %esi
+	mov $VCPUOP_DOWN, %edi
+	xor %edx, %edx
+	mov $NR_VCPU_OP, %eax
+	syscall
+	mov (%rbx), %rsp
+	jmp smp_xen_entry
 
 /* 32 exceptions, 16 bytes each. */
 	.balign 16

@@ -15,6 +15,7 @@
 #include "cmdline.h"
 #include "commands.h"
 #include "console.h"
+#include "hotplug_xen.h"
 #include "kernel_lock.h"
 #include "mm.h"
 #include "panic.h"
@@ -63,13 +64,17 @@ static int start_native(void *ctx)
 	return 0;
 }
 
-/* Without a store there is nobody to ask for disks; the same goes on with none. */
+/* Without a store there is nobody to ask for disks, nor to say which CPUs to use; the same goes on with
+ * none. */
 static int start_guest(void *ctx)
 {
 	int error = boot.store_page ? blkfront_init() : -XEN_ENODEV;
 
 	if (error)
 		klog(LOG_WARN, "no disks from other domains: %s", error_name(error));
+	error = boot.store_page && smp_count() > 1 ? hotplug_xen_start() : 0;
+	if (error)
+		klog(LOG_WARN, "CPUs stay as they are: %s", error_name(error));
 	return 0;
 }
 

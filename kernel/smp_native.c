@@ -13,6 +13,7 @@
 #include "lapic.h"
 #include "mm_parts.h"
 #include "smp.h"
+#include "smp_xen.h"
 #include "thread.h"
 #include "time.h"
 #include "trap_parts.h"
@@ -126,6 +127,8 @@ static void begin(struct percpu *percpu)
 	trap_init_cpu_native(percpu->cpu);
 	pv_write_msr(MSR_PAT, pat);
 	lapic_init_cpu();
+	if (boot.platform == BOOT_XEN_PVH)
+		smp_xen_cpu_begin(percpu);
 	smp_started();
 }
 
@@ -220,8 +223,7 @@ const struct smp_platform smp_native_platform = {
     .stop = stop,
 };
 
-/* A PV domain has no local APIC, and no other way yet. */
 const struct smp_platform *smp_platform(void)
 {
-	return boot.platform == BOOT_XEN_PV ? NULL : &smp_native_platform;
+	return boot_on_xen() ? smp_xen_platform() : &smp_native_platform;
 }

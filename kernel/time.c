@@ -6,6 +6,7 @@
 #include <amphi/pvops.h>
 #include "boot.h"
 #include "clock.h"
+#include "smp_xen.h"
 #include "time.h"
 
 /* Before the rate is known a delay assumes a processor this fast, and so waits too long. */
@@ -22,10 +23,11 @@ void time_init(void)
 		tsc_hz = boot.platform == BOOT_KVM ? clock_init_kvm() : clock_init_native();
 }
 
-/* A domain's further CPUs are smp_xen.c's. */
 void time_cpu_online(void)
 {
-	if (!boot_on_xen())
+	if (boot_on_xen())
+		smp_xen_cpu_online();
+	else
 		clock_cpu_native(true);
 }
 

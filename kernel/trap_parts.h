@@ -20,6 +20,11 @@ void trap_percpu_init(unsigned cpu);
 int trap_prepare_native(unsigned cpu);
 void trap_init_cpu_native(unsigned cpu);
 
+/* PV: what a further vCPU is made with; and what it must ask for itself, each time it comes. */
+struct vcpu_guest_context;
+void trap_xen_context(struct vcpu_guest_context *ctx);
+void trap_init_cpu_xen_pv(void);
+
 void trap_dispatch(struct trap_frame *frame);
 
 /* Natively: runs the handler of a vector >= 32 and tells the controller. */

@@ -13,6 +13,7 @@
 
 #define EXCEPTIONS 32u
 #define STUB_SIZE  16u
+#define TRAP_INFO_EVENTS_OFF 4 /* xen/arch-x86/xen.h, struct trap_info */
 
 extern const char trap_stubs_xen[];
 extern void xen_event_upcall(void);
@@ -32,6 +33,20 @@ static void make_gates(void)
 		    .handler = (uint64_t)(uintptr_t)trap_stubs_xen + i * STUB_SIZE,
 		};
 	pv_load_idt(gates, EXCEPTIONS);
+}
+
+/* The same for a vCPU that is not made yet: gates by vector, and where upcalls come in. */
+void trap_xen_context(struct vcpu_guest_context *ctx)
+{
+	for (unsigned i = 0; i < EXCEPTIONS; i++)
+		ctx->trap_ctxt[i] = (struct trap_info){
+		    .vector = (uint8_t)i,
+		    .flags = (i == 3 ? 3 : 0) | TRAP_INFO_EVENTS_OFF,
+		    .cs = FLAT_KERNEL_CS,
+		    .address = (uint64_t)(uintptr_t)trap_stubs_xen + i * STUB_SIZE,
+		};
+	ctx->event_callback_eip = (uint64_t)(uintptr_t)xen_event_upcall;
+	ctx->failsafe_callback_eip = (uint64_t)(uintptr_t)xen_failsafe_upcall;
 }
 
 static void set_callback(uint16_t type, void (*entry)(void))
@@ -58,6 +73,13 @@ void trap_init_xen_pv(void)
 	make_gates();
 	set_callback(CALLBACKTYPE_event, xen_event_upcall);
 	set_callback(CALLBACKTYPE_failsafe, xen_failsafe_upcall);
+	if (boot.privileged)
+		take_io_rights();
+}
+
+/* What else was told was in its context. */
+void trap_init_cpu_xen_pv(void)
+{
 	if (boot.privileged)
 		take_io_rights();
 }

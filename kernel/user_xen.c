@@ -11,6 +11,7 @@
 #include "mm.h"
 #include "mm_parts.h"
 #include "panic.h"
+#include "smp.h"
 #include "user_parts.h"
 
 #define SEL_TLS 0x38u /* as natively: a program sees no difference */
@@ -48,8 +49,10 @@ static void begin_cpu(struct user_tables *out)
 
 int user_init_xen_pv(void)
 {
-	int error = make_gdt(&tables[0], &sp0[0]);
+	int error = 0;
 
+	for (unsigned cpu = 0; cpu < smp_count() && !error; cpu++)
+		error = make_gdt(&tables[cpu], &sp0[cpu]);
 	if (error)
 		return error;
 	user_platform = (struct user_platform){

@@ -144,6 +144,23 @@ static void start_grants(void)
 			   n * (unsigned)(PAGE_SIZE / sizeof(struct grant_entry_v1)));
 }
 
+/* vCPUs that the toolstack holds back for now (maxvcpus above vcpus) are disabled in the MADT, as on a bare
+ * machine those are that are not there. Xen knows better, and gives the APIC of vCPU n the id 2n; a table that
+ * says otherwise is not added to. */
+static void find_held_back(void)
+{
+	struct acpi_info *acpi = &boot.acpi;
+
+	for (unsigned n = 0; n < acpi->n_cpus; n++)
+		if (acpi->cpu[n] != 2 * n)
+			return;
+	while (acpi->n_cpus && acpi->n_cpus < ARRAY_SIZE(acpi->cpu) &&
+	       hypercall_vcpu_op(VCPUOP_is_up, acpi->n_cpus, NULL) >= 0) {
+		acpi->cpu[acpi->n_cpus] = 2 * acpi->n_cpus;
+		acpi->n_cpus++;
+	}
+}
+
 /* After mm_init_native(): the shared page is mapped with the image, grants need windows. */
 void boot_xen_pvh_join(void)
 {
@@ -151,4 +168,5 @@ void boot_xen_pvh_join(void)
 	map_shared_page();
 	start_events();
 	start_grants();
+	find_held_back();
 }

@@ -11,8 +11,8 @@
 #include "panic.h"
 #include "trap_parts.h"
 
-#define EXCEPTIONS 32u
-#define STUB_SIZE  16u
+#define EXCEPTIONS           32u
+#define STUB_SIZE            16u
 #define TRAP_INFO_EVENTS_OFF 4 /* xen/arch-x86/xen.h, struct trap_info */
 
 extern const char trap_stubs_xen[];

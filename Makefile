@@ -72,7 +72,9 @@ $(BUILD)/%.pass1: kernel/kernel.lds tools/symbols.sh
 $(BUILD)/amphi $(BUILD)/amphi-plain: $(BUILD)/%: $(BUILD)/%.pass1
 	@$(call SYMBOLS,$<)
 	@$(KLINK) -T kernel/kernel.lds -o $@ $(filter %.o,$^) $@.symbols.o
-plain: $(BUILD)/amphi-plain
+$(BUILD)/hot_sites: tests/plain/hot_sites.c $(BUILD)/plain/tests/plain/hot.c.o | $(BUILD)/.deps-test
+	@$(CC) $(HOST) -MF $@.d -o $@ $< -lcapstone
+plain: $(BUILD)/amphi-plain $(BUILD)/hot_sites
 $(BUILD)/amphi-hv: $(HV_OBJS) hypervisor/hypervisor.lds
 	@$(KLINK) -T hypervisor/hypervisor.lds -o $@ $(HV_OBJS)
 $(BUILD)/amphi-tool: $(TOOL_OBJS)

@@ -1,0 +1,55 @@
+/* hot.c: the hot operations as functions, so that what a kernel without pvops does for each can be read.
+ *
+ * Compiled with the plain kernel's amphi/pvops_sites.h and linked into nothing: tests/plain/hot_sites.c decodes the
+ * functions and holds the patched sites of ours against them. One function per operation, named hot_ and the
+ * operation's name; arguments and results are in the registers that the sites have them in, those of a C call.
+ */
+#include <amphi/pvops.h>
+
+#define HOT_OP0(name)                                                                              \
+	uint64_t hot_##name(void);                                                                 \
+	HOT uint64_t hot_##name(void)                                                              \
+	{                                                                                          \
+		return pv_##name();                                                                \
+	}
+#define HOT_OP1(name)                                                                              \
+	uint64_t hot_##name(uint64_t value);                                                       \
+	HOT uint64_t hot_##name(uint64_t value)                                                    \
+	{                                                                                          \
+		return pv_##name(value);                                                           \
+	}
+#define HOT_VOID0(name)                                                                            \
+	void hot_##name(void);                                                                     \
+	HOT void hot_##name(void)                                                                  \
+	{                                                                                          \
+		pv_##name();                                                                       \
+	}
+#define HOT_VOID1(name, type)                                                                      \
+	void hot_##name(type value);                                                               \
+	HOT void hot_##name(type value)                                                            \
+	{                                                                                          \
+		pv_##name(value);                                                                  \
+	}
+#define HOT_SET(name)                                                                              \
+	void hot_##name(uint64_t *entry, uint64_t value);                                          \
+	HOT void hot_##name(uint64_t *entry, uint64_t value)                                       \
+	{                                                                                          \
+		pv_##name(entry, value);                                                           \
+	}
+/* A frame pointer is the function's, not the operation's. */
+#define HOT __attribute__((optimize("omit-frame-pointer")))
+
+HOT_OP0(save_fl)
+HOT_VOID1(restore_fl, uint64_t)
+HOT_VOID0(irq_disable)
+HOT_VOID0(irq_enable)
+HOT_OP0(read_cr2)
+HOT_OP0(read_cr3)
+HOT_VOID1(write_cr3, uint64_t)
+HOT_OP1(pte_val)
+HOT_OP1(make_pte)
+HOT_SET(set_pte)
+HOT_SET(set_pmd)
+HOT_SET(set_pud)
+HOT_SET(set_pgd)
+HOT_VOID1(queued_spin_unlock, struct spinlock *)

@@ -18,6 +18,13 @@ uint64_t clock_init_native(void);
 uint64_t clock_init_xen(void);
 uint64_t clock_init_kvm(void);
 
+/* Several CPUs are there: looks whether their TSCs agree, and provides a clock that can bear it when they do
+ * not. Thread context. */
+void clock_check_native(void);
+
+/* KVM's clock of the running CPU begins, or ends. False: there is none, or it says nonsense. */
+bool clock_cpu_kvm(bool online);
+
 /* Xen: gives the vCPU of percpu its timer's event and its stolen time's area, if it has them not yet. It may
  * be another's, before its first start. 0 or negative XEN_Exxx. */
 struct percpu;

@@ -76,4 +76,19 @@ static inline uint64_t clock_shared_hz(const volatile struct vcpu_time_info *sha
 	return shift < 0 ? hz << -shift : hz >> shift;
 }
 
+/* Whether that is a clock: a version that stands still before long, and a scale of a processor between 10 MHz
+ * and 100 GHz. Asked once, before clock_shared_ns() is ever called: that one waits for the version. */
+static inline bool clock_shared_plausible(const volatile struct vcpu_time_info *shared)
+{
+	uint64_t hz;
+
+	for (unsigned i = 0; shared->version & 1; i++)
+		if (i == 1000000)
+			return false;
+	if (shared->tsc_shift < -31 || shared->tsc_shift > 31)
+		return false;
+	hz = clock_shared_hz(shared);
+	return hz >= 10000000 && hz <= 100000000000;
+}
+
 #endif

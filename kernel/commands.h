@@ -11,7 +11,7 @@ void commands_system_add(void); /* reboot crash halt sleep */
 void commands_bench_add(void);  /* bench */
 void commands_price_add(void);  /* price */
 void commands_user_add(void);   /* run */
-void commands_time_add(void);   /* date */
+void commands_time_add(void);   /* clock date */
 void commands_cpu_add(void);    /* cpu */
 
 #include <amphi/block.h>

@@ -22,8 +22,16 @@ void kernel_tlb_flush(void)
 	pv_flush_tlb_kernel();
 }
 
-/* The number wraps: a CPU would have to sleep through 4 billion changes and meet the same one. */
+/* The number wraps: a CPU would have to sleep through 4 billion changes and meet the same one. CPUs that
+ * somebody else flushes (a hypervisor, for those it does not run) have seen the change; they cannot look at
+ * their word meanwhile, since we hold the lock. */
 void kernel_tlb_changed(void)
 {
+	uint64_t others = smp_others(), done;
+
 	this_cpu()->tlb_seen = ++kernel_tlb_changes;
+	if (!others)
+		return;
+	for (done = pv_flush_tlb_multi(others); done; done &= done - 1)
+		smp_percpu((unsigned)__builtin_ctzll(done))->tlb_seen = kernel_tlb_changes;
 }

@@ -14,6 +14,7 @@
 #include "cmdline.h"
 #include "console.h"
 #include "kernel_lock.h"
+#include "kvm_guest.h"
 #include "panic.h"
 #include "thread.h"
 #include "time.h"
@@ -22,22 +23,23 @@
 
 #define START_NS (10 * NS_PER_S) /* an emulator may be slow; a CPU that is not there is a bug */
 #define PARK_NS  (100 * NS_PER_US)
-#define NOBODY   UINT32_MAX
 
 static enum smp_state states[CPUS_MAX] = {SMP_ONLINE};
+static uint64_t online = 1; /* a bit for each that is SMP_ONLINE */
 static unsigned n_cpus = 1;
 static const struct smp_platform *platform;
 /* One CPU comes or goes at a time. */
 static bool changing;
 static struct wait_queue changed;
 
-/* What one CPU asks of another; the holder of the kernel lock asks, so there is one at a time. target is
- * written last by who asks, and set back last by who has answered. */
+/* What one CPU asks of others; the holder of the kernel lock asks, so there is one question at a time. The bits
+ * of who is asked are written last, and each takes its own away when it has done it. */
 static struct {
 	void (*fn)(void *ctx);
 	void *ctx;
-	uint32_t target;
-} call = {.target = NOBODY};
+	uint64_t asked;
+} call;
+_Static_assert(CPUS_MAX <= 64, "a bit each");
 
 unsigned smp_count(void)
 {
@@ -48,8 +50,8 @@ unsigned smp_online(void)
 {
 	unsigned n = 0;
 
-	for (unsigned cpu = 0; cpu < n_cpus; cpu++)
-		n += states[cpu] == SMP_ONLINE;
+	for (uint64_t left = online; left; left &= left - 1)
+		n++;
 	return n;
 }
 
@@ -73,35 +75,52 @@ void smp_kick(unsigned cpu)
 
 void smp_serve(void)
 {
-	if (__atomic_load_n(&call.target, __ATOMIC_ACQUIRE) != this_cpu()->cpu)
+	uint64_t us = 1ull << this_cpu()->cpu;
+
+	if (!(__atomic_load_n(&call.asked, __ATOMIC_ACQUIRE) & us))
 		return;
 	call.fn(call.ctx);
-	__atomic_store_n(&call.target, NOBODY, __ATOMIC_RELEASE);
+	(void)__atomic_fetch_and(&call.asked, ~us, __ATOMIC_RELEASE);
 }
 
-/* The other one is in ring 3, idle, or waiting for the lock that we hold: the kick leads it from the first two
- * to the third, where it serves; there it may be asleep, and pv_kick() wakes it. Interrupts are off, for a handler here could switch nothing and would only
- * delay. */
+/* The others are in ring 3, idle, or waiting for the lock that we hold: the kick leads them from the first two
+ * to the third, where they serve; who sleeps there is woken. Interrupts are off, for a handler here could
+ * switch nothing and would only delay. */
+static void ask(uint64_t cpus, void (*fn)(void *ctx), void *ctx)
+{
+	uint64_t flags = irq_save(), us = 1ull << this_cpu()->cpu, others = cpus & ~us;
+
+	call.fn = fn;
+	call.ctx = ctx;
+	__atomic_store_n(&call.asked, others, __ATOMIC_RELEASE);
+	for (uint64_t left = others; left; left &= left - 1) {
+		smp_kick((unsigned)__builtin_ctzll(left));
+		pv_kick((unsigned)__builtin_ctzll(left));
+	}
+	if (cpus & us)
+		fn(ctx);
+	while (__atomic_load_n(&call.asked, __ATOMIC_ACQUIRE))
+		__asm__ volatile("pause");
+	irq_restore(flags);
+}
+
 int smp_call(unsigned cpu, void (*fn)(void *ctx), void *ctx)
 {
-	uint64_t flags;
-
 	if (smp_state(cpu) != SMP_ONLINE)
 		return -XEN_ENODEV;
-	flags = irq_save();
-	if (cpu == this_cpu()->cpu) {
-		fn(ctx);
-	} else {
-		call.fn = fn;
-		call.ctx = ctx;
-		__atomic_store_n(&call.target, cpu, __ATOMIC_RELEASE);
-		smp_kick(cpu);
-		pv_kick(cpu);
-		while (__atomic_load_n(&call.target, __ATOMIC_ACQUIRE) != NOBODY)
-			__asm__ volatile("pause");
-	}
-	irq_restore(flags);
+	ask(1ull << cpu, fn, ctx);
 	return 0;
+}
+
+/* Asked at each change of the kernel's mappings: kept, not computed. */
+uint64_t smp_others(void)
+{
+	return online & ~(1ull << this_cpu()->cpu);
+}
+
+void smp_call_all(void (*fn)(void *ctx), void *ctx)
+{
+	ask(online, fn, ctx);
 }
 
 void smp_stop_others(void)
@@ -123,9 +142,11 @@ void smp_started(void)
 		kernel_unlock();
 		platform->park();
 	}
+	kvm_cpu_online();
 	time_cpu_online();
 	user_cpu_online();
 	states[here->cpu] = SMP_ONLINE;
+	online |= 1ull << here->cpu;
 	wait_wake(&changed);
 	thread_cpu_run();
 }
@@ -146,6 +167,8 @@ static int bring_up(unsigned cpu)
 		error = -XEN_ETIMEDOUT;
 	if (error)
 		states[cpu] = SMP_OFFLINE;
+	else
+		time_check_cpus();
 	return error;
 }
 
@@ -157,6 +180,7 @@ void smp_leave(void)
 {
 	user_leave_cpu(NULL);
 	time_cpu_offline();
+	kvm_cpu_offline();
 	states[this_cpu()->cpu] = SMP_OFFLINE;
 	wait_wake(&changed);
 	kernel_unlock();
@@ -167,6 +191,7 @@ void smp_leave(void)
 static int take_down(unsigned cpu)
 {
 	states[cpu] = SMP_LEAVING;
+	online &= ~(1ull << cpu);
 	thread_cpu_close(cpu);
 	smp_kick(cpu);
 	WAIT_UNTIL(&changed, states[cpu] == SMP_OFFLINE);

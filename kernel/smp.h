@@ -48,6 +48,8 @@ void smp_leave(void) __attribute__((noreturn));
 
 unsigned smp_count(void); /* CPUs there are: numbers below it are valid */
 unsigned smp_online(void);
+uint64_t smp_others(
+    void); /* the online ones without this one, a bit each. Interrupts off, or a bound thread. */
 enum smp_state smp_state(unsigned cpu);
 struct percpu *smp_percpu(unsigned cpu); /* NULL: no such number */
 
@@ -61,6 +63,9 @@ void smp_kick(unsigned cpu);
 /* Runs fn(ctx) on that CPU, in interrupt context with the kernel lock held by the caller in its stead, and
  * returns when it is done. Thread context. -XEN_ENODEV: not online. fn may not wait or take locks. */
 int smp_call(unsigned cpu, void (*fn)(void *ctx), void *ctx);
+
+/* The same on all CPUs that are online, this one among them, at the same time. */
+void smp_call_all(void (*fn)(void *ctx), void *ctx);
 
 /* Does what smp_call() asks of this CPU, if anything. For who waits for a lock with interrupts off and does not
  * hold the kernel's. */

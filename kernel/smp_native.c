@@ -10,6 +10,7 @@
 #include "boot.h"
 #include "boot_parse.h"
 #include "console.h"
+#include "kvm_guest.h"
 #include "lapic.h"
 #include "mm_parts.h"
 #include "smp.h"
@@ -191,7 +192,7 @@ static int start(struct percpu *percpu, void *stack_top)
 
 static void kick(struct percpu *percpu)
 {
-	lapic_send(percpu->id, LAPIC_ICR_FIXED | kick_vector);
+	kvm_send_ipi(percpu->id, kick_vector);
 }
 
 /* Interrupts stay off: only INIT ends this. An NMI meanwhile would be a panic's, and is ignored there. The mark

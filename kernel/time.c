@@ -23,18 +23,32 @@ void time_init(void)
 		tsc_hz = boot.platform == BOOT_KVM ? clock_init_kvm() : clock_init_native();
 }
 
+static void own_clock(bool online)
+{
+	clock_cpu_native(online);
+	if (boot.platform == BOOT_KVM)
+		(void)clock_cpu_kvm(online);
+}
+
 void time_cpu_online(void)
 {
 	if (boot_on_xen())
 		smp_xen_cpu_online();
 	else
-		clock_cpu_native(true);
+		own_clock(true);
 }
 
 void time_cpu_offline(void)
 {
 	if (!boot_on_xen())
-		clock_cpu_native(false);
+		own_clock(false);
+}
+
+/* A hypervisor's clock has its own word on it (clock_shared_forward()). */
+void time_check_cpus(void)
+{
+	if (boot.platform == BOOT_NATIVE)
+		clock_check_native();
 }
 
 /* 0 until the platform's clock is there: the log wants times before that. */

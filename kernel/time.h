@@ -63,6 +63,9 @@ void time_interrupt(void);
  * boot CPU's are time_init()'s. */
 void time_cpu_online(void);
 
+/* Another CPU is there: whether its clock is like the others'. Thread context. */
+void time_check_cpus(void);
+
 /* And goes, likewise; its timers are taken over by another with timers_take(), once it has stopped. */
 void time_cpu_offline(void);
 void timers_take(unsigned cpu);

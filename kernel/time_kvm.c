@@ -1,73 +1,63 @@
-/* time_kvm.c: clock of a KVM guest, and the time that was taken from it.
+/* time_kvm.c: clock of a KVM guest.
  *
- * Caller: time.c. The timer is the local APIC's, as on a bare machine (time_native.c); the clock is the one
+ * Caller: time.c, for each CPU. The timer is the local APIC's, as on a bare machine (time_native.c); the clock is the one
  * that KVM keeps in memory shared with us, which stays right when the guest is moved or stopped. What KVM
- * offers of it was read by platform.c; where it offers no clock everything stays native.
+ * offers of it was read by kvm_guest.c; where it offers no clock everything stays native.
  */
+#include <amphi/percpu.h>
 #include <amphi/pvops.h>
 
-#include "boot.h"
 #include "clock.h"
 #include "clock_shared.h"
 #include "console.h"
-#include "kvm_para.h"
+#include "kvm_guest.h"
 #include "mm.h"
 #include "time.h"
 
-/* KVM writes here: neither crosses a page. */
-static struct vcpu_time_info area __attribute__((aligned(64)));
-static struct kvm_steal steal;
-static uint64_t latest_ns;
+/* KVM writes here; none crosses a page. latest_ns: what this CPU has read last. */
+static struct {
+	struct vcpu_time_info area;
+	uint64_t latest_ns;
+} __attribute__((aligned(64))) cpus[CPUS_MAX];
+static uint64_t latest_ns; /* of all CPUs, where their clocks are not one */
 
-/* As Xen's (time_xen.c): two versions' lines need not meet, and the clock must not step back. */
 static uint64_t kvm_sched_clock(void)
 {
-	uint64_t ns = clock_shared_ns(&area, time_tsc);
+	unsigned cpu = this_cpu()->cpu;
+	const volatile struct vcpu_time_info *area = &cpus[cpu].area;
+	uint64_t ns = clock_shared_ns(area, time_tsc);
 
-	if (ns > latest_ns)
-		latest_ns = ns;
-	return latest_ns;
+	return clock_shared_forward(kvm_para.clock_stable &&
+					area->flags & XEN_PVCLOCK_TSC_STABLE_BIT,
+				    &latest_ns, &cpus[cpu].latest_ns, ns);
 }
 
-/* Reads memory only: KVM writes it when the processor comes back, so no exit is needed to ask. */
-static uint64_t kvm_steal_clock(void)
+/* On the CPU whose clock it is. The area is filled while the register is written; one that stays empty, or
+ * is filled with what is no scale, is no clock. */
+bool clock_cpu_kvm(bool online)
 {
-	return kvm_steal_ns(&steal);
-}
+	struct vcpu_time_info *area = &cpus[this_cpu()->cpu].area;
 
-/* For the log: which of them are used is not the same question. */
-static void say_parts(const struct kvm_para *para)
-{
-	for (enum kvm_part part = 0; part < KVM_PARTS; part++)
-		if (para->has[part])
-			klog(LOG_DEBUG, "kvm offers %s", kvm_part_name(part));
-}
-
-/* The area is filled while the register is written. One that stays empty is no clock. */
-static bool start_clock(const struct kvm_para *para)
-{
-	if (!para->clock_msr)
+	if (!kvm_para.clock_msr)
 		return false;
-	pv_write_msr(para->clock_msr, virt_to_maddr(&area).v | KVM_MSR_ON);
-	return clock_shared_hz(&area) != 0;
+	pv_write_msr(kvm_para.clock_msr, online ? virt_to_maddr(area).v | KVM_MSR_ON : 0);
+	return online && clock_shared_plausible(area);
 }
 
 /* The native clock comes up first, since its timer stays and since it is what remains where KVM
- * has no clock. The steal area begins as zeros, because KVM adds to what it finds there. The
- * rate returned is KVM's own, which is not measured and so not wrong by a few ticks. */
+ * has no clock. The rate returned is KVM's own, which is not measured and so not wrong by a few
+ * ticks. */
 uint64_t clock_init_kvm(void)
 {
 	uint64_t measured_hz = clock_init_native();
-	struct kvm_para para;
 
-	kvm_decode(boot.kvm_features, boot.kvm_hints, &para);
-	say_parts(&para);
-	if (para.has[KVM_STEAL]) {
-		pv_write_msr(KVM_MSR_STEAL, virt_to_maddr(&steal).v | KVM_MSR_ON);
-		pvops_provide(PV_time_steal_clock, PV_CALL, (void *)kvm_steal_clock);
-	}
-	if (!start_clock(&para))
+	kvm_guest_init();
+	if (!clock_cpu_kvm(true)) {
+		if (kvm_para.clock_msr)
+			klog(LOG_WARN, "KVM's clock says nothing that can be: the TSC is used");
+		kvm_para.clock_msr = 0;
 		return measured_hz;
+	}
 	pvops_provide(PV_time_sched_clock, PV_CALL, (void *)kvm_sched_clock);
-	return clock_shared_hz(&area);
+	return clock_shared_hz(&cpus[0].area);
 }

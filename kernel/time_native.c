@@ -8,10 +8,13 @@
 #include <amphi/pvops.h>
 #include "boot.h"
 #include "clock.h"
+#include "clock_check.h"
+#include "clock_shared.h"
 #include "console.h"
 #include "io.h"
 #include "lapic.h"
 #include "panic.h"
+#include "smp.h"
 #include "time.h"
 #include "trap.h"
 #include "tsc_told.h"
@@ -23,6 +26,7 @@
 #define ROUNDS          3u
 #define ROUNDS_A_SECOND 667u  /* 1.5 ms each */
 #define STILL_READS     1000u /* a read takes some 100 ns at the least, a tick 838 ns at most */
+#define CHECK_NS        (20 * NS_PER_US)
 #define GUESS_HZ        1000000000ull
 
 static struct clock_scale tsc_scale;
@@ -33,6 +37,32 @@ static uint8_t timer_vector;
 static uint64_t native_sched_clock(void)
 {
 	return clock_scale_ns(tsc_scale, time_tsc() - tsc_start);
+}
+
+/* Where the TSCs of two CPUs are not one: nobody reads less than somebody has read. */
+static uint64_t guarded_sched_clock(void)
+{
+	static uint64_t all_ns, own_ns[CPUS_MAX];
+
+	return clock_shared_forward(false, &all_ns, &own_ns[this_cpu()->cpu], native_sched_clock());
+}
+
+static void turn(void *check)
+{
+	clock_check_turn(check);
+}
+
+/* Firmware and hypervisors set the counters to the same value, as a rule. */
+void clock_check_native(void)
+{
+	struct clock_check check = {.read = native_sched_clock, .length = CHECK_NS};
+
+	smp_call_all(turn, &check);
+	if (!check.back)
+		return;
+	klog(LOG_WARN, "the CPUs' TSCs differ by %llu ns: readings are kept from going back",
+	     (unsigned long long)check.most_back);
+	pvops_provide(PV_time_sched_clock, PV_CALL, (void *)guarded_sched_clock);
 }
 
 /* A moment that is further away than the register reaches is gone to in steps, since time_interrupt() asks

@@ -8,7 +8,7 @@
 
 #include "boot.h"
 #include "io.h"
-#include "kvm_para.h"
+#include "kvm_guest.h"
 #include "mm.h"
 #include <amphi/rtc.h>
 #include "time.h"
@@ -55,12 +55,10 @@ static bool read_kvm(uint64_t *out_ns)
 	static volatile struct {
 		uint32_t version, sec, nsec;
 	} area __attribute__((aligned(16)));
-	struct kvm_para para;
 
-	kvm_decode(boot.kvm_features, boot.kvm_hints, &para);
-	if (!para.clock_msr)
+	if (!kvm_para.clock_msr)
 		return false;
-	pv_write_msr(para.clock_msr == KVM_MSR_CLOCK ? KVM_MSR_WALL : KVM_MSR_WALL_OLD,
+	pv_write_msr(kvm_para.clock_msr == KVM_MSR_CLOCK ? KVM_MSR_WALL : KVM_MSR_WALL_OLD,
 		     virt_to_maddr((const void *)(uintptr_t)&area).v);
 	return read_versioned(&area.version, &area.sec, &area.nsec, 0, out_ns);
 }

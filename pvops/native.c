@@ -186,6 +186,7 @@ const struct pv_impl pv_table_native[PV_OP_COUNT] = {
     [PV_mmu_write_cr3] = PV_INLINED(native_write_cr3),
     [PV_mmu_activate_mm] = PV_INLINED(native_write_cr3),
     [PV_mmu_flush_tlb_user] = PV_INLINED(native_flush_tlb),
+    [PV_mmu_flush_tlb_multi] = PV_INLINED(native_false),
     [PV_mmu_flush_tlb_kernel] = PV_INLINED(native_flush_tlb),
     [PV_mmu_flush_tlb_one] = PV_INLINED(native_invlpg),
     [PV_mmu_set_pte] = PV_INLINED(native_store),

@@ -424,6 +424,7 @@ const struct pv_impl pv_table_xen_pv[PV_OP_COUNT] = {
     [PV_mmu_write_cr3] = PV_CALLED(PV_HYPERCALL, xen_write_cr3),
     [PV_mmu_activate_mm] = PV_CALLED(PV_HYPERCALL, xen_activate_mm),
     [PV_mmu_flush_tlb_user] = PV_CALLED(PV_HYPERCALL, xen_flush_tlb),
+    [PV_mmu_flush_tlb_multi] = PV_INLINED(xen_zero),
     [PV_mmu_flush_tlb_kernel] = PV_CALLED(PV_HYPERCALL, xen_flush_tlb),
     [PV_mmu_flush_tlb_one] = PV_CALLED(PV_HYPERCALL, xen_flush_tlb_one),
     [PV_mmu_set_pte] = PV_CALLED(PV_HYPERCALL, xen_set_entry),

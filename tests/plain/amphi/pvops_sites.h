@@ -197,6 +197,10 @@ static inline void pv_flush_tlb_kernel(void)
 {
 	pv_write_cr3(pv_read_cr3());
 }
+static inline uint64_t pv_flush_tlb_multi(uint64_t cpus)
+{
+	return 0;
+}
 static inline void pv_flush_tlb_one(uint64_t va)
 {
 	__asm__ volatile("invlpg (%0)" ::"r"(va) : "memory");

@@ -119,6 +119,30 @@ static void no_step_back(void **state)
 	assert_int_equal(clock_shared_forward(true, &all, &own[0], 1009), 1010);
 }
 
+/* Before the clock is read for the first time: reading waits for a version, and divides by the scale. */
+static void nonsense_is_no_clock(void **state)
+{
+	const struct vcpu_time_info good = {
+	    .version = 2, .tsc_to_system_mul = 0x80000000u, .tsc_shift = 0};
+	struct vcpu_time_info t = good;
+
+	assert_true(clock_shared_plausible(&t));
+	t.version = 3; /* for ever */
+	assert_false(clock_shared_plausible(&t));
+	t = good;
+	t.tsc_to_system_mul = 0;
+	assert_false(clock_shared_plausible(&t));
+	t = good;
+	t.tsc_shift = -56; /* 200, as a byte */
+	assert_false(clock_shared_plausible(&t));
+	t.tsc_shift = 32;
+	assert_false(clock_shared_plausible(&t));
+	t.tsc_shift = 10; /* 2 MHz */
+	assert_false(clock_shared_plausible(&t));
+	t.tsc_shift = -10; /* 2 THz */
+	assert_false(clock_shared_plausible(&t));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -126,6 +150,7 @@ int main(void)
 	    cmocka_unit_test(another_version_is_read_again),
 	    cmocka_unit_test(an_odd_version_is_waited_for),
 	    cmocka_unit_test(no_step_back),
+	    cmocka_unit_test(nonsense_is_no_clock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

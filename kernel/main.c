@@ -113,6 +113,7 @@ static void shell_thread(void *ctx)
 	commands_price_add();
 	commands_user_add();
 	commands_time_add();
+	commands_selftest_add();
 	commands_cpu_add();
 	smp_init();
 	switch (cmdline.role) {

@@ -28,7 +28,6 @@ extern void pv_xen_sysret(void);
 PV_SHORT(xen_save_fl, "cmpb $1, %gs:65; sbb %eax, %eax");
 PV_SHORT(xen_irq_disable, "movb $1, %gs:65");
 PV_SHORT(xen_read_cr2, "mov %gs:80, %rax");
-PV_SHORT(xen_io_delay, "out %al, $0x80");
 /* Trapped and answered by the hypervisor, which keeps what it must of a register. */
 PV_SHORT(xen_read_cr0, "mov %cr0, %rax");
 PV_SHORT(xen_read_cr4, "mov %cr4, %rax");
@@ -39,7 +38,9 @@ PV_SHORT(xen_load, "mov (%rdi), %rax");
 /* Locks as on bare metal, until somebody has a way to sleep: pvops_provide_lock_wait(). */
 PV_SHORT(xen_unlock, "movb $0, (%rdi)");
 PV_SHORT(xen_pause, "pause");
-PV_SHORT(xen_nothing, ""); /* the hypervisor swaps gs when the mode changes */
+/* The hypervisor swaps gs when the mode changes. A delay is nothing too: a domain without the right to
+ * ports would fault, and for one with it the way into the hypervisor of any port is delay enough. */
+PV_SHORT(xen_nothing, "");
 _Static_assert(offsetof(struct percpu, vcpu_info.evtchn_upcall_pending) == 64, "thunks.S");
 _Static_assert(offsetof(struct percpu, vcpu_info.evtchn_upcall_mask) == 65,
 	       "xen_save_fl, thunks.S");
@@ -417,7 +418,7 @@ const struct pv_impl pv_table_xen_pv[PV_OP_COUNT] = {
     [PV_cpu_end_context_switch] = PV_INLINED(xen_nothing),
     [PV_cpu_swapgs] = PV_INLINED(xen_nothing),
     [PV_cpu_sysret] = PV_CALLED(PV_HYPERCALL, pv_xen_sysret),
-    [PV_cpu_io_delay] = PV_INLINED(xen_io_delay),
+    [PV_cpu_io_delay] = PV_INLINED(xen_nothing),
     [PV_cpu_iret] = PV_CALLED(PV_HYPERCALL, pv_xen_iret),
     [PV_mmu_read_cr2] = PV_INLINED(xen_read_cr2),
     [PV_mmu_read_cr3] = PV_CALLED(PV_CALL, xen_read_cr3),

@@ -1,7 +1,7 @@
 /* guest_frames_test.c: numbers for frames of others lie above everything, one for each page of a window.
  *
  * Shows: with any memory map the numbers begin above 4 GiB and above the last range, memory or not, on a
- * table's boundary; each page of the windows has its own; entering maps exactly that number with the right
+ * table's boundary; where that is beyond what the processor can address, in the highest gap below; each page of the windows has its own; entering maps exactly that number with the right
  * asked for, leaving unmaps it; a page that is in no window is a bug. Why: a number that has memory behind
  * it would lose that memory to Xen without a word. map_frames() and grant.h are played here.
  *
@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include <amphi/grant.h>
+#include <amphi/pvops.h>
 #include "kernel/boot.h"
 #include "kernel/guest_frames.h"
 #include "kernel/mm.h"
@@ -27,6 +28,18 @@ static void *mapped_at;
 static uint64_t mapped_to;
 static unsigned mapped_prot;
 static jmp_buf panicked;
+struct pv_ops pv_ops;
+static uint32_t highest_leaf = 0x80000008, address_bits = 46;
+
+static void cpuid(uint32_t *regs)
+{
+	if (regs[0] == 0x80000000)
+		regs[0] = highest_leaf;
+	else if (regs[0] == 0x80000008)
+		regs[0] = address_bits | 0x3000;
+	else
+		fail_msg("leaf %x", regs[0]);
+}
 
 void grant_set_places(const struct grant_places *p)
 {
@@ -83,6 +96,29 @@ static void above_everything(void **state)
 	assert_int_equal(first_with(8 * GIB, 100, 5), 8 * GIB + (2 << 20));
 }
 
+/* What PVH dom0 is told on a machine of AMD's with 40 bits: the last 12 GiB below 1 TiB are reserved. */
+static void below_the_end(void **state)
+{
+	const uint64_t windows = VMAP_PAGES * PAGE_SIZE, tib = 1ull << 40;
+
+	address_bits = 40;
+	assert_int_equal(first_with(0xfd00000000, 0x300000000, 2), 0xfd00000000 - windows);
+	assert_int_equal(first_with(tib - windows, windows, 2), tib - 2 * windows);
+	assert_int_equal(first_with(tib - 1, 1, 2), tib - (2 << 20) - windows);
+	assert_int_equal(first_with(4 * GIB, tib - 4 * GIB - windows, 1), tib - windows);
+	address_bits = 60; /* nonsense */
+	assert_int_equal(first_with(1ull << 52, 1, 2), (1ull << 52) - windows);
+	highest_leaf = 0x80000004;
+	assert_int_equal(first_with(64 * GIB, 1, 2), 64 * GIB - windows);
+	highest_leaf = 0x80000008;
+	address_bits = 32;
+	if (!setjmp(panicked)) {
+		first_with(0, 1, 1);
+		fail();
+	}
+	address_bits = 46;
+}
+
 static void each_page_its_own(void **state)
 {
 	uint64_t first;
@@ -124,9 +160,11 @@ static void outside_the_windows(void **state)
 
 int main(void)
 {
+	pv_ops.cpu.cpuid = cpuid;
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(not_before_there_are_numbers), /* first */
 	    cmocka_unit_test(above_everything),
+	    cmocka_unit_test(below_the_end),
 	    cmocka_unit_test(each_page_its_own),
 	    cmocka_unit_test(enter_and_leave),
 	    cmocka_unit_test(outside_the_windows),

@@ -1,0 +1,50 @@
+#!/bin/sh
+# platform_domu_test: the rows of real Xen's domains that xl makes, PV and PVH, all in one boot of Xen.
+# Why: nothing is theirs but what Xen gives. Expected: the same self-test as on a bare machine.
+# timeout: 240
+. "$(dirname "$0")/lib.sh"
+. "$here/../lib/rows.sh"
+mkdir -p "$work/test"
+cp "$BUILD/amphi" "$work/module" "$work/test/"
+{
+	echo "row_do='$row_do' CPUS='$CPUS'"
+	cat <<-'R'
+	one() { # one NAME TYPE CPUS [LINE]
+		cat >/tmp/$1.cfg <<-C
+			name="$1"
+			type="$2"
+			kernel="/test/amphi"
+			ramdisk="/test/module"
+			cmdline="role=guest do=\"$row_do\""
+			memory=16
+			vcpus=$3
+			tsc_mode="native"
+			on_poweroff="destroy"
+			on_crash="preserve"
+			${4:-}
+		C
+		xl create /tmp/$1.cfg || return
+		for i in $(seq 300); do
+			xl domid $1 >/dev/null 2>&1 || break
+			xl list $1 | grep -qE ' .{3,5}c.? ' && break
+			sleep 0.2
+		done
+		sed "s/^/[$1] /" /var/log/xen/console/guest-$1.log
+	}
+	for n in $CPUS; do
+		one pv$n pv $n
+		one pvh$n pvh $n shadow_memory=4
+	done
+	R
+} >"$work/test/run.sh"
+xen_linux "$work/test" >"$work/log"
+for n in $CPUS; do
+	for type in pv pvh; do
+		sed -n "s/^\[$type$n\] //p" "$work/log" >"$work/domain"
+		[ -s "$work/domain" ] || { tail -n 40 "$work/log"; exit 1; }
+		row "$type domU, $n CPUs" "$work/domain"
+		expect "$work/domain" "platform=xen-$type\$"
+		expect "$work/domain" '^@exit 0'
+	done
+done
+rows_end "domains of real Xen"

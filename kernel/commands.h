@@ -5,14 +5,14 @@
 #ifndef KERNEL_COMMANDS_H
 #define KERNEL_COMMANDS_H
 
-void commands_disk_add(void);   /* disks sha256 fill verify ramdisk */
-void commands_info_add(void);   /* pvops store mem stats threads hypercalls */
-void commands_system_add(void); /* reboot crash halt sleep */
-void commands_bench_add(void);  /* bench */
-void commands_price_add(void);  /* price */
-void commands_user_add(void);   /* run */
-void commands_time_add(void);   /* clock date */
-void commands_cpu_add(void);    /* cpu */
+void commands_disk_add(void);     /* disks sha256 fill verify ramdisk */
+void commands_info_add(void);     /* pvops store mem stats threads hypercalls */
+void commands_system_add(void);   /* reboot crash halt sleep */
+void commands_bench_add(void);    /* bench */
+void commands_price_add(void);    /* price */
+void commands_user_add(void);     /* run */
+void commands_time_add(void);     /* clock date */
+void commands_cpu_add(void);      /* cpu */
 void commands_disk_add(void);     /* disks sha256 fill verify ramdisk */
 void commands_info_add(void);     /* pvops store mem stats threads hypercalls */
 void commands_system_add(void);   /* reboot crash halt sleep */

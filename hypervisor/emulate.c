@@ -32,16 +32,29 @@ unsigned emulate_fetch(const struct vcpu *v, uint8_t bytes[INSN_MAX])
 
 /* ---- ports ----------------------------------------------------------------------------- */
 
+/* It lies in the kernel's address space, and is asked for in user mode. */
+static bool read_port_map(struct vcpu *v, uint32_t port, uint8_t map[2])
+{
+	bool user = !v->pv.kernel_mode;
+	int error;
+
+	if (user)
+		pv_toggle_mode(v);
+	error = guest_copy_from(map, v->pv.iobmp_va + port / 8, 2);
+	if (user)
+		pv_toggle_mode(v);
+	return error == 0;
+}
+
 /* By IOPL, or by the bitmap that the guest's kernel registered for its user mode; a 0 bit allows.
  */
-static bool may_use_port(const struct vcpu *v, uint32_t port, unsigned bytes)
+static bool may_use_port(struct vcpu *v, uint32_t port, unsigned bytes)
 {
 	uint8_t map[2];
 
 	if (port + bytes > 0x10000 || pv_iopl_ok(v))
 		return port + bytes <= 0x10000;
-	if (port + bytes > v->pv.iobmp_ports ||
-	    guest_copy_from(map, v->pv.iobmp_va + port / 8, 2) != 0)
+	if (port + bytes > v->pv.iobmp_ports || !read_port_map(v, port, map))
 		return false;
 	return ((map[0] | map[1] << 8) >> (port & 7) & ((1u << bytes) - 1)) == 0;
 }

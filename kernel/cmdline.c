@@ -110,6 +110,40 @@ static const char *take_fpu(struct cmdline *out, const char *value, size_t len)
 	return NULL;
 }
 
+/* One hexadecimal number of 16 bits at most, all of the text. */
+static bool take_port(const char *text, size_t len, uint16_t *out)
+{
+	unsigned value = 0;
+
+	if (!len || len > 4)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		unsigned digit = (unsigned char)text[i] - '0', letter = (text[i] | 0x20) - 'a';
+
+		if (digit > 9 && letter > 5)
+			return false;
+		value = value * 16 + (digit <= 9 ? digit : letter + 10);
+	}
+	*out = (uint16_t)value;
+	return true;
+}
+
+/* FIRST-LAST. */
+static const char *take_ports(struct cmdline *out, const char *value, size_t len)
+{
+	uint16_t first, last;
+	size_t at = 0;
+
+	while (at < len && value[at] != '-')
+		at++;
+	if (at == len || !take_port(value, at, &first) ||
+	    !take_port(value + at + 1, len - at - 1, &last) || first > last)
+		return "not FIRST-LAST, hexadecimal";
+	out->port_first = first;
+	out->port_last = last;
+	return NULL;
+}
+
 /* Too long is refused and not cut: half a list of commands may do something that nobody meant. */
 static const char *take_text(char *to, size_t cap, const char *value, size_t len)
 {
@@ -160,9 +194,11 @@ static const struct key {
 	bool has_value;
 	key_fn *take;
 } keys[] = {
-    {"role", true, take_role}, {"console", true, take_console}, {"loglevel", true, take_loglevel},
-    {"name", true, take_name}, {"do", true, take_commands},     {"stay", false, take_stay},
-    {"fpu", true, take_fpu},   {"pvops", true, take_pvops},     {"maxcpus", true, take_maxcpus},
+    {"role", true, take_role},         {"console", true, take_console},
+    {"loglevel", true, take_loglevel}, {"name", true, take_name},
+    {"do", true, take_commands},       {"stay", false, take_stay},
+    {"fpu", true, take_fpu},           {"ports", true, take_ports},
+    {"pvops", true, take_pvops},       {"maxcpus", true, take_maxcpus},
 };
 
 /* Loaders end lines as they like, so line ends count. */
@@ -220,6 +256,7 @@ void cmdline_parse(const char *text, struct cmdline *out, cmdline_complain_fn *c
 
 	memset(out, 0, sizeof(*out));
 	out->loglevel = 1;
+	out->port_first = 1; /* to 0: none */
 	for (;;) {
 		while (is_space(*text))
 			text++;

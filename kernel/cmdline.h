@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define CMDLINE_DO_MAX   1024u
 #define CMDLINE_NAME_MAX 32u
@@ -32,8 +33,10 @@ struct cmdline {
 	enum console_choice console;
 	unsigned loglevel; /* an enum log_level */
 	bool fpu_lazy;     /* programs' FPU state is switched when it is used */
-	bool stay;         /* do not power off when the work is done */
-	unsigned maxcpus;  /* how many to start; 0: all */
+	uint16_t port_first,
+	    port_last;    /* programs may ask for them; none: port_first is the greater */
+	bool stay;        /* do not power off when the work is done */
+	unsigned maxcpus; /* how many to start; 0: all */
 	char name[CMDLINE_NAME_MAX];
 	char commands[CMDLINE_DO_MAX]; /* of do=; "" when there is none */
 };

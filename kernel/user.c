@@ -17,6 +17,7 @@
 #include "kernel_lock.h"
 #include "mm.h"
 #include "panic.h"
+#include "smp.h"
 #include "time.h"
 #include "user_parts.h"
 
@@ -70,13 +71,16 @@ static void slice_over(void *ctx) {}
 static struct timer slices[CPUS_MAX];
 
 /* Only marks: a program ends itself, on its own stack, when it is about to go back to ring 3.
- * One asleep in a call is woken so that it gets there. Any context. */
+ * One asleep in a call is woken so that it gets there, one in ring 3 on another CPU is interrupted. Any context. */
 void user_end_all(void)
 {
 	for (unsigned i = 0; i < USER_PROGRAMS; i++) {
 		tasks[i].to_end = true;
 		wait_wake(&tasks[i].sleeps);
 	}
+	for (unsigned cpu = 0; cpu < smp_count(); cpu++)
+		if (smp_state(cpu) == SMP_ONLINE)
+			smp_kick(cpu);
 }
 
 static void start_slice(void)

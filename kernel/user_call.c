@@ -111,7 +111,23 @@ static int64_t call_set_fs_base(struct user_task *task, const uint64_t *args)
 
 static int64_t call_set_tls(struct user_task *task, const uint64_t *args)
 {
-	return (int64_t)user_cpu_set_tls(&task->cpu, args[0]);
+	return (int64_t)user_cpu_set_tls(&task->cpu, args[0], (unsigned)args[1]);
+}
+
+static int64_t call_set_ldt(struct user_task *task, const uint64_t *args)
+{
+	return user_cpu_set_ldt(&task->cpu, (unsigned)args[0], args[1]);
+}
+
+static int64_t call_ports(struct user_task *task, const uint64_t *args)
+{
+	return user_cpu_set_ports(&task->cpu, (unsigned)args[0], (unsigned)args[1], args[2]);
+}
+
+static int64_t call_watch(struct user_task *task, const uint64_t *args)
+{
+	user_set_watch(&task->cpu.rights, args[0], (unsigned)args[1], (unsigned)args[2]);
+	return 0;
 }
 
 /* Not looked at here: a handler that lies nowhere faults in ring 3, which ends the program. */

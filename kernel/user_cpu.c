@@ -17,6 +17,8 @@
 #define DESCRIPTOR_TLS                                                                             \
 	0x00cff3000000ffffull /* data, ring 3, 4 GiB long: long mode looks at the base alone */
 
+#define SELECTOR_TI 4u /* of the LDT */
+
 /* What each CPU knows. loaded: whose registers are in it, running or not; NULL after that one has ended or left.
  * A program is loaded on one CPU at most: it leaves one before it runs on another. */
 static struct cpu {
@@ -32,20 +34,20 @@ static struct cpu *this(void)
 
 int user_cpu_init(struct user_cpu *cpu)
 {
-	cpu->tls = DESCRIPTOR_TLS;
+	for (unsigned i = 0; i < USER_TLS_SLOTS; i++)
+		cpu->tls[i] = DESCRIPTOR_TLS;
 	return user_fpu_alloc(cpu);
 }
 
 void user_cpu_free(struct user_cpu *cpu)
 {
 	user_fpu_free(cpu);
+	user_rights_free(&cpu->rights);
 }
 
 /* ---- segments ------------------------------------------------------------------------------- */
 
-/* Before others are loaded. The bases are not read back: fs_base is known, it is set by a call
- * only. */
-static void save_selectors(struct user_cpu *cpu)
+static void read_selectors(struct user_cpu *cpu)
 {
 	__asm__ volatile("mov %%ds, %0" : "=m"(cpu->ds));
 	__asm__ volatile("mov %%es, %0" : "=m"(cpu->es));
@@ -53,26 +55,56 @@ static void save_selectors(struct user_cpu *cpu)
 	__asm__ volatile("mov %%gs, %0" : "=m"(cpu->gs));
 }
 
-/* Few programs have one of their own, and on PV it is a hypercall. */
-static void put_tls(uint64_t descriptor)
+/* Those of the selectors in the processor that are like which, in the bits of mask, become null: their descriptor goes
+ * next. A hypervisor may load them anew at any time, and would find none. */
+static void drop_selectors(unsigned which, unsigned mask)
 {
-	uint64_t *entry = &this()->tables.gdt[user_platform.tls / 8];
+	struct user_cpu now;
 
-	if (*entry != descriptor)
-		pv_write_gdt_entry(entry, descriptor);
+	read_selectors(&now);
+	if ((now.ds & mask) == which)
+		__asm__ volatile("mov %w0, %%ds" ::"r"(0));
+	if ((now.es & mask) == which)
+		__asm__ volatile("mov %w0, %%es" ::"r"(0));
+	if ((now.fs & mask) == which)
+		__asm__ volatile("mov %w0, %%fs" ::"r"(0));
+	if ((now.gs & mask) == which)
+		pv_load_gs_index(0);
 }
 
-/* Every descriptor that a program can have loaded stays loadable: the flat ones are constant, and the TLS
- * one is rewritten but never taken away. So none of these can fault. */
+/* Before others are loaded. The bases are not read back: fs_base is known, it is set by a call
+ * only. */
+static void save_selectors(struct user_cpu *cpu)
+{
+	read_selectors(cpu);
+	if (cpu->rights.ldt)
+		drop_selectors(SELECTOR_TI, SELECTOR_TI);
+}
+
+static void put_tls(const struct user_cpu *cpu)
+{
+	pv_load_tls(&this()->tables.gdt[user_platform.tls / 8], cpu->tls);
+}
+
+/* A selector whose descriptor has gone since becomes the null one, as if it were loaded anew. */
+static uint16_t loadable(const struct user_cpu *cpu, uint16_t selector)
+{
+	return user_selector_ok(&cpu->rights, selector) ? selector : 0;
+}
+
+/* Every descriptor that a program can have loaded stays loadable: the flat ones are constant, the TLS
+ * ones are rewritten but never taken away, and the LDT's are looked at. So none of these can fault. */
 static void load_selectors(const struct user_cpu *cpu)
 {
-	put_tls(cpu->tls);
-	__asm__ volatile("mov %0, %%ds" ::"m"(cpu->ds));
-	__asm__ volatile("mov %0, %%es" ::"m"(cpu->es));
-	__asm__ volatile("mov %0, %%fs" ::"m"(cpu->fs));
-	if (cpu->fs < 4)
+	uint16_t fs = loadable(cpu, cpu->fs);
+
+	put_tls(cpu);
+	__asm__ volatile("mov %w0, %%ds" ::"r"(loadable(cpu, cpu->ds)));
+	__asm__ volatile("mov %w0, %%es" ::"r"(loadable(cpu, cpu->es)));
+	__asm__ volatile("mov %w0, %%fs" ::"r"(fs));
+	if (fs < 4)
 		pv_load_fs_base(cpu->fs_base);
-	pv_load_gs_index(cpu->gs);
+	pv_load_gs_index(loadable(cpu, cpu->gs));
 }
 
 /* The selector is made null first: a load of it afterwards would reset the base. */
@@ -86,11 +118,24 @@ void user_cpu_set_fs_base(struct user_cpu *cpu, uint64_t base)
 }
 
 /* A base that is loaded already stays until the program loads the selector again. */
-uint64_t user_cpu_set_tls(struct user_cpu *cpu, uint64_t base)
+uint64_t user_cpu_set_tls(struct user_cpu *cpu, uint64_t base, unsigned slot)
 {
-	cpu->tls = DESCRIPTOR_TLS | (base & 0xffffff) << 16 | (base >> 24 & 0xff) << 56;
-	put_tls(cpu->tls);
-	return user_platform.tls | 3;
+	cpu->tls[slot] = DESCRIPTOR_TLS | (base & 0xffffff) << 16 | (base >> 24 & 0xff) << 56;
+	put_tls(cpu);
+	return (user_platform.tls + slot * 8) | 3;
+}
+
+int64_t user_cpu_set_ldt(struct user_cpu *cpu, unsigned entry, uint64_t descriptor)
+{
+	if (!descriptor)
+		drop_selectors(entry << 3 | SELECTOR_TI, 0xfffc);
+	return user_set_ldt(&cpu->rights, entry, descriptor);
+}
+
+/* Here for the tables, which are this CPU's. */
+int user_cpu_set_ports(struct user_cpu *cpu, unsigned first, unsigned n, bool allow)
+{
+	return user_set_ports(&cpu->rights, &this()->tables, first, n, allow);
 }
 
 /* ---- the switch ------------------------------------------------------------------------------ */
@@ -108,6 +153,7 @@ static void load(struct user_task *task)
 	this_cpu()->kernel_sp = task->cpu.kernel_sp;
 	pv_load_sp0(this()->tables.sp0, task->cpu.kernel_sp);
 	pv_activate_mm(root_of(&task->space, 0), root_of(&task->space, 1));
+	user_rights_load(&task->cpu.rights, &this()->tables);
 	load_selectors(&task->cpu);
 	user_fpu_switch(&task->cpu);
 }
@@ -119,6 +165,7 @@ void user_cpu_begin(void)
 
 	user_platform.begin_cpu(&cpu->tables);
 	user_fpu_begin_cpu();
+	user_rights_forget();
 	cpu->begun = true;
 }
 
@@ -149,6 +196,7 @@ void user_leave_cpu(struct user_task *task)
 		return;
 	save_selectors(&cpu->loaded->cpu);
 	cpu->loaded = NULL;
+	user_rights_load(NULL, &cpu->tables);
 	pv_activate_mm(virt_to_maddr(mm_top).v, 0);
 }
 

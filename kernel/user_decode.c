@@ -99,19 +99,82 @@ static int check_context(const uint64_t *args, unsigned at)
 	return within(args[at], sizeof(struct user_context), USER_LOW, USER_END) ? 0 : -XEN_EFAULT;
 }
 
+static int check_slot(const uint64_t *args, unsigned at)
+{
+	return args[at] < USER_TLS_SLOTS ? 0 : -XEN_EINVAL;
+}
+
+static int check_entry(const uint64_t *args, unsigned at)
+{
+	return args[at] < USER_LDT_ENTRIES ? 0 : -XEN_EINVAL;
+}
+
+/* A data segment that grows up, so that loading it cannot fault and no code runs in a mode that the kernel's entries
+ * do not know. 16-bit ones are refused: as stacks they would keep part of the kernel's stack pointer (SDM vol. 2,
+ * IRET). */
+#define DESCRIPTOR_MUST 0x0040f00000000000ull /* D/B, P, DPL 3, S */
+#define DESCRIPTOR_MAY  0xff9f03ffffffffffull /* base, limit, G, AVL, writable, accessed */
+static int check_descriptor(const uint64_t *args, unsigned at)
+{
+	uint64_t d = args[at];
+
+	return !d || ((d & DESCRIPTOR_MUST) == DESCRIPTOR_MUST &&
+		      !(d & ~(DESCRIPTOR_MUST | DESCRIPTOR_MAY)))
+		   ? 0
+		   : -XEN_EINVAL;
+}
+
+static int check_port(const uint64_t *args, unsigned at)
+{
+	return args[at] < 65536 ? 0 : -XEN_EINVAL;
+}
+
+static int check_ports(const uint64_t *args, unsigned at)
+{
+	return args[at] && within(args[at - 1], args[at], 0, 65536) ? 0 : -XEN_EINVAL;
+}
+
+static int check_flag(const uint64_t *args, unsigned at)
+{
+	return args[at] <= 1 ? 0 : -XEN_EINVAL;
+}
+
+/* The processor watches one aligned word; in the program's half it cannot watch the kernel. */
+static int check_watch(const uint64_t *args, unsigned at)
+{
+	uint64_t size = args[at];
+	bool ok = size == 0 || size == 1 || size == 2 || size == 4 || size == 8;
+
+	return ok && (!size || args[at - 1] % size == 0) ? 0 : -XEN_EINVAL;
+}
+
+/* Reads alone are nothing a processor can watch. */
+static int check_access(const uint64_t *args, unsigned at)
+{
+	return (args[at] | USER_READ) == (USER_READ | USER_WRITE) ? 0 : -XEN_EINVAL;
+}
+
 /* From the kinds' names in user_calls.def to the functions: an unknown kind does not compile. */
-#define CHECK_NONE    check_none
-#define CHECK_CODE    check_code
-#define CHECK_NS      check_ns
-#define CHECK_BUFFER  check_buffer
-#define CHECK_LEN     check_len
-#define CHECK_HEAP    check_heap
-#define CHECK_PAGES   check_pages
-#define CHECK_PROT    check_prot
-#define CHECK_ADDRESS check_address
-#define CHECK_LOW     check_low
-#define CHECK_SIZE    check_size
-#define CHECK_CONTEXT check_context
+#define CHECK_NONE       check_none
+#define CHECK_CODE       check_code
+#define CHECK_NS         check_ns
+#define CHECK_BUFFER     check_buffer
+#define CHECK_LEN        check_len
+#define CHECK_HEAP       check_heap
+#define CHECK_PAGES      check_pages
+#define CHECK_PROT       check_prot
+#define CHECK_ADDRESS    check_address
+#define CHECK_LOW        check_low
+#define CHECK_SIZE       check_size
+#define CHECK_CONTEXT    check_context
+#define CHECK_SLOT       check_slot
+#define CHECK_ENTRY      check_entry
+#define CHECK_DESCRIPTOR check_descriptor
+#define CHECK_PORT       check_port
+#define CHECK_PORTS      check_ports
+#define CHECK_FLAG       check_flag
+#define CHECK_WATCH      check_watch
+#define CHECK_ACCESS     check_access
 
 /* A kind for each argument, used or not: NONE accepts anything, and nobody reads it. */
 static const struct row {

@@ -2,7 +2,7 @@
  *
  * user.c holds the table of programs and their life, user_load.c makes one from its image, user_call.c and
  * user_fault.c serve it, user_cpu.c switches registers, user_fpu.c those of the
- * FPU, user_native.c and user_xen.c bring up ring 3 on
+ * FPU, user_rights.c what few programs have, user_native.c and user_xen.c bring up ring 3 on
  * their platform. A task's members change under the kernel lock, in its own thread or with interrupts off; its
  * registers are in at most one CPU, and only that one can save them.
  */
@@ -10,6 +10,7 @@
 #define KERNEL_USER_PARTS_H
 
 #include <amphi/elf.h>
+#include <amphi/pvops.h>
 
 #include "thread.h"
 #include "user.h"
@@ -20,12 +21,21 @@
 
 enum user_state { USER_FREE, USER_RUNS, USER_ENDED };
 
+/* What few programs have, user_rights.c's. All zero: nothing. */
+struct user_rights {
+	uint64_t *ldt;          /* USER_LDT_ENTRIES, a page */
+	struct pv_ports *ports; /* NULL: none were ever given */
+	uint64_t watched;
+	uint64_t dr7; /* 0: nothing is watched */
+};
+
 /* Registers that belong to a program and are not in its trap frame. */
 struct user_cpu {
-	uint64_t kernel_sp;    /* top of its thread's stack: where its traps begin */
-	void *fpu;             /* user_fpu.c's */
-	uint64_t fs_base, tls; /* tls: the descriptor */
+	uint64_t kernel_sp; /* top of its thread's stack: where its traps begin */
+	void *fpu;          /* user_fpu.c's */
+	uint64_t fs_base, tls[USER_TLS_SLOTS]; /* tls: descriptors */
 	uint16_t ds, es, fs, gs;
+	struct user_rights rights;
 };
 
 struct user_task {
@@ -42,7 +52,8 @@ struct user_task {
 
 /* What each CPU has of its own. */
 struct user_tables {
-	uint64_t *gdt, *sp0; /* the table with tls in it; where load_sp0 keeps its value */
+	uint64_t *gdt, *sp0;       /* the table with tls in it; where load_sp0 keeps its value */
+	struct x86_tss_ports *tss; /* natively, once a program had ports here */
 };
 
 /* What a platform has decided, and how it is brought up. */
@@ -51,6 +62,10 @@ struct user_platform {
 	uint16_t cs, ss, tls;
 	/* On each CPU before its first program; interrupts off. Cannot fail. */
 	void (*begin_cpu)(struct user_tables *out);
+	/* Before the first program gets ports, and then on each CPU where one with ports runs. NULL: nothing is
+	 * needed. */
+	int (*make_port_tables)(void); /* -XEN_ENOMEM */
+	void (*begin_ports)(struct user_tables *tables);
 };
 extern struct user_platform user_platform;
 int user_init_native(void);
@@ -79,7 +94,10 @@ int user_cpu_init(struct user_cpu *cpu); /* -XEN_ENOMEM */
 void user_cpu_free(struct user_cpu *cpu);
 /* Both of the program that runs. */
 void user_cpu_set_fs_base(struct user_cpu *cpu, uint64_t base);
-uint64_t user_cpu_set_tls(struct user_cpu *cpu, uint64_t base); /* the selector */
+/* And of user_rights.c, with the tables of this CPU. */
+int64_t user_cpu_set_ldt(struct user_cpu *cpu, unsigned entry, uint64_t descriptor);
+int user_cpu_set_ports(struct user_cpu *cpu, unsigned first, unsigned n, bool allow);
+uint64_t user_cpu_set_tls(struct user_cpu *cpu, uint64_t base, unsigned slot); /* the selector */
 
 /* ---- user_fpu.c: interrupts off but for alloc and free ---- */
 void user_fpu_init(void); /* once, when the first CPU has begun */
@@ -90,6 +108,18 @@ void user_fpu_switch(struct user_cpu *to); /* runs on this CPU next */
 bool user_fpu_trap(struct user_cpu *cpu);  /* wants its registers; false: it has them */
 void user_fpu_leave(struct user_cpu *cpu); /* may run elsewhere next; NULL: whoever is here */
 void user_fpu_drop(struct user_cpu *cpu);  /* has ended */
+
+/* ---- user_rights.c ---- */
+/* Of the program that runs, in its own thread. The selector, or -XEN_ENOMEM. */
+int64_t user_set_ldt(struct user_rights *r, unsigned entry, uint64_t descriptor);
+int user_set_ports(struct user_rights *r, struct user_tables *tables, unsigned first, unsigned n,
+		   bool allow);
+void user_set_watch(struct user_rights *r, uint64_t address, unsigned size, unsigned access);
+bool user_watch_hit(const struct user_rights *r); /* in a debug exception */
+void user_rights_load(const struct user_rights *r, struct user_tables *tables); /* at a switch */
+void user_rights_forget(void); /* this CPU begins: nothing is loaded */
+bool user_selector_ok(const struct user_rights *r, uint16_t selector); /* can be loaded */
+void user_rights_free(struct user_rights *r);                          /* loaded nowhere */
 
 /* ---- user_fault.c ---- */
 int user_resume(struct user_task *task, struct trap_frame *frame, uint64_t context);

@@ -44,7 +44,7 @@ static void begin_cpu(struct user_tables *out)
 	if (error)
 		panic("the hypervisor refuses system calls (%d)", (int)error);
 	*out = tables[this_cpu()->cpu];
-	pv_load_gdt(out->gdt, SEL_TLS / 8 + 1);
+	pv_load_gdt(out->gdt, SEL_TLS / 8 + PV_TLS_ENTRIES);
 }
 
 int user_init_xen_pv(void)

@@ -10,7 +10,7 @@
  *
  * A program starts at its ELF entry with rdi = argc and rsi = argv (argv[0] is its name), x87 and SSE in
  * their initial states, all selectors null but cs and ss. An exception ends it, unless it is a page fault
- * in the range it gave to on_fault. Not promised: any memory below the stack pointer's red zone.
+ * in the range it gave to on_fault or an access to what it watches. Not promised: any memory below the stack pointer's red zone.
  */
 #ifndef AMPHI_USER_H
 #define AMPHI_USER_H
@@ -36,6 +36,16 @@
 #define USER_READ  1u
 #define USER_WRITE 2u
 
+/* ---- segments, ports, break points ------------------------------------------------------------------
+ *
+ * A program's code and stack are the flat 64-bit segments; fs and gs may be segments of its own, by the selectors
+ * that set_tls and set_ldt return. Ports are granted only out of those named on the kernel's command line
+ * (ports=) and where the kernel may use them itself. A watched address that was accessed is a fault for the
+ * program's handler, after the access; without a handler it ends the program. */
+
+#define USER_TLS_SLOTS   3u
+#define USER_LDT_ENTRIES 512u
+
 /* What wait returns: an exit code 0..255, or USER_ENDED_BY plus an exception's vector, or that somebody
  * ended it by a key. */
 #define USER_ENDED_BY     256u
@@ -55,7 +65,8 @@ struct user_context {
 	uint64_t rip, rflags, rsp; /* of rflags only the arithmetic ones and DF are taken back */
 	/* OUT */
 	uint64_t address;
-	uint64_t access; /* bit 0: the page was there; bit 1: a write; bit 4: an execution */
+	uint64_t
+	    access; /* bit 0: the page was there; bit 1: a write; bit 4: an execution; 32: it is watched */
 };
 _Static_assert(sizeof(struct user_context) == 160, "part of the ABI");
 

@@ -60,6 +60,21 @@ static void check(const struct user_call *c)
 	case USER_CALL_resume:
 		must_lie(a[0], sizeof(struct user_context), USER_LOW, USER_END);
 		break;
+	case USER_CALL_set_tls:
+		must(a[0] <= UINT32_MAX && a[1] < USER_TLS_SLOTS);
+		break;
+	case USER_CALL_set_ldt:
+		must(a[0] < USER_LDT_ENTRIES);
+		/* data, present, of ring 3 */
+		must(a[1] == 0 || (a[1] >> 43 & 0x1f) == 0x1e);
+		break;
+	case USER_CALL_ports:
+		must((wide)a[0] + a[1] <= 65536 && a[1] && a[2] <= 1);
+		break;
+	case USER_CALL_watch:
+		must_lie(a[0], a[1], 0, USER_END);
+		must(a[1] <= 8 && (a[1] == 0 || a[0] % a[1] == 0));
+		break;
 	default:
 		break;
 	}

@@ -58,6 +58,11 @@ static void numbers_of_cpus(void **state)
 	assert_string_equal(complaints, "needs a value: maxcpus;");
 }
 
+static const char *const no_ports[] = {
+    "ports=61-60", "ports=60",      "ports=-60",     "ports=60-",
+    "ports=6g-70", "ports=0-10000", "ports=\x10-20", "ports=1-2-3",
+};
+
 static void every_key(void **state)
 {
 	struct cmdline c = parse("role=service console=interactive loglevel=warn name=d1 stay "
@@ -73,6 +78,12 @@ static void every_key(void **state)
 	assert_int_equal(parse("loglevel=0").loglevel, 0);
 	assert_int_equal(parse("role=guest").role, ROLE_GUEST);
 	assert_int_equal(parse("role=guest role=native").role, ROLE_NATIVE);
+	assert_true(parse("").port_first > parse("").port_last);
+	assert_int_equal(parse("ports=60-Cf8").port_first, 0x60);
+	assert_int_equal(parse("ports=60-Cf8").port_last, 0xcf8);
+	assert_int_equal(parse("ports=0-ffff").port_last, 0xffff);
+	for (unsigned i = 0; i < sizeof(no_ports) / sizeof(no_ports[0]); i++)
+		assert_true(parse(no_ports[i]).port_first > parse(no_ports[i]).port_last);
 	assert_false(parse("").fpu_lazy);
 	assert_true(parse("fpu=lazy").fpu_lazy);
 	assert_false(parse("fpu=lazy fpu=eager").fpu_lazy);

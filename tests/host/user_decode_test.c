@@ -67,6 +67,38 @@ static const struct {
     {USER_CALL_set_fs_base, {1ull << 63}, -XEN_EINVAL},
     {USER_CALL_set_tls, {0xffffffff}, 0},
     {USER_CALL_set_tls, {0x100000000}, -XEN_EINVAL},
+    {USER_CALL_set_tls, {0, USER_TLS_SLOTS - 1}, 0},
+    {USER_CALL_set_tls, {0, USER_TLS_SLOTS}, -XEN_EINVAL},
+    {USER_CALL_set_ldt, {0, 0x00cff3000000ffff}, 0},
+    {USER_CALL_set_ldt, {USER_LDT_ENTRIES - 1, 0}, 0},
+    {USER_CALL_set_ldt, {USER_LDT_ENTRIES, 0}, -XEN_EINVAL},
+    {USER_CALL_set_ldt, {TOP, 0}, -XEN_EINVAL},
+    {USER_CALL_set_ldt, {0, 0xff5ff0ffffffffff}, 0},           /* read only, any base and limit */
+    {USER_CALL_set_ldt, {0, 0x00cf93000000ffff}, -XEN_EINVAL}, /* ring 0 */
+    {USER_CALL_set_ldt, {0, 0x00cfb3000000ffff}, -XEN_EINVAL}, /* ring 1 */
+    {USER_CALL_set_ldt, {0, 0x00cf73000000ffff}, -XEN_EINVAL}, /* not present */
+    {USER_CALL_set_ldt, {0, 0x00cfe3000000ffff}, -XEN_EINVAL}, /* a system descriptor */
+    {USER_CALL_set_ldt, {0, 0x00cfec000000ffff}, -XEN_EINVAL}, /* a call gate */
+    {USER_CALL_set_ldt, {0, 0x00cffb000000ffff}, -XEN_EINVAL}, /* code */
+    {USER_CALL_set_ldt, {0, 0x00affb000000ffff}, -XEN_EINVAL}, /* 64-bit code */
+    {USER_CALL_set_ldt, {0, 0x00eff3000000ffff}, -XEN_EINVAL}, /* the reserved bit */
+    {USER_CALL_set_ldt, {0, 0x008ff3000000ffff}, -XEN_EINVAL}, /* 16 bits */
+    {USER_CALL_set_ldt, {0, 0x00cff7000000ffff}, -XEN_EINVAL}, /* grows down */
+    {USER_CALL_ports, {0, 65536, 1}, 0},
+    {USER_CALL_ports, {65535, 1, 0}, 0},
+    {USER_CALL_ports, {65535, 2, 1}, -XEN_EINVAL},
+    {USER_CALL_ports, {65536, 1, 1}, -XEN_EINVAL},
+    {USER_CALL_ports, {1, 0, 1}, -XEN_EINVAL},
+    {USER_CALL_ports, {1, TOP, 1}, -XEN_EINVAL},
+    {USER_CALL_ports, {1, 1, 2}, -XEN_EINVAL},
+    {USER_CALL_watch, {USER_END - 8, 8, USER_WRITE}, 0},
+    {USER_CALL_watch, {8, 0, 3}, 0},
+    {USER_CALL_watch, {12, 8, 3}, -XEN_EINVAL},
+    {USER_CALL_watch, {12, 3, 3}, -XEN_EINVAL},
+    {USER_CALL_watch, {16, 16, 3}, -XEN_EINVAL},
+    {USER_CALL_watch, {8, 8, USER_READ}, -XEN_EINVAL},
+    {USER_CALL_watch, {8, 8, 6}, -XEN_EINVAL},
+    {USER_CALL_watch, {0xffff880000000000, 8, 3}, -XEN_EINVAL},
     {USER_CALL_on_fault, {0, 0, 0}, 0},
     {USER_CALL_on_fault, {USER_END - 1, 1, USER_END - 1}, 0},
     {USER_CALL_on_fault, {USER_END - 1, 2, 0}, -XEN_EINVAL},

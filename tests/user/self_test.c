@@ -8,6 +8,7 @@
  */
 #include <amphi/xen.h>
 
+#include "deeds.h"
 #include "program.h"
 
 static unsigned failures;
@@ -164,134 +165,6 @@ static void check_resume(void)
 
 /* ---- what a program must not do ------------------------------------------------------------ */
 
-static void __attribute__((noinline)) overrun(unsigned depth)
-{
-	volatile char room[1024];
-
-	room[0] = (char)depth;
-	if (depth < 1000000)
-		overrun(depth + 1);
-	room[1] = room[0];
-}
-
-static void touch(uint64_t address)
-{
-	*(volatile char *)address = 1;
-}
-
-static void peek(uint64_t address)
-{
-	(void)*(volatile char *)address;
-}
-
-#define DEED(name, text)                                                                           \
-	static void do_##name(void)                                                                \
-	{                                                                                          \
-		__asm__ volatile(text ::: "rax", "rbx", "rcx", "rdx", "memory");                   \
-	}
-DEED(cli, "cli")
-DEED(hlt, "hlt")
-DEED(port, "in $0x60, %%al")
-DEED(out, "out %%al, $0x80")
-DEED(cr0, "mov %%cr0, %%rax")
-DEED(cr3, "xor %%eax, %%eax; mov %%rax, %%cr3")
-DEED(rdmsr, "mov $0xc0000080, %%ecx; rdmsr")
-DEED(wrmsr, "mov $0xc0000082, %%ecx; xor %%eax, %%eax; xor %%edx, %%edx; wrmsr")
-DEED(lgdt, "sub $16, %%rsp; lgdt (%%rsp)")
-DEED(invlpg, "invlpg (%%rsp)")
-DEED(swapgs, "swapgs")
-/* By a jump and not by iret, whose pops QEMU's TCG makes with the kernel's rights: SMAP is in their way. */
-DEED(gate, "push $8; push $8; ljmp *(%%rsp)")
-DEED(int, "int $0x80")
-DEED(ud2, "ud2")
-DEED(int3, "int3")
-DEED(divide, "xor %%edx, %%edx; xor %%ecx, %%ecx; div %%ecx")
-DEED(selector, "mov $0x18, %%eax; mov %%eax, %%ds")
-DEED(noncanonical, "movabs $0x8000000000000000, %%rax; mov (%%rax), %%rax")
-DEED(gap, "mov $0x123456, %%eax; jmp *%%rax")
-
-static void do_image(void)
-{
-	touch(0xffffffff80100000);
-}
-static void do_read_image(void)
-{
-	peek(0xffffffff80100000);
-}
-static void do_direct(void)
-{
-	peek(0xffff880000100000);
-}
-static void do_null(void)
-{
-	touch(0);
-}
-static void do_code(void)
-{
-	touch((uint64_t)do_null);
-}
-static void do_stack(void)
-{
-	overrun(0);
-}
-/* Data is not code; without no-execute in the processor it would be, so the bytes are ud2's. */
-static void do_data(void)
-{
-	static volatile uint8_t bytes[2] = {0x0f, 0x0b};
-
-	((void (*)(void))(uintptr_t)bytes)();
-}
-/* A fault for the handler, with no stack to call it on. */
-static void do_no_stack(void)
-{
-	CALL(on_fault, USER_LOW, 4096, skip_it);
-	__asm__ volatile("mov $0x11000, %%esp; mov $0x10008, %%edx; mov (%%rdx), %%rax" ::
-			     : "rax", "rdx", "memory");
-}
-/* A trap after every instruction. */
-static void do_step(void)
-{
-	__asm__ volatile("pushfq; orl $0x100, (%%rsp); popfq; nop" ::: "memory", "cc");
-}
-
-enum { GENERAL_PROTECTION = USER_ENDED_BY + 13, PAGE_FAULT = USER_ENDED_BY + 14 };
-
-static const struct deed {
-	const char *name;
-	void (*fn)(void);
-	long status;
-} deeds[] = {
-    {"cli", do_cli, GENERAL_PROTECTION},
-    {"hlt", do_hlt, GENERAL_PROTECTION},
-    {"port", do_port, GENERAL_PROTECTION},
-    {"out", do_out, GENERAL_PROTECTION},
-    {"cr0", do_cr0, GENERAL_PROTECTION},
-    {"cr3", do_cr3, GENERAL_PROTECTION},
-    {"rdmsr", do_rdmsr, GENERAL_PROTECTION},
-    {"wrmsr", do_wrmsr, GENERAL_PROTECTION},
-    {"lgdt", do_lgdt, GENERAL_PROTECTION},
-    {"invlpg", do_invlpg, GENERAL_PROTECTION},
-    {"swapgs", do_swapgs, GENERAL_PROTECTION},
-    {"gate", do_gate, GENERAL_PROTECTION},
-    {"int", do_int, GENERAL_PROTECTION},
-    {"selector", do_selector, GENERAL_PROTECTION},
-    {"noncanonical", do_noncanonical, GENERAL_PROTECTION},
-    {"ud2", do_ud2, USER_ENDED_BY + 6},
-    {"int3", do_int3, USER_ENDED_BY + 3},
-    {"divide", do_divide, USER_ENDED_BY + 0},
-    {"step", do_step, USER_ENDED_BY + 1},
-    {"image", do_image, PAGE_FAULT},
-    {"read_image", do_read_image, PAGE_FAULT},
-    {"direct", do_direct, PAGE_FAULT},
-    {"null", do_null, PAGE_FAULT},
-    {"code", do_code, PAGE_FAULT},
-    {"data", do_data, PAGE_FAULT},
-    {"gap", do_gap, PAGE_FAULT},
-    {"stack", do_stack, PAGE_FAULT},
-    {"no_stack", do_no_stack, PAGE_FAULT},
-};
-#define N_DEEDS (sizeof(deeds) / sizeof(deeds[0]))
-
 static long start(const char *word)
 {
 	return CALL(spawn, word, length(word), 0);
@@ -299,8 +172,12 @@ static long start(const char *word)
 
 static void check_deeds(void)
 {
-	for (unsigned i = 0; i < N_DEEDS; i++)
-		check(deeds[i].name, CALL(wait, start(deeds[i].name), 0, 0) == deeds[i].status);
+	for (unsigned i = 0; i < N_DEEDS; i++) {
+		long status = CALL(wait, start(deeds[i].name), 0, 0);
+
+		check(deeds[i].name,
+		      status == deeds[i].status || (deeds[i].other && status == deeds[i].other));
+	}
 }
 
 /* ---- two that take turns ------------------------------------------------------------------- */
@@ -414,6 +291,118 @@ static void check_tls(void)
 	CALL(unpages, p, 1, 0);
 }
 
+/* ---- segments, ports, watched addresses ------------------------------------------------------ */
+
+#define DATA_SEGMENT 0x00cff3000000ffffull
+
+static uint64_t segment_at(const void *base)
+{
+	return DATA_SEGMENT | (uint64_t)(uintptr_t)base << 16;
+}
+
+static void load_gs(long selector)
+{
+	__asm__ volatile("mov %w0, %%gs" ::"r"(selector));
+}
+
+static void check_segments(void)
+{
+	static uint64_t words[4] = {11, 22, 33, 44};
+
+	for (unsigned slot = 0; slot < USER_TLS_SLOTS; slot++) {
+		load_gs(CALL(set_tls, &words[slot], slot, 0));
+		check("a TLS slot", read_gs() == words[slot]);
+	}
+	check("one too many", CALL(set_tls, words, USER_TLS_SLOTS, 0) == -XEN_EINVAL);
+	check("an LDT entry", CALL(set_ldt, 5, segment_at(&words[3]), 0) == (5 << 3 | 7));
+	load_gs(5 << 3 | 7);
+	check("is a segment", read_gs() == 44);
+	check("the last entry", CALL(set_ldt, USER_LDT_ENTRIES - 1, segment_at(words), 0) > 0);
+	load_gs((USER_LDT_ENTRIES - 1) << 3 | 7);
+	check("is one too", read_gs() == 11);
+	check("and no more", CALL(set_ldt, USER_LDT_ENTRIES, segment_at(words), 0) == -XEN_EINVAL);
+	check("a segment of ring 0", CALL(set_ldt, 5, 0x00cf93000000ffff, 0) == -XEN_EINVAL);
+	check("a segment of code", CALL(set_ldt, 5, 0x00affb000000ffff, 0) == -XEN_EINVAL);
+	check("a call gate", CALL(set_ldt, 5, 0x0000ec0000080000, 0) == -XEN_EINVAL);
+	load_gs(0);
+}
+
+static volatile uint64_t watched[2];
+
+static void seen(struct user_context *c)
+{
+	fault_count++;
+	fault_address = c->address;
+	fault_access = c->access;
+	CALL(resume, c, 0, 0);
+}
+
+static void check_watch(void)
+{
+	fault_count = 0;
+	CALL(on_fault, HEAP, 4096, seen);
+	check("watch writes", CALL(watch, watched, 8, USER_WRITE) == 0);
+	watched[0] = 1;
+	check("a write is seen", fault_count == 1 && watched[0] == 1);
+	check("where it was", fault_address == (uint64_t)watched && fault_access == 1ull << 32);
+	check("reads are not", watched[0] == 1 && fault_count == 1);
+	watched[1] = 1;
+	check("nor its neighbour", fault_count == 1);
+	CALL(watch, (char *)watched + 9, 1, USER_READ | USER_WRITE);
+	check("reads of one byte", ((volatile char *)watched)[9] == 0 && fault_count == 2);
+	check("a child does not inherit it",
+	      CALL(wait, start("watched"), 0, 0) == 0 && fault_count == 2);
+	CALL(watch, 0, 0, USER_WRITE);
+	watched[0] = watched[1] = 2;
+	check("no more", fault_count == 2);
+	check("watch the kernel", CALL(watch, 0xffffffff80100000, 8, USER_WRITE) == -XEN_EINVAL);
+	check("watch across words", CALL(watch, (char *)watched + 4, 8, USER_WRITE) == -XEN_EINVAL);
+	CALL(on_fault, 0, 0, 0);
+}
+
+/* 0: it was given and works; 7: it was refused. Which, is the platform's and the command line's. */
+static int given(void)
+{
+	long error = CALL(ports, 0x80, 1, 1);
+
+	if (error == -XEN_EPERM)
+		return 7;
+	__asm__ volatile("in $0x80, %%al\n\tout %%al, $0x80" ::: "rax");
+	return error ? 8 : 0;
+}
+
+static void check_ports(void)
+{
+	long status = CALL(wait, start("given"), 0, 0);
+
+	check("a port that may be used, or a refusal", status == 0 || status == 7);
+	check("a port that nobody named", CALL(ports, 0x81, 1, 1) == -XEN_EPERM);
+	check("ports beyond the last", CALL(ports, 0xffff, 2, 1) == -XEN_EINVAL);
+	check("none to take back", CALL(ports, 0x80, 1, 0) == 0);
+}
+
+/* Two with an LDT entry of the same number and a watch of the same address, and other things behind them. */
+static int take_turns_with_rights(void)
+{
+	static uint64_t mine[2];
+	uint64_t pid = (uint64_t)CALL(getpid, 0, 0, 0);
+	unsigned wrong = 0;
+
+	mine[pid % 2] = pid;
+	fault_count = 0;
+	CALL(on_fault, HEAP, 4096, seen);
+	load_gs(CALL(set_ldt, 1, segment_at(&mine[pid % 2]), 0));
+	CALL(watch, &watched[pid % 2], 8, USER_WRITE);
+	CALL(ports, 0x80, 1, pid % 2);
+	for (unsigned i = 0; i < TURNS; i++) {
+		CALL(yield, 0, 0, 0);
+		wrong += read_gs() != pid;
+		watched[0] = watched[1] = i;
+		wrong += fault_count != i + 1;
+	}
+	return wrong > 255 ? 255 : (int)wrong;
+}
+
 /* ---- all of it ------------------------------------------------------------------------------ */
 
 /* More than there is room for, if they did not go away by themselves. */
@@ -490,6 +479,12 @@ static int by_word(const char *word)
 		return (int)CALL(sleep, USER_SLEEP_MAX_NS, 0, 0);
 	if (same(word, "wait_long"))
 		return (int)CALL(wait, start("doze"), 0, 0);
+	if (same(word, "rights"))
+		return take_turns_with_rights();
+	if (same(word, "watched"))
+		return (watched[0] = watched[1] = 1) != 1;
+	if (same(word, "given"))
+		return given();
 	if (same(word, "spin"))
 		return spin();
 	if (same(word, "nap"))
@@ -512,10 +507,14 @@ int program(int argc, char **argv)
 	check_faults();
 	check_resume();
 	check_tls();
+	check_segments();
+	check_watch();
+	check_ports();
 	check_deeds();
 	check_children();
 	check_two("two that give way to each other", "turns");
 	check_two("two that do not", "slices");
+	check_two("two with segments and watches", "rights");
 	say("ring 3: done", "");
 	return (int)failures;
 }

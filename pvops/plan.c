@@ -3,7 +3,8 @@
  * Pure: no memory but its arguments, no state, so the host test runs every operation of every platform
  * through it and decodes the result. It writes nothing to text; patch.c does. Encodings are those of the
  * Intel SDM vol. 2: CALL rel32 (E8), JMP rel32 (E9), CALL/JMP [rip+disp32] (FF /2, FF /4), UD2 (0F 0B),
- * and the recommended multi-byte NOPs of table 4-12, the last with a segment prefix more.
+ * and the recommended multi-byte NOPs of table 4-12, the last with a segment prefix more. What is left of a
+ * site is filled with prefixes of its first instruction: a nop would be an instruction more to execute.
  */
 #include <amphi/string.h>
 #include <amphi/xen.h>
@@ -41,13 +42,36 @@ static void put_nops(uint8_t *out, unsigned len)
 	}
 }
 
-/* After a jump nothing runs: fill with int3, so that a way in would be noticed. */
-static void put_rest(const struct pv_place *at, uint8_t *out, unsigned used)
+/* Says CS, and is ignored in 64-bit mode (SDM vol. 1, 3.3.4), also before a near call. */
+#define PREFIX_NOTHING 0x2eu
+
+static bool has_segment(uint8_t first_byte)
 {
+	return first_byte == 0x64 || first_byte == 0x65;
+}
+
+/* How many such prefixes go before code, whose first instruction begins with it, at a site that has spare bytes
+ * more. None where a prefix that does mean a segment is there: which of two holds is no processor's promise. A
+ * jump takes none, as nothing runs after it. No instruction gets too long: a room has no more than 15 bytes. */
+static unsigned count_prefixes(const struct pv_place *at, const uint8_t *code, unsigned len)
+{
+	if (!len || at->class == PV_JUMP || has_segment(code[0]))
+		return 0;
+	return at->room - len;
+}
+
+/* Returns where the code comes to lie. After a jump nothing runs: int3, so that a way in would be noticed. */
+static unsigned put_code(const struct pv_place *at, uint8_t *out, const uint8_t *code, unsigned len)
+{
+	unsigned prefixes = count_prefixes(at, code, len), used = prefixes + len;
+
+	memset(out, PREFIX_NOTHING, prefixes);
+	memcpy(out + prefixes, code, len);
 	if (at->class == PV_JUMP)
 		memset(out + used, 0xcc, at->room - used);
 	else
 		put_nops(out + used, at->room - used);
+	return prefixes;
 }
 
 /* Text and pv_ops lie within 2 GiB, but planner and tests take any addresses. */
@@ -83,25 +107,30 @@ int pv_plan_original(const struct pv_place *at, uint8_t out[PV_ROOM_MAX])
  * promise. */
 static int plan_direct(const struct pv_place *at, const struct pv_impl *impl, uint8_t *out)
 {
+	uint8_t code[CALL_LEN] = {at->class == PV_JUMP ? 0xe9 : 0xe8};
+	uint64_t end = at->site + CALL_LEN;
+
 	if (!impl->fn || (at->class == PV_THIN && !impl->thin))
 		return -XEN_EINVAL;
-	out[0] = at->class == PV_JUMP ? 0xe9 : 0xe8;
-	put_rest(at, out, CALL_LEN);
-	return put_rel32(out + 1, (int64_t)(impl->fn - (at->site + CALL_LEN)));
+	end += count_prefixes(at, code, CALL_LEN);
+	if (put_rel32(code + 1, (int64_t)(impl->fn - end)))
+		return -XEN_ERANGE;
+	(void)put_code(at, out, code, CALL_LEN);
+	return 0;
 }
 
 /* Moved from fn to the site, a displacement changes by how far its instruction moved. fix_at 0 is
  * free to mean "none": no instruction begins with its displacement. */
 static int plan_inline(const struct pv_place *at, const struct pv_impl *impl, uint8_t *out)
 {
+	unsigned prefixes = put_code(at, out, impl->code, impl->code_len);
 	int32_t there;
 
-	memcpy(out, impl->code, impl->code_len);
-	put_rest(at, out, impl->code_len);
 	if (!impl->fix_at)
 		return 0;
 	memcpy(&there, impl->code + impl->fix_at, sizeof(there));
-	return put_rel32(out + impl->fix_at, there + (int64_t)(impl->fn - at->site));
+	return put_rel32(out + prefixes + impl->fix_at,
+			 there + (int64_t)(impl->fn - (at->site + prefixes)));
 }
 
 /* An operation that the platform lacks is ud2: a trap with an address beats a wild jump. */
@@ -114,8 +143,8 @@ int pv_plan(const struct pv_place *at, const struct pv_impl *impl, uint8_t out[P
 		return -XEN_EINVAL;
 	switch (impl->kind) {
 	case PV_UNFILLED:
+		memset(out, 0xcc, at->room);
 		memcpy(out, ud2, sizeof(ud2));
-		put_rest(at, out, sizeof(ud2));
 		return 0;
 	case PV_INLINE:
 		if (impl->code_len <= at->room)

@@ -9,8 +9,9 @@
 
 #include <amphi/pvops.h>
 
-#define PV_ROOM_MAX 16u
-#define PV_CODE_MAX 16u
+/* As long as one instruction may be, so that prefixes can fill what a shorter one leaves. */
+#define PV_ROOM_MAX 15u
+#define PV_CODE_MAX 15u
 
 /* How a platform fills one operation. */
 struct pv_impl {

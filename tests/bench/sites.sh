@@ -4,7 +4,7 @@
 hot_sites >"$work/hot" || true
 grep -q '^all sites=' "$work/hot" || { cat "$work/hot"; echo "bench: the sites could not be read"; exit 1; }
 echo "hot operations natively: sites with other instructions than without pvops, or more"
-grep '^hot ' "$work/hot" | while read -r _ name sites differing count instructions; do
+grep '^hot ' "$work/hot" | while read -r _ name sites differing _ _ instructions; do
 	printf '%s %s %s\n' "$name" "${differing#*=}" "${sites#*=} sites, ${instructions}"
 done >"$work/hot.lines"
 while read -r name differing what; do

@@ -4,7 +4,8 @@
  * patching; SITES..SITES_END the addresses of its records; CODE the functions of tests/plain/hot.c, whose offsets
  * and names ("000010 T hot_irq_disable") come in NAMES. Both sides are decoded by Capstone and compared as
  * text: mnemonics and operands, and how many there are. Prefixes that mean nothing are not looked at; they
- * are what fills a site. Prints a line per operation, and the bytes of all sites; exit 1 when any differs.
+ * are what fills a site. Prints a line per operation (first: where in TEXT the last byte of its
+ * first site is), and the bytes of all sites; exit 1 when any differs.
  * Run by tests/bench/sites.sh and tests/qemu/hot_sites_test.sh.
  */
 #include <stdio.h>
@@ -115,28 +116,34 @@ static uint64_t place_of(const struct sites *s, uint64_t record, const struct pv
 	return record + (uint64_t)(int64_t)(*out)->offset;
 }
 
-/* Each site of op must read like want. Returns how many do not; *out_n: how many there are. */
-static unsigned compare_sites(const struct sites *s, unsigned op, const char *want, unsigned *out_n)
+/* What was found of an operation. */
+struct found {
+	unsigned n, wrong;
+	uint64_t last_byte; /* of its first site, from the start of the text */
+};
+
+/* Each site of op must read like want. */
+static struct found compare_sites(const struct sites *s, unsigned op, const char *want)
 {
 	char words[WORDS_MAX];
-	unsigned wrong = 0;
+	struct found found = {0};
 	const struct pv_site *site;
 
-	*out_n = 0;
 	for (uint64_t r = s->first; r < s->end; r += sizeof(*site)) {
 		uint64_t place = place_of(s, r, &site);
 
 		if (site->op != op)
 			continue;
-		++*out_n;
+		if (!found.n++)
+			found.last_byte = place + site->room - 1 - s->text->base;
 		decode(at(s->text, place, site->room), site->room, words);
 		if (!strcmp(words, want))
 			continue;
-		if (!wrong++)
+		if (!found.wrong++)
 			printf("%s at %llx: \"%s\"\n  without pvops: \"%s\"\n", op_names[op],
 			       (unsigned long long)place, words, want);
 	}
-	return wrong;
+	return found;
 }
 
 static unsigned op_named(const char *name)
@@ -153,7 +160,8 @@ static unsigned check(const struct sites *s, const struct image *code, uint64_t 
 		      const char *name)
 {
 	char want[WORDS_MAX];
-	unsigned op = op_named(name), n_sites, wrong, n_insns;
+	unsigned op = op_named(name), n_insns;
+	struct found found;
 	const uint8_t *fn = at(code, offset, 1);
 
 	if (op == PV_OP_COUNT) {
@@ -161,10 +169,10 @@ static unsigned check(const struct sites *s, const struct image *code, uint64_t 
 		return 1;
 	}
 	n_insns = decode(fn, code->len_bytes - (size_t)(fn - code->bytes), want);
-	wrong = compare_sites(s, op, want, &n_sites);
-	printf("hot %s sites=%u differing=%u instructions=%u: %s\n", name, n_sites, wrong, n_insns,
-	       want);
-	return wrong;
+	found = compare_sites(s, op, want);
+	printf("hot %s sites=%u differing=%u instructions=%u first=%llu: %s\n", name, found.n,
+	       found.wrong, n_insns, (unsigned long long)found.last_byte, want);
+	return found.wrong;
 }
 
 static void tell_bytes(const struct sites *s)

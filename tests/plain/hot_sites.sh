@@ -1,6 +1,7 @@
 # hot_sites.sh: the text of our kernel as it runs natively, held against a kernel without pvops by hot_sites.c. Sourced by
 # tests/bench/sites.sh and tests/qemu/hot_sites_test.sh, which have set $BUILD and $work. hot_sites prints a line per
-# operation and fails when a site has other instructions, or more of them.
+# operation and fails when a site has other instructions, or more of them; compare_text does it with the text that was
+# dumped last.
 dump_text() { # dump_text OUT: 3 MiB from where the kernel is loaded, once it is patched and at its prompt
 	: >"$work/dump.serial"
 	{
@@ -13,10 +14,12 @@ dump_text() { # dump_text OUT: 3 MiB from where the kernel is loaded, once it is
 address() { # address SYMBOL
 	nm "$BUILD/amphi" | sed -n "s/^\([0-9a-f]*\) . $1\$/\1/p"
 }
-hot_sites() {
-	dump_text "$work/text" || return 1
+compare_text() {
 	object=$BUILD/plain/tests/plain/hot.c.o
-	objcopy -O binary -j .text "$object" "$work/hot"
+	objcopy -O binary -j .text "$object" "$work/hot.code"
 	nm "$object" | grep ' T hot_' | "$BUILD/hot_sites" "$work/text" ffffffff80100000 "$(address pv_sites_start)" \
-		"$(address pv_sites_end)" "$work/hot"
+		"$(address pv_sites_end)" "$work/hot.code"
+}
+hot_sites() {
+	dump_text "$work/text" && compare_text
 }

@@ -11,22 +11,8 @@ void commands_system_add(void);   /* reboot crash halt sleep */
 void commands_bench_add(void);    /* bench */
 void commands_price_add(void);    /* price */
 void commands_user_add(void);     /* run */
+void commands_line_add(void);     /* start repeat */
 void commands_time_add(void);     /* clock date */
-void commands_cpu_add(void);      /* cpu */
-void commands_disk_add(void);     /* disks sha256 fill verify ramdisk */
-void commands_info_add(void);     /* pvops store mem stats threads hypercalls */
-void commands_system_add(void);   /* reboot crash halt sleep */
-void commands_bench_add(void);    /* bench */
-void commands_price_add(void);    /* price */
-void commands_user_add(void);     /* run */
-void commands_time_add(void);     /* date */
-void commands_cpu_add(void);      /* cpu */
-void commands_disk_add(void);     /* disks sha256 fill verify ramdisk */
-void commands_info_add(void);     /* pvops store mem stats threads hypercalls */
-void commands_system_add(void);   /* reboot crash halt sleep */
-void commands_bench_add(void);    /* bench */
-void commands_user_add(void);     /* run */
-void commands_time_add(void);     /* date */
 void commands_cpu_add(void);      /* cpu */
 void commands_selftest_add(void); /* selftest */
 

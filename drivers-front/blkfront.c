@@ -297,6 +297,15 @@ void blkfront_exit(void)
 		;
 }
 
+/* All are dropped before the first begins again: an old port's number may be a new one's. */
+void blkfront_resume(void)
+{
+	for (struct front_root *root = front_roots; root; root = root->next)
+		xenbus_class_drop(&root->class);
+	for (struct front_root *root = front_roots; root; root = root->next)
+		xenbus_class_resume(&root->class);
+}
+
 void blkfront_for_each(void (*fn)(const struct block_device *dev,
 				  const struct blkfront_stats *stats, void *ctx),
 		       void *ctx)

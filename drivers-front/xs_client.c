@@ -125,6 +125,13 @@ void xs_client_poll(struct xs_client *client)
 		;
 }
 
+int xs_client_resume(struct xs_client *client)
+{
+	HOST_ASSERT(!client->call);
+	client->head_got = client->payload_got = 0;
+	return client->broken ? -XEN_EIO : xs_client_rewatch(client);
+}
+
 /* ---- sending ----------------------------------------------------------------------------- */
 
 /* Lets the server get on: first by reading what it says, else by waiting. Reading comes first,

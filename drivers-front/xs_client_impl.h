@@ -49,6 +49,8 @@ int xs_client_do(struct xs_client *client, const struct xs_call *call);
 /* A WATCH_EVENT came; the payload is the server's and unchecked. */
 void xs_client_event(struct xs_client *client, const char *payload, size_t len);
 void xs_client_deliver(void *ctx);
+/* Asks for every watch again. The first error. */
+int xs_client_rewatch(struct xs_client *client);
 /* Frees all watches and events. */
 void xs_client_forget(struct xs_client *client);
 

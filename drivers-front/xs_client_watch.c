@@ -184,6 +184,19 @@ int xs_client_watch(struct xs_client *client, const char *path, host_watch_fn *f
 	return 0;
 }
 
+/* No callback runs in a request, so the list stands still. */
+int xs_client_rewatch(struct xs_client *client)
+{
+	int status, first = 0;
+
+	for (struct xs_watch *watch = client->watches; watch; watch = watch->next) {
+		status = call_with_token(watch, XS_WATCH);
+		if (status && !first)
+			first = status;
+	}
+	return first;
+}
+
 /* Events may come in while the server is asked; they find the watch still there and go with it. */
 void xs_client_unwatch(struct xs_watch *watch)
 {

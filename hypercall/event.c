@@ -51,6 +51,14 @@ void event_init(struct shared_info *page)
 	memset(owned[0], 0xff, sizeof(owned[0]));
 }
 
+/* Pending bits stay: an event for a port that its builder made may have come before us. */
+void event_forget(void)
+{
+	memset(handlers, 0, sizeof(handlers));
+	n_bound = 0;
+	event_init(shared);
+}
+
 /* Locked, whoever holds the kernel's lock: the hypervisor changes other bits of the same word from other
  * processors. Bits do not cross words, so the operand is the word and not the whole row. */
 static void set_bit(volatile xen_ulong_t *words, unsigned bit)

@@ -274,6 +274,18 @@ int xenbus_adopt(struct xenbus_device *dev)
 	return err;
 }
 
+void xenbus_let_go(struct xenbus_device *dev)
+{
+	host_work_cancel(&dev->work);
+	HOST_ASSERT(dev->side == XENBUS_FRONT && !dev->dropping);
+	(void)dev->ops->disconnect(dev); /* a front half's never waits for its peer */
+	if (dev->watch)
+		host_store_unwatch(dev->watch);
+	dev->watch = NULL;
+	dev->failing = dev->stuck = false;
+	dev->peer_state = S_NONE;
+}
+
 /* A missing key is no order: a directory made by hand for a test has none, and is online. */
 static bool told_to_go(const struct xenbus_device *dev)
 {

@@ -180,6 +180,25 @@ static void on_change(void *ctx, const char *changed)
 		look_at_all(class);
 }
 
+/* The state in the store is not written: the toolstack has put the right one there. */
+void xenbus_class_drop(struct xenbus_class *class)
+{
+	for (struct xenbus_device *d = class->devices; d; d = d->next)
+		if (!d->removed)
+			xenbus_let_go(d);
+}
+
+/* Nothing is freed before the reaper runs, so the list may be walked while devices are removed. */
+void xenbus_class_resume(struct xenbus_class *class)
+{
+	for (struct xenbus_device *d = class->devices; d; d = d->next) {
+		if (d->removed)
+			continue;
+		if (!read_peer(d) || xenbus_adopt(d))
+			xenbus_remove(d);
+	}
+}
+
 static void free_device(struct xenbus_device *dev)
 {
 	/* Order: no work and no watch can call in after this, then the driver frees the memory. */

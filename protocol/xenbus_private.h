@@ -15,6 +15,10 @@ int xenbus_adopt(struct xenbus_device *dev);
 /* The toolstack changed the device's own directory. */
 void xenbus_own_changed(struct xenbus_device *dev);
 
+/* Front half, the world is a new one: everything of the connection goes, without a word to the peer, and the
+ * watch too; xenbus_adopt() begins again. */
+void xenbus_let_go(struct xenbus_device *dev);
+
 /* The device's directory is gone: disconnect, then let the class reap it. */
 void xenbus_remove(struct xenbus_device *dev);
 

@@ -67,3 +67,11 @@ int xs_ring_put(struct xenstore_domain_interface *ring, enum xs_side side, const
 	peer_store32(half.prod, prod + put);
 	return (int)put;
 }
+
+/* What the peer has put there is for somebody who is no more. */
+void xs_ring_drop(struct xenstore_domain_interface *ring, enum xs_side side)
+{
+	struct half half = half_of(ring, side == XS_SIDE_SERVER);
+
+	peer_store32(half.cons, peer_fetch32(half.prod));
+}

@@ -14,6 +14,11 @@
 /* Begins to watch device/vbd; disks appear as their backends answer. Needs the store. */
 int blkfront_init(void);
 
+/* [waits] After a suspend, in a new world (kernel/suspend.h): all disks are connected anew, under whatever
+ * backend the store names now, and what was in flight is sent again. The store works, and no port or grant
+ * of before exists. */
+void blkfront_resume(void);
+
 /* Memory for data that is used again and again (page aligned, zeroed or not, from
  * host_pages_alloc): a backend that keeps grants persistently then moves data in it without a copy.
  * Data elsewhere is copied through pages of the driver's own, which is slower and never wrong. At

@@ -25,6 +25,10 @@ typedef void event_fn(void *ctx);
 /* Boot: where the bits are. Interrupts off. */
 void event_init(struct shared_info *shared);
 
+/* In a new world after a suspend (kernel/suspend.h): no port that we had is ours any more. Handlers are forgotten
+ * without closing, everything is masked; then owners bind anew. Interrupts off. */
+void event_forget(void);
+
 /* A new port of ours, told to *out_port, and its handler. */
 int event_bind_virq(unsigned virq, event_fn *fn, void *ctx, port_t *out_port);
 /* A virq that each vCPU has (VIRQ_TIMER); a port of that vCPU's, notified by event_notify(). */

@@ -78,6 +78,13 @@ int xenbus_class_start(struct xenbus_class *class);
  * store is left as it is. For host programs; a kernel never stops. */
 void xenbus_class_stop(struct xenbus_class *class);
 
+/* [waits] For front halves, in a new world after a suspend: the store has been connected to again, ports and
+ * grants are gone. Every device is dropped as it is, its peer is looked up anew, and it begins again; one
+ * whose directory is no longer there goes. Of all classes none may have begun again before all have dropped
+ * their devices, hence two calls. */
+void xenbus_class_drop(struct xenbus_class *class);
+void xenbus_class_resume(struct xenbus_class *class);
+
 /* The peer did what it must not: one line in the log that names it, then, from the worker, the
  * connection is closed. May be called from anywhere in a driver, more than once. */
 void xenbus_fail(struct xenbus_device *dev, const char *why);

@@ -34,6 +34,11 @@ struct xs_client *xs_client_open(const struct xs_stream *stream);
 /* Forgets all watches without telling the server. */
 void xs_client_close(struct xs_client *client);
 
+/* [waits] The same stream has a new server at its other end, which knows nothing of us: a message that was
+ * half taken in is dropped, and all watches are asked for again. Not within a call. The first error, if any;
+ * the other watches are asked for all the same. */
+int xs_client_resume(struct xs_client *client);
+
 /* Takes what the stream has (after an event): watch events are queued and their work scheduled. */
 void xs_client_poll(struct xs_client *client);
 

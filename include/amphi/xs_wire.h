@@ -94,5 +94,7 @@ enum xs_side { XS_SIDE_SERVER, XS_SIDE_CLIENT };
 int xs_ring_take(struct xenstore_domain_interface *ring, enum xs_side side, void *out, size_t cap);
 int xs_ring_put(struct xenstore_domain_interface *ring, enum xs_side side, const void *bytes,
 		size_t len);
+/* Takes what is there and throws it away, partial messages too. */
+void xs_ring_drop(struct xenstore_domain_interface *ring, enum xs_side side);
 
 #endif

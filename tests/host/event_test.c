@@ -205,6 +205,28 @@ static void an_event_while_masked_is_kept(void **state)
 	event_close(a), event_close(beside);
 }
 
+/* What its builder sent it before it looked is there when it looks. */
+static void a_new_world_knows_none(void **state)
+{
+	port_t a = bind_at(20, 0);
+
+	bind_at(21, 1);
+	shared.evtchn_pending[0] = 1ul << 22;
+	last_closed = 0;
+	event_forget();
+	assert_int_equal(event_bound(), 0);
+	assert_true(is_masked(20) && is_masked(21) && is_masked(22));
+	assert_int_equal(last_closed, 0); /* they may be somebody else's by now */
+	event_unmask(a);
+	raise_event(a.v);
+	event_dispatch();
+	assert_int_equal(calls[0], 0);
+	assert_int_equal(event_adopt((port_t){22}, count_call, &calls[2]), 0);
+	event_dispatch();
+	assert_int_equal(calls[2], 1);
+	event_close((port_t){22});
+}
+
 static void each_vcpu_takes_its_own(void **state)
 {
 	port_t a = bind_at(30, 0), ipi, timer;
@@ -359,6 +381,7 @@ int main(void)
 	    cmocka_unit_test_setup(every_bind, fresh),
 	    cmocka_unit_test_setup(an_upcall_calls_who_is_meant, fresh),
 	    cmocka_unit_test_setup(an_event_while_masked_is_kept, fresh),
+	    cmocka_unit_test_setup(a_new_world_knows_none, fresh),
 	    cmocka_unit_test_setup(each_vcpu_takes_its_own, fresh),
 	    cmocka_unit_test_setup(a_port_of_another_vcpu_is_unmasked_there, fresh),
 	    cmocka_unit_test_setup(a_port_moves, fresh),

@@ -33,6 +33,10 @@ void mock_freeze(domid_t domain, bool frozen);
  * mapped where it is mapped. */
 void mock_kill(domid_t domain);
 
+/* A domain wakes up in a new world (kernel/suspend.h): its ports are gone without a word, and nobody has what it
+ * granted mapped. Ports it still holds may be closed once, which does nothing. */
+void mock_new_world(domid_t domain);
+
 /* ---- what is left (0 everywhere after a clean end) ---- */
 struct mock_left {
 	unsigned allocs, pages, grants, maps, ports, watches, works, transactions;

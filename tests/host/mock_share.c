@@ -34,6 +34,7 @@ static struct map {
 
 static struct port {
 	bool used, pending;
+	bool stale; /* of the world before; whoever held it may not know yet */
 	domid_t owner, peer;
 	struct port *other; /* NULL: unbound */
 	host_event_fn *fn;
@@ -271,7 +272,12 @@ static struct port *new_port(domid_t peer, host_event_fn *fn, void *ctx, port_t 
 
 		if (p->used)
 			continue;
-		*p = (struct port){.used = true, .owner = me, .peer = peer, .fn = fn, .ctx = ctx};
+		*p = (struct port){.used = true,
+				   .stale = p->stale,
+				   .owner = me,
+				   .peer = peer,
+				   .fn = fn,
+				   .ctx = ctx};
 		out->v = i;
 		return p;
 	}
@@ -333,7 +339,15 @@ void host_event_notify(port_t port)
 
 void host_event_close(port_t port)
 {
-	struct port *p = port_of(port);
+	struct port *p = &ports[mock_current()][port.v % PORTS];
+
+	if (port.v < PORTS && p->stale && !p->used) {
+		p->stale = false;
+		return;
+	}
+	p = port_of(port);
+	if (p->stale)
+		mock_bug("port %u of the world before is closed, and is another's now", port.v);
 
 	if (p->other)
 		p->other->other = NULL;
@@ -375,6 +389,20 @@ void mock_share_kill(domid_t domain)
 		if (p->other)
 			p->other->other = NULL;
 		*p = (struct port){0};
+	}
+}
+
+void mock_new_world(domid_t domain)
+{
+	for (unsigned i = 0; i < MAPS; i++)
+		if (maps[i].used && maps[i].owner == domain)
+			unmap(&maps[i]);
+	for (unsigned i = 0; i < PORTS; i++) {
+		struct port *p = &ports[domain][i];
+
+		if (p->other)
+			p->other->other = NULL;
+		*p = (struct port){.stale = p->used};
 	}
 }
 

@@ -262,6 +262,38 @@ static void test_watch(void **state)
 	assert_string_equal(told, "B:/local/domain/1/data/x|");
 }
 
+/* After a suspend: the ring is at a server that has never heard of us, and the old one was in the middle of a
+ * sentence. Both watches fire once, as new ones do, and work. */
+static void test_new_server(void **state)
+{
+	struct xs_watch *a, *b;
+	struct xs_perms mine = {.count = 1, .entry = {{.domid = 1}}};
+	char value[16];
+
+	watch("data", "A", &a);
+	watch("other", "B", &b);
+	settle();
+	assert_int_equal(xs_server_release(1), 0);
+	assert_int_equal(xs_client_mkdir(admin, 0, "/local/domain/1"), 0);
+	assert_int_equal(xs_client_set_perms(admin, 0, "/local/domain/1", &mine), 0);
+	assert_int_equal(xs_ring_put(ring.ring, XS_SIDE_SERVER, "half a message", 14), 14);
+	xs_client_poll(client);
+	assert_int_equal(xs_ring_put(ring.ring, XS_SIDE_SERVER, "more", 4), 4);
+	assert_int_equal(xs_server_introduce(1, STORE_PORT), 0);
+	told[0] = 0;
+	xs_ring_drop(ring.ring, XS_SIDE_CLIENT);
+	assert_int_equal(xs_client_resume(client), 0);
+	in_call = false;
+	settle();
+	assert_string_equal(told, "B:other|A:data|");
+	assert_int_equal(xs_client_write(admin, 0, "/local/domain/1/data/x", "2"), 0);
+	settle();
+	assert_string_equal(told, "B:other|A:data|A:data/x|");
+	assert_int_equal(xs_client_read(client, 0, "data/x", value, 16), 1);
+	xs_client_unwatch(a), xs_client_unwatch(b);
+	in_call = false;
+}
+
 /* Events that were queued before the unwatch are not told after it. */
 static void test_unwatch_is_final(void **state)
 {
@@ -471,6 +503,7 @@ int main(void)
 	    T(test_long_lists),
 	    T(test_list_that_changes),
 	    T(test_watch),
+	    T(test_new_server),
 	    T(test_unwatch_is_final),
 	    T(test_unwatch_in_callback),
 	    T(test_calls_in_callback),

@@ -210,6 +210,26 @@ static void test_ring_refuses_lies(void **state)
 	assert_int_equal(xs_ring_take(&ring, XS_SIDE_CLIENT, bytes, 1), -XEN_EIO);
 }
 
+/* What a server has said that is no more: its half message too. The other direction is not touched. */
+static void test_ring_drop(void **state)
+{
+	static struct xenstore_domain_interface ring;
+	char byte;
+
+	memset(&ring, 0, sizeof(ring));
+	ring.rsp_prod = ring.rsp_cons = UINT32_MAX - 2;
+	assert_int_equal(xs_ring_put(&ring, XS_SIDE_SERVER, "abcdefgh", 8), 8);
+	assert_int_equal(xs_ring_put(&ring, XS_SIDE_CLIENT, "q", 1), 1);
+	assert_int_equal(xs_ring_take(&ring, XS_SIDE_CLIENT, &byte, 1), 1);
+	xs_ring_drop(&ring, XS_SIDE_CLIENT);
+	assert_int_equal(xs_ring_take(&ring, XS_SIDE_CLIENT, &byte, 1), 0);
+	assert_int_equal(xs_ring_take(&ring, XS_SIDE_SERVER, &byte, 1), 1);
+	assert_int_equal(byte, 'q');
+	assert_int_equal(xs_ring_put(&ring, XS_SIDE_SERVER, "z", 1), 1);
+	assert_int_equal(xs_ring_take(&ring, XS_SIDE_CLIENT, &byte, 1), 1);
+	assert_int_equal(byte, 'z');
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -225,6 +245,7 @@ int main(void)
 	    cmocka_unit_test(test_texts),
 	    cmocka_unit_test(test_ring_carries_a_stream),
 	    cmocka_unit_test(test_ring_refuses_lies),
+	    cmocka_unit_test(test_ring_drop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

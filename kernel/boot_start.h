@@ -23,6 +23,11 @@ void boot_choose_platform(struct platform_found *found);
 void boot_xen_pvh_enter(const struct platform_found *found);
 void boot_xen_pvh_join(void);
 
+/* PV: the grant table leaves our page tables before a suspend, and comes back after it. The second also has
+ * the hypervisor make it, when the world is a new one. Interrupts off. */
+void boot_xen_pv_unmap_grants(void);
+void boot_xen_pv_map_grants(void);
+
 /* Patches, and enters the kernel proper. */
 void boot_finish(void) __attribute__((noreturn));
 

@@ -88,22 +88,48 @@ static unsigned setup_grant_frames(xen_pfn_t *frames, unsigned n)
 	return n;
 }
 
+/* Its window and how many frames of it are used. */
+static void *grant_window;
+static unsigned n_grant_frames;
+
+/* Also after a suspend, when there must be as many as before: references in use point into all of them. */
+void boot_xen_pv_map_grants(void)
+{
+	xen_pfn_t frames[GRANT_FRAMES];
+	mfn_t mfns[GRANT_FRAMES];
+
+	if (!n_grant_frames)
+		return;
+	if (!setup_grant_frames(frames, n_grant_frames))
+		panic("the grant table cannot be had again");
+	for (unsigned i = 0; i < n_grant_frames; i++)
+		mfns[i] = (mfn_t){frames[i]};
+	if (map_frames(grant_window, mfns, n_grant_frames, MM_WRITE, DOMID_SELF))
+		panic("the grant table cannot be mapped");
+}
+
+void boot_xen_pv_unmap_grants(void)
+{
+	if (n_grant_frames)
+		unmap_frames(grant_window, n_grant_frames);
+}
+
 /* A host with a lower limit gives one frame; none at all leaves an empty table: offers fail, and a
  * domain without devices goes on. */
 static void start_grants(void)
 {
 	xen_pfn_t frames[GRANT_FRAMES];
-	mfn_t mfns[GRANT_FRAMES];
-	unsigned n = setup_grant_frames(frames, GRANT_FRAMES);
-	void *table = vmap_reserve(GRANT_FRAMES);
 
-	if (!n)
-		n = setup_grant_frames(frames, 1);
-	for (unsigned i = 0; i < n; i++)
-		mfns[i] = (mfn_t){frames[i]};
-	if (!table || !n || map_frames(table, mfns, n, MM_WRITE, DOMID_SELF))
+	grant_window = vmap_reserve(GRANT_FRAMES);
+	if (!grant_window)
 		return;
-	grant_init(table, n * (unsigned)(PAGE_SIZE / sizeof(struct grant_entry_v1)));
+	n_grant_frames = setup_grant_frames(frames, GRANT_FRAMES);
+	if (!n_grant_frames)
+		n_grant_frames = setup_grant_frames(frames, 1);
+	boot_xen_pv_map_grants();
+	if (n_grant_frames)
+		grant_init(grant_window,
+			   n_grant_frames * (unsigned)(PAGE_SIZE / sizeof(struct grant_entry_v1)));
 }
 
 /* The order is not free: the interrupt mask, which operations of pvops touch, is found through gs, and gs

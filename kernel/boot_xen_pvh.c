@@ -20,6 +20,7 @@
 #include "mm.h"
 #include "mm_parts.h"
 #include "panic.h"
+#include "suspend.h"
 #include "trap.h"
 #include "vcpu_xen.h"
 
@@ -111,7 +112,7 @@ static void map_shared_page(void)
 
 /* The upcall comes as an interrupt by this vector, which the processor holds back by its flag:
  * no mask byte is needed. */
-static void start_events(void)
+static void set_callback(void)
 {
 	struct xen_hvm_param callback = {
 	    .domid = DOMID_SELF,
@@ -119,29 +120,40 @@ static void start_events(void)
 	    .value = (uint64_t)HVM_PARAM_CALLBACK_TYPE_VECTOR << CALLBACK_TYPE_SHIFT |
 		     TRAP_VECTOR_HVM_UPCALL,
 	};
-	int64_t err;
+	int64_t err = hypercall_hvm_op(HVMOP_set_param, &callback);
 
-	event_init(boot.shared_info);
-	err = hypercall_hvm_op(HVMOP_set_param, &callback);
 	if (err)
 		panic("Xen refuses the vector for events (%d)", (int)err);
 }
 
+static char *grant_window;
+static unsigned n_grant_frames;
+
 /* As many frames as Xen gives; none leaves an empty table, as in boot_xen.c. */
 static void start_grants(void)
 {
-	char *table = vmap_reserve(GRANT_FRAMES);
-	unsigned n = 0;
-
+	grant_window = vmap_reserve(GRANT_FRAMES);
 	guest_frames_init();
-	for (; table && n < GRANT_FRAMES; n++)
-		if (add_frame(XENMAPSPACE_grant_table, n, guest_frame_of(table + n * PAGE_SIZE).v))
+	for (; grant_window && n_grant_frames < GRANT_FRAMES; n_grant_frames++) {
+		char *page = grant_window + n_grant_frames * PAGE_SIZE;
+
+		if (add_frame(XENMAPSPACE_grant_table, n_grant_frames, guest_frame_of(page).v))
 			break;
-		else
-			guest_frame_enter(table + n * PAGE_SIZE, false);
-	if (n)
-		grant_init((struct grant_entry_v1 *)table,
-			   n * (unsigned)(PAGE_SIZE / sizeof(struct grant_entry_v1)));
+		guest_frame_enter(page, false);
+	}
+	if (n_grant_frames)
+		grant_init((struct grant_entry_v1 *)grant_window,
+			   n_grant_frames * (unsigned)(PAGE_SIZE / sizeof(struct grant_entry_v1)));
+}
+
+/* The toolstack has carried the contents of these frames as if they were memory, and put pages of memory where
+ * they were; the hypervisor takes those back when its own frames come to the same numbers again. */
+static void map_grants_again(void)
+{
+	for (unsigned i = 0; i < n_grant_frames; i++)
+		if (add_frame(XENMAPSPACE_grant_table, i,
+			      guest_frame_of(grant_window + i * PAGE_SIZE).v))
+			panic("the grant table cannot be had again");
 }
 
 /* vCPUs that the toolstack holds back for now (maxvcpus above vcpus) are disabled in the MADT, as on a bare
@@ -166,7 +178,30 @@ void boot_xen_pvh_join(void)
 {
 	find_rings();
 	map_shared_page();
-	start_events();
+	event_init(boot.shared_info);
+	set_callback();
 	start_grants();
 	find_held_back();
+}
+
+/* ---- suspend.h ------------------------------------------------------------------------------ */
+
+int64_t suspend_xen_pvh_leave(void)
+{
+	struct sched_shutdown how = {.reason = SHUTDOWN_suspend};
+
+	return hypercall_sched_op(SCHEDOP_shutdown, &how);
+}
+
+/* Physical memory is the same to the number, the rings' pages among it; only the hypervisor's own frames
+ * have to be asked for again. */
+void suspend_xen_pvh_go_on(enum suspend_end end)
+{
+	if (end == SUSPEND_SAME_WORLD)
+		return;
+	boot.store_port = (uint32_t)hvm_param(HVM_PARAM_STORE_EVTCHN);
+	boot.console_port = (uint32_t)hvm_param(HVM_PARAM_CONSOLE_EVTCHN);
+	map_shared_page();
+	set_callback();
+	map_grants_again();
 }

@@ -32,4 +32,11 @@ int clock_xen_cpu(const struct percpu *percpu);
 /* The timer of a further CPU, the one we run on, begins with nothing programmed, or ends. */
 void clock_cpu_native(bool online);
 
+/* A Xen domain is about to be suspended: the clock stops. In a new world it goes on from there, however long
+ * that took, and the timer is set anew. Interrupts off. */
+void clock_stop_xen(void);
+void clock_resume_xen(void);
+/* What time_ns() is ahead of the hypervisor's clock, modulo 2^64; any context. */
+uint64_t clock_offset_xen(void);
+
 #endif

@@ -208,11 +208,13 @@ static void print_front(const struct block_device *dev, const struct blkfront_st
 {
 	console_printf("@stat front=%s requests=%llu segments=%llu bytes_read=%llu "
 		       "bytes_written=%llu flushes=%llu errors=%llu notifications=%llu "
-		       "notified=%llu grants=%llu persistent_hits=%llu copied_bytes=%llu\n",
+		       "notified=%llu grants=%llu persistent_hits=%llu copied_bytes=%llu "
+		       "replayed=%llu\n",
 		       dev->name, ULL(s->requests), ULL(s->segments), ULL(s->bytes_read),
 		       ULL(s->bytes_written), ULL(s->flushes), ULL(s->errors),
 		       ULL(s->notifications_sent), ULL(s->notifications_received),
-		       ULL(s->grants_offered), ULL(s->persistent_hits), ULL(s->copied_bytes));
+		       ULL(s->grants_offered), ULL(s->persistent_hits), ULL(s->copied_bytes),
+		       ULL(s->replayed));
 }
 
 /* A name is back=DOMID/DEV, since two guests may both call theirs xvda. */

@@ -125,6 +125,12 @@ void console_drain(void)
 		port->drain();
 }
 
+void console_resume(void)
+{
+	if (port && port->resume)
+		port->resume();
+}
+
 /* Drops and does not keep: the service domain's words would come out in the middle of a guest's
  * screen sooner or later. panic() lifts it. */
 void console_mute(bool on)

@@ -70,6 +70,8 @@ struct console_sink {
 void console_early_init(void);
 /* Binds the input's interrupt or event, so that reading works. After time_init. */
 void console_init(void);
+/* In a new world after a suspend: the sink goes on where it was. Interrupts off. */
+void console_resume(void);
 /* From a sink's interrupt: there may be input. Any context. */
 void console_input_ready(void);
 

@@ -15,6 +15,8 @@ struct console_port {
 	bool (*start)(void);
 	/* Makes console_input_ready() be called when there is input. 0 or a negative XEN_Exxx. */
 	int (*listen)(void);
+	/* After a suspend: takes up the port anew. NULL: nothing to do. Interrupts off. */
+	void (*resume)(void);
 	/* See console_drain(); NULL: output is complete at once. */
 	void (*drain)(void);
 };

@@ -84,10 +84,21 @@ static void ring_drain(void)
 		(void)hypercall_sched_op(SCHEDOP_yield, NULL);
 }
 
+/* The page came along, at another port. Its indices are read again, because the toolstack empties the ring of a
+ * PVH domain; a PV domain's goes on where it was. What is in it is announced. */
+static void ring_resume(void)
+{
+	ring_port.v = boot.console_port;
+	consfront_init(&ring, boot.console_page, ring_notify, NULL);
+	(void)event_adopt(ring_port, input_event, NULL);
+	ring_notify(NULL);
+}
+
 const struct console_port console_ring = {
     .sink = {"ring", ring_write, ring_read, true},
     .start = ring_start,
     .listen = ring_listen,
+    .resume = ring_resume,
     .drain = ring_drain,
 };
 

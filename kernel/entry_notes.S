@@ -16,6 +16,7 @@
 #define XEN_ELFNOTE_PAE_MODE 9
 #define XEN_ELFNOTE_FEATURES 10
 #define XEN_ELFNOTE_HV_START_LOW 12
+#define XEN_ELFNOTE_SUSPEND_CANCEL 14
 #define XEN_ELFNOTE_PHYS32_ENTRY 18
 #define KERNEL_BASE 0xffffffff80000000
 
@@ -41,6 +42,7 @@
 	NOTE XEN_ELFNOTE_HV_START_LOW, .quad, 0xffff800000000000
 	NOTE XEN_ELFNOTE_PAE_MODE, .asciz, "yes"
 	NOTE XEN_ELFNOTE_FEATURES, .asciz, "!writable_page_tables|pae_pgdir_above_4gb"
+	NOTE XEN_ELFNOTE_SUSPEND_CANCEL, .long, 1
 	/* 8 bytes because the ELF is of 64 bits; the address is physical. */
 	NOTE XEN_ELFNOTE_PHYS32_ENTRY, .quad, pvh_entry - KERNEL_BASE
 

@@ -6,6 +6,7 @@
  */
 #include <amphi/event.h>
 #include <amphi/host.h>
+#include "host_resume.h"
 #include "mm.h"
 #include "worker.h"
 
@@ -91,4 +92,17 @@ void host_event_close(port_t port)
 	event_close(port);
 	host_work_cancel(&slot->work);
 	kfree(slot, sizeof(*slot));
+}
+
+/* The ports are gone already, and their numbers will be given to others: a close that comes later must
+ * find nothing. */
+void host_event_forget(void)
+{
+	for (unsigned i = 0; i < EVENT_PORTS; i++) {
+		if (!slots[i])
+			continue;
+		host_work_cancel(&slots[i]->work);
+		kfree(slots[i], sizeof(*slots[i]));
+		slots[i] = NULL;
+	}
 }

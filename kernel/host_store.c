@@ -10,6 +10,7 @@
 #include <amphi/xs_client.h>
 #include <amphi/xs_server.h>
 #include "boot.h"
+#include "host_resume.h"
 #include "thread.h"
 #include "time.h"
 #include "worker.h"
@@ -73,6 +74,20 @@ static int connect_ring(void)
 	port.v = boot.store_port;
 	client = xs_client_open(&stream);
 	return client ? event_adopt(port, ring_event, NULL) : -XEN_ENOMEM;
+}
+
+/* Between requests there is nothing of ours in the ring, and this is between requests: they end within the
+ * call that makes them. */
+int host_store_resume(void)
+{
+	int status;
+
+	if (!client || !ring.ring)
+		return 0;
+	port.v = boot.store_port;
+	status = event_adopt(port, ring_event, NULL);
+	xs_ring_drop(ring.ring, XS_SIDE_CLIENT);
+	return status ? status : xs_client_resume(client);
 }
 
 /* ---- directly ----------------------------------------------------------------------------- */

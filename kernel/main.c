@@ -15,6 +15,7 @@
 #include "cmdline.h"
 #include "commands.h"
 #include "console.h"
+#include "guest_control.h"
 #include "hotplug_xen.h"
 #include "kernel_lock.h"
 #include "mm.h"
@@ -78,6 +79,16 @@ static int start_guest(void *ctx)
 	return 0;
 }
 
+/* What another domain's toolstack may ask of us. Without it the domain runs, and is only killed. */
+static int start_control(void *ctx)
+{
+	int error = guest_control_start();
+
+	if (error)
+		klog(LOG_WARN, "control/ cannot be watched: %s", error_name(error));
+	return 0;
+}
+
 /* ---- the shell's thread ------------------------------------------------------------- */
 
 /* In the worker: the store's client belongs to it. */
@@ -112,6 +123,7 @@ static void shell_thread(void *ctx)
 	commands_bench_add();
 	commands_price_add();
 	commands_user_add();
+	commands_line_add();
 	commands_time_add();
 	commands_selftest_add();
 	commands_cpu_add();
@@ -126,6 +138,8 @@ static void shell_thread(void *ctx)
 	default:
 		(void)worker_call(start_native, NULL);
 	}
+	if (boot.store_page)
+		(void)worker_call(start_control, NULL);
 	shell_run(prompt);
 }
 

@@ -70,6 +70,9 @@ uint64_t *mm_walk(uint64_t va, unsigned *out_level);
 /* The leaf entry of va, making the tables down to it. NULL: no memory. */
 uint64_t *mm_leaf(uint64_t va);
 
+/* PV: tells the toolstack, in the shared page, where the p2m list is. At start and after each resume. */
+void mm_xen_tell_p2m(void);
+
 /* PV: the page's mapping in the direct map becomes read-only, or writable again. */
 void mm_make_readonly(pfn_t pfn, bool readonly);
 

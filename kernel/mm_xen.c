@@ -326,6 +326,20 @@ static void *ring_page(uint64_t mfn)
 	return NULL;
 }
 
+/* The list is contiguous in the direct map, so the linear form will do; ~0 says that there is no tree of
+ * frames (<xen/arch-x86/xen.h>, struct arch_shared_info). Said from the start, because a toolstack looks before
+ * it asks the domain to stop. */
+void mm_xen_tell_p2m(void)
+{
+	struct arch_shared_info *arch = &boot.shared_info->arch;
+
+	arch->max_pfn = n_pages;
+	arch->pfn_to_mfn_frame_list_list = ~0ul;
+	arch->p2m_vaddr = (unsigned long)(uintptr_t)mm_p2m_list;
+	arch->p2m_generation = 0;
+	arch->p2m_cr3 = virt_to_maddr(mm_top).v;
+}
+
 /* Laid out behind what the builder put down: our bits, then our tables. Both must begin in the
  * first map, since there is no other yet. The order from here: direct map; the p2m list's
  * address moved into it; only then the first map is cut, because the list was read through it
@@ -360,6 +374,7 @@ void mm_init_xen_pv(void)
 		boot.console_page = ring_page(si->console.domU.mfn);
 		boot.store_page = ring_page(si->store_mfn);
 	}
+	mm_xen_tell_p2m();
 	bitmap = pfn_to_virt((pfn_t){bits.first});
 	mm_start(bitmap, n_pages);
 	give_free();

@@ -73,6 +73,13 @@ void smp_xen_cpu_online(void)
 		panic("vCPU %u gets no events (%d)", self->vcpu, error);
 }
 
+void smp_xen_resume(void)
+{
+	for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++)
+		vcpus[cpu] = (struct vcpu){0};
+	smp_xen_cpu_online();
+}
+
 /* ---- PV ---------------------------------------------------------------------------------------- */
 
 /* The domain's builder made them all, numbered without a gap; those that it wants down for now are told by

@@ -1,6 +1,7 @@
 /* smp_xen.h: what smp_xen.c, its entry code and smp_native.c tell each other. Private to them.
  *
- * Callers: smp.c through its platform; time.c for a CPU that comes (smp_xen_cpu_online); entry_xen.S.
+ * Callers: smp.c through its platform; time.c for a CPU that comes (smp_xen_cpu_online); entry_xen.S; suspend.c
+ * (smp_xen_resume).
  */
 #ifndef KERNEL_SMP_XEN_H
 #define KERNEL_SMP_XEN_H
@@ -15,6 +16,10 @@ void smp_xen_cpu_begin(struct percpu *percpu);
 
 /* On the CPU that comes, interrupts off, kernel lock held: its timer's event, its kick. */
 void smp_xen_cpu_online(void);
+
+/* In a new world after a suspend, on CPU 0, the others down: their vCPUs are new ones, and this one's kick is gone.
+ * Interrupts off. */
+void smp_xen_resume(void);
 
 /* entry_xen.S: where a PV vCPU begins; goes to smp_xen_begin(). */
 void smp_xen_entry(void);

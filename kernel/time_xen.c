@@ -22,12 +22,14 @@ static struct {
 	port_t timer; /* PORT_NONE: it has none yet */
 } __attribute__((aligned(64))) cpus[CPUS_MAX];
 static uint64_t latest_ns; /* of all CPUs, where their clocks are not one */
+/* Ours minus the hypervisor's: after a suspend another machine has been up for another time. Modulo 2^64. */
+static uint64_t offset_ns, stopped_ns;
 
 static uint64_t xen_sched_clock(void)
 {
 	struct percpu *self = this_cpu();
 	const volatile struct vcpu_time_info *shared = &self->vcpu_info.time;
-	uint64_t ns = clock_shared_ns(shared, time_tsc);
+	uint64_t ns = clock_shared_ns(shared, time_tsc) + offset_ns;
 
 	return clock_shared_forward(shared->flags & XEN_PVCLOCK_TSC_STABLE_BIT, &latest_ns,
 				    &cpus[self->cpu].latest_ns, ns);
@@ -53,7 +55,8 @@ static uint64_t xen_steal_clock(void)
  * lost. A vCPU sets its own timer only. */
 static void xen_set_next_event(uint64_t deadline_ns)
 {
-	struct vcpu_set_singleshot_timer timer = {.timeout_abs_ns = deadline_ns};
+	int64_t at = (int64_t)(deadline_ns - offset_ns);
+	struct vcpu_set_singleshot_timer timer = {.timeout_abs_ns = (uint64_t)MAX(at, 1)};
 
 	if (hypercall_vcpu_op(VCPUOP_set_singleshot_timer, this_cpu()->vcpu, &timer))
 		panic("the hypervisor refused a timer");
@@ -77,6 +80,30 @@ int clock_xen_cpu(const struct percpu *percpu)
 	(void)hypercall_vcpu_op(VCPUOP_stop_periodic_timer, percpu->vcpu, NULL);
 	(void)hypercall_vcpu_op(VCPUOP_register_runstate_memory_area, percpu->vcpu, &area);
 	return event_bind_virq_of(percpu->vcpu, VIRQ_TIMER, timer_event, NULL, timer);
+}
+
+void clock_stop_xen(void)
+{
+	stopped_ns = xen_sched_clock();
+}
+
+/* The time between does not count: who waits for an answer should not find that it took a week. The ports of
+ * all timers have gone, those of CPUs that are down too. */
+void clock_resume_xen(void)
+{
+	const struct percpu *self = this_cpu();
+
+	offset_ns = stopped_ns - clock_shared_ns(&self->vcpu_info.time, time_tsc);
+	for (unsigned i = 0; i < CPUS_MAX; i++)
+		cpus[i].timer = PORT_NONE;
+	if (clock_xen_cpu(self))
+		panic("no timer event");
+	time_interrupt();
+}
+
+uint64_t clock_offset_xen(void)
+{
+	return offset_ns;
 }
 
 /* Older hypervisors have no update flag; a vCPU that reads its own numbers can do without. */

@@ -7,6 +7,7 @@
 #include <amphi/pvops.h>
 
 #include "boot.h"
+#include "clock.h"
 #include "io.h"
 #include "kvm_guest.h"
 #include "mm.h"
@@ -79,7 +80,8 @@ uint64_t wall_clock_ns(const char **out_source)
 
 	if (boot_on_xen()) {
 		*out_source = "xen";
-		return read_xen(&ns) ? ns + time_ns() : 0;
+		/* A moment of the hypervisor's clock; ours stood still while we were suspended. */
+		return read_xen(&ns) ? ns + time_ns() - clock_offset_xen() : 0;
 	}
 	*out_source = "kvm";
 	if (boot.platform == BOOT_KVM && read_kvm(&ns))

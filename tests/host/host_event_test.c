@@ -16,6 +16,7 @@
 #include <amphi/event.h>
 #include <amphi/host.h>
 #include "fake_processor.h"
+#include "kernel/host_resume.h"
 #include "kernel/thread.h"
 #include "kernel/worker.h"
 
@@ -141,6 +142,28 @@ static void refusals_leave_nothing(void **state)
 	assert_int_equal(fake_blocks_held, before);
 }
 
+/* A port's number may be somebody else's after a suspend. */
+static void a_new_world_forgets(void **state)
+{
+	unsigned before = fake_blocks_held;
+	port_t port, other;
+
+	assert_int_equal(host_event_offer(1, count, &calls, &port), 0);
+	upcall(port);
+	host_event_forget();
+	assert_int_equal(fake_blocks_held, before);
+	assert_int_equal(closed, 0);
+	thread_yield();
+	assert_int_equal(calls, 0);
+	host_event_close(port);
+	assert_int_equal(closed, 0);
+	n_ports = 0;
+	assert_int_equal(host_event_offer(1, count, &calls, &other), 0);
+	assert_int_equal(other.v, port.v);
+	host_event_close(other);
+	assert_int_equal(closed, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -148,6 +171,7 @@ int main(void)
 	    cmocka_unit_test_setup(nothing_after_close, setup),
 	    cmocka_unit_test_setup(a_handler_closes_its_port, setup),
 	    cmocka_unit_test_setup(refusals_leave_nothing, setup),
+	    cmocka_unit_test_setup(a_new_world_forgets, setup),
 	};
 
 	thread_init();

@@ -200,6 +200,30 @@ static void test_events_between_calls(void **state)
 	host_store_unwatch(watch);
 }
 
+/* The port is another one now; only the server of this test still hears the old number. */
+static void test_new_world(void **state)
+{
+	struct host_watch *watch;
+
+	told[0] = 0;
+	assert_int_equal(host_store_watch("/d", on_change, NULL, &watch), 0);
+	server_turn();
+	host_run();
+	told[0] = 0;
+	assert_int_equal(xs_server_release(1), 0);
+	assert_int_equal(xs_server_introduce(1, STORE_PORT), 0);
+	port.v = 99;
+	handler = NULL;
+	assert_int_equal(host_store_resume(), 0);
+	assert_int_equal(port.v, STORE_PORT);
+	for (unsigned i = 0; i < 4; i++) {
+		server_turn();
+		host_run();
+	}
+	assert_string_equal(told, "/d|");
+	host_store_unwatch(watch);
+}
+
 static void test_silent_store(void **state)
 {
 	char value[16];
@@ -251,6 +275,7 @@ int main(void)
 	    GUEST(test_calls_wait_for_the_event),
 	    GUEST(test_stale_event),
 	    GUEST(test_events_between_calls),
+	    GUEST(test_new_world),
 	    GUEST(test_silent_store),
 	    SERVICE(test_direct),
 	    SERVICE(test_permissions),

@@ -248,6 +248,20 @@ static void check_new_tables(void)
 	pv_set_pte(leaf, 0);
 }
 
+/* As a toolstack reads it: one list of all pages, at an address of the tables named. */
+static void check_what_is_told(const struct layout *l)
+{
+	const struct arch_shared_info *arch = &boot.shared_info->arch;
+
+	assert_int_equal(arch->max_pfn, l->n_pages);
+	assert_true(arch->pfn_to_mfn_frame_list_list == ~0ul);
+	assert_int_equal(arch->p2m_cr3, pv_mfn(tables_pfn) << 12);
+	assert_int_equal(arch->p2m_generation, 0);
+	for (unsigned i = 0; i < PAGES_FOR(l->n_pages * 8); i++)
+		assert_int_equal(pv_leaf(arch->p2m_vaddr + i * PAGE_SIZE) >> 12 & 0xffffffffff,
+				 pv_mfn(list_pfn + i));
+}
+
 static void live(const struct layout *l)
 {
 	size_t total = pages_total_count(); /* never begins anew in a kernel */
@@ -259,6 +273,7 @@ static void live(const struct layout *l)
 	check_first_mapping();
 	check_addresses(l->n_pages);
 	check_rings(l);
+	check_what_is_told(l);
 	assert_int_equal(pages_total_count() - total, l->n_pages);
 	check_new_tables();
 	assert_int_equal(pv_refused(), 0);

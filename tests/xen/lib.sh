@@ -4,7 +4,7 @@
 # XEN_IMAGE takes the place of real Xen, for what speaks its ABI.
 # What is taken from the processor is what QEMU 7.2's TCG emulates wrongly under Xen: SMAP, RDTSCP and
 # XSAVE under SVM, and lazy FPU switching; without that, data is silently corrupted. XEN_ARGS are more words
-# for Xen itself.
+# for Xen itself, XEN_SECONDS how long xen_linux may take.
 here=$(cd "$(dirname "$0")" && pwd)
 xen_dir=${BUILD:-build}/xen
 work=$(mktemp -d)
@@ -30,7 +30,7 @@ xen_linux() {
 	cp -rL "$folder/." "$work/cpio/test/"
 	(cd "$work/cpio" && find . -mindepth 1 | cpio --quiet -o -H newc -R 0:0) >"$work/test.cpio"
 	cat "$xen_dir/dom0.cpio" "$work/test.cpio" >"$work/initrd"
-	xen_qemu 150 1280 800 "$xen_dir/vmlinux console=hvc0 quiet panic=1,$work/initrd" "$@"
+	xen_qemu "${XEN_SECONDS:-150}" 1280 800 "$xen_dir/vmlinux console=hvc0 quiet panic=1,$work/initrd" "$@"
 }
 
 expect() { # expect FILE REGEX: the output has such a line

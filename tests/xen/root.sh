@@ -79,7 +79,7 @@ make_root() {
 	busybox=$(find "$out/x" -path "*bin/busybox" -type f | head -n 1)
 	cp "$busybox" "$root/usr/bin/busybox"
 	"$busybox" --list | while read -r applet; do [ -e "$root/usr/bin/$applet" ] || ln -s busybox "$root/usr/bin/$applet"; done
-	for p in xl xenstored xenconsoled xen-init-dom0; do
+	for p in xl libxl-save-helper xenstored xenconsoled xen-init-dom0; do
 		add_program "$out/x/usr/lib/xen-$xenver/bin/$p" "$root/usr/lib/xen-$xenver/bin/"
 	done
 	for p in "$out"/x/usr/bin/xenstore-*; do add_program "$p" "$root/usr/bin/"; done

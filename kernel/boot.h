@@ -25,6 +25,19 @@ struct boot_range {
 	uint32_t type;  /* as in an e820 map: 1 is memory */
 };
 
+/* A framebuffer that the firmware has set up; its memory is the machine's. */
+enum boot_screen_kind { BOOT_SCREEN_NONE, BOOT_SCREEN_PIXELS };
+struct boot_colour {
+	uint8_t position, bits; /* in a pixel */
+};
+struct boot_screen {
+	enum boot_screen_kind kind;
+	uint64_t phys;
+	uint32_t pitch_bytes, width, height;
+	uint8_t pixel_bytes; /* 2, 3 or 4 */
+	struct boot_colour red, green, blue;
+};
+
 struct boot_info {
 	enum boot_platform platform;
 	bool privileged;            /* natively, and the first domain: may touch devices */
@@ -34,9 +47,10 @@ struct boot_info {
 	uint64_t ramdisk_start; /* physical (PV: of our own numbering); where ramdisk points */
 	void *ramdisk;          /* NULL: none; set once memory is up */
 	size_t ramdisk_len_bytes;
-	uint64_t rsdp;       /* physical address of ACPI's root pointer; 0: not told */
-	const char *loader;  /* "PVH", "multiboot2", "Xen PV" */
-	const char *refused; /* why pvops= was not followed; NULL: it was, or was not there */
+	uint64_t rsdp;             /* physical address of ACPI's root pointer; 0: not told */
+	struct boot_screen screen; /* of consistent sizes, when there is one */
+	const char *loader;        /* "PVH", "multiboot2", "Xen PV" */
+	const char *refused;       /* why pvops= was not followed; NULL: it was, or was not there */
 	/* KVM only: what it offers, for kvm_decode() */
 	uint32_t kvm_features, kvm_hints;
 	struct acpi_info acpi; /* natively */

@@ -2,8 +2,8 @@
  *
  * Pure; called by boot_native.c and the fuzzer. Layout: Multiboot2 specification 2.0, section 3.6: a
  * total size, then tags of (type, size), each beginning on a multiple of 8. Unknown tags are passed
- * over. Takes the command line, the first module as the ramdisk, the memory map, and ACPI's root pointer
- * as the copy inside the tag points (its own address is of no use).
+ * over. Takes the command line, the first module as the ramdisk, the memory map, the framebuffer, and ACPI's
+ * root pointer as the copy inside the tag points (its own address is of no use).
  */
 #include <amphi/string.h>
 
@@ -14,6 +14,7 @@ enum {
 	TAG_CMDLINE = 1,
 	TAG_MODULE = 3,
 	TAG_MEMMAP = 6,
+	TAG_FRAMEBUFFER = 8,
 	TAG_RSDP_OLD = 14,
 	TAG_RSDP_NEW = 15
 };
@@ -34,6 +35,15 @@ struct tag_memmap {
 	struct tag tag;
 	uint32_t entry_size, entry_version;
 };
+struct tag_framebuffer {
+	struct tag tag;
+	uint64_t phys;
+	uint32_t pitch, width, height;
+	uint8_t bits, type, reserved[2];
+	uint8_t red_position, red_bits, green_position, green_bits, blue_position, blue_bits;
+} __attribute__((packed));
+#define FRAMEBUFFER_RGB  1
+#define FRAMEBUFFER_SIDE 16384u /* pixels: beyond every screen there is */
 struct memmap_entry {
 	uint64_t start, size;
 	uint32_t type, reserved;
@@ -81,6 +91,45 @@ static void take_rsdp(uint64_t phys, size_t len, struct boot_info *out)
 		out->rsdp = phys + sizeof(struct tag);
 }
 
+static bool is_colour(const struct boot_colour *c, unsigned bits)
+{
+	return c->bits && c->bits <= 16 && c->position + c->bits <= bits;
+}
+
+/* Whoever draws trusts these sizes, so a framebuffer that contradicts itself is none. Indexed colours and
+ * text are for modes that a multiboot2 loader does not choose for us. */
+static bool is_screen(const struct tag_framebuffer *fb, const struct boot_screen *s)
+{
+	uint64_t size = (uint64_t)fb->pitch * fb->height;
+
+	return fb->type == FRAMEBUFFER_RGB && fb->bits >= 15 && fb->bits <= 32 && fb->width &&
+	       fb->height && fb->width <= FRAMEBUFFER_SIDE && fb->height <= FRAMEBUFFER_SIDE &&
+	       fb->pitch >= fb->width * s->pixel_bytes && fb->pitch <= 4 * FRAMEBUFFER_SIDE &&
+	       fb->phys && fb->phys + size > fb->phys && fb->phys + size <= 1ull << 52 &&
+	       is_colour(&s->red, fb->bits) && is_colour(&s->green, fb->bits) &&
+	       is_colour(&s->blue, fb->bits);
+}
+
+static void take_framebuffer(const uint8_t *at, size_t len, struct boot_info *out)
+{
+	struct tag_framebuffer fb;
+	struct boot_screen s = {.kind = BOOT_SCREEN_PIXELS};
+
+	if (len < sizeof(fb))
+		return;
+	memcpy(&fb, at, sizeof(fb));
+	s.phys = fb.phys;
+	s.pitch_bytes = fb.pitch;
+	s.width = fb.width;
+	s.height = fb.height;
+	s.pixel_bytes = (uint8_t)((fb.bits + 7) / 8);
+	s.red = (struct boot_colour){fb.red_position, fb.red_bits};
+	s.green = (struct boot_colour){fb.green_position, fb.green_bits};
+	s.blue = (struct boot_colour){fb.blue_position, fb.blue_bits};
+	if (is_screen(&fb, &s))
+		out->screen = s;
+}
+
 static void take_tag(uint32_t type, const uint8_t *at, size_t len, uint64_t phys,
 		     struct boot_info *out)
 {
@@ -94,6 +143,9 @@ static void take_tag(uint32_t type, const uint8_t *at, size_t len, uint64_t phys
 		break;
 	case TAG_MEMMAP:
 		take_memmap(at, len, out);
+		break;
+	case TAG_FRAMEBUFFER:
+		take_framebuffer(at, len, out);
 		break;
 	case TAG_RSDP_OLD:
 	case TAG_RSDP_NEW:

@@ -54,11 +54,9 @@ static const char *take_role(struct cmdline *out, const char *value, size_t len)
 static const char *take_console(struct cmdline *out, const char *value, size_t len)
 {
 	static const char *const names[] = {
-	    [CONSOLE_AUTO] = "auto",
-	    [CONSOLE_SERIAL] = "serial",
-	    [CONSOLE_RING] = "ring",
-	    [CONSOLE_HYPERVISOR] = "hypervisor",
-	    [CONSOLE_INTERACTIVE] = "interactive",
+	    [CONSOLE_AUTO] = "auto",     [CONSOLE_SERIAL] = "serial",
+	    [CONSOLE_RING] = "ring",     [CONSOLE_HYPERVISOR] = "hypervisor",
+	    [CONSOLE_SCREEN] = "screen", [CONSOLE_INTERACTIVE] = "interactive",
 	};
 	int i = lookup(names, ARRAY_SIZE(names), value, len);
 

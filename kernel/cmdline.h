@@ -21,6 +21,7 @@ enum console_choice {
 	CONSOLE_SERIAL,
 	CONSOLE_RING,
 	CONSOLE_HYPERVISOR,
+	CONSOLE_SCREEN,
 	CONSOLE_INTERACTIVE, /* of the service domain: it hands the terminal round */
 };
 

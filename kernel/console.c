@@ -1,6 +1,7 @@
 /* console.c: output: text, formatted text and log lines, to the one sink.
  *
- * Callers: everyone in the kernel, from any context. Calls the sink (console_sinks.h). Each call's
+ * Callers: everyone in the kernel, from any context. Calls the sink (console_sinks.h); on a bare machine the screen is
+ * a second one, which shows what the serial port says. Each call's
  * text is written with interrupts off, so lines of handlers and threads do not mix and a
  * sink needs no lock. Before a sink was picked the first word picks it, so that boot code can
  * panic.
@@ -23,6 +24,8 @@
  *   console_write_raw (a guest's bytes, passed through) ---------------------------------'
  */
 static const struct console_port *port;
+/* Shows the same; NULL: nothing does. */
+static const struct console_port *mirror;
 static enum log_level least_level = LOG_INFO;
 static bool muted;
 /* The last text ended within a line: a prompt, as a rule. Echo is not seen here, which costs at most
@@ -34,12 +37,23 @@ static bool line_open;
 static const struct console_port *pick(enum console_choice choice)
 {
 	if (!boot_on_xen())
-		return &console_serial;
+		return choice == CONSOLE_SCREEN ? &console_screen : &console_serial;
 	if (choice == CONSOLE_SERIAL && boot.privileged)
 		return &console_serial;
 	if (boot.console_page && choice != CONSOLE_HYPERVISOR)
 		return &console_ring;
 	return &console_hypervisor;
+}
+
+/* A bare machine's screen shows what the serial port says; without a serial port it is all there is. */
+static void add_screen(void)
+{
+	if (boot_on_xen() || port == &console_screen || !console_screen.start())
+		return;
+	if (port)
+		mirror = &console_screen;
+	else
+		port = &console_screen;
 }
 
 /* Before the command line is read, so that what is wrong with it can be said. */
@@ -48,22 +62,38 @@ void console_early_init(void)
 	port = pick(CONSOLE_AUTO);
 	if (!port->start())
 		port = NULL;
+	add_screen();
+}
+
+/* One that does not start leaves the early one: a console in the wrong place beats none. */
+static void choose(const struct console_port *wanted)
+{
+	if (wanted != port && wanted->start())
+		port = wanted;
+	if (port == mirror || cmdline.console == CONSOLE_SERIAL)
+		mirror = NULL;
 }
 
 void console_init(void)
 {
-	const struct console_port *wanted = pick(cmdline.console);
 	int error;
 
-	/* One that does not start leaves the early one: a console in the wrong place beats none. */
-	if (wanted != port && wanted->start())
-		port = wanted;
+	choose(pick(cmdline.console));
 	if (!port)
 		return;
+	if (mirror)
+		(void)mirror->listen();
 	console_input_init(&port->sink);
 	error = port->listen();
 	if (error)
 		klog(LOG_WARN, "console %s: no input: %s", port->sink.name, error_name(error));
+}
+
+static void emit(const char *text, size_t len)
+{
+	port->sink.write(text, len);
+	if (mirror)
+		mirror->sink.write(text, len);
 }
 
 /* Not muted: it is what the terminal's present owner says. */
@@ -76,7 +106,7 @@ void console_write_raw(const char *text, size_t len)
 	if (!port)
 		return;
 	flags = irq_save();
-	port->sink.write(text, len);
+	emit(text, len);
 	irq_restore(flags);
 }
 
@@ -88,14 +118,14 @@ static void write_with_cr(const char *text, size_t len)
 
 	for (i = 0; i < len; i++) {
 		if (n + 2 > sizeof(out)) {
-			port->sink.write(out, n);
+			emit(out, n);
 			n = 0;
 		}
 		if (text[i] == '\n')
 			out[n++] = '\r';
 		out[n++] = text[i];
 	}
-	port->sink.write(out, n);
+	emit(out, n);
 }
 
 void console_write(const char *text, size_t len)

@@ -1,6 +1,7 @@
 /* console_sinks.h: the places a console's output can go.
  *
- * Caller: console.c, which picks one. Implemented by console_serial.c and console_xen.c. A sink's
+ * Caller: console.c, which picks one. Implemented by console_serial.c, console_xen.c and
+ * console_screen.c. A sink's
  * start is called with interrupts off, as early as anything; its listen once interrupts and
  * events work.
  */
@@ -22,6 +23,7 @@ struct console_port {
 };
 
 extern const struct console_port console_serial; /* 16550 at the first port: natively */
+extern const struct console_port console_screen; /* what the firmware shows: natively */
 extern const struct console_port console_ring;   /* the ring of a domain that is not the first */
 extern const struct console_port console_hypervisor; /* HYPERVISOR_console_io */
 

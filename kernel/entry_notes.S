@@ -56,6 +56,10 @@ mb2_header:
 	.balign 8
 	.word 3, 0
 	.long 12, mb2_entry - KERNEL_BASE
+	/* a framebuffer of 32 bits a pixel, of any size, if there can be one */
+	.balign 8
+	.word 5, 1
+	.long 20, 0, 0, 32
 	/* modules begin on a page */
 	.balign 8
 	.word 6, 0

@@ -71,7 +71,12 @@ bool mm_readable(const void *va, size_t len_bytes);
 void *vmap_reserve(unsigned n);
 void vmap_release(void *va, unsigned n); /* nothing mapped any more */
 
-enum mm_prot { MM_READ = 0, MM_WRITE = 1, MM_UNCACHED = 2 };
+enum mm_prot {
+	MM_READ = 0,
+	MM_WRITE = 1,
+	MM_UNCACHED = 2,
+	MM_COMBINE = 4 /* write-combining, if can be */
+};
 
 /* Maps frames to the window's pages from va on. owner: DOMID_SELF, another domain's number (foreign
  * frames, when allowed), or DOMID_IO for device memory. All or nothing. Natively owner is ignored. */

@@ -16,6 +16,7 @@
 #define MAX_PFN    (1ull << 27) /* 512 GiB: what boot_l3_low can lead to */
 #define GIB_PAGES  (1ull << 18)
 #define LARGE_SIZE (2ull << 20)
+#define MSR_PAT    0x277u
 
 extern uint64_t boot_l4[], boot_l3_low[], boot_l3_high[], boot_l2[];
 
@@ -183,6 +184,17 @@ static void map_image(void)
 	boot_l3_high[pt_index(KERNEL_BASE, 3)] = virt_to_pfn(l2).v << PAGE_SHIFT | mm_flags.table;
 }
 
+/* Entry 4 of the PAT becomes write-combining, which it is on Xen too; nothing is mapped by it yet (SDM vol. 3,
+ * "Page attribute table"). Other CPUs have write-back there: framebuffers are drawn to by them the slow way. */
+static void make_write_combining(void)
+{
+	uint32_t regs[4] = {1};
+
+	pv_cpuid(regs);
+	if (regs[3] & 1u << 16)
+		pv_write_msr(MSR_PAT, (pv_read_msr(MSR_PAT) & ~(0xffull << 32)) | 1ull << 32);
+}
+
 /* The early run must hold the allocator's bits, an L2 for each GiB the first mapping lacks, and
  * for the image an L2 and its L1s, one more than the division says when the image does not begin
  * at a table's edge. It is found before there are bits, and counted as used for ever. The
@@ -195,6 +207,7 @@ void mm_init_native(void)
 	void *bitmap;
 
 	mm_find_nx();
+	make_write_combining();
 	mm_flags.leaf = PTE_PRESENT | PTE_ACCESSED | PTE_DIRTY;
 	mm_flags.table = PTE_PRESENT | PTE_WRITE | PTE_ACCESSED;
 	early.n = bits + gibs + 1 + image_pfn(image_end) / PT_ENTRIES + 1;

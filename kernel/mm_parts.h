@@ -16,6 +16,7 @@
 #define PTE_ACCESSED 0x020ull
 #define PTE_DIRTY    0x040ull
 #define PTE_LARGE    0x080ull
+#define PTE_PAT      0x080ull /* of a page's entry: choose from the upper half of the PAT */
 #define PTE_NX       (1ull << 63)
 #define PTE_FRAME    0x000ffffffffff000ull
 #define PT_ENTRIES   512u

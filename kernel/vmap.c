@@ -64,13 +64,16 @@ void vmap_release(void *va, unsigned n)
 
 /* Never executable: what comes in through a window is devices' and other domains'. Both cache
  * bits together are entry 3 of the PAT: uncached after reset and on Xen, which has changed only
- * higher ones. */
+ * higher ones. Entry 4 is write-combining on Xen and where mm_init_native() could make it so; elsewhere it is
+ * write-back, which the firmware's MTRRs overrule for devices. */
 static uint64_t entry_for(mfn_t mfn, unsigned prot)
 {
 	uint64_t flags = mm_flags.leaf | mm_flags.no_execute;
 
 	if (prot & MM_WRITE)
 		flags |= PTE_WRITE;
+	if (prot & MM_COMBINE)
+		flags |= PTE_PAT;
 	if (prot & MM_UNCACHED)
 		flags |= PTE_UNCACHED | PTE_WT;
 	return mfn.v << PAGE_SHIFT | flags;

@@ -30,10 +30,26 @@ static const void *view(void *ctx, uint64_t phys, uint64_t len)
 	return m->bytes + (phys - BASE);
 }
 
+/* Who draws multiplies these, and adds. */
+static void check_screen(const struct boot_screen *s)
+{
+	uint64_t size = (uint64_t)s->pitch_bytes * s->height;
+
+	if (s->kind == BOOT_SCREEN_NONE)
+		return;
+	if (s->pixel_bytes < 2 || s->pixel_bytes > 4 || !s->width || !s->height ||
+	    s->pitch_bytes < s->width * s->pixel_bytes || s->phys + size < s->phys)
+		abort();
+	if (s->red.position + s->red.bits > 32 || s->green.position + s->green.bits > 32 ||
+	    s->blue.position + s->blue.bits > 32)
+		abort();
+}
+
 static void check(const struct boot_info *out)
 {
 	uint64_t first, end;
 
+	check_screen(&out->screen);
 	if (out->n_ranges > BOOT_RANGES || strnlen(out->cmdline, BOOT_CMDLINE) == BOOT_CMDLINE)
 		abort();
 	for (unsigned i = 0; i < out->n_ranges; i++)

@@ -179,6 +179,57 @@ static void mb2_only_the_first_module(void **state)
 	assert_int_equal(out.ramdisk_start, 0x2000);
 }
 
+struct framebuffer {
+	uint64_t phys;
+	uint32_t pitch, width, height;
+	uint8_t bits, type, reserved[2], colours[6];
+} __attribute__((packed));
+
+static bool takes_screen(struct framebuffer fb)
+{
+	used = 8;
+	memset(&out, 0, sizeof(out));
+	memcpy(add_tag(8, 8 + sizeof(fb)), &fb, sizeof(fb));
+	add_tag(0, 8);
+	assert_int_equal(boot_parse_multiboot2(view, NULL, BASE, &out), 0);
+	return out.screen.kind == BOOT_SCREEN_PIXELS;
+}
+
+static void mb2_screen(void **state)
+{
+	const struct framebuffer good = {0x80000000, 4096, 1024, 768,
+					 32,         1,    {0},  {16, 8, 8, 8, 0, 8}};
+	struct framebuffer fb = good;
+
+	assert_true(takes_screen(good));
+	assert_int_equal(out.screen.phys, 0x80000000);
+	assert_int_equal(out.screen.pitch_bytes, 4096);
+	assert_int_equal(out.screen.pixel_bytes, 4);
+	assert_int_equal(out.screen.red.position, 16);
+	assert_int_equal(out.screen.blue.bits, 8);
+	fb.bits = 24, fb.pitch = 3072;
+	assert_true(takes_screen(fb));
+	assert_int_equal(out.screen.pixel_bytes, 3);
+	fb = (struct framebuffer){0xfd000000, 1280, 640, 480, 16, 1, {0}, {11, 5, 5, 6, 0, 5}};
+	assert_true(takes_screen(fb));
+	fb = good, fb.type = 2; /* text */
+	assert_false(takes_screen(fb));
+	fb = good, fb.pitch = 4095;
+	assert_false(takes_screen(fb));
+	fb = good, fb.height = 0;
+	assert_false(takes_screen(fb));
+	fb = good, fb.width = 1 << 20;
+	assert_false(takes_screen(fb));
+	fb = good, fb.phys = ~0ull << 20;
+	assert_false(takes_screen(fb));
+	fb = good, fb.bits = 8;
+	assert_false(takes_screen(fb));
+	fb = good, fb.colours[0] = 30;
+	assert_false(takes_screen(fb));
+	fb = good, fb.colours[3] = 0;
+	assert_false(takes_screen(fb));
+}
+
 static void mb2_wrong(void **state)
 {
 	make_mb2();
@@ -229,6 +280,7 @@ int main(void)
 	    cmocka_unit_test_setup(pvh_long_command_line, fresh),
 	    cmocka_unit_test_setup(mb2_whole, fresh),
 	    cmocka_unit_test_setup(mb2_only_the_first_module, fresh),
+	    cmocka_unit_test_setup(mb2_screen, fresh),
 	    cmocka_unit_test_setup(mb2_wrong, fresh),
 	    cmocka_unit_test_setup(ranges, fresh),
 	};

@@ -434,7 +434,7 @@ static int spin(void)
 
 /* How long it goes on after another has begun and ended beside it: no time at all if that one had to wait for
  * the end. Not how long the other takes: a busy machine may make that anything. */
-static uint64_t spinner_outlives(void)
+static uint64_t time_left_to_spinner(void)
 {
 	long spinner = start("spin");
 	uint64_t from;
@@ -442,6 +442,15 @@ static uint64_t spinner_outlives(void)
 	CALL(wait, start("code 42"), 0, 0);
 	from = (uint64_t)CALL(time, 0, 0, 0);
 	return CALL(wait, spinner, 0, 0) == 0 ? (uint64_t)CALL(time, 0, 0, 0) - from : 0;
+}
+
+/* Where CPUs are threads of a busy machine, one may stand still while another spins to its end; not every time. */
+static bool spinner_outlives(void)
+{
+	for (unsigned i = 0; i < 8; i++)
+		if (time_left_to_spinner() > SPIN_LEFT_NS)
+			return true;
+	return false;
 }
 
 static void check_children(void)
@@ -456,7 +465,7 @@ static void check_children(void)
 	check("and begin anew", CALL(wait, start("code 42"), 0, 0) == 42);
 	check("whom nobody waits for", leave_orphans() == 0);
 	if (!brief)
-		check("beside one that never waits", spinner_outlives() > SPIN_LEFT_NS);
+		check("beside one that never waits", spinner_outlives());
 	check("a word that is too long",
 	      CALL(spawn, USER_STACK_TOP - 4096, 4000, 0) == -XEN_EINVAL);
 }

@@ -81,10 +81,11 @@ static uint64_t kvm_steal_clock(void)
  * before the look. */
 static void kvm_wait(const uint8_t *byte, uint8_t value)
 {
+	bool on = irqs_enabled();
 	uint64_t flags = irq_save();
 
 	if (__atomic_load_n(byte, __ATOMIC_ACQUIRE) == value) {
-		if (flags & PV_FLAGS_IF)
+		if (on)
 			pv_safe_halt();
 		else
 			pv_halt();

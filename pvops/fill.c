@@ -23,7 +23,7 @@ const struct pvops_env *pv_env;
 #define PV_VOID0(g, n, c, room)                    room,
 #define PV_VOID1(g, n, c, room, t1, a1)            room,
 #define PV_VOID2(g, n, c, room, t1, a1, t2, a2)    room,
-#define PV_TAIL(g, n, c, room)                     room,
+#define PV_RAW(g, n, c, room)                      room,
 const uint8_t pv_room[PV_OP_COUNT] = {
 #include <amphi/pvops.def>
 };
@@ -32,7 +32,8 @@ const uint8_t pv_room[PV_OP_COUNT] = {
  * ret behind the end label is not copied: at the site execution simply goes on. */
 static void take_code(struct pv_impl *impl, unsigned room)
 {
-	const uint8_t *from = (const uint8_t *)(uintptr_t)impl->fn;
+	const uint8_t *fn = (const uint8_t *)(uintptr_t)impl->fn;
+	const uint8_t *from = impl->code_from ? impl->code_from : fn;
 	size_t len = (size_t)(impl->code_end - from);
 
 	if (len > room || len > PV_CODE_MAX) {

@@ -26,11 +26,25 @@ extern void pv_unfilled(void);
 	__asm__(".pushsection .text\n .type " #name ", @function\n" #name ":\n" text "\n" #name    \
 		"_end: ret\n .size " #name ", .-" #name "\n .popsection")
 
+/* The same for an operation that leaves a word on the stack or takes one, which no function does by itself:
+ * called is what it does as a function. The inline form goes from name_code to name_end. */
+#define PV_STACKED(name, text, called)                                                             \
+	void name(void);                                                                           \
+	extern const uint8_t name##_code[], name##_end[];                                          \
+	__asm__(".pushsection .text\n .type " #name ", @function\n" #name "_code: " text           \
+		"\n" #name "_end:\n" #name ": " called "\n .size " #name ", .-" #name              \
+		"\n .popsection")
+
 /* Rows for a platform's table. at: the displacement in the inline form, see plan.h. */
 #define PV_FN(f) .fn = (uint64_t)(uintptr_t)(f)
 #define PV_INLINED(f)                                                                              \
 	{                                                                                          \
 		.kind = PV_INLINE, .thin = true, PV_FN(f), .code_end = f##_end                     \
+	}
+#define PV_INLINED_STACKED(f)                                                                      \
+	{                                                                                          \
+		.kind = PV_INLINE, .thin = true, PV_FN(f), .code_from = f##_code,                  \
+		.code_end = f##_end                                                                \
 	}
 #define PV_INLINED_FIX(f, at)                                                                      \
 	{                                                                                          \

@@ -11,7 +11,7 @@
 void lock_slow_spinning(struct spinlock *lock, spin_serve_fn *serve);
 void lock_slow_sleeping(struct spinlock *lock, spin_serve_fn *serve);
 
-/* queued_spin_unlock where waiters sleep; changes rax and the flags only. Calls lock_wake() with what the
+/* queued_spin_unlock where waiters sleep; changes the flags only. Calls lock_wake() with what the
  * lock's sleeper member was. */
 void lock_unlock_waking(struct spinlock *lock);
 void lock_wake(unsigned sleeper);

@@ -1,6 +1,6 @@
 /* lock_thunks.S: giving a lock back where waiters may sleep.
  *
- * Thin: changes rax and the flags only, as the sites of lock.queued_spin_unlock promise the compiler
+ * Bare: changes the flags only, as the sites of lock.queued_spin_unlock promise the compiler
  * (amphi/pvops.h). Filled in by pvops_provide_lock_wait(); calls lock.c when somebody is to be woken. The
  * host test takes this file in as it is.
  */
@@ -10,10 +10,12 @@
 /* rdi: struct spinlock. held and sleeper are exchanged for 0 as one half word: between a look at
  * the sleeper and the release another could go to sleep and be forgotten. */
 lock_unlock_waking:
+	push %rax
 	xor %eax, %eax
 	xchg %ax, (%rdi)
 	test %ah, %ah
 	jnz 1f
+	pop %rax
 	ret
 1:	push %rbp
 	mov %rsp, %rbp
@@ -39,5 +41,6 @@ lock_unlock_waking:
 	pop %rsi
 	pop %rdi
 	pop %rbp
+	pop %rax
 	ret
 	.section .note.GNU-stack, "", @progbits

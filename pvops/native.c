@@ -20,8 +20,9 @@
 /* The short functions. Each runs in two places: here, as a function, before patching and where its
  * code does not fit; and copied into the sites. So it may use only registers that a site of its
  * class gives up (amphi/pvops.h), and no address relative to rip unless its row names it. */
-PV_SHORT(native_save_fl, "pushfq; pop %rax");
-PV_SHORT(native_restore_fl, "push %rdi; popfq");
+PV_STACKED(native_save_fl, "pushfq", "push (%rsp); pushfq; pop 8(%rsp); ret");
+PV_STACKED(native_restore_fl, "popfq", "push 8(%rsp); popfq; ret $8");
+PV_SHORT(native_read_fl, "pushfq; pop %rax");
 PV_SHORT(native_irq_disable, "cli");
 PV_SHORT(native_irq_enable, "sti");
 PV_SHORT(native_safe_halt, "sti; hlt"); /* sti holds interrupts off for one more instruction */
@@ -140,8 +141,9 @@ static void native_set_ptes(struct pv_pte_batch *batch)
 /* load_sp0 and write_gdt_entry are stores like any: what they store to is the processor's own
  * table. */
 const struct pv_impl pv_table_native[PV_OP_COUNT] = {
-    [PV_irq_save_fl] = PV_INLINED(native_save_fl),
-    [PV_irq_restore_fl] = PV_INLINED(native_restore_fl),
+    [PV_irq_save_fl] = PV_INLINED_STACKED(native_save_fl),
+    [PV_irq_restore_fl] = PV_INLINED_STACKED(native_restore_fl),
+    [PV_irq_read_fl] = PV_INLINED(native_read_fl),
     [PV_irq_irq_disable] = PV_INLINED(native_irq_disable),
     [PV_irq_irq_enable] = PV_INLINED(native_irq_enable),
     [PV_irq_safe_halt] = PV_INLINED(native_safe_halt),

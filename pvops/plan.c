@@ -89,7 +89,7 @@ static int put_rel32(uint8_t *out, int64_t distance)
  * over the next function. */
 static bool place_ok(const struct pv_place *at)
 {
-	return at->room >= INDIRECT_LEN && at->room <= PV_ROOM_MAX && at->class <= PV_JUMP;
+	return at->room >= INDIRECT_LEN && at->room <= PV_ROOM_MAX && at->class <= PV_BARE;
 }
 
 /* FF 15: call, FF 25: jmp, both through [rip + disp32]. The padding is .org's, one-byte nops. */
@@ -103,14 +103,19 @@ int pv_plan_original(const struct pv_place *at, uint8_t out[PV_ROOM_MAX])
 	return put_rel32(out + 2, (int64_t)(at->slot - (at->site + INDIRECT_LEN)));
 }
 
-/* A thin site tells the compiler that only rax and the flags change; a C function keeps no such
+static bool keeps_registers(const struct pv_place *at)
+{
+	return at->class == PV_THIN || at->class == PV_BARE;
+}
+
+/* Such a site tells the compiler that at most rax and the flags change; a C function keeps no such
  * promise. */
 static int plan_direct(const struct pv_place *at, const struct pv_impl *impl, uint8_t *out)
 {
 	uint8_t code[CALL_LEN] = {at->class == PV_JUMP ? 0xe9 : 0xe8};
 	uint64_t end = at->site + CALL_LEN;
 
-	if (!impl->fn || (at->class == PV_THIN && !impl->thin))
+	if (!impl->fn || (keeps_registers(at) && !impl->thin))
 		return -XEN_EINVAL;
 	end += count_prefixes(at, code, CALL_LEN);
 	if (put_rel32(code + 1, (int64_t)(impl->fn - end)))

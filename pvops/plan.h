@@ -16,14 +16,14 @@
 /* How a platform fills one operation. */
 struct pv_impl {
 	enum pv_kind kind;
-	bool thin;        /* fn changes rax and the flags only */
+	bool thin;        /* fn changes no more than its row's class allows, and that is not FULL */
 	uint8_t code_len; /* PV_INLINE: bytes of code */
 	uint8_t fix_at; /* PV_INLINE: offset of a displacement relative to rip, as at fn; 0: none */
 	uint8_t code[PV_CODE_MAX];
 	uint64_t
 	    fn; /* address of the function: called where the code does not fit, and before patching */
-	const uint8_t
-	    *code_end; /* PV_INLINE in a platform's table: code is fn..code_end, see pv_fill() */
+	/* PV_INLINE in a platform's table: code is code_from..code_end, see pv_fill(); NULL: from fn on */
+	const uint8_t *code_from, *code_end;
 };
 
 struct pv_place {

@@ -23,7 +23,7 @@ struct op_name {
 #define PV_VOID0(g, n, c, room)                    {#g, #n},
 #define PV_VOID1(g, n, c, room, t1, a1)            {#g, #n},
 #define PV_VOID2(g, n, c, room, t1, a1, t2, a2)    {#g, #n},
-#define PV_TAIL(g, n, c, room)                     {#g, #n},
+#define PV_RAW(g, n, c, room)                      {#g, #n},
 static const struct op_name names[PV_OP_COUNT] = {
 #include <amphi/pvops.def>
 };

@@ -1,8 +1,8 @@
 /* thunks.S: the operations that are too long to inline and too hot for C, or that are no function at
  * all; of a Xen PV domain but for one.
  *
- * Thin ones change rax and the flags only, because the sites that call them promise the compiler no
- * more (amphi/pvops.h). They touch the mask and pending bytes of this CPU's vcpu_info; only an
+ * Those on interrupts change the flags only, because the sites that call them promise the compiler no
+ * more (class BARE, amphi/pvops.def). They touch the mask and pending bytes of this CPU's vcpu_info; only an
  * event that is waiting costs a hypercall. Called from patched sites; filled in by xen_pv.c and
  * native.c.
  */
@@ -17,12 +17,18 @@
 	.text
 	.globl pv_xen_irq_enable, pv_xen_restore_fl, pv_xen_iret, pv_xen_sysret, pv_native_sysret, pv_unfilled
 
-/* rdi: flags. */
+/* On the stack: what save_fl left there, the first bytes of vcpu_info. Any mask but 0 is one. */
 pv_xen_restore_fl:
-	test $0x200, %edi
-	jnz pv_xen_irq_enable
+	cmpb $0, 8 + MASK - PENDING(%rsp)
+	je 1f
 	movb $1, %gs:MASK
-	ret
+	ret $8
+1:	movb $0, %gs:MASK
+	cmpb $0, %gs:PENDING		/* see below */
+	jne 2f
+	ret $8
+2:	call pv_xen_irq_enable
+	ret $8
 
 /* Unmask, then look: an event that came in between was delivered by the hypervisor on its own, one
  * that came before shows in the pending byte and is fetched by a call that does nothing. Had we
@@ -32,7 +38,8 @@ pv_xen_irq_enable:
 	cmpb $0, %gs:PENDING
 	jne 1f
 	ret
-1:	push %rdi
+1:	push %rax
+	push %rdi
 	push %rsi
 	push %rdx
 	push %rcx
@@ -52,6 +59,7 @@ pv_xen_irq_enable:
 	pop %rdx
 	pop %rsi
 	pop %rdi
+	pop %rax
 	ret
 
 /* struct iret_context of <xen/arch-x86/xen-x86_64.h> over the processor's frame. Written without the

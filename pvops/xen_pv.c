@@ -25,7 +25,9 @@ extern void pv_xen_sysret(void);
 
 /* Of this CPU's vcpu_info, which lies PERCPU_VCPU_INFO from gs. Bit 9 of the first's result is IF,
  * and here all bits are: set when the mask byte is zero, which is when 1 must be borrowed for. */
-PV_SHORT(xen_save_fl, "cmpb $1, %gs:65; sbb %eax, %eax");
+PV_SHORT(xen_read_fl, "cmpb $1, %gs:65; sbb %eax, %eax");
+/* The word with the pending and the mask byte. */
+PV_STACKED(xen_save_fl, "pushq %gs:64", "push (%rsp); pushq %gs:64; pop 8(%rsp); ret");
 PV_SHORT(xen_irq_disable, "movb $1, %gs:65");
 PV_SHORT(xen_read_cr2, "mov %gs:80, %rax");
 /* Trapped and answered by the hypervisor, which keeps what it must of a register. */
@@ -380,7 +382,8 @@ static void xen_release_pt(uint64_t pfn, unsigned level)
 
 /* PV_HYPERCALL differs from PV_CALL only in what reports say: at the site both are direct calls. */
 const struct pv_impl pv_table_xen_pv[PV_OP_COUNT] = {
-    [PV_irq_save_fl] = PV_INLINED(xen_save_fl),
+    [PV_irq_save_fl] = PV_INLINED_STACKED(xen_save_fl),
+    [PV_irq_read_fl] = PV_INLINED(xen_read_fl),
     [PV_irq_restore_fl] = PV_CALLED_THIN(PV_CALL, pv_xen_restore_fl),
     [PV_irq_irq_disable] = PV_INLINED(xen_irq_disable),
     [PV_irq_irq_enable] = PV_CALLED_THIN(PV_CALL, pv_xen_irq_enable),

@@ -65,7 +65,7 @@ typedef void spin_serve_fn(void); /* what a waiting CPU does between two looks a
 #define PV_VOID0(g, n, c, room)                    void (*n)(void);
 #define PV_VOID1(g, n, c, room, t1, a1)            void (*n)(t1 a1);
 #define PV_VOID2(g, n, c, room, t1, a1, t2, a2)    void (*n)(t1 a1, t2 a2);
-#define PV_TAIL(g, n, c, room)                     void (*n)(void);
+#define PV_RAW(g, n, c, room)                      void (*n)(void);
 struct pv_ops {
 #include <amphi/pvops.def>
 };
@@ -78,7 +78,7 @@ struct pv_ops {
 #define PV_VOID0(g, n, c, room)                    PV_##g##_##n,
 #define PV_VOID1(g, n, c, room, t1, a1)            PV_##g##_##n,
 #define PV_VOID2(g, n, c, room, t1, a1, t2, a2)    PV_##g##_##n,
-#define PV_TAIL(g, n, c, room)                     PV_##g##_##n,
+#define PV_RAW(g, n, c, room)                      PV_##g##_##n,
 enum pv_op {
 #include <amphi/pvops.def>
 	PV_OP_COUNT
@@ -90,7 +90,7 @@ extern struct pv_ops pv_ops;
 /* ---- call sites (made by amphi/pvops_sites.h) --------------------------------------- */
 
 /* What may follow a site: which registers the planner may change, or that it never returns. */
-enum pv_class { PV_THIN, PV_FULL, PV_JUMP };
+enum pv_class { PV_THIN, PV_FULL, PV_JUMP, PV_BARE };
 
 /* The record of a site, in section .pv_sites; 8 bytes. */
 struct pv_site {

@@ -26,13 +26,24 @@
 			 ".popsection\n" ::[op] "i"(o),                                            \
 			 [cls] "i"(PV_JUMP))
 
-/* A thin operation without arguments or result, for the same place. */
-#define PV_BARE_SITE(o, room) __asm__ inline volatile(PV_SITE ::PV_SITE_IN(o, room, THIN))
+/* A bare operation without arguments, for the same place. */
+#define PV_BARE_SITE(o, room) __asm__ inline volatile(PV_SITE ::PV_SITE_IN(o, room, BARE))
 
 /* The registers are those of the C calling convention: rdi, rsi in, rax out. An operation without an
  * argument sets none of them, and a thin one leaves them as they are: around a site the compiler
  * keeps what it would keep around the instruction itself. "inline" is for the compiler's estimate of size,
  * which would take the lines of the record for instructions and leave functions out of line for it. */
+#define PV_CALL_BARE0(o, room)                                                                     \
+	({                                                                                         \
+		__asm__ inline volatile(PV_SITE ::PV_SITE_IN(o, room, BARE) : "memory", "cc");     \
+		0;                                                                                 \
+	})
+#define PV_CALL_BARE1(o, room, d)                                                                  \
+	({                                                                                         \
+		__asm__ inline volatile(PV_SITE ::"D"((uint64_t)(d)), PV_SITE_IN(o, room, BARE)    \
+					: "memory", "cc");                                         \
+		0;                                                                                 \
+	})
 #define PV_CALL_THIN0(o, room)                                                                     \
 	({                                                                                         \
 		uint64_t pv_a;                                                                     \
@@ -92,7 +103,7 @@
 
 #define PV_GROUP(g)
 #define PV_GROUP_END(g)
-#define PV_TAIL(g, n, c, room)
+#define PV_RAW(g, n, c, room)
 #define PV_OP0(g, n, c, room, ret)                                                                 \
 	static inline ret pv_##n(void)                                                             \
 	{                                                                                          \
@@ -125,21 +136,28 @@
 	}
 #include <amphi/pvops.def>
 
-/* Interrupts off, and back to what they were. */
+/* Interrupts off, and back to what they were. What is saved means something to irq_restore() alone. It goes by the
+ * stack, and so into whichever register the compiler likes, as it would around pushf and popf themselves. */
 static inline uint64_t irq_save(void)
 {
-	uint64_t flags = pv_save_fl();
+	uint64_t saved;
 
+	__asm__ inline volatile(PV_SITE "pop %[saved]\n"
+				: [saved] "=r"(saved)
+				: PV_SITE_IN(PV_irq_save_fl, 8, BARE)
+				: "memory", "cc");
 	pv_irq_disable();
-	return flags;
+	return saved;
 }
-static inline void irq_restore(uint64_t flags)
+static inline void irq_restore(uint64_t saved)
 {
-	pv_restore_fl(flags);
+	__asm__ inline volatile("push %[saved]\n" PV_SITE ::[saved] "r"(saved),
+				PV_SITE_IN(PV_irq_restore_fl, 6, BARE)
+				: "memory", "cc");
 }
 static inline bool irqs_enabled(void)
 {
-	return pv_save_fl() & PV_FLAGS_IF;
+	return pv_read_fl() & PV_FLAGS_IF;
 }
 
 #endif

@@ -37,7 +37,7 @@ static const struct {
 	enum pv_op op;
 	uint8_t class;
 } layout[SITES] = {
-    {PV_irq_irq_disable, PV_THIN}, {PV_irq_restore_fl, PV_THIN},   {PV_mmu_write_cr3, PV_FULL},
+    {PV_irq_irq_disable, PV_BARE}, {PV_mmu_read_cr2, PV_THIN},     {PV_mmu_write_cr3, PV_FULL},
     {PV_cpu_iret, PV_JUMP},        {PV_time_sched_clock, PV_FULL}, {PV_cpu_load_tr, PV_FULL},
 };
 
@@ -69,7 +69,7 @@ static void fill_table(void)
 	memset(table, 0, sizeof(table));
 	table[PV_irq_irq_disable] =
 	    (struct pv_impl){.kind = PV_CALL, .thin = true, PV_FN(thin_function)};
-	table[PV_irq_restore_fl] =
+	table[PV_mmu_read_cr2] =
 	    (struct pv_impl){.kind = PV_CALL, .thin = true, PV_FN(thin_function)};
 	table[PV_mmu_write_cr3] = (struct pv_impl){.kind = PV_HYPERCALL, PV_FN(thin_function)};
 	table[PV_cpu_iret] = (struct pv_impl){.kind = PV_CALL, PV_FN(thin_function)};
@@ -203,7 +203,7 @@ static void a_record_of_no_operation_is_refused(void **state)
 
 static void a_class_the_filling_cannot_keep_is_refused(void **state)
 {
-	pv_impls[PV_irq_restore_fl].thin = false;
+	pv_impls[PV_mmu_read_cr2].thin = false;
 	assert_int_equal(pvops_patch(NULL), -XEN_EINVAL);
 }
 

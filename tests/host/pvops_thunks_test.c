@@ -1,9 +1,10 @@
-/* pvops_thunks_test.c: the thin operations of a PV domain keep every register they promise to keep.
+/* pvops_thunks_test.c: the short operations of a PV domain keep every register they promise to keep.
  *
  * Shows: the assembled irq_enable and restore_fl, run here as they are, set the mask byte, fetch a
- * waiting event by exactly one hypercall and not without one, and leave all registers but rax as they
+ * waiting event by exactly one hypercall and not without one, and leave all registers as they
  * were even though the hypercall spoils what a hypercall may; so do the inline forms of save_fl and
- * irq_disable. Why: a site of a thin operation is compiled as if nothing but rax changed.
+ * irq_disable, and those of read_fl and read_cr2 but for rax. Why: a site of such an operation is compiled as if
+ * nothing else changed.
  *
  * links: pvops/plan.c pvops/fill.c pvops/xen_pv.c pvops/native_cpu.c tests/host/fake_hypercall.c tests/host/fake_percpu.c
  */
@@ -65,7 +66,7 @@ __asm__(
     "%rdi\n"
     "mov 40(%rax), %r8; mov 48(%rax), %r9; mov 56(%rax), %r10; mov 64(%rax), %r11; mov 72(%rax), "
     "%r12\n"
-    "mov 80(%rax), %r13; mov 88(%rax), %r14; mov 96(%rax), %r15\n"
+    "mov 80(%rax), %r13; mov 88(%rax), %r14; mov 96(%rax), %r15; mov 104(%rax), %rax\n"
     "call *%rbp\n"
     "xchg %rax, (%rsp)\n" /* rax on the stack, out in rax */
     "mov %rbx, 0(%rax); mov %rcx, 8(%rax); mov %rdx, 16(%rax); mov %rsi, 24(%rax); mov %rdi, "
@@ -75,14 +76,41 @@ __asm__(
     "mov %r13, 80(%rax); mov %r14, 88(%rax); mov %r15, 96(%rax); pop %rcx; mov %rcx, 104(%rax)\n"
     "pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx; ret\n");
 
+#define RAX 0x123456789abcdefull
+
 static uint64_t run(void *fn, uint64_t rdi)
 {
-	struct registers in = {1, 2, 3, 4, rdi, 6, 7, 8, 9, 10, 11, 12, 13, 0}, out;
+	struct registers in = {1, 2, 3, 4, rdi, 6, 7, 8, 9, 10, 11, 12, 13, RAX}, out;
 
 	n_calls = 0;
 	run_with(fn, &in, &out);
 	assert_memory_equal(&in, &out, offsetof(struct registers, rax));
 	return out.rax;
+}
+
+/* The same for what keeps rax too. */
+static void run_bare(void *fn)
+{
+	assert_int_equal(run(fn, 5), RAX);
+}
+
+/* The two whose word is on the stack, as functions with the word in rdi and rax. fn in its own memory, as all
+ * registers are looked at. */
+void *stacked_fn;
+void restore_word(void), save_word(void);
+__asm__("restore_word: push %rdi; call *stacked_fn(%rip); ret\n"
+	"save_word: call *stacked_fn(%rip); pop %rax; ret\n");
+
+static uint64_t saved(void)
+{
+	stacked_fn = (void *)pv_ops.irq.save_fl;
+	return run((void *)save_word, 5);
+}
+
+static void restore(uint64_t word)
+{
+	stacked_fn = (void *)pv_ops.irq.restore_fl;
+	assert_int_equal(run((void *)restore_word, word), RAX);
 }
 
 static int fresh(void **state)
@@ -95,7 +123,7 @@ static int fresh(void **state)
 static void enable_without_an_event(void **state)
 {
 	INFO->evtchn_upcall_mask = 1;
-	run((void *)pv_ops.irq.irq_enable, 5);
+	run_bare((void *)pv_ops.irq.irq_enable);
 	assert_int_equal(INFO->evtchn_upcall_mask, 0);
 	assert_int_equal(n_calls, 0);
 }
@@ -105,7 +133,7 @@ static void enable_with_an_event(void **state)
 	uint64_t before = hypercall_counts[__HYPERVISOR_xen_version];
 
 	INFO->evtchn_upcall_pending = INFO->evtchn_upcall_mask = 1;
-	run((void *)pv_ops.irq.irq_enable, 5);
+	run_bare((void *)pv_ops.irq.irq_enable);
 	assert_int_equal(n_calls, 1);
 	assert_int_equal(INFO->evtchn_upcall_mask, 0);
 	assert_int_equal(hypercall_counts[__HYPERVISOR_xen_version], before + 1);
@@ -113,25 +141,36 @@ static void enable_with_an_event(void **state)
 
 static void restore_both_ways(void **state)
 {
-	run((void *)pv_ops.irq.restore_fl, 0x46);
+	uint64_t on = saved(), off;
+
+	INFO->evtchn_upcall_mask = 1;
+	off = saved();
+	restore(off);
 	assert_int_equal(INFO->evtchn_upcall_mask, 1);
+	restore(on);
+	assert_int_equal(INFO->evtchn_upcall_mask, 0);
+	assert_int_equal(n_calls, 0); /* nothing waits */
+	restore(off);
 	INFO->evtchn_upcall_pending = 1;
-	run((void *)pv_ops.irq.restore_fl, 0x46);
+	restore(off);
 	assert_int_equal(n_calls, 0); /* off stays off, whatever waits */
-	run((void *)pv_ops.irq.restore_fl, 0x246);
+	restore(on);
 	assert_int_equal(INFO->evtchn_upcall_mask, 0);
 	assert_int_equal(n_calls, 1);
+	INFO->evtchn_upcall_mask = 0xff;
+	restore(saved()); /* any mask but zero is a mask */
+	assert_int_not_equal(INFO->evtchn_upcall_mask, 0);
 }
 
 static void disable_and_save(void **state)
 {
-	assert_true(run((void *)pv_ops.irq.save_fl, 5) & PV_FLAGS_IF);
-	run((void *)pv_ops.irq.irq_disable, 5);
+	assert_true(run((void *)pv_ops.irq.read_fl, 5) & PV_FLAGS_IF);
+	run_bare((void *)pv_ops.irq.irq_disable);
 	assert_int_equal(INFO->evtchn_upcall_mask, 1);
-	assert_false(run((void *)pv_ops.irq.save_fl, 5) & PV_FLAGS_IF);
+	assert_false(run((void *)pv_ops.irq.read_fl, 5) & PV_FLAGS_IF);
 	assert_int_equal(n_calls, 0);
 	INFO->evtchn_upcall_mask = 0xff; /* any mask but zero is a mask */
-	assert_false(run((void *)pv_ops.irq.save_fl, 5) & PV_FLAGS_IF);
+	assert_false(run((void *)pv_ops.irq.read_fl, 5) & PV_FLAGS_IF);
 }
 
 static void fault_address(void **state)

@@ -36,11 +36,18 @@
 	{                                                                                          \
 		pv_##name(entry, value);                                                           \
 	}
+#define HOT_RAW(name, op)                                                                          \
+	void hot_##name(void);                                                                     \
+	__attribute__((naked)) void hot_##name(void)                                               \
+	{                                                                                          \
+		__asm__ volatile(PLAIN_##op "; ret");                                              \
+	}
 /* A frame pointer is the function's, not the operation's. */
 #define HOT __attribute__((optimize("omit-frame-pointer")))
 
-HOT_OP0(save_fl)
-HOT_VOID1(restore_fl, uint64_t)
+HOT_RAW(save_fl, PV_irq_save_fl)
+HOT_RAW(restore_fl, PV_irq_restore_fl)
+HOT_OP0(read_fl)
 HOT_VOID0(irq_disable)
 HOT_VOID0(irq_enable)
 HOT_OP0(read_cr2)

@@ -27,7 +27,7 @@
 #define PV_VOID0(g, n, c, room)                    #n,
 #define PV_VOID1(g, n, c, room, t1, a1)            #n,
 #define PV_VOID2(g, n, c, room, t1, a1, t2, a2)    #n,
-#define PV_TAIL(g, n, c, room)                     #n,
+#define PV_RAW(g, n, c, room)                      #n,
 static const char *const op_names[PV_OP_COUNT] = {
 #include <amphi/pvops.def>
 };

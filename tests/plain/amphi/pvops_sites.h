@@ -25,16 +25,17 @@ extern struct plain_given plain_given;
 
 /* ---- interrupts ------------------------------------------------------------------------- */
 
-static inline uint64_t pv_save_fl(void)
+/* Halves of asm statements, and tails of naked functions, where C has no hold of registers: by the operation's
+ * name in the enum. */
+#define PLAIN_PV_irq_save_fl    "pushfq"
+#define PLAIN_PV_irq_restore_fl "popfq"
+
+static inline uint64_t pv_read_fl(void)
 {
 	uint64_t flags;
 
-	__asm__ volatile("pushfq; pop %0" : "=r"(flags)::"memory");
+	__asm__ volatile(PLAIN_PV_irq_save_fl "; pop %0" : "=r"(flags)::"memory");
 	return flags;
-}
-static inline void pv_restore_fl(uint64_t flags)
-{
-	__asm__ volatile("push %0; popfq" ::"r"(flags) : "memory", "cc");
 }
 static inline void pv_irq_disable(void)
 {
@@ -59,18 +60,18 @@ static inline void pv_eoi(void)
 
 static inline uint64_t irq_save(void)
 {
-	uint64_t flags = pv_save_fl();
+	uint64_t flags = pv_read_fl();
 
 	pv_irq_disable();
 	return flags;
 }
 static inline void irq_restore(uint64_t flags)
 {
-	pv_restore_fl(flags);
+	__asm__ volatile("push %0; " PLAIN_PV_irq_restore_fl ::"r"(flags) : "memory", "cc");
 }
 static inline bool irqs_enabled(void)
 {
-	return pv_save_fl() & PV_FLAGS_IF;
+	return pv_read_fl() & PV_FLAGS_IF;
 }
 
 /* ---- the processor ---------------------------------------------------------------------- */
@@ -175,7 +176,6 @@ static inline void pv_io_delay(void)
 	__asm__ volatile("out %%al, $0x80" ::: "memory");
 }
 
-/* In naked functions: by the operation's name in the enum, where C has no hold of registers. */
 #define PLAIN_PV_cpu_swapgs "swapgs"
 #define PLAIN_PV_cpu_iret   "iretq"
 #define PLAIN_PV_cpu_sysret                                                                        \

@@ -10,8 +10,14 @@
 
 #define APIC_VIRT_MSI_ADDRESS 0xfee00000u
 
-/* Turns the legacy controllers off and this CPU's APIC on. */
+/* Turns the legacy controllers off and this CPU's APIC on; the latter alone, for the other CPUs. */
 void apic_init(void);
+void apic_start(void);
+/* An interrupt for the CPU whose APIC has that id; or what starts it: INIT, and the page at which it
+ * begins in real mode (0: INIT). apic_stop_others ends them all. */
+void apic_send(uint32_t id, unsigned vector);
+void apic_send_start(uint32_t id, unsigned page);
+void apic_stop_others(void);
 uint32_t apic_id(void);
 void apic_eoi(void);
 

@@ -13,6 +13,7 @@
 #include "domain.h"
 #include "layout.h"
 #include "percpu.h"
+#include "smp.h"
 
 #define MB_HAS_CMDLINE 0x04u
 #define MB_HAS_MODULES 0x08u
@@ -182,16 +183,18 @@ void boot_main(uint32_t multiboot_phys)
 	read_loader_info(multiboot_phys);
 	console_init();
 	hv_printk("amphi-hv, Xen PV ABI 4.17");
+	(void)cpu_prepare(0);
 	cpu_init(0);
 	boot_protect_image();
 	memory_init();
 	acpi_read(view, NULL, 0, &acpi);
 	apic_init();
 	ioapic_init();
-	sched_init();
+	sched_init(0);
 	time_init();
 	console_listen();
 	version_set_command_line(info.cmdline);
+	smp_start();
 	dom0_build();
 	report_ready();
 	entry_start();

@@ -1,6 +1,6 @@
 /* cpu.c: descriptor tables, control registers and entry points of a physical CPU.
  *
- * Called once per CPU by boot.c, and by the vCPU switch for the few things that change with the
+ * Called once per CPU by boot.c or smp_start.c, and by the vCPU switch for the few things that change with the
  * vCPU. Not here: what a vCPU's own registers hold (pv_context.c), page tables (mm_hw.c). The
  * layout of the reserved GDT page is the ABI's for the guest's three segments, and ours elsewhere.
  */
@@ -11,8 +11,10 @@
 #include "layout.h"
 #include "percpu.h"
 
-#define HV_STACK_SIZE 16384
-#define IST_STACKS    4
+#define HV_STACK_ORDER 2u
+#define HV_STACK_SIZE  (PAGE_SIZE << HV_STACK_ORDER)
+#define IST_STACKS     4
+#define IST_ORDER      2u
 
 /* What entry.S assumes. */
 _Static_assert(offsetof(struct percpu, stack_top) == 8, "CPU_STACK");
@@ -65,7 +67,7 @@ static void fill_gdt_and_tss(struct percpu *cpu)
 	gdt[GDT_INDEX(HV_TSS) + 1] = (uint64_t)cpu->tss >> 32;
 	cpu->tss->iomap = sizeof(*cpu->tss);
 	for (unsigned i = 0; i < IST_STACKS; i++) {
-		uint64_t top = (uint64_t)boot_cpu_ist[i] + 4096 - 16;
+		uint64_t top = (uint64_t)cpu->ist + (i + 1) * 4096 - 16;
 
 		*(struct percpu **)top = cpu;
 		cpu->tss->ist[i] = top;
@@ -124,17 +126,29 @@ static uint64_t smep_bit(void)
 	return r.ebx & (1u << 7) ? CR4_SMEP : 0;
 }
 
+bool cpu_prepare(uint32_t id)
+{
+	struct percpu *cpu = &hv_percpu[id];
+	uint8_t *stack = id == 0 ? boot_cpu_stack : hv_page_alloc(HV_STACK_ORDER);
+
+	cpu->self = cpu;
+	cpu->id = id;
+	cpu->ist = id == 0 ? boot_cpu_ist[0] : hv_page_alloc(IST_ORDER);
+	cpu->tss = id == 0 ? &boot_cpu_tss : hv_page_alloc(0);
+	cpu->gdt = id == 0 ? boot_cpu_gdt : hv_page_alloc(0);
+	cpu->stack_top = (uint64_t)stack + HV_STACK_SIZE;
+	if (stack == NULL || cpu->ist == NULL || cpu->tss == NULL || cpu->gdt == NULL)
+		return false;
+	fill_gdt_and_tss(cpu);
+	return true;
+}
+
 void cpu_init(uint32_t id)
 {
 	struct percpu *cpu = &hv_percpu[id];
 
-	cpu->self = cpu;
-	cpu->id = id;
-	cpu->stack_top = (uint64_t)boot_cpu_stack + HV_STACK_SIZE;
-	cpu->tss = &boot_cpu_tss;
-	cpu->gdt = boot_cpu_gdt;
-	fill_idt();
-	fill_gdt_and_tss(cpu);
+	if (id == 0)
+		fill_idt();
 	wrmsr(MSR_GS_BASE, (uint64_t)cpu);
 	load_tables();
 	/* Loading segment registers may have cleared the base again. */

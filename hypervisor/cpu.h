@@ -200,8 +200,11 @@ void cpu_halt(void) __attribute__((noreturn));
 /* Waits for an interrupt and takes it; interrupts are off again on return. */
 void cpu_wait(void);
 
-/* Tables and registers of the CPU this runs on, which becomes number id. From then on exceptions
- * reach trap.c. */
+/* The stacks and tables of CPU id; 0's are in the image. False: no memory. */
+bool cpu_prepare(uint32_t id);
+
+/* Tables and registers of the CPU this runs on, which becomes number id, prepared. From then on
+ * exceptions reach trap.c. */
 void cpu_init(uint32_t id);
 
 /* Where this CPU goes from ring 3: the end of the current vCPU's registers. */

@@ -13,6 +13,7 @@
 #include "guest.h"
 #include "hypercall.h"
 #include "percpu.h"
+#include "smp.h"
 #include "time.h"
 
 #define SYSCALL_BYTES 2
@@ -74,11 +75,20 @@ bool hypercall_preempt(void)
 	return sched_preempt_pending();
 }
 
+/* Those that touch the vCPU that calls and its guest's memory, and nothing that others change: they
+ * go without the hypervisor's lock. */
+#define OWN(name) (1ull << __HYPERVISOR_##name)
+static const uint64_t own_calls = OWN(iret) | OWN(stack_switch) | OWN(fpu_taskswitch) |
+				  OWN(set_segment_base) | OWN(set_callbacks) | OWN(set_debugreg) |
+				  OWN(get_debugreg) | OWN(xen_version);
+
 long hypercall_run(uint64_t op, const uint64_t arg[6])
 {
 	current_vcpu()->call.restart = false;
 	if (op >= HYPERCALL_MAX || !calls[op].fn)
 		return -XEN_ENOSYS;
+	if (!(own_calls >> op & 1))
+		hv_enter();
 	__atomic_fetch_add(&counts[op], 1, __ATOMIC_RELAXED);
 	return calls[op].fn(arg);
 }

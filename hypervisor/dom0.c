@@ -218,9 +218,9 @@ static void create(struct dom0_plan *plan)
 	char text[8];
 	uint64_t vcpus = 1;
 
-	if (boot_option("dom0_vcpus", text, sizeof(text)) &&
+	if (boot_option("dom0_max_vcpus", text, sizeof(text)) &&
 	    (!str_to_u64(text, &vcpus) || vcpus == 0 || vcpus > MAX_VCPUS))
-		hv_panic("dom0_vcpus=%s is not a number from 1 to %u", text, MAX_VCPUS);
+		hv_panic("dom0_max_vcpus=%s is not a number from 1 to %u", text, MAX_VCPUS);
 	if (domain_create(0, (unsigned)vcpus, &plan->d) != 0)
 		hv_panic("no memory for the first domain");
 	while ((PAGE_SIZE << plan->list_order) < plan->n_list * sizeof(uint64_t))

@@ -54,6 +54,7 @@ struct domain {
 	struct domain_events events; /* event.h: ports */
 	struct domain_grants grants; /* grant.h: the grant table and what of others is mapped */
 	struct domain_io io;         /* io.h: I/O ports, I/O memory, pirqs it may use */
+	struct domain_sched sched;   /* sched.h: weight, cap */
 };
 
 /* The idle vCPUs' domain has id DOMID_IDLE (xen.h) and is never found by id. */

@@ -14,6 +14,7 @@
 
 #include "domain.h"
 #include "percpu.h"
+#include "smp.h"
 
 /* ---- pause ----------------------------------------------------------------------------- */
 
@@ -62,7 +63,7 @@ void domain_shutdown(struct domain *d, uint32_t code)
 		hv_printk("the first domain has ended (code %u): power off", code);
 		machine_off();
 	}
-	domain_pause(d);
+	domain_hold_all(d);
 	event_send_global_virq(VIRQ_DOM_EXC);
 }
 
@@ -72,6 +73,7 @@ void domain_crash(struct domain *d, const char *why, ...)
 	char text[160];
 	va_list args;
 
+	hv_enter(); /* faults of a guest's that are its own affair come here without */
 	va_start(args, why);
 	fmt_vtext(text, sizeof(text), why, args);
 	va_end(args);
@@ -97,6 +99,7 @@ static int kill_stop(struct domain *d)
 		sched_vcpu_teardown(d->vcpu[i]);
 		mm_vcpu_teardown(d->vcpu[i]);
 	}
+	sched_domain_teardown(d);
 	return 0;
 }
 

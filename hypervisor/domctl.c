@@ -40,7 +40,6 @@ static int createdomain(struct xen_domctl *op)
 /* What is one step. Whoever sets what has one value here, or none, is not contradicted. */
 static int simple(struct domain *d, struct xen_domctl *op)
 {
-	struct xen_domctl_scheduler_op *s = &op->u.scheduler_op;
 	uint64_t pages = op->u.max_mem.max_memkb / (PAGE_SIZE / 1024);
 
 	switch (op->cmd) {
@@ -69,13 +68,6 @@ static int simple(struct domain *d, struct xen_domctl *op)
 		return op->u.address_size.size == 64 ? 0 : -XEN_EINVAL;
 	case XEN_DOMCTL_get_address_size:
 		op->u.address_size.size = 64;
-		return 0;
-	case XEN_DOMCTL_scheduler_op:
-		/* All domains are of equal weight; whoever asks is told so. */
-		if (s->sched_id != XEN_SCHEDULER_CREDIT || s->cmd > XEN_DOMCTL_SCHEDOP_getinfo)
-			return -XEN_EINVAL;
-		s->u.credit.weight = 256;
-		s->u.credit.cap = 0;
 		return 0;
 	case XEN_DOMCTL_settscinfo:
 		/* Guests read the TSC themselves: any mode that may end in that is in order. */
@@ -108,7 +100,7 @@ static const struct command {
     [XEN_DOMCTL_getvcpucontext] = {domctl_vcpu, 0},
     [XEN_DOMCTL_getvcpuinfo] = {domctl_vcpu, SELF_OK},
     [XEN_DOMCTL_max_vcpus] = {simple, 0},
-    [XEN_DOMCTL_scheduler_op] = {simple, SELF_OK},
+    [XEN_DOMCTL_scheduler_op] = {domctl_share, SELF_OK},
     [XEN_DOMCTL_setdomainhandle] = {simple, SELF_OK},
     [XEN_DOMCTL_irq_permission] = {domctl_permission, SELF_OK},
     [XEN_DOMCTL_iomem_permission] = {domctl_permission, SELF_OK},

@@ -12,7 +12,8 @@
 typedef int domctl_fn(struct domain *d, struct xen_domctl *op);
 
 /* domctl_vcpu.c: commands that name a vCPU. domctl_hw.c: irq, iomem and ioport in one; the rest. */
-domctl_fn domctl_vcpu, domctl_permission, domctl_hypercall_init, domctl_getpageframeinfo3;
+domctl_fn domctl_vcpu, domctl_share, domctl_permission, domctl_hypercall_init,
+    domctl_getpageframeinfo3;
 
 /* toolstack.c */
 typedef int sysctl_fn(struct xen_sysctl *op);
@@ -23,7 +24,8 @@ sysctl_fn sysctl_cpupool_op, sysctl_numainfo, sysctl_get_cpu_policy;
  * own) is copied in, run, and copied back unless run fails. */
 long toolstack_call(uint64_t op_va, void *op, size_t bytes, uint32_t version, int (*run)(void *op));
 
-/* Writes a bitmap of the caller's in which only cpu is set. -XEN_EFAULT. */
-int toolstack_write_map(const struct xenctl_bitmap *map, uint32_t cpu);
+/* Bitmaps of CPUs of the caller's, bit n CPU n, as long as it says. -XEN_EFAULT. */
+int toolstack_write_map(const struct xenctl_bitmap *map, uint32_t cpus);
+int toolstack_read_map(const struct xenctl_bitmap *map, uint32_t *out_cpus);
 
 #endif

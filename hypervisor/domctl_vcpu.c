@@ -8,6 +8,7 @@
 #include "domctl_parts.h"
 #include "guest.h"
 #include "percpu.h"
+#include "smp.h"
 
 /* All commands here begin with the vCPU's number. */
 _Static_assert(offsetof(struct xen_domctl_vcpucontext, vcpu) == 0 &&
@@ -53,6 +54,24 @@ static int get_context(struct vcpu *v, const struct xen_domctl_vcpucontext *c)
 	return error;
 }
 
+/* Hard affinity is kept, soft affinity only a wish, which we do not. The caller is told what holds. */
+static int set_affinity(struct vcpu *v, const struct xen_domctl_vcpuaffinity *a)
+{
+	uint32_t cpus;
+	int error = 0;
+
+	if (a->flags & XEN_VCPUAFFINITY_HARD) {
+		error = toolstack_read_map(&a->cpumap_hard, &cpus);
+		if (!error)
+			error = sched_set_affinity(v, cpus);
+		if (!error)
+			error = toolstack_write_map(&a->cpumap_hard, cpus & cpus_online);
+	}
+	if (!error && (a->flags & XEN_VCPUAFFINITY_SOFT))
+		error = toolstack_write_map(&a->cpumap_soft, cpus_online);
+	return error;
+}
+
 int domctl_vcpu(struct domain *d, struct xen_domctl *op)
 {
 	uint32_t id = op->u.vcpucontext.vcpu;
@@ -77,13 +96,26 @@ int domctl_vcpu(struct domain *d, struct xen_domctl *op)
 		return 0;
 	case XEN_DOMCTL_getvcpuaffinity:
 		if (a->flags & XEN_VCPUAFFINITY_HARD)
-			error = toolstack_write_map(&a->cpumap_hard, v->sched.cpu);
+			error =
+			    toolstack_write_map(&a->cpumap_hard, v->sched.affinity & cpus_online);
 		if (!error && (a->flags & XEN_VCPUAFFINITY_SOFT))
-			error = toolstack_write_map(&a->cpumap_soft, v->sched.cpu);
+			error = toolstack_write_map(&a->cpumap_soft, cpus_online);
 		return error;
 	default:
-		/* A vCPU stays on the CPU it was made for; a builder that says so changes nothing.
-		 */
-		return 0;
+		return set_affinity(v, a);
 	}
+}
+
+/* Weight and cap of the domain; the rest of a scheduler's parameters there is not. */
+int domctl_share(struct domain *d, struct xen_domctl *op)
+{
+	struct xen_domctl_scheduler_op *s = &op->u.scheduler_op;
+
+	if (s->sched_id != XEN_SCHEDULER_CREDIT || s->cmd > XEN_DOMCTL_SCHEDOP_getinfo)
+		return -XEN_EINVAL;
+	if (s->cmd == XEN_DOMCTL_SCHEDOP_putinfo)
+		return sched_set_share(d, s->u.credit.weight, s->u.credit.cap);
+	s->u.credit.weight = (uint16_t)(d->sched.weight ? d->sched.weight : SCHED_WEIGHT);
+	s->u.credit.cap = (uint16_t)d->sched.cap;
+	return 0;
 }

@@ -122,7 +122,7 @@ static struct page_info *find_block(unsigned order, uint64_t limit)
 struct page_info *frames_alloc(unsigned order, uint64_t limit)
 {
 	struct page_info *page;
-	bool stale = false;
+	uint32_t latest = 0;
 
 	spin_lock(&frames_lock);
 	page = find_block(order, limit);
@@ -137,9 +137,9 @@ struct page_info *frames_alloc(unsigned order, uint64_t limit)
 	}
 	spin_unlock(&frames_lock);
 	for (uint64_t i = 0; page && i < 1ull << order; i++)
-		stale |= page[i].stamp == tlb_clock;
-	if (stale)
-		tlb_flush_all();
+		latest = MAX(latest, page[i].stamp);
+	if (page)
+		tlb_flush_stale(latest);
 	return page;
 }
 
@@ -159,11 +159,12 @@ static struct page_info *free_buddy(const struct page_info *page, unsigned order
 void frames_free(struct page_info *page, unsigned order)
 {
 	struct page_info *buddy;
+	uint32_t stamp = tlb_stamp();
 
 	for (uint64_t i = 0; i < 1ull << order; i++) {
 		HV_ASSERT(page[i].flags == 0 && page[i].count == 0 && !page[i].owner);
 		page[i].type = PT_NONE;
-		page[i].stamp = tlb_clock;
+		page[i].stamp = stamp;
 	}
 	spin_lock(&frames_lock);
 	free_frames += 1ull << order;

@@ -157,7 +157,7 @@ static int run(const struct grant_op *op, uint32_t cmd, uint64_t at, uint32_t n)
 		gone |= items[got].gone;
 	}
 	if (gone & GNTMAP_host_map)
-		tlb_flush_all();
+		tlb_flush_vcpus(current_domain(), TLB_ALL_VCPUS);
 	for (i = 0; i < got; i++) {
 		if (op->end)
 			op->end(&items[i]);

@@ -49,9 +49,10 @@ void irq_handle(unsigned vector)
 	count(CNT_IRQS);
 	if (vector == VECTOR_SPURIOUS)
 		return;
-	if (vector == VECTOR_TIMER) {
+	if (vector == VECTOR_TIMER || vector == VECTOR_KICK) {
 		apic_eoi();
-		timers_run();
+		if (vector == VECTOR_TIMER)
+			timers_run();
 		return;
 	}
 	if (h.fn != NULL)

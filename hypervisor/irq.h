@@ -11,6 +11,7 @@
 #define VECTOR_FIRST    0x30u
 #define VECTOR_LAST     0xdfu
 #define VECTOR_TIMER    0xf0u
+#define VECTOR_KICK     0xf1u /* come in and see (smp.h) */
 #define VECTOR_SPURIOUS 0xffu
 
 typedef void irq_fn(void *ctx);

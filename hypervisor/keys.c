@@ -27,13 +27,12 @@ static void dump_domain(struct domain *d, void *ctx)
 
 static void counters(void)
 {
-	const uint64_t *c = this_cpu()->counters;
-
 	for (unsigned i = 0; i < HYPERCALL_MAX; i++)
 		if (hypercall_count(i))
 			hv_printk("  %-30s %lu", hypercall_name(i), hypercall_count(i));
 	hv_printk("  exceptions %lu interrupts %lu switches %lu upcalls %lu emulated %lu",
-		  c[CNT_EXCEPTIONS], c[CNT_IRQS], c[CNT_SWITCHES], c[CNT_UPCALLS], c[CNT_EMULATED]);
+		  count_all(CNT_EXCEPTIONS), count_all(CNT_IRQS), count_all(CNT_SWITCHES),
+		  count_all(CNT_UPCALLS), count_all(CNT_EMULATED));
 }
 
 /* all: for the machine; each: once for every domain. */

@@ -37,6 +37,10 @@
 /* The physical address the image is loaded at; its link address is HV_IMAGE_VIRT above it. */
 #define HV_LOAD_PHYS 0x100000
 
+/* The page of the first MiB, which is nobody's once the loader's information is read, in which other
+ * CPUs begin. */
+#define SMP_TRAMPOLINE_PAGE 0x8
+
 /* Per vCPU in the per-domain area: 16 pages of GDT, then 16 pages of LDT. Pages 14 and 15 of the
  * GDT are ours: page 14 is the CPU's own page of reserved descriptors, page 15 is not mapped. */
 #define HV_GDT_PAGES       16

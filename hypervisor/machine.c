@@ -5,6 +5,7 @@
  */
 #include <amphi/string.h>
 
+#include "apic.h"
 #include "boot.h"
 #include "console.h"
 #include "cpu.h"
@@ -26,8 +27,11 @@ static void wait_a_moment(void)
 
 static void report_end(void)
 {
-	const uint64_t *n = this_cpu()->counters;
+	uint64_t n[CNT_COUNT];
 	struct mm_stats stats;
+
+	for (unsigned i = 0; i < CNT_COUNT; i++)
+		n[i] = count_all((enum hv_counter)i);
 
 	mm_stats(&stats);
 	hv_printk("@stat hypercalls=%lu upcalls=%lu exceptions=%lu interrupts=%lu switches=%lu "
@@ -64,6 +68,7 @@ void machine_stop(void)
 {
 	char how[8];
 
+	apic_stop_others();
 	if (boot_option("panic", how, sizeof(how)) && strcmp(how, "halt") == 0)
 		cpu_halt();
 	machine_reboot();

@@ -49,7 +49,7 @@ struct page_info {
 	uint8_t flags;       /* PG_* */
 	uint16_t done;       /* see PG_PARTIAL; of a free block: its order */
 	uint32_t next, prev; /* frame numbers: owner's list, free list or undo list; 0: end */
-	uint32_t stamp;      /* tlb_clock when its last use as a type ended */
+	uint32_t stamp;      /* tlb_stamp when its last use as a type ended */
 };
 
 #ifdef AMPHI_HOST_TEST
@@ -273,7 +273,7 @@ struct mm_grant_map {
 int mm_grant_map_pte(const struct mm_grant_map *map);
 
 /* Takes such a mapping out of the entry. -XEN_EINVAL when the entry does not map frame that way
- * (readonly must agree). Stale translations are still there until tlb_flush_all, which the caller
+ * (readonly must agree). Stale translations are still there until tlb_flush_vcpus, which the caller
  * makes once per batch, before the granter learns of the unmapping. */
 int mm_grant_unmap_pte(const struct mm_grant_map *map);
 
@@ -281,8 +281,11 @@ int mm_grant_unmap_pte(const struct mm_grant_map *map);
  * place. */
 int mm_grant_replace_pte(const struct mm_grant_map *map, uint64_t new_addr);
 
-/* Drops all stale translations on all CPUs that may have them. */
-void tlb_flush_all(void);
+/* Drops stale translations, all or of one address, wherever one of d's vCPUs of the mask (bit n:
+ * vCPU n) is running or was last. */
+#define TLB_ALL_VCPUS (~0ull)
+void tlb_flush_vcpus(const struct domain *d, uint64_t vcpus);
+void tlb_invlpg_vcpus(const struct domain *d, uint64_t vcpus, uint64_t va);
 
 /* ---- for domctl and dumps -------------------------------------------------------- */
 

@@ -150,6 +150,8 @@ struct mm_batch {
 	struct domain *tables, *frames; /* whose they are; frames NULL: device memory */
 };
 long mm_batch_run(struct mm_batch *b);
+/* A set of the current domain's vCPUs by a mask in its memory. -XEN_EFAULT. */
+int mm_read_vcpus(uint64_t mask_va, uint64_t *out_vcpus);
 
 /* ---- mm_domain.c ---- */
 
@@ -161,12 +163,12 @@ void frames_give_domain(struct domain *d, struct page_info *page, unsigned order
 
 /* ---- mm_hw.c: the CPU. Host tests link a fake. ---- */
 
-extern uint32_t tlb_clock; /* counts full flushes; a use that ended at tlb_clock may be cached */
-
+/* The moment now, for a use that has just ended; and what must be done before the frame's next use:
+ * drops what may be left of the old one, on whatever CPU. */
+uint32_t tlb_stamp(void);
+void tlb_flush_stale(uint32_t stamp);
 void hw_set_root(mfn_t l4);
-void hw_flush(void);
-void hw_invlpg(uint64_t va);
-void hw_invlpg_all(uint64_t va); /* on all CPUs that may have it */
+void hw_flush(void); /* this CPU */
 void hw_flush_cache(void);
 void hw_load_gdt(uint64_t base);
 void hw_load_ldt(uint64_t base, uint32_t entries); /* entries == 0: none */

@@ -148,8 +148,31 @@ long hc_mmu_update(uint64_t ops_va, uint64_t count, uint64_t done_va, uint64_t f
 
 /* ---- by linear address ----------------------------------------------------------- */
 
-/* The table is always the caller's own; only the frame may be another's. The flags' scope (this
- * CPU, all, a mask) is not read: whoever wants a flush gets it everywhere. */
+/* A guest's mask of its vCPUs, as many bits of it as it has of them. */
+int mm_read_vcpus(uint64_t mask_va, uint64_t *out_vcpus)
+{
+	*out_vcpus = 0;
+	return guest_copy_from(out_vcpus, mask_va, DIV_ROUND_UP(current_domain()->max_vcpus, 8u));
+}
+
+/* What the flags of update_va_mapping ask to be flushed: kind in the low two bits, then "all", and
+ * above that the address of a mask, 0 for the vCPU that calls. */
+static int flush_by_flags(uint64_t va, uint64_t flags)
+{
+	uint64_t mask_va = flags & ~(uint64_t)(UVMF_FLUSHTYPE_MASK | UVMF_ALL);
+	uint64_t vcpus = flags & UVMF_ALL ? TLB_ALL_VCPUS : 1ull << current_vcpu()->id;
+	int error = 0;
+
+	if (!(flags & UVMF_ALL) && mask_va)
+		error = mm_read_vcpus(mask_va, &vcpus);
+	if (!error && (flags & UVMF_FLUSHTYPE_MASK) == UVMF_TLB_FLUSH)
+		tlb_flush_vcpus(current_domain(), vcpus);
+	if (!error && (flags & UVMF_FLUSHTYPE_MASK) == UVMF_INVLPG)
+		tlb_invlpg_vcpus(current_domain(), vcpus, va);
+	return error;
+}
+
+/* The table is always the caller's own; only the frame may be another's. */
 long hc_update_va_mapping_otherdomain(uint64_t va, uint64_t pte, uint64_t flags, uint64_t dom)
 {
 	struct table_write w = {.index = pt_index(va, 1), .value = pte};
@@ -174,11 +197,7 @@ long hc_update_va_mapping_otherdomain(uint64_t va, uint64_t pte, uint64_t flags,
 		domain_put(w.frame_owner);
 	if (error == -XEN_ERESTART)
 		return hypercall_restart(va, pte, flags, dom);
-	if (!error && (flags & UVMF_FLUSHTYPE_MASK) == UVMF_TLB_FLUSH)
-		tlb_flush_all();
-	if (!error && (flags & UVMF_FLUSHTYPE_MASK) == UVMF_INVLPG)
-		hw_invlpg_all(va);
-	return error;
+	return error ? error : flush_by_flags(va, flags);
 }
 
 /* Arguments a restart does not need it still gets: the fourth register is not this call's. */

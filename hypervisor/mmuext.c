@@ -37,27 +37,43 @@ static int new_root(struct mm_batch *b, const struct mmuext_op *op)
 			      op->cmd == MMUEXT_NEW_USER_BASEPTR);
 }
 
-/* More CPUs than a mask asks for may be flushed; it is not read. */
+/* The vCPUs that an operation is for: this one, those of a mask in the guest's memory, or all. */
+static int scope(const struct mmuext_op *op, uint64_t *out_vcpus)
+{
+	switch (op->cmd) {
+	case MMUEXT_TLB_FLUSH_LOCAL:
+	case MMUEXT_INVLPG_LOCAL:
+		*out_vcpus = 1ull << current_vcpu()->id;
+		return 0;
+	case MMUEXT_TLB_FLUSH_MULTI:
+	case MMUEXT_INVLPG_MULTI:
+		return mm_read_vcpus((uint64_t)op->arg2.vcpumask.p, out_vcpus);
+	default:
+		*out_vcpus = TLB_ALL_VCPUS;
+		return 0;
+	}
+}
+
 static int flush(struct mm_batch *b, const struct mmuext_op *op)
 {
-	if (op->cmd == MMUEXT_TLB_FLUSH_LOCAL)
-		hw_flush();
-	else
-		tlb_flush_all();
-	return 0;
+	uint64_t vcpus;
+	int error = scope(op, &vcpus);
+
+	if (!error)
+		tlb_flush_vcpus(current_domain(), vcpus);
+	return error;
 }
 
 /* For an address that can have no translation of the guest's there is nothing to do, which is not
  * an error: kernels flush ranges without looking at each. */
 static int invlpg(struct mm_batch *b, const struct mmuext_op *op)
 {
-	if (!guest_range_ok(op->arg1.linear_addr, 1))
-		return 0;
-	if (op->cmd == MMUEXT_INVLPG_LOCAL)
-		hw_invlpg(op->arg1.linear_addr);
-	else
-		hw_invlpg_all(op->arg1.linear_addr);
-	return 0;
+	uint64_t vcpus;
+	int error = scope(op, &vcpus);
+
+	if (!error && guest_range_ok(op->arg1.linear_addr, 1))
+		tlb_invlpg_vcpus(current_domain(), vcpus, op->arg1.linear_addr);
+	return error;
 }
 
 /* Writing back and dropping the caches slows everybody down, so it is for who drives devices. */

@@ -156,7 +156,7 @@ static int undo_go_on(struct page_info *page)
 	page->flags &= (uint8_t)~PG_UNDO;
 	page->type_count = 0;
 	page->type = PT_NONE;
-	page->stamp = tlb_clock;
+	page->stamp = tlb_stamp();
 	ref_put(page);
 	return 0;
 }
@@ -228,8 +228,8 @@ int type_get(struct page_info *page, enum page_type type)
 	}
 	/* Before the new use is visible anywhere: from here on the frame may be written as data, or
 	 * read as a table, by a CPU that goes by what it has cached. */
-	if (page->stamp == tlb_clock && page->type != type)
-		tlb_flush_all();
+	if (page->type != type)
+		tlb_flush_stale(page->stamp);
 	if (type == PT_SEG && segment_page_validate(page))
 		return -XEN_EINVAL;
 	page->type = (uint8_t)type;
@@ -257,7 +257,7 @@ void type_put(struct page_info *page)
 	}
 	if (page->type != PT_WRITABLE)
 		page->type = PT_NONE;
-	page->stamp = tlb_clock;
+	page->stamp = tlb_stamp();
 }
 
 int ref_type_get(mfn_t mfn, struct domain *d, enum page_type type, struct page_info **out)

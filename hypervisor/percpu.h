@@ -1,8 +1,9 @@
 /* percpu.h: what belongs to one physical CPU, found through GS.
  *
  * While the hypervisor runs, GS's base is this CPU's struct percpu and the guest's own base waits
- * in KERNEL_GS_BASE (entry.S swaps them). Host tests define hv_test_percpu instead of GS. entry.S
- * knows the offsets of the first fields; they are asserted in cpu.c.
+ * in KERNEL_GS_BASE (entry.S swaps them). Host tests define hv_test_cpus and which of
+ * them they are. entry.S knows the offsets of the first fields; they are asserted in cpu.c. What
+ * others read and write of a CPU's is theirs under the hypervisor's lock (smp.h).
  */
 #ifndef HV_PERCPU_H
 #define HV_PERCPU_H
@@ -29,11 +30,15 @@ struct percpu {
 	uint32_t id;
 	uint32_t apic_id;
 	bool resched;            /* sched_leave must choose again */
-	uint64_t slice_end_ns;   /* the current vCPU's time slice */
+	bool locked;             /* it holds the hypervisor's lock; its own field */
+	bool outside;            /* in a guest, or waiting: it hears of an interrupt only */
+	uint32_t requests;       /* what the lock's holder waits for: ASK_* of smp.h */
+	uint32_t flushed;        /* what tlb_clock said at its last full flush */
 	struct hv_timer *timers; /* sorted by due time */
-	uint64_t counters[8];    /* enum hv_counter */
+	uint64_t counters[8];    /* enum hv_counter; its own to write */
 	struct x86_tss *tss;
-	void *gdt; /* this CPU's own GDT page (reserved entries) */
+	void *gdt;    /* this CPU's own GDT page (reserved entries) */
+	uint8_t *ist; /* its IST stacks, a page each */
 };
 
 enum hv_counter {
@@ -44,15 +49,18 @@ enum hv_counter {
 	CNT_SWITCHES,
 	CNT_EMULATED,
 	CNT_PAGE_FAULTS,
-	CNT_TIMERS
+	CNT_TIMERS,
+	CNT_COUNT
 };
 
 #ifdef AMPHI_HOST_TEST
-extern struct percpu hv_test_percpu;
-#define hv_percpu (&hv_test_percpu)
+extern struct percpu hv_test_cpus[MAX_CPUS];
+extern unsigned hv_test_cpu;
+#define hv_percpu      hv_test_cpus
+#define hv_test_percpu hv_test_cpus[0]
 static inline struct percpu *this_cpu(void)
 {
-	return &hv_test_percpu;
+	return &hv_test_cpus[hv_test_cpu];
 }
 #else
 extern struct percpu hv_percpu[MAX_CPUS];
@@ -76,6 +84,15 @@ static inline struct vcpu *current_vcpu(void)
 static inline void count(enum hv_counter c)
 {
 	this_cpu()->counters[c]++;
+}
+
+static inline uint64_t count_all(enum hv_counter c)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < MAX_CPUS; i++)
+		n += hv_percpu[i].counters[c];
+	return n;
 }
 
 #endif

@@ -1,10 +1,11 @@
-/* sched.h: who runs on a CPU, and who waits for what.
+/* sched.h: who runs on which CPU, and who waits for what.
  *
- * A vCPU runs when nothing holds it: it is up, not blocked, not paused. Fair round robin: each CPU
- * picks the runnable vCPU that has had the least time, for a slice of SCHED_SLICE_NS; a waking vCPU
- * is placed no further back than the present minimum less a slice, and preempts one that has had
- * clearly more. A vCPU stays on its CPU. sched.c takes its own lock; calls are allowed under any
- * other lock except where marked [leaves].
+ * A vCPU runs when nothing holds it: it is up, not blocked, not paused. Fair by weight: each CPU
+ * picks, among the runnable vCPUs that may run there and do not run elsewhere, the one that has had
+ * least, for a slice of SCHED_SLICE_NS; a waking vCPU is placed no further back than the present
+ * minimum less a slice, and preempts one that has had clearly more. Everything here is called with
+ * the hypervisor's lock held (smp.h). sched.c keeps the states, sched_choose.c chooses and switches,
+ * sched_share.c has weights, caps and affinity.
  */
 #ifndef HV_SCHED_H
 #define HV_SCHED_H
@@ -23,13 +24,14 @@ struct domain;
 enum sched_hold { HOLD_DOWN = 1, HOLD_BLOCKED = 2, HOLD_PAUSED = 4, HOLD_DEAD = 8 };
 
 struct vcpu_sched {
-	uint32_t cpu;
-	uint32_t holds; /* enum sched_hold */
+	uint32_t cpu; /* where it runs, or was last, and has left its state if it is anywhere */
+	uint32_t affinity; /* bit n: it may run on CPU n */
+	uint32_t holds;    /* enum sched_hold */
 	uint32_t pause_count;
 	bool queued;
 	bool polling;      /* in SCHEDOP_poll: any event of the polled ports wakes */
-	struct vcpu *next; /* run queue */
-	uint64_t vtime_ns; /* time had, for fairness */
+	struct vcpu *next; /* of those that want to run */
+	uint64_t vtime_ns; /* time had, for fairness: at weight SCHED_WEIGHT as it goes by */
 	struct vcpu_runstate_info runstate;
 	uint64_t runstate_va;  /* registered area in the guest, 0: none */
 	uint64_t time_area_va; /* registered vcpu_time_info, 0: none */
@@ -38,25 +40,49 @@ struct vcpu_sched {
 	struct hv_timer watchdog[2]; /* the domain's; in its vCPU 0 */
 };
 
+#define SCHED_WEIGHT     256u /* what a domain has unless it is told another */
+#define SCHED_WEIGHT_MAX 65535u
+
+/* In struct domain. A cap is in hundredths of one CPU, 0: none; a domain that has had its cap of a
+ * period waits for the next. */
+struct domain_sched {
+	uint32_t weight, cap; /* weight 0: SCHED_WEIGHT */
+	uint64_t used_ns;     /* of a capped domain, in this period */
+	bool parked;
+	struct hv_timer refill;
+};
+
 /* A new vCPU is down (HOLD_DOWN). */
 void sched_vcpu_init(struct vcpu *v);
-/* The vCPU never runs again; its state leaves the CPU; its timers stop. Not for the current vCPU of
- * another CPU's making: on return nothing of it is in use by this CPU. */
+/* The vCPU, paused and off all CPUs (vcpu_pause), never runs again; its timers stop. */
 void sched_vcpu_teardown(struct vcpu *v);
 
 void vcpu_up(struct vcpu *v); /* clears HOLD_DOWN */
 void vcpu_down(struct vcpu *v);
 bool vcpu_is_up(const struct vcpu *v);
-void vcpu_wake(
-    struct vcpu *v); /* clears HOLD_BLOCKED; ends a poll; harmless when it was not blocked */
+/* There is something for it: clears HOLD_BLOCKED, ends a poll; one that runs on another CPU is
+ * brought in to see. */
+void vcpu_wake(struct vcpu *v);
 void vcpu_block(struct vcpu *v); /* the current vCPU; unless an event is pending and unmasked */
 
 /* Counted. After pause the vCPU's registers (pv.regs, segments, FPU image) are in memory, except
- * when it is the current one, which stops at its way out. */
+ * when it is the current one, which stops at its way out. Pausing may let go of the hypervisor's
+ * lock meanwhile (hv_breathe): for callers that hold no other, with v's domain referenced.
+ * domain_hold_all is the pause of a domain by itself or by a timer, which waits for nobody. */
 void vcpu_pause(struct vcpu *v);
 void vcpu_unpause(struct vcpu *v);
 void domain_pause(struct domain *d);
+void domain_hold_all(struct domain *d);
 void domain_unpause(struct domain *d);
+
+/* For the CPU's part in another's choice: the state of the vCPU last here leaves it. Idle only. */
+void sched_unload(void);
+
+/* Weight and cap from now on: 1 to SCHED_WEIGHT_MAX; up to 100 for each vCPU. -XEN_EINVAL. */
+int sched_set_share(struct domain *d, uint32_t weight, uint32_t cap);
+void sched_domain_teardown(struct domain *d);
+/* Where v may run: at least one CPU that is there. -XEN_EINVAL. */
+int sched_set_affinity(struct vcpu *v, uint32_t cpus);
 
 /* Lets others run first, on the way out of the hypervisor. */
 void sched_yield_now(void);
@@ -81,7 +107,7 @@ uint64_t vcpu_cpu_time_ns(struct vcpu *v);
 /* hypercalls */
 long hc_sched_op(uint64_t cmd, uint64_t arg_va);
 
-/* Start of the machine: the idle vCPU of this CPU. */
-void sched_init(void);
+/* Start of a CPU: the idle vCPU of CPU id. */
+void sched_init(uint32_t id);
 
 #endif

@@ -11,11 +11,11 @@
 #include "domctl_parts.h"
 #include "guest.h"
 #include "percpu.h"
+#include "smp.h"
 #include "time.h"
 
-#define READ_MAX  4096u /* of the console's ring in one call */
-#define KEYS_MAX  64u
-#define CPUS_HERE 1u
+#define READ_MAX 4096u /* of the console's ring in one call */
+#define KEYS_MAX 64u
 
 /* The ring is read from its oldest byte and not emptied; what does not fit is left out. */
 static int readconsole(struct xen_sysctl_readconsole *r)
@@ -65,13 +65,25 @@ static int debug_keys(const struct xen_sysctl_debug_keys *k)
 	return 0;
 }
 
+/* Each CPU a socket of its own: what is known of them is their number. */
+static int cputopoinfo(struct xen_sysctl_cputopoinfo *t)
+{
+	uint32_t room = handle_null(t->cputopo) ? 0 : t->num_cpus;
+	int error = 0;
+
+	t->num_cpus = cpus_count();
+	for (uint32_t i = 0; i < MIN(room, t->num_cpus) && !error; i++) {
+		const xen_sysctl_cputopo_t cpu = {0, i, 0};
+
+		error = handle_write(t->cputopo, i, &cpu);
+	}
+	return error;
+}
+
 static int sysctl_run(void *arg)
 {
 	struct xen_sysctl *op = arg;
-	struct xen_sysctl_cputopoinfo *t = &op->u.cputopoinfo;
-	const xen_sysctl_cputopo_t cpu = {0, 0, 0};
 	struct mm_stats stats;
-	bool wanted;
 
 	mm_stats(&stats);
 	switch (op->cmd) {
@@ -81,8 +93,8 @@ static int sysctl_run(void *arg)
 		op->u.physinfo = (struct xen_sysctl_physinfo){
 		    .threads_per_core = 1,
 		    .cores_per_socket = 1,
-		    .nr_cpus = CPUS_HERE,
-		    .max_cpu_id = CPUS_HERE - 1,
+		    .nr_cpus = cpus_count(),
+		    .max_cpu_id = cpus_count() - 1,
 		    .nr_nodes = 1,
 		    .cpu_khz = time_tsc_khz(),
 		    .capabilities = XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_gnttab_v1,
@@ -102,9 +114,7 @@ static int sysctl_run(void *arg)
 		op->u.availheap.avail_bytes = stats.free_pages * PAGE_SIZE;
 		return 0;
 	case XEN_SYSCTL_cputopoinfo:
-		wanted = !handle_null(t->cputopo) && t->num_cpus > 0;
-		t->num_cpus = CPUS_HERE;
-		return wanted ? handle_write(t->cputopo, 0, &cpu) : 0;
+		return cputopoinfo(&op->u.cputopoinfo);
 	case XEN_SYSCTL_numainfo:
 		return sysctl_numainfo(op);
 	case XEN_SYSCTL_cpupool_op:
@@ -148,11 +158,13 @@ static int platform_run(void *arg)
 		time_set_wallclock(t.secs, t.nsecs, t.system_time);
 		return 0;
 	case XENPF_get_cpuinfo:
-		p->max_present = CPUS_HERE - 1;
-		p->flags =
-		    p->xen_cpuid < CPUS_HERE ? XEN_PCPU_FLAGS_ONLINE : XEN_PCPU_FLAGS_INVALID;
-		p->apic_id = this_cpu()->apic_id;
-		p->acpi_id = 0;
+		p->max_present = cpus_count() - 1;
+		p->flags = XEN_PCPU_FLAGS_INVALID;
+		if (p->xen_cpuid >= cpus_count())
+			return 0;
+		p->flags = XEN_PCPU_FLAGS_ONLINE;
+		p->apic_id = hv_percpu[p->xen_cpuid].apic_id;
+		p->acpi_id = p->xen_cpuid;
 		return 0;
 	default:
 		return -XEN_ENOSYS;

@@ -10,6 +10,7 @@
 #include "domctl_parts.h"
 #include "guest.h"
 #include "percpu.h"
+#include "smp.h"
 
 #define POLICY_LEAVES 64u /* room for a policy that says nothing; libxl's limit is above it */
 #define POLICY_MSRS   8u
@@ -32,16 +33,20 @@ long toolstack_call(uint64_t op_va, void *op, size_t bytes, uint32_t version, in
 	return error ? error : guest_copy_to(op_va, op, bytes);
 }
 
-/* The first of map's bits, as many as there are CPUs to speak of. */
-int toolstack_write_map(const struct xenctl_bitmap *map, uint32_t cpu)
+/* As much of them as there are CPUs to speak of. */
+int toolstack_write_map(const struct xenctl_bitmap *map, uint32_t cpus)
 {
-	uint64_t va = handle_at(map->bitmap, 0);
-	uint32_t bytes = MIN(DIV_ROUND_UP(map->nr_bits, 8u), MAX_CPUS);
-	uint8_t bit = (uint8_t)(1u << (cpu % 8));
+	uint32_t bytes = MIN(DIV_ROUND_UP(map->nr_bits, 8u), sizeof(cpus));
 
-	if (guest_clear(va, bytes))
-		return -XEN_EFAULT;
-	return cpu / 8 < bytes ? guest_write(va + cpu / 8, &bit) : 0;
+	return guest_copy_to(handle_at(map->bitmap, 0), &cpus, bytes);
+}
+
+int toolstack_read_map(const struct xenctl_bitmap *map, uint32_t *out_cpus)
+{
+	uint32_t bytes = MIN(DIV_ROUND_UP(map->nr_bits, 8u), sizeof(*out_cpus));
+
+	*out_cpus = 0;
+	return guest_copy_from(out_cpus, handle_at(map->bitmap, 0), bytes);
 }
 
 static void count_domain(struct domain *d, void *ctx)
@@ -61,7 +66,7 @@ int sysctl_cpupool_op(struct xen_sysctl *op)
 	p->sched_id = XEN_SCHEDULER_CREDIT;
 	p->n_dom = 0;
 	domain_for_each(count_domain, &p->n_dom);
-	return toolstack_write_map(&p->cpumap, 0);
+	return toolstack_write_map(&p->cpumap, cpus_online);
 }
 
 int sysctl_numainfo(struct xen_sysctl *op)

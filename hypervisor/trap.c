@@ -2,7 +2,8 @@
  *
  * Callers: entry.S. Calls hypercall_from_guest, emulate, mm_page_fault, irq_handle, and injects
  * into the guest what is the guest's. On the way out entry.S calls sched_leave, so nothing here
- * decides who runs. Faults in our own code are fixups (guest memory, selectors, MSRs) or the end.
+ * decides who runs. What is the vCPU's own affair (its system calls, its programs' faults) is done
+ * without the hypervisor's lock; everything else takes it first. Faults in our own code are fixups (guest memory, selectors, MSRs) or the end.
  */
 #include <amphi/types.h>
 
@@ -13,6 +14,7 @@
 #include "irq.h"
 #include "layout.h"
 #include "percpu.h"
+#include "smp.h"
 #include "trap.h"
 
 #define ERROR_IDT        2u /* of #GP: the index is of the IDT */
@@ -64,6 +66,9 @@ static void guest_page_fault(struct vcpu *v, struct guest_regs *r)
 	uint64_t address = read_cr2();
 
 	count(CNT_PAGE_FAULTS);
+	/* Most faults are of programs, and nobody else's. */
+	if (v->pv.kernel_mode || address >= HV_HOLE_START)
+		hv_enter();
 	if (mm_page_fault(v, address, r->error_code) || no_descriptor(v, address))
 		return;
 	if (v->pv.kernel_mode && (r->error_code & PF_PRESENT_WRITE) == PF_PRESENT_WRITE &&
@@ -98,6 +103,7 @@ void trap_from_guest(struct guest_regs *regs)
 	struct vcpu *v = current_vcpu();
 
 	if (regs->vector >= 32) {
+		hv_enter();
 		irq_handle(regs->vector);
 		return;
 	}
@@ -111,11 +117,13 @@ void trap_from_guest(struct guest_regs *regs)
 		guest_page_fault(v, regs);
 		return;
 	case EXC_GP:
+		hv_enter();
 		if (guest_int(v, regs) ||
 		    ((regs->error_code & ~ERROR_IDT) == 0 && emulate_privileged(v)))
 			return;
 		break;
 	case EXC_UD:
+		hv_enter();
 		if (emulate_forced(v))
 			return;
 		break;
@@ -138,6 +146,7 @@ void trap_bad_iret(unsigned vector, uint32_t error_code)
 {
 	struct vcpu *v = current_vcpu();
 
+	hv_enter();
 	if (vector >= 32)
 		irq_handle(vector);
 	else if (vector != EXC_PF)
@@ -162,12 +171,16 @@ void trap_from_hypervisor(struct guest_regs *regs)
 	uint64_t to;
 
 	if (regs->vector >= 32) {
+		/* While it waited for one; it goes on with the lock. */
+		hv_enter();
 		irq_handle(regs->vector);
 		return;
 	}
-	if (regs->vector == EXC_PF && this_cpu()->current != NULL &&
-	    mm_page_fault(current_vcpu(), read_cr2(), regs->error_code))
-		return;
+	if (regs->vector == EXC_PF && this_cpu()->current != NULL && read_cr2() >= HV_HOLE_START) {
+		hv_enter();
+		if (mm_page_fault(current_vcpu(), read_cr2(), regs->error_code))
+			return;
+	}
 	to = guest_fixup(regs->rip);
 	if (to == 0)
 		to = cpu_fixup(regs->rip);

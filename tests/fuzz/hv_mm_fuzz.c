@@ -197,7 +197,7 @@ static void do_grant(const struct step *s)
 	else
 		mm_grant_replace_pte(&map, TABLES_VA + (s->index & 31) * PAGE_SIZE);
 	if (s->index >= 128)
-		tlb_flush_all();
+		hw_flush();
 }
 
 static void do_trapped(const struct step *s)
@@ -232,7 +232,7 @@ static void do_fill(const struct step *s)
 	for (unsigned i = 0; i < TABLES_FRAMES; i++)
 		if (mfn_to_page(t->frame[i])->type_count || mfn_to_page(t->frame[i])->owner != t->d)
 			return;
-	tlb_flush_all(); /* a guest would have written it by a mapping, and flushed for that */
+	hw_flush(); /* a guest would have written it by a mapping, and flushed for that */
 	tables_fill(t);
 }
 

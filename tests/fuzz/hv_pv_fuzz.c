@@ -10,7 +10,7 @@
  * links: hypervisor/pv_context.c hypervisor/trap.c hypervisor/emulate.c hypervisor/cpuid.c
  * links: hypervisor/emulate_decode.c hypervisor/emulate_table.c hypervisor/msr.c lib/text.c
  * links: hypervisor/io.c hypervisor/pirq.c hypervisor/msi.c lib/pci_cap.c hypervisor/irq.c hypervisor/time.c
- * links: hypervisor/sched.c hypervisor/sched_op.c hypervisor/timer.c hypervisor/console.c
+ * links: hypervisor/sched.c hypervisor/sched_choose.c hypervisor/sched_share.c hypervisor/sched_op.c hypervisor/timer.c hypervisor/console.c
  * links: hypervisor/physdev.c lib/clock_scale.c
  */
 #include <stdlib.h>
@@ -198,7 +198,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	at = data;
 	end = data + size;
 	world_start(u8() & 1);
-	sched_init();
+	sched_init(0);
 	v = world_domain->vcpu[0];
 	hv_test_percpu.current = v;
 	vcpu_up(v);

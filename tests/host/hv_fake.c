@@ -13,7 +13,7 @@
 
 uint64_t hv_test_direct, hv_test_frames, hv_test_m2p;
 uint8_t fake_arena[FAKE_GUEST_SIZE] __attribute__((aligned(4096)));
-uint32_t tlb_clock = 1;
+static uint32_t tlb_clock = 1, flushed;
 
 static uint8_t *ram; /* kept for the leak checker: hv_test_direct points before it */
 static mfn_t root;
@@ -63,7 +63,7 @@ mfn_t mm_hv_root(void)
 
 static void forget(void)
 {
-	tlb_clock++;
+	flushed = tlb_clock;
 	if (fake.on_flush)
 		fake.on_flush();
 }
@@ -85,14 +85,27 @@ void hw_flush(void)
 	fake.tlb_flushes++;
 }
 
-void tlb_flush_all(void)
+uint32_t tlb_stamp(void)
 {
+	return tlb_clock++;
+}
+
+void tlb_flush_stale(uint32_t stamp)
+{
+	if (flushed <= stamp)
+		hw_flush();
+}
+
+void tlb_flush_vcpus(const struct domain *d, uint64_t vcpus)
+{
+	fake.flushed_vcpus = vcpus;
 	hw_flush();
 }
 
-void hw_invlpg(uint64_t va) {}
-
-void hw_invlpg_all(uint64_t va) {}
+void tlb_invlpg_vcpus(const struct domain *d, uint64_t vcpus, uint64_t va)
+{
+	fake.flushed_vcpus = vcpus;
+}
 
 void hw_flush_cache(void) {}
 

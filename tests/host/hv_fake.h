@@ -31,6 +31,7 @@ struct fake {
 	uint32_t pirqs_bound;    /* bit n: pirq n */
 
 	unsigned tlb_flushes;
+	uint64_t flushed_vcpus; /* of the last flush that a guest asked for */
 	void (*on_flush)(
 	    void); /* after the CPU has forgotten all translations; NULL: nobody asks */
 };

@@ -11,9 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hypervisor/smp.h"
 #include "hypervisor/time.h"
 
-struct percpu hv_test_percpu;
+struct percpu hv_test_cpus[MAX_CPUS];
+unsigned hv_test_cpu;
+uint32_t cpus_online = 1;
 struct fake fake = {.preempt_after = -1};
 
 static struct domain idle_domain = {.id = DOMID_IDLE};
@@ -82,6 +85,7 @@ mfn_t fake_frame(struct domain *d)
 
 void sched_vcpu_init(struct vcpu *v)
 {
+	v->sched.affinity = ~0u;
 	v->sched.holds = HOLD_DOWN;
 	v->sched.runstate.state = RUNSTATE_offline;
 }
@@ -137,6 +141,39 @@ void domain_pause(struct domain *d)
 	for (i = 0; i < d->max_vcpus; i++)
 		if (d->vcpu[i])
 			vcpu_pause(d->vcpu[i]);
+}
+
+void domain_hold_all(struct domain *d)
+{
+	domain_pause(d);
+}
+
+int sched_set_share(struct domain *d, uint32_t weight, uint32_t cap)
+{
+	if (weight == 0 || weight > SCHED_WEIGHT_MAX)
+		return -XEN_EINVAL;
+	d->sched.weight = weight;
+	d->sched.cap = cap;
+	return 0;
+}
+
+void sched_domain_teardown(struct domain *d) {}
+
+int sched_set_affinity(struct vcpu *v, uint32_t cpus)
+{
+	if (!(cpus & cpus_online))
+		return -XEN_EINVAL;
+	v->sched.affinity = cpus;
+	return 0;
+}
+
+/* ---- other CPUs: there are none --------------------------------------------------------- */
+
+void hv_enter(void) {}
+
+unsigned cpus_count(void)
+{
+	return 1;
 }
 
 void domain_unpause(struct domain *d)

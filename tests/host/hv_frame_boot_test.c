@@ -23,9 +23,12 @@
 #define HIGH  (ARENA >> PAGE_SHIFT)
 
 uint64_t hv_test_direct, hv_test_frames, hv_test_m2p, frames_of_domains;
-uint32_t tlb_clock = 1;
 
-void tlb_flush_all(void) {}
+uint32_t tlb_stamp(void)
+{
+	return 0;
+}
+void tlb_flush_stale(uint32_t stamp) {}
 
 void hv_panic(const char *fmt, ...)
 {

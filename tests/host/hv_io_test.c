@@ -7,7 +7,7 @@
  * the end.
  *
  * links: tests/host/hv_vcpu_world.c hypervisor/io.c hypervisor/pirq.c hypervisor/msi.c lib/pci_cap.c
- * links: hypervisor/irq.c hypervisor/physdev.c hypervisor/sched.c hypervisor/timer.c
+ * links: hypervisor/irq.c hypervisor/physdev.c hypervisor/sched.c hypervisor/sched_choose.c hypervisor/sched_share.c hypervisor/timer.c
  * links: hypervisor/pv_context.c hypervisor/pv_bounce.c hypervisor/console.c
  * links: lib/printf.c lib/text.c
  */

@@ -306,15 +306,29 @@ static void test_whole_pages(void **state)
 
 static void test_flushes(void **state)
 {
-	static const unsigned all[] = {MMUEXT_TLB_FLUSH_LOCAL, MMUEXT_TLB_FLUSH_MULTI,
-				       MMUEXT_TLB_FLUSH_ALL};
+	uint64_t mask = 0xff05, mask_va = FAKE_PUT(0x8000, mask), self = current_vcpu()->id;
+	const struct {
+		unsigned cmd;
+		uint64_t vcpus;
+	} all[] = {{MMUEXT_TLB_FLUSH_LOCAL, 1ull << self},
+		   {MMUEXT_TLB_FLUSH_MULTI, mask & 0xff}, /* not beyond the domain's vCPUs */
+		   {MMUEXT_TLB_FLUSH_ALL, TLB_ALL_VCPUS}};
 	unsigned before;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(all); i++) {
 		before = fake.tlb_flushes;
-		assert_int_equal(ext(all[i], 0, 0, DOMID_SELF), 0);
+		assert_int_equal(ext(all[i].cmd, 0, mask_va, DOMID_SELF), 0);
 		assert_int_equal(fake.tlb_flushes, before + 1);
+		assert_int_equal(fake.flushed_vcpus, all[i].vcpus);
 	}
+	assert_int_equal(ext(MMUEXT_TLB_FLUSH_MULTI, 0, 0, DOMID_SELF), -XEN_EFAULT);
+	assert_int_equal(ext(MMUEXT_INVLPG_MULTI, pair_va(3), mask_va, DOMID_SELF), 0);
+	assert_int_equal(fake.flushed_vcpus, mask & 0xff);
+	assert_int_equal(pair_map(pair_va(60), 0, UVMF_INVLPG | UVMF_MULTI | mask_va), 0);
+	assert_int_equal(fake.flushed_vcpus, mask & 0xff);
+	assert_int_equal(pair_map(pair_va(60), 0, UVMF_TLB_FLUSH | UVMF_LOCAL), 0);
+	assert_int_equal(fake.flushed_vcpus, 1ull << self);
+	assert_int_equal(pair_map(pair_va(60), 0, UVMF_TLB_FLUSH | UVMF_MULTI | 0x10), -XEN_EFAULT);
 	assert_int_equal(ext(MMUEXT_INVLPG_LOCAL, HV_HOLE_START, 0, DOMID_SELF), 0);
 	assert_int_equal(ext(MMUEXT_INVLPG_ALL, pair_va(3), 0, DOMID_SELF), 0);
 	assert_int_equal(ext(MMUEXT_FLUSH_CACHE, 0, 0, DOMID_SELF), -XEN_EACCES);

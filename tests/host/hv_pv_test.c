@@ -9,7 +9,7 @@
  * links: hypervisor/pv_context.c hypervisor/trap.c hypervisor/emulate.c hypervisor/cpuid.c
  * links: hypervisor/emulate_decode.c hypervisor/emulate_table.c hypervisor/msr.c lib/text.c
  * links: hypervisor/io.c hypervisor/pirq.c hypervisor/msi.c lib/pci_cap.c hypervisor/irq.c
- * links: hypervisor/sched.c hypervisor/timer.c hypervisor/console.c
+ * links: hypervisor/sched.c hypervisor/sched_choose.c hypervisor/sched_share.c hypervisor/timer.c hypervisor/console.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -5,7 +5,7 @@
  * no event is slept over, timers fire in order and once, a poll ends by event, timeout, or not at
  * all.
  *
- * links: tests/host/hv_vcpu_world.c hypervisor/sched.c hypervisor/sched_op.c hypervisor/timer.c
+ * links: tests/host/hv_vcpu_world.c hypervisor/sched.c hypervisor/sched_choose.c hypervisor/sched_share.c hypervisor/sched_op.c hypervisor/timer.c
  * links: hypervisor/pv_context.c hypervisor/pv_bounce.c hypervisor/console.c hypervisor/io.c
  * links: hypervisor/pirq.c hypervisor/msi.c lib/pci_cap.c hypervisor/irq.c lib/printf.c lib/text.c
  */
@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "hv_vcpu_world.h"
+#include "hypervisor/smp.h"
 
 #define MS 1000000ull
 
@@ -27,8 +28,8 @@ static int set_up(void **state)
 {
 	(void)state;
 	world_start(true);
-	hv_test_percpu.current = hv_test_percpu.loaded = NULL;
-	sched_init();
+	hv_test_percpu.loaded = NULL;
+	sched_init(0);
 	a = world_domain->vcpu[0];
 	b = world_domain->vcpu[1];
 	vcpu_up(a);
@@ -56,9 +57,12 @@ static void pass(uint64_t most)
 
 static struct vcpu *who(void)
 {
-	struct guest_regs *r = sched_leave();
-	struct vcpu *v = this_cpu()->current;
+	struct guest_regs *r;
+	struct vcpu *v;
 
+	hv_enter(); /* the guest has come in for something that others see */
+	r = sched_leave();
+	v = this_cpu()->current;
 	assert_ptr_equal(r, &v->pv.regs);
 	return v;
 }

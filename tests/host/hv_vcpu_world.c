@@ -16,12 +16,15 @@
 #include "hypervisor/apic.h"
 #include "hypervisor/boot.h"
 #include "hypervisor/serial.h"
+#include "hypervisor/smp.h"
 
 #define WEAK __attribute__((weak))
 
 struct world world;
 struct domain *world_domain;
-struct percpu hv_test_percpu;
+struct percpu hv_test_cpus[MAX_CPUS];
+unsigned hv_test_cpu;
+uint32_t cpus_online = 1;
 static struct shared_info *shared;
 static struct domain idle_world = {.id = DOMID_IDLE};
 static struct vcpu idle_world_vcpu = {.domain = &idle_world};
@@ -80,11 +83,17 @@ void world_start(bool privileged)
 	struct hv_timer *timers = hv_test_percpu.timers;
 
 	memset(&world, 0, sizeof(world));
-	memset(&hv_test_percpu, 0, sizeof(hv_test_percpu));
+	memset(hv_test_cpus, 0, sizeof(hv_test_cpus));
+	hv_test_cpu = 0;
+	cpus_online = 1;
 	world.now_ns = now;
 	world.timer_due_ns = ~0ull;
 	hv_test_percpu.timers = timers;
-	hv_test_percpu.self = &hv_test_percpu;
+	for (unsigned i = 0; i < MAX_CPUS; i++) {
+		hv_test_cpus[i].self = &hv_test_cpus[i];
+		hv_test_cpus[i].id = i;
+		hv_test_cpus[i].current = &idle_world_vcpu;
+	}
 	hv_test_percpu.current = hv_test_percpu.idle = &idle_world_vcpu;
 	world.refused_selector = 0x1233;
 	for (unsigned i = 0; i < WORLD_GSIS; i++)
@@ -112,6 +121,35 @@ void world_end(void)
 	}
 	free(world_domain);
 	free(shared);
+}
+
+/* ---- the other CPUs: a test that has some is the one that asks and the one that answers ----- */
+
+void hv_enter(void)
+{
+	this_cpu()->locked = true;
+}
+void hv_exit(void)
+{
+	this_cpu()->locked = false;
+}
+WEAK void hv_breathe(void)
+{
+	abort(); /* nobody else would do anything meanwhile */
+}
+WEAK void cpu_kick(struct percpu *cpu)
+{
+	if (cpu != this_cpu())
+		world.kicks[cpu - hv_test_cpus]++;
+}
+WEAK void cpus_ask(uint32_t mask, uint32_t what)
+{
+	unsigned self = hv_test_cpu;
+
+	for (hv_test_cpu = 0; hv_test_cpu < MAX_CPUS; hv_test_cpu++)
+		if ((mask >> hv_test_cpu & 1) && hv_test_cpu != self && (what & ASK_UNLOAD))
+			sched_unload();
+	hv_test_cpu = self;
 }
 
 /* ---- the CPU --------------------------------------------------------------------------- */
@@ -237,6 +275,7 @@ void port_out(uint16_t port, unsigned bytes, uint32_t v)
 }
 
 WEAK void apic_eoi(void) {}
+WEAK void apic_stop_others(void) {}
 WEAK uint32_t apic_id(void)
 {
 	return 0;

@@ -42,6 +42,7 @@ struct world {
 	uint64_t now_ns;
 	uint64_t timer_due_ns; /* of the APIC */
 	bool no_user_table;
+	unsigned kicks[MAX_CPUS]; /* interrupts to other CPUs */
 	char console[4096];
 	size_t console_len;
 };

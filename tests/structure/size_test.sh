@@ -1,5 +1,5 @@
 #!/bin/sh
-# size_test: the hypervisor stays within 8,000 lines of C and assembly. Why: a thin hypervisor is one that can be read; the
+# size_test: the hypervisor stays within 12,000 lines of C and assembly. Why: a thin hypervisor is one that can be read; the
 # bar is part of its promise. Counted as cloc counts: no blank lines, no comments; headers apart (docs/decisions/0004).
 # Expected: the counts, and the first not over the bar.
 cd "$(dirname "$0")/../.." || exit 1
@@ -15,6 +15,6 @@ code() { # lines of the files that hold code
 	END { print n + 0 }'
 }
 lines=$(code hypervisor/*.c hypervisor/*.S)
-echo "hypervisor: $lines lines of C and assembly (8000 allowed), $(code hypervisor/*.h hypervisor/*.def) of headers and tables;" \
+echo "hypervisor: $lines lines of C and assembly (12000 allowed), $(code hypervisor/*.h hypervisor/*.def) of headers and tables;" \
 	"$(cat hypervisor/*.[chS] hypervisor/*.def | wc -l) with comments and blank lines"
-[ "$lines" -le 8000 ]
+[ "$lines" -le 12000 ]

@@ -1,0 +1,240 @@
+/* sched_choose.c: which vCPU a CPU runs next, the switch to it, and the way out to a guest.
+ *
+ * Called by entry.S (sched_leave) and by the scheduler's other files. A CPU that has nobody waiting
+ * has no slice timer: it is left alone until somebody wakes. Calls mm and pv for the switch itself,
+ * and another CPU for the state of a vCPU that it had last.
+ */
+#include "guest.h"
+#include "sched_private.h"
+
+#define MIN_RUN_NS 100000ull  /* nobody is preempted sooner: events then come in batches */
+#define STAY_NS    1000000ull /* what a vCPU must be behind by to change CPUs for it */
+
+struct sched_cpu sched_cpus[MAX_CPUS];
+struct vcpu *sched_list;
+static struct domain idle_domain = {.id = DOMID_IDLE};
+static struct vcpu idle_vcpus[MAX_CPUS];
+
+void sched_again(struct percpu *cpu)
+{
+	cpu->resched = true;
+	cpu_kick(cpu);
+}
+
+static void slice_over(void *ctx)
+{
+	sched_again(ctx);
+}
+
+/* ---- a CPU for a vCPU ------------------------------------------------------------------ */
+
+/* Gets the CPU at once when it idles, else as soon as the present one has had its minimum, provided
+ * the newcomer is behind it. */
+static void consider_preemption(struct percpu *cpu, struct vcpu *v, uint64_t now)
+{
+	struct sched_cpu *q = &sched_cpus[cpu->id];
+	uint64_t due = q->since_ns + SCHED_SLICE_NS;
+
+	q->contended = true;
+	if (vcpu_is_idle(cpu->current)) {
+		sched_again(cpu);
+		return;
+	}
+	if (v->sched.vtime_ns < cpu->current->sched.vtime_ns)
+		due = q->since_ns + MIN_RUN_NS;
+	if (due <= now)
+		sched_again(cpu);
+	else if (!q->slice.armed || q->slice.due_ns > due)
+		timer_set(&q->slice, due);
+}
+
+/* An idle CPU that is on its way to choose may be somebody else's already. */
+static bool wants_work(const struct percpu *cpu)
+{
+	return vcpu_is_idle(cpu->current) && !cpu->resched;
+}
+
+/* First the CPU that may still have its state, then any that idles, then the one whose vCPU has had
+ * most. */
+void sched_place(struct vcpu *v, uint64_t now)
+{
+	struct percpu *best = NULL;
+	uint32_t mask = v->sched.affinity & cpus_online;
+
+	for (uint32_t i = 0; i < MAX_CPUS; i++) {
+		struct percpu *cpu = &hv_percpu[(v->sched.cpu + i) % MAX_CPUS];
+
+		if (!(mask >> cpu->id & 1) || !(cpus_online >> ((v->sched.cpu + i) % MAX_CPUS) & 1))
+			continue;
+		if (wants_work(cpu)) {
+			best = cpu;
+			break;
+		}
+		sched_charge(cpu, now);
+		if (best == NULL || cpu->current->sched.vtime_ns > best->current->sched.vtime_ns)
+			best = cpu;
+	}
+	if (best != NULL)
+		consider_preemption(best, v, now);
+}
+
+/* ---- choosing -------------------------------------------------------------------------- */
+
+static bool may_run_here(const struct vcpu *v, const struct percpu *cpu)
+{
+	return (v->sched.affinity >> cpu->id & 1) && !v->domain->sched.parked &&
+	       (v == cpu->current || !vcpu_on_cpu(v));
+}
+
+/* The least served; *out_others: more than one could have been taken. */
+static struct vcpu *pick(struct percpu *cpu, bool *out_others)
+{
+	struct vcpu *next = cpu->idle;
+	uint64_t least = SCHED_NEVER;
+
+	*out_others = false;
+	for (struct vcpu *v = sched_list; v != NULL; v = v->sched.next) {
+		uint64_t cost = v->sched.vtime_ns + (v->sched.cpu != cpu->id ? STAY_NS : 0);
+
+		if (!may_run_here(v, cpu))
+			continue;
+		*out_others |= next != cpu->idle;
+		if (cost < least) {
+			next = v;
+			least = cost;
+		}
+	}
+	return next;
+}
+
+/* Takes v's state out of this CPU, which then holds nobody's. */
+void sched_unload(void)
+{
+	struct percpu *cpu = this_cpu();
+
+	if (cpu->loaded == NULL)
+		return;
+	pv_unload(cpu->loaded);
+	cpu->loaded = NULL;
+	mm_activate(cpu->idle);
+}
+
+/* When nobody wants to run, the last one's state stays loaded: if it is also the next, which is the
+ * rule on a machine with one busy guest, sleeping and waking cost no switch. */
+static void load(struct percpu *cpu, struct vcpu *next)
+{
+	struct percpu *last = &hv_percpu[next->sched.cpu];
+
+	if (next == cpu->loaded)
+		return;
+	count(CNT_SWITCHES);
+	if (last != cpu && last->loaded == next)
+		cpus_ask(1u << last->id, ASK_UNLOAD);
+	if (cpu->loaded != NULL)
+		pv_unload(cpu->loaded);
+	next->sched.cpu = cpu->id;
+	cpu->loaded = next;
+	mm_activate(next);
+	pv_load(next);
+}
+
+static void set_slice(struct percpu *cpu, const struct vcpu *next, uint64_t now)
+{
+	struct sched_cpu *q = &sched_cpus[cpu->id];
+	uint64_t end = vcpu_is_idle(next) ? SCHED_NEVER : sched_cap_end(next, now);
+
+	if (q->contended)
+		end = MIN(end, now + SCHED_SLICE_NS);
+	if (end != SCHED_NEVER)
+		timer_set(&q->slice, end);
+	else
+		timer_stop(&q->slice);
+}
+
+/* prev still wants to run, and another CPU may have nothing to do. */
+static void pass_on(struct vcpu *prev, uint64_t now)
+{
+	for (uint32_t m = prev->sched.affinity & cpus_online; m != 0; m &= m - 1)
+		if (wants_work(&hv_percpu[__builtin_ctz(m)])) {
+			sched_place(prev, now);
+			return;
+		}
+}
+
+static void choose(struct percpu *cpu)
+{
+	struct sched_cpu *q = &sched_cpus[cpu->id];
+	uint64_t now = time_now_ns();
+	struct vcpu *prev = cpu->current, *next;
+
+	cpu->resched = false;
+	sched_charge(cpu, now);
+	q->since_ns = now;
+	next = pick(cpu, &q->contended);
+	runstate_enter(prev, runstate_waiting(prev), now);
+	runstate_enter(next, RUNSTATE_running, now);
+	set_slice(cpu, next, now);
+	cpu->current = next;
+	if (next != prev && prev->sched.queued)
+		pass_on(prev, now);
+	/* Whoever stops one to look at it waits for this. */
+	if (vcpu_is_idle(next) && cpu->loaded != NULL &&
+	    cpu->loaded->sched.holds & (HOLD_PAUSED | HOLD_DEAD))
+		sched_unload();
+	if (!vcpu_is_idle(next))
+		load(cpu, next);
+	if (vcpu_is_idle(next) || next == prev)
+		return;
+	time_update_vcpu(next);
+	/* In the guest's own address space, so only when it runs. */
+	if (next->sched.runstate_va != 0)
+		(void)guest_write(next->sched.runstate_va, &next->sched.runstate);
+}
+
+/* ---- the way out ----------------------------------------------------------------------- */
+
+/* The only way back to a guest. Each step may undo what those before have found: waiting ends by an
+ * interrupt that makes somebody runnable, a frame that finds no stack ends its domain. So it goes
+ * round until there is a vCPU that nothing has been decided about since. Who has come in for
+ * nothing but itself goes out without the lock: what others want of this CPU comes as an interrupt,
+ * for to them it was outside all the time. */
+struct guest_regs *sched_leave(void)
+{
+	struct percpu *cpu = this_cpu();
+	struct vcpu *v = cpu->current;
+
+	if (!cpu->locked && !vcpu_is_idle(v) && !event_deliverable(&v->events))
+		return &v->pv.regs;
+	for (;;) {
+		hv_enter();
+		if (cpu->resched)
+			choose(cpu);
+		v = cpu->current;
+		if (vcpu_is_idle(v)) {
+			hv_exit();
+			cpu_wait();
+			continue;
+		}
+		if (event_deliverable(&v->events))
+			pv_deliver_events(v);
+		if (!cpu->resched)
+			break;
+	}
+	hv_exit();
+	return &v->pv.regs;
+}
+
+void sched_init(uint32_t id)
+{
+	struct percpu *cpu = &hv_percpu[id];
+	struct vcpu *idle = &idle_vcpus[id];
+
+	idle->domain = &idle_domain;
+	idle->id = id;
+	idle->sched.cpu = id;
+	idle->sched.affinity = 1u << id;
+	cpu->current = idle;
+	cpu->idle = idle;
+	sched_cpus[id].slice.fn = slice_over;
+	sched_cpus[id].slice.ctx = cpu;
+}

@@ -12,6 +12,7 @@
 
 #include "event_ports.h"
 #include "guest.h"
+#include "percpu.h"
 
 _Static_assert(EVENT_PIRQS == IO_PIRQS, "one port for each pirq");
 _Static_assert(MAX_VCPUS <= XEN_LEGACY_MAX_VCPUS, "each vCPU has a vcpu_info in shared_info");
@@ -204,14 +205,16 @@ void event_poll_end(struct vcpu *v)
 
 /* ---- vcpu_info at a place of the guest's ----------------------------------------------- */
 
-/* Copies what is pending over and makes the new place the one in use. Whatever was noted in the old
+/* Of the vCPU that calls, or one that is down: another may be looking at the old place. Copies what
+ * is pending over and makes the new place the one in use. Whatever was noted in the old
  * one between copy and switch would be lost, so everything is marked pending once. */
 int event_register_vcpu_info(struct vcpu *v, uint64_t mfn, uint32_t offset)
 {
 	struct page_info *page;
 	struct vcpu_info *to;
 
-	if (offset > PAGE_SIZE - sizeof(*to) || offset % sizeof(uint64_t) || v->events.info_page)
+	if (offset > PAGE_SIZE - sizeof(*to) || offset % sizeof(uint64_t) || v->events.info_page ||
+	    (v != current_vcpu() && vcpu_is_up(v)))
 		return -XEN_EINVAL;
 	if (page_get_and_type((mfn_t){mfn}, v->domain, PT_WRITABLE, &page))
 		return -XEN_EINVAL;

@@ -330,6 +330,8 @@ static void areas_are_registered(void **state)
 	assert_int_equal(hc_vcpu_op(VCPUOP_register_vcpu_time_memory_area, 0, va), 0);
 	assert_int_equal(guest->vcpu[0]->sched.time_area_va, 0x5678);
 	FAKE_PUT(0, i);
+	assert_int_equal(hc_vcpu_op(VCPUOP_register_vcpu_info, 1, va), -XEN_EINVAL); /* it runs */
+	vcpu_down(guest->vcpu[1]);
 	assert_int_equal(hc_vcpu_op(VCPUOP_register_vcpu_info, 1, va), 0);
 	assert_int_equal(hc_vcpu_op(VCPUOP_register_vcpu_info, 1, va), -XEN_EINVAL);
 	assert_int_equal(hc_vcpu_op(VCPUOP_get_runstate_info, 0, va), 0);

@@ -413,6 +413,8 @@ static void vcpu_info_moves_once(void **state)
 
 	connect_both(&ours, &theirs);
 	send(dom0, ours);
+	assert_int_equal(event_register_vcpu_info(v, frame.v, 128), -XEN_EINVAL); /* it runs */
+	fake_run(v);
 	assert_int_equal(event_register_vcpu_info(v, foreign.v, 0), -XEN_EINVAL);
 	assert_int_equal(event_register_vcpu_info(v, 1ull << 40, 0), -XEN_EINVAL);
 	assert_int_equal(event_register_vcpu_info(v, frame.v, PAGE_SIZE - 8), -XEN_EINVAL);
@@ -432,6 +434,7 @@ static void a_table_frame_cannot_be_vcpu_info(void **state)
 	mfn_t frame = fake_frame(guest);
 	struct page_info *page = mfn_to_page(frame);
 
+	fake_run(guest->vcpu[0]);
 	assert_true(page_get(page, guest));
 	assert_int_equal(page_get_type(page, PT_L1), 0);
 	assert_int_equal(event_register_vcpu_info(guest->vcpu[0], frame.v, 0), -XEN_EINVAL);

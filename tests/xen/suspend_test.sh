@@ -1,7 +1,7 @@
 #!/bin/sh
 # suspend_test: a PV and a PVH domU of real Xen are saved and restored, checkpointed, migrated, and shut down by xl, with a disk
-# from Linux's xen-blkback under load and a program in ring 3. Why: whatever of the hypervisor's is not told to it again
-# (frames, ports, grants, timers, vCPUs) is missed only here. Expected: the program finds memory, registers and the
+# from Linux's xen-blkback under load and programs in ring 3. Why: whatever of the hypervisor's is not told to it again
+# (frames, ports, grants, timers, vCPUs) is missed only here. Expected: both CPUs are there again; the programs find memory, registers and the
 # clock in order, every round of the disk reads what it wrote, requests in flight were sent again, the kernel's clock
 # never steps back and does not count the time away, the date does; a domain that has another's pages mapped refuses.
 # MIGRATE=1: the PVH domain is migrated too, live (a minute and a half under emulation); for PV Debian's Xen lacks the shadow
@@ -16,8 +16,9 @@ for type in pv pvh; do
 	type="$type"
 	kernel="/test/amphi"
 	ramdisk="/test/ramdisk"
-	cmdline="role=guest do=\"ramdisk r 2048; fill r 3; start run count 8; repeat 10000 'fill xvdb %; verify xvdb %; verify r 3; date; stats; sleep 20'\""
+	cmdline="role=guest do=\"ramdisk r 2048; fill r 3; start run -2 count 8; repeat 10000 'cpu; fill xvdb %; verify xvdb %; verify r 3; date; stats; sleep 20'\""
 	memory=24
+	vcpus=2
 	tsc_mode="native"
 	disk=["vdev=xvdb,format=raw,backendtype=phy,access=rw,target=/dev/vd$([ $type = pv ] && echo a || echo b)"]
 	on_poweroff="destroy"
@@ -87,7 +88,8 @@ for d in pv pvh; do
 	[ $d = pv ] || [ -n "${MIGRATE:-}" ] && want=2 || want=1
 	sed -n "s/^\[$d\] //p" "$work/log" >"$work/$d"
 	expect "$work/$d" '^count: in order, rounds [0-9]+$'
-	expect "$work/$d" '^@program count 1 exit 0'
+	[ "$(grep -c '^@program count [12] exit 0' "$work/$d")" = 2 ] || { echo "$d: programs:"; grep '^@program' "$work/$d"; exit 1; }
+	[ "$(grep '^@cpu' "$work/$d" | sort -u)" = '@cpu count=2 online=2' ] || { echo "$d: CPUs are missing:"; grep '^@cpu' "$work/$d" | uniq; exit 1; }
 	[ "$(grep -c '^@suspend resumed' "$work/$d")" = $want ] && [ "$(grep -c '^@suspend cancelled' "$work/$d")" = 1 ] ||
 		{ echo "$d: not what happened to it:"; grep '^@suspend' "$work/$d"; exit 1; }
 	grep -E '^@verify .* bad|refused|panic' "$work/$d" && exit 1

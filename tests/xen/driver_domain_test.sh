@@ -3,7 +3,8 @@
 # Why: a PVH domain has no page tables of the hypervisor's to map a grant into; it gets others' pages at
 # numbers of its physical memory, and only a backend shows that they are the right pages. Expected: both
 # guests find the pattern that the driver domain filled in, one writes another and reads it back, and the
-# driver domain has no page of theirs left when they are gone.
+# driver domain has no page of theirs left when they are gone. While they are there it refuses to be suspended,
+# says why, and serves on.
 # timeout: 240
 . "$(dirname "$0")/lib.sh"
 mkdir -p "$work/test"
@@ -28,9 +29,14 @@ gone() { # gone NAME: waits until it has ended
 	for i in $(seq 150); do xl domid $1 >/dev/null 2>&1 || return 0; sleep 0.2; done
 	return 1
 }
-domain back pvh 'ramdisk ram0 2048; fill ram0 9; ramdisk ram1 512; serve; sleep 9000; stats; mem; halt 3'
-domain u1 pv 'verify xvda 9; fill xvda 10; verify xvda 10; halt 4' ram0
+domain back pvh 'ramdisk ram0 2048; fill ram0 9; ramdisk ram1 512; serve; sleep 12000; stats; mem; halt 3'
+domain u1 pv 'verify xvda 9; fill xvda 10; verify xvda 10; sleep 3000; verify xvda 10; halt 4' ram0
 domain h1 pvh 'fill xvda 11; verify xvda 11; halt 5' ram1
+home=/local/domain/$(xl domid back)
+for i in $(seq 100); do grep -q '^@fill xvda 10' /var/log/xen/console/guest-u1.log && break; sleep 0.1; done
+xenstore-write $home/control/shutdown suspend
+for i in $(seq 50); do xenstore-read $home/data/suspend-refused 2>/dev/null && break; sleep 0.1; done
+echo "shutdown-node <$(xenstore-read $home/control/shutdown)>"
 status=0
 for d in u1 h1 back; do
 	gone $d || status=1
@@ -40,6 +46,9 @@ done
 R
 xen_linux "$work/test" >"$work/log"
 expect "$work/log" '^\[back\] @fill ram0 9'
+expect "$work/log" '^last look: it has pages of other domains mapped'
+expect "$work/log" '^shutdown-node <>'
+expect "$work/log" '^\[back\] @suspend refused'
 expect "$work/log" '^\[u1\] @exit 4'
 expect "$work/log" '^\[h1\] @verify xvda ok'
 expect "$work/log" '^\[h1\] @exit 5'

@@ -119,6 +119,7 @@ static void make_ready(struct thread *t)
 	t->waits_on = NULL;
 	t->state = THREAD_READY;
 	queue_push(q, t);
+	idle_cpus &= ~(1ull << t->cpu);
 	if (tell)
 		thread_cpu_kick(t->cpu);
 }
@@ -425,7 +426,6 @@ static void give(struct thread *t, unsigned cpu)
 	queue_remove(&this()->ready, t);
 	if (t->user)
 		thread_cpu_user_leave(t->user);
-	idle_cpus &= ~(1ull << cpu);
 	t->cpu = cpu;
 	make_ready(t);
 }

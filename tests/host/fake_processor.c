@@ -43,18 +43,48 @@ void thread_cpu_irqs_on(void)
 	fake_irqs_on = 1;
 }
 
-/* gs is free in a host program: it is the CPU's own data here too. */
-static struct percpu percpu = {.self = &percpu};
+/* gs is free in a host program: it leads to the CPU's own data here too. */
+static struct percpu percpus[FAKE_CPUS];
+static void *stood_at[FAKE_CPUS]; /* CPUs that are not being played */
 
-__attribute__((constructor)) static void set_gs(void)
+static void be_on(unsigned cpu)
 {
-	if (syscall(SYS_arch_prctl, ARCH_SET_GS, &percpu))
+	if (syscall(SYS_arch_prctl, ARCH_SET_GS, &percpus[cpu]))
 		abort();
 }
 
-void fake_on_cpu(unsigned cpu)
+__attribute__((constructor)) static void set_gs(void)
 {
-	percpu.cpu = cpu;
+	for (unsigned i = 0; i < FAKE_CPUS; i++)
+		percpus[i] = (struct percpu){.self = &percpus[i], .cpu = i};
+	be_on(0);
+}
+
+static void play(unsigned cpu)
+{
+	unsigned long irqs_on = fake_irqs_on;
+	unsigned here = this_cpu()->cpu;
+
+	be_on(cpu);
+	fake_irqs_on = 0;
+	thread_switch(&stood_at[here], stood_at[cpu]);
+	fake_irqs_on = irqs_on;
+}
+
+/* As thread.c prepares a stack: six registers, where to begin, and a zero. */
+void fake_cpu_start(unsigned cpu, void *stack_top)
+{
+	uint64_t *top = stack_top;
+
+	memset(top - 8, 0, 64);
+	top[-2] = (uint64_t)(uintptr_t)thread_cpu_run;
+	stood_at[cpu] = top - 8;
+	play(cpu);
+}
+
+void fake_cpu_step(unsigned cpu)
+{
+	play(cpu);
 }
 
 unsigned fake_kicks[FAKE_CPUS];
@@ -64,11 +94,12 @@ void thread_cpu_kick(unsigned cpu)
 	fake_kicks[cpu]++;
 }
 
-void (*fake_gone)(void);
+unsigned fake_gone[FAKE_CPUS];
 
 void thread_cpu_gone(void)
 {
-	fake_gone();
+	fake_gone[this_cpu()->cpu]++;
+	play(0);
 	panic("a CPU that is gone came back");
 }
 
@@ -96,13 +127,14 @@ static void check(bool holds, const char *what)
 		panic(what);
 }
 
-bool (*fake_idle)(void);
-
+/* CPU 0 is the test's, and nothing happens while it waits but timers. Others go on when they are played. */
 void thread_cpu_idle(void)
 {
 	check(fake_irqs_on == 0, "idle with interrupts on");
-	if (fake_idle && fake_idle())
+	if (this_cpu()->cpu) {
+		play(0);
 		return;
+	}
 	check(idles++ < 100000, "nobody will ever be ready");
 	if (fake_programmed_ns > fake_now_ns)
 		fake_now_ns = fake_programmed_ns;
@@ -114,9 +146,13 @@ uint64_t time_ns(void)
 	return fake_now_ns;
 }
 
+uint64_t fake_programmed_on[FAKE_CPUS];
+
 void clock_program(uint64_t due_ns)
 {
-	fake_programmed_ns = due_ns;
+	fake_programmed_on[this_cpu()->cpu] = due_ns;
+	if (!this_cpu()->cpu)
+		fake_programmed_ns = due_ns;
 }
 
 void *pages_alloc(unsigned n)

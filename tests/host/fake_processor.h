@@ -4,7 +4,6 @@
 #ifndef TESTS_FAKE_PROCESSOR_H
 #define TESTS_FAKE_PROCESSOR_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #define FAKE_CPUS 8
@@ -16,12 +15,14 @@ extern unsigned fake_user_loads;    /* how often a thread with a program was abo
 extern void *fake_user_loaded;      /* the last one's program */
 extern unsigned fake_blocks_held;   /* stacks and small blocks not freed */
 
-/* From now on this is that CPU; what its threads do is the test's to play. */
-void fake_on_cpu(unsigned cpu);
-extern unsigned fake_kicks[FAKE_CPUS]; /* by others */
-extern unsigned fake_user_leaves;      /* how often a program was to leave its CPU */
-extern void *fake_user_left;           /* the last */
-extern void (*fake_gone)(void);        /* where a closed CPU ends; does not return */
-extern bool (*fake_idle)(void);        /* NULL, or called first; true: that was all */
+/* ---- more CPUs, played one after the other: by step() until they have nothing to do. They begin on a stack of
+ * thread_cpu_prepare()'s. Called on CPU 0. */
+void fake_cpu_start(unsigned cpu, void *stack_top);
+void fake_cpu_step(unsigned cpu);
+extern unsigned fake_kicks[FAKE_CPUS];         /* by others */
+extern unsigned fake_gone[FAKE_CPUS];          /* a closed CPU has reached its end */
+extern uint64_t fake_programmed_on[FAKE_CPUS]; /* each one's timer */
+extern unsigned fake_user_leaves;              /* how often a program was to leave its CPU */
+extern void *fake_user_left;                   /* the last */
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <asm/prctl.h>
+#include <sanitizer/asan_interface.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <amphi/percpu.h>
@@ -17,6 +18,8 @@
 #include "kernel/thread.h"
 #include "kernel/thread_cpu.h"
 #include "kernel/time.h"
+
+#define STACK_BYTES 32768u /* of thread.c */
 
 __asm__(".include \"kernel/switch.S\"\n .text\n");
 
@@ -76,6 +79,8 @@ void fake_cpu_start(unsigned cpu, void *stack_top)
 {
 	uint64_t *top = stack_top;
 
+	/* Frames of an earlier life were left without a return. */
+	__asan_unpoison_memory_region((char *)stack_top - STACK_BYTES, STACK_BYTES);
 	memset(top - 8, 0, 64);
 	top[-2] = (uint64_t)(uintptr_t)thread_cpu_run;
 	stood_at[cpu] = top - 8;

@@ -47,8 +47,10 @@
 
 __asm__(".include \"kernel/switch.S\"\n .text\n"
 	"thin_nothing: xor %eax, %eax\n ret\n"
-	"thin_unlock: movb $0, (%rdi)\n ret\n");
-void thin_nothing(void), thin_unlock(void);
+	"thin_unlock: movb $0, (%rdi)\n ret\n"
+	"stacked_save: push (%rsp)\n pushfq\n pop 8(%rsp)\n ret\n"
+	"stacked_restore: ret $8\n");
+void thin_nothing(void), thin_unlock(void), stacked_save(void), stacked_restore(void);
 
 struct pv_ops pv_ops;
 struct boot_info boot;
@@ -309,8 +311,8 @@ static void kick_a_sleeper(unsigned cpu) {}
 
 static int set_up(void **state)
 {
-	pv_ops.irq.save_fl = (uint64_t(*)(void))(void *)thin_nothing;
-	pv_ops.irq.restore_fl = (void (*)(uint64_t))(void *)thin_nothing;
+	pv_ops.irq.save_fl = stacked_save;
+	pv_ops.irq.restore_fl = stacked_restore;
 	pv_ops.irq.irq_disable = thin_nothing;
 	pv_ops.lock.queued_spin_lock_slowpath = lock_slow_spinning;
 	pv_ops.lock.queued_spin_unlock = (void (*)(struct spinlock *))(void *)thin_unlock;

@@ -173,8 +173,9 @@ static int mem(int argc, char **argv)
 /* The most of its stack that a thread ever used, by the pattern that was there before. */
 static void print_thread(void *ctx, const struct thread_info *info)
 {
-	console_printf("  %-10s %-8s %8llu turns  stack %u of %u\n", info->name, info->state,
-		       ULL(info->switches), info->stack_used_bytes, info->stack_bytes);
+	console_printf("  %-10s %-8s cpu %-2u %8llu turns  stack %u of %u\n", info->name,
+		       info->state, info->cpu, ULL(info->switches), info->stack_used_bytes,
+		       info->stack_bytes);
 }
 
 /* The scheduler calls back for each with what it knows; nothing here looks into a thread. */

@@ -12,7 +12,7 @@
 #include "power.h"
 #include "smp.h"
 #include "thread.h"
-#include "trap.h"
+#include "trap_parts.h"
 
 /* Enough for any chain of ours; a broken chain ends by the tests in the loop. */
 #define FRAMES_MAX 32u
@@ -62,11 +62,17 @@ static void stand_still(void)
 		pv_halt();
 }
 
+/* Until gs leads anywhere there is one CPU, and it runs no thread. */
+static bool knows_itself(void)
+{
+	return trap_percpus[0].self;
+}
+
 /* The first CPU that gets here speaks, and stops the others; one that has a reason of its own at the same
  * time keeps it to itself. */
 static void begin(void)
 {
-	uint32_t here = this_cpu()->cpu, first = NOBODY;
+	uint32_t here = knows_itself() ? this_cpu()->cpu : 0, first = NOBODY;
 
 	pv_irq_disable();
 	if (!__atomic_compare_exchange_n(&panicking, &first, here, false, __ATOMIC_ACQ_REL,
@@ -75,7 +81,8 @@ static void begin(void)
 			power_crash();
 		stand_still();
 	}
-	smp_stop_others();
+	if (knows_itself())
+		smp_stop_others();
 	console_mute(false);
 }
 
@@ -83,7 +90,10 @@ static void finish(uint64_t rip, uint64_t rbp) __attribute__((noreturn));
 /* The thread's name is half of the diagnosis where threads share functions. */
 static void finish(uint64_t rip, uint64_t rbp)
 {
-	console_printf(" in thread %s\n", thread_name(thread_current()));
+	console_printf(" in thread %s", knows_itself() ? thread_name(thread_current()) : "none");
+	if (smp_online() > 1)
+		console_printf(" on CPU %u", this_cpu()->cpu);
+	console_printf("\n");
 	backtrace_print(rip, rbp);
 	console_drain();
 	power_crash();

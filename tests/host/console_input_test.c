@@ -4,7 +4,7 @@
  * shell does not, what is fed comes out, and a full ring keeps its first 256. Why: the console
  * switch of the service domain hands the terminal round by this. Expected: all hold.
  *
- * links: kernel/console_input.c kernel/worker.c kernel/thread.c kernel/timers.c
+ * links: kernel/console_input.c kernel/worker.c kernel/thread.c kernel/thread_home.c kernel/timers.c
  * links: tests/host/fake_processor.c
  */
 #include <stdarg.h>

@@ -5,7 +5,7 @@
  * behind. Why: a call after close would use a freed connection. The worker is real, event.h is
  * played.
  *
- * links: kernel/host_event.c kernel/worker.c kernel/thread.c kernel/timers.c
+ * links: kernel/host_event.c kernel/worker.c kernel/thread.c kernel/thread_home.c kernel/timers.c
  * links: tests/host/fake_processor.c
  */
 #include <stdarg.h>

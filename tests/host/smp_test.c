@@ -6,7 +6,7 @@
  * have changed are flushed. Why: the kernel has no other lock. Interrupts here are kicks and timers, taken where a
  * CPU idles or is in ring 3. Expected: all hold.
  *
- * links: kernel/smp.c kernel/kernel_lock.c kernel/thread.c kernel/timers.c pvops/lock.c lib/error_name.c
+ * links: kernel/smp.c kernel/kernel_lock.c kernel/thread.c kernel/thread_home.c kernel/timers.c pvops/lock.c lib/error_name.c
  */
 #define _GNU_SOURCE
 #include <stdarg.h>

@@ -6,7 +6,7 @@
  * it may come back; a timer fires where it was set, and is cancelled from anywhere. Why: a thread that two CPUs run,
  * or none, is found long after. Expected: all hold.
  *
- * links: kernel/thread.c kernel/timers.c tests/host/fake_processor.c
+ * links: kernel/thread.c kernel/thread_home.c kernel/timers.c tests/host/fake_processor.c
  */
 #include <stdarg.h>
 #include <setjmp.h>

@@ -6,7 +6,7 @@
  * interrupts are played: the "idle processor" moves the clock to the next timer. Expected: all
  * hold.
  *
- * links: kernel/thread.c kernel/timers.c tests/host/fake_processor.c
+ * links: kernel/thread.c kernel/thread_home.c kernel/timers.c tests/host/fake_processor.c
  */
 #include <stdarg.h>
 #include <setjmp.h>

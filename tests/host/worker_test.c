@@ -4,7 +4,7 @@
  * again, calls from threads and from the worker itself, posting from a timer's interrupt. Why:
  * every driver's state machine is driven by this list alone. Expected: all hold.
  *
- * links: kernel/worker.c kernel/thread.c kernel/timers.c tests/host/fake_processor.c
+ * links: kernel/worker.c kernel/thread.c kernel/thread_home.c kernel/timers.c tests/host/fake_processor.c
  */
 #include <stdarg.h>
 #include <setjmp.h>

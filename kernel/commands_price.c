@@ -15,6 +15,7 @@
 #include "console.h"
 #include "mm.h"
 #include "shell.h"
+#include "smp.h"
 #include "thread.h"
 #include "time.h"
 #include "user.h"
@@ -25,6 +26,7 @@
 #define LOOPS  1000u
 #define STEPS  (LOOPS * 10u)
 #define YIELDS 1000u
+#define CALLS  1000u
 
 #define TEN(x) x x x x x x x x x x
 
@@ -173,6 +175,25 @@ static int price_threads(void)
 	return 0;
 }
 
+static void nothing(void *ctx) {}
+
+/* To another CPU, idle, and its answer. Nothing is said where there is none. */
+static int price_ipi(void)
+{
+	struct meter from;
+	unsigned cpu = 1;
+
+	while (cpu < smp_count() && smp_state(cpu) != SMP_ONLINE)
+		cpu++;
+	if (cpu >= smp_count())
+		return 0;
+	from = meter_now();
+	for (unsigned i = 0; i < CALLS; i++)
+		(void)smp_call(cpu, nothing, NULL);
+	tell("ipi", CALLS, meter_since(from));
+	return 0;
+}
+
 /* From its start to its end. */
 static int run_program(const char *word, struct meter *out)
 {
@@ -225,8 +246,8 @@ static const struct {
 	const char *name;
 	int (*run)(void);
 } kinds[] = {
-    {"irq", price_irq},         {"lock", price_lock},         {"map", price_map},
-    {"threads", price_threads}, {"programs", price_programs},
+    {"irq", price_irq},         {"lock", price_lock}, {"map", price_map},
+    {"threads", price_threads}, {"ipi", price_ipi},   {"programs", price_programs},
 };
 
 static int price(int argc, char **argv)
@@ -246,7 +267,7 @@ static int price(int argc, char **argv)
 void commands_price_add(void)
 {
 	static const struct shell_command table[] = {
-	    {"price", "[irq|lock|map|threads|programs]", "what basic steps cost, in TSC ticks",
+	    {"price", "[irq|lock|map|threads|ipi|programs]", "what basic steps cost, in TSC ticks",
 	     price},
 	};
 

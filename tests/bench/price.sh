@@ -2,35 +2,52 @@
 # The shell's `price` (kernel/commands_price.c) runs in a kernel without pvops (tests/plain), in ours natively, and in the
 # same binary as first domain of real Xen, PVH and PV, and of amphi-hv; one processor and one boot module for all.
 (cd "$BUILD/user" && printf '%s\n' self_test price | cpio --quiet -o -H newc) >"$work/programs"
-asked='price; stats; pvops verify; halt 0'
-price_native() { # price_native LOG KERNEL
-	in_qemu 60 "$work/$1" -m 32 -device isa-debug-exit,iobase=0xf4 -kernel "$2" -append "do=\"$asked\"" -initrd "$work/programs"
+# Calls on another CPU come from a second start, with two: the rest would count what the second executes meanwhile.
+price_native() { # price_native LOG COMMANDS KERNEL [QEMU...]
+	log=$1 asked=$2 kernel=$3; shift 3
+	in_qemu 60 "$work/$log" -m 32 -device isa-debug-exit,iobase=0xf4 -kernel "$kernel" -append "do=\"$asked; halt 0\"" \
+		-initrd "$work/programs" "$@"
 }
-price_xen() { # price_xen LOG XEN-WORDS [QEMU...]
-	log=$1 words=$2; shift 2
+price_xen() { # price_xen LOG COMMANDS XEN-WORDS [QEMU...]
+	log=$1 asked=$2 words=$3; shift 3
 	in_qemu 150 "$work/$log" -m 256 -kernel "$BUILD/xen/xen" \
 		-append "console=com1 com1=115200 spec-ctrl=eager-fpu dom0_mem=64M,max:64M $words" \
-		-initrd "$BUILD/amphi role=native do=\"$asked\",$work/programs" "$@"
+		-initrd "$BUILD/amphi role=native do=\"$asked; halt 0\",$work/programs" "$@"
 }
-price_xen pv '' &
-price_native plain "$BUILD/amphi-plain"
-price_native native "$BUILD/amphi"
-in_qemu 60 "$work/hv" -m 64 -kernel "$BUILD/amphi-hv" -append dom0_mem=32M \
-	-initrd "$BUILD/amphi role=native do=\"$asked\",$work/programs"
-price_xen pvh dom0=pvh -machine kernel-irqchip=off -device intel-iommu,intremap=on,aw-bits=48
+price_hv() { # price_hv LOG COMMANDS [QEMU...]
+	log=$1 asked=$2; shift 2
+	in_qemu 60 "$work/$log" -m 64 -kernel "$BUILD/amphi-hv" -append dom0_mem=32M \
+		-initrd "$BUILD/amphi role=native do=\"$asked; halt 0\",$work/programs" "$@"
+}
+iommu='-machine kernel-irqchip=off -device intel-iommu,intremap=on,aw-bits=48'
+all='price; stats; pvops verify'
+{
+	price_xen pv "$all" ''
+	price_xen pv.2 'price ipi' '' -smp 2
+	price_hv hv "$all"
+	price_hv hv.2 'price ipi' -smp 2
+} &
+price_native plain "$all" "$BUILD/amphi-plain"
+price_native plain.2 'price ipi' "$BUILD/amphi-plain" -smp 2
+price_native native "$all" "$BUILD/amphi"
+price_native native.2 'price ipi' "$BUILD/amphi" -smp 2
+price_xen pvh "$all" dom0=pvh $iommu
+price_xen pvh.2 'price ipi' dom0=pvh -smp 2 $iommu
 wait
 for log in plain native pvh pv hv; do
+	grep '^@price ipi ' "$work/$log.2" >>"$work/$log" || true
 	grep -q '^@exit 0' "$work/$log" || { echo "bench: the price list did not end well ($log):"; tail -n 20 "$work/$log"; exit 1; }
 done
 
 price() { # price LOG WHAT KEY: for one step
 	awk -v what="$2" -v key="$3=" '$1 == "@price" && $2 == what {
 		for (i = 3; i <= NF; i++) { split($i, f, "="); v[f[1] "="] = f[2] }
-		printf "%.1f\n", v[key] / v["n="]; exit }' "$work/$1"
+		printf "%.1f\n", v[key] / v["n="]; found = 1; exit }
+		END { if (!found) print "-" }' "$work/$1"
 }
 cell() { # cell LOG WHAT: instructions, and hypercalls when there are any
 	calls=$(price "$1" "$2" hypercalls)
-	[ "$calls" = 0.0 ] && price "$1" "$2" ticks || echo "$(price "$1" "$2" ticks) ($calls)"
+	[ "$calls" = 0.0 ] || [ "$calls" = - ] && price "$1" "$2" ticks || echo "$(price "$1" "$2" ticks) ($calls)"
 }
 price_row() { # price_row WORDS WHAT
 	printf '  %-38s %10s %10s %8s %14s %16s %16s\n' "$1" "$(price plain "$2" ticks)" "$(price native "$2" ticks)" \
@@ -47,6 +64,7 @@ price_row "a page unmapped, alone" unmap1
 price_row "a program's page, there and back, of 256" pages
 price_row "a switch of kernel threads" thread
 price_row "a switch of programs" program
+price_row "a call on another CPU, idle" ipi
 price_row "a system call" call
 price_row "a page fault to a program's handler" fault
 

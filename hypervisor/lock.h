@@ -1,10 +1,11 @@
-/* lock.h: the one kind of lock of the hypervisor, a ticket spinlock.
+/* lock.h: the locks of the hypervisor's parts, ticket spinlocks, inside the one around it all.
  *
- * The hypervisor runs with interrupts off from each entry to each exit: interrupts are taken in
- * guests and in the idle loop only. So a lock never has to save the interrupt flag, and no holder
- * of a lock is preempted. Never hold a lock across a call that may reschedule (sched_leave).
- * Order: domain.lock, then a part's own lock (events, grants, mm, io), then the scheduler's, then
- * the timers', then the console's.
+ * The lock around all is smp.h's; the parts' own are taken within it, say what goes together, and
+ * are what will be left when it is narrowed. The hypervisor runs with interrupts off from each entry
+ * to each exit, so a lock never has to save the interrupt flag, and no holder is preempted. Never
+ * hold one across a call that may reschedule (sched_leave) or let go of the lock around it
+ * (hv_breathe). Order: domain.lock, then a part's own lock (events, grants, mm, io), then the
+ * timers', then the console's.
  *
  * Plain C with __atomic, so host tests use it as it is.
  */

@@ -109,7 +109,7 @@ static void release(struct vcpu *v, uint32_t why)
 	sched_list = v;
 	v->sched.queued = true;
 	if (!vcpu_on_cpu(v))
-		sched_place(v, now);
+		sched_place(v, true, now);
 }
 
 /* ---- life of a vCPU -------------------------------------------------------------------- */

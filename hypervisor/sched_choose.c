@@ -28,54 +28,53 @@ static void slice_over(void *ctx)
 
 /* ---- a CPU for a vCPU ------------------------------------------------------------------ */
 
-/* Gets the CPU at once when it idles, else as soon as the present one has had its minimum, provided
- * the newcomer is behind it. */
-static void consider_preemption(struct percpu *cpu, struct vcpu *v, uint64_t now)
+/* Somebody waits who may run there: the CPU looks again at `due` at the latest. */
+static void end_slice(struct percpu *cpu, uint64_t due, uint64_t now)
 {
 	struct sched_cpu *q = &sched_cpus[cpu->id];
-	uint64_t due = q->since_ns + SCHED_SLICE_NS;
 
 	q->contended = true;
-	if (vcpu_is_idle(cpu->current)) {
-		sched_again(cpu);
-		return;
-	}
-	if (v->sched.vtime_ns < cpu->current->sched.vtime_ns)
-		due = q->since_ns + MIN_RUN_NS;
 	if (due <= now)
 		sched_again(cpu);
 	else if (!q->slice.armed || q->slice.due_ns > due)
 		timer_set(&q->slice, due);
 }
 
-/* An idle CPU that is on its way to choose may be somebody else's already. */
-static bool wants_work(const struct percpu *cpu)
+/* An idle CPU that is on its way to choose may be somebody else's already. First asked is the one
+ * that may still have v's state. */
+static struct percpu *find_idle(const struct vcpu *v, uint32_t mask)
 {
-	return vcpu_is_idle(cpu->current) && !cpu->resched;
+	for (uint32_t i = 0; i < MAX_CPUS; i++) {
+		uint32_t id = (v->sched.cpu + i) % MAX_CPUS;
+		struct percpu *cpu = &hv_percpu[id];
+
+		if ((mask >> id & 1) && vcpu_is_idle(cpu->current) && !cpu->resched)
+			return cpu;
+	}
+	return NULL;
 }
 
-/* First the CPU that may still have its state, then any that idles, then the one whose vCPU has had
- * most. */
-void sched_place(struct vcpu *v, uint64_t now)
+/* A CPU that idles takes v at once. Else all where it may run look when their slices end; if v has
+ * woken, the one whose vCPU has had most, and more than v, as soon as that has had its minimum. */
+void sched_place(struct vcpu *v, bool woken, uint64_t now)
 {
-	struct percpu *best = NULL;
 	uint32_t mask = v->sched.affinity & cpus_online;
+	struct percpu *best = find_idle(v, mask);
 
-	for (uint32_t i = 0; i < MAX_CPUS; i++) {
-		struct percpu *cpu = &hv_percpu[(v->sched.cpu + i) % MAX_CPUS];
+	if (best != NULL) {
+		sched_again(best);
+		return;
+	}
+	for (uint32_t m = mask; m != 0; m &= m - 1) {
+		struct percpu *cpu = &hv_percpu[__builtin_ctz(m)];
 
-		if (!(mask >> cpu->id & 1) || !(cpus_online >> ((v->sched.cpu + i) % MAX_CPUS) & 1))
-			continue;
-		if (wants_work(cpu)) {
-			best = cpu;
-			break;
-		}
 		sched_charge(cpu, now);
+		end_slice(cpu, sched_cpus[cpu->id].since_ns + SCHED_SLICE_NS, now);
 		if (best == NULL || cpu->current->sched.vtime_ns > best->current->sched.vtime_ns)
 			best = cpu;
 	}
-	if (best != NULL)
-		consider_preemption(best, v, now);
+	if (woken && best != NULL && v->sched.vtime_ns < best->current->sched.vtime_ns)
+		end_slice(best, sched_cpus[best->id].since_ns + MIN_RUN_NS, now);
 }
 
 /* ---- choosing -------------------------------------------------------------------------- */
@@ -138,7 +137,7 @@ static void load(struct percpu *cpu, struct vcpu *next)
 	pv_load(next);
 }
 
-static void set_slice(struct percpu *cpu, const struct vcpu *next, uint64_t now)
+static void set_slice(struct percpu *cpu, struct vcpu *next, uint64_t now)
 {
 	struct sched_cpu *q = &sched_cpus[cpu->id];
 	uint64_t end = vcpu_is_idle(next) ? SCHED_NEVER : sched_cap_end(next, now);
@@ -149,16 +148,6 @@ static void set_slice(struct percpu *cpu, const struct vcpu *next, uint64_t now)
 		timer_set(&q->slice, end);
 	else
 		timer_stop(&q->slice);
-}
-
-/* prev still wants to run, and another CPU may have nothing to do. */
-static void pass_on(struct vcpu *prev, uint64_t now)
-{
-	for (uint32_t m = prev->sched.affinity & cpus_online; m != 0; m &= m - 1)
-		if (wants_work(&hv_percpu[__builtin_ctz(m)])) {
-			sched_place(prev, now);
-			return;
-		}
 }
 
 static void choose(struct percpu *cpu)
@@ -176,7 +165,7 @@ static void choose(struct percpu *cpu)
 	set_slice(cpu, next, now);
 	cpu->current = next;
 	if (next != prev && prev->sched.queued)
-		pass_on(prev, now);
+		sched_place(prev, false, now);
 	/* Whoever stops one to look at it waits for this. */
 	if (vcpu_is_idle(next) && cpu->loaded != NULL &&
 	    cpu->loaded->sched.holds & (HOLD_PAUSED | HOLD_DEAD))

@@ -41,14 +41,15 @@ int runstate_waiting(const struct vcpu *v); /* that of one that is not running *
 
 /* The CPU chooses again soon. */
 void sched_again(struct percpu *cpu);
-/* v wants to run and does not: whichever CPU is best for it gets to know. */
-void sched_place(struct vcpu *v, uint64_t now);
+/* v wants to run and does not: the CPUs where it may get to know; earlier, if it has woken. */
+void sched_place(struct vcpu *v, bool woken, uint64_t now);
 
 /* sched_share.c: counts what the CPU's current one has had since it was last asked. */
 void sched_charge(struct percpu *cpu, uint64_t now);
 /* The least that any of those has had who want to run, but for v; SCHED_NEVER: nobody. */
 uint64_t sched_least(const struct vcpu *v);
-/* Until when v, chosen now, may run without another look, if nobody else waits; SCHED_NEVER. */
-uint64_t sched_cap_end(const struct vcpu *v, uint64_t now);
+/* Until when v, chosen now, may run without another look, if nobody else waits; SCHED_NEVER. Its
+ * domain's period has begun, if it has one. */
+uint64_t sched_cap_end(struct vcpu *v, uint64_t now);
 
 #endif

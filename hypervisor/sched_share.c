@@ -42,8 +42,6 @@ void sched_charge(struct percpu *cpu, uint64_t now)
 	if (share->cap == 0)
 		return;
 	share->used_ns += ran;
-	if (!share->refill.armed)
-		timer_set(&share->refill, now + PERIOD_NS);
 	if (share->used_ns >= budget_ns(v->domain))
 		share->parked = true;
 }
@@ -58,13 +56,15 @@ uint64_t sched_least(const struct vcpu *v)
 	return least;
 }
 
-uint64_t sched_cap_end(const struct vcpu *v, uint64_t now)
+uint64_t sched_cap_end(struct vcpu *v, uint64_t now)
 {
-	const struct domain *d = v->domain;
+	struct domain *d = v->domain;
 	uint64_t budget = budget_ns(d);
 
 	if (d->sched.cap == 0)
 		return SCHED_NEVER;
+	if (!d->sched.refill.armed)
+		timer_set(&d->sched.refill, now + PERIOD_NS);
 	return now + (budget > d->sched.used_ns ? budget - d->sched.used_ns : 0);
 }
 
@@ -72,19 +72,21 @@ static void place_all(struct domain *d)
 {
 	for (unsigned i = 0; i < d->max_vcpus; i++)
 		if (d->vcpu[i] != NULL && d->vcpu[i]->sched.queued && !vcpu_on_cpu(d->vcpu[i]))
-			sched_place(d->vcpu[i], time_now_ns());
+			sched_place(d->vcpu[i], true, time_now_ns());
 }
 
 /* Begins a period; there is no next one for a domain that did not run in this. */
 static void refill(void *ctx)
 {
 	struct domain *d = ctx;
-	uint64_t budget = budget_ns(d);
+	uint64_t budget = budget_ns(d), now = time_now_ns();
 
+	for (uint32_t m = cpus_online; m != 0; m &= m - 1)
+		sched_charge(&hv_percpu[__builtin_ctz(m)], now);
+	if (d->sched.cap != 0 && d->sched.used_ns != 0)
+		timer_set(&d->sched.refill, now + PERIOD_NS);
 	d->sched.used_ns -= MIN(d->sched.used_ns, budget);
 	d->sched.parked = d->sched.cap != 0 && d->sched.used_ns >= budget;
-	if (d->sched.used_ns != 0)
-		timer_set(&d->sched.refill, time_now_ns() + PERIOD_NS);
 	if (!d->sched.parked)
 		place_all(d);
 }
@@ -114,7 +116,7 @@ int sched_set_affinity(struct vcpu *v, uint32_t cpus)
 		return -XEN_EINVAL;
 	v->sched.affinity = cpus;
 	if (v->sched.queued && !vcpu_on_cpu(v))
-		sched_place(v, time_now_ns());
+		sched_place(v, true, time_now_ns());
 	else if (vcpu_on_cpu(v) && !(cpus >> v->sched.cpu & 1))
 		sched_again(&hv_percpu[v->sched.cpu]);
 	return 0;

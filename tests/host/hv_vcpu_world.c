@@ -230,7 +230,7 @@ void cpu_set_regs_top(uint64_t top)
 {
 	world.top = (struct guest_regs *)top - 1;
 }
-void cpu_wait(void)
+WEAK void cpu_wait(void)
 {
 	abort(); /* tests do not idle */
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# linux_guest_test: a stock Debian Linux, as a PV guest of real Xen and then of amphi-hv, whose store, console
+# linux_guest_test: a stock Debian Linux, as a PV guest of real Xen and then of amphi-hv, on one CPU and on four, whose store, console
 # and disk are ours. Why: Linux is the measure of our store server, consback and blkback, and of the
 # hypervisor's ABI; and our dom0 must need no Linux. Expected, on both: Linux comes up, finds its disk in
 # the store and on it the bytes of the image (SHA-256 as the host has it), cannot write it, its
@@ -37,16 +37,18 @@ file /vmlinux files/0
 file /initrd files/1
 disk /a.img serial=amphi0
 R
-cat >"$work/ar/domains/linux.cfg" <<'R'
-name="linux"
-kernel="/vmlinux"
-ramdisk="/initrd"
-memory=192
-vcpus=2
-cmdline="console=hvc0 loglevel=4 tsc=reliable"
-disk=['/a.img,raw,xvda,ro']
-R
-(cd "$work/ar" && find . -type f | sed 's,^\./,,' | cpio --quiet -o -H newc -L) >"$work/archive"
+pack() { # pack VCPUS
+	cat >"$work/ar/domains/linux.cfg" <<-R
+	name="linux"
+	kernel="/vmlinux"
+	ramdisk="/initrd"
+	memory=192
+	vcpus=$1
+	cmdline="console=hvc0 loglevel=4 tsc=reliable"
+	disk=['/a.img,raw,xvda,ro']
+	R
+	(cd "$work/ar" && find . -type f | sed 's,^\./,,' | cpio --quiet -o -H newc -L) >"$work/archive"
+}
 head -c 6M /dev/urandom >"$work/a.img"
 
 arguments="$BUILD/amphi role=service,$work/archive"
@@ -58,17 +60,24 @@ on_xen() { # shellcheck disable=SC2086
 }
 
 on_amphi_hv() { # shellcheck disable=SC2086
-	timeout -k 5 100 qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 1200 -nodefaults -display none -no-reboot \
+	timeout -k 5 100 qemu-system-x86_64 -M q35 -accel tcg,thread=single -smp "${cpus:-1}" -cpu max -m 1200 -nodefaults -display none -no-reboot \
 		-serial stdio -monitor none -kernel "$BUILD/amphi-hv" -append dom0_mem=400M -initrd "$arguments" $disk \
 		</dev/null 2>&1 | tr -d '\r'
 }
 
-for hypervisor in on_xen on_amphi_hv; do
-	$hypervisor >"$work/log"
-	expect "$work/log" '^\[linux\] GUEST up: .* 2 vCPUs, xen, vbd-51712'
+on_four_cpus() {
+	cpus=4
+	on_amphi_hv
+}
+
+for how in on_xen:2 on_amphi_hv:2 on_four_cpus:4; do
+	vcpus=${how#*:}
+	pack "$vcpus"
+	${how%:*} >"$work/log"
+	expect "$work/log" "^\\[linux\\] GUEST up: .* $vcpus vCPUs, xen, vbd-51712"
 	expect "$work/log" "^\\[linux\\] GUEST sha256 $sha256"
 	expect "$work/log" '^@domain linux exit 0'
 	expect "$work/log" '^@exit 0'
-	! grep -q 'wrote a read-only disk' "$work/log" || { echo "$hypervisor: a read-only disk was written"; exit 1; }
+	! grep -q 'wrote a read-only disk' "$work/log" || { echo "$how: a read-only disk was written"; exit 1; }
 done
-echo "stock Linux on real Xen and on amphi-hv: its store, console and disk served by our dom0"
+echo "stock Linux on real Xen and on amphi-hv (4 vCPUs on 4 CPUs): its store, console and disk served by our dom0"

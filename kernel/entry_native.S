@@ -114,6 +114,9 @@ trap_stubs_native:
 	vector = 0
 	.rept 256
 	.balign 16
+	.if vector == 1
+	jmp .Ldebug
+	.endif
 	.if !(vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || \
 		vector == 29 || vector == 30)
 	push $0
@@ -148,6 +151,28 @@ trap_common_native:
 	pop %rcx
 	pop %rax
 	jmp trap_common
+
+/* A debug exception that MOV SS has put off may strike at the first instruction of the system call or of int3, in
+ * the kernel and with the program's gs and (system call) stack: hence a stack of its own, as for an NMI. Nothing
+ * in the kernel is watched or stepped, so from there it is only that, and is passed over. From ring 3 it
+ * goes on where every exception of a program does, since others may run before it returns. */
+.Ldebug:
+	testb $3, 8(%rsp)		/* cs */
+	jz 1f
+	swapgs
+	mov %rax, %gs:PERCPU_USER_SP
+	mov %rsp, %rax
+	mov %gs:PERCPU_KERNEL_SP, %rsp
+	pushq 32(%rax)
+	pushq 24(%rax)
+	pushq 16(%rax)
+	pushq 8(%rax)
+	pushq (%rax)
+	mov %gs:PERCPU_USER_SP, %rax
+	push $0
+	push $1
+	jmp trap_common
+1:	iretq
 
 /* The syscall instruction leaves rip in rcx, the flags in r11, and the program's stack. */
 	.globl syscall_entry_native

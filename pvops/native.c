@@ -81,10 +81,11 @@ static void native_load_gdt(void *table, unsigned entries)
 
 static struct x86_gate idt[IDT_ENTRIES];
 
-/* Double fault and NMI may find the stack unusable, so they have one of their own (TSS, IST 1). */
+/* Double fault, NMI and a debug exception that MOV SS has put off (SDM vol. 3, "Masking exceptions and interrupts when
+ * switching stacks") may find the stack unusable, so they have one of their own (TSS, IST 1). */
 static uint8_t ist_of(uint8_t vector)
 {
-	return vector == 8 || vector == 2;
+	return vector == 8 || vector == 2 || vector == 1;
 }
 
 /* Gates are merged into the table, so one without a row keeps what it had. cs is read and not

@@ -1,7 +1,7 @@
 #!/bin/sh
 # user_test: programs in ring 3, on a bare machine and on amphi-hv. Why: what a program sees must not depend on the
 # platform, and nothing it does may cost more than itself. Expected: the self-test (tests/user/self_test.c)
-# prints the same lines, figures included, on two processors (SMAP, SMEP and AVX, and neither), with FPU state
+# prints the same lines, figures included, on two processors (SMAP, SMEP and AVX, and neither), on 1, 2 and 4 CPUs, with FPU state
 # switched eagerly and lazily, and in a PV domain; no
 # page is lost by 40 programs of which half are ended; words, wrong images and too many programs are answered;
 # a system call
@@ -44,6 +44,16 @@ same() { # same FILE: the self-test said there what it has said on the first mac
 native 32 "do=\"$commands\"" -initrd "$work/ramdisk" -cpu qemu64 >"$work/log"
 same "$work/log"
 
+# Several CPUs, all of them with programs: what a program sees stays what it was, and its registers go with it.
+crowd='run self_test; run -4 self_test turns; run -4 self_test rights; pvops verify; halt 0'
+for cpus in 2 "4 -accel tcg,thread=single"; do
+	native 32 "ports=80-80 do=\"$crowd\"" -initrd "$work/ramdisk" -smp $cpus >"$work/log"
+	expect_status 0 "$work/log"
+	expect "$work/log" "${cpus%% *} online"
+	same "$work/log"
+	[ "$(grep -c '^@program self_test [0-9]* exit 0$' "$work/log")" = 9 ] || { echo "9 programs on $cpus CPUs:"; grep -v ^ok "$work/log"; exit 1; }
+done
+
 # Ports: given where the command line names them and the kernel has them; the message names program and port.
 native 32 'ports=80-80 do="run self_test; run self_test given; halt 0"' -initrd "$work/ramdisk" >"$work/log"
 same "$work/log"
@@ -70,6 +80,13 @@ expect "$work/log" 'platform=xen-pv'
 expect "$work/log" '^@exit 0'
 expect "$work/log" '^@pvops indirect=0 differing=0'
 [ "$(free "$work/log" 1)" = "$(free "$work/log" 2)" ] || { echo "programs have left pages in use:"; grep ^memory "$work/log"; exit 1; }
+
+timeout -k 5 60 qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 64 -nodefaults -display none -no-reboot -serial stdio \
+	-monitor none -kernel "$BUILD/amphi-hv" -append 'dom0_mem=32M dom0_max_vcpus=2' \
+	-initrd "$BUILD/amphi role=native ports=80-80 do=\"$crowd\",$work/ramdisk" </dev/null 2>&1 | tr -d '\r' >"$work/log"
+expect "$work/log" '2 online'
+same "$work/log"
+[ "$(grep -c '^@program self_test [0-9]* exit 0$' "$work/log")" = 9 ] || { echo "9 programs on two vCPUs:"; grep -v ^ok "$work/log"; exit 1; }
 
 # One more system call is one more hypercall: the way back. 20000 of them, on top of what a start costs.
 hypercalls() { # hypercalls COMMAND: how many amphi-hv was asked for

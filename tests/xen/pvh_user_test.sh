@@ -18,7 +18,7 @@ name="h1"
 type="pvh"
 kernel="/test/amphi"
 ramdisk="/test/ramdisk"
-cmdline="do=\"run self_test; mem; run -2 self_test turns; run hello; mem; pvops verify; halt\""
+cmdline="do=\"run self_test; mem; run -2 self_test turns; run -2 self_test rights; run hello; mem; pvops verify; halt\""
 memory=16
 shadow_memory=4
 tsc_mode="native"

@@ -22,8 +22,8 @@ same() { # same FILE WHO
 		{ echo "programs have left pages in use in the $2:"; grep ^memory "$1"; exit 1; }
 	expect "$1" '^@pvops indirect=0 differing=0'
 }
-commands='run self_test; mem; run -2 self_test turns; run hello; mem; pvops verify; halt'
-xen_ours "$BUILD/amphi" "role=native ports=80-80 do=\"run self_test given; $commands\"" "$work/ramdisk" >"$work/log"
+commands='run self_test; mem; run -2 self_test turns; run -2 self_test rights; run hello; mem; pvops verify; halt'
+XEN_ARGS=dom0_max_vcpus=2 xen_ours "$BUILD/amphi" "role=native ports=80-80 do=\"run self_test given; $commands\"" "$work/ramdisk" >"$work/log"
 same "$work/log" "first domain"
 
 mkdir -p "$work/test"
@@ -36,6 +36,7 @@ kernel="/test/amphi"
 ramdisk="/test/ramdisk"
 cmdline="role=guest do=\"$commands\""
 memory=16
+vcpus=2
 tsc_mode="native"
 on_poweroff="destroy"
 on_crash="preserve"

@@ -26,9 +26,26 @@
 
 /* ---- the steps ------------------------------------------------------------------------------ */
 
+/* amphi-hv speaks Xen's interface, and nobody there saves a domain. */
+static bool hypervisor_can(void)
+{
+	char extra[XEN_EXTRAVERSION_LEN + 1] = "";
+
+	if (hypercall_xen_version(XENVER_extraversion, extra))
+		return false;
+	return strcmp(extra, ".0-amphi");
+}
+
+static bool has_toolstack(void)
+{
+	return boot_on_xen() && !boot.privileged && boot.store_page;
+}
+
 static const char *role_stop(void)
 {
-	return suspend_possible() ? NULL : "nobody could resume this domain";
+	if (!has_toolstack())
+		return "nobody could resume this domain";
+	return hypervisor_can() ? NULL : "this hypervisor does not save domains";
 }
 
 /* Those that were taken down, to be brought up again. */
@@ -176,19 +193,9 @@ static const struct suspend_step steps[] = {
 
 /* ---- all of it ------------------------------------------------------------------------------ */
 
-/* amphi-hv speaks Xen's interface, and nobody there saves a domain. */
-static bool hypervisor_can(void)
-{
-	char extra[XEN_EXTRAVERSION_LEN + 1] = "";
-
-	if (hypercall_xen_version(XENVER_extraversion, extra))
-		return false;
-	return strcmp(extra, ".0-amphi");
-}
-
 bool suspend_possible(void)
 {
-	return boot_on_xen() && !boot.privileged && boot.store_page && hypervisor_can();
+	return has_toolstack() && hypervisor_can();
 }
 
 /* Said when all works again: in between there may be no console. */

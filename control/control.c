@@ -131,6 +131,8 @@ static int build(struct domain_record *r)
 	    .memory_kib = (uint64_t)c->memory_mib * 1024,
 	    .max_memory_kib = (uint64_t)c->max_memory_mib * 1024,
 	    .max_vcpus = c->vcpus,
+	    .cpu_weight = c->cpu_weight,
+	    .cpu_cap = c->cpu_cap,
 	    .service = host_own_domid(),
 	};
 	char why[BUILD_WHY_MAX];

@@ -14,6 +14,7 @@
 
 /* libxl's slack, in KiB: a guest may balloon a little above what it was given. */
 #define MEMORY_SLACK_KIB 1024u
+#define WEIGHT_DEFAULT   256u /* of Xen's schedulers */
 
 /* The text begins with the domain's name since several may be made by one command, and only one
  * line is printed for each failure. What fits is kept: a cut text is better than none. */
@@ -128,6 +129,28 @@ static int set_limits(struct build *b)
 	return domctl(b, &op, XEN_DOMCTL_max_mem);
 }
 
+/* Weight and cap go to whichever of Xen's schedulers answers; both have them under these names. A
+ * hypervisor that has neither runs the domain all the same. */
+static int set_share(struct build *b)
+{
+	uint32_t weight = b->plan->cpu_weight ? b->plan->cpu_weight : WEIGHT_DEFAULT;
+	struct xen_domctl op = {0};
+
+	if (!b->plan->cpu_weight && !b->plan->cpu_cap)
+		return 0;
+	op.u.scheduler_op.sched_id = XEN_SCHEDULER_CREDIT;
+	op.u.scheduler_op.cmd = XEN_DOMCTL_SCHEDOP_putinfo;
+	op.u.scheduler_op.u.credit.weight = (uint16_t)weight;
+	op.u.scheduler_op.u.credit.cap = (uint16_t)b->plan->cpu_cap;
+	if (domctl(b, &op, XEN_DOMCTL_scheduler_op) == 0)
+		return 0;
+	op.u.scheduler_op.sched_id = XEN_SCHEDULER_CREDIT2;
+	op.u.scheduler_op.u.credit2.weight = (uint16_t)weight;
+	op.u.scheduler_op.u.credit2.cap = (uint16_t)b->plan->cpu_cap;
+	(void)domctl(b, &op, XEN_DOMCTL_scheduler_op);
+	return 0;
+}
+
 /* Guests read the real time-stamp counter (tsc_mode = "native"); a hypervisor that knows no other
  * way need not have the call. */
 static int set_clock(struct build *b)
@@ -188,6 +211,7 @@ static const struct {
     {create, "create the domain"},
     {set_limits, "set its limits"},
     {set_clock, "set its clock"},
+    {set_share, "set its share of the processors"},
     {build_populate, "give it memory"},
     {find_shared_info, "find its shared page"},
     {make_ports, "make its event channels"},

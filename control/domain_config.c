@@ -207,7 +207,7 @@ static void set_vcpus(struct config_parser *p, const struct config_key *key, con
 		p->out->vcpus = (uint32_t)n;
 }
 
-/* For keys about pinning and weights: checked and kept, used by nobody. */
+/* Weight and cap, as large as the hypervisor's numbers are. */
 static void set_cpu_number(struct config_parser *p, const struct config_key *key,
 			   const struct token *v)
 {
@@ -220,7 +220,6 @@ static void set_cpu_number(struct config_parser *p, const struct config_key *key
 		return;
 	}
 	*(uint32_t *)member(p, key) = (uint32_t)n;
-	know_unused(p, key, v);
 }
 
 /* The three that control.c knows. Others of xl's are refused: who asks for a core dump waits for a

@@ -25,7 +25,8 @@ struct domain_plan {
 	uint64_t memory_kib; /* a multiple of 4 */
 	uint64_t max_memory_kib;
 	unsigned max_vcpus;
-	domid_t service; /* who serves its store and console */
+	uint32_t cpu_weight, cpu_cap; /* 0: what the scheduler has by itself; no cap */
+	domid_t service;              /* who serves its store and console */
 };
 
 struct built_domain {

@@ -43,7 +43,7 @@ struct domain_config {
 	uint32_t memory_mib;              /* what it starts with */
 	uint32_t max_memory_mib;          /* >= memory_mib */
 	uint32_t vcpus;
-	uint32_t cpu_weight; /* 0: not given; kept, nothing acts on it, as on the cap */
+	uint32_t cpu_weight; /* 0: not given */
 	uint32_t cpu_cap;    /* per cent of one CPU; 0: none */
 	enum config_action on_poweroff, on_reboot, on_crash;
 	unsigned n_disks, n_vifs, n_pci;

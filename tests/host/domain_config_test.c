@@ -89,9 +89,7 @@ static void test_whole_file(void **state)
 		  "on_crash = 'preserve'\non_poweroff='restart'\non_reboot=\"destroy\""),
 	    0);
 	assert_string_equal(said, "f.cfg:14:8: note: vif has no effect here\n"
-				  "f.cfg:15:9: note: pci has no effect here\n"
-				  "f.cfg:16:12: note: cpu_weight has no effect here\n"
-				  "f.cfg:17:5: note: cap has no effect here\n");
+				  "f.cfg:15:9: note: pci has no effect here\n");
 	assert_string_equal(config.name, "guest");
 	assert_string_equal(config.kernel, "/boot/amphi");
 	assert_string_equal(config.ramdisk, "r.img");

@@ -1,9 +1,9 @@
 #!/bin/sh
-# cycle_test: domains with disks are made and ended 100 times on amphi-hv, at once, while they start, and
+# cycle_test: domains with disks are made and ended over and over on amphi-hv, on one CPU and on four, at once, while they start, and
 # while they read. Why: a service domain lives for months; what one domain leaves behind adds up.
 # Expected: pages of hypervisor and service domain, grants, ports, store nodes, watches and connections
 # are all where they were; and a domain made after that still reads its disk rightly.
-# timeout: 120
+# timeout: 240
 BUILD=${BUILD:-build}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -12,31 +12,39 @@ trap 'rm -rf "$work"' EXIT
 strip -g -o "$work/amphi" "$BUILD/amphi"
 head -c 4M /dev/urandom >"$work/a.img"
 truncate -s 4M "$work/b.img"
-ar_file /amphi "$work/amphi"
-ar_disk /a.img amphi0
-ar_disk /b.img amphi1
-ar_domain g <<'C'
-name = "g"
-kernel = "/amphi"
-memory = 8
-cmdline = 'role=guest do="sha256 xvda; fill xvdb 7; fill xvdb 8; verify xvdb 8; halt 0"'
-disk = ["/a.img,raw,xvda,ro", "/b.img,raw,xvdb,rw"]
-C
-ar_pack "$work/archive"
-
-timeout -k 5 110 qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 128 -nodefaults -display none -no-reboot \
-	-serial stdio -monitor none -kernel "$BUILD/amphi-hv" -append dom0_mem=32M \
-	-initrd "$BUILD/amphi role=service stay loglevel=2 do=\"sleep 2000; cycle g 100; cycle g 30 5; cycle g 30 20; cycle g 20 60; create g; sleep 4000; halt\",$work/archive" \
-	-drive "if=none,id=a,format=raw,file=$work/a.img" -device nvme,serial=amphi0,drive=a \
-	-drive "if=none,id=b,format=raw,file=$work/b.img" -device virtio-blk-pci,serial=amphi1,drive=b \
-	</dev/null 2>&1 | tr -d '\r' >"$work/log"
+sum=$(sha256sum <"$work/a.img" | cut -d' ' -f1)
 
 fail() {
-	echo "$1:"; grep -v '^\[g\]\|^@domain g id' "$work/log" | tail -n 40; exit 1
+	echo "$cpus CPUs: $1:"; grep -v '^\[g\]\|^@domain g id' "$work/log" | tail -n 40; exit 1
 }
-grep -q '^@cycle ok g 100$' "$work/log" || fail "100 cycles left something"
-[ "$(grep -c '^@cycle ok g' "$work/log")" = 4 ] || fail "cycles of living domains left something"
-sum=$(sha256sum <"$work/a.img" | cut -d' ' -f1)
-grep -q "^\[g\] .*@sha256 xvda $sum" "$work/log" || fail "the last domain did not read its disk"
-grep -q '^@domain g exit 0' "$work/log" || fail "the last domain did not end well"
-echo "180 domains made and ended, nothing left"
+
+# cycles CPUS VCPUS N COMMANDS: the first of four runs of "cycle" is of N domains.
+cycles() {
+	cpus=$1
+	ar_new
+	ar_file /amphi "$work/amphi"
+	ar_disk /a.img amphi0
+	ar_disk /b.img amphi1
+	ar_domain g <<-C
+	name = "g"
+	kernel = "/amphi"
+	memory = 8
+	vcpus = $2
+	cmdline = 'role=guest do="sha256 xvda; fill xvdb 7; fill xvdb 8; verify xvdb 8; halt 0"'
+	disk = ["/a.img,raw,xvda,ro", "/b.img,raw,xvdb,rw"]
+	C
+	ar_pack "$work/archive"
+	timeout -k 5 110 qemu-system-x86_64 -M q35 -accel tcg,thread=single -smp "$1" -cpu max -m 128 -nodefaults -display none -no-reboot \
+		-serial stdio -monitor none -kernel "$BUILD/amphi-hv" -append dom0_mem=32M \
+		-initrd "$BUILD/amphi role=service stay loglevel=2 do=\"sleep 2000; cycle g $3; $4; create g; sleep 4000; halt\",$work/archive" \
+		-drive "if=none,id=a,format=raw,file=$work/a.img" -device nvme,serial=amphi0,drive=a \
+		-drive "if=none,id=b,format=raw,file=$work/b.img" -device virtio-blk-pci,serial=amphi1,drive=b \
+		</dev/null 2>&1 | tr -d '\r' >"$work/log"
+	grep -q "^@cycle ok g $3\$" "$work/log" || fail "$3 cycles left something"
+	[ "$(grep -c '^@cycle ok g' "$work/log")" = 4 ] || fail "cycles of living domains left something"
+	grep -q "^\[g\] .*@sha256 xvda $sum" "$work/log" || fail "the last domain did not read its disk"
+	grep -q '^@domain g exit 0' "$work/log" || fail "the last domain did not end well"
+}
+cycles 1 1 100 "cycle g 30 5; cycle g 30 20; cycle g 20 60"
+cycles 4 2 30 "cycle g 10 5; cycle g 10 20; cycle g 10 60"
+echo "180 domains made and ended on one CPU, 60 of two vCPUs on four: nothing left"

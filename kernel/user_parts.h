@@ -27,6 +27,7 @@ struct user_rights {
 	struct pv_ports *ports; /* NULL: none were ever given */
 	uint64_t watched;
 	uint64_t dr7; /* 0: nothing is watched */
+	bool any;     /* something of it was ever asked for */
 };
 
 /* Registers that belong to a program and are not in its trap frame. */
@@ -118,8 +119,14 @@ void user_set_watch(struct user_rights *r, uint64_t address, unsigned size, unsi
 bool user_watch_hit(const struct user_rights *r); /* in a debug exception */
 void user_rights_load(const struct user_rights *r, struct user_tables *tables); /* at a switch */
 void user_rights_forget(void); /* this CPU begins: nothing is loaded */
-bool user_selector_ok(const struct user_rights *r, uint16_t selector); /* can be loaded */
-void user_rights_free(struct user_rights *r);                          /* loaded nowhere */
+bool user_ldt_has(const struct user_rights *r, uint16_t selector);
+
+/* Whether it can be loaded. The flat segments and the TLS ones are always there. */
+static inline bool user_selector_ok(const struct user_rights *r, uint16_t selector)
+{
+	return !(selector & 4) || user_ldt_has(r, selector);
+}
+void user_rights_free(struct user_rights *r); /* loaded nowhere */
 
 /* ---- user_fault.c ---- */
 int user_resume(struct user_task *task, struct trap_frame *frame, uint64_t context);

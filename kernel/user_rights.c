@@ -15,7 +15,6 @@
 #include "user_parts.h"
 
 #define SELECTOR_LDT        7u /* of the LDT, ring 3 */
-#define SELECTOR_TI         4u
 #define DESCRIPTOR_ACCESSED (1ull << 40)
 #define DR6_WATCH           1u
 #define DR6_CLEAR           0xffff0ff0u
@@ -29,6 +28,7 @@ static struct loaded {
 	const uint64_t *ldt;
 	const struct pv_ports *ports;
 	uint64_t dr7;
+	bool any; /* of it; or it is nothing */
 } cpus[CPUS_MAX];
 
 static struct loaded *this(void)
@@ -74,7 +74,12 @@ static void load_watch(const struct user_rights *r)
 
 void user_rights_load(const struct user_rights *r, struct user_tables *tables)
 {
+	struct loaded *cpu = this();
+
 	r = r ? r : &nothing;
+	if (!r->any && !cpu->any)
+		return;
+	cpu->any = r->any;
 	load_ldt(r->ldt);
 	load_ports(r->ports, tables);
 	load_watch(r);
@@ -85,11 +90,18 @@ void user_rights_forget(void)
 	*this() = (struct loaded){0};
 }
 
+/* The program that runs has something from now on. */
+static void begin_rights(struct user_rights *r)
+{
+	r->any = this()->any = true;
+}
+
 /* ---- LDT -------------------------------------------------------------------------------------- */
 
 /* The table comes with the first entry and stays until the program ends. */
 int64_t user_set_ldt(struct user_rights *r, unsigned entry, uint64_t descriptor)
 {
+	begin_rights(r);
 	if (!r->ldt) {
 		r->ldt = pages_alloc((unsigned)PAGES_FOR(USER_LDT_ENTRIES * 8));
 		if (!r->ldt)
@@ -102,11 +114,9 @@ int64_t user_set_ldt(struct user_rights *r, unsigned entry, uint64_t descriptor)
 	return entry << 3 | SELECTOR_LDT;
 }
 
-/* A program may empty an entry whose selector it holds. The flat segments and the TLS ones are always there. */
-bool user_selector_ok(const struct user_rights *r, uint16_t selector)
+/* A program may empty an entry whose selector it holds. */
+bool user_ldt_has(const struct user_rights *r, uint16_t selector)
 {
-	if (!(selector & SELECTOR_TI))
-		return true;
 	return r->ldt && selector >> 3 < USER_LDT_ENTRIES && r->ldt[selector >> 3];
 }
 
@@ -151,6 +161,7 @@ int user_set_ports(struct user_rights *r, struct user_tables *tables, unsigned f
 		error = allow ? make_ports(r) : 0;
 	if (error || !r->ports)
 		return error;
+	begin_rights(r);
 	change(r->ports, first, n, allow);
 	load_ports(r->ports, tables);
 	return 0;
@@ -164,6 +175,7 @@ void user_set_watch(struct user_rights *r, uint64_t address, unsigned size, unsi
 	static const uint64_t sizes[] = {[1] = 0, [2] = 1, [4] = 3, [8] = 2};
 	uint64_t kind = access & USER_READ ? 3 : 1;
 
+	begin_rights(r);
 	r->watched = address;
 	r->dr7 = size ? DR7_FIXED | DR7_ON | kind << 16 | sizes[size] << 18 : 0;
 	load_watch(r);

@@ -13,7 +13,7 @@
 
 static const struct selftest_room *const rooms[] = {
     &selftest_pvops,   &selftest_tables, &selftest_memory, &selftest_traps,
-    &selftest_threads, &selftest_xen,    &selftest_user,
+    &selftest_threads, &selftest_cpus,   &selftest_xen,    &selftest_user,
 };
 
 static bool run_one(const struct selftest *test)

@@ -23,7 +23,7 @@ struct selftest_room {
 	unsigned count;
 };
 extern const struct selftest_room selftest_pvops, selftest_tables, selftest_memory, selftest_traps,
-    selftest_threads, selftest_xen, selftest_user;
+    selftest_threads, selftest_cpus, selftest_xen, selftest_user;
 
 /* In a check: ends it when cond does not hold. What was taken until then is lost, and the kernel with it is
  * not to be trusted anyway. */

@@ -1,10 +1,10 @@
 # rows.sh: the rows of the platform table: one binary, booted everywhere, says the same; sourced by platform_*_test.sh
 # in tests/{qemu,xen} after their lib.sh, which has set $work. $row_do is what every row's kernel is to run, $work/module the
-# boot module it gets (the ring-3 self-test). row NAME FILE compares the self-test in FILE with that of a bare q35, which
-# is booted once per binary, and wants all pv sites patched. $CPUS are the numbers of CPUs each row is booted with.
+# boot module it gets (the ring-3 self-test). row NAME FILE N compares the self-test in FILE with that of a bare q35, which
+# is booted once per binary, and wants all pv sites patched and N CPUs online. $CPUS are the numbers of CPUs each row is booted with.
 BUILD=${BUILD:-build}
-CPUS=${CPUS:-1}
-row_do='selftest; pvops verify; halt 0'
+CPUS=${CPUS:-1 2 4}
+row_do='selftest; pvops verify; cpu; halt 0'
 row_count=0
 (cd "$BUILD/user" && echo self_test | cpio --quiet -o -H newc) >"$work/module"
 row_sum=$(sha256sum <"$BUILD/amphi" | cut -d' ' -f1)
@@ -32,11 +32,12 @@ row_want() { # prints the file with what is wanted, making it the first time
 	echo "$want"
 }
 
-row() { # row NAME FILE
+row() { # row NAME FILE CPUS
 	want=$(row_want) || exit 1
 	row_said "$2" >"$work/got"
 	diff "$want" "$work/got" | head -n 12; cmp -s "$want" "$work/got" || { echo "$1: the self-test differs from that of a bare q35; the end of all it said:"; tail -n 50 "$2"; exit 1; }
 	grep -q '^@pvops indirect=0 differing=0' "$2" || { echo "$1: not every pv site is as planned"; grep '^@pvops' "$2"; exit 1; }
+	grep -q "^@cpu count=$3 online=$3" "$2" || { echo "$1: not $3 CPUs"; grep '^@cpu' "$2"; exit 1; }
 	row_count=$((row_count + 1))
 }
 

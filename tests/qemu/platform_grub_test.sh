@@ -4,13 +4,12 @@
 # differs most here. Expected: the same self-test as by the PVH entry.
 # timeout: 280
 . "$(dirname "$0")/lib.sh"
-CPUS=${CPUS:-1 2 4}
 . tests/lib/rows.sh
 . tests/lib/disk.sh
 # No blanks in the words: GRUB would quote them its own way.
 cat >"$work/grub.cfg" <<G
 set timeout=0
-multiboot2 /amphi 'do=selftest;pvops;halt'
+multiboot2 /amphi 'do=selftest;pvops;cpu;halt'
 module2 /module
 boot
 G
@@ -21,7 +20,7 @@ for firmware in bios uefi; do
 			-device virtio-blk-pci,drive=d
 		[ $firmware = bios ] || set -- "$@" -drive if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd
 		SECONDS_MAX=90 row_qemu "$@" >"$work/log"
-		row "GRUB, $firmware, $n CPUs" "$work/log"
+		row "GRUB, $firmware, $n CPUs" "$work/log" "$n"
 		expect "$work/log" 'amphi on native \(by multiboot2\)'
 		expect "$work/log" '^@exit 0'
 	done

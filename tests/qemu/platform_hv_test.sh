@@ -9,9 +9,9 @@
 
 cp "$work/module" "$work/archive"
 for n in $CPUS; do
-	row_qemu -M q35 -cpu max -smp "$n" -m 64 -kernel "$BUILD/amphi-hv" -append dom0_mem=32M \
+	row_qemu -M q35 -cpu max -smp "$n" -m 64 -kernel "$BUILD/amphi-hv" -append "dom0_mem=32M dom0_vcpus=$n" \
 		-initrd "$BUILD/amphi role=service stay do=\"$row_do\",$work/archive" >"$work/log"
-	row "service domain on amphi-hv, $n CPUs" "$work/log"
+	row "service domain on amphi-hv, $n CPUs" "$work/log" "$n"
 	expect "$work/log" 'platform=xen-pv'
 	expect "$work/log" '^@exit 0'
 done
@@ -34,7 +34,7 @@ row_qemu -M q35 -cpu max -m 128 -kernel "$BUILD/amphi-hv" -append dom0_mem=32M \
 	-initrd "$BUILD/amphi role=service,$work/archive" >"$work/log"
 for n in $CPUS; do
 	sed -n "s/^\[g$n\] //p" "$work/log" >"$work/guest"
-	row "guest on amphi-hv, $n CPUs" "$work/guest"
+	row "guest on amphi-hv, $n CPUs" "$work/guest" "$n"
 	expect "$work/log" "^@domain g$n exit 0"
 done
 rows_end "amphi-hv"

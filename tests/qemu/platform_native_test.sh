@@ -5,14 +5,13 @@
 # same self-test on all.
 # timeout: 200
 . "$(dirname "$0")/lib.sh"
-CPUS=${CPUS:-1 2 4}
 . tests/lib/rows.sh
 for machine in q35 pc microvm; do
 	for cpu in max,+la57 qemu64; do
 		for n in $CPUS; do
 			row_qemu -M $machine -cpu $cpu -smp "$n" -m 32 -kernel "$BUILD/amphi" -initrd "$work/module" \
 				-append "do=\"$row_do\"" >"$work/log"
-			row "$machine, $cpu, $n CPUs" "$work/log"
+			row "$machine, $cpu, $n CPUs" "$work/log" "$n"
 			expect "$work/log" 'platform=native'
 			expect "$work/log" '^@exit 0'
 		done

@@ -42,7 +42,7 @@ for n in $CPUS; do
 	for type in pv pvh; do
 		sed -n "s/^\[$type$n\] //p" "$work/log" >"$work/domain"
 		[ -s "$work/domain" ] || { tail -n 40 "$work/log"; exit 1; }
-		row "$type domU, $n CPUs" "$work/domain"
+		row "$type domU, $n CPUs" "$work/domain" "$n"
 		expect "$work/domain" "platform=xen-$type\$"
 		expect "$work/domain" '^@exit 0'
 	done

@@ -49,6 +49,8 @@ struct boot_info {
 	size_t ramdisk_len_bytes;
 	uint64_t rsdp;             /* physical address of ACPI's root pointer; 0: not told */
 	struct boot_screen screen; /* of consistent sizes, when there is one */
+	const char *wrong;         /* while the loader is read: which of its words cannot be */
+	unsigned n_dropped;        /* ranges of its memory map that make no sense */
 	const char *loader;        /* "PVH", "multiboot2", "Xen PV" */
 	const char *refused;       /* why pvops= was not followed; NULL: it was, or was not there */
 	/* KVM only: what it offers, for kvm_decode() */

@@ -164,20 +164,26 @@ int boot_parse_multiboot2(boot_view_fn *view, void *ctx, uint64_t info, struct b
 	struct tag tag;
 	uint32_t total;
 
+	out->wrong = "its information lies where nothing is";
 	if (!head)
 		return -XEN_EFAULT;
 	memcpy(&total, head, sizeof(total));
-	if (total < 8 || total > INFO_MAX)
+	if (total < 8 || total > INFO_MAX) {
+		out->wrong = "its information has an impossible size";
 		return -XEN_EINVAL;
+	}
 	all = view(ctx, info, total);
 	if (!all)
 		return -XEN_EFAULT;
+	out->wrong = "its information is cut off, or a tag in it has an impossible size";
 	for (size_t off = 8; total - off >= sizeof(tag); off = ROUND_UP(off + tag.size, 8)) {
 		memcpy(&tag, all + off, sizeof(tag));
 		if (tag.size < sizeof(tag) || tag.size > total - off)
 			return -XEN_EINVAL;
-		if (tag.type == TAG_END)
+		if (tag.type == TAG_END) {
+			out->wrong = NULL;
 			return 0;
+		}
 		take_tag(tag.type, all + off, tag.size, info + off, out);
 		if (ROUND_UP(off + tag.size, 8) > total)
 			break;

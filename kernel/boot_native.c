@@ -12,6 +12,7 @@
 #include "boot_start.h"
 #include "lapic.h"
 #include "mm.h"
+#include "mm_parts.h"
 #include "panic.h"
 #include "trap.h"
 
@@ -48,10 +49,12 @@ void boot_native_start(unsigned loader, uint64_t info_phys)
 	trap_init_native();
 	err = read_loader(loader, info_phys);
 	if (err)
-		panic("what the %s loader left cannot be read (%d)", boot.loader, err);
+		panic("what the %s loader left cannot be used: %s", boot.loader, boot.wrong);
 	boot_choose_platform(&found);
 	if (boot.platform == BOOT_XEN_PVH)
 		boot_xen_pvh_enter(&found);
+	if (boot_check(&boot, image_pfn(image_start), image_pfn(image_end)))
+		panic("what the %s loader left cannot be used: %s", boot.loader, boot.wrong);
 	acpi_read(view, NULL, boot.rsdp, &boot.acpi);
 	mm_init_native();
 	if (boot.platform == BOOT_XEN_PVH)

@@ -22,6 +22,12 @@ static void take_cmdline(boot_view_fn *view, void *ctx, uint64_t phys, struct bo
 	out->cmdline[len] = '\0';
 }
 
+static int wrong(struct boot_info *out, const char *what)
+{
+	out->wrong = what;
+	return -XEN_EFAULT;
+}
+
 static int take_memmap(boot_view_fn *view, void *ctx, const struct hvm_start_info *info,
 		       struct boot_info *out)
 {
@@ -33,7 +39,7 @@ static int take_memmap(boot_view_fn *view, void *ctx, const struct hvm_start_inf
 		const void *seen = view(ctx, info->memmap_paddr + i * sizeof(e), sizeof(e));
 
 		if (!seen)
-			return -XEN_EFAULT;
+			return wrong(out, "its memory map lies where nothing is");
 		memcpy(&e, seen, sizeof(e)); /* where it lies need not be aligned */
 		boot_add_range(out, e.addr, e.size, e.type);
 	}
@@ -52,10 +58,10 @@ static int take_module(boot_view_fn *view, void *ctx, const struct hvm_start_inf
 		return 0;
 	seen = view(ctx, info->modlist_paddr, sizeof(mod));
 	if (!seen)
-		return -XEN_EFAULT;
+		return wrong(out, "its list of modules lies where nothing is");
 	memcpy(&mod, seen, sizeof(mod));
 	if (!view(ctx, mod.paddr, mod.size))
-		return -XEN_EFAULT;
+		return wrong(out, "the boot module lies where nothing is");
 	out->ramdisk_start = mod.paddr;
 	out->ramdisk_len_bytes = mod.size;
 	return 0;
@@ -70,10 +76,12 @@ int boot_parse_pvh(boot_view_fn *view, void *ctx, uint64_t info_phys, struct boo
 	int err;
 
 	if (!seen)
-		return -XEN_EFAULT;
+		return wrong(out, "its start information lies where nothing is");
 	memcpy(&info, seen, sizeof(info));
-	if (info.magic != XEN_HVM_START_MAGIC_VALUE)
+	if (info.magic != XEN_HVM_START_MAGIC_VALUE) {
+		out->wrong = "its start information begins with a wrong magic number";
 		return -XEN_EINVAL;
+	}
 	out->rsdp = info.rsdp_paddr;
 	if (info.cmdline_paddr)
 		take_cmdline(view, ctx, info.cmdline_paddr, out);

@@ -30,6 +30,8 @@ static struct start_info info_copy;
  * SIF_MOD_START_PFN). */
 static void take_start_info(struct start_info *info)
 {
+	const char *wrong;
+
 	info_copy = *info;
 	boot.platform = BOOT_XEN_PV;
 	boot.loader = "Xen PV";
@@ -37,6 +39,9 @@ static void take_start_info(struct start_info *info)
 	boot.start_info_va = (uint64_t)(uintptr_t)info;
 	boot.privileged = info->flags & SIF_PRIVILEGED;
 	boot.store_port = info->store_evtchn;
+	wrong = boot_check_xen(&info_copy, image_pfn(image_end));
+	if (wrong)
+		panic("what the domain's builder left (start_info) cannot be used: %s", wrong);
 	if (!boot.privileged)
 		boot.console_port = info->console.domU.evtchn;
 	boot_set_cmdline(&boot, (const char *)info->cmd_line, sizeof(info->cmd_line));

@@ -29,6 +29,8 @@ mb2_entry:
 	mov $LOADER_MULTIBOOT2, %esi
 1:	cld
 	cli
+	mov $PHYS(boot_stack) + STACK_SIZE, %esp
+	call check_processor
 	/* Loaders leave .bss zeroed, as ELF asks; the tables below rely on it. */
 	mov $PHYS(boot_l2), %edi
 	xor %eax, %eax

@@ -149,6 +149,9 @@ static void read_command_line(void)
 	if (cmdline.role == ROLE_UNSET)
 		cmdline.role = default_role();
 	klog_set_level((enum log_level)cmdline.loglevel);
+	if (boot.n_dropped)
+		klog(LOG_WARN, "%u ranges of the %s loader's memory map make no sense: left out",
+		     boot.n_dropped, boot.loader);
 	if (boot.refused)
 		klog(LOG_ERROR, "pvops= is not followed: %s", boot.refused);
 }

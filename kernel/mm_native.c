@@ -213,7 +213,9 @@ void mm_init_native(void)
 	early.n = bits + gibs + 1 + image_pfn(image_end) / PT_ENTRIES + 1;
 	early.first = 0;
 	if (!each_run(take_early))
-		panic("the memory map (%u ranges) has no room to begin with", boot.n_ranges);
+		panic("too little memory: the memory map (%u ranges) has no %llu KiB in one piece "
+		      "for page tables beside the kernel",
+		      boot.n_ranges, (unsigned long long)early.n * 4);
 	bitmap = pfn_to_virt((pfn_t){early.first});
 	early.used = bits;
 	extend_direct_map(end);

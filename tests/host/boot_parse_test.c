@@ -17,12 +17,14 @@
 #include <xen/arch-x86/hvm/start_info.h>
 
 #include "kernel/boot_parse.h"
+#include "kernel/mm.h"
 
 #define BASE 0x9000ull /* where the memory of the test is said to be */
 #define SIZE 4096u
 
 static uint8_t memory[SIZE] __attribute__((aligned(16)));
 static struct boot_info out;
+uint64_t mm_test_kernel_base = 0x700000000000, mm_test_direct_base;
 
 static const void *view(void *ctx, uint64_t phys, uint64_t len)
 {
@@ -269,6 +271,118 @@ static void ranges(void **state)
 	for (unsigned i = 0; i < 2 * BOOT_RANGES; i++)
 		boot_add_range(&out, i, 1, 1);
 	assert_int_equal(out.n_ranges, BOOT_RANGES);
+	assert_int_equal(out.n_dropped, 2 + BOOT_RANGES);
+}
+
+static void fits(const char *wrong)
+{
+	out.wrong = NULL;
+	assert_int_equal(boot_check(&out, 0x100, 0x200), wrong ? -XEN_EINVAL : 0);
+	if (wrong)
+		assert_non_null(strstr(out.wrong, wrong));
+}
+
+static void native_fits_together(void **state)
+{
+	fits("no memory");
+	boot_add_range(&out, 0x100000, 0x700000, 2);
+	fits("no memory");
+	out.ranges[0].type = 1;
+	fits(NULL);
+	out.ramdisk_start = 0x200000, out.ramdisk_len_bytes = 0x600000;
+	fits(NULL);
+	out.ramdisk_len_bytes++;
+	fits("not in what it says is memory");
+	out.ramdisk_len_bytes = ~0ull;
+	fits("not in what it says is memory");
+	out.ramdisk_start = 0x1ffff0, out.ramdisk_len_bytes = 16;
+	fits("over the kernel");
+	out.ramdisk_start = 0x100000, out.ramdisk_len_bytes = 1;
+	fits("over the kernel");
+	out.ramdisk_start = 0xff000, out.ramdisk_len_bytes = 0x1000;
+	fits("not in what it says is memory");
+}
+
+/* ---- a PV domain's builder ---------------------------------------------------------------- */
+
+#define IMAGE_END 0x200u
+
+static struct start_info good_start(void)
+{
+	return (struct start_info){
+	    .magic = "xen-3.0-x86_64",
+	    .nr_pages = 2048,
+	    .shared_info = 0x7000,
+	    .mod_start = KERNEL_BASE + IMAGE_END * PAGE_SIZE,
+	    .mod_len = 0x5001,
+	    .mfn_list = KERNEL_BASE + 0x300000,
+	    .pt_base = KERNEL_BASE + 0x310000,
+	    .nr_pt_frames = 6,
+	};
+}
+
+static void pv_is(struct start_info si, const char *wrong)
+{
+	const char *said = boot_check_xen(&si, IMAGE_END);
+
+	if (!wrong)
+		assert_null(said);
+	else if (!said || !strstr(said, wrong))
+		fail_msg("%s, not: %s", wrong, said ? said : "nothing");
+}
+
+#define PV_WITH(member, value, wrong)                                                              \
+	do {                                                                                       \
+		struct start_info si = good_start();                                               \
+		si.member = (value);                                                               \
+		pv_is(si, wrong);                                                                  \
+	} while (0)
+
+static void pv_fits_together(void **state)
+{
+	pv_is(good_start(), NULL);
+	PV_WITH(magic[0], 'y', "magic");
+	PV_WITH(nr_pages, 0, "nr_pages");
+	PV_WITH(nr_pages, IMAGE_END, "nr_pages");
+	PV_WITH(nr_pages, 1ull << 40, "nr_pages");
+	PV_WITH(nr_pages, ~0ull, "nr_pages");
+	PV_WITH(pt_base, 0, "pt_base");
+	PV_WITH(pt_base, KERNEL_BASE + 0x310008, "pt_base");
+	PV_WITH(pt_base, KERNEL_BASE + 0x100000, "pt_base");
+	PV_WITH(pt_base, KERNEL_BASE + (2048 - 5) * PAGE_SIZE, "pt_base");
+	PV_WITH(pt_base, KERNEL_BASE + (2048 - 6) * PAGE_SIZE, NULL);
+	PV_WITH(pt_base, ~0xfffull, "pt_base");
+	PV_WITH(nr_pt_frames, 3, "pt_base");
+	PV_WITH(nr_pt_frames, ~0ull, "pt_base");
+	PV_WITH(mfn_list, KERNEL_BASE + 0x300004, "mfn_list");
+	PV_WITH(mfn_list, 0, "mfn_list");
+	PV_WITH(mfn_list, KERNEL_BASE + 0x100000, "mfn_list");
+	PV_WITH(mfn_list, KERNEL_BASE + 0x7fc008, "mfn_list");
+	PV_WITH(shared_info, 0, "shared_info");
+	PV_WITH(shared_info, 0x7004, "shared_info");
+	PV_WITH(mod_len, 0x7fffffff, "mod_len");
+	PV_WITH(mod_len, ~0ull, "mod_len");
+	PV_WITH(mod_start, KERNEL_BASE, "mod_start");
+	PV_WITH(mod_start, 0x300, "mod_start");
+	PV_WITH(mod_len, 0, NULL);
+}
+
+static void pv_module_by_frame(void **state)
+{
+	struct start_info si = good_start();
+
+	si.flags = SIF_MOD_START_PFN;
+	pv_is(si, "mod_start");
+	si.mod_start = 0x300;
+	pv_is(si, NULL);
+	si.mod_start = 2048 - 6, si.mod_len = 6 * PAGE_SIZE;
+	pv_is(si, NULL);
+	si.mod_len++;
+	pv_is(si, "mod_start");
+	si.mod_start = ~0ull, si.mod_len = 1;
+	pv_is(si, "mod_start");
+	si.mod_start = 0x10;
+	pv_is(si, "mod_start");
 }
 
 int main(void)
@@ -283,6 +397,9 @@ int main(void)
 	    cmocka_unit_test_setup(mb2_screen, fresh),
 	    cmocka_unit_test_setup(mb2_wrong, fresh),
 	    cmocka_unit_test_setup(ranges, fresh),
+	    cmocka_unit_test_setup(native_fits_together, fresh),
+	    cmocka_unit_test_setup(pv_fits_together, fresh),
+	    cmocka_unit_test_setup(pv_module_by_frame, fresh),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

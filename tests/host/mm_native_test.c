@@ -51,6 +51,26 @@ void panic(const char *fmt, ...)
 	longjmp(on_panic, 1);
 }
 
+/* A processor with a page attribute table as it is after a reset. */
+static uint64_t pat;
+
+static void cpuid(uint32_t *regs)
+{
+	regs[3] = regs[0] == 1 ? 1u << 16 : 0;
+}
+
+static uint64_t read_msr(uint32_t msr)
+{
+	assert_int_equal(msr, 0x277);
+	return pat;
+}
+
+static void write_msr(uint32_t msr, uint64_t value)
+{
+	assert_int_equal(msr, 0x277);
+	pat = value;
+}
+
 void mm_find_nx(void)
 {
 	mm_flags.no_execute = PTE_NX;
@@ -101,6 +121,10 @@ static int make_arena(void **state)
 	bss_end = (char *)(KERNEL_BASE + BSS_END * PAGE_SIZE);
 	image_end = (char *)(KERNEL_BASE + IMAGE_END * PAGE_SIZE);
 	pv_ops.mmu.flush_tlb_kernel = flush;
+	pv_ops.cpu.cpuid = cpuid;
+	pv_ops.cpu.read_msr = read_msr;
+	pv_ops.cpu.write_msr = write_msr;
+	pat = 0x0007040600070406;
 	return arena == MAP_FAILED;
 }
 
@@ -214,6 +238,7 @@ static void start(uint64_t end_pfn)
 	mm_init_native();
 	assert_int_equal(n_started, end_pfn);
 	assert_true(flushed);
+	assert_int_equal(pat, 0x0007040100070406); /* entry 4, and no other, is write-combining */
 	assert_int_equal(boot_l4[0], 0);
 	check_given();
 	check_image();

@@ -48,6 +48,7 @@ pvh="-M q35 -cpu max -m 64 -vga std -kernel $BUILD/amphi -initrd $work/module"
 	look '^serial and screen$' -- $pvh -append 'do="echo serial and screen"' -serial file:"$work/serial"
 	expect "$work/serial" '^serial and screen'
 	look '^only the screen$' -- $pvh -append 'console=screen do="echo only the screen"' -serial file:"$work/serial"
+	look 'this processor has no 64-bit mode' -- $pvh -cpu qemu32
 	! grep -q '^only the screen' "$work/serial" || { echo "console=screen speaks at the serial port"; exit 1; }
 }
 echo "screen: self-test, prompt and panic read from pixels under a BIOS and UEFI, and from text mode"

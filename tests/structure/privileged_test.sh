@@ -11,7 +11,7 @@ cd "$(dirname "$0")/../.."
 found=$(objdump -d --no-show-raw-insn "$BUILD/amphi" | awk '
 	/^[0-9a-f]+ <.*>:$/ { name = substr($2, 2, length($2) - 3); next }
 	$2 ~ /^(cli|sti|hlt|rdmsr|wrmsr|lgdt|lidt|lldt|ltr|invlpg|invpcid|clts|lmsw|iretq?|sysretq?|wbinvd|invd|swapgs|xsetbv|rdpmc|pushfq?|popfq?|syscall)$/ || /%cr[0-9]/ || /%dr[0-9]/ {
-		if (name !~ /^(native_.*|xen_read_msr|xen_write_msr|xen_read_cr0|xen_read_cr4|xen_write_cr4|xen_write_xcr0|smp_xen_park|pvh_entry|mb2_entry|mb2_header|pv_xen_iret|pv_xen_sysret|pv_native_sysret|trap_common_native|syscall_entry_native|single_step)$/)
+		if (name !~ /^(native_.*|xen_read_msr|xen_write_msr|xen_read_cr0|xen_read_cr4|xen_write_cr4|xen_write_xcr0|smp_xen_park|pvh_entry|mb2_entry|mb2_header|no_long_mode|pv_xen_iret|pv_xen_sysret|pv_native_sysret|trap_common_native|syscall_entry_native|single_step)$/)
 			print "  " name ": " $2, $3
 	}')
 if [ -n "$found" ]; then

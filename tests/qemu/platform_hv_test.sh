@@ -9,7 +9,7 @@
 
 cp "$work/module" "$work/archive"
 for n in $CPUS; do
-	row_qemu -M q35 -cpu max -smp "$n" -m 64 -kernel "$BUILD/amphi-hv" -append "dom0_mem=32M dom0_vcpus=$n" \
+	row_qemu -M q35 -cpu max -smp "$n" -m 64 -kernel "$BUILD/amphi-hv" -append "dom0_mem=32M dom0_max_vcpus=$n" \
 		-initrd "$BUILD/amphi role=service stay do=\"$row_do\",$work/archive" >"$work/log"
 	row "service domain on amphi-hv, $n CPUs" "$work/log" "$n"
 	expect "$work/log" 'platform=xen-pv'
@@ -30,7 +30,7 @@ for n in $CPUS; do
 	C
 done
 ar_pack "$work/archive"
-row_qemu -M q35 -cpu max -m 128 -kernel "$BUILD/amphi-hv" -append dom0_mem=32M \
+row_qemu -M q35 -cpu max -smp 2 -m 128 -kernel "$BUILD/amphi-hv" -append dom0_mem=32M \
 	-initrd "$BUILD/amphi role=service,$work/archive" >"$work/log"
 for n in $CPUS; do
 	sed -n "s/^\[g$n\] //p" "$work/log" >"$work/guest"

@@ -1,6 +1,8 @@
 #!/bin/sh
 # platform_domu_test: the rows of real Xen's domains that xl makes, PV and PVH, all in one boot of Xen.
-# Why: nothing is theirs but what Xen gives. Expected: the same self-test as on a bare machine.
+# Why: nothing is theirs but what Xen gives. Expected: the same self-test as on a bare machine. PVH domains with
+# several vCPUs are not given the program of ring 3: it watches addresses, and QEMU 7.2 itself dies when Xen changes
+# vCPUs on a CPU whose debug registers are in use under SVM.
 # timeout: 240
 . "$(dirname "$0")/lib.sh"
 . "$here/../lib/rows.sh"
@@ -9,19 +11,19 @@ cp "$BUILD/amphi" "$work/module" "$work/test/"
 {
 	echo "row_do='$row_do' CPUS='$CPUS'"
 	cat <<-'R'
-	one() { # one NAME TYPE CPUS [LINE]
+	one() { # one NAME TYPE CPUS MODULE [LINE]
 		cat >/tmp/$1.cfg <<-C
 			name="$1"
 			type="$2"
 			kernel="/test/amphi"
-			ramdisk="/test/module"
+			ramdisk="$4"
 			cmdline="role=guest do=\"$row_do\""
 			memory=16
 			vcpus=$3
 			tsc_mode="native"
 			on_poweroff="destroy"
 			on_crash="preserve"
-			${4:-}
+			${5:-}
 		C
 		xl create /tmp/$1.cfg || return
 		for i in $(seq 300); do
@@ -32,8 +34,9 @@ cp "$BUILD/amphi" "$work/module" "$work/test/"
 		sed "s/^/[$1] /" /var/log/xen/console/guest-$1.log
 	}
 	for n in $CPUS; do
-		one pv$n pv $n
-		one pvh$n pvh $n shadow_memory=4
+		one pv$n pv $n /test/module
+		[ $n = 1 ] && module=/test/module || module=
+		one pvh$n pvh $n "$module" shadow_memory=4
 	done
 	R
 } >"$work/test/run.sh"
@@ -42,7 +45,8 @@ for n in $CPUS; do
 	for type in pv pvh; do
 		sed -n "s/^\[$type$n\] //p" "$work/log" >"$work/domain"
 		[ -s "$work/domain" ] || { tail -n 40 "$work/log"; exit 1; }
-		row "$type domU, $n CPUs" "$work/domain" "$n"
+		[ $type$n = pv$n ] || [ "$n" = 1 ] && row=row || row=row_without_module
+		$row "$type domU, $n CPUs" "$work/domain" "$n"
 		expect "$work/domain" "platform=xen-$type\$"
 		expect "$work/domain" '^@exit 0'
 	done

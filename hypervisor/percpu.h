@@ -31,6 +31,7 @@ struct percpu {
 	uint32_t apic_id;
 	bool resched;            /* sched_leave must choose again */
 	bool locked;             /* it holds the hypervisor's lock; its own field */
+	uint32_t looks;          /* of hv_wanted since it has the lock */
 	bool outside;            /* in a guest, or waiting: it hears of an interrupt only */
 	uint32_t requests;       /* what the lock's holder waits for: ASK_* of smp.h */
 	uint32_t flushed;        /* what tlb_clock said at its last full flush */
@@ -55,7 +56,7 @@ enum hv_counter {
 
 #ifdef AMPHI_HOST_TEST
 extern struct percpu hv_test_cpus[MAX_CPUS];
-extern unsigned hv_test_cpu;
+extern __thread unsigned hv_test_cpu; /* which of them the thread is */
 #define hv_percpu      hv_test_cpus
 #define hv_test_percpu hv_test_cpus[0]
 static inline struct percpu *this_cpu(void)

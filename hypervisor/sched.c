@@ -254,12 +254,13 @@ void sched_yield_now(void)
 	cpu->resched = true;
 }
 
-/* Interrupts are off while we run, so the LAPIC cannot tell: look at what it would fire for. */
+/* Interrupts are off while we run, so the LAPIC cannot tell: look at what it would fire for. A guest
+ * with a list of a million entries and a CPU of its own must not keep the others out either. */
 bool sched_preempt_pending(void)
 {
 	struct percpu *cpu = this_cpu();
 
-	if (cpu->resched)
+	if (cpu->resched || hv_wanted())
 		return true;
 	return cpu->timers != NULL && cpu->timers->due_ns <= time_now_ns();
 }

@@ -18,6 +18,8 @@
 uint32_t cpus_online = 1;
 static spinlock_t giant;
 
+#define LOOKS_MIN 16u /* steps of a long call that are done for one taking of the lock, at least */
+
 unsigned cpus_count(void)
 {
 	unsigned n = 0;
@@ -52,6 +54,14 @@ void hv_enter(void)
 		spin_relax();
 	}
 	cpu->locked = true;
+	cpu->looks = 0;
+}
+
+/* Others wait, and this call has got on by as much as makes it worth its while. */
+bool hv_wanted(void)
+{
+	return ++this_cpu()->looks >= LOOKS_MIN &&
+	       __atomic_load_n(&giant.next, __ATOMIC_RELAXED) != giant.owner + 1;
 }
 
 void hv_exit(void)

@@ -21,6 +21,9 @@ void hv_enter(void);
 /* Gives it back: the CPU goes to a guest, or waits for an interrupt. */
 void hv_exit(void);
 
+/* [locked] For long calls, between two of their steps: whether to give way to CPUs that wait. */
+bool hv_wanted(void);
+
 /* [locked] Lets others have their turn, those first that wait. What the caller knew of any shared
  * state may have changed on return. */
 void hv_breathe(void);

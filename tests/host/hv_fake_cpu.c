@@ -15,7 +15,7 @@
 #include "hypervisor/time.h"
 
 struct percpu hv_test_cpus[MAX_CPUS];
-unsigned hv_test_cpu;
+__thread unsigned hv_test_cpu;
 uint32_t cpus_online = 1;
 struct fake fake = {.preempt_after = -1};
 

@@ -23,7 +23,7 @@
 struct world world;
 struct domain *world_domain;
 struct percpu hv_test_cpus[MAX_CPUS];
-unsigned hv_test_cpu;
+__thread unsigned hv_test_cpu;
 uint32_t cpus_online = 1;
 static struct shared_info *shared;
 static struct domain idle_world = {.id = DOMID_IDLE};
@@ -132,6 +132,10 @@ void hv_enter(void)
 void hv_exit(void)
 {
 	this_cpu()->locked = false;
+}
+WEAK bool hv_wanted(void)
+{
+	return false;
 }
 WEAK void hv_breathe(void)
 {

@@ -65,10 +65,23 @@ static int init_once(void)
 
 /* ---- going there and coming back ----------------------------------------------------------- */
 
-/* An interrupt ends the slice; nothing else needs to be done. Each CPU has its own: they end when they began
- * there. */
-static void slice_over(void *ctx) {}
-static struct timer slices[CPUS_MAX];
+/* An interrupt out of ring 3 gives the processor away; one that comes during a system call cannot, and leaves word
+ * for the way back: a program that does nothing but calls would else never be interrupted elsewhere. Each CPU has
+ * its own: they end when they began there. */
+static struct slice {
+	struct timer timer;
+	bool over;
+} slices[CPUS_MAX];
+
+static struct slice *this_slice(void)
+{
+	return &slices[this_cpu()->cpu];
+}
+
+static void slice_over(void *ctx)
+{
+	this_slice()->over = true;
+}
 
 /* Only marks: a program ends itself, on its own stack, when it is about to go back to ring 3.
  * One asleep in a call is woken so that it gets there, one in ring 3 on another CPU is interrupted. Any context. */
@@ -85,18 +98,26 @@ void user_end_all(void)
 
 static void start_slice(void)
 {
-	struct timer *slice = &slices[this_cpu()->cpu];
+	struct timer *timer = &this_slice()->timer;
 
-	if (slice->queued)
+	if (timer->queued)
 		return;
-	slice->fn = slice_over;
-	timer_set(slice, time_ns() + SLICE_NS);
+	timer->fn = slice_over;
+	timer_set(timer, time_ns() + SLICE_NS);
+}
+
+static void give_way(void)
+{
+	this_slice()->over = false;
+	thread_yield();
 }
 
 /* The last thing before ring 3: from here on other CPUs may be in the kernel. The slice's timer is started
  * only when somebody else wants to run: a program alone is not interrupted. */
 void user_going_back(void)
 {
+	if (this_slice()->over)
+		give_way();
 	if (user_current()->to_end) {
 		pv_irq_enable();
 		user_end(USER_ENDED_BY_KEY);
@@ -106,13 +127,12 @@ void user_going_back(void)
 	kernel_unlock();
 }
 
-/* The only place where a running program loses the processor, and the timer's interrupt is
- * enough to get here: whoever was ready runs, and this returns when it is the program's turn
- * again. */
+/* A running program loses the processor: whoever was ready runs, and this returns when it is the program's
+ * turn again. The timer's interrupt is enough to get here. */
 void user_interrupted(void)
 {
 	thread_balance();
-	thread_yield();
+	give_way();
 	user_going_back();
 }
 

@@ -2,7 +2,7 @@
 # platform_hv_test: the rows of amphi-hv: its service domain, and guests that the service domain builds.
 # Why: it speaks Xen's ABI by our reading of it; the same self-test passes on Xen (tests/xen/platform_*_test.sh).
 # Expected: the same self-test as on a bare machine.
-# timeout: 200
+# timeout: 900
 . "$(dirname "$0")/lib.sh"
 . tests/lib/archive.sh
 . tests/lib/rows.sh

@@ -3,7 +3,7 @@
 # that offers everything (SMAP, SMEP, UMIP, PKU, five levels of page tables) and with a plain one. Why: what the
 # kernel makes use of, and what it must not be disturbed by, differs; what it promises does not. Expected: the
 # same self-test on all.
-# timeout: 200
+# timeout: 900
 . "$(dirname "$0")/lib.sh"
 . tests/lib/rows.sh
 for machine in q35 pc microvm; do

@@ -1,7 +1,7 @@
 #!/bin/sh
 # platform_dom0_test: the rows of real Xen's first domain, PV and PVH (with an IOMMU, which Xen wants for it).
 # Why: it is the one domain that has both Xen and the machine. Expected: the same self-test as on a bare machine.
-# timeout: 200
+# timeout: 600
 . "$(dirname "$0")/lib.sh"
 . "$here/../lib/rows.sh"
 for n in $CPUS; do

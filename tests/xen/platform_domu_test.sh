@@ -3,7 +3,7 @@
 # Why: nothing is theirs but what Xen gives. Expected: the same self-test as on a bare machine. PVH domains with
 # several vCPUs are not given the program of ring 3: it watches addresses, and QEMU 7.2 itself dies when Xen changes
 # vCPUs on a CPU whose debug registers are in use under SVM.
-# timeout: 240
+# timeout: 400
 . "$(dirname "$0")/lib.sh"
 . "$here/../lib/rows.sh"
 mkdir -p "$work/test"

@@ -15,6 +15,7 @@
 #include "console.h"
 #include "kernel_lock.h"
 #include "kvm_guest.h"
+#include "lock_wait.h"
 #include "panic.h"
 #include "thread.h"
 #include "time.h"
@@ -144,6 +145,7 @@ void smp_started(void)
 	}
 	kvm_cpu_online();
 	time_cpu_online();
+	lock_wait_cpu_online();
 	user_cpu_online();
 	states[here->cpu] = SMP_ONLINE;
 	online |= 1ull << here->cpu;
@@ -253,6 +255,8 @@ void smp_init(void)
 	if (!platform)
 		return;
 	find_cpus();
+	if (n_cpus > 1)
+		lock_wait_init();
 	for (unsigned cpu = 1; cpu < n_cpus; cpu++) {
 		int error = !cmdline.maxcpus || cpu < cmdline.maxcpus ? smp_up(cpu) : 0;
 

@@ -51,6 +51,12 @@ static uint64_t xen_steal_clock(void)
 	return stolen;
 }
 
+/* One byte's worth of a look at another's numbers, which may be old when it is used: a hint is asked for. */
+static bool xen_is_preempted(unsigned cpu)
+{
+	return *(const volatile int *)&cpus[cpu].runstate.state == RUNSTATE_runnable;
+}
+
 /* No flag "only in the future": a moment that is past must fire at once, or its timer would be
  * lost. A vCPU sets its own timer only. */
 static void xen_set_next_event(uint64_t deadline_ns)
@@ -115,6 +121,7 @@ uint64_t clock_init_xen(void)
 	pvops_provide(PV_time_sched_clock, PV_CALL, (void *)xen_sched_clock);
 	pvops_provide(PV_time_steal_clock, PV_CALL, (void *)xen_steal_clock);
 	pvops_provide(PV_time_set_next_event, PV_HYPERCALL, (void *)xen_set_next_event);
+	pvops_provide(PV_lock_vcpu_is_preempted, PV_CALL, (void *)xen_is_preempted);
 	if (clock_xen_cpu(self))
 		panic("no timer event");
 	return clock_shared_hz(&self->vcpu_info.time);

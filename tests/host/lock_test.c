@@ -309,6 +309,45 @@ static void interrupts_take_locks_too(void **state)
 		assert_int_equal(irq_locks[i].value, 0);
 }
 
+static unsigned deepest;
+
+static void nest(void)
+{
+	struct spinlock *lock = &irq_locks[depth];
+
+	if (me() == 0 || depth == ARRAY_SIZE(irq_locks))
+		return;
+	depth++;
+	if (depth == ARRAY_SIZE(irq_locks))
+		__atomic_add_fetch(&deepest, 1, __ATOMIC_SEQ_CST);
+	spin_lock(lock);
+	spin_unlock(lock);
+	depth--;
+}
+
+/* All locks are held until each CPU waits for one within the wait for another, eight deep. */
+static void deeper_than_there_are_places(void **state)
+{
+	pthread_t threads[CPUS];
+
+	become_cpu(0);
+	rounds = 1;
+	inside = entered = deepest = 0;
+	on_relax = nest;
+	for (size_t i = 0; i < ARRAY_SIZE(irq_locks); i++)
+		spin_lock(&irq_locks[i]);
+	spin_lock(&contended);
+	start(threads, 1, hammer);
+	while (__atomic_load_n(&deepest, __ATOMIC_SEQ_CST) < CPUS - 1)
+		sched_yield();
+	on_relax = NULL;
+	for (size_t i = ARRAY_SIZE(irq_locks); i-- > 0;)
+		spin_unlock(&irq_locks[i]);
+	spin_unlock(&contended);
+	join(threads, 1);
+	assert_int_equal(entered, CPUS - 1);
+}
+
 /* ---- a question to a CPU that waits ----------------------------------------------------- */
 
 static unsigned asked[CPUS], answered[CPUS];
@@ -372,6 +411,8 @@ int main(void)
 	    cmocka_unit_test_setup(none_sleeps_for_ever, sleeping),
 	    cmocka_unit_test_setup(waits_end_for_no_reason, sleeping),
 	    cmocka_unit_test_setup(interrupts_take_locks_too, sleeping),
+	    cmocka_unit_test_setup(deeper_than_there_are_places, spinning),
+	    cmocka_unit_test_setup(deeper_than_there_are_places, sleeping),
 	    cmocka_unit_test_setup(who_waits_answers, spinning),
 	    cmocka_unit_test_setup(who_waits_answers, sleeping),
 	};

@@ -1,8 +1,7 @@
-/* count.c: how many hypercalls of which kind, and several calls in one.
+/* count.c: how many hypercalls of which kind, and their names.
  *
  * The wrappers of amphi/hypercall.h count as they call; the shell's statistics and the benches read it
- * here. The batch is for callers with several calls that need no answer in between. Calls only the
- * hypervisor.
+ * here. Several calls in one are multicall.c's. Calls nobody.
  */
 #include <amphi/hypercall.h>
 
@@ -37,34 +36,4 @@ uint64_t hypercall_total(void)
 const char *hypercall_name(unsigned nr)
 {
 	return nr < HYPERCALL_NUMBERS ? names[nr] : NULL;
-}
-
-/* Full is flushed, so a caller adds as many as it likes and asks for the first error at the end. */
-void hypercall_batch_add(struct hypercall_batch *batch, unsigned nr, const uint64_t *args,
-			 unsigned n_args)
-{
-	struct multicall_entry *entry;
-
-	if (batch->n == HYPERCALL_BATCH)
-		(void)hypercall_batch_flush(batch);
-	entry = &batch->entries[batch->n++];
-	*entry = (struct multicall_entry){.op = nr};
-	for (unsigned i = 0; i < n_args; i++)
-		entry->args[i] = args[i];
-}
-
-/* multicall's own result says only whether the list could be read; each entry has its own. The
- * hypervisor goes on after one that fails, so the first error is told and those behind it were
- * done. */
-int64_t hypercall_batch_flush(struct hypercall_batch *batch)
-{
-	int64_t err = batch->n ? hypercall_multicall(batch->entries, batch->n) : 0;
-
-	if (err && !batch->first_error)
-		batch->first_error = err;
-	for (unsigned i = 0; i < batch->n && !batch->first_error; i++)
-		if ((int64_t)batch->entries[i].result < 0)
-			batch->first_error = (int64_t)batch->entries[i].result;
-	batch->n = 0;
-	return batch->first_error;
 }

@@ -20,6 +20,11 @@ static void *text_alias(const void *text)
 	return (char *)pfn_to_virt(virt_to_pfn(text)) + ((uintptr_t)text & (PAGE_SIZE - 1));
 }
 
+static void *alloc_page(void)
+{
+	return pages_alloc(1);
+}
+
 /* Rooms meet only through include/amphi: pvops/ is handed what it must know of memory instead of
  * including mm.h, and its host tests hand it something else. */
 const struct pvops_env boot_pvops_env = {
@@ -27,7 +32,8 @@ const struct pvops_env boot_pvops_env = {
     .pfn_to_mfn = pfn_to_mfn,
     .mfn_to_pfn = mfn_to_pfn,
     .text_alias = text_alias,
-    .make_readonly = mm_make_readonly,
+    .direct_entry = mm_direct_entry,
+    .alloc_page = alloc_page,
 };
 
 /* The command line is read for this one word; kmain() reads it again, with a console to complain on. */

@@ -76,5 +76,6 @@ void mm_xen_tell_p2m(void);
 
 /* PV: the page's mapping in the direct map becomes read-only, or writable again. */
 void mm_make_readonly(pfn_t pfn, bool readonly);
+void mm_direct_entry(pfn_t pfn, bool readonly, uint64_t *out_va, uint64_t *out_entry);
 
 #endif

@@ -74,13 +74,20 @@ static void set_entry(const uint64_t *entry, uint64_t value)
 
 /* Xen makes a page a table only while no entry lets anybody write it; it counts such entries by
  * page. This is the one entry left after trim_first_map(). */
-void mm_make_readonly(pfn_t pfn, bool readonly)
+void mm_direct_entry(pfn_t pfn, bool readonly, uint64_t *out_va, uint64_t *out_entry)
 {
 	uint64_t flags = mm_flags.leaf | mm_flags.no_execute | (readonly ? 0 : PTE_WRITE);
 
-	must("a change of rights",
-	     hypercall_update_va_mapping((uint64_t)(uintptr_t)pfn_to_virt(pfn),
-					 frame_entry(pfn.v, flags), UVMF_INVLPG));
+	*out_va = (uint64_t)(uintptr_t)pfn_to_virt(pfn);
+	*out_entry = frame_entry(pfn.v, flags);
+}
+
+void mm_make_readonly(pfn_t pfn, bool readonly)
+{
+	uint64_t va, entry;
+
+	mm_direct_entry(pfn, readonly, &va, &entry);
+	must("a change of rights", hypercall_update_va_mapping(va, entry, UVMF_INVLPG));
 }
 
 /* ---- the builder's tables, before ours -------------------------------------------------- */

@@ -12,11 +12,9 @@
 #include "impl.h"
 #include "lock.h"
 #include "native_parts.h"
+#include "xen_parts.h"
 
-#define PTE_PRESENT 1ull
-#define PTE_FRAME   0x000ffffffffff000ull
-#define BATCH_PTES  64u
-#define CR0_TS      8u
+#define CR0_TS 8u
 
 extern void pv_xen_irq_enable(void);
 extern void pv_xen_restore_fl(void);
@@ -48,17 +46,10 @@ _Static_assert(offsetof(struct percpu, vcpu_info.evtchn_upcall_mask) == 65,
 	       "xen_save_fl, thunks.S");
 _Static_assert(offsetof(struct percpu, vcpu_info.arch.cr2) == 80, "xen_read_cr2");
 
-/* For operations that cannot fail unless we or the hypervisor are wrong. */
-static void must(const char *op, int64_t result)
-{
-	if (result < 0)
-		pvops_refused(op, result);
-}
-
 /* block unmasks and waits in one step, so an event between the two is not slept over. */
 static void xen_safe_halt(void)
 {
-	must("safe_halt", hypercall_sched_op(SCHEDOP_block, NULL));
+	xen_must("safe_halt", hypercall_sched_op(SCHEDOP_block, NULL));
 }
 
 /* With upcalls masked nothing would wake a blocked vCPU; poll with no port waits for its deadline
@@ -99,13 +90,13 @@ static void xen_write_msr(uint32_t msr, uint64_t value)
  */
 static void xen_clts(void)
 {
-	must("clts", hypercall_fpu_taskswitch(0));
+	XEN_CALL(XEN_CPU, "clts", fpu_taskswitch, 0);
 }
 
 /* The other bits are not ours, whatever the value says of them. */
 static void xen_write_cr0(uint64_t value)
 {
-	must("write_cr0", hypercall_fpu_taskswitch((value & CR0_TS) != 0));
+	XEN_CALL(XEN_CPU, "write_cr0", fpu_taskswitch, (value & CR0_TS) != 0);
 }
 
 /* One page; the hypervisor wants its frame, and every descriptor in it must be one it allows. */
@@ -113,7 +104,7 @@ static void xen_load_gdt(void *table, unsigned entries)
 {
 	unsigned long frame = maddr_to_mfn(pv_env->virt_to_maddr(table)).v;
 
-	must("load_gdt", hypercall_set_gdt(&frame, entries));
+	xen_must("load_gdt", hypercall_set_gdt(&frame, entries));
 }
 
 /* The table is the hypervisor's trap_info list (xen/arch-x86/xen.h): a row a gate, an address of 0
@@ -136,12 +127,7 @@ static void xen_load_idt(const void *gates, unsigned entries)
 		};
 	}
 	table[n] = (struct trap_info){0};
-	must("load_idt", hypercall_set_trap_table(table));
-}
-
-static void ext_op(const char *name, struct mmuext_op *op)
-{
-	must(name, hypercall_mmuext_op(op, 1, NULL, DOMID_SELF));
+	xen_must("load_idt", hypercall_set_trap_table(table));
 }
 
 /* Descriptors must not be writable anywhere, or they could not be checked. */
@@ -152,8 +138,8 @@ static void make_ldt(void *table, unsigned entries, bool readonly)
 	for (unsigned i = 0; i < n; i++) {
 		const char *page = (const char *)table + i * PAGE_SIZE;
 
-		pv_env->make_readonly(pv_env->mfn_to_pfn(maddr_to_mfn(pv_env->virt_to_maddr(page))),
-				      readonly);
+		xen_make_readonly(pv_env->mfn_to_pfn(maddr_to_mfn(pv_env->virt_to_maddr(page))),
+				  readonly);
 	}
 }
 
@@ -174,7 +160,7 @@ static void xen_set_ldt(const void *table, unsigned entries)
 
 	op.arg1.linear_addr = (unsigned long)table;
 	op.arg2.nr_ents = entries;
-	ext_op("set_ldt", &op);
+	xen_ext_op(XEN_CPU, "set_ldt", &op);
 }
 
 /* There is no TSS of ours that a processor would read, but the kernel keeps its field true for
@@ -182,14 +168,14 @@ static void xen_set_ldt(const void *table, unsigned entries)
 static void xen_load_sp0(uint64_t *tss_sp0, uint64_t sp)
 {
 	*tss_sp0 = sp;
-	must("load_sp0", hypercall_stack_switch(FLAT_KERNEL_SS, sp));
+	XEN_CALL(XEN_CPU, "load_sp0", stack_switch, FLAT_KERNEL_SS, sp);
 }
 
 /* A table is read-only while it is loaded; the hypervisor checks the descriptor and writes it. */
 static void xen_write_descriptor(uint64_t *entry, uint64_t descriptor)
 {
-	must("write_descriptor",
-	     hypercall_update_descriptor(pv_env->virt_to_maddr(entry).v, descriptor));
+	XEN_CALL(XEN_CPU, "write_descriptor", update_descriptor, pv_env->virt_to_maddr(entry).v,
+		 descriptor);
 }
 
 /* Few programs have any of their own, and each is a hypercall. */
@@ -204,19 +190,19 @@ static void xen_load_tls(uint64_t *first, const uint64_t *descriptors)
  * hypervisor's. */
 static void xen_load_gs_base(uint64_t base)
 {
-	must("load_gs_base", hypercall_set_segment_base(SEGBASE_GS_KERNEL, base));
+	xen_must("load_gs_base", hypercall_set_segment_base(SEGBASE_GS_KERNEL, base));
 }
 
 static void xen_load_fs_base(uint64_t base)
 {
-	must("load_fs_base", hypercall_set_segment_base(SEGBASE_FS, base));
+	XEN_CALL(XEN_CPU, "load_fs_base", set_segment_base, SEGBASE_FS, base);
 }
 
 static void xen_load_gs_index(uint16_t selector)
 {
-	must("load_gs_index", hypercall_set_segment_base(SEGBASE_GS_USER_SEL, selector));
+	XEN_CALL(XEN_CPU, "load_gs_index", set_segment_base, SEGBASE_GS_USER_SEL, selector);
 	if (selector < 4)
-		must("load_gs_index", hypercall_set_segment_base(SEGBASE_GS_USER, 0));
+		XEN_CALL(XEN_CPU, "load_gs_index", set_segment_base, SEGBASE_GS_USER, 0);
 }
 
 /* ---- what programs may use ------------------------------------------------------------ */
@@ -229,7 +215,7 @@ static uint64_t xen_get_debugreg(unsigned number)
 /* Refused is only what would stop the hypervisor itself. */
 static void xen_set_debugreg(unsigned number, uint64_t value)
 {
-	must("set_debugreg", hypercall_set_debugreg(number, value));
+	xen_must("set_debugreg", hypercall_set_debugreg(number, value));
 }
 
 /* The bitmap is looked at where it lies, whenever a program uses a port. It may deny more than the domain is
@@ -240,144 +226,12 @@ static void xen_update_io_bitmap(struct x86_tss_ports *tss, const struct pv_port
 
 	(void)tss;
 	set_xen_guest_handle(op.bitmap, ports ? (uint8_t *)ports->denied : NULL);
-	must("update_io_bitmap", hypercall_physdev_op(PHYSDEVOP_set_iobitmap, &op));
+	xen_must("update_io_bitmap", hypercall_physdev_op(PHYSDEVOP_set_iobitmap, &op));
 }
 
 static void xen_invalidate_io_bitmap(struct x86_tss_ports *tss)
 {
 	xen_update_io_bitmap(tss, NULL);
-}
-
-/* ---- page tables -------------------------------------------------------------------- */
-
-/* The hypervisor keeps cr3 to itself but shows it, as a frame number in cr3's own form. */
-static uint64_t top_tables[CPUS_MAX];
-
-/* What was written last; 0 before, since the boot tables are known from the start info and not from
- * here. */
-static uint64_t xen_read_cr3(void)
-{
-	return top_tables[this_cpu()->cpu];
-}
-
-static void xen_write_cr3(uint64_t maddr)
-{
-	struct mmuext_op op = {.cmd = MMUEXT_NEW_BASEPTR};
-
-	op.arg1.mfn = maddr >> PAGE_SHIFT;
-	ext_op("write_cr3", &op);
-	top_tables[this_cpu()->cpu] = maddr;
-}
-
-/* A program runs on a table of its own, without the kernel: both run in ring 3, and nothing but the
- * missing entries keeps them apart. */
-static void xen_activate_mm(uint64_t maddr, uint64_t user_maddr)
-{
-	struct mmuext_op ops[2] = {{.cmd = MMUEXT_NEW_BASEPTR}, {.cmd = MMUEXT_NEW_USER_BASEPTR}};
-
-	ops[0].arg1.mfn = maddr >> PAGE_SHIFT;
-	ops[1].arg1.mfn = user_maddr >> PAGE_SHIFT;
-	must("activate_mm", hypercall_mmuext_op(ops, 2, NULL, DOMID_SELF));
-	top_tables[this_cpu()->cpu] = maddr;
-}
-
-static void xen_flush_tlb(void)
-{
-	struct mmuext_op op = {.cmd = MMUEXT_TLB_FLUSH_LOCAL};
-
-	ext_op("flush_tlb_kernel", &op);
-}
-
-static void xen_flush_tlb_one(uint64_t va)
-{
-	struct mmuext_op op = {.cmd = MMUEXT_INVLPG_LOCAL};
-
-	op.arg1.linear_addr = va;
-	ext_op("flush_tlb_one", &op);
-}
-
-/* Entries of every level are updates alike: the hypervisor knows what type the table has. */
-static void xen_set_entry(uint64_t *entry, uint64_t value)
-{
-	struct mmu_update req = {.ptr = pv_env->virt_to_maddr(entry).v | MMU_NORMAL_PT_UPDATE,
-				 .val = value};
-
-	must("set_pte", hypercall_mmu_update(&req, 1, NULL, DOMID_SELF));
-}
-
-/* The hypervisor keeps what the processor has set of the accessed and dirty bits meanwhile. */
-static void xen_modify_prot_commit(uint64_t *entry, uint64_t value)
-{
-	struct mmu_update req = {.ptr = pv_env->virt_to_maddr(entry).v | MMU_PT_UPDATE_PRESERVE_AD,
-				 .val = value};
-
-	must("ptep_modify_prot", hypercall_mmu_update(&req, 1, NULL, DOMID_SELF));
-}
-
-/* Entries before the refused one are done: mmu_update stops there, and nobody undoes. */
-static int set_some(struct pv_pte_batch *batch, unsigned first, unsigned n)
-{
-	struct mmu_update reqs[BATCH_PTES];
-
-	for (unsigned i = 0; i < n; i++)
-		reqs[i] =
-		    (struct mmu_update){.ptr = pv_env->virt_to_maddr(batch->entries[first + i]).v |
-					       MMU_NORMAL_PT_UPDATE,
-					.val = batch->values[first + i]};
-	return (int)hypercall_mmu_update(reqs, n, NULL, batch->owner);
-}
-
-static void xen_set_ptes(struct pv_pte_batch *batch)
-{
-	batch->status = 0;
-	for (unsigned i = 0; i < batch->n && !batch->status; i += BATCH_PTES)
-		batch->status = set_some(batch, i, MIN(batch->n - i, BATCH_PTES));
-}
-
-/* Frames of others have no pfn of ours: their entries stay as they are. */
-static uint64_t xen_pte_val(uint64_t entry)
-{
-	uint64_t pfn;
-
-	if (!(entry & PTE_PRESENT))
-		return entry;
-	pfn = pv_env->mfn_to_pfn((mfn_t){(entry & PTE_FRAME) >> PAGE_SHIFT}).v;
-	return pfn == ~0ull ? entry : (entry & ~PTE_FRAME) | pfn << PAGE_SHIFT;
-}
-
-/* A pfn without a frame gives an entry that is not present, so its first use faults here and not at
- * some frame of another. */
-static uint64_t xen_make_pte(uint64_t value)
-{
-	uint64_t mfn;
-
-	if (!(value & PTE_PRESENT))
-		return value;
-	mfn = pv_env->pfn_to_mfn((pfn_t){(value & PTE_FRAME) >> PAGE_SHIFT}).v;
-	return mfn == ~0ull ? 0 : (value & ~PTE_FRAME) | mfn << PAGE_SHIFT;
-}
-
-/* A table must not be writable anywhere; the hypervisor looks it over when it is first linked, so
- * nothing below the top is pinned and a release needs no word to it. A top table is linked nowhere: it is
- * pinned, or every switch to it would be a look at all of it. */
-static void xen_alloc_pt(uint64_t pfn, unsigned level)
-{
-	struct mmuext_op op = {.cmd = MMUEXT_PIN_L4_TABLE};
-
-	pv_env->make_readonly((pfn_t){pfn}, true);
-	op.arg1.mfn = pv_env->pfn_to_mfn((pfn_t){pfn}).v;
-	if (level == 4)
-		ext_op("alloc_pt", &op);
-}
-
-static void xen_release_pt(uint64_t pfn, unsigned level)
-{
-	struct mmuext_op op = {.cmd = MMUEXT_UNPIN_TABLE};
-
-	op.arg1.mfn = pv_env->pfn_to_mfn((pfn_t){pfn}).v;
-	if (level == 4)
-		ext_op("release_pt", &op);
-	pv_env->make_readonly((pfn_t){pfn}, false);
 }
 
 /* PV_HYPERCALL differs from PV_CALL only in what reports say: at the site both are direct calls. */
@@ -417,8 +271,8 @@ const struct pv_impl pv_table_xen_pv[PV_OP_COUNT] = {
     [PV_cpu_set_debugreg] = PV_CALLED(PV_HYPERCALL, xen_set_debugreg),
     [PV_cpu_update_io_bitmap] = PV_CALLED(PV_HYPERCALL, xen_update_io_bitmap),
     [PV_cpu_invalidate_io_bitmap] = PV_CALLED(PV_HYPERCALL, xen_invalidate_io_bitmap),
-    [PV_cpu_start_context_switch] = PV_INLINED(xen_nothing),
-    [PV_cpu_end_context_switch] = PV_INLINED(xen_nothing),
+    [PV_cpu_start_context_switch] = PV_CALLED(PV_CALL, xen_start_context_switch),
+    [PV_cpu_end_context_switch] = PV_CALLED(PV_HYPERCALL, xen_end_context_switch),
     [PV_cpu_swapgs] = PV_INLINED(xen_nothing),
     [PV_cpu_sysret] = PV_CALLED(PV_HYPERCALL, pv_xen_sysret),
     [PV_cpu_io_delay] = PV_INLINED(xen_nothing),
@@ -442,9 +296,9 @@ const struct pv_impl pv_table_xen_pv[PV_OP_COUNT] = {
     [PV_mmu_set_ptes] = PV_CALLED(PV_HYPERCALL, xen_set_ptes),
     [PV_mmu_ptep_modify_prot_start] = PV_INLINED(xen_load),
     [PV_mmu_ptep_modify_prot_commit] = PV_CALLED(PV_HYPERCALL, xen_modify_prot_commit),
-    [PV_mmu_lazy_mode_enter] = PV_INLINED(xen_nothing),
-    [PV_mmu_lazy_mode_leave] = PV_INLINED(xen_nothing),
-    [PV_mmu_lazy_mode_flush] = PV_INLINED(xen_nothing),
+    [PV_mmu_lazy_mode_enter] = PV_CALLED(PV_CALL, xen_lazy_enter),
+    [PV_mmu_lazy_mode_leave] = PV_CALLED(PV_HYPERCALL, xen_lazy_leave),
+    [PV_mmu_lazy_mode_flush] = PV_CALLED(PV_HYPERCALL, xen_lazy_flush),
     [PV_lock_queued_spin_lock_slowpath] = PV_CALLED(PV_CALL, lock_slow_spinning),
     [PV_lock_queued_spin_unlock] = PV_INLINED(xen_unlock),
     [PV_lock_wait] = PV_INLINED(xen_pause),

@@ -63,20 +63,53 @@ const char *hypercall_name(unsigned nr);
 
 /* ---- several calls in one ----------------------------------------------------------- */
 
-#define HYPERCALL_BATCH 32u
+#define HYPERCALL_BATCH 24u
 
 /* On the caller's stack or static; begins as zeros. */
 struct hypercall_batch {
 	unsigned n;
-	int64_t first_error; /* of any flush since the start; 0: none */
+	/* Of any flush since the start; 0: none, and which call it was. Set back by the caller. */
+	unsigned failed;
+	int64_t first_error;
 	struct multicall_entry entries[HYPERCALL_BATCH];
 };
 
-/* Queues a call, flushing first when the batch is full. args: up to 4; n_args of them. */
+/* Queues a call, flushing first when the batch is full. args: n_args of them, up to 4. What they point to
+ * must stay until the flush. */
 void hypercall_batch_add(struct hypercall_batch *batch, unsigned nr, const uint64_t *args,
 			 unsigned n_args);
 
-/* Makes the calls queued, in order. Returns first_error. A failed call does not stop the rest. */
+/* Makes the calls queued, in order: one multicall, or the call itself when there is but one. Returns
+ * first_error. A failed call does not stop the rest. */
 int64_t hypercall_batch_flush(struct hypercall_batch *batch);
+
+/* The same, typed: batch_NAME(batch, ...) per row. */
+#define BATCH_ADD(batch, nr, ...)                                                                  \
+	({                                                                                         \
+		const uint64_t args_[] = {__VA_ARGS__};                                            \
+		hypercall_batch_add(batch, nr, args_, sizeof(args_) / sizeof(args_[0]));           \
+	})
+#define CALL1(name, nr, t1, a1)                                                                    \
+	static inline void batch_##name(struct hypercall_batch *batch, t1 a1)                      \
+	{                                                                                          \
+		BATCH_ADD(batch, nr, (uint64_t)(a1));                                              \
+	}
+#define CALL2(name, nr, t1, a1, t2, a2)                                                            \
+	static inline void batch_##name(struct hypercall_batch *batch, t1 a1, t2 a2)               \
+	{                                                                                          \
+		BATCH_ADD(batch, nr, (uint64_t)(a1), (uint64_t)(a2));                              \
+	}
+#define CALL3(name, nr, t1, a1, t2, a2, t3, a3)                                                    \
+	static inline void batch_##name(struct hypercall_batch *batch, t1 a1, t2 a2, t3 a3)        \
+	{                                                                                          \
+		BATCH_ADD(batch, nr, (uint64_t)(a1), (uint64_t)(a2), (uint64_t)(a3));              \
+	}
+#define CALL4(name, nr, t1, a1, t2, a2, t3, a3, t4, a4)                                            \
+	static inline void batch_##name(struct hypercall_batch *batch, t1 a1, t2 a2, t3 a3, t4 a4) \
+	{                                                                                          \
+		BATCH_ADD(batch, nr, (uint64_t)(a1), (uint64_t)(a2), (uint64_t)(a3),               \
+			  (uint64_t)(a4));                                                         \
+	}
+#include <amphi/hypercall.def>
 
 #endif

@@ -110,8 +110,11 @@ struct pvops_env {
 	maddr_t (*virt_to_maddr)(const void *va);
 	mfn_t (*pfn_to_mfn)(pfn_t pfn);
 	pfn_t (*mfn_to_pfn)(mfn_t mfn);
-	void *(*text_alias)(const void *text);           /* a writable address of the same byte */
-	void (*make_readonly)(pfn_t pfn, bool readonly); /* the page's mapping in the direct map */
+	void *(*text_alias)(const void *text); /* a writable address of the same byte */
+	/* PV: the mapping of our page in the direct map, made read-only or writable: where, and the entry. */
+	void (*direct_entry)(pfn_t pfn, bool readonly, uint64_t *out_va, uint64_t *out_entry);
+	/* A zeroed page, never given back; NULL: none, or nobody has any yet. */
+	void *(*alloc_page)(void);
 };
 
 /* Xen: where the page that a domain shares with the hypervisor is mapped, in the image. PV's operations on

@@ -6,7 +6,7 @@
  * be written without spoiling a table, the p2m list or the ramdisk; windows get their tables. Why: on real
  * Xen a mistake here is a dead domain with one line in somebody else's log.
  *
- * links: kernel/mm_xen.c kernel/mm.c kernel/mm_walk.c kernel/page_bitmap.c pvops/xen_pv.c pvops/native_cpu.c pvops/fill.c pvops/plan.c hypercall/count.c tests/host/fake_hypercall.c tests/host/fake_percpu.c tests/host/pv_machine.c
+ * links: kernel/mm_xen.c kernel/mm.c kernel/mm_walk.c kernel/page_bitmap.c pvops/xen_pv.c pvops/xen_mmu.c pvops/xen_queue.c hypercall/multicall.c pvops/native_cpu.c pvops/fill.c pvops/plan.c hypercall/count.c tests/host/fake_hypercall.c tests/host/fake_percpu.c tests/host/pv_machine.c
  */
 #include <stdarg.h>
 #include <setjmp.h>
@@ -79,7 +79,7 @@ bool trap_safe_read64(const void *va, uint64_t *out)
 static const struct pvops_env env = {.virt_to_maddr = virt_to_maddr,
 				     .pfn_to_mfn = pfn_to_mfn,
 				     .mfn_to_pfn = mfn_to_pfn,
-				     .make_readonly = mm_make_readonly};
+				     .direct_entry = mm_direct_entry};
 
 /* How a builder lays a domain out, in pages. */
 struct layout {

@@ -7,6 +7,7 @@
  * boot on a machine we do not have.
  *
  * links: pvops/plan.c pvops/fill.c pvops/native.c pvops/native_cpu.c pvops/xen_pv.c
+ * links: pvops/xen_mmu.c pvops/xen_queue.c hypercall/multicall.c hypercall/count.c
  */
 #include <stdarg.h>
 #include <setjmp.h>
@@ -24,7 +25,6 @@
 /* What the platform files refer to; none of it runs here. */
 char pv_shared_page[PAGE_SIZE];
 char hypercall_page[PAGE_SIZE];
-uint64_t hypercall_counts[HYPERCALL_NUMBERS];
 void pv_xen_irq_enable(void);
 void pv_xen_restore_fl(void);
 void pv_xen_iret(void);

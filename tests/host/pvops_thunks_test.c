@@ -6,7 +6,8 @@
  * irq_disable, and those of read_fl and read_cr2 but for rax. Why: a site of such an operation is compiled as if
  * nothing else changed.
  *
- * links: pvops/plan.c pvops/fill.c pvops/xen_pv.c pvops/native_cpu.c tests/host/fake_hypercall.c tests/host/fake_percpu.c
+ * links: pvops/plan.c pvops/fill.c pvops/xen_pv.c pvops/xen_mmu.c pvops/xen_queue.c
+ * links: hypercall/multicall.c hypercall/count.c pvops/native_cpu.c tests/host/fake_hypercall.c tests/host/fake_percpu.c
  */
 #include <stdarg.h>
 #include <setjmp.h>
@@ -26,7 +27,6 @@
 __asm__(".include \"pvops/thunks.S\"\n .text\n");
 
 void lock_slow_spinning(struct spinlock *lock, spin_serve_fn *serve) {}
-uint64_t hypercall_counts[HYPERCALL_NUMBERS];
 static const struct pvops_env env;
 static unsigned n_calls;
 

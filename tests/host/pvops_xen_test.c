@@ -6,7 +6,8 @@
  * answer ends the kernel with the operation's name. Why: on bare metal the processor says no; here only
  * the arguments of a call stand between a wrong mapping and another's memory.
  *
- * links: pvops/plan.c pvops/fill.c pvops/xen_pv.c pvops/native_cpu.c tests/host/fake_hypercall.c tests/host/fake_percpu.c
+ * links: pvops/plan.c pvops/fill.c pvops/xen_pv.c pvops/xen_mmu.c pvops/xen_queue.c
+ * links: hypercall/multicall.c hypercall/count.c pvops/native_cpu.c tests/host/fake_hypercall.c tests/host/fake_percpu.c
  */
 #include <stdarg.h>
 #include <setjmp.h>
@@ -21,7 +22,6 @@
 
 char pv_shared_page[PAGE_SIZE];
 void lock_slow_spinning(struct spinlock *lock, spin_serve_fn *serve) {}
-uint64_t hypercall_counts[HYPERCALL_NUMBERS];
 void pv_xen_irq_enable(void);
 void pv_xen_restore_fl(void);
 void pv_xen_iret(void);
@@ -70,6 +70,9 @@ static void look_behind(void)
 		if (seen.a[1] == 2)
 			memcpy(&seen.ext2, (const struct mmuext_op *)p + 1, sizeof(seen.ext2));
 		seen.readonly_at_call = readonly_value;
+	} else if (seen.nr == __HYPERVISOR_update_va_mapping) {
+		readonly_pfn = (seen.a[0] >> PAGE_SHIFT) - 256;
+		readonly_value = seen.a[1];
 	} else if (seen.nr == __HYPERVISOR_physdev_op) {
 		const struct physdev_set_iobitmap *op =
 		    (const struct physdev_set_iobitmap *)(uintptr_t)seen.a[1];
@@ -108,14 +111,16 @@ static pfn_t mfn_to_pfn(mfn_t mfn)
 {
 	return (pfn_t){mfn.v >= 1000 && mfn.v < 1100 ? mfn.v - 1000 : ~0ull};
 }
-static void make_readonly(pfn_t pfn, bool readonly)
+/* pfn n is mapped at 1 MiB + n pages; the entry says what is asked for. */
+static void direct_entry(pfn_t pfn, bool readonly, uint64_t *out_va, uint64_t *out_entry)
 {
-	readonly_pfn = pfn.v, readonly_value = readonly;
+	*out_va = (256 + pfn.v) << PAGE_SHIFT;
+	*out_entry = readonly;
 }
 static const struct pvops_env env = {.virt_to_maddr = virt_to_maddr,
 				     .pfn_to_mfn = pfn_to_mfn,
 				     .mfn_to_pfn = mfn_to_pfn,
-				     .make_readonly = make_readonly};
+				     .direct_entry = direct_entry};
 
 static int fresh(void **state)
 {

@@ -1,0 +1,165 @@
+/* xen_mmu.c: page tables of a Xen PV domain: read-only for us, changed by asking.
+ *
+ * Called through the sites; the table of operations is in xen_pv.c. In lazy mode changes are queued
+ * (xen_queue.c) and go out together. Entries hold the machine's frames; pvops_env tells which are whose.
+ * What is loaded (cr3) is part of a switch of programs and queued with that.
+ */
+#include <amphi/hypercall.h>
+#include <amphi/percpu.h>
+
+#include "impl.h"
+#include "xen_parts.h"
+
+#define PTE_PRESENT 1ull
+#define PTE_FRAME   0x000ffffffffff000ull
+#define BATCH_PTES  64u
+
+/* The hypervisor keeps cr3 to itself but shows it, as a frame number in cr3's own form. */
+static uint64_t top_tables[CPUS_MAX];
+
+/* What was written last; 0 before, since the boot tables are known from the start info and not from
+ * here. */
+uint64_t xen_read_cr3(void)
+{
+	return top_tables[this_cpu()->cpu];
+}
+
+void xen_write_cr3(uint64_t maddr)
+{
+	struct mmuext_op op = {.cmd = MMUEXT_NEW_BASEPTR};
+
+	op.arg1.mfn = maddr >> PAGE_SHIFT;
+	xen_ext_op(XEN_CPU, "write_cr3", &op);
+	top_tables[this_cpu()->cpu] = maddr;
+}
+
+/* A program runs on a table of its own, without the kernel: both run in ring 3, and nothing but the
+ * missing entries keeps them apart. */
+void xen_activate_mm(uint64_t maddr, uint64_t user_maddr)
+{
+	struct mmuext_op ops[2] = {{.cmd = MMUEXT_NEW_BASEPTR}, {.cmd = MMUEXT_NEW_USER_BASEPTR}};
+
+	ops[0].arg1.mfn = maddr >> PAGE_SHIFT;
+	ops[1].arg1.mfn = user_maddr >> PAGE_SHIFT;
+	if (xen_queue(XEN_CPU)) {
+		xen_ext_op(XEN_CPU, "activate_mm", &ops[0]);
+		xen_ext_op(XEN_CPU, "activate_mm", &ops[1]);
+	} else {
+		xen_must("activate_mm", hypercall_mmuext_op(ops, 2, NULL, DOMID_SELF));
+	}
+	top_tables[this_cpu()->cpu] = maddr;
+}
+
+void xen_flush_tlb(void)
+{
+	struct mmuext_op op = {.cmd = MMUEXT_TLB_FLUSH_LOCAL};
+
+	xen_ext_op(XEN_MMU, "flush_tlb_kernel", &op);
+}
+
+void xen_flush_tlb_one(uint64_t va)
+{
+	struct mmuext_op op = {.cmd = MMUEXT_INVLPG_LOCAL};
+
+	op.arg1.linear_addr = va;
+	xen_ext_op(XEN_MMU, "flush_tlb_one", &op);
+}
+
+static void update(const char *op, const uint64_t *entry, unsigned how, uint64_t value)
+{
+	struct mmu_update req = {.ptr = pv_env->virt_to_maddr(entry).v | how, .val = value};
+	struct xen_queue *queue = xen_queue(XEN_MMU);
+
+	if (queue)
+		xen_queue_update(queue, &req);
+	else
+		xen_must(op, hypercall_mmu_update(&req, 1, NULL, DOMID_SELF));
+}
+
+/* Entries of every level are updates alike: the hypervisor knows what type the table has. */
+void xen_set_entry(uint64_t *entry, uint64_t value)
+{
+	update("set_pte", entry, MMU_NORMAL_PT_UPDATE, value);
+}
+
+/* The hypervisor keeps what the processor has set of the accessed and dirty bits meanwhile. */
+void xen_modify_prot_commit(uint64_t *entry, uint64_t value)
+{
+	update("ptep_modify_prot", entry, MMU_PT_UPDATE_PRESERVE_AD, value);
+}
+
+/* Entries before the refused one are done: mmu_update stops there, and nobody undoes. */
+static int set_some(struct pv_pte_batch *batch, unsigned first, unsigned n)
+{
+	struct mmu_update reqs[BATCH_PTES];
+
+	for (unsigned i = 0; i < n; i++)
+		reqs[i] =
+		    (struct mmu_update){.ptr = pv_env->virt_to_maddr(batch->entries[first + i]).v |
+					       MMU_NORMAL_PT_UPDATE,
+					.val = batch->values[first + i]};
+	return (int)hypercall_mmu_update(reqs, n, NULL, batch->owner);
+}
+
+/* Not put off, for the caller wants to know how it went; what was put off before goes first. */
+void xen_set_ptes(struct pv_pte_batch *batch)
+{
+	xen_lazy_flush();
+	batch->status = 0;
+	for (unsigned i = 0; i < batch->n && !batch->status; i += BATCH_PTES)
+		batch->status = set_some(batch, i, MIN(batch->n - i, BATCH_PTES));
+}
+
+/* Frames of others have no pfn of ours: their entries stay as they are. */
+uint64_t xen_pte_val(uint64_t entry)
+{
+	uint64_t pfn;
+
+	if (!(entry & PTE_PRESENT))
+		return entry;
+	pfn = pv_env->mfn_to_pfn((mfn_t){(entry & PTE_FRAME) >> PAGE_SHIFT}).v;
+	return pfn == ~0ull ? entry : (entry & ~PTE_FRAME) | pfn << PAGE_SHIFT;
+}
+
+/* A pfn without a frame gives an entry that is not present, so its first use faults here and not at
+ * some frame of another. */
+uint64_t xen_make_pte(uint64_t value)
+{
+	uint64_t mfn;
+
+	if (!(value & PTE_PRESENT))
+		return value;
+	mfn = pv_env->pfn_to_mfn((pfn_t){(value & PTE_FRAME) >> PAGE_SHIFT}).v;
+	return mfn == ~0ull ? 0 : (value & ~PTE_FRAME) | mfn << PAGE_SHIFT;
+}
+
+void xen_make_readonly(pfn_t pfn, bool readonly)
+{
+	uint64_t va, entry;
+
+	pv_env->direct_entry(pfn, readonly, &va, &entry);
+	XEN_CALL(XEN_MMU, "make_readonly", update_va_mapping, va, entry, UVMF_INVLPG);
+}
+
+/* A table must not be writable anywhere; the hypervisor looks it over when it is first linked, so
+ * nothing below the top is pinned and a release needs no word to it. A top table is linked nowhere: it is
+ * pinned, or every switch to it would be a look at all of it. */
+void xen_alloc_pt(uint64_t pfn, unsigned level)
+{
+	struct mmuext_op op = {.cmd = MMUEXT_PIN_L4_TABLE};
+
+	xen_make_readonly((pfn_t){pfn}, true);
+	op.arg1.mfn = pv_env->pfn_to_mfn((pfn_t){pfn}).v;
+	if (level == 4)
+		xen_ext_op(XEN_MMU, "alloc_pt", &op);
+}
+
+void xen_release_pt(uint64_t pfn, unsigned level)
+{
+	struct mmuext_op op = {.cmd = MMUEXT_UNPIN_TABLE};
+
+	op.arg1.mfn = pv_env->pfn_to_mfn((pfn_t){pfn}).v;
+	if (level == 4)
+		xen_ext_op(XEN_MMU, "release_pt", &op);
+	xen_make_readonly((pfn_t){pfn}, false);
+}

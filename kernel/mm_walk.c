@@ -82,8 +82,10 @@ static uint64_t *make_table(uint64_t *entry, unsigned level)
 
 	if (!table)
 		return NULL;
+	pv_lazy_mode_enter();
 	pv_alloc_pt(virt_to_pfn(table).v, level - 1);
 	set_table(entry, pv_make_pte(virt_to_pfn(table).v << PAGE_SHIFT | mm_flags.table), level);
+	pv_lazy_mode_leave();
 	return table;
 }
 

@@ -3,7 +3,8 @@
  * Called by user_load.c, user_call.c and user.c. Everything of a program lies below 512 GiB, so under one
  * entry of the top table; the kernel's entries are copied into the first root when it is made and never
  * change afterwards (user_init saw to it that all of them exist). Calls pvops for tables and entries, and
- * mm.h for pages.
+ * mm.h for pages. Changes are made in lazy mode, so that a PV domain makes them together; no page is taken in it
+ * that was given back in it.
  */
 #include <amphi/pvops.h>
 #include <amphi/string.h>
@@ -11,9 +12,11 @@
 #include "mm_parts.h"
 #include "user_space.h"
 
-#define TOP_LEVEL   4u
-#define USER_SLOT   0u                       /* of the top table: USER_END is what it spans */
-#define KERNEL_SLOT pt_index(DIRECT_BASE, 4) /* below it and above the middle: the hypervisor's */
+#define TOP_LEVEL        4u
+#define FLUSH_ONE_BY_ONE 16u
+#define KEPT_BITS        (PTE_FRAME | PTE_ACCESSED | PTE_DIRTY) /* of an entry whose rights change */
+#define USER_SLOT        0u                       /* of the top table: USER_END is what it spans */
+#define KERNEL_SLOT      pt_index(DIRECT_BASE, 4) /* below it and above the middle: the hypervisor's */
 
 /* Through pvops: on PV the entry holds the machine's frame. */
 static uint64_t entry_of(const void *page, uint64_t flags)
@@ -50,7 +53,7 @@ static uint64_t *new_root(void)
 	return root;
 }
 
-/* Entries and not tables: what the kernel maps later appears in all programs, as long as it is
+/* In lazy mode. Entries and not tables: what the kernel maps later appears in all programs, as long as it is
  * under an entry that exists now. */
 static void copy_kernel_half(uint64_t *root)
 {
@@ -66,15 +69,16 @@ int user_space_init(struct user_space *s, unsigned n_roots)
 	memset(s, 0, sizeof(*s));
 	page_bitmap_init(&s->heap, s->heap_words, USER_HEAP_PAGES);
 	page_bitmap_release(&s->heap, 0, USER_HEAP_PAGES);
-	for (; s->n_roots < n_roots; s->n_roots++) {
-		s->roots[s->n_roots] = new_root();
-		if (!s->roots[s->n_roots]) {
-			user_space_free(s);
-			return -XEN_ENOMEM;
-		}
-	}
-	copy_kernel_half(s->roots[0]);
-	return 0;
+	pv_lazy_mode_enter();
+	while (s->n_roots < n_roots && (s->roots[s->n_roots] = new_root()))
+		s->n_roots++;
+	if (s->n_roots == n_roots)
+		copy_kernel_half(s->roots[0]);
+	pv_lazy_mode_leave();
+	if (s->n_roots == n_roots)
+		return 0;
+	user_space_free(s);
+	return -XEN_ENOMEM;
 }
 
 /* ---- tables --------------------------------------------------------------------------- */
@@ -92,8 +96,8 @@ static void link_table(struct user_space *s, uint64_t *entry, uint64_t value, un
 			pv_set_pgd(&s->roots[i][USER_SLOT], value);
 }
 
-/* Zeroed and made a table before it is linked, which is the order a hypervisor insists on.
- * Rights are the leaf's: tables allow everything. */
+/* Zeroed and made a table before it is linked, which is the order a hypervisor insists on; and done, not
+ * put off: the next page's walk goes this way. Rights are the leaf's: tables allow everything. */
 static uint64_t *make_table(struct user_space *s, uint64_t *entry, unsigned level)
 {
 	uint64_t *table = pages_alloc(1);
@@ -102,6 +106,7 @@ static uint64_t *make_table(struct user_space *s, uint64_t *entry, unsigned leve
 		return NULL;
 	pv_alloc_pt(virt_to_pfn(table).v, level - 1);
 	link_table(s, entry, entry_of(table, mm_flags.table | PTE_USER), level);
+	pv_lazy_mode_flush();
 	return table;
 }
 
@@ -147,6 +152,7 @@ void user_space_free(struct user_space *s)
 {
 	uint64_t top = s->n_roots ? s->roots[0][USER_SLOT] : 0;
 
+	pv_lazy_mode_enter();
 	link_table(s, NULL, 0, TOP_LEVEL);
 	for (unsigned i = 0; i < s->n_roots; i++) {
 		pv_release_pt(virt_to_pfn(s->roots[i]).v, TOP_LEVEL);
@@ -154,36 +160,42 @@ void user_space_free(struct user_space *s)
 	}
 	if (top & PTE_PRESENT)
 		free_table(page_of(top), TOP_LEVEL - 1);
+	pv_lazy_mode_leave();
 	s->n_roots = 0;
 }
 
 /* ---- pages ---------------------------------------------------------------------------- */
 
-/* The page is free for others only when no entry and no TLB leads to it. */
-static void drop_page(uint64_t *leaf, uint64_t va)
+/* One by one while that is less than filling the TLB again. */
+static void flush(uint64_t va, unsigned n)
 {
-	void *page = page_of(*leaf);
-
-	pv_set_pte(leaf, 0);
-	pv_flush_tlb_one(va);
-	free_page(page);
+	if (n > FLUSH_ONE_BY_ONE)
+		pv_flush_tlb_user();
+	else
+		for (unsigned i = 0; i < n; i++)
+			pv_flush_tlb_one(va + i * PAGE_SIZE);
 }
 
 /* Undone when memory is short, but for tables: they are found again by the next call, or freed
  * at the end. */
 int user_space_map(struct user_space *s, uint64_t va, unsigned n, unsigned prot)
 {
-	for (unsigned i = 0; i < n; i++) {
-		uint64_t *leaf = leaf_of(s, va + i * PAGE_SIZE, true);
+	unsigned done;
+
+	pv_lazy_mode_enter();
+	for (done = 0; done < n; done++) {
+		uint64_t *leaf = leaf_of(s, va + done * PAGE_SIZE, true);
 		void *page = leaf ? pages_alloc(1) : NULL;
 
-		if (!page) {
-			(void)user_space_unmap(s, va, i);
-			return -XEN_ENOMEM;
-		}
+		if (!page)
+			break;
 		pv_set_pte(leaf, entry_of(page, leaf_flags(prot)));
 	}
-	return 0;
+	pv_lazy_mode_leave();
+	if (done == n)
+		return 0;
+	(void)user_space_unmap(s, va, done);
+	return -XEN_ENOMEM;
 }
 
 /* Looked at as a whole first, so that a call does all or nothing. */
@@ -198,12 +210,21 @@ static bool all_mapped(struct user_space *s, uint64_t va, unsigned n)
 	return true;
 }
 
+/* The pages are nobody else's before all is done: nobody runs that could take one. */
 int user_space_unmap(struct user_space *s, uint64_t va, unsigned n)
 {
 	if (!all_mapped(s, va, n))
 		return -XEN_EFAULT;
-	for (unsigned i = 0; i < n; i++)
-		drop_page(leaf_of(s, va + i * PAGE_SIZE, false), va + i * PAGE_SIZE);
+	pv_lazy_mode_enter();
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t *leaf = leaf_of(s, va + i * PAGE_SIZE, false);
+		void *page = page_of(*leaf);
+
+		pv_set_pte(leaf, 0);
+		free_page(page);
+	}
+	flush(va, n);
+	pv_lazy_mode_leave();
 	return 0;
 }
 
@@ -212,12 +233,15 @@ int user_space_protect(struct user_space *s, uint64_t va, unsigned n, unsigned p
 {
 	if (!all_mapped(s, va, n))
 		return -XEN_EFAULT;
+	pv_lazy_mode_enter();
 	for (unsigned i = 0; i < n; i++) {
 		uint64_t *leaf = leaf_of(s, va + i * PAGE_SIZE, false);
+		uint64_t was = pv_ptep_modify_prot_start(leaf);
 
-		pv_set_pte(leaf, entry_of(page_of(*leaf), leaf_flags(prot)));
-		pv_flush_tlb_one(va + i * PAGE_SIZE);
+		pv_ptep_modify_prot_commit(leaf, (was & KEPT_BITS) | leaf_flags(prot));
 	}
+	flush(va, n);
+	pv_lazy_mode_leave();
 	return 0;
 }
 

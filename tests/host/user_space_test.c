@@ -5,7 +5,8 @@
  * where the program may not go; every failure of memory on the way leaves nothing behind, and in the end
  * every page and table is given back. Why: a wrong entry is somebody else's memory. Frames in entries are
  * scrambled, so that a frame number taken for a machine's shows; each entry is written through the operation
- * of its level, into a page that was declared a table of that level.
+ * of its level, into a page that was declared a table of that level. All of it also as a PV domain does it, where
+ * changes made in lazy mode happen only at the end of it.
  *
  * links: kernel/user_space.c kernel/page_bitmap.c
  */
@@ -37,10 +38,49 @@ static uint8_t table_level[PAGES]; /* 0: no table */
 static unsigned n_used, pages_left, flushes;
 static struct user_space space;
 
+/* ---- what is put off --------------------------------------------------------------------- */
+
+typedef void change_fn(uint64_t a, uint64_t b, uint64_t c);
+static struct {
+	change_fn *fn;
+	uint64_t a, b, c;
+} put_off[4096];
+static unsigned n_put_off, frees_put_off;
+static bool may_put_off, is_lazy; /* as a PV domain does; a processor of our own does all at once */
+
+static void flush_all(void)
+{
+	for (unsigned i = 0; i < n_put_off; i++)
+		put_off[i].fn(put_off[i].a, put_off[i].b, put_off[i].c);
+	n_put_off = frees_put_off = 0;
+}
+
+static void later(change_fn *fn, uint64_t a, uint64_t b, uint64_t c)
+{
+	assert_true(n_put_off < ARRAY_SIZE(put_off));
+	put_off[n_put_off].fn = fn, put_off[n_put_off].a = a;
+	put_off[n_put_off].b = b, put_off[n_put_off++].c = c;
+	if (!is_lazy)
+		flush_all();
+}
+
+static void lazy_enter(void)
+{
+	assert_false(is_lazy);
+	is_lazy = may_put_off;
+}
+
+static void lazy_leave(void)
+{
+	flush_all();
+	is_lazy = false;
+}
+
 /* ---- memory ------------------------------------------------------------------------------ */
 
 void *pages_alloc(unsigned n)
 {
+	assert_false(frees_put_off);
 	assert_int_equal(n, 1);
 	if (!pages_left)
 		return NULL;
@@ -60,15 +100,22 @@ pfn_t virt_to_pfn(const void *va)
 	return (pfn_t){(uint64_t)((const uint8_t *)va - arena) / PAGE_SIZE};
 }
 
+static void free_now(uint64_t pfn, uint64_t unused, uint64_t unused_too)
+{
+	assert_int_equal(table_level[pfn], 0);
+	memset(arena + pfn * PAGE_SIZE, 0xee, PAGE_SIZE); /* whoever reads it again sees nonsense */
+	used[pfn] = false;
+	n_used--;
+}
+
+/* In lazy mode the page is still what it was, so it may not be anything else yet. */
 void pages_free(void *va, unsigned n)
 {
 	uint64_t pfn = virt_to_pfn(va).v;
 
 	assert_true(n == 1 && used[pfn]);
-	assert_int_equal(table_level[pfn], 0);
-	memset(va, 0xee, PAGE_SIZE); /* whoever reads it again sees nonsense */
-	used[pfn] = false;
-	n_used--;
+	frees_put_off = 1;
+	later(free_now, pfn, 0, 0);
 }
 
 /* ---- operations ---------------------------------------------------------------------------- */
@@ -78,8 +125,9 @@ static uint64_t scramble(uint64_t entry)
 	return entry & PTE_PRESENT ? entry ^ (uint64_t)SCRAMBLE << PAGE_SHIFT : entry;
 }
 
-static void set_at(unsigned level, uint64_t *entry, uint64_t value)
+static void set_now(uint64_t level, uint64_t at, uint64_t value)
 {
+	uint64_t *entry = (uint64_t *)(uintptr_t)at;
 	uint64_t pfn = virt_to_pfn(entry).v, to = (scramble(value) & PTE_FRAME) >> PAGE_SHIFT;
 
 	assert_true(pfn < PAGES && table_level[pfn] == level);
@@ -88,6 +136,10 @@ static void set_at(unsigned level, uint64_t *entry, uint64_t value)
 		assert_int_equal(table_level[to], level - 1);
 	}
 	*entry = value;
+}
+static void set_at(unsigned level, uint64_t *entry, uint64_t value)
+{
+	later(set_now, level, (uintptr_t)entry, value);
 }
 static void set_pte(uint64_t *entry, uint64_t value)
 {
@@ -105,19 +157,39 @@ static void set_pgd(uint64_t *entry, uint64_t value)
 {
 	set_at(4, entry, value);
 }
-static void alloc_pt(uint64_t pfn, unsigned level)
+static uint64_t modify_start(uint64_t *entry)
+{
+	return *entry;
+}
+static void alloc_now(uint64_t pfn, uint64_t level, uint64_t unused)
 {
 	assert_true(used[pfn] && !table_level[pfn]);
 	table_level[pfn] = (uint8_t)level;
 }
-static void release_pt(uint64_t pfn, unsigned level)
+static void alloc_pt(uint64_t pfn, unsigned level)
+{
+	later(alloc_now, pfn, level, 0);
+}
+static void release_now(uint64_t pfn, uint64_t level, uint64_t unused)
 {
 	assert_int_equal(table_level[pfn], level);
 	table_level[pfn] = 0;
 }
+static void release_pt(uint64_t pfn, unsigned level)
+{
+	later(release_now, pfn, level, 0);
+}
+static void flush_now(uint64_t n, uint64_t unused, uint64_t unused_too)
+{
+	flushes += (unsigned)n;
+}
 static void flush_one(uint64_t va)
 {
-	flushes++;
+	later(flush_now, 1, 0, 0);
+}
+static void flush_user(void)
+{
+	later(flush_now, 1000, 0, 0);
 }
 
 static int fresh(void **state)
@@ -137,7 +209,19 @@ static int fresh(void **state)
 	pv_ops.mmu.set_pud = set_pud, pv_ops.mmu.set_pgd = set_pgd;
 	pv_ops.mmu.alloc_pt = alloc_pt, pv_ops.mmu.release_pt = release_pt;
 	pv_ops.mmu.make_pte = scramble, pv_ops.mmu.pte_val = scramble;
-	pv_ops.mmu.flush_tlb_one = flush_one;
+	pv_ops.mmu.flush_tlb_one = flush_one, pv_ops.mmu.flush_tlb_user = flush_user;
+	pv_ops.mmu.ptep_modify_prot_start = modify_start;
+	pv_ops.mmu.ptep_modify_prot_commit = set_pte;
+	pv_ops.mmu.lazy_mode_enter = lazy_enter, pv_ops.mmu.lazy_mode_leave = lazy_leave;
+	pv_ops.mmu.lazy_mode_flush = flush_all;
+	may_put_off = is_lazy = false;
+	return 0;
+}
+
+static int fresh_lazy(void **state)
+{
+	(void)fresh(state);
+	may_put_off = true;
 	return 0;
 }
 
@@ -269,14 +353,36 @@ static void too_little_memory(void **state)
 	assert_int_equal(n, 2 + 3 + 5 + 1);
 }
 
+/* Filling the TLB again costs less than emptying it entry by entry. */
+static void many_are_flushed_together(void **state)
+{
+	assert_int_equal(user_space_init(&space, 1), 0);
+	assert_int_equal(user_space_map(&space, USER_HEAP, 40, USER_WRITE), 0);
+	assert_int_equal(flushes, 0);
+	assert_int_equal(user_space_protect(&space, USER_HEAP, 40, USER_READ), 0);
+	assert_int_equal(flushes, 1000);
+	assert_null(user_space_at(&space, USER_HEAP + 39 * PAGE_SIZE, true));
+	assert_int_equal(user_space_unmap(&space, USER_HEAP, 40), 0);
+	assert_int_equal(flushes, 2000);
+	user_space_free(&space);
+	assert_int_equal(n_used, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup(mapped_and_freed, fresh),
+	    cmocka_unit_test_setup(mapped_and_freed, fresh_lazy),
 	    cmocka_unit_test_setup(the_kernels_half, fresh),
+	    cmocka_unit_test_setup(the_kernels_half, fresh_lazy),
 	    cmocka_unit_test_setup(copies, fresh),
+	    cmocka_unit_test_setup(copies, fresh_lazy),
 	    cmocka_unit_test_setup(taken_back, fresh),
+	    cmocka_unit_test_setup(taken_back, fresh_lazy),
+	    cmocka_unit_test_setup(many_are_flushed_together, fresh),
+	    cmocka_unit_test_setup(many_are_flushed_together, fresh_lazy),
 	    cmocka_unit_test_setup(too_little_memory, fresh),
+	    cmocka_unit_test_setup(too_little_memory, fresh_lazy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

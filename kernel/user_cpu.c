@@ -92,19 +92,29 @@ static uint16_t loadable(const struct user_cpu *cpu, uint16_t selector)
 	return user_selector_ok(&cpu->rights, selector) ? selector : 0;
 }
 
-/* Every descriptor that a program can have loaded stays loadable: the flat ones are constant, the TLS
- * ones are rewritten but never taken away, and the LDT's are looked at. So none of these can fault. */
+/* Part of the switch, where a hypervisor is told all at once. A base belongs to a null selector, which is
+ * loaded before it: loading it afterwards would reset the base. */
+static void give_segments(const struct user_cpu *cpu)
+{
+	put_tls(cpu);
+	if (loadable(cpu, cpu->fs) < 4) {
+		__asm__ volatile("mov %w0, %%fs" ::"r"(0));
+		pv_load_fs_base(cpu->fs_base);
+	}
+	pv_load_gs_index(loadable(cpu, cpu->gs));
+}
+
+/* After the switch, when the descriptors are in force. Every one that a program can have loaded stays loadable: the
+ * flat ones are constant, the TLS ones are rewritten but never taken away, and the LDT's are looked at. So none of
+ * these can fault. */
 static void load_selectors(const struct user_cpu *cpu)
 {
 	uint16_t fs = loadable(cpu, cpu->fs);
 
-	put_tls(cpu);
 	__asm__ volatile("mov %w0, %%ds" ::"r"(loadable(cpu, cpu->ds)));
 	__asm__ volatile("mov %w0, %%es" ::"r"(loadable(cpu, cpu->es)));
-	__asm__ volatile("mov %w0, %%fs" ::"r"(fs));
-	if (fs < 4)
-		pv_load_fs_base(cpu->fs_base);
-	pv_load_gs_index(loadable(cpu, cpu->gs));
+	if (fs >= 4)
+		__asm__ volatile("mov %w0, %%fs" ::"r"(fs));
 }
 
 /* The selector is made null first: a load of it afterwards would reset the base. */
@@ -151,11 +161,14 @@ static uint64_t root_of(const struct user_space *space, unsigned which)
 static void load(struct user_task *task)
 {
 	this_cpu()->kernel_sp = task->cpu.kernel_sp;
+	pv_start_context_switch();
 	pv_load_sp0(this()->tables.sp0, task->cpu.kernel_sp);
 	pv_activate_mm(root_of(&task->space, 0), root_of(&task->space, 1));
 	user_rights_load(&task->cpu.rights, &this()->tables);
-	load_selectors(&task->cpu);
+	give_segments(&task->cpu);
 	user_fpu_switch(&task->cpu);
+	pv_end_context_switch();
+	load_selectors(&task->cpu);
 }
 
 /* On the first program here: nothing before needed ring 3. */

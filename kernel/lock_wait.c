@@ -18,6 +18,7 @@
 
 /* By our number of the CPU; PORT_NONE: it spins. */
 static port_t ports[CPUS_MAX];
+static bool in_use; /* from lock_wait_init() on */
 
 static void nobody(void *ctx) {}
 
@@ -52,6 +53,7 @@ void lock_wait_init(void)
 {
 	if (!boot_on_xen())
 		return;
+	in_use = true;
 	lock_wait_cpu_online();
 	if (pvops_provide_lock_wait(PV_HYPERCALL, xen_wait, xen_kick))
 		klog(LOG_ERROR, "the sites of locks are not what they should be");
@@ -63,7 +65,7 @@ void lock_wait_cpu_online(void)
 	struct percpu *here = this_cpu();
 	port_t port;
 
-	if (!boot_on_xen() || ports[here->cpu].v)
+	if (!in_use || ports[here->cpu].v)
 		return;
 	if (event_bind_ipi(here->vcpu, nobody, NULL, &port))
 		return;

@@ -17,6 +17,7 @@
 #include "clock.h"
 #include "console.h"
 #include "host_resume.h"
+#include "lock_wait.h"
 #include "panic.h"
 #include "smp_xen.h"
 #include "suspend.h"
@@ -160,6 +161,8 @@ static void events_go_on(enum suspend_end end)
 		return;
 	event_forget();
 	host_event_forget();
+	lock_wait_forget();
+	lock_wait_cpu_online();
 }
 
 static const char *platform_stop(void)

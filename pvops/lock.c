@@ -158,29 +158,37 @@ static void wait_outside(struct spinlock *lock, spin_serve_fn *serve)
 		round_of(serve);
 }
 
-/* An interrupt in between takes the next node and has given it back when we go on. */
-static inline void slow(struct spinlock *lock, spin_serve_fn *serve, bool may_sleep)
+static inline void wait_in_queue(struct spinlock *lock, unsigned depth, spin_serve_fn *serve,
+				 bool may_sleep)
 {
-	unsigned cpu = this_cpu()->cpu, depth = waiters[cpu].depth++;
+	unsigned cpu = this_cpu()->cpu;
 	struct cpu_waiters *own = &waiters[cpu];
 	struct waiter *me = &own->node[depth], *before;
 	uint16_t name = name_of(cpu, depth), last;
 
+	*me = (struct waiter){0};
+	last = __atomic_exchange_n(&lock->tail, name, __ATOMIC_ACQ_REL);
+	if (last) {
+		before = waiter_named(last);
+		__atomic_store_n(&before->next, me, __ATOMIC_RELEASE);
+		wait_for_turn(own, me, before, serve, may_sleep);
+	}
+	wait_for_lock(lock, cpu, serve, may_sleep);
+	take(lock, own, me, name, may_sleep);
+}
+
+/* An interrupt in between takes the next node and has given it back when we go on. */
+static inline void slow(struct spinlock *lock, spin_serve_fn *serve, bool may_sleep)
+{
+	struct cpu_waiters *own = &waiters[this_cpu()->cpu];
+	unsigned depth = own->depth++;
+
 	__asm__ volatile("" ::: "memory");
 	own->counts.slow++;
-	if (depth >= NODES) {
+	if (depth < NODES)
+		wait_in_queue(lock, depth, serve, may_sleep);
+	else
 		wait_outside(lock, serve);
-	} else {
-		*me = (struct waiter){0};
-		last = __atomic_exchange_n(&lock->tail, name, __ATOMIC_ACQ_REL);
-		if (last) {
-			before = waiter_named(last);
-			__atomic_store_n(&before->next, me, __ATOMIC_RELEASE);
-			wait_for_turn(own, me, before, serve, may_sleep);
-		}
-		wait_for_lock(lock, cpu, serve, may_sleep);
-		take(lock, own, me, name, may_sleep);
-	}
 	__asm__ volatile("" ::: "memory");
 	own->depth--;
 }

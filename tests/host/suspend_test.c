@@ -27,6 +27,7 @@
 #include "kernel/host_resume.h"
 #include "kernel/panic.h"
 #include "kernel/smp_xen.h"
+#include "kernel/lock_wait.h"
 #include "kernel/suspend.h"
 #include "kernel/time.h"
 #include "kernel/user.h"
@@ -71,6 +72,8 @@ int host_store_resume(void)
 	return 0;
 }
 
+void lock_wait_forget(void) {}
+void lock_wait_cpu_online(void) {}
 void host_event_forget(void)
 {
 	say("slots");

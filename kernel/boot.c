@@ -9,6 +9,7 @@
 #include "mm.h"
 #include "mm_parts.h"
 #include "panic.h"
+#include "pv_site.h"
 
 struct boot_info boot;
 
@@ -53,15 +54,16 @@ void boot_choose_platform(struct platform_found *found)
  * an indirect call, which works, only slowly. */
 void boot_finish(void)
 {
-	const void *bad = NULL;
-	int err;
+	struct pv_bad_site bad;
+	char text[PV_SITE_TEXT];
 
 	if (boot.ramdisk_len_bytes)
 		boot.ramdisk = (char *)pfn_to_virt((pfn_t){boot.ramdisk_start >> PAGE_SHIFT}) +
 			       (boot.ramdisk_start & (PAGE_SIZE - 1));
-	err = pvops_patch(&bad);
-	if (err)
-		panic("pv call site at %p cannot be patched (%d)", bad, err);
+	if (pvops_patch(&bad)) {
+		pv_site_text(text, &bad);
+		panic("a pv site is not what it was compiled to: %s", text);
+	}
 	kmain();
 }
 

@@ -17,6 +17,7 @@
 #include "commands.h"
 #include "console.h"
 #include "mm.h"
+#include "pv_site.h"
 #include "shell.h"
 #include "thread.h"
 #include "time.h"
@@ -27,11 +28,19 @@
 
 /* ---- pvops -------------------------------------------------------------------------- */
 
+static void tell_site(void *ctx, const struct pv_bad_site *bad)
+{
+	char text[PV_SITE_TEXT];
+
+	pv_site_text(text, bad);
+	console_printf("differs: %s\n", text);
+}
+
 /* Both numbers are 0 in a kernel that is as it was planned, and tests ask for just that. */
 static int pvops_check(void)
 {
 	unsigned indirect = pvops_count_indirect();
-	unsigned differing = pvops_verify();
+	unsigned differing = pvops_verify(tell_site, NULL);
 
 	console_printf("left indirect: %u; different from the plan: %u\n", indirect, differing);
 	console_printf("@pvops indirect=%u differing=%u\n", indirect, differing);
@@ -42,6 +51,7 @@ static int pvops_check(void)
  * interface. */
 static int pvops(int argc, char **argv)
 {
+	struct pv_lock_counts locks;
 	struct pv_op_report r;
 	unsigned op;
 
@@ -55,6 +65,9 @@ static int pvops(int argc, char **argv)
 		console_printf("  %4s.%-16s %3u sites  %s\n", r.group, r.name, r.sites,
 			       pvops_kind_name(r.kind));
 	}
+	pvops_lock_counts(&locks);
+	console_printf("locks: waited for %llu times, asleep %llu times, woken %llu times\n",
+		       ULL(locks.slow), ULL(locks.waits), ULL(locks.kicks));
 	return pvops_check();
 }
 

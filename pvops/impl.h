@@ -39,12 +39,12 @@ extern void pv_unfilled(void);
 #define PV_FN(f) .fn = (uint64_t)(uintptr_t)(f)
 #define PV_INLINED(f)                                                                              \
 	{                                                                                          \
-		.kind = PV_INLINE, .thin = true, PV_FN(f), .code_end = f##_end                     \
+		.kind = PV_INLINE, .thin = true, PV_FN(f), .code_end = f##_end, .name = #f         \
 	}
 #define PV_INLINED_STACKED(f)                                                                      \
 	{                                                                                          \
 		.kind = PV_INLINE, .thin = true, PV_FN(f), .code_from = f##_code,                  \
-		.code_end = f##_end                                                                \
+		.code_end = f##_end, .name = #f                                                    \
 	}
 #define PV_INLINED_FIX(f, at)                                                                      \
 	{                                                                                          \
@@ -52,11 +52,11 @@ extern void pv_unfilled(void);
 	}
 #define PV_CALLED_THIN(k, f)                                                                       \
 	{                                                                                          \
-		.kind = (k), .thin = true, PV_FN(f)                                                \
+		.kind = (k), .thin = true, PV_FN(f), .name = #f                                    \
 	}
 #define PV_CALLED(k, f)                                                                            \
 	{                                                                                          \
-		.kind = (k), PV_FN(f)                                                              \
+		.kind = (k), PV_FN(f), .name = #f                                                  \
 	}
 
 /* Takes a platform's table: copies it and points pv_ops at the functions. */

@@ -12,7 +12,6 @@
 #include "lock.h"
 #include "native_parts.h"
 
-#define MSR_FS_BASE        0xc0000100u
 #define MSR_GS_BASE        0xc0000101u
 #define MSR_KERNEL_GS_BASE 0xc0000102u /* the program's, while the kernel runs */
 #define IDT_ENTRIES        256u
@@ -30,6 +29,9 @@ PV_SHORT(native_halt, "hlt");
 /* A site of full class gives up rcx and rdx, which these two need. */
 PV_SHORT(native_read_msr, "mov %edi, %ecx; rdmsr; shl $32, %rdx; or %rdx, %rax");
 PV_SHORT(native_write_msr, "mov %edi, %ecx; mov %esi, %eax; mov %rsi, %rdx; shr $32, %rdx; wrmsr");
+/* The MSR of fs's base, likewise: once a switch of programs. The argument's register is given up too. */
+PV_SHORT(native_load_fs_base,
+	 "mov $0xc0000100, %ecx; mov %edi, %eax; shr $32, %rdi; mov %edi, %edx; wrmsr");
 PV_SHORT(native_read_cr0, "mov %cr0, %rax");
 PV_SHORT(native_write_cr0, "mov %rdi, %cr0");
 PV_SHORT(native_read_cr4, "mov %cr4, %rax");
@@ -117,11 +119,6 @@ static void native_load_gs_base(uint64_t base)
 	write_base(MSR_GS_BASE, base);
 }
 
-static void native_load_fs_base(uint64_t base)
-{
-	write_base(MSR_FS_BASE, base);
-}
-
 /* Loading the selector loads the base with it, so the program's is swapped in for the moment. AMD's
  * processors keep the base when the selector is null (APM vol. 2, 4.5.3): it is another program's. */
 static void native_load_gs_index(uint16_t selector)
@@ -172,7 +169,7 @@ const struct pv_impl pv_table_native[PV_OP_COUNT] = {
     [PV_cpu_load_sp0] = PV_INLINED(native_store),
     [PV_cpu_write_gdt_entry] = PV_INLINED(native_store),
     [PV_cpu_load_gs_base] = PV_CALLED(PV_CALL, native_load_gs_base),
-    [PV_cpu_load_fs_base] = PV_CALLED(PV_CALL, native_load_fs_base),
+    [PV_cpu_load_fs_base] = PV_INLINED(native_load_fs_base),
     [PV_cpu_load_gs_index] = PV_CALLED(PV_CALL, native_load_gs_index),
     [PV_cpu_get_debugreg] = PV_CALLED(PV_CALL, native_get_debugreg),
     [PV_cpu_set_debugreg] = PV_CALLED(PV_CALL, native_set_debugreg),

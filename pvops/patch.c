@@ -55,25 +55,48 @@ static int write_text(const struct pv_place *at, const uint8_t *before, const ui
 	return memcmp(text, after, at->room) == 0 ? 0 : -XEN_EINVAL;
 }
 
-/* before NULL: the site is as the compiler left it. */
+/* What the site holds while it has this filling; NULL: as the compiler left it. */
+static int plan_of(const struct pv_site *site, const struct pv_impl *impl, uint8_t out[PV_ROOM_MAX])
+{
+	struct pv_place at = place_of(site);
+
+	if (site->op >= PV_OP_COUNT)
+		return -XEN_EINVAL;
+	return impl ? pv_plan(&at, impl, out) : pv_plan_original(&at, out);
+}
+
 static int patch_site(const struct pv_site *site, const struct pv_impl *before,
 		      const struct pv_impl *after)
 {
 	struct pv_place at = place_of(site);
 	uint8_t old[PV_ROOM_MAX], new[PV_ROOM_MAX];
-	int err;
+	int err = plan_of(site, before, old);
 
-	if (site->op >= PV_OP_COUNT)
-		return -XEN_EINVAL;
-	err = before ? pv_plan(&at, before, old) : pv_plan_original(&at, old);
 	if (!err)
-		err = pv_plan(&at, after, new);
+		err = plan_of(site, after, new);
 	return err ? err : write_text(&at, old, new);
 }
 
-/* Stops at the first bad site. Those before it are patched and work; the caller panics with the
- * address. */
-int pvops_patch(const void **out_bad)
+/* For who has to say what is wrong. Without a plan nothing is expected. */
+static void describe(const struct pv_site *site, const struct pv_impl *impl,
+		     struct pv_bad_site *out)
+{
+	struct pv_place at = place_of(site);
+	struct pv_op_report report = {"?", "?", PV_UNFILLED, 0};
+
+	if (site->op < PV_OP_COUNT)
+		pvops_report((enum pv_op)site->op, &report);
+	*out = (struct pv_bad_site){
+	    .site = (const void *)(uintptr_t)at.site, .group = report.group, .name = report.name};
+	if (plan_of(site, impl, out->expected))
+		return;
+	out->len_bytes = at.room;
+	memcpy(out->found, out->site, at.room);
+}
+
+/* Stops at the first bad site. Those before it are patched and work; the caller panics with what it is
+ * told. */
+int pvops_patch(struct pv_bad_site *out_bad)
 {
 	for (const struct pv_site *site = pv_sites_start; site < pv_sites_end; site++) {
 		int err = patch_site(site, NULL, &pv_impls[MIN(site->op, PV_OP_COUNT - 1)]);
@@ -81,7 +104,7 @@ int pvops_patch(const void **out_bad)
 		if (!err)
 			continue;
 		if (out_bad)
-			*out_bad = (const void *)(uintptr_t)place_of(site).site;
+			describe(site, NULL, out_bad);
 		return err;
 	}
 	patched = true;
@@ -128,17 +151,22 @@ int pvops_provide_lock_wait(enum pv_kind kind, pv_lock_wait_fn *wait, pv_lock_ki
 }
 
 /* A second opinion for tests and for `pvops verify`: plans everything anew and reads what runs. */
-unsigned pvops_verify(void)
+unsigned pvops_verify(pv_tell_fn *tell, void *ctx)
 {
 	unsigned wrong = 0;
 
 	for (const struct pv_site *site = pv_sites_start; site < pv_sites_end; site++) {
-		struct pv_place at = place_of(site);
+		const struct pv_impl *impl = &pv_impls[MIN(site->op, PV_OP_COUNT - 1)];
+		const void *text = (const void *)(uintptr_t)place_of(site).site;
+		struct pv_bad_site bad;
 		uint8_t want[PV_ROOM_MAX];
 
-		if (site->op >= PV_OP_COUNT || pv_plan(&at, &pv_impls[site->op], want) != 0 ||
-		    memcmp((const void *)(uintptr_t)at.site, want, at.room) != 0)
-			wrong++;
+		if (plan_of(site, impl, want) == 0 && memcmp(text, want, site->room) == 0)
+			continue;
+		wrong++;
+		describe(site, impl, &bad);
+		if (tell)
+			tell(ctx, &bad);
 	}
 	return wrong;
 }

@@ -10,7 +10,7 @@
 #include <amphi/pvops.h>
 
 /* As long as one instruction may be, so that prefixes can fill what a shorter one leaves. */
-#define PV_ROOM_MAX 15u
+#define PV_ROOM_MAX PV_SITE_MAX
 #define PV_CODE_MAX 15u
 
 /* How a platform fills one operation. */
@@ -24,6 +24,7 @@ struct pv_impl {
 	    fn; /* address of the function: called where the code does not fit, and before patching */
 	/* PV_INLINE in a platform's table: code is code_from..code_end, see pv_fill(); NULL: from fn on */
 	const uint8_t *code_from, *code_end;
+	const char *name; /* of fn, in a platform's table */
 };
 
 struct pv_place {

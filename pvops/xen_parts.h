@@ -59,4 +59,17 @@ uint64_t xen_make_pte(uint64_t value);
 void xen_alloc_pt(uint64_t pfn, unsigned level);
 void xen_release_pt(uint64_t pfn, unsigned level);
 
+/* ---- thin.S: the functions above, keeping all registers, or all but rax ---- */
+void thin_read_cr3(void);
+void thin_pte_val(void);
+void thin_make_pte(void);
+void bare_set_entry(void);
+void bare_modify_prot_commit(void);
+void bare_flush_tlb_one(void);
+void bare_lazy_enter(void);
+void bare_lazy_leave(void);
+void bare_lazy_flush(void);
+void bare_start_context_switch(void);
+void bare_end_context_switch(void);
+
 #endif

@@ -90,7 +90,7 @@ extern struct pv_ops pv_ops;
 /* ---- call sites (made by amphi/pvops_sites.h) --------------------------------------- */
 
 /* What may follow a site: which registers the planner may change, or that it never returns. */
-enum pv_class { PV_THIN, PV_FULL, PV_JUMP, PV_BARE };
+enum pv_class { PV_THIN, PV_FULL, PV_JUMP, PV_BARE, PV_PURE = PV_THIN };
 
 /* The record of a site, in section .pv_sites; 8 bytes. */
 struct pv_site {
@@ -125,9 +125,18 @@ extern char pv_shared_page[PAGE_SIZE];
 void pvops_init_native(const struct pvops_env *env);
 void pvops_init_xen_pv(const struct pvops_env *env);
 
+/* A site that is not what it should be. */
+#define PV_SITE_MAX 15u
+struct pv_bad_site {
+	const void *site;
+	const char *group, *name; /* of its operation; "?" when the record names none */
+	unsigned len_bytes;
+	uint8_t expected[PV_SITE_MAX], found[PV_SITE_MAX];
+};
+
 /* Rewrites all sites. Returns 0, or -XEN_EINVAL when a site did not hold the bytes expected before
- * or after; *out_bad (may be NULL) is its address. Boot only, interrupts off. */
-int pvops_patch(const void **out_bad);
+ * or after, which *out_bad (may be NULL) then tells of. Boot only, interrupts off. */
+int pvops_patch(struct pv_bad_site *out_bad);
 
 /* Fills one operation of the kernel's own making (time rows, irq.eoi), and rewrites its sites when
  * pvops_patch() was done before. fn has the operation's C type. Interrupts may be on; while one CPU
@@ -164,8 +173,10 @@ void pvops_count_sites(unsigned counts[4]);
  * them. 0 after patching. */
 unsigned pvops_count_indirect(void);
 
-/* Plans every site again and compares with the running text. Returns the number that differ. */
-unsigned pvops_verify(void);
+/* Plans every site again and compares with the running text; calls tell (may be NULL) for each that
+ * differs. Returns their number. */
+typedef void pv_tell_fn(void *ctx, const struct pv_bad_site *bad);
+unsigned pvops_verify(pv_tell_fn *tell, void *ctx);
 
 /* An operation was refused by the hypervisor: ends the kernel. The kernel provides it. */
 void pvops_refused(const char *op, int64_t error) __attribute__((noreturn));

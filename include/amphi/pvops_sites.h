@@ -30,9 +30,50 @@
 #define PV_BARE_SITE(o, room) __asm__ inline volatile(PV_SITE ::PV_SITE_IN(o, room, BARE))
 
 /* The registers are those of the C calling convention: rdi, rsi in, rax out. An operation without an
- * argument sets none of them, and a thin one leaves them as they are: around a site the compiler
- * keeps what it would keep around the instruction itself. "inline" is for the compiler's estimate of size,
- * which would take the lines of the record for instructions and leave functions out of line for it. */
+ * argument sets none of them. "inline" is for the compiler's estimate of size, which would take the lines of
+ * the record for instructions and leave functions out of line for it. */
+#define PV_LOST "rcx", "rdx", "r8", "r9", "r10", "r11", "memory", "cc"
+#define PV_CALL_C0(o, room, cls)                                                                   \
+	({                                                                                         \
+		uint64_t pv_a;                                                                     \
+		__asm__ inline volatile(PV_SITE                                                    \
+					: "=a"(pv_a)                                               \
+					: PV_SITE_IN(o, room, cls)                                 \
+					: "rdi", "rsi", PV_LOST);                                  \
+		pv_a;                                                                              \
+	})
+#define PV_CALL_C1(o, room, cls, d)                                                                \
+	({                                                                                         \
+		uint64_t pv_a, pv_d = (uint64_t)(d);                                               \
+		__asm__ inline volatile(PV_SITE                                                    \
+					: "=a"(pv_a), "+D"(pv_d)                                   \
+					: PV_SITE_IN(o, room, cls)                                 \
+					: "rsi", PV_LOST);                                         \
+		pv_a;                                                                              \
+	})
+#define PV_CALL_C2(o, room, cls, d, s)                                                             \
+	({                                                                                         \
+		uint64_t pv_a, pv_d = (uint64_t)(d), pv_s = (uint64_t)(s);                         \
+		__asm__ inline volatile(PV_SITE                                                    \
+					: "=a"(pv_a), "+D"(pv_d), "+S"(pv_s)                       \
+					: PV_SITE_IN(o, room, cls)                                 \
+					: PV_LOST);                                                \
+		pv_a;                                                                              \
+	})
+#define PV_CALL_FULL0(o, room)       PV_CALL_C0(o, room, FULL)
+#define PV_CALL_FULL1(o, room, d)    PV_CALL_C1(o, room, FULL, d)
+#define PV_CALL_FULL2(o, room, d, s) PV_CALL_C2(o, room, FULL, d, s)
+
+#ifdef AMPHI_HOST_TEST
+/* The operations of a host test are C functions, which keep less than the others do. */
+#define PV_CALL_BARE0(o, room)       PV_CALL_C0(o, room, BARE)
+#define PV_CALL_BARE1(o, room, d)    PV_CALL_C1(o, room, BARE, d)
+#define PV_CALL_BARE2(o, room, d, s) PV_CALL_C2(o, room, BARE, d, s)
+#define PV_CALL_THIN0(o, room)       PV_CALL_C0(o, room, THIN)
+#define PV_CALL_PURE1(o, room, d)    PV_CALL_C1(o, room, THIN, d)
+#else
+/* These leave even their arguments as they are: around a site the compiler keeps what it would keep around the
+ * instruction itself. */
 #define PV_CALL_BARE0(o, room)                                                                     \
 	({                                                                                         \
 		__asm__ inline volatile(PV_SITE ::PV_SITE_IN(o, room, BARE) : "memory", "cc");     \
@@ -41,6 +82,13 @@
 #define PV_CALL_BARE1(o, room, d)                                                                  \
 	({                                                                                         \
 		__asm__ inline volatile(PV_SITE ::"D"((uint64_t)(d)), PV_SITE_IN(o, room, BARE)    \
+					: "memory", "cc");                                         \
+		0;                                                                                 \
+	})
+#define PV_CALL_BARE2(o, room, d, s)                                                               \
+	({                                                                                         \
+		__asm__ inline volatile(PV_SITE ::"D"((uint64_t)(d)), "S"((uint64_t)(s)),          \
+					PV_SITE_IN(o, room, BARE)                                  \
 					: "memory", "cc");                                         \
 		0;                                                                                 \
 	})
@@ -53,53 +101,17 @@
 					: "memory", "cc");                                         \
 		pv_a;                                                                              \
 	})
-#define PV_CALL_THIN1(o, room, d)                                                                  \
+/* Not volatile, and no memory: what is not used is not asked, and what was asked is not asked again. */
+#define PV_CALL_PURE1(o, room, d)                                                                  \
 	({                                                                                         \
 		uint64_t pv_a;                                                                     \
-		__asm__ inline volatile(PV_SITE                                                    \
-					: "=a"(pv_a)                                               \
-					: "D"((uint64_t)(d)), PV_SITE_IN(o, room, THIN)            \
-					: "memory", "cc");                                         \
+		__asm__ inline(PV_SITE                                                             \
+			       : "=a"(pv_a)                                                        \
+			       : "D"((uint64_t)(d)), PV_SITE_IN(o, room, THIN)                     \
+			       : "cc");                                                            \
 		pv_a;                                                                              \
 	})
-#define PV_CALL_THIN2(o, room, d, s)                                                               \
-	({                                                                                         \
-		uint64_t pv_a;                                                                     \
-		__asm__ inline volatile(PV_SITE                                                    \
-					: "=a"(pv_a)                                               \
-					: "D"((uint64_t)(d)), "S"((uint64_t)(s)),                  \
-					  PV_SITE_IN(o, room, THIN)                                \
-					: "memory", "cc");                                         \
-		pv_a;                                                                              \
-	})
-#define PV_LOST "rcx", "rdx", "r8", "r9", "r10", "r11", "memory", "cc"
-#define PV_CALL_FULL0(o, room)                                                                     \
-	({                                                                                         \
-		uint64_t pv_a;                                                                     \
-		__asm__ inline volatile(PV_SITE                                                    \
-					: "=a"(pv_a)                                               \
-					: PV_SITE_IN(o, room, FULL)                                \
-					: "rdi", "rsi", PV_LOST);                                  \
-		pv_a;                                                                              \
-	})
-#define PV_CALL_FULL1(o, room, d)                                                                  \
-	({                                                                                         \
-		uint64_t pv_a, pv_d = (uint64_t)(d);                                               \
-		__asm__ inline volatile(PV_SITE                                                    \
-					: "=a"(pv_a), "+D"(pv_d)                                   \
-					: PV_SITE_IN(o, room, FULL)                                \
-					: "rsi", PV_LOST);                                         \
-		pv_a;                                                                              \
-	})
-#define PV_CALL_FULL2(o, room, d, s)                                                               \
-	({                                                                                         \
-		uint64_t pv_a, pv_d = (uint64_t)(d), pv_s = (uint64_t)(s);                         \
-		__asm__ inline volatile(PV_SITE                                                    \
-					: "=a"(pv_a), "+D"(pv_d), "+S"(pv_s)                       \
-					: PV_SITE_IN(o, room, FULL)                                \
-					: PV_LOST);                                                \
-		pv_a;                                                                              \
-	})
+#endif
 
 #define PV_GROUP(g)
 #define PV_GROUP_END(g)

@@ -46,6 +46,9 @@ void pv_xen_restore_fl(void) {}
 void pv_xen_iret(void) {}
 void pv_xen_sysret(void) {}
 void pv_unfilled(void) {}
+/* The file itself: its code becomes part of this program. */
+__asm__(".include \"pvops/thin.S\"\n .text\n");
+
 void lock_slow_spinning(struct spinlock *lock, spin_serve_fn *serve) {}
 
 static jmp_buf on_panic;

@@ -139,10 +139,10 @@ static void all_sites_are_written(void **state)
 	unsigned counts[4];
 
 	assert_int_equal(pvops_count_indirect(), SITES);
-	assert_int_equal(pvops_verify(), SITES);
+	assert_int_equal(pvops_verify(NULL, NULL), SITES);
 	assert_int_equal(pvops_patch(NULL), 0);
 	assert_int_equal(pvops_count_indirect(), 0);
-	assert_int_equal(pvops_verify(), 0);
+	assert_int_equal(pvops_verify(NULL, NULL), 0);
 	assert_int_equal(*code_at(0, 1), 0xfa);
 	assert_int_equal(*code_at(1, 5), 0xe8);
 	assert_int_equal(site_at(3)[0], 0xe9);
@@ -175,36 +175,65 @@ static void nothing_between_the_sites_changes(void **state)
 
 static void a_strange_site_is_left_alone(void **state)
 {
-	const void *bad = NULL;
+	struct pv_bad_site bad = {0};
 	uint8_t before[8];
 
 	alias[site_at(2) - fake_text + 1] ^= 1;
 	memcpy(before, site_at(2), sizeof(before));
 	assert_int_equal(pvops_patch(&bad), -XEN_EINVAL);
-	assert_ptr_equal(bad, site_at(2));
+	assert_ptr_equal(bad.site, site_at(2));
+	assert_string_equal(bad.group, "mmu");
+	assert_string_equal(bad.name, "write_cr3");
+	assert_int_equal(bad.len_bytes, place(2).room);
+	assert_memory_equal(bad.found, before, bad.len_bytes);
+	assert_int_equal(bad.expected[0], 0xff);
+	assert_int_equal(bad.expected[1] ^ 1, bad.found[1]);
 	assert_memory_equal(site_at(2), before, sizeof(before));
 }
 
 static void an_alias_that_does_not_reach_is_noticed(void **state)
 {
-	const void *bad = NULL;
+	struct pv_bad_site bad = {0};
 
 	alias_is_wrong = true;
 	assert_int_equal(pvops_patch(&bad), -XEN_EINVAL);
-	assert_ptr_equal(bad, site_at(0));
+	assert_ptr_equal(bad.site, site_at(0));
 }
 
 static void a_record_of_no_operation_is_refused(void **state)
 {
 	fake_sites[1].op = PV_OP_COUNT;
 	assert_int_equal(pvops_patch(NULL), -XEN_EINVAL);
-	assert_true(pvops_verify() > 0);
+	assert_true(pvops_verify(NULL, NULL) > 0);
 }
 
 static void a_class_the_filling_cannot_keep_is_refused(void **state)
 {
 	pv_impls[PV_mmu_read_cr2].thin = false;
 	assert_int_equal(pvops_patch(NULL), -XEN_EINVAL);
+}
+
+static void note_bad(void *ctx, const struct pv_bad_site *bad)
+{
+	*(struct pv_bad_site *)ctx = *bad;
+}
+
+static void what_runs_is_told_of_by_name(void **state)
+{
+	struct pv_bad_site bad = {0};
+
+	assert_int_equal(pvops_patch(NULL), 0);
+	assert_int_equal(pvops_verify(note_bad, &bad), 0);
+	assert_null(bad.site);
+	alias[site_at(1) - fake_text + 2] = 0xcc;
+	assert_int_equal(pvops_verify(note_bad, &bad), 1);
+	assert_ptr_equal(bad.site, site_at(1));
+	assert_string_equal(bad.name, "restore_fl");
+	assert_int_equal(bad.found[2], 0xcc);
+	assert_int_not_equal(bad.expected[2], 0xcc);
+	fake_sites[1].op = PV_OP_COUNT;
+	assert_int_equal(pvops_verify(note_bad, &bad), 1);
+	assert_string_equal(bad.name, "?");
 }
 
 static void late_fillings_are_written_over(void **state)
@@ -215,7 +244,7 @@ static void late_fillings_are_written_over(void **state)
 	assert_int_equal(pvops_provide(PV_time_sched_clock, PV_CALL, (void *)clock_function), 0);
 	assert_int_equal(*code_at(4, 5), 0xe8);
 	assert_ptr_equal((void *)pv_ops.time.sched_clock, (void *)clock_function);
-	assert_int_equal(pvops_verify(), 0);
+	assert_int_equal(pvops_verify(NULL, NULL), 0);
 	pvops_report(PV_time_sched_clock, &report);
 	assert_string_equal(report.group, "time");
 	assert_string_equal(report.name, "sched_clock");
@@ -224,7 +253,7 @@ static void late_fillings_are_written_over(void **state)
 	/* and again, over itself */
 	assert_int_equal(pvops_provide(PV_time_sched_clock, PV_HYPERCALL, (void *)thin_function),
 			 0);
-	assert_int_equal(pvops_verify(), 0);
+	assert_int_equal(pvops_verify(NULL, NULL), 0);
 	/* but not over something else */
 	alias[site_at(4) - fake_text] = 0x90;
 	assert_int_equal(pvops_provide(PV_time_sched_clock, PV_CALL, (void *)clock_function),
@@ -247,7 +276,7 @@ static void a_call_without_a_record_is_counted(void **state)
 	put_disp(2000, 0xff, 0x15, PV_OP_COUNT); /* leads behind the table */
 	put_disp(3000, 0xff, 0x35, 3);           /* a push */
 	assert_int_equal(pvops_count_indirect(), 2);
-	assert_int_equal(pvops_verify(), 0);
+	assert_int_equal(pvops_verify(NULL, NULL), 0);
 }
 
 int main(void)
@@ -259,6 +288,7 @@ int main(void)
 	    cmocka_unit_test_setup(an_alias_that_does_not_reach_is_noticed, fresh),
 	    cmocka_unit_test_setup(a_record_of_no_operation_is_refused, fresh),
 	    cmocka_unit_test_setup(a_class_the_filling_cannot_keep_is_refused, fresh),
+	    cmocka_unit_test_setup(what_runs_is_told_of_by_name, fresh),
 	    cmocka_unit_test_setup(late_fillings_are_written_over, fresh),
 	    cmocka_unit_test_setup(a_call_without_a_record_is_counted, fresh),
 	};

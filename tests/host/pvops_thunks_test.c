@@ -26,6 +26,9 @@
 /* The file itself: its pages and its code become part of this program. */
 __asm__(".include \"pvops/thunks.S\"\n .text\n");
 
+/* The file itself: its code becomes part of this program. */
+__asm__(".include \"pvops/thin.S\"\n .text\n");
+
 void lock_slow_spinning(struct spinlock *lock, spin_serve_fn *serve) {}
 static const struct pvops_env env;
 static unsigned n_calls;

@@ -21,6 +21,9 @@
 #include "pvops/lock.h"
 
 char pv_shared_page[PAGE_SIZE];
+/* The file itself: its code becomes part of this program. */
+__asm__(".include \"pvops/thin.S\"\n .text\n");
+
 void lock_slow_spinning(struct spinlock *lock, spin_serve_fn *serve) {}
 void pv_xen_irq_enable(void);
 void pv_xen_restore_fl(void);

@@ -87,7 +87,7 @@ void pvops_init_xen_pv(const struct pvops_env *env)
 		__asm__ volatile("ud2");
 }
 
-int pvops_patch(const void **out_bad)
+int pvops_patch(struct pv_bad_site *out_bad)
 {
 	return 0;
 }
@@ -114,7 +114,7 @@ unsigned pvops_count_indirect(void)
 	return 0;
 }
 
-unsigned pvops_verify(void)
+unsigned pvops_verify(pv_tell_fn *tell, void *ctx)
 {
 	return 0;
 }

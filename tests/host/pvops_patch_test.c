@@ -228,7 +228,7 @@ static void what_runs_is_told_of_by_name(void **state)
 	alias[site_at(1) - fake_text + 2] = 0xcc;
 	assert_int_equal(pvops_verify(note_bad, &bad), 1);
 	assert_ptr_equal(bad.site, site_at(1));
-	assert_string_equal(bad.name, "restore_fl");
+	assert_string_equal(bad.name, "read_cr2");
 	assert_int_equal(bad.found[2], 0xcc);
 	assert_int_not_equal(bad.expected[2], 0xcc);
 	fake_sites[1].op = PV_OP_COUNT;

@@ -24,19 +24,22 @@ site() {
 	print("%x %d %d %d" % (va, at(va), op, room))
 	P
 }
-# poke ADDRESS BYTE: through the debug port of the machine that listens at $work/gdb.
+# poke ADDRESS OFFSET BYTE: through the debug port of the machine that listens at $work/gdb.
 poke() {
-	python3 - "$work/gdb" "$1" "$2" <<-'P'
+	python3 - "$work/gdb" "$1" "$2" "$3" <<-'P'
 	import socket, sys
 	s = socket.socket(socket.AF_UNIX)
 	s.connect(sys.argv[1])
 	s.settimeout(20)
-	for text in (b"M%s,1:%s" % (sys.argv[2].encode(), sys.argv[3].encode()), b"D"):
+	def say(text, wanted):
 	    s.sendall(b"$%s#%02x" % (text, sum(text) & 255))
 	    answer = b""
-	    while b"$OK#" not in answer:  # the machine's being stopped is told too
+	    while wanted not in answer:  # that the machine stands still is told too, unasked
 	        answer += s.recv(100)
 	    s.sendall(b"+")
+	say(b"?", b"thread:")
+	say(b"M%x,1:%s" % (int(sys.argv[2], 16) + int(sys.argv[3]), sys.argv[4].encode()), b"$OK#")
+	say(b"D", b"$OK#")
 	P
 }
 read -r va offset op room <<E
@@ -56,7 +59,7 @@ mkfifo "$work/keys"
 native 32 'do="pvops verify"' -gdb "unix:path=$work/gdb,server=on,wait=off" <"$work/keys" >"$work/log" &
 {
 	for i in $(seq 300); do grep -q '^@pvops indirect=0 differing=0' "$work/log" && break; sleep 0.1; done
-	poke "$(printf '%x' $((0x$va + room - 1)))" cc
+	poke "$va" $((room - 1)) cc
 	printf 'pvops verify\rhalt 0\r'
 	sleep 2
 } >"$work/keys"

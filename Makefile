@@ -127,7 +127,7 @@ shell: $(BUILD)/.deps-run
 bench: $(BUILD)/.deps-test
 	@$(MAKE) -j2 --no-print-directory all plain
 	@BUILD=$(BUILD) tests/bench.sh
-docs: $(DEPS)
+docs: $(DEPS) $(BUILD)/.deps-test
 	@tools/docs.sh
 clean:
 	rm -rf $(BUILD)

@@ -1,5 +1,6 @@
 #!/bin/sh
-# docs.sh: writes the generated pages: docs/abi.md from hypervisor/hypercalls.def, docs/tour.md by tour.sh.
+# docs.sh: writes the generated pages: docs/abi.md from hypervisor/hypercalls.def, docs/pvops.md from the tables of
+# pvops by a program linked with them (pvops-doc), docs/tour.md by tour.sh.
 #
 # Called by `make docs`; with --check it writes nothing and fails when a page is not what it would be
 # written as. For the ABI it runs the C preprocessor over the table, so numbers and names are those the
@@ -47,6 +48,58 @@ abi() {
 		}'
 }
 
+# One line "OPERATION KIND FUNCTION FILE" for each operation that a file of the kernel provides.
+provided() {
+	sed -nE 's/.*(PV_[a-z]+_[a-z0-9_]+), (PV_CALL|PV_HYPERCALL), \(void \*\)([a-z0-9_]+)\).*/\1 \2 \3/p
+		s/.*provide\([A-Z_]+, (PV_[a-z]+_[a-z0-9_]+), \(void \*\)([a-z0-9_]+)\).*/\1 PV_CALL \2/p
+		s/.*pvops_provide_lock_wait\((PV_[A-Z]+), ([a-z_]+), ([a-z_]+)\).*/PV_lock_wait \1 \2\nPV_lock_kick \1 \3\nPV_lock_queued_spin_lock_slowpath PV_CALL lock_slow_sleeping\nPV_lock_queued_spin_unlock PV_CALL lock_unlock_waking/p' \
+		"$1" | sed "s,\$, $1,"
+}
+
+pvops() {
+	cat <<-'END'
+	# The pv operations
+
+	Every privileged operation of the kernel, what it is on each platform, and what its sites in the text become.
+	Made by `make docs` with the planner itself from `include/amphi/pvops.def` and the tables in `pvops/`, and from the
+	calls of `pvops_provide()` in `kernel/`: change those, not this page. `pvops` at the prompt tells what they became
+	on the machine at hand, `pvops verify` whether the text still is that.
+
+	An instruction stands inline at its sites, filled up with prefixes that mean nothing (`2e`); a function is called
+	directly from them. Before patching each site is a call through the table `pv_ops`. KVM and Xen PVH are as native
+	where their column is empty. The class says what a site promises the compiler: *BARE* changes the flags alone,
+	*THIN* and *PURE* rax too, *FULL* what any C call may, *JUMP* does not come back.
+
+	| operation | C type | native | site, natively | KVM | Xen PVH | Xen PV | class |
+	|---|---|---|---|---|---|---|---|
+	END
+	dir=$(mktemp -d)
+	"$CC" -std=gnu11 -O1 -w -DAMPHI_HOST_TEST -Iinclude -I. -o "$dir/doc" tools/pvops-doc/pvops_doc.c \
+		$(ls pvops/*.c | grep -v -e patch.c -e report.c) pvops/*.S hypercall/count.c hypercall/multicall.c -lcapstone &&
+		for file in kernel/*.c; do provided "$file"; done | "$dir/doc"
+	rm -rf "$dir"
+	cat <<-'END'
+
+	## What Linux has and this kernel has not
+
+	Members of Linux's `struct pv_ops` that are not rows here, since a row without a caller would be untested code.
+
+	| Linux | here |
+	|---|---|
+	| cpu.load_tr_desc | load_tr, with the selector |
+	| cpu.write_idt_entry | load_idt, with the gates that change: it merges |
+	| cpu.read_pmc | none: the kernel counts no events, and a PV domain may not |
+	| mmu.write_cr2 | none: only a hypervisor with guests of its own has a use for it |
+	| mmu.flush_tlb_one_user | flush_tlb_one: the kernel makes no global pages, so there is one kind |
+	| mmu.enter_mmap, exit_mmap | alloc_pt and release_pt of a top table: it is pinned from the moment it is one |
+	| mmu.pgd_alloc, pgd_free, alloc_/release_ pte, pmd, pud, p4d | alloc_pt and release_pt, with the level |
+	| mmu.set_p4d, p4d_val, make_p4d | none: four levels |
+	| mmu.pmd_val, pud_val, pgd_val and make_ of them | pte_val and make_pte: entries of all levels hold frames alike |
+	| mmu.set_fixmap | none: windows (`kernel/vmap.c`) are mapped by set_ptes at run time |
+	| mmu.notify_page_enc_status_changed | none: no encrypted memory |
+	END
+}
+
 # page NAME COMMAND: the command's output is the page, or has to be it already.
 page() {
 	if [ "$check" ]; then
@@ -62,5 +115,6 @@ page() {
 [ "${1:-}" = --check ] && check=1 || check=
 stale=0
 page abi.md abi
+page pvops.md pvops
 page tour.md tools/tour.sh
 exit $stale

@@ -18,18 +18,37 @@
  *                     (before: pv_plan_original, or the plan of the filling that was)
  */
 extern const struct pv_site pv_sites_start[], pv_sites_end[];
+extern const struct pv_operand pv_operands_start[], pv_operands_end[];
 
 /* Until then pvops_provide need only change the pointer. */
 static bool patched;
 
+static uint64_t at_distance(const int32_t *member)
+{
+	return (uint64_t)(uintptr_t)member + (uint64_t)(int64_t)*member;
+}
+
+/* Few sites have one. */
+static const struct pv_operand *operand_of(uint64_t site)
+{
+	const struct pv_operand *op = pv_operands_start;
+
+	while (op < pv_operands_end && at_distance(&op->site) != site)
+		op++;
+	return op < pv_operands_end ? op : NULL;
+}
+
 /* A record holds the distance from itself to its site, which no relocation has to touch. */
 static struct pv_place place_of(const struct pv_site *site)
 {
+	uint64_t address = at_distance(&site->offset);
+
 	return (struct pv_place){
-	    .site = (uint64_t)(uintptr_t)&site->offset + (uint64_t)(int64_t)site->offset,
+	    .site = address,
 	    .slot = (uint64_t)(uintptr_t)&pv_ops + 8u * site->op,
 	    .room = site->room,
 	    .class = site->class,
+	    .operand = site->class == PV_OPERAND ? operand_of(address) : NULL,
 	};
 }
 

@@ -13,6 +13,7 @@
 
 #define CALL_LEN     5u
 #define INDIRECT_LEN 6u
+#define LEA_MODRM    2u /* REX.W, opcode, then that byte */
 
 #define NOP_MAX 10u
 
@@ -89,23 +90,59 @@ static int put_rel32(uint8_t *out, int64_t distance)
  * over the next function. */
 static bool place_ok(const struct pv_place *at)
 {
-	return at->room >= INDIRECT_LEN && at->room <= PV_ROOM_MAX && at->class <= PV_BARE;
+	const struct pv_operand *op = at->operand;
+
+	if (at->room < INDIRECT_LEN || at->room > PV_ROOM_MAX || at->class > PV_OPERAND)
+		return false;
+	return at->class != PV_OPERAND ||
+	       (op && op->lea_len >= LEA_MODRM + 1 && op->lea_len + INDIRECT_LEN == at->room &&
+		op->native_len && op->native_len <= at->room &&
+		op->lea_len + op->native_len <= sizeof(op->code));
+}
+
+/* An instruction with an operand in memory, from where it was assembled to where it runs. modrm: the offset of that
+ * byte; mod 0 with r/m 5 is a displacement relative to rip (SDM vol. 2, 2.2.1.6), which changes by how far it
+ * moved. */
+static int put_moved(uint8_t *out, uint64_t to, const uint8_t *code, unsigned len, unsigned modrm)
+{
+	int32_t disp;
+
+	memcpy(out, code, len);
+	if ((code[modrm] & 0xc7) != 0x05)
+		return 0;
+	memcpy(&disp, code + modrm + 1, sizeof(disp));
+	return put_rel32(out + modrm + 1, disp + (int64_t)((uint64_t)(uintptr_t)code - to));
+}
+
+/* The address into rdi, at the beginning of a site of that class; the rest of it is as another's. */
+static int put_lea(const struct pv_place *at, uint8_t *out, struct pv_place *rest)
+{
+	unsigned len = at->class == PV_OPERAND ? at->operand->lea_len : 0;
+
+	*rest = *at;
+	rest->site += len;
+	rest->room = (uint8_t)(rest->room - len);
+	return len ? put_moved(out, at->site, at->operand->code, len, LEA_MODRM) : 0;
 }
 
 /* FF 15: call, FF 25: jmp, both through [rip + disp32]. The padding is .org's, one-byte nops. */
 int pv_plan_original(const struct pv_place *at, uint8_t out[PV_ROOM_MAX])
 {
-	if (!place_ok(at))
-		return -XEN_EINVAL;
+	struct pv_place rest;
+	int err = place_ok(at) ? put_lea(at, out, &rest) : -XEN_EINVAL;
+
+	if (err)
+		return err;
+	out += at->room - rest.room;
 	out[0] = 0xff;
 	out[1] = at->class == PV_JUMP ? 0x25 : 0x15;
-	memset(out + INDIRECT_LEN, 0x90, at->room - INDIRECT_LEN);
-	return put_rel32(out + 2, (int64_t)(at->slot - (at->site + INDIRECT_LEN)));
+	memset(out + INDIRECT_LEN, 0x90, rest.room - INDIRECT_LEN);
+	return put_rel32(out + 2, (int64_t)(rest.slot - (rest.site + INDIRECT_LEN)));
 }
 
 static bool keeps_registers(const struct pv_place *at)
 {
-	return at->class == PV_THIN || at->class == PV_BARE;
+	return at->class == PV_THIN || at->class == PV_BARE || at->class == PV_OPERAND;
 }
 
 /* Such a site tells the compiler that at most rax and the flags change; a C function keeps no such
@@ -113,15 +150,30 @@ static bool keeps_registers(const struct pv_place *at)
 static int plan_direct(const struct pv_place *at, const struct pv_impl *impl, uint8_t *out)
 {
 	uint8_t code[CALL_LEN] = {at->class == PV_JUMP ? 0xe9 : 0xe8};
-	uint64_t end = at->site + CALL_LEN;
+	struct pv_place rest;
+	uint64_t end;
 
 	if (!impl->fn || (keeps_registers(at) && !impl->thin))
 		return -XEN_EINVAL;
-	end += count_prefixes(at, code, CALL_LEN);
+	if (put_lea(at, out, &rest))
+		return -XEN_ERANGE;
+	end = rest.site + count_prefixes(&rest, code, CALL_LEN) + CALL_LEN;
 	if (put_rel32(code + 1, (int64_t)(impl->fn - end)))
 		return -XEN_ERANGE;
-	(void)put_code(at, out, code, CALL_LEN);
+	(void)put_code(&rest, out + (at->room - rest.room), code, CALL_LEN);
 	return 0;
+}
+
+/* The instruction on the memory itself. One of a REX prefix names a register, and so is not relative to rip. */
+static int plan_operand(const struct pv_place *at, uint8_t *out)
+{
+	const uint8_t *native = at->operand->code + at->operand->lea_len;
+	unsigned len = at->operand->native_len, prefixes = count_prefixes(at, native, len);
+
+	(void)put_code(at, out, native, len);
+	if ((native[0] & 0xf0) == 0x40)
+		return 0;
+	return put_moved(out + prefixes, at->site + prefixes, native, len, 1);
 }
 
 /* Moved from fn to the site, a displacement changes by how far its instruction moved. fix_at 0 is
@@ -152,6 +204,8 @@ int pv_plan(const struct pv_place *at, const struct pv_impl *impl, uint8_t out[P
 		memcpy(out, ud2, sizeof(ud2));
 		return 0;
 	case PV_INLINE:
+		if (at->class == PV_OPERAND)
+			return plan_operand(at, out);
 		if (impl->code_len <= at->room)
 			return plan_inline(at, impl, out);
 		return plan_direct(at, impl, out);

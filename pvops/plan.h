@@ -32,6 +32,7 @@ struct pv_place {
 	uint64_t slot; /* address of the operation's pointer */
 	uint8_t room;
 	uint8_t class;
+	const struct pv_operand *operand; /* of class OPERAND; read, and its address counts */
 };
 
 /* The bytes the compiler left: an indirect call or jump through slot, padded with one-byte nops. */

@@ -90,7 +90,7 @@ extern struct pv_ops pv_ops;
 /* ---- call sites (made by amphi/pvops_sites.h) --------------------------------------- */
 
 /* What may follow a site: which registers the planner may change, or that it never returns. */
-enum pv_class { PV_THIN, PV_FULL, PV_JUMP, PV_BARE, PV_PURE = PV_THIN };
+enum pv_class { PV_THIN, PV_FULL, PV_JUMP, PV_BARE, PV_OPERAND, PV_PURE = PV_THIN };
 
 /* The record of a site, in section .pv_sites; 8 bytes. */
 struct pv_site {
@@ -99,6 +99,16 @@ struct pv_site {
 	uint8_t room; /* bytes of the site */
 	uint8_t class;
 };
+
+/* Of a site of class OPERAND, in section .pv_operands: a bare operation on memory that the compiler names as it
+ * likes. The site puts the address into rdi, which is lost, and calls; inline it is the instruction itself. */
+struct pv_operand {
+	int32_t site; /* from this member */
+	uint8_t lea_len,
+	    native_len;   /* of what follows: the first instruction of the site, and the other */
+	uint8_t code[26]; /* relative to rip as it stands here */
+};
+_Static_assert(sizeof(struct pv_operand) == 32, "as PV_OPERAND_SITE aligns them");
 
 /* ---- platforms and patching --------------------------------------------------------- */
 

@@ -29,6 +29,21 @@
 /* A bare operation without arguments, for the same place. */
 #define PV_BARE_SITE(o, room) __asm__ inline volatile(PV_SITE ::PV_SITE_IN(o, room, BARE))
 
+/* A bare operation on memory, with its native instruction, in which %[operand] is that memory. */
+#define PV_OPERAND_SITE(o, native, memory_)                                                        \
+	__asm__ inline volatile(                                                                   \
+	    "771: lea %[operand], %%rdi\n"                                                         \
+	    "call *pv_ops+8*%c[op](%%rip)\n 772:\n"                                                \
+	    ".pushsection .pv_operands,\"a\"\n .balign 32\n"                                       \
+	    ".long 771b-.\n .byte 774f-773f, 775f-774f\n"                                          \
+	    "773: lea %[operand], %%rdi\n 774: " native "\n 775:\n"                                \
+	    ".balign 32\n .popsection\n"                                                           \
+	    ".pushsection .pv_sites,\"a\"\n .balign 4\n .long 771b-.\n"                            \
+	    ".word %c[op]\n .byte 772b-771b\n .byte %c[cls]\n .popsection\n" ::[operand] "m"(      \
+		memory_),                                                                          \
+	    [op] "i"(o), [cls] "i"(PV_OPERAND)                                                     \
+	    : "rdi", "memory", "cc")
+
 /* The registers are those of the C calling convention: rdi, rsi in, rax out. An operation without an
  * argument sets none of them. "inline" is for the compiler's estimate of size, which would take the lines of
  * the record for instructions and leave functions out of line for it. */

@@ -50,9 +50,16 @@ static inline void spin_lock_serving(struct spinlock *lock, spin_serve_fn *serve
 		pv_queued_spin_lock_slowpath(lock, serve);
 }
 
+/* Natively one store, to the lock as the compiler would name it. */
+#if defined(PV_OPERAND_SITE) && !defined(AMPHI_HOST_TEST)
+#define spin_unlock_here(lock)                                                                     \
+	PV_OPERAND_SITE(PV_lock_queued_spin_unlock, "movb $0, %[operand]", (lock)->locked)
+#else
+#define spin_unlock_here(lock) pv_queued_spin_unlock(lock)
+#endif
 static inline void spin_unlock(struct spinlock *lock)
 {
-	pv_queued_spin_unlock(lock);
+	spin_unlock_here(lock);
 }
 
 #endif

@@ -30,6 +30,8 @@
 uint8_t fake_text[TEXT_SIZE] __attribute__((aligned(4096)));
 struct pv_site fake_sites[SITES];
 __asm__(".globl pv_sites_start, pv_sites_end, text_start, text_end\n"
+	".globl pv_operands_start, pv_operands_end\n"
+	".set pv_operands_start, fake_sites\n .set pv_operands_end, fake_sites\n"
 	".set pv_sites_start, fake_sites\n .set pv_sites_end, fake_sites + 6 * 8\n"
 	".set text_start, fake_text\n .set text_end, fake_text + 8192\n");
 

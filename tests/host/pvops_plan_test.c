@@ -330,6 +330,81 @@ static void the_compilers_bytes(void **state)
 	}
 }
 
+/* Assembled as PV_OPERAND_SITE does it: memory relative to rip, by a register, by a high register, and far from
+ * the stack pointer. */
+#define OPERAND(name, memory)                                                                      \
+	extern const struct pv_operand name;                                                       \
+	__asm__(".pushsection .data.rel.ro\n .balign 32\n" #name                                   \
+		": .long 0\n .byte 2f-1f, 3f-2f\n"                                                 \
+		"1: lea " memory ", %rdi\n 2: movb $0, " memory "\n 3: .balign 32\n .popsection")
+OPERAND(operand_rip, "pv_shared_page+5(%rip)");
+OPERAND(operand_rbx, "(%rbx)");
+OPERAND(operand_r13, "0x1234(%r13)");
+OPERAND(operand_rsp, "0x12345(%rsp)");
+
+/* The address that the instruction's operand means: itself when it is by registers. */
+static void same_memory(const cs_insn *insn, const struct pv_operand *operand, unsigned memory_at)
+{
+	const x86_op_mem *mem = &insn->detail->x86.operands[memory_at].mem;
+	cs_insn *own;
+
+	if (mem->base == X86_REG_RIP) {
+		assert_true(rip_target(insn) == (uint64_t)(uintptr_t)(pv_shared_page + 5));
+		return;
+	}
+	assert_int_equal(cs_disasm(cs, operand->code, operand->lea_len, 0, 1, &own), 1);
+	assert_int_equal(mem->base, own->detail->x86.operands[1].mem.base);
+	assert_true(mem->disp == own->detail->x86.operands[1].mem.disp);
+	cs_free(own, 1);
+}
+
+static void check_operand(const struct pv_operand *operand)
+{
+	struct pv_impl call = {.kind = PV_CALL, .thin = true, PV_FN(pv_unfilled)};
+	struct pv_place at =
+	    place_near((uint64_t)(uintptr_t)pv_unfilled, operand->lea_len + 6u, PV_OPERAND);
+	uint8_t code[PV_ROOM_MAX];
+	cs_insn *insns;
+
+	at.operand = operand;
+	assert_int_equal(pv_plan_original(&at, code), 0);
+	assert_int_equal(decode(code, &at, &insns), 2);
+	assert_int_equal(insns[0].id, X86_INS_LEA);
+	assert_int_equal(insns[0].detail->x86.operands[0].reg, X86_REG_RDI);
+	same_memory(&insns[0], operand, 1);
+	assert_true(insns[1].id == X86_INS_CALL && rip_target(&insns[1]) == at.slot);
+	cs_free(insns, 2);
+	assert_int_equal(pv_plan(&at, &call, code), 0);
+	assert_int_equal(decode(code, &at, &insns), 2);
+	same_memory(&insns[0], operand, 1);
+	assert_true(insns[1].id == X86_INS_CALL &&
+		    (uint64_t)insns[1].detail->x86.operands[0].imm == call.fn);
+	cs_free(insns, 2);
+	assert_int_equal(pv_plan(&at, &pv_impls[PV_lock_queued_spin_unlock], code), 0);
+	assert_int_equal(decode(code, &at, &insns), 1);
+	assert_int_equal(insns[0].id, X86_INS_MOV);
+	assert_int_equal(insns[0].detail->x86.operands[0].size, 1);
+	assert_int_equal(insns[0].detail->x86.operands[1].imm, 0);
+	same_memory(&insns[0], operand, 0);
+	cs_free(insns, 1);
+	call.thin = false;
+	assert_int_equal(pv_plan(&at, &call, code), -XEN_EINVAL);
+	at.room--;
+	assert_int_equal(pv_plan_original(&at, code), -XEN_EINVAL);
+	at.room++, at.operand = NULL;
+	assert_int_equal(pv_plan_original(&at, code), -XEN_EINVAL);
+}
+
+/* Natively a lock is given back by one store to wherever it is; elsewhere its address goes to a function. */
+static void memory_as_the_compiler_names_it(void **state)
+{
+	pvops_init_native(&env);
+	check_operand(&operand_rip);
+	check_operand(&operand_rbx);
+	check_operand(&operand_r13);
+	check_operand(&operand_rsp);
+}
+
 static void what_is_refused(void **state)
 {
 	struct pv_impl full = {.kind = PV_CALL, .fn = 0x1000000}, empty = {.kind = PV_CALL};
@@ -362,9 +437,13 @@ static void what_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(every_operation_native), cmocka_unit_test(hot_operations_cost_nothing),
-	    cmocka_unit_test(every_operation_xen_pv), cmocka_unit_test(no_pointer_is_null),
-	    cmocka_unit_test(the_compilers_bytes),    cmocka_unit_test(what_is_refused),
+	    cmocka_unit_test(every_operation_native),
+	    cmocka_unit_test(hot_operations_cost_nothing),
+	    cmocka_unit_test(every_operation_xen_pv),
+	    cmocka_unit_test(no_pointer_is_null),
+	    cmocka_unit_test(the_compilers_bytes),
+	    cmocka_unit_test(what_is_refused),
+	    cmocka_unit_test(memory_as_the_compiler_names_it),
 	};
 
 	return cmocka_run_group_tests(tests, open_capstone, close_capstone);

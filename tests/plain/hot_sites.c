@@ -103,6 +103,20 @@ static unsigned decode(const uint8_t *bytes, size_t len, char words[WORDS_MAX])
 	return (unsigned)i;
 }
 
+/* Which memory it is, is the compiler's choice at each site of that class. */
+static void same_text(char *out, const char *words, unsigned class)
+{
+	bool inside = false;
+
+	for (; *words; words++) {
+		inside = inside && *words != ']';
+		if (!inside || class != PV_OPERAND)
+			*out++ = *words;
+		inside = inside || *words == '[';
+	}
+	*out = '\0';
+}
+
 /* ---- sites ------------------------------------------------------------------------------ */
 
 struct sites {
@@ -125,7 +139,7 @@ struct found {
 /* Each site of op must read like want. */
 static struct found compare_sites(const struct sites *s, unsigned op, const char *want)
 {
-	char words[WORDS_MAX];
+	char words[WORDS_MAX], have[WORDS_MAX], need[WORDS_MAX];
 	struct found found = {0};
 	const struct pv_site *site;
 
@@ -137,7 +151,9 @@ static struct found compare_sites(const struct sites *s, unsigned op, const char
 		if (!found.n++)
 			found.last_byte = place + site->room - 1 - s->text->base;
 		decode(at(s->text, place, site->room), site->room, words);
-		if (!strcmp(words, want))
+		same_text(have, words, site->class);
+		same_text(need, want, site->class);
+		if (!strcmp(have, need))
 			continue;
 		if (!found.wrong++)
 			printf("%s at %llx: \"%s\"\n  without pvops: \"%s\"\n", op_names[op],

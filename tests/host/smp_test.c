@@ -31,6 +31,7 @@
 #include "kernel/console.h"
 #include "kernel/kernel_lock.h"
 #include "kernel/kvm_guest.h"
+#include "kernel/lock_wait.h"
 #include "kernel/mm.h"
 #include "kernel/panic.h"
 #include "kernel/smp.h"
@@ -178,6 +179,8 @@ void time_check_cpus(void)
 	checks++;
 }
 
+void lock_wait_init(void) {}
+void lock_wait_cpu_online(void) {}
 void kvm_cpu_online(void) {}
 
 void kvm_cpu_offline(void) {}

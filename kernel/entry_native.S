@@ -155,9 +155,10 @@ trap_common_native:
 	jmp trap_common
 
 /* A debug exception that MOV SS has put off may strike at the first instruction of the system call or of int3, in
- * the kernel and with the program's gs and (system call) stack: hence a stack of its own, as for an NMI. Nothing
- * in the kernel is watched or stepped, so from there it is only that, and is passed over. From ring 3 it
- * goes on where every exception of a program does, since others may run before it returns. */
+ * the kernel and with the program's gs and (system call) stack: hence a stack of its own, as for an NMI. There,
+ * in what lies from the stubs to the call's first instruction, it is passed over; elsewhere in the kernel
+ * it is an exception like others. From ring 3 it goes on where every exception of a program does, since
+ * others may run before it returns. */
 .Ldebug:
 	testb $3, 8(%rsp)		/* cs */
 	jz 1f
@@ -174,7 +175,19 @@ trap_common_native:
 	push $0
 	push $1
 	jmp trap_common
-1:	iretq
+1:	push %rax
+	lea trap_stubs_native(%rip), %rax
+	cmp %rax, 8(%rsp)
+	jb 2f
+	lea syscall_entry_native(%rip), %rax
+	cmp %rax, 8(%rsp)
+	jbe 3f
+2:	pop %rax
+	push $0
+	push $1
+	jmp trap_common
+3:	pop %rax
+	iretq
 
 /* The syscall instruction leaves rip in rcx, the flags in r11, and the program's stack. */
 	.globl syscall_entry_native

@@ -5,12 +5,14 @@
  */
 #include <amphi/pvops.h>
 
+#include "boot.h"
 #include "mm_parts.h"
 #include "selftest.h"
 #include "time.h"
 
 #define MSR_EFER     0xc0000080u
 #define MSR_FS_BASE  0xc0000100u
+#define MSR_NOWHERE  0x4fffbeefu
 #define EFER_LMA     (1ull << 10)
 #define CR0_PE_PG    (1ull << 31 | 1)
 #define CR4_PAE      (1ull << 5)
@@ -102,6 +104,52 @@ static const char *msr(void)
 	return NULL;
 }
 
+/* Whether one that is nowhere faults is the processor's affair: an emulator's may read it as 0. Either way
+ * the kernel goes on, with 0. */
+static const char *msr_safe(void)
+{
+	uint64_t value;
+
+	WANT(pv_read_msr_safe(MSR_EFER, &value) == 0 && value & EFER_LMA);
+	value = 1;
+	WANT(pv_read_msr_safe(MSR_NOWHERE, &value) == 0 || value == 0);
+	WANT(pv_write_msr_safe(MSR_FS_BASE, A_BASE) == 0);
+	value = pv_read_msr(MSR_FS_BASE);
+	pv_load_fs_base(0);
+	WANT(value == A_BASE);
+	return NULL;
+}
+
+/* Where the processor is ours it has one, loaded at the start. */
+static const char *task_register(void)
+{
+	WANT((pv_store_tr() != 0) == (boot.platform != BOOT_XEN_PV));
+	return NULL;
+}
+
+/* What was put off is there after the flush, and gone after the end. */
+static const char *lazy_mode(void)
+{
+	uint64_t *page = pages_alloc(1), *leaf, seen, left, *window = vmap_reserve(1);
+
+	WANT(page && window);
+	*page = A_BASE;
+	leaf = mm_leaf((uint64_t)(uintptr_t)window);
+	pv_lazy_mode_enter();
+	pv_set_pte(leaf, pv_make_pte(virt_to_pfn(page).v << PAGE_SHIFT | mm_flags.leaf |
+				     mm_flags.no_execute));
+	pv_lazy_mode_flush();
+	seen = *(volatile uint64_t *)window;
+	pv_set_pte(leaf, 0);
+	pv_flush_tlb_one((uint64_t)(uintptr_t)window);
+	pv_lazy_mode_leave();
+	left = *leaf & PTE_PRESENT;
+	vmap_release(window, 1);
+	pages_free(page, 1);
+	WANT(seen == A_BASE && !left);
+	return NULL;
+}
+
 /* Operations that a platform leaves out have no row here. */
 static const char *control_registers(void)
 {
@@ -156,6 +204,9 @@ static const struct selftest tests[] = {
     {"pvops safe_halt", safe_halt},
     {"pvops cpuid", cpuid},
     {"pvops msr", msr},
+    {"pvops msr that may not be", msr_safe},
+    {"pvops task register", task_register},
+    {"pvops lazy mode", lazy_mode},
     {"pvops control registers", control_registers},
     {"pvops io_delay", io_delay},
     {"pvops clocks", clocks},

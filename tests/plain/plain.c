@@ -24,7 +24,12 @@ void pv_load_gdt(void *table, unsigned entries)
 	__asm__ volatile("lgdt %0" ::"m"(ptr));
 }
 
-/* As pvops/native.c has it: double fault and NMI on the stack of IST 1. */
+/* As pvops/native.c has it: double fault, NMI and debug exceptions on the stack of IST 1. */
+static uint8_t ist_of(uint8_t vector)
+{
+	return vector == 8 || vector == 2 || vector == 1;
+}
+
 void pv_load_idt(const void *gates, unsigned entries)
 {
 	static struct x86_gate idt[IDT_ENTRIES];
@@ -36,10 +41,9 @@ void pv_load_idt(const void *gates, unsigned entries)
 	for (unsigned i = 0; i < entries; i++, gate++) {
 		if (!gate->handler)
 			continue;
-		idt[gate->vector] =
-		    x86_gate(gate->handler, cs, gate->vector == 8 || gate->vector == 2,
-			     (gate->irq_off ? X86_GATE_INTERRUPT : X86_GATE_TRAP) |
-				 (unsigned)gate->dpl << X86_GATE_DPL_SHIFT);
+		idt[gate->vector] = x86_gate(gate->handler, cs, ist_of(gate->vector),
+					     (gate->irq_off ? X86_GATE_INTERRUPT : X86_GATE_TRAP) |
+						 (unsigned)gate->dpl << X86_GATE_DPL_SHIFT);
 	}
 	__asm__ volatile("lidt %0" ::"m"(ptr));
 }

@@ -103,20 +103,20 @@ void trap_dispatch(struct trap_frame *frame)
 void trap_return(void);
 __attribute__((naked)) void trap_return(void)
 {
-	PV_TAIL_SITE(PV_cpu_iret);
+	PV_TAIL_SITE(PV_cpu_iret, 6);
 }
 
 void trap_return_user(void);
 __attribute__((naked)) void trap_return_user(void)
 {
 	PV_BARE_SITE(PV_cpu_swapgs, 6);
-	PV_TAIL_SITE(PV_cpu_iret);
+	PV_TAIL_SITE(PV_cpu_iret, 6);
 }
 
 void trap_return_syscall(void);
 __attribute__((naked)) void trap_return_syscall(void)
 {
-	PV_TAIL_SITE(PV_cpu_sysret);
+	PV_TAIL_SITE(PV_cpu_sysret, 20);
 }
 
 /* For addresses that may have nothing behind them. ok is set by the instruction after the load,

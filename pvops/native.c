@@ -63,8 +63,12 @@ PV_SHORT(native_false, "xor %eax, %eax");
 PV_SHORT(native_pause, "pause");
 PV_SHORT(native_swapgs, "swapgs");
 PV_SHORT(native_iret, "iretq");
+/* rip, rflags and rsp of the frame by way of rcx, r11 and the stack pointer. rip must be canonical: sysret would
+ * fault in ring 0 on the program's stack (SDM vol. 2, SYSRET). Programs end below 512 GiB. Interrupts are off
+ * until the flags are loaded. */
+PV_SHORT(native_sysret,
+	 "mov (%rsp), %rcx; mov 16(%rsp), %r11; mov 24(%rsp), %rsp; swapgs; sysretq");
 
-extern void pv_native_sysret(void); /* thunks.S */
 
 /* Too many registers for a site; it is called a few times at boot. */
 static void native_cpuid(uint32_t *regs)
@@ -178,7 +182,7 @@ const struct pv_impl pv_table_native[PV_OP_COUNT] = {
     [PV_cpu_start_context_switch] = PV_INLINED(native_nothing),
     [PV_cpu_end_context_switch] = PV_INLINED(native_nothing),
     [PV_cpu_swapgs] = PV_INLINED(native_swapgs),
-    [PV_cpu_sysret] = PV_CALLED(PV_CALL, pv_native_sysret),
+    [PV_cpu_sysret] = PV_INLINED(native_sysret),
     [PV_cpu_io_delay] = PV_INLINED(native_io_delay),
     [PV_cpu_iret] = PV_INLINED(native_iret),
     [PV_mmu_read_cr2] = PV_INLINED(native_read_cr2),

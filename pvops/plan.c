@@ -45,6 +45,7 @@ static void put_nops(uint8_t *out, unsigned len)
 
 /* Says CS, and is ignored in 64-bit mode (SDM vol. 1, 3.3.4), also before a near call. */
 #define PREFIX_NOTHING 0x2eu
+#define INSN_MAX       15u /* bytes; with its prefixes */
 
 static bool has_segment(uint8_t first_byte)
 {
@@ -53,12 +54,12 @@ static bool has_segment(uint8_t first_byte)
 
 /* How many such prefixes go before code, whose first instruction begins with it, at a site that has spare bytes
  * more. None where a prefix that does mean a segment is there: which of two holds is no processor's promise. A
- * jump takes none, as nothing runs after it. No instruction gets too long: a room has no more than 15 bytes. */
+ * jump takes none, as nothing runs after it. */
 static unsigned count_prefixes(const struct pv_place *at, const uint8_t *code, unsigned len)
 {
 	if (!len || at->class == PV_JUMP || has_segment(code[0]))
 		return 0;
-	return at->room - len;
+	return MIN(at->room - len, INSN_MAX - MIN(len, INSN_MAX));
 }
 
 /* Returns where the code comes to lie. After a jump nothing runs: int3, so that a way in would be noticed. */

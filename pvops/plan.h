@@ -9,9 +9,8 @@
 
 #include <amphi/pvops.h>
 
-/* As long as one instruction may be, so that prefixes can fill what a shorter one leaves. */
 #define PV_ROOM_MAX PV_SITE_MAX
-#define PV_CODE_MAX 15u
+#define PV_CODE_MAX PV_SITE_MAX
 
 /* How a platform fills one operation. */
 struct pv_impl {

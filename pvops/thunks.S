@@ -1,10 +1,9 @@
 /* thunks.S: the operations that are too long to inline and too hot for C, or that are no function at
- * all; of a Xen PV domain but for one.
+ * all, of a Xen PV domain.
  *
  * Those on interrupts change the flags only, because the sites that call them promise the compiler no
  * more (class BARE, amphi/pvops.def). They touch the mask and pending bytes of this CPU's vcpu_info; only an
- * event that is waiting costs a hypercall. Called from patched sites; filled in by xen_pv.c and
- * native.c.
+ * event that is waiting costs a hypercall. Called from patched sites; filled in by xen_pv.c.
  */
 /* Numbers for the assembler itself, so that a host test can take this file in as it is. The bytes are
  * evtchn_upcall_pending and evtchn_upcall_mask of struct percpu's vcpu_info. */
@@ -15,7 +14,7 @@
 	.set IN_SYSCALL, 0x100		/* VGCF_in_syscall */
 
 	.text
-	.globl pv_xen_irq_enable, pv_xen_restore_fl, pv_xen_iret, pv_xen_sysret, pv_native_sysret, pv_unfilled
+	.globl pv_xen_irq_enable, pv_xen_restore_fl, pv_xen_iret, pv_xen_sysret, pv_unfilled
 
 /* On the stack: what save_fl left there, the first bytes of vcpu_info. Any mask but 0 is one. */
 pv_xen_restore_fl:
@@ -85,16 +84,6 @@ pv_xen_sysret:
 	mov $NR_IRET, %eax
 	syscall
 	ud2
-
-/* Natively: rip, cs, rflags and rsp of the frame by way of rcx, r11 and the stack pointer. rip must be
- * canonical: sysret would fault in ring 0 on the program's stack (SDM vol. 2, SYSRET). Programs
- * end below 512 GiB. Interrupts are off until the flags are loaded. */
-pv_native_sysret:
-	mov (%rsp), %rcx
-	mov 16(%rsp), %r11
-	mov 24(%rsp), %rsp
-	swapgs
-	sysretq
 
 /* Where a call of an operation that the platform lacks ends. */
 pv_unfilled:

@@ -136,7 +136,7 @@ void pvops_init_native(const struct pvops_env *env);
 void pvops_init_xen_pv(const struct pvops_env *env);
 
 /* A site that is not what it should be. */
-#define PV_SITE_MAX 15u
+#define PV_SITE_MAX 24u
 struct pv_bad_site {
 	const void *site;
 	const char *group, *name; /* of its operation; "?" when the record names none */

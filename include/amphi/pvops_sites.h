@@ -19,12 +19,14 @@
 #define PV_SITE_IN(o, r, c) [op] "i"(o), [room] "i"(r), [cls] "i"(PV_##c)
 
 /* A jump that does not come back, for the body of a naked function. */
-#define PV_TAIL_SITE(o)                                                                            \
+#define PV_TAIL_SITE(o, room)                                                                      \
 	__asm__ volatile("771: jmp *pv_ops+8*%c[op](%%rip)\n"                                      \
+			 ".org 771b+%c[bytes], 0x90\n"                                             \
 			 ".pushsection .pv_sites,\"a\"\n"                                          \
-			 ".balign 4\n .long 771b-.\n .word %c[op]\n .byte 6\n .byte %c[cls]\n"     \
+			 ".balign 4\n .long 771b-.\n .word %c[op]\n .byte %c[bytes]\n"             \
+			 " .byte %c[cls]\n"                                                        \
 			 ".popsection\n" ::[op] "i"(o),                                            \
-			 [cls] "i"(PV_JUMP))
+			 [bytes] "i"(room), [cls] "i"(PV_JUMP))
 
 /* A bare operation without arguments, for the same place. */
 #define PV_BARE_SITE(o, room) __asm__ inline volatile(PV_SITE ::PV_SITE_IN(o, room, BARE))

@@ -69,7 +69,6 @@ PV_SHORT(native_iret, "iretq");
 PV_SHORT(native_sysret,
 	 "mov (%rsp), %rcx; mov 16(%rsp), %r11; mov 24(%rsp), %rsp; swapgs; sysretq");
 
-
 /* Too many registers for a site; it is called a few times at boot. */
 static void native_cpuid(uint32_t *regs)
 {

@@ -181,7 +181,7 @@ static inline void pv_io_delay(void)
 #define PLAIN_PV_cpu_sysret                                                                        \
 	"mov (%rsp), %rcx; mov 16(%rsp), %r11; mov 24(%rsp), %rsp; swapgs; sysretq"
 #define PV_BARE_SITE(o, room) __asm__ volatile(PLAIN_##o)
-#define PV_TAIL_SITE(o, room)       __asm__ volatile(PLAIN_##o)
+#define PV_TAIL_SITE(o, room) __asm__ volatile(PLAIN_##o)
 
 /* ---- page tables ------------------------------------------------------------------------ */
 

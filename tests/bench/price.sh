@@ -14,18 +14,18 @@ price_xen() { # price_xen LOG COMMANDS XEN-WORDS [QEMU...]
 		-append "console=com1 com1=115200 spec-ctrl=eager-fpu dom0_mem=64M,max:64M $words" \
 		-initrd "$BUILD/amphi role=native do=\"$asked; halt 0\",$work/programs" "$@"
 }
-price_hv() { # price_hv LOG COMMANDS [QEMU...]
-	log=$1 asked=$2; shift 2
-	in_qemu 60 "$work/$log" -m 64 -kernel "$BUILD/amphi-hv" -append dom0_mem=32M \
-		-initrd "$BUILD/amphi role=native do=\"$asked; halt 0\",$work/programs" "$@"
+price_hv() { # price_hv LOG COMMANDS CPUS
+	log=$1 asked=$2 cpus=$3
+	in_qemu 60 "$work/$log" -m 64 -smp "$cpus" -kernel "$BUILD/amphi-hv" -append "dom0_mem=32M dom0_max_vcpus=$cpus" \
+		-initrd "$BUILD/amphi role=native do=\"$asked; halt 0\",$work/programs"
 }
 iommu='-machine kernel-irqchip=off -device intel-iommu,intremap=on,aw-bits=48'
 all='price; stats; pvops verify'
 {
 	price_xen pv "$all" ''
 	price_xen pv.2 'price ipi' '' -smp 2
-	price_hv hv "$all"
-	price_hv hv.2 'price ipi' -smp 2
+	price_hv hv "$all" 1
+	price_hv hv.2 'price ipi' 2
 } &
 price_native plain "$all" "$BUILD/amphi-plain"
 price_native plain.2 'price ipi' "$BUILD/amphi-plain" -smp 2

@@ -1,7 +1,7 @@
 /* lock_wait.c: waiting for a lock and waking who waits, under Xen: an event channel of each vCPU, polled.
  *
- * Called by smp.c and through pv_ops.lock (pvops/lock.c). The channels are masked: they never make an
- * upcall, and SCHEDOP_poll looks at their bits. They are used outside the kernel lock, so here are no
+ * Called by smp.c for each CPU, and through pv_ops.lock (pvops/lock.c) once lock_wait_init() was called, which at
+ * present nobody does (lock_wait.h). The channels are masked: they never make an upcall, and SCHEDOP_poll looks at their bits. They are used outside the kernel lock, so here are no
  * calls of event.c but to make them; a bit is cleared by its own CPU alone.
  */
 #include "lock_wait.h"

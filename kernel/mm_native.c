@@ -185,7 +185,7 @@ static void map_image(void)
 }
 
 /* Entry 4 of the PAT becomes write-combining, which it is on Xen too; nothing is mapped by it yet (SDM vol. 3,
- * "Page attribute table"). Other CPUs have write-back there: framebuffers are drawn to by them the slow way. */
+ * "Page attribute table"). Further CPUs are given the table of this one as they start (smp_native.c). */
 static void make_write_combining(void)
 {
 	uint32_t regs[4] = {1};

@@ -1,12 +1,11 @@
-/* event.c: the ports of a domain and the bits a guest sees of them.
+/* event.c: the ports of a domain, who is told of them, and who waits for them.
  *
- * A notification is three levels of bits in memory shared with the guest: the port's pending bit,
- * a selector bit for its word, and upcall_pending of one vCPU. The guest clears them from the top
- * down, so they are set from the bottom up, each only when it was clear: whoever sets the last one
- * wakes the vCPU. Nothing in shared memory is believed: it is written, and read only as bits.
+ * A port's state is ours, in chunks that live as long as the domain. What the guest sees of it are
+ * bits in memory it shares with us; struct event_bits is how they are kept, in two levels until the
+ * guest asks for FIFO. At the top of both is upcall_pending of one vCPU, set here.
  *
- * Not here: what guests ask (event_op.c), delivery of the upcall (pv). Called by event_op.c, time,
- * irq, sched, domain. Calls mm for shared_info, sched to wake.
+ * Not here: what guests ask (event_op.c), the bits (event_2l.c, event_fifo.c), delivery of the upcall
+ * (pv). Called by event_op.c, time, irq, sched, domain. Calls mm for shared_info, sched to wake.
  */
 #include <amphi/string.h>
 
@@ -17,25 +16,6 @@
 _Static_assert(EVENT_PIRQS == IO_PIRQS, "one port for each pirq");
 _Static_assert(MAX_VCPUS <= XEN_LEGACY_MAX_VCPUS, "each vCPU has a vcpu_info in shared_info");
 _Static_assert(sizeof(struct shared_info) <= PAGE_SIZE, "shared_info is one page");
-
-static bool test_and_set_bit(xen_ulong_t *words, uint32_t bit)
-{
-	xen_ulong_t mask = 1ul << (bit % 64);
-
-	return __atomic_fetch_or(&words[bit / 64], mask, __ATOMIC_SEQ_CST) & mask;
-}
-
-static bool test_and_clear_bit(xen_ulong_t *words, uint32_t bit)
-{
-	xen_ulong_t mask = 1ul << (bit % 64);
-
-	return __atomic_fetch_and(&words[bit / 64], ~mask, __ATOMIC_SEQ_CST) & mask;
-}
-
-static bool test_bit(const xen_ulong_t *words, uint32_t bit)
-{
-	return __atomic_load_n(&words[bit / 64], __ATOMIC_SEQ_CST) >> (bit % 64) & 1;
-}
 
 /* ---- ports ----------------------------------------------------------------------------- */
 
@@ -57,7 +37,7 @@ struct event_port *event_port_open(struct domain *d, uint8_t state, uint32_t vcp
 	*out_error = -XEN_ESRCH;
 	if (d->events.closed)
 		return NULL;
-	for (port = 1; port < EVENT_PORTS; port++) {
+	for (port = 1; port <= d->events.max_port; port++) {
 		chunk = &d->events.chunk[port / EVENT_CHUNK];
 		*out_error = -XEN_ENOMEM;
 		if (!*chunk)
@@ -65,9 +45,11 @@ struct event_port *event_port_open(struct domain *d, uint8_t state, uint32_t vcp
 		if (!*chunk)
 			return NULL;
 		p = &(*chunk)[port % EVENT_CHUNK];
-		if (p->state != EVTCHNSTAT_closed)
+		if (p->state != EVTCHNSTAT_closed || d->events.bits->busy(d, port))
 			continue;
-		*p = (struct event_port){.state = state, .vcpu = (uint16_t)vcpu};
+		p->state = state;
+		p->vcpu = (uint16_t)vcpu;
+		p->priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
 		d->events.n_open++;
 		*out_port = port;
 		*out_error = 0;
@@ -81,21 +63,20 @@ void event_port_shut(struct domain *d, uint32_t port)
 {
 	struct event_port *p = event_port(d, port);
 
-	memset(p, 0, sizeof(*p));
+	p->state = EVTCHNSTAT_closed;
+	p->vcpu = 0;
+	p->pending = false;
+	memset(&p->u, 0, sizeof(p->u));
 	d->events.n_open--;
 	/* A port that is given out again must not begin with the notification of its past life. */
-	test_and_clear_bit(d->events.shared->evtchn_pending, port);
+	d->events.bits->clear(d, port);
 }
 
 /* ---- telling a guest ------------------------------------------------------------------- */
 
-/* The port's bit is set and not masked: the levels above it. */
-static void raise_upcall(struct vcpu *v, uint32_t port)
+void event_raise(struct vcpu *v)
 {
-	struct vcpu_info *info = v->events.info;
-
-	if (!test_and_set_bit(&info->evtchn_pending_sel, port / 64) &&
-	    !__atomic_exchange_n(&info->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST))
+	if (!__atomic_exchange_n(&v->events.info->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST))
 		vcpu_wake(v);
 }
 
@@ -118,25 +99,10 @@ static void wake_pollers(struct domain *d, uint32_t port)
 
 /* Who finds the bit set has nothing to do: whoever set it tells the guest. That is what makes a
  * notification that nobody has taken yet cost one instruction. */
-void event_set_pending(struct domain *d, uint32_t port, uint32_t vcpu)
+void event_set_pending(struct domain *d, uint32_t port, struct event_port *p)
 {
-	struct shared_info *s = d->events.shared;
-	struct vcpu *v = vcpu < d->max_vcpus ? d->vcpu[vcpu] : NULL;
-
-	if (!v || test_and_set_bit(s->evtchn_pending, port))
-		return;
-	if (!test_bit(s->evtchn_mask, port))
-		raise_upcall(v, port);
-	wake_pollers(d, port);
-}
-
-/* What came while the port was masked went no further than its own bit; it goes on now. */
-void event_clear_mask(struct domain *d, uint32_t port, uint32_t vcpu)
-{
-	struct shared_info *s = d->events.shared;
-
-	if (test_and_clear_bit(s->evtchn_mask, port) && test_bit(s->evtchn_pending, port))
-		raise_upcall(d->vcpu[vcpu], port);
+	if (d->events.bits->set(d, port, p))
+		wake_pollers(d, port);
 }
 
 /* bound is where the source's port stands, if it has one. */
@@ -144,7 +110,7 @@ static void send_bound(struct domain *d, const uint32_t *bound)
 {
 	spin_lock(&d->events.lock);
 	if (*bound)
-		event_set_pending(d, *bound, event_port(d, *bound)->vcpu);
+		event_set_pending(d, *bound, event_port(d, *bound));
 	spin_unlock(&d->events.lock);
 }
 
@@ -188,7 +154,7 @@ int event_poll_begin(struct vcpu *v, const uint32_t *ports, unsigned count)
 	__atomic_fetch_add(&d->events.n_polling, 1, __ATOMIC_SEQ_CST);
 	/* Announced first, looked second: a sender either sees the poll or is seen by it. */
 	for (i = 0; i < count; i++)
-		if (test_bit(d->events.shared->evtchn_pending, ports[i]))
+		if (d->events.bits->pending(d, ports[i]))
 			break;
 	if (i < count)
 		event_poll_end(v);
@@ -237,6 +203,8 @@ int event_domain_init(struct domain *d)
 	if (!d->events.shared)
 		return -XEN_ENOMEM;
 	mm_share_page(d, d->events.shared, false);
+	d->events.bits = &event_2l_bits;
+	d->events.max_port = EVENT_PORTS - 1;
 	return 0;
 }
 
@@ -268,6 +236,7 @@ void event_domain_teardown(struct domain *d)
 	d->events.closed = true;
 	spin_unlock(&d->events.lock);
 	event_close_all(d);
+	event_fifo_stop(d);
 	for (unsigned i = 0; i < d->max_vcpus; i++) {
 		if (!d->vcpu[i])
 			continue;
@@ -309,7 +278,6 @@ void event_dump(struct domain *d, void *unused)
 		hv_printk("  port %u state %u vcpu %u peer %u pending %d masked %d", port, p->state,
 			  p->vcpu,
 			  p->state == EVTCHNSTAT_interdomain ? p->u.remote.domain->id : p->u.what,
-			  test_bit(d->events.shared->evtchn_pending, port),
-			  test_bit(d->events.shared->evtchn_mask, port));
+			  d->events.bits->pending(d, port), d->events.bits->masked(d, port));
 	}
 }

@@ -1,9 +1,11 @@
-/* event.h: two-level event channels, and the memory a domain and its hypervisor share about them.
+/* event.h: event channels, and the memory a domain and its hypervisor share about them.
  *
  * Callers: domain.c (init and teardown), the scheduler (poll, deliverable), the entry code (upcall
  * mask), time and interrupts (virqs, pirqs), mm (shared_info's frame). Implemented in event*.c.
- * Ports are per domain, 1..4095; port 0 is never used. Each domain has one lock over its ports; an
- * operation on both ends of a channel takes both, lower address first, so senders need only theirs.
+ * Ports are per domain, 1..4095 whichever way their bits are kept (two levels, or FIFO once the guest
+ * has asked for it); port 0 is never used, and the 4096th is refused with -XEN_ENOSPC. Each domain has
+ * one lock over its ports; an operation on both ends of a channel takes both, lower address first, so
+ * senders need only theirs.
  *
  * event_send_* may be called in any context, interrupts off included; it never fails and never
  * blocks, and says nothing when nobody has bound the event. Everything else: from a hypercall.
@@ -19,6 +21,8 @@
 struct domain;
 struct vcpu;
 struct page_info;
+struct event_bits;
+struct event_fifo;
 
 #define EVENT_PORTS        ((uint32_t)EVTCHN_2L_NR_CHANNELS)
 #define EVENT_CHUNK        128u /* ports allocated at a time */
@@ -27,9 +31,14 @@ struct page_info;
 #define EVENT_POLL_ANY     (-1)
 
 struct event_port {
-	uint8_t state; /* EVTCHNSTAT_* */
-	uint8_t pad;
-	uint16_t vcpu; /* who is notified */
+	uint8_t state;    /* EVTCHNSTAT_* */
+	uint8_t priority; /* FIFO's: the queue it goes to next */
+	uint16_t vcpu;    /* who is notified */
+	/* FIFO's, and kept while the port is closed: the queue it was on last, and whether it is
+	 * pending while the guest has no word for it yet. */
+	uint16_t last_vcpu;
+	uint8_t last_priority;
+	bool pending;
 	union {
 		uint32_t what; /* unbound: the domain it is for; pirq, virq: its number */
 		struct {
@@ -45,8 +54,11 @@ struct event_port {
 struct domain_events {
 	spinlock_t lock;
 	struct shared_info *shared;
+	const struct event_bits *bits; /* event_ports.h */
+	struct event_fifo *fifo;       /* NULL while there are two levels */
 	struct event_port *chunk[EVTCHN_2L_NR_CHANNELS / EVENT_CHUNK];
 	uint32_t pirq_port[EVENT_PIRQS]; /* 0: none */
+	uint32_t max_port;               /* the highest that is given out */
 	uint32_t n_open;                 /* for the dumps and the leak tests */
 	int32_t n_polling;               /* vCPUs in a poll; atomic */
 	bool closed;                     /* teardown has run: no port is given out any more */

@@ -9,7 +9,7 @@
  *        ^                        |  ^                                       |
  *        +--------close-----------+  +---------close at the other end--------+
  *
- * Not here: pending bits (event.c), closing (event_close.c). Called by dispatch.c.
+ * Not here: pending bits (event_2l.c, event_fifo.c), closing (event_close.c). Called by dispatch.c.
  */
 #include <amphi/string.h>
 
@@ -30,6 +30,9 @@ union event_arg {
 	struct evtchn_bind_vcpu bind_vcpu;
 	struct evtchn_unmask unmask;
 	struct evtchn_reset reset;
+	struct evtchn_init_control init_control;
+	struct evtchn_expand_array expand_array;
+	struct evtchn_set_priority set_priority;
 };
 
 static bool vcpu_exists(const struct domain *d, uint32_t id)
@@ -88,7 +91,7 @@ static long bind_interdomain(struct domain *self, union event_arg *a)
 		remote->u.remote.port = b->local_port;
 		/* What the other end sent while nobody listened was dropped: say that there may be
 		 * some. */
-		event_set_pending(self, b->local_port, 0);
+		event_set_pending(self, b->local_port, local);
 	}
 	event_unlock_two(self, peer);
 	domain_put(peer);
@@ -145,10 +148,13 @@ static long op_close(struct domain *d, union event_arg *a)
 	return event_close(d, a->close.port);
 }
 
+/* Of another domain only while its builder holds it: it must not be at its events. */
 static long reset(struct domain *d, union event_arg *a)
 {
+	if (d != current_domain() && !d->ctl_pauses)
+		return -XEN_EINVAL;
 	event_close_all(d);
-	return 0;
+	return event_fifo_stop(d);
 }
 
 /* ---- using: the domain's lock is held ---------------------------------------------------- */
@@ -162,10 +168,10 @@ static long op_send(struct domain *d, union event_arg *a)
 		/* The other end stays while our lock is held: closing it takes both. Which vCPU it
 		 * notifies may change under us; either is right. */
 		other = event_port(p->u.remote.domain, p->u.remote.port);
-		event_set_pending(p->u.remote.domain, p->u.remote.port, other->vcpu);
+		event_set_pending(p->u.remote.domain, p->u.remote.port, other);
 		return 0;
 	case EVTCHNSTAT_ipi:
-		event_set_pending(d, a->send.port, p->vcpu);
+		event_set_pending(d, a->send.port, p);
 		return 0;
 	case EVTCHNSTAT_unbound:
 		return 0;
@@ -224,12 +230,27 @@ static long bind_vcpu(struct domain *d, union event_arg *a)
 
 static long op_unmask(struct domain *d, union event_arg *a)
 {
-	const struct event_port *p = event_port(d, a->unmask.port);
+	struct event_port *p = event_port(d, a->unmask.port);
 
 	if (!p || p->state == EVTCHNSTAT_closed)
 		return -XEN_EINVAL;
-	event_clear_mask(d, a->unmask.port, p->vcpu);
+	d->events.bits->unmask(d, a->unmask.port, p);
 	return 0;
+}
+
+static long init_control(struct domain *d, union event_arg *a)
+{
+	return event_fifo_control(d, &a->init_control);
+}
+
+static long expand_array(struct domain *d, union event_arg *a)
+{
+	return event_fifo_expand(d, &a->expand_array);
+}
+
+static long set_priority(struct domain *d, union event_arg *a)
+{
+	return event_fifo_priority(d, &a->set_priority);
 }
 
 /* ---- the table ------------------------------------------------------------------------- */
@@ -256,10 +277,12 @@ static const struct event_op {
     OP(bind_vcpu, bind_vcpu, LOCKED),
     OP(unmask, op_unmask, LOCKED),
     OP(reset, reset, NAMED),
+    OP(init_control, init_control, ANSWERS | LOCKED),
+    OP(expand_array, expand_array, LOCKED),
+    OP(set_priority, set_priority, LOCKED),
 #undef OP
 };
 
-/* init_control and its like are FIFO's: -ENOSYS makes guests fall back to two levels. */
 long hc_event_channel_op(uint64_t cmd, uint64_t arg_va)
 {
 	const struct event_op *op = &ops[cmd < ARRAY_SIZE(ops) ? cmd : 0];

@@ -183,7 +183,8 @@ static void check_port(const struct domain *d, uint32_t port, const struct event
 {
 	const struct event_port *other;
 
-	MUST(port != 0 && p->vcpu < d->max_vcpus);
+	MUST(port != 0 && p->vcpu < d->max_vcpus && p->last_vcpu < d->max_vcpus);
+	MUST(p->priority < EVTCHN_FIFO_MAX_QUEUES && p->last_priority < EVTCHN_FIFO_MAX_QUEUES);
 	switch (p->state) {
 	case EVTCHNSTAT_interdomain:
 		other = port_of(p->u.remote.domain, p->u.remote.port);
@@ -215,7 +216,7 @@ static void check_events(struct domain *d)
 		check_port(d, port, p);
 	}
 	MUST(open == d->events.n_open);
-	MUST(!d->events.closed || open == 0);
+	MUST(!d->events.closed || (open == 0 && !d->events.fifo));
 	for (i = 0; i < d->max_vcpus; i++)
 		for (j = 0; j < NR_VIRQS; j++)
 			if (d->vcpu[i]->events.virq_port[j])

@@ -15,6 +15,7 @@
  * links: hypervisor/mm_domain.c hypervisor/mm_grant.c hypervisor/mm_context.c hypervisor/mm_space.c
  * links: hypervisor/mmu_update.c hypervisor/mmuext.c hypervisor/descriptor.c
  * links: hypervisor/memory_op.c hypervisor/memory_exchange.c
+ * links: hypervisor/event_2l.c hypervisor/event_fifo.c
  */
 #include <stdarg.h>
 #include <setjmp.h>
@@ -492,7 +493,6 @@ static void bad_calls_are_refused(void **state)
 	struct evtchn_status s = {.dom = DOMID_SELF, .port = 0};
 
 	fake_run(guest->vcpu[0]);
-	assert_int_equal(hc_event_channel_op(EVTCHNOP_init_control, FAKE_GUEST_BASE), -XEN_ENOSYS);
 	assert_int_equal(hc_event_channel_op(1000, FAKE_GUEST_BASE), -XEN_ENOSYS);
 	assert_int_equal(hc_event_channel_op(EVTCHNOP_send, 0), -XEN_EFAULT);
 	assert_int_equal(OP(status, s), -XEN_EINVAL);

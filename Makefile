@@ -18,7 +18,7 @@ FREE := $(BASE) -ffreestanding -fno-stack-protector -fcf-protection=none -fno-as
 	-fno-omit-frame-pointer -fno-strict-aliasing -fno-common -mno-red-zone -mgeneral-regs-only -m64
 KFLAGS := $(FREE) -mcmodel=kernel -fno-pic -fno-pie
 HVFLAGS := $(FREE) -mcmodel=small -fpie -fvisibility=hidden -fno-jump-tables
-HOST := $(BASE) -DAMPHI_HOST_TEST -fno-omit-frame-pointer -fno-strict-aliasing
+HOST := $(BASE) -DAMPHI_HOST_TEST -fno-omit-frame-pointer -fno-strict-aliasing -mno-red-zone
 ASAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 
 # ---- rooms ---------------------------------------------------------------------------
@@ -43,6 +43,7 @@ $(BUILD)/kernel/%.c.o: %.c | $(DEPS)
 	@mkdir -p $(@D); $(CC) $(KFLAGS) -c $< -o $@
 $(BUILD)/kernel/%.S.o: %.S | $(DEPS)
 	@mkdir -p $(@D); $(CC) $(KFLAGS) -D__ASSEMBLY__ -c $< -o $@
+$(patsubst %,$(BUILD)/kernel/pvops/%.S.o,thin thunks lock_thunks): pvops/keep.S
 $(BUILD)/plain/%.c.o: %.c | $(DEPS)
 	@mkdir -p $(@D); $(CC) -Itests/plain $(KFLAGS) -c $< -o $@
 $(BUILD)/plain/%.S.o: %.S | $(DEPS)

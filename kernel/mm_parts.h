@@ -6,6 +6,8 @@
 #ifndef KERNEL_MM_PARTS_H
 #define KERNEL_MM_PARTS_H
 
+#include <amphi/pvops.h>
+
 #include "mm.h"
 
 #define PTE_PRESENT  0x001ull
@@ -25,6 +27,12 @@
 static inline unsigned pt_index(uint64_t va, unsigned level)
 {
 	return va >> (PAGE_SHIFT + 9 * (level - 1)) & (PT_ENTRIES - 1);
+}
+
+/* The page that an entry names, which can be none but our own. */
+static inline void *page_of_entry(uint64_t entry)
+{
+	return (char *)DIRECT_BASE + pv_pte_val(entry, PTE_FRAME);
 }
 
 /* The linker's marks, kernel.lds; a host test has none and says where they would be. */

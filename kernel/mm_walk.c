@@ -75,8 +75,8 @@ static void set_table(uint64_t *entry, uint64_t value, unsigned level)
 
 /* First the right to write goes (pv_alloc_pt), then the page is linked: a hypervisor refuses a
  * table that is writable anywhere. Zeroed by the allocator, it has no entries that could
- * surprise it. */
-static uint64_t *make_table(uint64_t *entry, unsigned level)
+ * surprise it. Rare, and out of the way of the walk. */
+static __attribute__((noinline)) uint64_t *make_table(uint64_t *entry, unsigned level)
 {
 	uint64_t *table = pages_alloc(1);
 
@@ -84,7 +84,7 @@ static uint64_t *make_table(uint64_t *entry, unsigned level)
 		return NULL;
 	pv_lazy_mode_enter();
 	pv_alloc_pt(virt_to_pfn(table).v, level - 1);
-	set_table(entry, pv_make_pte(virt_to_pfn(table).v << PAGE_SHIFT | mm_flags.table), level);
+	set_table(entry, pv_make_pte(virt_to_pfn(table).v << PAGE_SHIFT, mm_flags.table), level);
 	pv_lazy_mode_leave();
 	return table;
 }
@@ -97,7 +97,7 @@ uint64_t *mm_leaf(uint64_t va)
 	for (unsigned level = LEVELS; level > 1 && table; level--) {
 		uint64_t *entry = &table[pt_index(va, level)];
 
-		table = *entry & PTE_PRESENT ? table_of(*entry) : make_table(entry, level);
+		table = *entry & PTE_PRESENT ? page_of_entry(*entry) : make_table(entry, level);
 	}
 	return table ? &table[pt_index(va, 1)] : NULL;
 }

@@ -136,8 +136,8 @@ static const char *lazy_mode(void)
 	*page = A_BASE;
 	leaf = mm_leaf((uint64_t)(uintptr_t)window);
 	pv_lazy_mode_enter();
-	pv_set_pte(leaf, pv_make_pte(virt_to_pfn(page).v << PAGE_SHIFT | mm_flags.leaf |
-				     mm_flags.no_execute));
+	pv_set_pte(leaf, pv_make_pte(virt_to_pfn(page).v << PAGE_SHIFT,
+				     mm_flags.leaf | mm_flags.no_execute));
 	pv_lazy_mode_flush();
 	seen = *(volatile uint64_t *)window;
 	pv_set_pte(leaf, 0);

@@ -20,7 +20,7 @@ static uint64_t entry_flags(void)
 
 static uint64_t entry_of(const void *page, uint64_t flags)
 {
-	return pv_make_pte(virt_to_pfn(page).v << PAGE_SHIFT | flags);
+	return pv_make_pte(virt_to_pfn(page).v << PAGE_SHIFT, flags);
 }
 
 /* Value to entry and back, the frame in the entry being the machine's. */
@@ -30,11 +30,12 @@ static const char *values(void)
 
 	WANT(page);
 	value = virt_to_pfn(page).v << PAGE_SHIFT | entry_flags();
-	entry = pv_make_pte(value);
+	entry = pv_make_pte(value & PTE_FRAME, value & ~PTE_FRAME);
 	WANT((entry & PTE_FRAME) >> PAGE_SHIFT == pfn_to_mfn(virt_to_pfn(page)).v);
 	WANT((entry & ~PTE_FRAME) == (value & ~PTE_FRAME));
-	WANT(pv_pte_val(entry) == value);
-	WANT(pv_make_pte(0) == 0 && pv_pte_val(0) == 0);
+	WANT(pv_pte_val(entry, ~0ull) == value);
+	WANT(pv_pte_val(entry, PTE_FRAME) == (value & PTE_FRAME));
+	WANT(pv_make_pte(0, 0) == 0 && pv_pte_val(0, ~0ull) == 0);
 	pages_free(page, 1);
 	return NULL;
 }
@@ -65,31 +66,39 @@ static const char *remap_one(void)
 }
 
 /* The pages of a run, from the last to the first. */
-static int set_reversed(uint64_t **entries, const char *pages)
+static int set_reversed(uint64_t *entries, const char *pages)
 {
 	uint64_t values[PAGES];
-	struct pv_pte_batch batch = {
-	    .entries = entries, .values = values, .n = PAGES, .owner = DOMID_SELF};
 
 	for (unsigned i = 0; i < PAGES; i++)
 		values[i] = entry_of(pages + (PAGES - 1 - i) * PAGE_SIZE, entry_flags());
-	pv_set_ptes(&batch);
-	return batch.status;
+	return pv_set_ptes(entries, values, PAGES, DOMID_SELF);
+}
+
+/* PAGES of address space with their entries in one table: of twice as many, one half has. */
+static char *window_in_one_table(void)
+{
+	char *window = vmap_reserve(2 * PAGES);
+
+	if (!window || pt_index((uint64_t)(uintptr_t)window, 1) + PAGES <= PT_ENTRIES)
+		return window;
+	return window + PAGES * PAGE_SIZE;
 }
 
 static const char *remap_many(void)
 {
 	char *pages = pages_alloc(PAGES);
-	volatile char *window = vmap_reserve(PAGES);
-	uint64_t *entries[PAGES];
+	volatile char *window = window_in_one_table();
+	uint64_t *entries;
 	mfn_t frames[PAGES];
 
 	WANT(pages && window);
 	for (unsigned i = 0; i < PAGES; i++) {
-		entries[i] = mm_leaf((uint64_t)(uintptr_t)window + i * PAGE_SIZE);
 		frames[i] = pfn_to_mfn(virt_to_pfn(pages + i * PAGE_SIZE));
 		pages[i * PAGE_SIZE] = (char)('a' + i);
 	}
+	entries = mm_leaf((uint64_t)(uintptr_t)window);
+	WANT(entries);
 	WANT(map_frames((void *)window, frames, PAGES, MM_WRITE, DOMID_SELF) == 0);
 	for (unsigned i = 0; i < PAGES; i++)
 		WANT(window[i * PAGE_SIZE] == (char)('a' + i));

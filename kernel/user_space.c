@@ -21,12 +21,7 @@
 /* Through pvops: on PV the entry holds the machine's frame. */
 static uint64_t entry_of(const void *page, uint64_t flags)
 {
-	return pv_make_pte(virt_to_pfn(page).v << PAGE_SHIFT | flags);
-}
-
-static uint64_t *page_of(uint64_t entry)
-{
-	return pfn_to_virt((pfn_t){(pv_pte_val(entry) & PTE_FRAME) >> PAGE_SHIFT});
+	return pv_make_pte(virt_to_pfn(page).v << PAGE_SHIFT, flags);
 }
 
 /* PTE_USER is what makes it the program's; the kernel reaches the page by the direct map only. */
@@ -97,8 +92,10 @@ static void link_table(struct user_space *s, uint64_t *entry, uint64_t value, un
 }
 
 /* Zeroed and made a table before it is linked, which is the order a hypervisor insists on; and done, not
- * put off: the next page's walk goes this way. Rights are the leaf's: tables allow everything. */
-static uint64_t *make_table(struct user_space *s, uint64_t *entry, unsigned level)
+ * put off: the next page's walk goes this way. Rights are the leaf's: tables allow everything. Rare, and
+ * out of the way of the walk. */
+static __attribute__((noinline)) uint64_t *make_table(struct user_space *s, uint64_t *entry,
+						      unsigned level)
 {
 	uint64_t *table = pages_alloc(1);
 
@@ -119,7 +116,7 @@ static uint64_t *leaf_of(struct user_space *s, uint64_t va, bool make)
 		uint64_t *entry = &table[pt_index(va, level)];
 
 		if (*entry & PTE_PRESENT)
-			table = page_of(*entry);
+			table = page_of_entry(*entry);
 		else
 			table = make ? make_table(s, entry, level) : NULL;
 	}
@@ -138,9 +135,9 @@ static void free_table(uint64_t *table, unsigned level)
 		if (!(table[i] & PTE_PRESENT))
 			continue;
 		if (level > 1)
-			free_table(page_of(table[i]), level - 1);
+			free_table(page_of_entry(table[i]), level - 1);
 		else
-			free_page(page_of(table[i]));
+			free_page(page_of_entry(table[i]));
 	}
 	pv_release_pt(virt_to_pfn(table).v, level);
 	free_page(table);
@@ -159,7 +156,7 @@ void user_space_free(struct user_space *s)
 		free_page(s->roots[i]);
 	}
 	if (top & PTE_PRESENT)
-		free_table(page_of(top), TOP_LEVEL - 1);
+		free_table(page_of_entry(top), TOP_LEVEL - 1);
 	pv_lazy_mode_leave();
 	s->n_roots = 0;
 }
@@ -218,7 +215,7 @@ int user_space_unmap(struct user_space *s, uint64_t va, unsigned n)
 	pv_lazy_mode_enter();
 	for (unsigned i = 0; i < n; i++) {
 		uint64_t *leaf = leaf_of(s, va + i * PAGE_SIZE, false);
-		void *page = page_of(*leaf);
+		void *page = page_of_entry(*leaf);
 
 		pv_set_pte(leaf, 0);
 		free_page(page);
@@ -254,7 +251,7 @@ static void *byte_at(const struct user_space *s, uint64_t va, uint64_t need)
 
 	if (!leaf || (*leaf & need) != need)
 		return NULL;
-	return (char *)page_of(*leaf) + va % PAGE_SIZE;
+	return (char *)page_of_entry(*leaf) + va % PAGE_SIZE;
 }
 
 void *user_space_at(const struct user_space *s, uint64_t va, bool write)

@@ -79,19 +79,28 @@ static uint64_t entry_for(mfn_t mfn, unsigned prot)
 	return mfn.v << PAGE_SHIFT | flags;
 }
 
-/* At most BATCH leaves from va on; values NULL: none. */
+/* How many of n pages from va on have their entries in one table. */
+static unsigned in_one_table(uint64_t va, unsigned n)
+{
+	return MIN(n, PT_ENTRIES - pt_index(va, 1));
+}
+
+static uint64_t *leaf_at(uint64_t va)
+{
+	uint64_t *leaf = mm_leaf(va);
+
+	KASSERT(leaf);
+	return leaf;
+}
+
+/* At most BATCH leaves from va on, in one table. */
 static int set_leaves(uint64_t va, const mfn_t *mfns, unsigned n, unsigned prot, domid_t owner)
 {
-	uint64_t *entries[BATCH], values[BATCH];
-	struct pv_pte_batch batch = {.entries = entries, .values = values, .n = n, .owner = owner};
+	uint64_t values[BATCH];
 
-	for (unsigned i = 0; i < n; i++) {
-		entries[i] = mm_leaf(va + i * PAGE_SIZE);
-		KASSERT(entries[i]);
-		values[i] = mfns ? entry_for(mfns[i], prot) : 0;
-	}
-	pv_set_ptes(&batch);
-	return batch.status;
+	for (unsigned i = 0; i < n; i++)
+		values[i] = entry_for(mfns[i], prot);
+	return pv_set_ptes(leaf_at(va), values, n, owner);
 }
 
 /* All or nothing. Entries that were never set are cleared too; that is harmless, and saves a
@@ -101,26 +110,38 @@ int map_frames(void *va, const mfn_t *mfns, unsigned n, unsigned prot, domid_t o
 	uint64_t at = (uint64_t)(uintptr_t)va;
 	int err = 0;
 
-	for (unsigned i = 0; i < n && !err; i += BATCH)
-		err = set_leaves(at + i * PAGE_SIZE, mfns + i, MIN(n - i, BATCH), prot, owner);
+	for (unsigned done = 0, step; done < n && !err; done += step, at += step * PAGE_SIZE) {
+		step = MIN(in_one_table(at, n - done), BATCH);
+		err = set_leaves(at, mfns + done, step, prot, owner);
+	}
 	if (err)
 		unmap_frames(va, n);
 	return err;
 }
 
+static void clear_leaves(uint64_t *leaf, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		pv_set_pte(&leaf[i], 0);
+}
+
 /* A refusal here would leave a foreign page in our tables, that its owner may hand to someone
- * else. The TLB is flushed once at the end: nobody uses the addresses between. */
+ * else: it ends the kernel. The TLB is flushed once at the end: nobody uses the addresses between. All of it goes
+ * out together; no table is made meanwhile, since a window has its own. */
 void unmap_frames(void *va, unsigned n)
 {
 	uint64_t at = (uint64_t)(uintptr_t)va;
 
-	for (unsigned i = 0; i < n; i += BATCH)
-		if (set_leaves(at + i * PAGE_SIZE, NULL, MIN(n - i, BATCH), 0, DOMID_SELF))
-			panic("%u pages at %p cannot be unmapped", n, va);
+	pv_lazy_mode_enter();
+	for (unsigned done = 0, step; done < n; done += step) {
+		step = in_one_table(at + done * PAGE_SIZE, n - done);
+		clear_leaves(leaf_at(at + done * PAGE_SIZE), step);
+	}
 	if (n == 1)
 		pv_flush_tlb_one(at);
 	else
 		pv_flush_tlb_kernel();
+	pv_lazy_mode_leave();
 	kernel_tlb_changed();
 }
 

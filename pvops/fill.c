@@ -17,13 +17,14 @@ const struct pvops_env *pv_env;
 /* One row a pv operation, in the order of enum pv_op: the bytes that each of its sites has. */
 #define PV_GROUP(g)
 #define PV_GROUP_END(g)
-#define PV_OP0(g, n, c, room, ret)                 room,
-#define PV_OP1(g, n, c, room, ret, t1, a1)         room,
-#define PV_OP2(g, n, c, room, ret, t1, a1, t2, a2) room,
-#define PV_VOID0(g, n, c, room)                    room,
-#define PV_VOID1(g, n, c, room, t1, a1)            room,
-#define PV_VOID2(g, n, c, room, t1, a1, t2, a2)    room,
-#define PV_RAW(g, n, c, room)                      room,
+#define PV_OP0(g, n, c, room, ret)                                 room,
+#define PV_OP1(g, n, c, room, ret, t1, a1)                         room,
+#define PV_OP2(g, n, c, room, ret, t1, a1, t2, a2)                 room,
+#define PV_OP4(g, n, c, room, ret, t1, a1, t2, a2, t3, a3, t4, a4) room,
+#define PV_VOID0(g, n, c, room)                                    room,
+#define PV_VOID1(g, n, c, room, t1, a1)                            room,
+#define PV_VOID2(g, n, c, room, t1, a1, t2, a2)                    room,
+#define PV_RAW(g, n, c, room)                                      room,
 const uint8_t pv_room[PV_OP_COUNT] = {
 #include <amphi/pvops.def>
 };

@@ -35,6 +35,10 @@ extern void pv_unfilled(void);
 		"\n" #name "_end:\n" #name ": " called "\n .size " #name ", .-" #name              \
 		"\n .popsection")
 
+/* What a load of an entry is when it is called, on every platform: class LOAD, amphi/pvops_sites.h. */
+#define PV_LOAD_CALLED                                                                             \
+	"push %rax; mov 16(%rsp), %rax; mov (%rax), %rax; mov %rax, 16(%rsp); pop %rax; ret"
+
 /* Rows for a platform's table. at: the displacement in the inline form, see plan.h. */
 #define PV_FN(f) .fn = (uint64_t)(uintptr_t)(f)
 #define PV_INLINED(f)                                                                              \

@@ -4,6 +4,7 @@
  * (amphi/pvops.h). Filled in by pvops_provide_lock_wait(); calls lock.c when somebody is to be woken. The
  * host test takes this file in as it is.
  */
+	.include "pvops/keep.S"
 	.text
 	.globl lock_unlock_waking
 
@@ -17,30 +18,10 @@ lock_unlock_waking:
 	jnz 1f
 	pop %rax
 	ret
-1:	push %rbp
-	mov %rsp, %rbp
-	push %rdi
-	push %rsi
-	push %rdx
-	push %rcx
-	push %r8
-	push %r9
-	push %r10
-	push %r11
+1:	ENTER_C
 	movzbl %ah, %edi
-	lea -64(%rbp), %rsp
-	and $-16, %rsp			/* a thin site promises no alignment */
 	call lock_wake
-	lea -64(%rbp), %rsp
-	pop %r11
-	pop %r10
-	pop %r9
-	pop %r8
-	pop %rcx
-	pop %rdx
-	pop %rsi
-	pop %rdi
-	pop %rbp
+	LEAVE_C
 	pop %rax
 	ret
 	.section .note.GNU-stack, "", @progbits

@@ -51,10 +51,22 @@ PV_SHORT(native_write_cr3, "mov %rdi, %cr3");
 /* Entries with the global bit stay; the kernel makes none. */
 PV_SHORT(native_flush_tlb, "mov %cr3, %rax; mov %rax, %cr3");
 PV_SHORT(native_invlpg, "invlpg (%rdi)");
-/* The PV side's translations between pfn and mfn are nothing here; nor has anybody to be told of
- * tables. */
-PV_SHORT(native_same, "mov %rdi, %rax");
-PV_SHORT(native_load, "mov (%rdi), %rax");
+/* Entries of page tables. At the sites these are that instruction with other operands; called, they take theirs from
+ * the stack (amphi/pvops_sites.h) and keep all registers. The PV side's translations between pfn and mfn are nothing
+ * here: what is left is what the caller wants the entry for. */
+PV_STACKED(
+    native_set_entry, "mov %rsi, (%rdi)",
+    "push %rax; mov 24(%rsp), %rax; mov %rax, (%rdi); mov 16(%rsp), %rdi; pop %rax; ret $16");
+PV_STACKED(native_get_entry, "mov (%rdi), %rax", PV_LOAD_CALLED);
+PV_STACKED(native_and, "and %rsi, %rdi",
+	   "push %rax; mov 16(%rsp), %rax; and %rax, 24(%rsp); pop %rax; ret $8");
+PV_STACKED(native_or, "or %rsi, %rdi",
+	   "push %rax; mov 16(%rsp), %rax; or %rax, 24(%rsp); pop %rax; ret $8");
+/* Nobody can refuse. The caller flushes: which addresses were mapped before only it knows. From the last to the
+ * first, as zero ends it. */
+PV_SHORT(native_set_ptes, "1: mov -8(%rsi, %rdx, 8), %rax; mov %rax, -8(%rdi, %rdx, 8); dec %edx;"
+			  "jnz 1b; xor %eax, %eax");
+/* Nobody has to be told of tables. */
 PV_SHORT(native_nothing, "");
 /* A lock's low byte; the rest says who waits. */
 PV_SHORT(native_unlock, "movb $0, (%rdi)");
@@ -131,14 +143,6 @@ static void native_load_gs_index(uint16_t selector)
 		write_base(MSR_KERNEL_GS_BASE, 0);
 }
 
-/* Nobody can refuse. The caller flushes: which addresses were mapped before only it knows. */
-static void native_set_ptes(struct pv_pte_batch *batch)
-{
-	for (unsigned i = 0; i < batch->n; i++)
-		*batch->entries[i] = batch->values[i];
-	batch->status = 0;
-}
-
 /* load_sp0 and write_gdt_entry are stores like any: what they store to is the processor's own
  * table. */
 const struct pv_impl pv_table_native[PV_OP_COUNT] = {
@@ -192,17 +196,17 @@ const struct pv_impl pv_table_native[PV_OP_COUNT] = {
     [PV_mmu_flush_tlb_multi] = PV_INLINED(native_false),
     [PV_mmu_flush_tlb_kernel] = PV_INLINED(native_flush_tlb),
     [PV_mmu_flush_tlb_one] = PV_INLINED(native_invlpg),
-    [PV_mmu_set_pte] = PV_INLINED(native_store),
-    [PV_mmu_set_pmd] = PV_INLINED(native_store),
-    [PV_mmu_set_pud] = PV_INLINED(native_store),
-    [PV_mmu_set_pgd] = PV_INLINED(native_store),
-    [PV_mmu_pte_val] = PV_INLINED(native_same),
-    [PV_mmu_make_pte] = PV_INLINED(native_same),
+    [PV_mmu_set_pte] = PV_INLINED_STACKED(native_set_entry),
+    [PV_mmu_set_pmd] = PV_INLINED_STACKED(native_set_entry),
+    [PV_mmu_set_pud] = PV_INLINED_STACKED(native_set_entry),
+    [PV_mmu_set_pgd] = PV_INLINED_STACKED(native_set_entry),
+    [PV_mmu_pte_val] = PV_INLINED_STACKED(native_and),
+    [PV_mmu_make_pte] = PV_INLINED_STACKED(native_or),
     [PV_mmu_alloc_pt] = PV_INLINED(native_nothing),
     [PV_mmu_release_pt] = PV_INLINED(native_nothing),
-    [PV_mmu_set_ptes] = PV_CALLED(PV_CALL, native_set_ptes),
-    [PV_mmu_ptep_modify_prot_start] = PV_INLINED(native_load),
-    [PV_mmu_ptep_modify_prot_commit] = PV_INLINED(native_store),
+    [PV_mmu_set_ptes] = PV_INLINED(native_set_ptes),
+    [PV_mmu_ptep_modify_prot_start] = PV_INLINED_STACKED(native_get_entry),
+    [PV_mmu_ptep_modify_prot_commit] = PV_INLINED_STACKED(native_set_entry),
     [PV_mmu_lazy_mode_enter] = PV_INLINED(native_nothing),
     [PV_mmu_lazy_mode_leave] = PV_INLINED(native_nothing),
     [PV_mmu_lazy_mode_flush] = PV_INLINED(native_nothing),

@@ -13,7 +13,6 @@
 
 #define CALL_LEN     5u
 #define INDIRECT_LEN 6u
-#define LEA_MODRM    2u /* REX.W, opcode, then that byte */
 
 #define NOP_MAX 10u
 
@@ -87,54 +86,82 @@ static int put_rel32(uint8_t *out, int64_t distance)
 	return 0;
 }
 
+/* Where the byte ModRM is: behind a REX prefix, when there is one, and an opcode of one byte (SDM vol. 2, 2.1). */
+static unsigned modrm_at(const uint8_t *code)
+{
+	return (code[0] & 0xf0) == 0x40 ? 2 : 1;
+}
+
+/* ModRM says that a SIB byte follows, and that its base is the stack pointer: register 4 without REX.B. */
+static bool is_by_stack_pointer(const uint8_t *code)
+{
+	unsigned at = modrm_at(code);
+
+	return (code[at] & 0xc7) != 0xc4 && (code[at] & 7) == 4 && (code[at + 1] & 7) == 4 &&
+	       (at == 1 || !(code[0] & 1));
+}
+
+/* All of it fits, and an address taken after something was pushed does not go by what the pushes changed. */
+static bool operand_ok(const struct pv_operand *op, unsigned room)
+{
+	if (op->before_len + INDIRECT_LEN + op->after_len != room ||
+	    op->before_len + op->native_len + op->after_len > PV_OPERAND_CODE)
+		return false;
+	if (!op->native_len || op->native_len > room || op->lea_at > op->before_len)
+		return false;
+	return !op->lea_at || op->lea_at == op->before_len ||
+	       !is_by_stack_pointer(op->code + op->lea_at);
+}
+
 /* A record comes from the compiler and is not trusted more than needed: a wrong room would write
  * over the next function. */
 static bool place_ok(const struct pv_place *at)
 {
-	const struct pv_operand *op = at->operand;
-
 	if (at->room < INDIRECT_LEN || at->room > PV_ROOM_MAX || at->class > PV_OPERAND)
 		return false;
-	return at->class != PV_OPERAND ||
-	       (op && op->lea_len >= LEA_MODRM + 1 && op->lea_len + INDIRECT_LEN == at->room &&
-		op->native_len && op->native_len <= at->room &&
-		op->lea_len + op->native_len <= sizeof(op->code));
+	return at->class != PV_OPERAND || (at->operand && operand_ok(at->operand, at->room));
 }
 
-/* An instruction with an operand in memory, from where it was assembled to where it runs. modrm: the offset of that
- * byte; mod 0 with r/m 5 is a displacement relative to rip (SDM vol. 2, 2.2.1.6), which changes by how far it
- * moved. */
-static int put_moved(uint8_t *out, uint64_t to, const uint8_t *code, unsigned len, unsigned modrm)
+/* The instruction at code, whose operand may be in memory, was assembled there and was copied to out, to run at to. Mod
+ * 0 with r/m 5 is a displacement relative to rip (SDM vol. 2, 2.2.1.6), which changes by how far it moved. */
+static int fix_moved(uint8_t *out, uint64_t to, const uint8_t *code)
 {
+	unsigned modrm = modrm_at(code);
 	int32_t disp;
 
-	memcpy(out, code, len);
 	if ((code[modrm] & 0xc7) != 0x05)
 		return 0;
 	memcpy(&disp, code + modrm + 1, sizeof(disp));
 	return put_rel32(out + modrm + 1, disp + (int64_t)((uint64_t)(uintptr_t)code - to));
 }
 
-/* The address into rdi, at the beginning of a site of that class; the rest of it is as another's. */
-static int put_lea(const struct pv_place *at, uint8_t *out, struct pv_place *rest)
+/* What stands around the call at a site of that class; the rest of it, which is the call, is as another's. */
+static int put_around(const struct pv_place *at, uint8_t *out, struct pv_place *rest)
 {
-	unsigned len = at->class == PV_OPERAND ? at->operand->lea_len : 0;
+	const struct pv_operand *op = at->operand;
 
 	*rest = *at;
-	rest->site += len;
-	rest->room = (uint8_t)(rest->room - len);
-	return len ? put_moved(out, at->site, at->operand->code, len, LEA_MODRM) : 0;
+	if (at->class != PV_OPERAND)
+		return 0;
+	rest->site += op->before_len;
+	rest->room = INDIRECT_LEN;
+	memcpy(out, op->code, op->before_len);
+	memcpy(out + op->before_len + INDIRECT_LEN, op->code + op->before_len + op->native_len,
+	       op->after_len);
+	if (op->lea_at == op->before_len)
+		return 0;
+	return fix_moved(out + op->lea_at, at->site + op->lea_at, op->code + op->lea_at);
 }
 
 /* FF 15: call, FF 25: jmp, both through [rip + disp32]. The padding is .org's, one-byte nops. */
 int pv_plan_original(const struct pv_place *at, uint8_t out[PV_ROOM_MAX])
 {
 	struct pv_place rest;
-	int err = place_ok(at) ? put_lea(at, out, &rest) : -XEN_EINVAL;
+	int err = place_ok(at) ? put_around(at, out, &rest) : -XEN_EINVAL;
 
 	if (err)
 		return err;
-	out += at->room - rest.room;
+	out += rest.site - at->site;
 	out[0] = 0xff;
 	out[1] = at->class == PV_JUMP ? 0x25 : 0x15;
 	memset(out + INDIRECT_LEN, 0x90, rest.room - INDIRECT_LEN);
@@ -156,25 +183,22 @@ static int plan_direct(const struct pv_place *at, const struct pv_impl *impl, ui
 
 	if (!impl->fn || (keeps_registers(at) && !impl->thin))
 		return -XEN_EINVAL;
-	if (put_lea(at, out, &rest))
+	if (put_around(at, out, &rest))
 		return -XEN_ERANGE;
 	end = rest.site + count_prefixes(&rest, code, CALL_LEN) + CALL_LEN;
 	if (put_rel32(code + 1, (int64_t)(impl->fn - end)))
 		return -XEN_ERANGE;
-	(void)put_code(&rest, out + (at->room - rest.room), code, CALL_LEN);
+	(void)put_code(&rest, out + (rest.site - at->site), code, CALL_LEN);
 	return 0;
 }
 
-/* The instruction on the memory itself. One of a REX prefix names a register, and so is not relative to rip. */
+/* The instruction alone, as the compiler would have it. */
 static int plan_operand(const struct pv_place *at, uint8_t *out)
 {
-	const uint8_t *native = at->operand->code + at->operand->lea_len;
-	unsigned len = at->operand->native_len, prefixes = count_prefixes(at, native, len);
+	const uint8_t *native = at->operand->code + at->operand->before_len;
+	unsigned prefixes = put_code(at, out, native, at->operand->native_len);
 
-	(void)put_code(at, out, native, len);
-	if ((native[0] & 0xf0) == 0x40)
-		return 0;
-	return put_moved(out + prefixes, at->site + prefixes, native, len, 1);
+	return fix_moved(out + prefixes, at->site + prefixes, native);
 }
 
 /* Moved from fn to the site, a displacement changes by how far its instruction moved. fix_at 0 is

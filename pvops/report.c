@@ -17,13 +17,14 @@ struct op_name {
 
 #define PV_GROUP(g)
 #define PV_GROUP_END(g)
-#define PV_OP0(g, n, c, room, ret)                 {#g, #n},
-#define PV_OP1(g, n, c, room, ret, t1, a1)         {#g, #n},
-#define PV_OP2(g, n, c, room, ret, t1, a1, t2, a2) {#g, #n},
-#define PV_VOID0(g, n, c, room)                    {#g, #n},
-#define PV_VOID1(g, n, c, room, t1, a1)            {#g, #n},
-#define PV_VOID2(g, n, c, room, t1, a1, t2, a2)    {#g, #n},
-#define PV_RAW(g, n, c, room)                      {#g, #n},
+#define PV_OP0(g, n, c, room, ret)                                 {#g, #n},
+#define PV_OP1(g, n, c, room, ret, t1, a1)                         {#g, #n},
+#define PV_OP2(g, n, c, room, ret, t1, a1, t2, a2)                 {#g, #n},
+#define PV_OP4(g, n, c, room, ret, t1, a1, t2, a2, t3, a3, t4, a4) {#g, #n},
+#define PV_VOID0(g, n, c, room)                                    {#g, #n},
+#define PV_VOID1(g, n, c, room, t1, a1)                            {#g, #n},
+#define PV_VOID2(g, n, c, room, t1, a1, t2, a2)                    {#g, #n},
+#define PV_RAW(g, n, c, room)                                      {#g, #n},
 static const struct op_name names[PV_OP_COUNT] = {
 #include <amphi/pvops.def>
 };

@@ -13,6 +13,7 @@
 	.set NR_IRET, 23
 	.set IN_SYSCALL, 0x100		/* VGCF_in_syscall */
 
+	.include "pvops/keep.S"
 	.text
 	.globl pv_xen_irq_enable, pv_xen_restore_fl, pv_xen_iret, pv_xen_sysret, pv_unfilled
 
@@ -38,26 +39,12 @@ pv_xen_irq_enable:
 	jne 1f
 	ret
 1:	push %rax
-	push %rdi
-	push %rsi
-	push %rdx
-	push %rcx
-	push %r8
-	push %r9
-	push %r10
-	push %r11
+	PUSH_LOST
 	incq hypercall_counts + 8 * NR_XEN_VERSION(%rip)
 	xor %edi, %edi
 	xor %esi, %esi
 	call hypercall_page + 32 * NR_XEN_VERSION
-	pop %r11
-	pop %r10
-	pop %r9
-	pop %r8
-	pop %rcx
-	pop %rdx
-	pop %rsi
-	pop %rdi
+	POP_LOST
 	pop %rax
 	ret
 

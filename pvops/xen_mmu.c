@@ -88,44 +88,43 @@ void xen_modify_prot_commit(uint64_t *entry, uint64_t value)
 	update("ptep_modify_prot", entry, MMU_PT_UPDATE_PRESERVE_AD, value);
 }
 
-/* Entries before the refused one are done: mmu_update stops there, and nobody undoes. */
-static int set_some(struct pv_pte_batch *batch, unsigned first, unsigned n)
+/* Not put off, for the caller wants to know how it went; what was put off before goes first. Entries before the refused
+ * one are done: mmu_update stops there, and nobody undoes. */
+int xen_set_ptes(uint64_t *entries, const uint64_t *values, unsigned n, unsigned owner)
 {
 	struct mmu_update reqs[BATCH_PTES];
+	unsigned in_batch = 0;
+	int err = 0;
 
-	for (unsigned i = 0; i < n; i++)
-		reqs[i] =
-		    (struct mmu_update){.ptr = pv_env->virt_to_maddr(batch->entries[first + i]).v |
-					       MMU_NORMAL_PT_UPDATE,
-					.val = batch->values[first + i]};
-	return (int)hypercall_mmu_update(reqs, n, NULL, batch->owner);
-}
-
-/* Not put off, for the caller wants to know how it went; what was put off before goes first. */
-void xen_set_ptes(struct pv_pte_batch *batch)
-{
 	xen_lazy_flush();
-	batch->status = 0;
-	for (unsigned i = 0; i < batch->n && !batch->status; i += BATCH_PTES)
-		batch->status = set_some(batch, i, MIN(batch->n - i, BATCH_PTES));
+	for (unsigned i = 0; i < n && !err; i++) {
+		reqs[in_batch++] = (struct mmu_update){.ptr = pv_env->virt_to_maddr(&entries[i]).v |
+							      MMU_NORMAL_PT_UPDATE,
+						       .val = values[i]};
+		if (in_batch < BATCH_PTES && i + 1 < n)
+			continue;
+		err = (int)hypercall_mmu_update(reqs, in_batch, NULL, (domid_t)owner);
+		in_batch = 0;
+	}
+	return err;
 }
 
 /* Frames of others have no pfn of ours: their entries stay as they are. */
-uint64_t xen_pte_val(uint64_t entry)
+uint64_t xen_pte_val(uint64_t entry, uint64_t mask)
 {
 	uint64_t pfn;
 
 	if (!(entry & PTE_PRESENT))
-		return entry;
+		return entry & mask;
 	pfn = pv_env->mfn_to_pfn((mfn_t){(entry & PTE_FRAME) >> PAGE_SHIFT}).v;
-	return pfn == ~0ull ? entry : (entry & ~PTE_FRAME) | pfn << PAGE_SHIFT;
+	return (pfn == ~0ull ? entry : (entry & ~PTE_FRAME) | pfn << PAGE_SHIFT) & mask;
 }
 
 /* A pfn without a frame gives an entry that is not present, so its first use faults here and not at
  * some frame of another. */
-uint64_t xen_make_pte(uint64_t value)
+uint64_t xen_make_pte(uint64_t address, uint64_t flags)
 {
-	uint64_t mfn;
+	uint64_t value = address | flags, mfn;
 
 	if (!(value & PTE_PRESENT))
 		return value;

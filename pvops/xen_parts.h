@@ -53,23 +53,24 @@ void xen_flush_tlb(void);
 void xen_flush_tlb_one(uint64_t va);
 void xen_set_entry(uint64_t *entry, uint64_t value);
 void xen_modify_prot_commit(uint64_t *entry, uint64_t value);
-void xen_set_ptes(struct pv_pte_batch *batch);
-uint64_t xen_pte_val(uint64_t entry);
-uint64_t xen_make_pte(uint64_t value);
+int xen_set_ptes(uint64_t *entries, const uint64_t *values, unsigned n, unsigned owner);
+uint64_t xen_pte_val(uint64_t entry, uint64_t mask);
+uint64_t xen_make_pte(uint64_t address, uint64_t flags);
 void xen_alloc_pt(uint64_t pfn, unsigned level);
 void xen_release_pt(uint64_t pfn, unsigned level);
 
 /* ---- thin.S: the functions above, keeping all registers, or all but rax ---- */
 void thin_read_cr3(void);
-void thin_pte_val(void);
-void thin_make_pte(void);
-void bare_set_entry(void);
-void bare_modify_prot_commit(void);
 void bare_flush_tlb_one(void);
 void bare_lazy_enter(void);
 void bare_lazy_leave(void);
 void bare_lazy_flush(void);
 void bare_start_context_switch(void);
 void bare_end_context_switch(void);
+/* With arguments on the stack, as classes STORE, AND and OR have them (amphi/pvops_sites.h). */
+void entry_set(void);
+void entry_modify_prot_commit(void);
+void entry_pte_val(void);
+void entry_make_pte(void);
 
 #endif

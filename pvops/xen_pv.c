@@ -34,7 +34,8 @@ PV_SHORT(xen_read_cr4, "mov %cr4, %rax");
 PV_SHORT(xen_write_cr4, "mov %rdi, %cr4");
 PV_SHORT(xen_write_xcr0, "xor %ecx, %ecx; mov %rdi, %rdx; mov %edi, %eax; shr $32, %rdx; xsetbv");
 PV_SHORT(xen_zero, "xor %eax, %eax");
-PV_SHORT(xen_load, "mov (%rdi), %rax");
+/* Called before patching alone; at the sites it is the instruction, pvops/native.c. */
+PV_STACKED(xen_get_entry, "mov (%rdi), %rax", PV_LOAD_CALLED);
 /* Locks as on bare metal, until somebody has a way to sleep: pvops_provide_lock_wait(). */
 PV_SHORT(xen_unlock, "movb $0, (%rdi)");
 PV_SHORT(xen_pause, "pause");
@@ -285,17 +286,17 @@ const struct pv_impl pv_table_xen_pv[PV_OP_COUNT] = {
     [PV_mmu_flush_tlb_multi] = PV_INLINED(xen_zero),
     [PV_mmu_flush_tlb_kernel] = PV_CALLED(PV_HYPERCALL, xen_flush_tlb),
     [PV_mmu_flush_tlb_one] = PV_CALLED_THIN(PV_HYPERCALL, bare_flush_tlb_one),
-    [PV_mmu_set_pte] = PV_CALLED_THIN(PV_HYPERCALL, bare_set_entry),
-    [PV_mmu_set_pmd] = PV_CALLED_THIN(PV_HYPERCALL, bare_set_entry),
-    [PV_mmu_set_pud] = PV_CALLED_THIN(PV_HYPERCALL, bare_set_entry),
-    [PV_mmu_set_pgd] = PV_CALLED_THIN(PV_HYPERCALL, bare_set_entry),
-    [PV_mmu_pte_val] = PV_CALLED_THIN(PV_CALL, thin_pte_val),
-    [PV_mmu_make_pte] = PV_CALLED_THIN(PV_CALL, thin_make_pte),
+    [PV_mmu_set_pte] = PV_CALLED_THIN(PV_HYPERCALL, entry_set),
+    [PV_mmu_set_pmd] = PV_CALLED_THIN(PV_HYPERCALL, entry_set),
+    [PV_mmu_set_pud] = PV_CALLED_THIN(PV_HYPERCALL, entry_set),
+    [PV_mmu_set_pgd] = PV_CALLED_THIN(PV_HYPERCALL, entry_set),
+    [PV_mmu_pte_val] = PV_CALLED_THIN(PV_CALL, entry_pte_val),
+    [PV_mmu_make_pte] = PV_CALLED_THIN(PV_CALL, entry_make_pte),
     [PV_mmu_alloc_pt] = PV_CALLED(PV_HYPERCALL, xen_alloc_pt),
     [PV_mmu_release_pt] = PV_CALLED(PV_HYPERCALL, xen_release_pt),
     [PV_mmu_set_ptes] = PV_CALLED(PV_HYPERCALL, xen_set_ptes),
-    [PV_mmu_ptep_modify_prot_start] = PV_INLINED(xen_load),
-    [PV_mmu_ptep_modify_prot_commit] = PV_CALLED_THIN(PV_HYPERCALL, bare_modify_prot_commit),
+    [PV_mmu_ptep_modify_prot_start] = PV_INLINED_STACKED(xen_get_entry),
+    [PV_mmu_ptep_modify_prot_commit] = PV_CALLED_THIN(PV_HYPERCALL, entry_modify_prot_commit),
     [PV_mmu_lazy_mode_enter] = PV_CALLED_THIN(PV_CALL, bare_lazy_enter),
     [PV_mmu_lazy_mode_leave] = PV_CALLED_THIN(PV_HYPERCALL, bare_lazy_leave),
     [PV_mmu_lazy_mode_flush] = PV_CALLED_THIN(PV_HYPERCALL, bare_lazy_flush),

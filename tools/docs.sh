@@ -68,7 +68,8 @@ pvops() {
 	An instruction stands inline at its sites, filled up with prefixes that mean nothing (`2e`); a function is called
 	directly from them. Before patching each site is a call through the table `pv_ops`. KVM and Xen PVH are as native
 	where their column is empty. The class says what a site promises the compiler: *BARE* changes the flags alone,
-	*THIN* and *PURE* rax too, *FULL* what any C call may, *JUMP* does not come back.
+	*THIN* rax too, *FULL* what any C call may, *JUMP* does not come back. *STORE*, *LOAD*, *AND* and *OR* are natively that
+	one instruction, with the operands the compiler chooses for it, and keep all registers everywhere.
 
 	| operation | C type | native | site, natively | KVM | Xen PVH | Xen PV | class |
 	|---|---|---|---|---|---|---|---|

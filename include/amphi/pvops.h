@@ -24,18 +24,6 @@ struct pv_gate {
 	uint64_t handler; /* 0: no gate */
 };
 
-/* Leaf entries n of one run of consecutive addresses. owner: whose frames the values name
- * (DOMID_SELF, or for foreign and I/O frames another's number); only PV looks at it. */
-struct pv_pte_batch {
-	/* IN */
-	uint64_t **entries;
-	const uint64_t *values; /* machine's entries */
-	unsigned n;
-	uint16_t owner;
-	/* OUT */
-	int status; /* 0 or negative XEN_Exxx; entries before the refused one are done */
-};
-
 /* A program's TLS segments, and natively where in the table given to load_gdt set_ldt puts its descriptor, which
  * takes two entries. */
 #define PV_TLS_ENTRIES 3u
@@ -62,23 +50,26 @@ typedef void spin_serve_fn(void); /* what a waiting CPU does between two looks a
 #define PV_OP0(g, n, c, room, ret)                 ret (*n)(void);
 #define PV_OP1(g, n, c, room, ret, t1, a1)         ret (*n)(t1 a1);
 #define PV_OP2(g, n, c, room, ret, t1, a1, t2, a2) ret (*n)(t1 a1, t2 a2);
-#define PV_VOID0(g, n, c, room)                    void (*n)(void);
-#define PV_VOID1(g, n, c, room, t1, a1)            void (*n)(t1 a1);
-#define PV_VOID2(g, n, c, room, t1, a1, t2, a2)    void (*n)(t1 a1, t2 a2);
-#define PV_RAW(g, n, c, room)                      void (*n)(void);
+#define PV_OP4(g, n, c, room, ret, t1, a1, t2, a2, t3, a3, t4, a4)                                 \
+	ret (*n)(t1 a1, t2 a2, t3 a3, t4 a4);
+#define PV_VOID0(g, n, c, room)                 void (*n)(void);
+#define PV_VOID1(g, n, c, room, t1, a1)         void (*n)(t1 a1);
+#define PV_VOID2(g, n, c, room, t1, a1, t2, a2) void (*n)(t1 a1, t2 a2);
+#define PV_RAW(g, n, c, room)                   void (*n)(void);
 struct pv_ops {
 #include <amphi/pvops.def>
 };
 
 #define PV_GROUP(g)
 #define PV_GROUP_END(g)
-#define PV_OP0(g, n, c, room, ret)                 PV_##g##_##n,
-#define PV_OP1(g, n, c, room, ret, t1, a1)         PV_##g##_##n,
-#define PV_OP2(g, n, c, room, ret, t1, a1, t2, a2) PV_##g##_##n,
-#define PV_VOID0(g, n, c, room)                    PV_##g##_##n,
-#define PV_VOID1(g, n, c, room, t1, a1)            PV_##g##_##n,
-#define PV_VOID2(g, n, c, room, t1, a1, t2, a2)    PV_##g##_##n,
-#define PV_RAW(g, n, c, room)                      PV_##g##_##n,
+#define PV_OP0(g, n, c, room, ret)                                 PV_##g##_##n,
+#define PV_OP1(g, n, c, room, ret, t1, a1)                         PV_##g##_##n,
+#define PV_OP2(g, n, c, room, ret, t1, a1, t2, a2)                 PV_##g##_##n,
+#define PV_OP4(g, n, c, room, ret, t1, a1, t2, a2, t3, a3, t4, a4) PV_##g##_##n,
+#define PV_VOID0(g, n, c, room)                                    PV_##g##_##n,
+#define PV_VOID1(g, n, c, room, t1, a1)                            PV_##g##_##n,
+#define PV_VOID2(g, n, c, room, t1, a1, t2, a2)                    PV_##g##_##n,
+#define PV_RAW(g, n, c, room)                                      PV_##g##_##n,
 enum pv_op {
 #include <amphi/pvops.def>
 	PV_OP_COUNT
@@ -90,7 +81,17 @@ extern struct pv_ops pv_ops;
 /* ---- call sites (made by amphi/pvops_sites.h) --------------------------------------- */
 
 /* What may follow a site: which registers the planner may change, or that it never returns. */
-enum pv_class { PV_THIN, PV_FULL, PV_JUMP, PV_BARE, PV_OPERAND, PV_PURE = PV_THIN };
+enum pv_class {
+	PV_THIN,
+	PV_FULL,
+	PV_JUMP,
+	PV_BARE,
+	PV_OPERAND,
+	PV_STORE = PV_OPERAND,
+	PV_LOAD = PV_OPERAND,
+	PV_AND = PV_OPERAND,
+	PV_OR = PV_OPERAND
+};
 
 /* The record of a site, in section .pv_sites; 8 bytes. */
 struct pv_site {
@@ -100,15 +101,17 @@ struct pv_site {
 	uint8_t class;
 };
 
-/* Of a site of class OPERAND, in section .pv_operands: a bare operation on memory that the compiler names as it
- * likes. The site puts the address into rdi, which is lost, and calls; inline it is the instruction itself. */
+/* Of a site of class OPERAND, in section .pv_operands; what is what, amphi/pvops_sites.h says. */
+#define PV_OPERAND_CODE 32
 struct pv_operand {
-	int32_t site; /* from this member */
-	uint8_t lea_len,
-	    native_len;   /* of what follows: the first instruction of the site, and the other */
-	uint8_t code[26]; /* relative to rip as it stands here */
+	int32_t site;       /* from this member */
+	uint8_t before_len, /* what is done before the call, then */
+	    native_len,     /* the instruction that the site is natively, then */
+	    after_len,      /* what is done after the call */
+	    lea_at; /* in what is done before: an instruction with an address; before_len: none */
+	uint8_t code[32]; /* relative to rip as it stands here */
 };
-_Static_assert(sizeof(struct pv_operand) == 32, "as PV_OPERAND_SITE aligns them");
+_Static_assert(sizeof(struct pv_operand) == 40, "as PV_OPERANDS pads them");
 
 /* ---- platforms and patching --------------------------------------------------------- */
 

@@ -181,13 +181,12 @@ static void a_flush_shows_all(void **state)
 /* Answers are wanted at once; what was said before must be true by then. */
 static void answers_send_the_rest_ahead(void **state)
 {
-	uint64_t *entries[] = {&table[1]}, values[] = {5};
-	struct pv_pte_batch batch = {.entries = entries, .values = values, .n = 1, .owner = 3};
+	const uint64_t value = 5;
 
 	pv_lazy_mode_enter();
 	pv_set_pte(&table[1], 4);
-	pv_set_ptes(&batch);
-	assert_true(table[1] == 5 && n_effects == 2 && batch.status == 0);
+	assert_int_equal(pv_set_ptes(&table[1], &value, 1, 3), 0);
+	assert_true(table[1] == 5 && n_effects == 2);
 	pv_lazy_mode_leave();
 	assert_int_equal(n_effects, 2);
 }

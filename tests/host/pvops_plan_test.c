@@ -46,13 +46,14 @@ void pvops_refused(const char *op, int64_t error)
 
 #define PV_GROUP(g)
 #define PV_GROUP_END(g)
-#define PV_OP0(g, n, c, room, ret)                 PV_##c,
-#define PV_OP1(g, n, c, room, ret, t1, a1)         PV_##c,
-#define PV_OP2(g, n, c, room, ret, t1, a1, t2, a2) PV_##c,
-#define PV_VOID0(g, n, c, room)                    PV_##c,
-#define PV_VOID1(g, n, c, room, t1, a1)            PV_##c,
-#define PV_VOID2(g, n, c, room, t1, a1, t2, a2)    PV_##c,
-#define PV_RAW(g, n, c, room)                      PV_##c,
+#define PV_OP0(g, n, c, room, ret)                                 PV_##c,
+#define PV_OP1(g, n, c, room, ret, t1, a1)                         PV_##c,
+#define PV_OP2(g, n, c, room, ret, t1, a1, t2, a2)                 PV_##c,
+#define PV_OP4(g, n, c, room, ret, t1, a1, t2, a2, t3, a3, t4, a4) PV_##c,
+#define PV_VOID0(g, n, c, room)                                    PV_##c,
+#define PV_VOID1(g, n, c, room, t1, a1)                            PV_##c,
+#define PV_VOID2(g, n, c, room, t1, a1, t2, a2)                    PV_##c,
+#define PV_RAW(g, n, c, room)                                      PV_##c,
 static const uint8_t class_of[PV_OP_COUNT] = {
 #include <amphi/pvops.def>
 };
@@ -168,7 +169,9 @@ static void same_instruction(const cs_insn *a, const cs_insn *b)
 	drop_cs(operands);
 	assert_string_equal(a->mnemonic, b->mnemonic);
 	assert_true(rip_target(a) == rip_target(b));
-	if (!rip_target(a))
+	if (a->id == X86_INS_JNE) /* back to where it was copied with */
+		assert_memory_equal(a->bytes, b->bytes, 2);
+	else if (!rip_target(a))
 		assert_string_equal(operands, b->op_str);
 }
 
@@ -248,8 +251,11 @@ static void check_plan(const struct pv_impl *impl, const struct pv_place *at)
 	cs_free(insns, n);
 }
 
+/* Sites of class OPERAND have their bytes from the compiler: memory_as_the_compiler_names_it(). */
 static void check_all_rooms(unsigned op)
 {
+	if (class_of[op] == PV_OPERAND)
+		return;
 	uint64_t near = pv_impls[op].fn ? pv_impls[op].fn : (uint64_t)(uintptr_t)pv_unfilled;
 
 	for (unsigned room = pv_room[op]; room <= PV_ROOM_MAX; room++) {
@@ -281,8 +287,8 @@ static void every_operation_native(void **state)
 static void hot_operations_cost_nothing(void **state)
 {
 	static const uint8_t hot[] = {PV_irq_save_fl,    PV_irq_restore_fl, PV_irq_irq_disable,
-				      PV_irq_irq_enable, PV_irq_safe_halt,  PV_mmu_set_pte,
-				      PV_mmu_pte_val,    PV_mmu_read_cr2};
+				      PV_irq_irq_enable, PV_irq_safe_halt,  PV_mmu_read_cr2,
+				      PV_mmu_read_cr3};
 
 	pvops_init_native(&env);
 	for (size_t i = 0; i < sizeof(hot); i++) {
@@ -325,6 +331,8 @@ static void no_pointer_is_null(void **state)
 static void the_compilers_bytes(void **state)
 {
 	for (unsigned op = 0; op < PV_OP_COUNT; op++) {
+		if (class_of[op] == PV_OPERAND)
+			continue;
 		struct pv_place at = place_near(0x40000000, pv_room[op], class_of[op]);
 		uint8_t code[PV_ROOM_MAX];
 		cs_insn *insns;
@@ -340,63 +348,115 @@ static void the_compilers_bytes(void **state)
 	}
 }
 
-/* Assembled as PV_OPERAND_SITE does it: memory relative to rip, by a register, by a high register, and far from
- * the stack pointer. */
-#define OPERAND(name, memory)                                                                      \
+/* Assembled as PV_OPERANDS does it, in data: before and lea, the instruction, after. */
+#define OPERAND(name, before, lea, native, after)                                                  \
 	extern const struct pv_operand name;                                                       \
-	__asm__(".pushsection .data.rel.ro\n .balign 32\n" #name                                   \
-		": .long 0\n .byte 2f-1f, 3f-2f\n"                                                 \
-		"1: lea " memory ", %rdi\n 2: movb $0, " memory "\n 3: .balign 32\n .popsection")
-OPERAND(operand_rip, "pv_shared_page+5(%rip)");
-OPERAND(operand_rbx, "(%rbx)");
-OPERAND(operand_r13, "0x1234(%r13)");
-OPERAND(operand_rsp, "0x12345(%rsp)");
+	__asm__(".pushsection .data.rel.ro\n .balign 8\n" #name                                    \
+		": .long 0\n .byte 3f-1f, 4f-3f, 5f-4f, 2f-1f\n"                                   \
+		"1: " before "\n 2: " lea "\n 3: " native "\n 4: " after                           \
+		"\n 5: .balign 8\n .skip 40\n .popsection")
+#define UNLOCK(name, memory) OPERAND(name, "", "lea " memory ", %rdi", "movb $0, " memory, "")
+#define STORE(name, value, memory)                                                                 \
+	OPERAND(name, "push " value "; push %rdi", "lea " memory ", %rdi",                         \
+		"movq " value ", " memory, "")
+/* Memory relative to rip, by a register, by a high register, and far from the stack pointer. */
+UNLOCK(unlock_rip, "pv_shared_page+5(%rip)");
+UNLOCK(unlock_rbx, "(%rbx)");
+UNLOCK(unlock_r13, "0x1234(%r13)");
+UNLOCK(unlock_rsp, "0x12345(%rsp)");
+STORE(store_rip, "%rcx", "pv_shared_page+5(%rip)");
+STORE(store_rdi, "%rdi", "(%rdi)");
+STORE(store_r12, "%r9", "(%r12)");
+STORE(store_zero, "$0", "8(%rbx, %rcx, 8)");
+STORE(store_number, "$-123456", "0x12345(%r8, %r15, 2)");
+STORE(store_rsp, "%rax", "8(%rsp)");
+STORE(store_rsp_index, "%rax", "8(%rsp, %rcx, 4)");
+OPERAND(load_rip, "", "lea pv_shared_page+5(%rip), %rbp; push %rbp",
+	"mov pv_shared_page+5(%rip), %rbp", "pop %rbp");
+OPERAND(load_rsp, "", "lea 16(%rsp), %r11; push %r11", "mov 16(%rsp), %r11", "pop %r11");
+OPERAND(and_both, "push %rdi; push %rsi", "", "and %rdi, %rsi", "pop %rsi");
+OPERAND(or_number, "push $0x63; push %r14", "", "or $0x63, %r14", "pop %r14");
 
-/* The address that the instruction's operand means: itself when it is by registers. */
-static void same_memory(const cs_insn *insn, const struct pv_operand *operand, unsigned memory_at)
+#define LINE_MAX_LEN 256u
+static void add_text(char *out, const cs_insn *insn)
 {
-	const x86_op_mem *mem = &insn->detail->x86.operands[memory_at].mem;
-	cs_insn *own;
+	size_t len = strlen(out);
+	char operands[sizeof(insn->op_str)];
 
-	if (mem->base == X86_REG_RIP) {
-		assert_true(rip_target(insn) == (uint64_t)(uintptr_t)(pv_shared_page + 5));
-		return;
-	}
-	assert_int_equal(cs_disasm(cs, operand->code, operand->lea_len, 0, 1, &own), 1);
-	assert_int_equal(mem->base, own->detail->x86.operands[1].mem.base);
-	assert_true(mem->disp == own->detail->x86.operands[1].mem.disp);
-	cs_free(own, 1);
+	memcpy(operands, insn->op_str, sizeof(operands));
+	drop_cs(operands);
+	if (rip_target(insn))
+		snprintf(operands, sizeof(operands), "%s",
+			 rip_target(insn) == (uint64_t)(uintptr_t)(pv_shared_page + 5) ? "shared"
+										       : "?");
+	snprintf(out + len, LINE_MAX_LEN - len, "%s %s;", insn->mnemonic, operands);
 }
 
-static void check_operand(const struct pv_operand *operand)
+/* Instructions as text, those relative to rip by what they mean; the call by whether it goes where it should. */
+static void read_site(const uint8_t *code, size_t len, uint64_t address, uint64_t target, char *out)
+{
+	cs_insn *insns;
+	size_t n = cs_disasm(cs, code, len, address, 0, &insns), size = 0;
+
+	*out = '\0';
+	for (size_t i = 0; i < n; i++) {
+		bool is_call = insns[i].id == X86_INS_CALL;
+		uint64_t to = !is_call ? 0
+			      : rip_target(&insns[i])
+				  ? rip_target(&insns[i])
+				  : (uint64_t)insns[i].detail->x86.operands[0].imm;
+
+		size += insns[i].size;
+		if (!is_call)
+			add_text(out, &insns[i]);
+		else
+			strcat(out, to == target ? "call;" : "wild call;");
+	}
+	assert_int_equal(size, len);
+	if (n)
+		cs_free(insns, n);
+}
+
+static void check_site(const struct pv_place *at, const uint8_t *code, uint64_t target,
+		       const char *want)
+{
+	char text[LINE_MAX_LEN];
+
+	read_site(code, at->room, at->site, target, text);
+	assert_string_equal(text, want);
+}
+
+/* What the record holds, read where it lies, is what the site must be; the call comes between. */
+static void wanted(const struct pv_operand *o, char *around, char *native)
+{
+	uint64_t at = (uint64_t)(uintptr_t)o->code;
+	unsigned end = o->before_len + o->native_len;
+
+	read_site(o->code, o->before_len, at, 0, around);
+	strcat(around, "call;");
+	read_site(o->code + o->before_len, o->native_len, at + o->before_len, 0, native);
+	read_site(o->code + end, o->after_len, at + end, 0, around + strlen(around));
+}
+
+static void check_operand(const struct pv_operand *operand, enum pv_op op)
 {
 	struct pv_impl call = {.kind = PV_CALL, .thin = true, PV_FN(pv_unfilled)};
-	struct pv_place at =
-	    place_near((uint64_t)(uintptr_t)pv_unfilled, operand->lea_len + 6u, PV_OPERAND);
+	struct pv_place at = place_near((uint64_t)(uintptr_t)pv_unfilled,
+					operand->before_len + 6u + operand->after_len, PV_OPERAND);
 	uint8_t code[PV_ROOM_MAX];
-	cs_insn *insns;
+	char around[LINE_MAX_LEN], native[LINE_MAX_LEN];
 
+	wanted(operand, around, native);
 	at.operand = operand;
 	assert_int_equal(pv_plan_original(&at, code), 0);
-	assert_int_equal(decode(code, &at, &insns), 2);
-	assert_int_equal(insns[0].id, X86_INS_LEA);
-	assert_int_equal(insns[0].detail->x86.operands[0].reg, X86_REG_RDI);
-	same_memory(&insns[0], operand, 1);
-	assert_true(insns[1].id == X86_INS_CALL && rip_target(&insns[1]) == at.slot);
-	cs_free(insns, 2);
+	check_site(&at, code, at.slot, around);
 	assert_int_equal(pv_plan(&at, &call, code), 0);
-	assert_int_equal(decode(code, &at, &insns), 2);
-	same_memory(&insns[0], operand, 1);
-	assert_true(insns[1].id == X86_INS_CALL &&
-		    (uint64_t)insns[1].detail->x86.operands[0].imm == call.fn);
-	cs_free(insns, 2);
-	assert_int_equal(pv_plan(&at, &pv_impls[PV_lock_queued_spin_unlock], code), 0);
-	assert_int_equal(decode(code, &at, &insns), 1);
-	assert_int_equal(insns[0].id, X86_INS_MOV);
-	assert_int_equal(insns[0].detail->x86.operands[0].size, 1);
-	assert_int_equal(insns[0].detail->x86.operands[1].imm, 0);
-	same_memory(&insns[0], operand, 0);
-	cs_free(insns, 1);
+	check_site(&at, code, call.fn, around);
+	assert_int_equal(pv_plan(&at, &pv_impls[op], code), 0);
+	if (at.room <= 15) /* one instruction, and not a nop more */
+		check_site(&at, code, 0, native);
+	assert_int_equal(code[at.room <= 15 ? at.room - operand->native_len : 0] == 0x2e,
+			 at.room > 15);
 	call.thin = false;
 	assert_int_equal(pv_plan(&at, &call, code), -XEN_EINVAL);
 	at.room--;
@@ -405,14 +465,48 @@ static void check_operand(const struct pv_operand *operand)
 	assert_int_equal(pv_plan_original(&at, code), -XEN_EINVAL);
 }
 
-/* Natively a lock is given back by one store to wherever it is; elsewhere its address goes to a function. */
+/* Natively a lock is given back by one store to wherever it is, and an entry set by one store of whatever it is;
+ * elsewhere their addresses go to a function. */
 static void memory_as_the_compiler_names_it(void **state)
 {
 	pvops_init_native(&env);
-	check_operand(&operand_rip);
-	check_operand(&operand_rbx);
-	check_operand(&operand_r13);
-	check_operand(&operand_rsp);
+	check_operand(&unlock_rip, PV_lock_queued_spin_unlock);
+	check_operand(&unlock_rbx, PV_lock_queued_spin_unlock);
+	check_operand(&unlock_r13, PV_lock_queued_spin_unlock);
+	check_operand(&unlock_rsp, PV_lock_queued_spin_unlock);
+	check_operand(&store_rip, PV_mmu_set_pte);
+	check_operand(&store_rdi, PV_mmu_set_pmd);
+	check_operand(&store_r12, PV_mmu_set_pud);
+	check_operand(&store_zero, PV_mmu_set_pgd);
+	check_operand(&store_number, PV_mmu_ptep_modify_prot_commit);
+	check_operand(&load_rip, PV_mmu_ptep_modify_prot_start);
+	check_operand(&load_rsp, PV_mmu_ptep_modify_prot_start);
+	check_operand(&and_both, PV_mmu_pte_val);
+	check_operand(&or_number, PV_mmu_make_pte);
+}
+
+/* Records that would have a site write over others, or take an address by what its own pushes changed. */
+static void operands_that_are_refused(void **state)
+{
+	struct pv_place at =
+	    place_near((uint64_t)(uintptr_t)pv_unfilled, store_rsp.before_len + 6u, PV_OPERAND);
+	struct pv_operand bad = store_rdi;
+	uint8_t code[PV_ROOM_MAX];
+
+	at.operand = &store_rsp;
+	assert_int_equal(pv_plan_original(&at, code), -XEN_EINVAL);
+	at.room = (uint8_t)(store_rsp_index.before_len + 6u), at.operand = &store_rsp_index;
+	assert_int_equal(pv_plan_original(&at, code), -XEN_EINVAL);
+	at.room = (uint8_t)(bad.before_len + 6u), at.operand = &bad;
+	assert_int_equal(pv_plan_original(&at, code), 0);
+	bad.native_len = 0;
+	assert_int_equal(pv_plan_original(&at, code), -XEN_EINVAL);
+	bad.native_len = (uint8_t)(at.room + 1);
+	assert_int_equal(pv_plan_original(&at, code), -XEN_EINVAL);
+	bad.native_len = 3, bad.lea_at = (uint8_t)(bad.before_len + 1);
+	assert_int_equal(pv_plan_original(&at, code), -XEN_EINVAL);
+	bad.lea_at = 0, bad.before_len = 18, bad.native_len = 15, at.room = 24;
+	assert_int_equal(pv_plan_original(&at, code), -XEN_EINVAL);
 }
 
 static void what_is_refused(void **state)
@@ -454,6 +548,7 @@ int main(void)
 	    cmocka_unit_test(the_compilers_bytes),
 	    cmocka_unit_test(what_is_refused),
 	    cmocka_unit_test(memory_as_the_compiler_names_it),
+	    cmocka_unit_test(operands_that_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, open_capstone, close_capstone);

@@ -30,7 +30,6 @@ __asm__(".include \"pvops/thunks.S\"\n .text\n");
 __asm__(".include \"pvops/thin.S\"\n .text\n");
 
 void lock_slow_spinning(struct spinlock *lock, spin_serve_fn *serve) {}
-static const struct pvops_env env;
 static unsigned n_calls;
 
 void pvops_refused(const char *op, int64_t error)
@@ -39,20 +38,33 @@ void pvops_refused(const char *op, int64_t error)
 	__builtin_unreachable();
 }
 
+static uint64_t set_at, set_to; /* by the last mmu_update */
+
 /* A hypercall may change these; the hypervisor's stub keeps rcx and r11, but who trusts it. */
+static int64_t spoil(void)
+{
+	__asm__ volatile("mov $0xbad, %%ecx; mov %%rcx, %%rdx; mov %%rcx, %%rsi; mov %%rcx, %%rdi; "
+			 "mov %%rcx, %%r8;"
+			 "mov %%rcx, %%r9; mov %%rcx, %%r10; mov %%rcx, %%r11" ::
+			     : "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11");
+	return 0;
+}
+
 int64_t fake_hypercall(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t nr)
 {
+	if (nr == __HYPERVISOR_mmu_update) {
+		const struct mmu_update *req = (const struct mmu_update *)(uintptr_t)a1;
+
+		set_at = req->ptr, set_to = req->val;
+		return spoil();
+	}
 	assert_int_equal(nr, __HYPERVISOR_xen_version);
 	assert_int_equal(a1, 0);
 	assert_int_equal(a2, 0);
 	assert_int_equal(INFO->evtchn_upcall_mask, 0); /* unmasked before the call */
 	n_calls++;
 	INFO->evtchn_upcall_pending = 0; /* delivered */
-	__asm__ volatile("mov $0xbad, %%ecx; mov %%rcx, %%rdx; mov %%rcx, %%rsi; mov %%rcx, %%rdi; "
-			 "mov %%rcx, %%r8;"
-			 "mov %%rcx, %%r9; mov %%rcx, %%r10; mov %%rcx, %%r11" ::
-			     : "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11");
-	return 0;
+	return spoil();
 }
 
 struct registers {
@@ -115,6 +127,40 @@ static void restore(uint64_t word)
 	stacked_fn = (void *)pv_ops.irq.restore_fl;
 	assert_int_equal(run((void *)restore_word, word), RAX);
 }
+
+/* Those of page tables, with their arguments as sites push them; in memory, as all registers are looked at. */
+struct {
+	void *fn;
+	uint64_t first, second, address; /* as they are pushed */
+} stacked;
+void stacked_both(void), stacked_load(void), stacked_store(void);
+__asm__("stacked_both: pushq stacked+8(%rip); pushq stacked+16(%rip); call *stacked(%rip)\n"
+	"popq stacked+16(%rip); ret\n"
+	"stacked_load: pushq stacked+24(%rip); call *stacked(%rip); popq stacked+16(%rip); ret\n"
+	"stacked_store: pushq stacked+8(%rip); push %rdi; mov stacked+24(%rip), %rdi\n"
+	"call *stacked(%rip); ret\n");
+
+static uint64_t both(uint64_t (*fn)(uint64_t, uint64_t), uint64_t value, uint64_t other)
+{
+	stacked.fn = (void *)fn, stacked.first = other, stacked.second = value;
+	assert_int_equal(run((void *)stacked_both, 5), RAX);
+	return stacked.second;
+}
+
+static pfn_t mfn_to_pfn(mfn_t mfn)
+{
+	return (pfn_t){mfn.v - 1000};
+}
+static mfn_t pfn_to_mfn(pfn_t pfn)
+{
+	return (mfn_t){pfn.v + 1000};
+}
+static maddr_t virt_to_maddr(const void *va)
+{
+	return (maddr_t){(uintptr_t)va};
+}
+static const struct pvops_env env = {
+    .mfn_to_pfn = mfn_to_pfn, .pfn_to_mfn = pfn_to_mfn, .virt_to_maddr = virt_to_maddr};
 
 static int fresh(void **state)
 {
@@ -182,6 +228,25 @@ static void fault_address(void **state)
 	assert_int_equal(run((void *)pv_ops.mmu.read_cr2, 5), 0x123456789abc);
 }
 
+static void entries(void **state)
+{
+	uint64_t entry = 7;
+
+	assert_int_equal(both(pv_ops.mmu.pte_val, 1005 << 12 | 0x63, ~0xfffull), 5 << 12);
+	assert_int_equal(both(pv_ops.mmu.make_pte, 5 << 12, 0x63), 1005 << 12 | 0x63);
+	set_at = set_to = 0;
+	stacked.fn = (void *)pv_ops.mmu.set_pte;
+	stacked.first = 0x1234, stacked.address = (uintptr_t)&entry;
+	run_bare((void *)stacked_store);
+	assert_true(set_at == (uintptr_t)&entry && set_to == 0x1234);
+	stacked.fn = (void *)pv_ops.mmu.ptep_modify_prot_commit;
+	run_bare((void *)stacked_store);
+	assert_true(set_at == ((uintptr_t)&entry | MMU_PT_UPDATE_PRESERVE_AD) && set_to == 0x1234);
+	stacked.fn = (void *)pv_ops.mmu.ptep_modify_prot_start;
+	run_bare((void *)stacked_load);
+	assert_int_equal(stacked.second, 7);
+}
+
 /* As the kernel's code has them: through the sites, unpatched. */
 static void through_call_sites(void **state)
 {
@@ -203,6 +268,7 @@ int main(void)
 	    cmocka_unit_test_setup(restore_both_ways, fresh),
 	    cmocka_unit_test_setup(disable_and_save, fresh),
 	    cmocka_unit_test_setup(fault_address, fresh),
+	    cmocka_unit_test_setup(entries, fresh),
 	    cmocka_unit_test_setup(through_call_sites, fresh),
 	};
 

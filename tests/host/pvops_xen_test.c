@@ -153,13 +153,11 @@ static void one_entry(void **state)
 
 static void many_entries(void **state)
 {
-	static uint64_t table[150], *entries[150], values[150];
-	struct pv_pte_batch batch = {.entries = entries, .values = values, .n = 150, .owner = 12};
+	static uint64_t table[150], values[150];
 
 	for (unsigned i = 0; i < 150; i++)
-		entries[i] = &table[i], values[i] = i;
-	pv_set_ptes(&batch);
-	assert_int_equal(batch.status, 0);
+		values[i] = i;
+	assert_int_equal(pv_set_ptes(table, values, 150, 12), 0);
 	assert_int_equal(seen.n_calls, 3);
 	assert_int_equal(seen.n_reqs, 150);
 	assert_int_equal(seen.a[1], 22);
@@ -169,20 +167,22 @@ static void many_entries(void **state)
 	/* a refusal is an answer here, and ends it */
 	memset(&seen, 0, sizeof(seen));
 	refuse_call = 1;
-	pv_set_ptes(&batch);
-	assert_int_equal(batch.status, -XEN_EPERM);
+	assert_int_equal(pv_set_ptes(table, values, 150, 12), -XEN_EPERM);
 	assert_int_equal(seen.n_calls, 2);
 }
 
 static void frames_of_entries(void **state)
 {
-	assert_int_equal(pv_make_pte(5ull << 12 | 0x63), 1005ull << 12 | 0x63);
-	assert_int_equal(pv_pte_val(1005ull << 12 | 0x63), 5ull << 12 | 0x63);
-	assert_int_equal(pv_pte_val(1ull << 63 | 1099ull << 12 | 1), 1ull << 63 | 99ull << 12 | 1);
-	assert_int_equal(pv_pte_val(5000ull << 12 | 0x63), 5000ull << 12 | 0x63); /* another's */
-	assert_int_equal(pv_make_pte(100ull << 12 | 0x63), 0); /* no frame: no entry */
-	assert_int_equal(pv_make_pte(5ull << 12), 5ull << 12); /* not present */
-	assert_int_equal(pv_pte_val(1005ull << 12), 1005ull << 12);
+	assert_int_equal(pv_make_pte(5ull << 12, 0x63), 1005ull << 12 | 0x63);
+	assert_int_equal(pv_pte_val(1005ull << 12 | 0x63, ~0ull), 5ull << 12 | 0x63);
+	assert_int_equal(pv_pte_val(1005ull << 12 | 0x63, 0xffff000), 5ull << 12);
+	assert_int_equal(pv_pte_val(1ull << 63 | 1099ull << 12 | 1, ~0ull),
+			 1ull << 63 | 99ull << 12 | 1);
+	assert_int_equal(pv_pte_val(5000ull << 12 | 0x63, ~0ull),
+			 5000ull << 12 | 0x63);                   /* another's */
+	assert_int_equal(pv_make_pte(100ull << 12, 0x63), 0);     /* no frame: no entry */
+	assert_int_equal(pv_make_pte(5ull << 12, 0), 5ull << 12); /* not present */
+	assert_int_equal(pv_pte_val(1005ull << 12, ~0ull), 1005ull << 12);
 }
 
 static void address_spaces(void **state)

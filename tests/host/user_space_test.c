@@ -21,6 +21,8 @@
 #include <amphi/xen.h>
 #include "kernel/mm_parts.h"
 #include "kernel/user_space.h"
+#include "pvops/impl.h"
+#include "stacked_ops.h"
 
 #define PAGES    256u
 #define SCRAMBLE 0x5000u /* of frame numbers */
@@ -141,26 +143,38 @@ static void set_at(unsigned level, uint64_t *entry, uint64_t value)
 {
 	later(set_now, level, (uintptr_t)entry, value);
 }
-static void set_pte(uint64_t *entry, uint64_t value)
+STACKED(STORE, set_pte, void, uint64_t *, uint64_t);
+void set_pte(uint64_t *entry, uint64_t value)
 {
 	set_at(1, entry, value);
 }
-static void set_pmd(uint64_t *entry, uint64_t value)
+STACKED(STORE, set_pmd, void, uint64_t *, uint64_t);
+void set_pmd(uint64_t *entry, uint64_t value)
 {
 	set_at(2, entry, value);
 }
-static void set_pud(uint64_t *entry, uint64_t value)
+STACKED(STORE, set_pud, void, uint64_t *, uint64_t);
+void set_pud(uint64_t *entry, uint64_t value)
 {
 	set_at(3, entry, value);
 }
-static void set_pgd(uint64_t *entry, uint64_t value)
+STACKED(STORE, set_pgd, void, uint64_t *, uint64_t);
+void set_pgd(uint64_t *entry, uint64_t value)
 {
 	set_at(4, entry, value);
 }
-static uint64_t modify_start(uint64_t *entry)
+STACKED(BOTH, make_pte, uint64_t, uint64_t, uint64_t);
+uint64_t make_pte(uint64_t address, uint64_t flags)
 {
-	return *entry;
+	return scramble(address | flags);
 }
+STACKED(BOTH, pte_val, uint64_t, uint64_t, uint64_t);
+uint64_t pte_val(uint64_t entry, uint64_t mask)
+{
+	return scramble(entry) & mask;
+}
+uint64_t stacked_modify_start(uint64_t *entry);
+__asm__("stacked_modify_start: " PV_LOAD_CALLED "\n");
 static void alloc_now(uint64_t pfn, uint64_t level, uint64_t unused)
 {
 	assert_true(used[pfn] && !table_level[pfn]);
@@ -205,13 +219,13 @@ static int fresh(void **state)
 	for (unsigned i = 256; i < PT_ENTRIES; i += 5)
 		top[i] = (0x1000 + i * PAGE_SIZE) | PTE_PRESENT;
 	mm_top = top;
-	pv_ops.mmu.set_pte = set_pte, pv_ops.mmu.set_pmd = set_pmd;
-	pv_ops.mmu.set_pud = set_pud, pv_ops.mmu.set_pgd = set_pgd;
+	pv_ops.mmu.set_pte = stacked_set_pte, pv_ops.mmu.set_pmd = stacked_set_pmd;
+	pv_ops.mmu.set_pud = stacked_set_pud, pv_ops.mmu.set_pgd = stacked_set_pgd;
 	pv_ops.mmu.alloc_pt = alloc_pt, pv_ops.mmu.release_pt = release_pt;
-	pv_ops.mmu.make_pte = scramble, pv_ops.mmu.pte_val = scramble;
+	pv_ops.mmu.make_pte = stacked_make_pte, pv_ops.mmu.pte_val = stacked_pte_val;
 	pv_ops.mmu.flush_tlb_one = flush_one, pv_ops.mmu.flush_tlb_user = flush_user;
-	pv_ops.mmu.ptep_modify_prot_start = modify_start;
-	pv_ops.mmu.ptep_modify_prot_commit = set_pte;
+	pv_ops.mmu.ptep_modify_prot_start = stacked_modify_start;
+	pv_ops.mmu.ptep_modify_prot_commit = stacked_set_pte;
 	pv_ops.mmu.lazy_mode_enter = lazy_enter, pv_ops.mmu.lazy_mode_leave = lazy_leave;
 	pv_ops.mmu.lazy_mode_flush = flush_all;
 	may_put_off = is_lazy = false;

@@ -2,7 +2,7 @@
  *
  * Shows: reserved windows are apart and their leaf tables exist; map_frames writes frame, rights and
  * caching of each page and passes the owner on; a refusal in the middle leaves nothing mapped; unmapping
- * clears and flushes; map_io keeps the offset in the page and gives its window back on refusal; what is not
+ * clears and flushes all at once, over several tables too; map_io keeps the offset in the page and gives its window back on refusal; what is not
  * in use cannot be released. Why: a leftover mapping of another domain's frame keeps its memory alive.
  *
  * links: kernel/vmap.c kernel/page_bitmap.c
@@ -18,6 +18,7 @@
 #include "kernel/kernel_lock.h"
 #include "kernel/mm_parts.h"
 #include "kernel/panic.h"
+#include "stacked_ops.h"
 
 struct mm_flags mm_flags = {.leaf = 0x21, .table = 0x23, .no_execute = 1ull << 63};
 struct pv_ops pv_ops;
@@ -46,13 +47,44 @@ void panic(const char *fmt, ...)
 	longjmp(on_panic, 1);
 }
 
-static void set_ptes(struct pv_pte_batch *batch)
+static int set_ptes(uint64_t *entries, const uint64_t *values, unsigned n, unsigned owner)
 {
-	assert_true(batch->n <= 64);
-	last_owner = batch->owner;
-	batch->status = ++n_batches == refuse_batch ? -XEN_EPERM : 0;
-	for (unsigned i = 0; i < batch->n && !batch->status; i++)
-		*batch->entries[i] = batch->values[i];
+	uint64_t first = (uint64_t)(entries - leaves);
+
+	assert_true(n && n <= 64);
+	assert_true(first / PT_ENTRIES == (first + n - 1) / PT_ENTRIES); /* one table */
+	last_owner = (uint16_t)owner;
+	if (++n_batches == refuse_batch)
+		return -XEN_EPERM;
+	memcpy(entries, values, n * sizeof(*values));
+	return 0;
+}
+
+/* Cleared is what was put off, at the end. */
+static uint64_t *put_off[VMAP_PAGES];
+static unsigned n_put_off, n_lazy;
+static bool is_lazy;
+
+STACKED(STORE, set_pte, void, uint64_t *, uint64_t);
+void set_pte(uint64_t *entry, uint64_t value)
+{
+	assert_true(is_lazy && !value);
+	put_off[n_put_off++] = entry;
+}
+
+static void lazy_enter(void)
+{
+	assert_false(is_lazy);
+	is_lazy = true;
+	n_lazy++;
+}
+
+static void lazy_leave(void)
+{
+	assert_true(flushes_one + flushes_all);
+	is_lazy = false;
+	while (n_put_off)
+		*put_off[--n_put_off] = 0;
 }
 
 static unsigned n_told;
@@ -76,7 +108,9 @@ static void flush_one(uint64_t va)
 
 static int fresh(void **state)
 {
-	pv_ops.mmu.set_ptes = set_ptes;
+	pv_ops.mmu.set_ptes = set_ptes, pv_ops.mmu.set_pte = stacked_set_pte;
+	pv_ops.mmu.lazy_mode_enter = lazy_enter, pv_ops.mmu.lazy_mode_leave = lazy_leave;
+	n_lazy = 0;
 	pv_ops.mmu.flush_tlb_kernel = flush_all;
 	pv_ops.mmu.flush_tlb_one = flush_one;
 	tables_left = 1000;
@@ -165,6 +199,29 @@ static void all_or_nothing(void **state)
 	vmap_release(va, 200);
 }
 
+/* Leaves of one table are neighbours, those of two are not. */
+static void over_two_tables(void **state)
+{
+	unsigned n = PT_ENTRIES + 40;
+	mfn_t mfns[PT_ENTRIES + 40];
+	char *va = vmap_reserve(2 * n);
+
+	for (unsigned i = 0; i < n; i++)
+		mfns[i] = (mfn_t){i + 1};
+	for (unsigned at = 0; at < n; at += 37) {
+		assert_int_equal(map_frames(va + at * PAGE_SIZE, mfns, n, MM_WRITE, DOMID_SELF), 0);
+		assert_int_equal(mapped_pages(), n);
+		for (unsigned i = 0; i < n; i++)
+			assert_int_equal(
+			    (leaf_of(va + (at + i) * PAGE_SIZE) & PTE_FRAME) >> PAGE_SHIFT, i + 1);
+		n_lazy = 0;
+		unmap_frames(va + at * PAGE_SIZE, n);
+		assert_int_equal(mapped_pages(), 0);
+		assert_int_equal(n_lazy, 1);
+	}
+	vmap_release(va, 2 * n);
+}
+
 static void device_registers(void **state)
 {
 	char *va = map_io((maddr_t){0xfebd0ff0}, 0x20, MM_WRITE | MM_UNCACHED);
@@ -205,6 +262,7 @@ int main(void)
 	    cmocka_unit_test_setup(no_memory_for_tables, fresh),
 	    cmocka_unit_test_setup(frames_and_rights, fresh),
 	    cmocka_unit_test_setup(all_or_nothing, fresh),
+	    cmocka_unit_test_setup(over_two_tables, fresh),
 	    cmocka_unit_test_setup(device_registers, fresh),
 	    cmocka_unit_test_setup(releasing_twice_ends_the_kernel, fresh),
 	};

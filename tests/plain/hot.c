@@ -12,9 +12,9 @@
 	{                                                                                          \
 		return pv_##name();                                                                \
 	}
-#define HOT_OP1(name)                                                                              \
-	uint64_t hot_##name(uint64_t value);                                                       \
-	HOT uint64_t hot_##name(uint64_t value)                                                    \
+#define HOT_OP1(name, type)                                                                        \
+	uint64_t hot_##name(type value);                                                           \
+	HOT uint64_t hot_##name(type value)                                                        \
 	{                                                                                          \
 		return pv_##name(value);                                                           \
 	}
@@ -36,6 +36,15 @@
 	{                                                                                          \
 		pv_##name(entry, value);                                                           \
 	}
+/* The first in the register of the result, so that nothing has to be moved. */
+#define HOT_BOTH(name)                                                                             \
+	uint64_t hot_##name(uint64_t other);                                                       \
+	HOT uint64_t hot_##name(uint64_t other)                                                    \
+	{                                                                                          \
+		uint64_t value;                                                                    \
+		__asm__ volatile("" : "=a"(value));                                                \
+		return pv_##name(value, other);                                                    \
+	}
 #define HOT_RAW(name, op)                                                                          \
 	void hot_##name(void);                                                                     \
 	__attribute__((naked)) void hot_##name(void)                                               \
@@ -53,8 +62,10 @@ HOT_VOID0(irq_enable)
 HOT_OP0(read_cr2)
 HOT_OP0(read_cr3)
 HOT_VOID1(write_cr3, uint64_t)
-HOT_OP1(pte_val)
-HOT_OP1(make_pte)
+HOT_BOTH(pte_val)
+HOT_BOTH(make_pte)
+HOT_OP1(ptep_modify_prot_start, uint64_t *)
+HOT_SET(ptep_modify_prot_commit)
 HOT_SET(set_pte)
 HOT_SET(set_pmd)
 HOT_SET(set_pud)

@@ -21,13 +21,14 @@
 
 #define PV_GROUP(g)
 #define PV_GROUP_END(g)
-#define PV_OP0(g, n, c, room, ret)                 #n,
-#define PV_OP1(g, n, c, room, ret, t1, a1)         #n,
-#define PV_OP2(g, n, c, room, ret, t1, a1, t2, a2) #n,
-#define PV_VOID0(g, n, c, room)                    #n,
-#define PV_VOID1(g, n, c, room, t1, a1)            #n,
-#define PV_VOID2(g, n, c, room, t1, a1, t2, a2)    #n,
-#define PV_RAW(g, n, c, room)                      #n,
+#define PV_OP0(g, n, c, room, ret)                                 #n,
+#define PV_OP1(g, n, c, room, ret, t1, a1)                         #n,
+#define PV_OP2(g, n, c, room, ret, t1, a1, t2, a2)                 #n,
+#define PV_OP4(g, n, c, room, ret, t1, a1, t2, a2, t3, a3, t4, a4) #n,
+#define PV_VOID0(g, n, c, room)                                    #n,
+#define PV_VOID1(g, n, c, room, t1, a1)                            #n,
+#define PV_VOID2(g, n, c, room, t1, a1, t2, a2)                    #n,
+#define PV_RAW(g, n, c, room)                                      #n,
 static const char *const op_names[PV_OP_COUNT] = {
 #include <amphi/pvops.def>
 };
@@ -103,18 +104,32 @@ static unsigned decode(const uint8_t *bytes, size_t len, char words[WORDS_MAX])
 	return (unsigned)i;
 }
 
-/* Which memory it is, is the compiler's choice at each site of that class. */
+/* Where an operand is, is the compiler's choice at each site of class OPERAND: of memory the size is left, of a register
+ * or a number that it is one. The operands of one instruction; more there are not. */
+static void drop_choices(char *words)
+{
+	char *at = strchr(words, ' '), out[WORDS_MAX] = "", *next;
+
+	for (; at; at = next) {
+		char *memory = strchr(at + 1, '[');
+
+		next = strchr(at + 1, ',');
+		*at = '\0';
+		if (memory && (!next || memory < next)) {
+			*memory = '\0';
+			strcat(strcat(out, " "), at + 1);
+		} else {
+			strcat(out, " choice");
+		}
+	}
+	strcat(words, out);
+}
+
 static void same_text(char *out, const char *words, unsigned class)
 {
-	bool inside = false;
-
-	for (; *words; words++) {
-		inside = inside && *words != ']';
-		if (!inside || class != PV_OPERAND)
-			*out++ = *words;
-		inside = inside || *words == '[';
-	}
-	*out = '\0';
+	snprintf(out, WORDS_MAX, "%s", words);
+	if (class == PV_OPERAND)
+		drop_choices(out);
 }
 
 /* ---- sites ------------------------------------------------------------------------------ */

@@ -5,7 +5,8 @@
 # the bytes expected and found; changed in the running kernel (by QEMU's debug port) `pvops verify` says the same; the
 # numbers of both are 0 before.
 . "$(dirname "$0")/lib.sh"
-# Prints address, file offset, operation's number and room of the site in the middle of the table.
+# Prints address, file offset, operation's number and room of the first site that begins with its call, from the middle
+# of the table on.
 site() {
 	python3 - "$BUILD/amphi" "$(nm "$BUILD/amphi" | sed -n 's/ . pv_sites_start$//p')" "$(nm "$BUILD/amphi" | sed -n 's/ . pv_sites_end$//p')" <<-'P'
 	import struct, sys
@@ -20,6 +21,9 @@ site() {
 	    sys.exit("not in the image: %x" % va)
 	record = first + (end - first) // 16 * 8
 	distance, op, room, kind = struct.unpack_from("<iHBB", elf, at(record))
+	while kind == 4:  # PV_OPERAND
+	    record += 8
+	    distance, op, room, kind = struct.unpack_from("<iHBB", elf, at(record))
 	va = record + distance
 	print("%x %d %d %d" % (va, at(va), op, room))
 	P

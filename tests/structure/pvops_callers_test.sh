@@ -3,7 +3,7 @@
 # work. Expected: for each row of include/amphi/pvops.def a call of pv_NAME(), or a site written out for it, outside the
 # fillings.
 cd "$(dirname "$0")/../.." || exit 1
-rows=$(sed -nE 's/^PV_(OP|VOID)[0-2]\([a-z]+, ([a-z0-9_]+),.*/\2/p; s/^PV_RAW\([a-z]+, ([a-z0-9_]+),.*/\1/p' include/amphi/pvops.def)
+rows=$(sed -nE 's/^PV_(OP|VOID)[0-4]\([a-z]+, ([a-z0-9_]+),.*/\2/p; s/^PV_RAW\([a-z]+, ([a-z0-9_]+),.*/\1/p' include/amphi/pvops.def)
 [ "$(echo "$rows" | wc -l)" -ge 60 ] || { echo "the table of operations was not understood"; exit 1; }
 bad=0
 for op in $rows; do

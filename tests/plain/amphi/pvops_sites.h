@@ -215,11 +215,11 @@ PLAIN_SET(pte)
 PLAIN_SET(pmd)
 PLAIN_SET(pud)
 PLAIN_SET(pgd)
-static inline void pv_set_ptes(struct pv_pte_batch *batch)
+static inline int pv_set_ptes(uint64_t *entries, const uint64_t *values, unsigned n, unsigned owner)
 {
-	for (unsigned i = 0; i < batch->n; i++)
-		pv_set_pte(batch->entries[i], batch->values[i]);
-	batch->status = 0;
+	for (unsigned i = 0; i < n; i++)
+		pv_set_pte(&entries[i], values[i]);
+	return 0;
 }
 static inline uint64_t pv_ptep_modify_prot_start(uint64_t *entry)
 {
@@ -232,13 +232,13 @@ static inline void pv_ptep_modify_prot_commit(uint64_t *entry, uint64_t value)
 static inline void pv_lazy_mode_enter(void) {}
 static inline void pv_lazy_mode_leave(void) {}
 static inline void pv_lazy_mode_flush(void) {}
-static inline uint64_t pv_pte_val(uint64_t entry)
+static inline uint64_t pv_pte_val(uint64_t entry, uint64_t mask)
 {
-	return entry;
+	return entry & mask;
 }
-static inline uint64_t pv_make_pte(uint64_t value)
+static inline uint64_t pv_make_pte(uint64_t address, uint64_t flags)
 {
-	return value;
+	return address | flags;
 }
 static inline void pv_alloc_pt(uint64_t pfn, unsigned level) {}
 static inline void pv_release_pt(uint64_t pfn, unsigned level) {}

@@ -1,7 +1,7 @@
 /* config_parse.h: what the files of the domain-file parser share; private to control/.
  *
- * domain_config.c reads statements and plain values, config_disk.c understands one disk. Both
- * report through config_error, which counts.
+ * domain_config.c reads statements and plain values, config_disk.c understands one disk, config_cpus.c
+ * which processors a vCPU may run on. All report through config_error, which counts.
  */
 #ifndef CONTROL_CONFIG_PARSE_H
 #define CONTROL_CONFIG_PARSE_H
@@ -20,6 +20,8 @@ struct config_parser {
 	struct token token;                  /* the one to be looked at next */
 	uint16_t seen_line[CONFIG_KEYS_MAX]; /* where key i was given; 0: not */
 	unsigned errors;
+	bool in_list;    /* the value at hand is an element of a list */
+	unsigned n_cpus; /* elements of cpus = [...] so far */
 	char root[CONFIG_SPEC_MAX], extra[CONFIG_CMDLINE_MAX];
 	char line[CONFIG_PATH_MAX + 256]; /* of a message, while it is made */
 };
@@ -31,5 +33,8 @@ void config_note(struct config_parser *p, const struct token *at, const char *fm
 
 /* One element of disk = [...], a string. */
 void config_add_disk(struct config_parser *p, const struct token *spec);
+
+/* The value of cpus, or one element of its list. */
+void config_set_cpus(struct config_parser *p, const struct token *v);
 
 #endif

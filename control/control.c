@@ -1,17 +1,19 @@
 /* control.c: domains from their creation to their end.
  *
  *                      died, on_...=preserve
- *     create --> RUNNING ------------------> PRESERVED
- *                  |  died, or destroy          | destroy
- *                  v                            v
- *                ENDING <-----------------------'
+ *     create --> RUNNING ------------------> PRESERVED <------- the old one, renamed
+ *                  |  died, or destroy          | destroy              |
+ *                  v                            v                      |
+ *                ENDING <-----------------------'                      |
  *                  |  all backends have let go, or had CONTROL_BACKEND_WAIT_MS
+ *                  |---- on_...=rename-restart ------------------------+---> create
  *                  v
  *                gone  ---- on_...=restart ---> create
  *
  * Deaths are told by VIRQ_DOM_EXC, which does not say of whom: every running domain is looked at.
  * A domain that ends is taken apart in the reverse order of its making. Not here: building
- * (domain_builder.c), the store's nodes (control_store.c). Worker context; callers in control.h.
+ * (domain_builder.c), the store's nodes (control_store.c), what is asked of a domain that runs
+ * (control_ask.c). Worker context; callers in control.h.
  */
 #include <amphi/host.h>
 #include <amphi/printf.h>
@@ -27,7 +29,32 @@ static struct {
 	struct host_watch *watch;      /* of all our backends */
 	struct host_work look;         /* at domains that are ending */
 	port_t virq;
+	char why[BUILD_WHY_MAX];
 } control;
+
+/* ---- errors ------------------------------------------------------------------------------- */
+
+/* Logged for whoever follows the console, kept for whoever gave the command. */
+int control_fail(int err, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	fmt_vtext(control.why, sizeof(control.why), fmt, args);
+	va_end(args);
+	host_log(HOST_LOG_ERROR, "%s", control.why);
+	return err;
+}
+
+const char *control_why(void)
+{
+	return control.why;
+}
+
+void control_forget_why(void)
+{
+	control.why[0] = 0;
+}
 
 /* ---- finding ------------------------------------------------------------------------------ */
 
@@ -45,6 +72,12 @@ const struct control_domain *control_find(const char *name)
 	struct domain_record *r = find(name);
 
 	return r ? &r->pub : NULL;
+}
+
+int control_record(const char *name, struct domain_record **out)
+{
+	*out = find(name);
+	return *out ? 0 : control_fail(-XEN_ENOENT, "%s: no such domain", name);
 }
 
 /* next is read first: fn may end the domain it is shown, though not another. */
@@ -95,10 +128,9 @@ static int get_file(const struct domain_record *r, const char *what, const char 
 {
 	int err = control.hooks->file(control.hooks->ctx, path, out_bytes, out_len);
 
-	if (err)
-		host_log(HOST_LOG_ERROR, "%s: %s '%s': %s", r->pub.config->name, what, path,
-			 error_name(err));
-	return err;
+	return err ? control_fail(err, "%s: %s '%s': %s", r->pub.config->name, what, path,
+				  error_name(err))
+		   : 0;
 }
 
 /* What the backends shall open, for every disk. Before anything is built, since a disk that is
@@ -110,11 +142,9 @@ static int find_disks(const struct domain_record *r, control_params *params)
 	for (unsigned i = 0; i < c->n_disks; i++) {
 		int err = control.hooks->disk(control.hooks->ctx, c->disks[i].target, params[i],
 					      sizeof(params[i]));
-		if (err) {
-			host_log(HOST_LOG_ERROR, "%s: disk %s '%s': %s", c->name, c->disks[i].vdev,
-				 c->disks[i].target, error_name(err));
-			return err;
-		}
+		if (err)
+			return control_fail(err, "%s: disk %s '%s': %s", c->name, c->disks[i].vdev,
+					    c->disks[i].target, error_name(err));
 	}
 	return 0;
 }
@@ -130,7 +160,8 @@ static int build(struct domain_record *r)
 	    .cmdline = c->cmdline,
 	    .memory_kib = (uint64_t)c->memory_mib * 1024,
 	    .max_memory_kib = (uint64_t)c->max_memory_mib * 1024,
-	    .max_vcpus = c->vcpus,
+	    .max_vcpus = c->max_vcpus,
+	    .cpus = c->cpus,
 	    .cpu_weight = c->cpu_weight,
 	    .cpu_cap = c->cpu_cap,
 	    .service = host_own_domid(),
@@ -143,10 +174,8 @@ static int build(struct domain_record *r)
 	if (err)
 		return err;
 	err = domain_build(&plan, &r->built, why);
-	if (err) {
-		host_log(HOST_LOG_ERROR, "%s", why);
-		return err;
-	}
+	if (err)
+		return control_fail(err, "%s", why);
 	r->pub.domid = r->built.domid;
 	r->pub.memory_kib = plan.memory_kib;
 	return 0;
@@ -182,10 +211,9 @@ static int attach(struct domain_record *r, const control_params *params)
 	r->console = !err;
 	if (!err)
 		err = domain_unpause(r->pub.domid);
-	if (err)
-		host_log(HOST_LOG_ERROR, "%s: cannot be started: %s", r->pub.config->name,
-			 error_name(err));
-	return err;
+	return err ? control_fail(err, "%s: cannot be started: %s", r->pub.config->name,
+				  error_name(err))
+		   : 0;
 }
 
 /* Takes all of a domain back but the record. Each part may be missing. The domain is ended last:
@@ -258,11 +286,9 @@ int control_create(const struct domain_config *config, domid_t *out_domid)
 	struct domain_record *r;
 	int err;
 
-	if (find(config->name)) {
-		host_log(HOST_LOG_ERROR, "%s: a domain of this name is there already",
-			 config->name);
-		return -XEN_EEXIST;
-	}
+	if (find(config->name))
+		return control_fail(-XEN_EEXIST, "%s: a domain of this name is there already",
+				    config->name);
 	r = new_record(config);
 	if (!r)
 		return -XEN_ENOMEM;
@@ -287,13 +313,53 @@ static void report_end(struct domain_record *r)
 	r->reported = true;
 }
 
+/* What is left keeps its memory and registers for somebody to look at, and is called NAME-ID: no other
+ * domain has that number, nor gets it while this one is there. It says nothing any more, so that its
+ * console and its place at the store are given back. */
+static void keep_as_remains(struct domain_record *r)
+{
+	struct domain_config *c = (struct domain_config *)r->pub.config;
+	char suffix[8];
+	size_t len;
+
+	fmt_text(suffix, sizeof(suffix), "-%u", r->pub.domid);
+	len = MIN(strlen(c->name), sizeof(c->name) - 1 - strlen(suffix));
+	str_copy(c->name + len, sizeof(c->name) - len, suffix);
+	detach(r);
+	control_store_rename(r->pub.domid, c->name);
+	r->pub.state = CONTROL_PRESERVED;
+	r->after = AFTER_NOTHING;
+	r->reported = true; /* the name goes on */
+}
+
+/* A new record for the name, and the old one under another. False: nothing has changed. */
+static bool restart_beside(struct domain_record *r)
+{
+	struct domain_record *next = new_record(r->pub.config);
+
+	if (!next)
+		return false;
+	next->pub.restarts = r->pub.restarts + 1;
+	next->pub.exit_code = r->pub.exit_code;
+	keep_as_remains(r);
+	if (start(next) == 0) {
+		list_add(next);
+	} else {
+		report_end(next);
+		free_record(next);
+	}
+	return true;
+}
+
 /* Gone for good, or made again. A restart that fails counts as an end with the exit code of the
  * last life: somebody waits to be told. */
 static void finish(struct domain_record *r)
 {
+	if (r->after == AFTER_RENAME && restart_beside(r))
+		return;
 	take_apart(r);
-	if (r->restart) {
-		r->restart = false;
+	if (r->after != AFTER_NOTHING) {
+		r->after = AFTER_NOTHING;
 		r->pub.restarts++;
 		if (start(r) == 0)
 			return;
@@ -317,7 +383,7 @@ static void look_at_ending(void *ctx)
 		if (r->pub.state != CONTROL_ENDING)
 			continue;
 		if (control_store_close_backends(r) == 0 || now >= r->give_up_ns)
-			finish(r);
+			finish(r); /* r may be no more */
 		else if (!wake || r->give_up_ns < wake)
 			wake = r->give_up_ns;
 	}
@@ -344,12 +410,13 @@ static void begin_end(struct domain_record *r)
 
 int control_destroy(const char *name)
 {
-	struct domain_record *r = find(name);
+	struct domain_record *r;
+	int err = control_record(name, &r);
 
-	if (!r)
-		return -XEN_ENOENT;
+	if (err)
+		return err;
 	r->asked = true;
-	r->restart = false;
+	r->after = AFTER_NOTHING;
 	if (r->pub.state != CONTROL_ENDING)
 		begin_end(r);
 	return 0;
@@ -359,9 +426,16 @@ int control_destroy(const char *name)
  * ever. */
 static enum config_action action_for(const struct domain_config *c, unsigned reason)
 {
-	if (reason == SHUTDOWN_poweroff)
+	switch (reason) {
+	case SHUTDOWN_poweroff:
 		return c->on_poweroff;
-	return reason == SHUTDOWN_reboot ? c->on_reboot : c->on_crash;
+	case SHUTDOWN_reboot:
+		return c->on_reboot;
+	case SHUTDOWN_watchdog:
+		return c->on_watchdog;
+	default:
+		return c->on_crash;
+	}
 }
 
 static bool is_orderly(unsigned reason)
@@ -374,6 +448,11 @@ static bool is_orderly(unsigned reason)
  * them. */
 static void died(struct domain_record *r, unsigned reason)
 {
+	static const enum after_end after[] = {
+	    [CONFIG_DESTROY] = AFTER_NOTHING,
+	    [CONFIG_RESTART] = AFTER_RESTART,
+	    [CONFIG_RENAME_RESTART] = AFTER_RENAME,
+	};
 	enum config_action action = action_for(r->pub.config, reason);
 
 	r->pub.exit_code = is_orderly(reason) ? control_store_exit_code(r->pub.domid)
@@ -387,7 +466,7 @@ static void died(struct domain_record *r, unsigned reason)
 		report_end(r);
 		return;
 	}
-	r->restart = action == CONFIG_RESTART;
+	r->after = after[action];
 	begin_end(r);
 }
 

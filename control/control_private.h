@@ -1,7 +1,7 @@
 /* control_private.h: a domain as control keeps it; private to control/.
  *
- * control.c moves domains through their lives, control_store.c writes and takes back what the
- * store says of them. Worker context.
+ * control.c moves domains through their lives, control_ask.c asks things of those that run,
+ * control_store.c writes and takes back what the store says of them. Worker context.
  */
 #ifndef CONTROL_CONTROL_PRIVATE_H
 #define CONTROL_CONTROL_PRIVATE_H
@@ -9,16 +9,26 @@
 #include <amphi/control.h>
 #include <amphi/domain_builder.h>
 
+/* When a domain has ended and its backends have let go. */
+enum after_end {
+	AFTER_NOTHING,
+	AFTER_RESTART, /* make it again */
+	AFTER_RENAME,  /* make it again beside what is left of it, which gets another name */
+};
+
 struct domain_record {
 	struct domain_record *next;
 	struct control_domain pub; /* what others see; config is ours to free */
 	struct built_domain built;
 	uint64_t give_up_ns; /* when backends have had their time */
 	bool introduced, console;
-	bool restart;  /* make it again when it is gone */
+	enum after_end after;
 	bool reported; /* `ended` has been called */
 	bool asked;    /* control_destroy: its end is not reported */
 };
+
+/* The record of this name, or a -XEN_ENOENT that has been told. */
+int control_record(const char *name, struct domain_record **out);
 
 /* The nodes that are there before the first domain and after the last. */
 int control_store_prepare(void);
@@ -30,6 +40,12 @@ int control_store_add(const struct domain_record *r, const control_params *param
 
 /* Takes it all back. */
 void control_store_remove(const struct domain_record *r);
+
+/* The domain of this number is called so from now on. */
+void control_store_rename(domid_t domid, const char *name);
+
+/* Writes one node below the domain's own directory. 0 or a negative XEN_Exxx. */
+int control_store_ask(domid_t domid, const char *node, const char *value);
 
 /* Tells the backends of a stopped domain to let go; returns how many have not yet. */
 unsigned control_store_close_backends(const struct domain_record *r);

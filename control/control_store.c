@@ -101,9 +101,9 @@ static void put_home(struct writer *w)
 	put(w, "vm", "/vm/%u", id);
 	put(w, "memory/static-max", "%u", r->pub.config->max_memory_mib * 1024);
 	put(w, "memory/target", "%u", r->pub.config->memory_mib * 1024);
-	for (unsigned cpu = 0; cpu < r->pub.config->vcpus; cpu++) {
+	for (unsigned cpu = 0; cpu < r->pub.config->max_vcpus; cpu++) {
 		set_dir(w, "/local/domain/%u/cpu/%u", id, cpu);
-		put(w, "availability", "online");
+		put(w, "availability", cpu < r->pub.config->vcpus ? "online" : "offline");
 	}
 	set_dir(w, "/local/domain/%u", id);
 	make_dir(w, "device", own, id);
@@ -216,6 +216,26 @@ int control_store_prepare(void)
 	fmt_text(id, sizeof(id), "%u", host_own_domid());
 	err = host_store_write(HOST_TX_NONE, path, id);
 	return err ? err : host_store_mkdir(HOST_TX_NONE, "/vm");
+}
+
+/* ---- changing ------------------------------------------------------------------------------ */
+
+int control_store_ask(domid_t domid, const char *node, const char *value)
+{
+	char path[STORE_PATH_MAX];
+
+	fmt_text(path, sizeof(path), "/local/domain/%u/%s", domid, node);
+	return host_store_write(HOST_TX_NONE, path, value);
+}
+
+/* For people and tools that list the store; nothing of ours reads names from there. */
+void control_store_rename(domid_t domid, const char *name)
+{
+	char path[STORE_PATH_MAX];
+
+	(void)control_store_ask(domid, "name", name);
+	fmt_text(path, sizeof(path), "/vm/%u/name", domid);
+	(void)host_store_write(HOST_TX_NONE, path, name);
 }
 
 /* ---- taking back -------------------------------------------------------------------------- */

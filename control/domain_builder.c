@@ -12,9 +12,7 @@
 #include "builder.h"
 #include <amphi/error_name.h>
 
-/* libxl's slack, in KiB: a guest may balloon a little above what it was given. */
-#define MEMORY_SLACK_KIB 1024u
-#define WEIGHT_DEFAULT   256u /* of Xen's schedulers */
+#define WEIGHT_DEFAULT 256u /* of Xen's schedulers */
 
 /* The text begins with the domain's name since several may be made by one command, and only one
  * line is printed for each failure. What fits is kept: a cut text is better than none. */
@@ -125,8 +123,32 @@ static int set_limits(struct build *b)
 	if (err)
 		return err;
 	op = (struct xen_domctl){0};
-	op.u.max_mem.max_memkb = b->plan->max_memory_kib + MEMORY_SLACK_KIB;
+	op.u.max_mem.max_memkb = b->plan->max_memory_kib + BUILD_MEMORY_SLACK_KIB;
 	return domctl(b, &op, XEN_DOMCTL_max_mem);
+}
+
+/* A list of 64 bits is as long as any hypervisor's is read: what is beyond it counts as zeros. */
+static int pin_vcpus(struct build *b)
+{
+	for (unsigned i = 0; b->plan->cpus && i < b->plan->max_vcpus; i++) {
+		uint64_t cpus = b->plan->cpus[i];
+		struct xen_domctl op = {0};
+		struct xen_domctl_vcpuaffinity *a = &op.u.vcpuaffinity;
+		int err;
+
+		if (!cpus)
+			continue;
+		a->vcpu = i;
+		a->flags = XEN_VCPUAFFINITY_HARD;
+		set_xen_guest_handle(a->cpumap_hard.bitmap, (uint8_t *)&cpus);
+		a->cpumap_hard.nr_bits = 64;
+		err = domctl(b, &op, XEN_DOMCTL_setvcpuaffinity);
+		if (err)
+			return build_fail(b, err, "cpus: vCPU %u cannot be pinned: %s", i,
+					  err == -XEN_EINVAL ? "no such processors"
+							     : error_name(err));
+	}
+	return 0;
 }
 
 /* Weight and cap go to whichever of Xen's schedulers answers; both have them under these names. A
@@ -212,6 +234,7 @@ static const struct {
     {set_limits, "set its limits"},
     {set_clock, "set its clock"},
     {set_share, "set its share of the processors"},
+    {pin_vcpus, "pin its vCPUs"},
     {build_populate, "give it memory"},
     {find_shared_info, "find its shared page"},
     {make_ports, "make its event channels"},

@@ -4,7 +4,7 @@
  * KEY = VALUE; what each key takes is the table config_keys.def. Every fault is reported and
  * parsing goes on with the next line, so that one run shows them all. Pure. Callers:
  * kernel/service.c, the host tool, the fuzzer. Calls: config_lex.c, config_disk.c, printf.h,
- * string.h.
+ * string.h, config_cpus.c.
  */
 #include <amphi/domain_config.h>
 #include <amphi/printf.h>
@@ -202,9 +202,9 @@ static void set_vcpus(struct config_parser *p, const struct config_key *key, con
 	if (!get_number(p, key, v, &n))
 		return;
 	if (n < 1 || n > CONFIG_MAX_VCPUS)
-		config_error(p, v, "vcpus must be from 1 to %u", CONFIG_MAX_VCPUS);
+		config_error(p, v, "%s must be from 1 to %u", key->name, CONFIG_MAX_VCPUS);
 	else
-		p->out->vcpus = (uint32_t)n;
+		*(uint32_t *)member(p, key) = (uint32_t)n;
 }
 
 /* Weight and cap, as large as the hypervisor's numbers are. */
@@ -222,8 +222,15 @@ static void set_cpu_number(struct config_parser *p, const struct config_key *key
 	*(uint32_t *)member(p, key) = (uint32_t)n;
 }
 
-/* The three that control.c knows. Others of xl's are refused: who asks for a core dump waits for a
- * file that would not come. */
+/* Where an element of the list stands says whose it is. */
+static void set_cpus(struct config_parser *p, const struct config_key *key, const struct token *v)
+{
+	(void)key;
+	config_set_cpus(p, v);
+}
+
+/* Those that control.c knows. Others of xl's are refused by their name: who asks for a core dump
+ * waits for a file that would not come. */
 static void set_action(struct config_parser *p, const struct config_key *key, const struct token *v)
 {
 	static const struct {
@@ -233,6 +240,7 @@ static void set_action(struct config_parser *p, const struct config_key *key, co
 	    {"destroy", CONFIG_DESTROY},
 	    {"restart", CONFIG_RESTART},
 	    {"preserve", CONFIG_PRESERVE},
+	    {"rename-restart", CONFIG_RENAME_RESTART},
 	};
 	char text[32];
 
@@ -244,7 +252,12 @@ static void set_action(struct config_parser *p, const struct config_key *key, co
 			return;
 		}
 	}
-	config_error(p, v, "%s '%s' is none of destroy, restart, preserve", key->name, text);
+	if (!strncmp(text, "coredump-", 9))
+		config_error(p, v, "%s '%s' is not supported: there is no place to write a core to",
+			     key->name, text);
+	else
+		config_error(p, v, "%s '%s' is none of destroy, restart, preserve, rename-restart",
+			     key->name, text);
 }
 
 static void add_disk(struct config_parser *p, const struct config_key *key, const struct token *v)
@@ -367,6 +380,7 @@ static void take_value(struct config_parser *p, const struct config_key *key)
 {
 	bool list = p->token.kind == TOKEN_OPEN;
 
+	p->in_list = list;
 	if (list && (key->shape == TEXT || key->shape == NUMBER)) {
 		config_error(p, &p->token, "%s must be a %s, not a list", key->name,
 			     key->shape == TEXT ? "string" : "number");
@@ -489,6 +503,11 @@ static void check_whole(struct config_parser *p)
 	if (!was_given(p, "kernel"))
 		config_error(p, &start, "no kernel: a domain needs kernel = \"FILE\"");
 	join_cmdline(p, &start);
+	if (c->max_vcpus == 0)
+		c->max_vcpus = c->vcpus;
+	if (c->max_vcpus < c->vcpus)
+		config_error(p, &start, "maxvcpus = %u is less than vcpus = %u", c->max_vcpus,
+			     c->vcpus);
 	if (c->max_memory_mib == 0)
 		c->max_memory_mib = c->memory_mib;
 	if (c->max_memory_mib < c->memory_mib)

@@ -2,12 +2,14 @@
  *
  * service.c brings the role up and ends it, service_archive.c reads the boot archive,
  * service_console.c has the guests' consoles and the terminal's focus, service_commands.c the
- * shell's commands. Worker context but where said.
+ * shell's commands, service_cycle.c one of them, service_ctl.c the control port. Worker context but where
+ * said.
  */
 #ifndef KERNEL_SERVICE_H
 #define KERNEL_SERVICE_H
 
 #include <amphi/control.h>
+#include <amphi/ctl.h>
 #include <amphi/manifest.h>
 
 /* ---- the archive ---------------------------------------------------------------------- */
@@ -42,5 +44,14 @@ int consoles_focus(const char *name);
 /* ---- commands ------------------------------------------------------------------------- */
 
 void service_commands_add(void);
+
+/* [waits] Thread context: a command of ctl.h from its words to its end; answer->text is the caller's. */
+void service_run(int argc, char **argv, struct ctl_answer *answer);
+
+/* [waits] Thread context: until control does not know the domain any more. 0, or -XEN_EBUSY after a time. */
+int service_wait_gone(const char *name);
+
+/* The shell's command `cycle`. */
+int service_cycle(int argc, char **argv);
 
 #endif

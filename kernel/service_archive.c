@@ -77,7 +77,10 @@ int archive_disk(void *ctx, const char *target, char *out_params, size_t cap)
 static void say(void *ctx, bool is_error, const char *text)
 {
 	(void)ctx;
-	host_log(is_error ? HOST_LOG_ERROR : HOST_LOG_DEBUG, "%s", text);
+	if (is_error)
+		(void)control_fail(-XEN_EINVAL, "%s", text);
+	else
+		host_log(HOST_LOG_DEBUG, "%s", text);
 }
 
 /* The name is in the manifest and in the file. Were they to differ, `destroy` would know another
@@ -90,10 +93,8 @@ static int create_from(const char *name, const struct cpio_entry *file,
 	int err;
 
 	err = domain_config_parse(file->name, file->data, file->len, &listener, config);
-	if (!err && strcmp(config->name, name) != 0) {
-		host_log(HOST_LOG_ERROR, "%s: its file calls it '%s'", name, config->name);
-		err = -XEN_EINVAL;
-	}
+	if (!err && strcmp(config->name, name) != 0)
+		err = control_fail(-XEN_EINVAL, "%s: its file calls it '%s'", name, config->name);
 	return err ? err : control_create(config, &domid);
 }
 
@@ -103,10 +104,8 @@ int archive_create(const char *name)
 	struct domain_config *config;
 	int err = find_member(MANIFEST_DOMAIN, name, &file);
 
-	if (err) {
-		host_log(HOST_LOG_ERROR, "%s: no such domain in the boot archive", name);
-		return err;
-	}
+	if (err)
+		return control_fail(err, "%s: no such domain in the boot archive", name);
 	config = host_alloc(sizeof(*config)); /* too large for a stack */
 	if (!config)
 		return -XEN_ENOMEM;

@@ -1,12 +1,15 @@
-/* service_commands.c: the shell's commands of a service domain: list create destroy cycle console.
+/* service_commands.c: the shell's commands of a service domain: those of ctl.h, and cycle.
  *
- * Commands run in the shell's thread; what they do runs in the worker by worker_call. A domain's
- * end is not instant (its backends let go first), so destroy and cycle wait for it here. Caller:
- * shell.c. Calls control.h, service.h, xs_server.h for its counters.
+ * The rows of ctl.h become commands of the shell as they are. Commands run in the shell's thread; what
+ * they do runs in the worker by worker_call. A domain's end is not instant (its backends let go first), so
+ * whoever gave the command waits for it here. Caller: shell.c, service_ctl.c. Calls ctl.h, control.h,
+ * service.h.
  */
+#include <amphi/host.h>
 #include <amphi/string.h>
-#include <amphi/xs_server.h>
 #include "console.h"
+#include "mm.h"
+#include "power.h"
 #include "service.h"
 #include "shell.h"
 #include "thread.h"
@@ -16,45 +19,39 @@
 /* Longer than control gives the backends, so that a wait that ends here is a fault and no
  * impatience. */
 #define GONE_WAIT_MS (CONTROL_BACKEND_WAIT_MS + 2000u)
-/* How often, and for how long, things are looked at again that nobody announces. */
+/* How often things are looked at again that nobody announces. */
 #define LOOK_MS      1u
-#define CYCLES_MAX   100000u
-#define LIFE_MAX_MS  100000u
-#define WARM_CYCLES  2u
-#define SETTLE_MS    20u
-#define SETTLE_LOOKS 100u
+#define COMMANDS_MAX 24u
 
-/* ---- the parts that run in the worker ----------------------------------------------------- */
+/* ---- one command --------------------------------------------------------------------------- */
 
-static void print_domain(void *ctx, const struct control_domain *d)
+static int create_hook(void *ctx, const char *name)
 {
-	static const char *const states[] = {
-	    [CONTROL_RUNNING] = "running",
-	    [CONTROL_PRESERVED] = "ended",
-	    [CONTROL_ENDING] = "ending",
-	};
-
 	(void)ctx;
-	console_printf("  %-16s %3u  %8llu KiB  %-8s %u restarts\n", d->config->name, d->domid,
-		       (unsigned long long)d->memory_kib, states[d->state], d->restarts);
+	return archive_create(name);
 }
+
+static int console_hook(void *ctx, const char *name)
+{
+	(void)ctx;
+	return consoles_focus(name);
+}
+
+static const struct ctl_hooks hooks = {.create = create_hook, .console = console_hook};
 
 /* worker_call takes one function and one pointer, and gives back one number: hence these. */
-static int list_work(void *ctx)
+struct call {
+	int argc;
+	char **argv;
+	struct ctl_answer *answer;
+};
+
+static int run_work(void *ctx)
 {
-	(void)ctx;
-	control_for_each(print_domain, NULL);
+	struct call *c = ctx;
+
+	ctl_run(&hooks, c->argc, c->argv, c->answer);
 	return 0;
-}
-
-static int create_work(void *ctx)
-{
-	return archive_create(ctx);
-}
-
-static int destroy_work(void *ctx)
-{
-	return control_destroy(ctx);
 }
 
 static int is_there_work(void *ctx)
@@ -62,31 +59,8 @@ static int is_there_work(void *ctx)
 	return control_find(ctx) != NULL;
 }
 
-/* ctx is the name, as in the three above. */
-static int focus_work(void *ctx)
-{
-	return consoles_focus(ctx);
-}
-
-/* Everything a domain takes while it lives and must leave when it goes. */
-struct counts {
-	struct host_counts host;
-	struct xs_counters store;
-};
-
-static int count_work(void *ctx)
-{
-	struct counts *c = ctx;
-
-	host_read_counts(&c->host);
-	xs_server_count(&c->store);
-	return 0;
-}
-
-/* ---- commands ------------------------------------------------------------------------------ */
-
 /* By looking again: control tells `ended` only of domains that end by themselves. */
-static int wait_gone(const char *name)
+int service_wait_gone(const char *name)
 {
 	uint64_t end = time_ns() + GONE_WAIT_MS * NS_PER_MS;
 
@@ -98,133 +72,66 @@ static int wait_gone(const char *name)
 	return 0;
 }
 
-static int list(int argc, char **argv)
+/* "destroy a; create a" works: the prompt, or the answer, comes when the name is free. */
+void service_run(int argc, char **argv, struct ctl_answer *answer)
 {
-	(void)argv;
-	return argc == 1 ? worker_call(list_work, NULL) : -XEN_EINVAL;
+	struct call c = {argc, argv, answer};
+
+	(void)worker_call(run_work, &c);
+	if (answer->err || !answer->ending[0])
+		return;
+	answer->err = service_wait_gone(answer->ending);
+	if (answer->err)
+		(void)str_copy(answer->why, sizeof(answer->why), "its backends do not let it go");
 }
 
-/* Each command counts its words first, so that a wrong use does nothing. */
-static int create(int argc, char **argv)
+/* ---- for the shell ------------------------------------------------------------------------- */
+
+/* What control found wrong is in the log already, and a wrong use the shell tells. */
+static void tell(const char *command, const struct ctl_answer *answer)
 {
-	return argc == 2 ? worker_call(create_work, argv[1]) : -XEN_EINVAL;
+	console_write(answer->text, answer->len);
+	if (answer->err && !answer->logged && !str_starts(answer->why, "usage:"))
+		console_printf("%s: %s\n", command, answer->why);
 }
 
-/* The prompt comes back when the name is free, so that "destroy a; create a" works. */
-static int destroy_and_wait(const char *name)
+static int run_command(int argc, char **argv)
 {
-	int err = worker_call(destroy_work, (void *)name);
+	struct ctl_answer answer = {.cap = CTL_ANSWER_MAX, .text = kmalloc(CTL_ANSWER_MAX)};
 
-	return err ? err : wait_gone(name);
+	if (!answer.text)
+		return -XEN_ENOMEM;
+	service_run(argc, argv, &answer);
+	tell(argv[0], &answer);
+	kfree(answer.text, CTL_ANSWER_MAX);
+	return answer.err;
 }
 
-/* Asking is enough for control; the command also waits, up to GONE_WAIT_MS. */
-static int destroy(int argc, char **argv)
+/* Without a domain's name it is the service domain itself that starts anew, as in any kernel. */
+static int reboot(int argc, char **argv)
 {
-	return argc == 2 ? destroy_and_wait(argv[1]) : -XEN_EINVAL;
+	if (argc > 1)
+		return run_command(argc, argv);
+	console_drain();
+	power_reboot();
 }
 
-/* Named focus here, `console` for people. */
-static int focus(int argc, char **argv)
-{
-	return argc == 2 ? worker_call(focus_work, argv[1]) : -XEN_EINVAL;
-}
+static const struct shell_command own[] = {
+    {"cycle", "NAME N [MS]", "makes and ends a domain N times, looks for leaks", service_cycle},
+    {"reboot", "[NAME]", "asks a domain to start anew; starts the machine anew", reboot},
+};
 
-static int one_cycle(const char *name, uint64_t life_ms)
-{
-	int err = worker_call(create_work, (void *)name);
-
-	if (err)
-		return err;
-	/* Without a life the domain is ended in the middle of its boot, which is the harder case
-	 * for everybody. */
-	if (life_ms)
-		thread_sleep_ns(life_ms * NS_PER_MS);
-	/* It may have ended by itself meanwhile. */
-	err = worker_call(destroy_work, (void *)name);
-	return err && err != -XEN_ENOENT ? err : wait_gone(name);
-}
-
-/* A hypervisor frees the last pages of a domain a little later: waits until nothing changes. */
-static void count_settled(struct counts *out)
-{
-	struct counts last;
-
-	(void)worker_call(count_work, out);
-	for (unsigned i = 0; i < SETTLE_LOOKS; i++) {
-		last = *out;
-		thread_sleep_ns(SETTLE_MS * NS_PER_MS);
-		(void)worker_call(count_work, out);
-		if (memcmp(&last.host, &out->host, sizeof(last.host)) == 0)
-			return;
-	}
-}
-
-/* Two views of one counter; true when they differ. Either direction: a count that fell was too high
- * before, and is as wrong. */
-static bool leaks(const char *what, uint64_t before, uint64_t after)
-{
-	if (before != after)
-		console_printf("  %s: %llu before, %llu after\n", what, (unsigned long long)before,
-			       (unsigned long long)after);
-	return before != after;
-}
-
-/* "|" and not "||": every difference is printed, not only the first. */
-static bool any_leak(const struct counts *a, const struct counts *b)
-{
-	return leaks("pages of the hypervisor", a->host.free_pages, b->host.free_pages) |
-	       leaks("bytes here", a->host.own_used_bytes, b->host.own_used_bytes) |
-	       leaks("grants offered", a->host.grants_offered, b->host.grants_offered) |
-	       leaks("grants mapped", a->host.grants_mapped, b->host.grants_mapped) |
-	       leaks("ports", a->host.ports, b->host.ports) |
-	       leaks("store nodes", a->store.nodes, b->store.nodes) |
-	       leaks("store watches", a->store.watches, b->store.watches) |
-	       leaks("store connections", a->store.connections, b->store.connections);
-}
-
-/* Makes and ends a domain n times, letting it live life_ms. What is made once and kept is no leak,
- * so the first rounds are not counted. */
-static int run_cycles(const char *name, uint64_t n, uint64_t life_ms)
-{
-	struct counts before, after;
-	const char *verdict = "failed";
-	int err = 0;
-
-	/* Caches fill, slabs are taken and tables grow in these. */
-	for (unsigned i = 0; !err && i < WARM_CYCLES; i++)
-		err = one_cycle(name, life_ms);
-	count_settled(&before);
-	for (uint64_t done = 0; !err && done < n; done++)
-		err = one_cycle(name, life_ms);
-	count_settled(&after);
-	if (!err)
-		verdict = any_leak(&before, &after) ? "leak" : "ok";
-	console_printf("@cycle %s %s %llu\n", verdict, name, (unsigned long long)n);
-	return err;
-}
-
-/* Bounded: a mistyped number should not keep the machine for a day. */
-static int cycle(int argc, char **argv)
-{
-	uint64_t n, life_ms = 0;
-
-	if (argc < 3 || argc > 4 || !str_to_u64(argv[2], &n) || n < 1 || n > CYCLES_MAX)
-		return -XEN_EINVAL;
-	if (argc == 4 && (!str_to_u64(argv[3], &life_ms) || life_ms > LIFE_MAX_MS))
-		return -XEN_EINVAL;
-	return run_cycles(argv[1], n, life_ms);
-}
-
+/* Every command of ctl.h but those that the shell has an own one for: `help` is the shell's. */
 void service_commands_add(void)
 {
-	static const struct shell_command table[] = {
-	    {"list", "", "the domains", list},
-	    {"create", "NAME", "makes a domain of the boot archive", create},
-	    {"destroy", "NAME", "ends a domain", destroy},
-	    {"cycle", "NAME N [MS]", "makes and ends a domain N times, looks for leaks", cycle},
-	    {"console", "NAME", "gives a guest the terminal; Ctrl-A steps on", focus},
-	};
+	static struct shell_command table[COMMANDS_MAX];
+	const struct ctl_command *c;
+	unsigned n = 0;
 
-	shell_add(table, ARRAY_SIZE(table));
+	for (unsigned i = 0; (c = ctl_command(i)) && n < COMMANDS_MAX; i++)
+		if (strcmp(c->name, "help") != 0)
+			table[n++] =
+			    (struct shell_command){c->name, c->usage, c->help, run_command};
+	shell_add(table, n);
+	shell_add(own, ARRAY_SIZE(own));
 }

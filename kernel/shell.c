@@ -38,12 +38,12 @@ void shell_add(const struct shell_command *table, unsigned count)
 	tables[n_tables++].count = count;
 }
 
-/* The first of a name wins; help would show both. */
+/* The last of a name wins: a role may give a word of everybody's more to do. */
 static const struct shell_command *find(const char *name)
 {
 	unsigned t, i;
 
-	for (t = 0; t < n_tables; t++)
+	for (t = n_tables; t-- > 0;)
 		for (i = 0; i < tables[t].count; i++)
 			if (!strcmp(tables[t].commands[i].name, name))
 				return &tables[t].commands[i];
@@ -59,6 +59,8 @@ static int help(int argc, char **argv)
 	for (t = 0; t < n_tables; t++)
 		for (i = 0; i < tables[t].count; i++) {
 			c = &tables[t].commands[i];
+			if (find(c->name) != c)
+				continue;
 			console_printf("  %-10s %-23s %s\n", c->name, c->usage, c->help);
 		}
 	return 0;

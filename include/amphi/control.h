@@ -4,8 +4,8 @@
  * host.h, host_control.h and the hooks below, by which the caller lends the store server, the
  * consoles and the files. Everything runs in the worker context.
  *
- * Errors: negative XEN_Exxx, and a line in the log that names the domain. A domain that is not made
- * leaves nothing behind: no domain, no store nodes, no console.
+ * Errors: negative XEN_Exxx, and a line in the log that names the domain; control_why() has it too.
+ * A domain that is not made leaves nothing behind: no domain, no store nodes, no console.
  */
 #ifndef AMPHI_CONTROL_H
 #define AMPHI_CONTROL_H
@@ -19,7 +19,7 @@
 
 enum control_state {
 	CONTROL_RUNNING,
-	CONTROL_PRESERVED, /* ended, kept by on_...="preserve" */
+	CONTROL_PRESERVED, /* ended, kept by on_...="preserve" or "rename-restart" */
 	CONTROL_ENDING,    /* stopped, backends are letting go */
 };
 
@@ -67,6 +67,46 @@ int control_create(const struct domain_config *config, domid_t *out_domid);
  * no longer finds it. Its end is not reported to `ended`. */
 #define CONTROL_BACKEND_WAIT_MS 3000u
 int control_destroy(const char *name);
+
+/* ---- of those that run: -XEN_ENOENT no such domain, -XEN_ESRCH it has ended ------------------ */
+
+/* Stops its vCPUs where they are, and lets them go on. -XEN_EBUSY: it is paused already, or is not. */
+int control_pause(const char *name);
+int control_unpause(const char *name);
+
+/* Asks the guest to end or to begin anew, by the store; whether and when it does is its own affair,
+ * and on_poweroff and on_reboot hold as if it had done so by itself. */
+int control_ask_poweroff(const char *name);
+int control_ask_reboot(const char *name);
+
+/* How much memory the guest shall have, which it takes or gives by its balloon; it cannot get more
+ * from now on. -XEN_ERANGE: below CONFIG_MIN_MEMORY_MIB or above its maxmem. */
+int control_set_memory(const char *name, uint64_t mib);
+
+/* How many of its vCPUs shall be online, the first ones. -XEN_ERANGE: none, or more than maxvcpus. */
+int control_set_vcpus(const char *name, uint64_t vcpus);
+
+/* ---- looking -------------------------------------------------------------------------------- */
+
+/* What the hypervisor knows of a domain, the service domain included, at this moment. */
+struct control_figures {
+	const char *state; /* "running", "runnable", "blocked", "paused", "ended", "ending" */
+	unsigned vcpus, max_vcpus;
+	uint64_t cpu_time_ns; /* of all vCPUs since its making */
+	uint64_t memory_kib, max_memory_kib;
+	uint64_t grants; /* entries of its grant table in use: pages it offers to others */
+	uint64_t ports;  /* its event channels that are open */
+};
+
+/* 0 or the hypervisor's error; -XEN_ESRCH: no such domain. */
+int control_look(domid_t domid, struct control_figures *out);
+
+/* The text of the last error of a call above; "" when there was none since control_forget_why(). */
+const char *control_why(void);
+void control_forget_why(void);
+
+/* As control's own errors: logs the text and keeps it. For hooks. Returns err. */
+int control_fail(int err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* NULL when there is none. Pointers are valid until the worker context is left. */
 const struct control_domain *control_find(const char *name);

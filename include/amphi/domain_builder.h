@@ -25,6 +25,8 @@ struct domain_plan {
 	uint64_t memory_kib; /* a multiple of 4 */
 	uint64_t max_memory_kib;
 	unsigned max_vcpus;
+	const uint64_t
+	    *cpus; /* of each vCPU: bits of the CPUs it may run on, 0: any; NULL: all any */
 	uint32_t cpu_weight, cpu_cap; /* 0: what the scheduler has by itself; no cap */
 	domid_t service;              /* who serves its store and console */
 };
@@ -38,6 +40,9 @@ struct built_domain {
 };
 
 #define BUILD_WHY_MAX 160u
+
+/* libxl's slack: a domain's limit is so much above what it was given or told to have. */
+#define BUILD_MEMORY_SLACK_KIB 1024u
 
 /* why holds BUILD_WHY_MAX bytes. */
 int domain_build(const struct domain_plan *plan, struct built_domain *out, char *why);

@@ -21,12 +21,15 @@
 #define CONFIG_MAX_VIFS    8u
 #define CONFIG_MAX_PCI     8u
 #define CONFIG_MAX_VCPUS   32u
+#define CONFIG_MAX_CPUS    64u /* physical ones that `cpus` may name: from 0 on */
 
 /* Below this no kernel of ours runs, and xl refuses too. */
 #define CONFIG_MIN_MEMORY_MIB 4u
 #define CONFIG_MAX_MEMORY_MIB (1024u * 1024u)
 
-enum config_action { CONFIG_DESTROY, CONFIG_RESTART, CONFIG_PRESERVE };
+/* What becomes of a domain that has ended. RENAME_RESTART keeps what is left of it under another name and
+ * makes it again under its own. */
+enum config_action { CONFIG_DESTROY, CONFIG_RESTART, CONFIG_PRESERVE, CONFIG_RENAME_RESTART };
 
 struct config_disk {
 	char target[CONFIG_PATH_MAX]; /* as written: a host file or device */
@@ -42,10 +45,13 @@ struct domain_config {
 	char cmdline[CONFIG_CMDLINE_MAX]; /* cmdline, or root= and extra joined */
 	uint32_t memory_mib;              /* what it starts with */
 	uint32_t max_memory_mib;          /* >= memory_mib */
-	uint32_t vcpus;
-	uint32_t cpu_weight; /* 0: not given */
-	uint32_t cpu_cap;    /* per cent of one CPU; 0: none */
-	enum config_action on_poweroff, on_reboot, on_crash;
+	uint32_t vcpus;                   /* that it starts with */
+	uint32_t max_vcpus;               /* >= vcpus: those that it has, the others are offline */
+	uint32_t cpu_weight;              /* 0: not given */
+	uint32_t cpu_cap;                 /* per cent of one CPU; 0: none */
+	/* The physical CPUs that each vCPU may run on, a bit each; 0: any. */
+	uint64_t cpus[CONFIG_MAX_VCPUS];
+	enum config_action on_poweroff, on_reboot, on_crash, on_watchdog;
 	unsigned n_disks, n_vifs, n_pci;
 	struct config_disk disks[CONFIG_MAX_DISKS];
 	char vifs[CONFIG_MAX_VIFS][CONFIG_SPEC_MAX]; /* as written; nothing serves them yet */

@@ -51,4 +51,13 @@ struct host_counts {
 };
 void host_read_counts(struct host_counts *out);
 
+/* What any domain holds, this one included. */
+struct host_usage {
+	uint64_t grants; /* entries of its grant table in use */
+	uint64_t ports;  /* open event channels */
+};
+
+/* 0, or the error of the first thing that could not be asked; the others are then still counted. */
+int host_domain_usage(domid_t domid, struct host_usage *out);
+
 #endif

@@ -3,7 +3,8 @@
  *
  * Why: domain files are written by users, and the parser runs in the service domain. Called by
  * libFuzzer; calls control/domain_config.c.
- * links: control/domain_config.c control/config_lex.c control/config_disk.c lib/printf.c lib/text.c
+ * links: control/domain_config.c control/config_lex.c control/config_disk.c
+ * links: control/config_cpus.c lib/printf.c lib/text.c
  */
 #include <stdlib.h>
 #include <string.h>

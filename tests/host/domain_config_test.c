@@ -4,7 +4,8 @@
  * Why: a domain file is the first thing a user gives us, and files written for xl must do. The
  * texts below are whole files; what is expected stands next to each. Not tested here: whether the
  * files they name exist. The tool and the service domain run this very code.
- * links: control/domain_config.c control/config_lex.c control/config_disk.c lib/printf.c lib/text.c
+ * links: control/domain_config.c control/config_lex.c control/config_disk.c
+ * links: control/config_cpus.c lib/printf.c lib/text.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -126,6 +127,82 @@ static void test_defaults(void **state)
 	assert_int_equal(config.n_disks, 0);
 }
 
+/* ---- processors, ends ------------------------------------------------------------------------ */
+
+static void test_vcpus(void **state)
+{
+	expect_ok("");
+	assert_int_equal(config.max_vcpus, 1);
+	expect_ok("vcpus=2");
+	assert_int_equal(config.max_vcpus, 2);
+	expect_ok("maxvcpus=4\nvcpus=2");
+	assert_int_equal(config.vcpus, 2);
+	assert_int_equal(config.max_vcpus, 4);
+	expect_line_error("vcpus=3\nmaxvcpus=2",
+			  "f.cfg:1:1: error: maxvcpus = 2 is less than vcpus = 3\n");
+	expect_line_error("maxvcpus=33", "f.cfg:2:10: error: maxvcpus must be from 1 to 32\n");
+	expect_line_error("vcpus=0", "f.cfg:2:7: error: vcpus must be from 1 to 32\n");
+}
+
+/* A text is for all vCPUs, a list's element for the one of its place. */
+static void test_cpus(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t first, second, last;
+	} good[] = {
+	    {"cpus='0'", 1, 1, 1},
+	    {"cpus=3", 8, 8, 8},
+	    {"cpus=\"0-2,5\"", 0x27, 0x27, 0x27},
+	    {"cpus='0-3,^1'", 0xd, 0xd, 0xd},
+	    {"cpus='0-7,^2-5'", 0xc3, 0xc3, 0xc3},
+	    {"cpus='^1,0-1'", 3, 3, 3},
+	    {"cpus='all'", 0, 0, 0},
+	    {"cpus='all,^0'", ~1ull, ~1ull, ~1ull},
+	    {"cpus='0-63'", 0, 0, 0},
+	    {"cpus='63'", 1ull << 63, 1ull << 63, 1ull << 63},
+	    {"cpus=['2','0-1']", 4, 3, 0},
+	    {"cpus=[1, 'all']", 2, 0, 0},
+	};
+
+	for (unsigned i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		expect_ok(good[i].text);
+		assert_int_equal(config.cpus[0], good[i].first);
+		assert_int_equal(config.cpus[1], good[i].second);
+		assert_int_equal(config.cpus[CONFIG_MAX_VCPUS - 1], good[i].last);
+	}
+}
+
+static void test_bad_cpus(void **state)
+{
+	static const char *const bad[] = {
+	    "cpus=''",        "cpus='64'",   "cpus=64",        "cpus='2-1'",
+	    "cpus='1-'",      "cpus='a'",    "cpus='1,,2'",    "cpus='1,'",
+	    "cpus='^1'",      "cpus='1 ,2'", "cpus='nodes:0'", "cpus='0-99999999999'",
+	    "cpus=['0','x']",
+	};
+
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		char text[256];
+
+		snprintf(text, sizeof(text), "name='g';kernel='k'\n%s", bad[i]);
+		expect_error(text, "error: cpus wants processors from 0 to 63 as in \"0-3,^1\"");
+	}
+}
+
+static void test_ends(void **state)
+{
+	expect_ok("on_crash='rename-restart'\non_watchdog='restart'");
+	assert_int_equal(config.on_crash, CONFIG_RENAME_RESTART);
+	assert_int_equal(config.on_watchdog, CONFIG_RESTART);
+	expect_line_error("on_crash='coredump-restart'",
+			  "f.cfg:2:10: error: on_crash 'coredump-restart' is not supported: there "
+			  "is no place to write a core to\n");
+	expect_line_error("on_reboot='coredump-destroy'",
+			  "f.cfg:2:11: error: on_reboot 'coredump-destroy' is not supported: there "
+			  "is no place to write a core to\n");
+}
+
 static void test_strings(void **state)
 {
 	expect_ok("cmdline = 'a\\'b\\\\c\\x41\\t\\n#d'");
@@ -158,10 +235,10 @@ static void test_longest_texts(void **state)
 
 static void test_unused_keys_are_notes(void **state)
 {
-	expect_ok("tsc_mode = 'native'\ncpus = ['0', '1']\nuuid = 5\n");
+	expect_ok("tsc_mode = 'native'\ncpus_soft = ['0', '1']\nuuid = 5\n");
 	assert_string_equal(said, "f.cfg:2:12: note: tsc_mode has no effect here\n"
-				  "f.cfg:3:9: note: cpus has no effect here\n"
-				  "f.cfg:3:14: note: cpus has no effect here\n"
+				  "f.cfg:3:14: note: cpus_soft has no effect here\n"
+				  "f.cfg:3:19: note: cpus_soft has no effect here\n"
 				  "f.cfg:4:8: note: uuid has no effect here\n");
 	expect_ok("type = 'pv'\nbuilder = 'generic'\ncmdline = 'a'\nextra = 'b'");
 	assert_string_equal(config.cmdline, "a");
@@ -207,7 +284,7 @@ static void test_wrong_types(void **state)
 			  "f.cfg:2:11: error: builder 'hvm' is not supported: only generic is\n");
 	expect_line_error("on_crash = 'coredump'",
 			  "f.cfg:2:12: error: on_crash 'coredump' is none of "
-			  "destroy, restart, preserve\n");
+			  "destroy, restart, preserve, rename-restart\n");
 }
 
 static void test_values_out_of_range(void **state)
@@ -357,6 +434,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_whole_file),
 	    cmocka_unit_test(test_defaults),
+	    cmocka_unit_test(test_vcpus),
+	    cmocka_unit_test(test_cpus),
+	    cmocka_unit_test(test_bad_cpus),
+	    cmocka_unit_test(test_ends),
 	    cmocka_unit_test(test_strings),
 	    cmocka_unit_test(test_longest_texts),
 	    cmocka_unit_test(test_unused_keys_are_notes),

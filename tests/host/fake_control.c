@@ -240,6 +240,7 @@ static int do_create(struct xen_domctl *op)
 			continue;
 		memset(d, 0, sizeof(*d));
 		d->used = d->paused = true;
+		d->paused_times = 1;
 		d->id = op->domain = fake.next_id++;
 		d->pinned = MFN_NONE;
 		memcpy(&d->handle, c->handle, sizeof(d->handle));
@@ -272,6 +273,10 @@ static void get_info(const struct fake_domain *d, struct xen_domctl_getdomaininf
 	memset(out, 0, sizeof(*out));
 	out->domain = d->id;
 	out->tot_pages = d->pages;
+	out->max_pages = d->max_pages;
+	out->cpu_time = d->cpu_time_ns;
+	out->max_vcpu_id = d->max_vcpus - 1;
+	out->nr_online_vcpus = d->context_set;
 	out->shared_info_frame = d->shared_info.v;
 	out->flags = d->paused ? XEN_DOMINF_paused : 0;
 	if (d->shut_down)
@@ -295,6 +300,33 @@ static int fill_hypercalls(struct fake_domain *d, mfn_t m)
 	return 0;
 }
 
+/* As Xen: none of the CPUs that there are is an error, and what holds is told. */
+static int vcpu_affinity(struct fake_domain *d, struct xen_domctl_vcpuaffinity *a, bool set)
+{
+	uint64_t *map = (uint64_t *)(void *)a->cpumap_hard.bitmap.p, all = (1u << FAKE_CPUS) - 1;
+
+	if (a->vcpu >= d->max_vcpus || a->flags != XEN_VCPUAFFINITY_HARD ||
+	    a->cpumap_hard.nr_bits != 64)
+		return -XEN_EINVAL;
+	if (set && !(*map & all))
+		return -XEN_EINVAL;
+	if (set)
+		d->affinity[a->vcpu] = *map & all;
+	*map = d->affinity[a->vcpu] ? d->affinity[a->vcpu] : all;
+	return 0;
+}
+
+static int vcpu_info(const struct fake_domain *d, struct xen_domctl_getvcpuinfo *i)
+{
+	if (i->vcpu >= d->max_vcpus)
+		return -XEN_ESRCH;
+	i->online = d->context_set && i->vcpu == 0;
+	i->blocked = i->online;
+	i->cpu_time = i->online ? d->cpu_time_ns : 0;
+	i->cpu = 1;
+	return 0;
+}
+
 static int domctl_of(struct fake_domain *d, struct xen_domctl *op)
 {
 	switch (op->cmd) {
@@ -313,11 +345,18 @@ static int domctl_of(struct fake_domain *d, struct xen_domctl *op)
 		return set_context(d, &op->u.vcpucontext);
 	case XEN_DOMCTL_hypercall_init:
 		return fill_hypercalls(d, (mfn_t){op->u.hypercall_init.gmfn});
+	case XEN_DOMCTL_setvcpuaffinity:
+	case XEN_DOMCTL_getvcpuaffinity:
+		return vcpu_affinity(d, &op->u.vcpuaffinity, op->cmd == XEN_DOMCTL_setvcpuaffinity);
+	case XEN_DOMCTL_getvcpuinfo:
+		return vcpu_info(d, &op->u.getvcpuinfo);
 	case XEN_DOMCTL_pausedomain:
+		d->paused_times++;
 		d->paused = true;
 		return 0;
 	case XEN_DOMCTL_unpausedomain:
-		d->paused = false;
+		d->paused_times -= d->paused_times > 0;
+		d->paused = d->paused_times > 0;
 		return d->context_set ? 0 : -XEN_EINVAL;
 	default:
 		return -XEN_ENOSYS;
@@ -497,6 +536,19 @@ domid_t host_own_domid(void)
 void host_read_counts(struct host_counts *out)
 {
 	*out = (struct host_counts){.free_pages = fake.free_pages};
+}
+
+int host_domain_usage(domid_t domid, struct host_usage *out)
+{
+	const struct fake_domain *d = fake_domain(domid);
+
+	*out = (struct host_usage){0};
+	if (!d)
+		return -XEN_ESRCH;
+	out->ports = d->n_ports;
+	for (unsigned i = 0; i < PAGE_SIZE / sizeof(struct grant_entry_v1); i++)
+		out->grants += ((struct grant_entry_v1 *)fake_frame(d->grant_frame))[i].flags != 0;
+	return 0;
 }
 
 void fake_shutdown(domid_t id, unsigned reason)

@@ -12,11 +12,14 @@
 
 #define FAKE_DOMAINS 8u
 #define FAKE_PORTS   16u
+#define FAKE_CPUS    4u
 
 struct fake_domain {
 	bool used, paused, context_set, dying, shut_down;
 	domid_t id;
 	unsigned max_vcpus, n_ports, shutdown_code;
+	unsigned paused_times; /* pausedomain less unpausedomain, with that of the making */
+	uint64_t cpu_time_ns, affinity[32];
 	uint64_t pages, max_pages;
 	domid_t port_peer[FAKE_PORTS]; /* of port n; ports begin at 1 */
 	uint64_t handle;               /* its first half */

@@ -79,7 +79,7 @@ ar_file /amphi "$work/amphi"
 guest again 'sleep 100; reboot'
 ar_pack "$work/archive"
 hv 'stay do="sleep 700; list; destroy again; list; create again; sleep 200; destroy again; halt 9"'
-expect '^ +again +[0-9]+ +8192 KiB +running +[1-9] restarts'
+expect '^again +[0-9]+ +[a-z]+ +1 +1 +[0-9.]+ +8192 +[0-9]+ +[0-9]+ +[1-9]$'
 [ "$(grep -c '^@domain again id=' "$work/log")" -ge 4 ] || { echo "it did not come back:"; cat "$work/log"; exit 1; }
 expect '^@exit 9'
 

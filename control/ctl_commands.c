@@ -1,0 +1,378 @@
+/* ctl_commands.c: the commands on domains, a row each: their words, and what they do by control.h.
+ *
+ * A command checks its words and then calls control; what that finds wrong is the answer's reason.
+ * Nothing waits: what takes time (a destroyed domain whose backends let go) is named in the answer.
+ * Worker context. Callers: kernel/service_ctl.c, kernel/service_commands.c. Calls control.h,
+ * ctl_table.h.
+ */
+#include <amphi/control.h>
+#include <amphi/error_name.h>
+#include <amphi/host.h>
+#include <amphi/printf.h>
+#include <amphi/string.h>
+
+#include "ctl_table.h"
+
+/* One command that is being run. */
+struct run {
+	const struct ctl_hooks *hooks;
+	int argc;
+	char **argv;
+	struct ctl_answer *out;
+};
+
+__attribute__((format(printf, 3, 4))) static int refuse(struct run *r, int err, const char *fmt,
+							...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	fmt_vtext(r->out->why, sizeof(r->out->why), fmt, args);
+	va_end(args);
+	return err;
+}
+
+/* ---- tables of domains ----------------------------------------------------------------------- */
+
+/* The keys are what scripts read: they may become more, and none may change. */
+static const struct ctl_column list_columns[] = {
+    {"NAME", "name", -16, CTL_TEXT},         {"ID", "id", 5, CTL_NUMBER},
+    {"STATE", "state", -8, CTL_TEXT},        {"VCPUS", "vcpus", 5, CTL_NUMBER},
+    {"OF", "max_vcpus", 3, CTL_NUMBER},      {"CPU s", "cpu_time_ns", 8, CTL_TIME},
+    {"KIB", "memory_kib", 8, CTL_NUMBER},    {"GRANTS", "grants", 6, CTL_NUMBER},
+    {"EVENTS", "events", 6, CTL_NUMBER},     {"RESTARTS", "restarts", 8, CTL_NUMBER},
+    {"CPU %", "cpu_percent", 6, CTL_TENTHS}, /* of `top` only */
+};
+#define TOP_COLUMNS  ARRAY_SIZE(list_columns)
+#define LIST_COLUMNS (TOP_COLUMNS - 1)
+
+/* What a domain had had when `top` was last asked, by its number; of two domains that share a place, one
+ * has no share the next time. */
+#define SAMPLES 64u
+static struct {
+	bool taken;
+	domid_t domid;
+	uint64_t when_ns, cpu_ns;
+} samples[SAMPLES];
+
+/* Tenths of a per cent of one CPU since the last look. */
+static uint64_t share_since(domid_t domid, uint64_t cpu_ns)
+{
+	__typeof__(samples[0]) *s = &samples[domid % SAMPLES];
+	uint64_t now = host_time_ns(), share = CTL_NOTHING;
+
+	if (s->taken && s->domid == domid && now > s->when_ns && cpu_ns >= s->cpu_ns)
+		share = (cpu_ns - s->cpu_ns) * 1000 / (now - s->when_ns);
+	s->taken = true;
+	s->domid = domid;
+	s->when_ns = now;
+	s->cpu_ns = cpu_ns;
+	return share;
+}
+
+struct listing {
+	struct ctl_answer *out;
+	unsigned columns;
+	const char *only; /* NULL: all */
+};
+
+static void add_row(const struct listing *l, const char *name, domid_t domid, const char *state,
+		    unsigned restarts)
+{
+	struct control_figures f = {.state = "gone"};
+
+	(void)control_look(domid, &f);
+	ctl_table_row(l->out, list_columns, l->columns,
+		      (const struct ctl_cell[]){
+			  {.text = name},
+			  {.number = domid},
+			  {.text = state ? state : f.state},
+			  {.number = f.vcpus},
+			  {.number = f.max_vcpus},
+			  {.number = f.cpu_time_ns},
+			  {.number = f.memory_kib},
+			  {.number = f.grants},
+			  {.number = f.ports},
+			  {.number = restarts},
+			  {.number = l->columns == TOP_COLUMNS ? share_since(domid, f.cpu_time_ns)
+							       : CTL_NOTHING},
+		      });
+}
+
+/* A domain that lets its backends go is paused to the hypervisor, which is not what it is to a user. */
+static void add_domain(void *ctx, const struct control_domain *d)
+{
+	const struct listing *l = ctx;
+
+	if (!l->only || !strcmp(l->only, d->config->name))
+		add_row(l, d->config->name, d->domid, d->state == CONTROL_ENDING ? "ending" : NULL,
+			d->restarts);
+}
+
+static int list_domains(struct run *r, unsigned columns)
+{
+	struct listing l = {r->out, columns, r->argv[1]};
+
+	if (l.only && !control_find(l.only))
+		return refuse(r, -XEN_ENOENT, "%s: no such domain", l.only);
+	ctl_table_begin(r->out, list_columns, columns);
+	if (!l.only)
+		add_row(&l, "Domain-0", host_own_domid(), NULL, 0);
+	control_for_each(add_domain, &l);
+	ctl_table_end(r->out);
+	return 0;
+}
+
+static int list(struct run *r)
+{
+	return list_domains(r, LIST_COLUMNS);
+}
+
+static int top(struct run *r)
+{
+	return list_domains(r, TOP_COLUMNS);
+}
+
+/* ---- vCPUs ---------------------------------------------------------------------------------- */
+
+static const struct ctl_column vcpu_columns[] = {
+    {"NAME", "name", -16, CTL_TEXT},          {"ID", "id", 5, CTL_NUMBER},
+    {"VCPU", "vcpu", 4, CTL_NUMBER},          {"CPU", "cpu", 4, CTL_NUMBER},
+    {"STATE", "state", -7, CTL_TEXT},         {"CPU s", "cpu_time_ns", 8, CTL_TIME},
+    {"MAY RUN ON", "affinity", 10, CTL_TEXT},
+};
+
+/* Processors as a hexadecimal mask, of 64 at most. */
+static uint64_t read_affinity(domid_t domid, unsigned vcpu)
+{
+	uint64_t cpus = 0;
+	struct xen_domctl op = {.cmd = XEN_DOMCTL_getvcpuaffinity, .domain = domid};
+
+	op.u.vcpuaffinity.vcpu = vcpu;
+	op.u.vcpuaffinity.flags = XEN_VCPUAFFINITY_HARD;
+	set_xen_guest_handle(op.u.vcpuaffinity.cpumap_hard.bitmap, (uint8_t *)&cpus);
+	op.u.vcpuaffinity.cpumap_hard.nr_bits = 64;
+	return host_domctl(&op) ? 0 : cpus;
+}
+
+static void add_vcpu(struct ctl_answer *a, const struct control_domain *d, unsigned vcpu)
+{
+	struct xen_domctl op = {.cmd = XEN_DOMCTL_getvcpuinfo, .domain = d->domid};
+	const struct xen_domctl_getvcpuinfo *i = &op.u.getvcpuinfo;
+	char affinity[24];
+
+	op.u.getvcpuinfo.vcpu = vcpu;
+	if (host_domctl(&op))
+		return;
+	fmt_text(affinity, sizeof(affinity), "0x%llx",
+		 (unsigned long long)read_affinity(d->domid, vcpu));
+	ctl_table_row(a, vcpu_columns, ARRAY_SIZE(vcpu_columns),
+		      (const struct ctl_cell[]){
+			  {.text = d->config->name},
+			  {.number = d->domid},
+			  {.number = vcpu},
+			  {.number = i->online ? i->cpu : CTL_NOTHING},
+			  {.text = !i->online   ? "offline"
+				   : i->running ? "running"
+				   : i->blocked ? "blocked"
+						: "waiting"},
+			  {.number = i->cpu_time},
+			  {.text = affinity},
+		      });
+}
+
+static void add_vcpus(void *ctx, const struct control_domain *d)
+{
+	const struct listing *l = ctx;
+
+	if (l->only && strcmp(l->only, d->config->name) != 0)
+		return;
+	for (unsigned i = 0; i < d->config->max_vcpus; i++)
+		add_vcpu(l->out, d, i);
+}
+
+static int vcpu_list(struct run *r)
+{
+	struct listing l = {r->out, 0, r->argv[1]};
+
+	if (l.only && !control_find(l.only))
+		return refuse(r, -XEN_ENOENT, "%s: no such domain", l.only);
+	ctl_table_begin(r->out, vcpu_columns, ARRAY_SIZE(vcpu_columns));
+	control_for_each(add_vcpus, &l);
+	ctl_table_end(r->out);
+	return 0;
+}
+
+/* ---- what changes something ------------------------------------------------------------------ */
+
+/* "guest" and "some/where/guest.cfg" are the same: the boot modules know domains by their names. */
+static int create(struct run *r)
+{
+	const char *name = r->argv[1], *slash;
+	char bare[CONFIG_NAME_MAX];
+	size_t len;
+
+	while ((slash = strchr(name, '/')) != NULL)
+		name = slash + 1;
+	len = strlen(name);
+	if (len > 4 && !strcmp(name + len - 4, ".cfg"))
+		len -= 4;
+	if (!len || len >= sizeof(bare))
+		return refuse(r, -XEN_ENOENT, "'%s' cannot be a domain's name", r->argv[1]);
+	memcpy(bare, name, len);
+	bare[len] = 0;
+	return r->hooks->create(r->hooks->ctx, bare);
+}
+
+static int destroy(struct run *r)
+{
+	int err = control_destroy(r->argv[1]);
+
+	if (!err)
+		(void)str_copy(r->out->ending, sizeof(r->out->ending), r->argv[1]);
+	return err;
+}
+
+static int poweroff(struct run *r)
+{
+	return control_ask_poweroff(r->argv[1]);
+}
+
+static int reboot(struct run *r)
+{
+	return control_ask_reboot(r->argv[1]);
+}
+
+static int pause(struct run *r)
+{
+	return control_pause(r->argv[1]);
+}
+
+static int unpause(struct run *r)
+{
+	return control_unpause(r->argv[1]);
+}
+
+static int console(struct run *r)
+{
+	int err = r->hooks->console(r->hooks->ctx, r->argv[1]);
+
+	return err == -XEN_ENOENT ? refuse(r, err, "%s: no such domain", r->argv[1]) : err;
+}
+
+/* The second word of those commands that set a number. */
+static int number(struct run *r, int (*set)(const char *name, uint64_t n))
+{
+	uint64_t n;
+
+	if (!str_to_u64(r->argv[2], &n))
+		return refuse(r, -XEN_EINVAL, "'%s' is not a number", r->argv[2]);
+	return set(r->argv[1], n);
+}
+
+static int mem_set(struct run *r)
+{
+	return number(r, control_set_memory);
+}
+
+static int vcpu_set(struct run *r)
+{
+	return number(r, control_set_vcpus);
+}
+
+/* ---- the table ------------------------------------------------------------------------------- */
+
+static int help(struct run *r);
+
+static const struct {
+	struct ctl_command says;
+	int (*run)(struct run *r);
+	int least, most; /* words behind the name */
+} commands[] = {
+    {{"list", "[NAME]", "the domains and what they hold"}, list, 0, 1},
+    {{"top", "[NAME]", "the same, and their share of a CPU since the last top"}, top, 0, 1},
+    {{"vcpu-list", "[NAME]", "their vCPUs"}, vcpu_list, 0, 1},
+    {{"create", "NAME", "makes a domain of the boot modules"}, create, 1, 1},
+    {{"destroy", "NAME", "ends a domain without asking it"}, destroy, 1, 1},
+    {{"shutdown", "NAME", "asks a domain to power off"}, poweroff, 1, 1},
+    {{"reboot", "NAME", "asks a domain to start anew"}, reboot, 1, 1},
+    {{"pause", "NAME", "stops it where it is"}, pause, 1, 1},
+    {{"unpause", "NAME", "lets it go on"}, unpause, 1, 1},
+    {{"mem-set", "NAME MIB", "how much memory it shall have"}, mem_set, 2, 2},
+    {{"vcpu-set", "NAME N", "how many vCPUs it shall use"}, vcpu_set, 2, 2},
+    {{"console", "NAME", "gives a guest the terminal; Ctrl-A steps on"}, console, 1, 1},
+    {{"help", "", "this list"}, help, 0, 0},
+};
+
+const struct ctl_command *ctl_command(unsigned i)
+{
+	return i < ARRAY_SIZE(commands) ? &commands[i].says : NULL;
+}
+
+static int help(struct run *r)
+{
+	static const struct ctl_column columns[] = {{"COMMAND", "command", -10, CTL_TEXT},
+						    {"WORDS", "words", -9, CTL_TEXT},
+						    {"DOES", "does", -1, CTL_TEXT}};
+
+	ctl_table_begin(r->out, columns, ARRAY_SIZE(columns));
+	for (unsigned i = 0; i < ARRAY_SIZE(commands); i++)
+		ctl_table_row(r->out, columns, ARRAY_SIZE(columns),
+			      (const struct ctl_cell[]){{.text = commands[i].says.name},
+							{.text = commands[i].says.usage},
+							{.text = commands[i].says.help}});
+	ctl_table_end(r->out);
+	return 0;
+}
+
+static int dispatch(struct run *r)
+{
+	unsigned i = 0;
+
+	while (i < ARRAY_SIZE(commands) && strcmp(commands[i].says.name, r->argv[0]) != 0)
+		i++;
+	if (i == ARRAY_SIZE(commands))
+		return refuse(r, -XEN_ENOENT, "%s: no such command; try help", r->argv[0]);
+	if (r->argc - 1 < commands[i].least || r->argc - 1 > commands[i].most)
+		return refuse(r, -XEN_EINVAL, "usage: %s %s", commands[i].says.name,
+			      commands[i].says.usage);
+	return commands[i].run(r);
+}
+
+/* Takes --json out of the words, wherever it stands. */
+static int take_json(int argc, char **argv, char **words, struct ctl_answer *out)
+{
+	int n = 0;
+
+	for (int i = 0; i < argc && n < (int)CTL_WORDS_MAX; i++) {
+		if (!strcmp(argv[i], "--json"))
+			out->json = true;
+		else
+			words[n++] = argv[i];
+	}
+	words[n] = NULL;
+	return n;
+}
+
+void ctl_run(const struct ctl_hooks *hooks, int argc, char **argv, struct ctl_answer *out)
+{
+	char *words[CTL_WORDS_MAX + 1];
+	struct run r = {hooks, 0, words, out};
+
+	out->len = 0;
+	out->err = 0;
+	out->why[0] = out->ending[0] = 0;
+	out->json = out->cut = out->logged = false;
+	r.argc = take_json(argc, argv, words, out);
+	control_forget_why();
+	out->err = r.argc ? dispatch(&r) : refuse(&r, -XEN_EINVAL, "no command; try help");
+	if (!out->err && out->json && !out->len)
+		ctl_line(out, "{\"ok\":true}");
+	if (!out->err && out->cut)
+		out->err = refuse(&r, -XEN_EMSGSIZE, "%s: the answer is too long", words[0]);
+	if (!out->err || out->why[0])
+		return;
+	out->logged = control_why()[0] != 0;
+	(void)str_copy(out->why, sizeof(out->why),
+		       out->logged ? control_why() : error_name(out->err));
+}

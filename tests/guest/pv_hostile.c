@@ -2,7 +2,8 @@
  *
  * Shows, on the real binary, that nonsense gives an error or ends the caller and nothing else. The
  * command line's number is the seed. Values are chosen near what matters: own frames, page tables,
- * the hypervisor's addresses, buffers filled with such values. Left out is only what would make it
+ * the hypervisor's addresses, buffers filled with such values; now and then a FIFO of events on pages
+ * that it scribbles on. Left out is only what would make it
  * sleep for ever (block, poll, vCPU down) or end it at once (shutdown, iret).
  */
 #include "pv.h"
@@ -99,6 +100,27 @@ static int forbidden(uint64_t nr, uint64_t command)
 	return nr == __HYPERVISOR_multicall;
 }
 
+/* Events by FIFO, half of it in order: words of ports and control blocks are what the hypervisor
+ * writes to while this guest does. */
+static void fifo(void)
+{
+	static const uint8_t commands[] = {
+	    EVTCHNOP_init_control, EVTCHNOP_expand_array, EVTCHNOP_set_priority, EVTCHNOP_bind_ipi,
+	    EVTCHNOP_close,        EVTCHNOP_unmask,       EVTCHNOP_send,         EVTCHNOP_send};
+	uint64_t r = next(), page = (uint64_t)buffers[r & 3] >> 12;
+	uint32_t *words = (uint32_t *)buffers[r & 3];
+	uint64_t arg[3] = {(r >> 12 & 15) << 32 | (r >> 8 & 15),
+			   (r >> 28 & 1) << 32 | (r >> 16 & 0xff8)};
+	unsigned command = commands[r >> 32 & 7];
+
+	if (command == EVTCHNOP_init_control || command == EVTCHNOP_expand_array)
+		*(uint64_t *)arg =
+		    r >> 40 & 15 ? ((const uint64_t *)info->mfn_list)[page] : value();
+	hypercall(__HYPERVISOR_event_channel_op, command, (uint64_t)arg, 0, 0);
+	for (unsigned i = 0; i < 8; i++)
+		words[next() & 31] = (uint32_t)next();
+}
+
 void guest_main(struct start_info *si)
 {
 	const char *p = (const char *)si->cmd_line;
@@ -111,6 +133,8 @@ void guest_main(struct start_info *si)
 		uint64_t nr = next() % 50, a = value(), b = value();
 
 		fill();
+		if ((nr & 7) == 0)
+			fifo();
 		if (!forbidden(nr, a))
 			hypercall(nr, a, b, value(), value());
 	}

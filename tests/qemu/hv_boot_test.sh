@@ -25,6 +25,7 @@ refuse() {
 
 tests/guest/build.sh tests/guest/pv_abi.c "$work/abi" || exit 1
 tests/guest/build.sh tests/guest/pv_ends.c "$work/ends" || exit 1
+tests/guest/build.sh tests/guest/pv_events.c "$work/events" || exit 1
 
 # Counted in instructions: 1 ns each.
 hv 64 dom0_mem=8M "$work/abi one two" -icount shift=0,sleep=off
@@ -47,6 +48,10 @@ hv 64 'dom0_mem=8M,max:8M console=com1' "$work/abi" -M pc -cpu qemu64
 expect '^pv_abi: done$'; refuse '^FAILED'
 hv 4500 dom0_mem=64M "$work/abi"
 expect '^pv_abi: done$'; refuse '^FAILED'
+
+# Other rooms of the ABI, one guest each; tests/xen/abi_guest_test.sh has them on Xen.
+hv 64 dom0_mem=8M "$work/events"
+expect '^pv_events: done$'; refuse '^FAILED'
 
 # What the boot loader hands over.
 hv 64 dom0_mem=8M ''

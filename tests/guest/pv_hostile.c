@@ -4,7 +4,8 @@
  * command line's number is the seed. Values are chosen near what matters: own frames, page tables,
  * the hypervisor's addresses, buffers filled with such values; now and then a FIFO of events on pages
  * that it scribbles on. Left out is only what would make it
- * sleep for ever (block, poll, vCPU down) or end it at once (shutdown, iret).
+ * sleep for ever (block, poll, vCPU down) or end it at once (shutdown, iret). An event that comes to a
+ * callback it set at random may have it run zeros in a circle: a watchdog ends that.
  */
 #include "pv.h"
 
@@ -123,9 +124,11 @@ static void fifo(void)
 
 void guest_main(struct start_info *si)
 {
+	struct sched_watchdog watchdog = {.timeout = 10};
 	const char *p = (const char *)si->cmd_line;
 
 	info = si;
+	hypercall(__HYPERVISOR_sched_op, SCHEDOP_watchdog, (uint64_t)&watchdog, 0, 0);
 	state = 88172645463325252ull;
 	for (; *p; p++)
 		state = state * 31 + (uint64_t)*p;

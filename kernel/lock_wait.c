@@ -1,8 +1,8 @@
 /* lock_wait.c: waiting for a lock and waking who waits, under Xen: an event channel of each vCPU, polled.
  *
- * Called by smp.c for each CPU, and through pv_ops.lock (pvops/lock.c) once lock_wait_init() was called, which at
- * present nobody does (lock_wait.h). The channels are masked: they never make an upcall, and SCHEDOP_poll looks at their bits. They are used outside the kernel lock, so here are no
- * calls of event.c but to make them; a bit is cleared by its own CPU alone.
+ * Called by smp.c for each CPU, and through pv_ops.lock (pvops/lock.c) from lock_wait_init() on. The channels are
+ * masked: they never make an upcall, and SCHEDOP_poll looks at their bits. They are used outside the kernel lock,
+ * so here are no calls of event.c but to make them; a bit is cleared by its own CPU alone.
  */
 #include "lock_wait.h"
 
@@ -12,9 +12,14 @@
 #include <amphi/pvops.h>
 
 #include "boot.h"
+#include "clock.h"
 #include "console.h"
+#include "time.h"
 
 #define WORD_BITS 64u
+/* The longest sleep. Xen 4.17's credit2 scheduler can leave a vCPU that could run in its queue while all
+ * processors idle, until anything of that queue wakes: the vCPU that would have kicked us. Then we are what wakes. */
+#define SLEEP_NS  (10 * NS_PER_MS)
 
 /* By our number of the CPU; PORT_NONE: it spins. */
 static port_t ports[CPUS_MAX];
@@ -34,6 +39,7 @@ static void xen_wait(const uint8_t *byte, uint8_t value)
 	if (port.v && __atomic_load_n(byte, __ATOMIC_ACQUIRE) == value &&
 	    !(flags & PV_FLAGS_IF && event_pending())) {
 		set_xen_guest_handle(poll.ports, &port.v);
+		poll.timeout = time_ns() - clock_offset_xen() + SLEEP_NS;
 		(void)hypercall_sched_op(SCHEDOP_poll, &poll);
 		__atomic_and_fetch(&boot.shared_info->evtchn_pending[port.v / WORD_BITS],
 				   ~(1ul << port.v % WORD_BITS), __ATOMIC_SEQ_CST);

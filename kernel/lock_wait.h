@@ -7,9 +7,7 @@
 #ifndef KERNEL_LOCK_WAIT_H
 #define KERNEL_LOCK_WAIT_H
 
-/* Before the second CPU starts: patches the sites of pv_ops.lock. Nobody calls it at present: with it, one
- * start in ten of a first domain of real Xen with four vCPUs on two processors stood still under load, all
- * vCPUs asleep or waking one another (docs/decisions/0008). Until that is understood, waiters spin. */
+/* Before the second CPU starts: patches the sites of pv_ops.lock. */
 void lock_wait_init(void);
 
 /* On the CPU that comes: its own way to be woken; until then it does not sleep. Again after it was away:

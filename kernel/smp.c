@@ -255,6 +255,8 @@ void smp_init(void)
 	if (!platform)
 		return;
 	find_cpus();
+	if (n_cpus > 1)
+		lock_wait_init();
 	for (unsigned cpu = 1; cpu < n_cpus; cpu++) {
 		int error = !cmdline.maxcpus || cpu < cmdline.maxcpus ? smp_up(cpu) : 0;
 

@@ -179,6 +179,7 @@ void time_check_cpus(void)
 	checks++;
 }
 
+void lock_wait_init(void) {}
 void lock_wait_cpu_online(void) {}
 void kvm_cpu_online(void) {}
 

@@ -4,9 +4,12 @@
 # XEN_IMAGE takes the place of real Xen, for what speaks its ABI.
 # What is taken from the processor is what QEMU 7.2's TCG emulates wrongly under Xen: SMAP, RDTSCP and
 # XSAVE under SVM, and lazy FPU switching; without that, data is silently corrupted. XEN_ARGS are more words
-# for Xen itself, XEN_SECONDS how long xen_linux may take.
+# for Xen itself, XEN_SECONDS how long xen_linux may take. Machines of several processors get $xen_several with them:
+# Xen 4.17's own scheduler, credit2, leaves a vCPU in its queue now and then under TCG with several threads, with
+# all processors idle, until something else wakes (docs/decisions/0008).
 here=$(cd "$(dirname "$0")" && pwd)
 xen_dir=${BUILD:-build}/xen
+xen_several=sched=credit
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "$here/root.sh" || { echo "cannot make the images for real Xen"; exit 1; }

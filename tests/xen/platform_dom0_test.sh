@@ -5,11 +5,11 @@
 . "$(dirname "$0")/lib.sh"
 . "$here/../lib/rows.sh"
 for n in $CPUS; do
-	xen_ours "$BUILD/amphi" "role=native do=\"$row_do\"" "$work/module" -smp "$n" >"$work/log"
+	XEN_ARGS=$xen_several xen_ours "$BUILD/amphi" "role=native do=\"$row_do\"" "$work/module" -smp "$n" >"$work/log"
 	row "PV dom0, $n CPUs" "$work/log" "$n"
 	expect "$work/log" 'platform=xen-pv$'
 	expect "$work/log" '^@exit 0'
-	XEN_ARGS=dom0=pvh DOM0_MIB=128 xen_ours "$BUILD/amphi" "role=native do=\"$row_do\"" "$work/module" -smp "$n" \
+	XEN_ARGS="$xen_several dom0=pvh" DOM0_MIB=128 xen_ours "$BUILD/amphi" "role=native do=\"$row_do\"" "$work/module" -smp "$n" \
 		-machine kernel-irqchip=off -device intel-iommu,intremap=on,aw-bits=48 >"$work/log"
 	row "PVH dom0, $n CPUs" "$work/log" "$n"
 	expect "$work/log" 'platform=xen-pvh'

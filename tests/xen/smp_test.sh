@@ -62,7 +62,7 @@ for d in pv-set pvh-set; do
 	echo "@set $d ok"
 done
 R
-xen_linux "$work/test" -smp 2 >"$work/log"
+XEN_ARGS=$xen_several xen_linux "$work/test" -smp 2 >"$work/log"
 for type in pv pvh; do
 	for n in 1 2 4; do
 		sed -n "s/^\[$type-$n\] //p" "$work/log" >"$work/one"

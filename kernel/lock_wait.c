@@ -19,7 +19,7 @@
 #define WORD_BITS 64u
 /* The longest sleep. Xen 4.17's credit2 scheduler can leave a vCPU that could run in its queue while all
  * processors idle, until anything of that queue wakes: the vCPU that would have kicked us. Then we are what wakes. */
-#define SLEEP_NS  (10 * NS_PER_MS)
+#define SLEEP_NS (10 * NS_PER_MS)
 
 /* By our number of the CPU; PORT_NONE: it spins. */
 static port_t ports[CPUS_MAX];

@@ -59,7 +59,7 @@ for d in pv-set pvh-set; do
 	xl vcpu-set --ignore-host $d 3; comes $d ' 0 1 2'
 	xl destroy $d
 	sed "s/^/[$d] /" /var/log/xen/console/guest-$d.log
-	echo "@set $d ok"
+	printf "\n@set %s ok\n" $d # the log may end in a prompt
 done
 R
 XEN_ARGS=$xen_several xen_linux "$work/test" -smp 2 >"$work/log"

@@ -57,11 +57,10 @@ static void map_shared_page(void)
 {
 	uint64_t entry =
 	    info_copy.shared_info | PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED | PTE_DIRTY;
-	int64_t err =
-	    hypercall_update_va_mapping((uint64_t)(uintptr_t)pv_shared_page, entry, UVMF_INVLPG);
+	int err = pv_set_fixmap(pv_shared_page, entry);
 
 	if (err)
-		panic("the shared page cannot be mapped (%d)", (int)err);
+		panic("the shared page cannot be mapped (%d)", err);
 	boot.shared_info = (struct shared_info *)pv_shared_page;
 	boot.shared_info->vcpu_info[0].evtchn_upcall_mask = 1;
 }

@@ -26,11 +26,10 @@ static union {
 static void map_shared(uint64_t maddr)
 {
 	uint64_t entry = maddr | mm_flags.leaf | mm_flags.no_execute | PTE_WRITE;
-	int64_t err =
-	    hypercall_update_va_mapping((uint64_t)(uintptr_t)pv_shared_page, entry, UVMF_INVLPG);
+	int err = pv_set_fixmap(pv_shared_page, entry);
 
 	if (err)
-		panic("the shared page cannot be mapped (%d)", (int)err);
+		panic("the shared page cannot be mapped (%d)", err);
 }
 
 /* The page of the image whose place the shared page has. */

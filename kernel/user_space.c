@@ -43,8 +43,10 @@ static uint64_t *new_root(void)
 {
 	uint64_t *root = pages_alloc(1);
 
-	if (root)
-		pv_alloc_pt(virt_to_pfn(root).v, TOP_LEVEL);
+	if (!root)
+		return NULL;
+	pv_alloc_pt(virt_to_pfn(root).v, TOP_LEVEL);
+	pv_enter_mmap(virt_to_pfn(root).v);
 	return root;
 }
 
@@ -143,14 +145,15 @@ static void free_table(uint64_t *table, unsigned level)
 	free_page(table);
 }
 
-/* From the top down: a table that is still linked cannot be made an ordinary page again. The
+/* From the top down: a table that an address space leads to cannot be made an ordinary page again. The
  * kernel's entries in the root are not followed. */
 void user_space_free(struct user_space *s)
 {
 	uint64_t top = s->n_roots ? s->roots[0][USER_SLOT] : 0;
 
 	pv_lazy_mode_enter();
-	link_table(s, NULL, 0, TOP_LEVEL);
+	for (unsigned i = 0; i < s->n_roots; i++)
+		pv_exit_mmap(virt_to_pfn(s->roots[i]).v);
 	for (unsigned i = 0; i < s->n_roots; i++) {
 		pv_release_pt(virt_to_pfn(s->roots[i]).v, TOP_LEVEL);
 		free_page(s->roots[i]);

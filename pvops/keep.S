@@ -87,6 +87,17 @@
 	.size \name, . - \name
 .endm
 
+/* Class INVLPG: the address on the stack. */
+.macro INVLPG_CALL name, function
+	BEGIN_OP \name
+	mov 16(%rbp), %rdi
+	call \function
+	OLD_RAX
+	LEAVE_C
+	ret $8
+	.size \name, . - \name
+.endm
+
 /* Classes AND and OR: both on the stack; the result takes the place of what was pushed first. */
 .macro BOTH_CALL name, function
 	BEGIN_OP \name

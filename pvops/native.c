@@ -6,15 +6,10 @@
  */
 #include <amphi/string.h>
 #include <amphi/xen.h>
-#include <amphi/x86_tables.h>
 
 #include "impl.h"
 #include "lock.h"
 #include "native_parts.h"
-
-#define MSR_GS_BASE        0xc0000101u
-#define MSR_KERNEL_GS_BASE 0xc0000102u /* the program's, while the kernel runs */
-#define IDT_ENTRIES        256u
 
 /* The short functions. Each runs in two places: here, as a function, before patching and where its
  * code does not fit; and copied into the sites. So it may use only registers that a site of its
@@ -41,7 +36,6 @@ PV_SHORT(native_write_xcr0,
 PV_SHORT(native_clts, "clts");
 PV_SHORT(native_load_tr, "ltr %di");
 PV_SHORT(native_store_tr, "str %eax");
-PV_SHORT(native_store, "mov %rsi, (%rdi)");
 /* Port 0x80 is the firmware's progress code: nobody listens, and the write takes about as long as
  * one on the ISA bus did. */
 PV_SHORT(native_io_delay, "out %al, $0x80");
@@ -50,8 +44,9 @@ PV_SHORT(native_read_cr3, "mov %cr3, %rax");
 PV_SHORT(native_write_cr3, "mov %rdi, %cr3");
 /* Entries with the global bit stay; the kernel makes none. */
 PV_SHORT(native_flush_tlb, "mov %cr3, %rax; mov %rax, %cr3");
-PV_SHORT(native_invlpg, "invlpg (%rdi)");
-/* Entries of page tables. At the sites these are that instruction with other operands; called, they take theirs from
+PV_STACKED(native_invlpg, "invlpg (%rdi)",
+	   "push %rax; mov 16(%rsp), %rax; invlpg (%rax); pop %rax; ret $8");
+/* Entries of page tables, and of other tables of the processor. At the sites these are that instruction with other operands; called, they take theirs from
  * the stack (amphi/pvops_sites.h) and keep all registers. The PV side's translations between pfn and mfn are nothing
  * here: what is left is what the caller wants the entry for. */
 PV_STACKED(
@@ -89,62 +84,7 @@ static void native_cpuid(uint32_t *regs)
 			 : "a"(regs[0]), "c"(regs[2]));
 }
 
-static void native_load_gdt(void *table, unsigned entries)
-{
-	struct x86_table_ptr ptr = {(uint16_t)(entries * 8 - 1), (uint64_t)(uintptr_t)table};
-
-	__asm__ volatile("lgdt %0" ::"m"(ptr));
-}
-
-static struct x86_gate idt[IDT_ENTRIES];
-
-/* Double fault, NMI and a debug exception that MOV SS has put off (SDM vol. 3, "Masking exceptions and interrupts when
- * switching stacks") may find the stack unusable, so they have one of their own (TSS, IST 1). */
-static uint8_t ist_of(uint8_t vector)
-{
-	return vector == 8 || vector == 2 || vector == 1;
-}
-
-/* Gates are merged into the table, so one without a row keeps what it had. cs is read and not
- * assumed: the boot protocols enter with different ones. */
-static void native_load_idt(const void *gates, unsigned entries)
-{
-	const struct pv_gate *gate = gates;
-	struct x86_table_ptr ptr = {sizeof(idt) - 1, (uint64_t)(uintptr_t)idt};
-	uint16_t cs;
-
-	__asm__("mov %%cs, %0" : "=r"(cs));
-	for (unsigned i = 0; i < entries; i++, gate++) {
-		if (!gate->handler)
-			continue;
-		idt[gate->vector] = x86_gate(gate->handler, cs, ist_of(gate->vector),
-					     (gate->irq_off ? X86_GATE_INTERRUPT : X86_GATE_TRAP) |
-						 (unsigned)gate->dpl << X86_GATE_DPL_SHIFT);
-	}
-	__asm__ volatile("lidt %0" ::"m"(ptr));
-}
-
-static void write_base(uint32_t msr, uint64_t base)
-{
-	__asm__ volatile("wrmsr" ::"c"(msr), "a"((uint32_t)base), "d"((uint32_t)(base >> 32)));
-}
-
-static void native_load_gs_base(uint64_t base)
-{
-	write_base(MSR_GS_BASE, base);
-}
-
-/* Loading the selector loads the base with it, so the program's is swapped in for the moment. AMD's
- * processors keep the base when the selector is null (APM vol. 2, 4.5.3): it is another program's. */
-static void native_load_gs_index(uint16_t selector)
-{
-	__asm__ volatile("swapgs; mov %w0, %%gs; swapgs" ::"r"(selector) : "memory");
-	if (selector < 4)
-		write_base(MSR_KERNEL_GS_BASE, 0);
-}
-
-/* load_sp0 and write_gdt_entry are stores like any: what they store to is the processor's own
- * table. */
+/* Like the rows of entries, load_sp0 and write_gdt_entry are stores: what they store to is the processor's own table. */
 const struct pv_impl pv_table_native[PV_OP_COUNT] = {
     [PV_irq_save_fl] = PV_INLINED_STACKED(native_save_fl),
     [PV_irq_restore_fl] = PV_INLINED_STACKED(native_restore_fl),
@@ -169,12 +109,12 @@ const struct pv_impl pv_table_native[PV_OP_COUNT] = {
     [PV_cpu_alloc_ldt] = PV_INLINED(native_nothing),
     [PV_cpu_free_ldt] = PV_INLINED(native_nothing),
     [PV_cpu_set_ldt] = PV_CALLED(PV_CALL, native_set_ldt),
-    [PV_cpu_write_ldt_entry] = PV_INLINED(native_store),
+    [PV_cpu_write_ldt_entry] = PV_INLINED_STACKED(native_set_entry),
     [PV_cpu_load_tls] = PV_CALLED(PV_CALL, native_load_tls),
     [PV_cpu_load_tr] = PV_INLINED(native_load_tr),
     [PV_cpu_store_tr] = PV_INLINED(native_store_tr),
-    [PV_cpu_load_sp0] = PV_INLINED(native_store),
-    [PV_cpu_write_gdt_entry] = PV_INLINED(native_store),
+    [PV_cpu_load_sp0] = PV_INLINED_STACKED(native_set_entry),
+    [PV_cpu_write_gdt_entry] = PV_INLINED_STACKED(native_set_entry),
     [PV_cpu_load_gs_base] = PV_CALLED(PV_CALL, native_load_gs_base),
     [PV_cpu_load_fs_base] = PV_INLINED(native_load_fs_base),
     [PV_cpu_load_gs_index] = PV_CALLED(PV_CALL, native_load_gs_index),
@@ -195,7 +135,7 @@ const struct pv_impl pv_table_native[PV_OP_COUNT] = {
     [PV_mmu_flush_tlb_user] = PV_INLINED(native_flush_tlb),
     [PV_mmu_flush_tlb_multi] = PV_INLINED(native_false),
     [PV_mmu_flush_tlb_kernel] = PV_INLINED(native_flush_tlb),
-    [PV_mmu_flush_tlb_one] = PV_INLINED(native_invlpg),
+    [PV_mmu_flush_tlb_one] = PV_INLINED_STACKED(native_invlpg),
     [PV_mmu_set_pte] = PV_INLINED_STACKED(native_set_entry),
     [PV_mmu_set_pmd] = PV_INLINED_STACKED(native_set_entry),
     [PV_mmu_set_pud] = PV_INLINED_STACKED(native_set_entry),
@@ -204,6 +144,8 @@ const struct pv_impl pv_table_native[PV_OP_COUNT] = {
     [PV_mmu_make_pte] = PV_INLINED_STACKED(native_or),
     [PV_mmu_alloc_pt] = PV_INLINED(native_nothing),
     [PV_mmu_release_pt] = PV_INLINED(native_nothing),
+    [PV_mmu_enter_mmap] = PV_INLINED(native_nothing),
+    [PV_mmu_exit_mmap] = PV_INLINED(native_nothing),
     [PV_mmu_set_ptes] = PV_INLINED(native_set_ptes),
     [PV_mmu_ptep_modify_prot_start] = PV_INLINED_STACKED(native_get_entry),
     [PV_mmu_ptep_modify_prot_commit] = PV_INLINED_STACKED(native_set_entry),

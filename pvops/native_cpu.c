@@ -1,7 +1,8 @@
-/* native_cpu.c: bare-metal operations for what programs may have of a processor (segments of their own, break
- * points, ports), and registers that may not exist.
+/* native_cpu.c: bare-metal operations that are functions: the processor's tables, what programs may have of it
+ * (segments of their own, break points, ports), and registers that may not exist.
  *
- * Called through the sites (native.c has the table), when a program is switched to or asks for one of these.
+ * Called through the sites (native.c has the table), at start, and when a program is switched to or asks for one of
+ * these; by the kernel without pvops too (tests/plain).
  * References: Intel SDM vol. 3, "Segment descriptor types", "Debug registers", "I/O permission bit map".
  */
 #include <amphi/fixup.h>
@@ -10,6 +11,64 @@
 #include <amphi/xen.h>
 
 #include "native_parts.h"
+
+#define MSR_GS_BASE        0xc0000101u
+#define MSR_KERNEL_GS_BASE 0xc0000102u /* the program's, while the kernel runs */
+#define IDT_ENTRIES        256u
+
+void native_load_gdt(void *table, unsigned entries)
+{
+	struct x86_table_ptr ptr = {(uint16_t)(entries * 8 - 1), (uint64_t)(uintptr_t)table};
+
+	__asm__ volatile("lgdt %0" ::"m"(ptr));
+}
+
+static struct x86_gate idt[IDT_ENTRIES];
+
+/* Double fault, NMI and a debug exception that MOV SS has put off (SDM vol. 3, "Masking exceptions and interrupts when
+ * switching stacks") may find the stack unusable, so they have one of their own (TSS, IST 1). */
+static uint8_t ist_of(uint8_t vector)
+{
+	return vector == 8 || vector == 2 || vector == 1;
+}
+
+/* Gates are merged into the table, so one without a row keeps what it had. cs is read and not
+ * assumed: the boot protocols enter with different ones. */
+void native_load_idt(const void *gates, unsigned entries)
+{
+	const struct pv_gate *gate = gates;
+	struct x86_table_ptr ptr = {sizeof(idt) - 1, (uint64_t)(uintptr_t)idt};
+	uint16_t cs;
+
+	__asm__("mov %%cs, %0" : "=r"(cs));
+	for (unsigned i = 0; i < entries; i++, gate++) {
+		if (!gate->handler)
+			continue;
+		idt[gate->vector] = x86_gate(gate->handler, cs, ist_of(gate->vector),
+					     (gate->irq_off ? X86_GATE_INTERRUPT : X86_GATE_TRAP) |
+						 (unsigned)gate->dpl << X86_GATE_DPL_SHIFT);
+	}
+	__asm__ volatile("lidt %0" ::"m"(ptr));
+}
+
+static void write_base(uint32_t msr, uint64_t base)
+{
+	__asm__ volatile("wrmsr" ::"c"(msr), "a"((uint32_t)base), "d"((uint32_t)(base >> 32)));
+}
+
+void native_load_gs_base(uint64_t base)
+{
+	write_base(MSR_GS_BASE, base);
+}
+
+/* Loading the selector loads the base with it, so the program's is swapped in for the moment. AMD's
+ * processors keep the base when the selector is null (APM vol. 2, 4.5.3): it is another program's. */
+void native_load_gs_index(uint16_t selector)
+{
+	__asm__ volatile("swapgs; mov %w0, %%gs; swapgs" ::"r"(selector) : "memory");
+	if (selector < 4)
+		write_base(MSR_KERNEL_GS_BASE, 0);
+}
 
 /* The fault leads behind the line that says all went well. */
 int native_read_msr_safe(uint32_t msr, uint64_t *value)

@@ -7,6 +7,10 @@
 
 #include <amphi/pvops.h>
 
+void native_load_gdt(void *table, unsigned entries);
+void native_load_idt(const void *gates, unsigned entries);
+void native_load_gs_base(uint64_t base);
+void native_load_gs_index(uint16_t selector);
 int native_read_msr_safe(uint32_t msr, uint64_t *value);
 int native_write_msr_safe(uint32_t msr, uint64_t value);
 void native_set_ldt(const void *table, unsigned entries);

@@ -9,7 +9,6 @@
 	.text
 
 	THIN_CALL thin_read_cr3, xen_read_cr3
-	BARE_CALL bare_flush_tlb_one, xen_flush_tlb_one
 	BARE_CALL bare_lazy_enter, xen_lazy_enter
 	BARE_CALL bare_lazy_leave, xen_lazy_leave
 	BARE_CALL bare_lazy_flush, xen_lazy_flush
@@ -17,6 +16,9 @@
 	BARE_CALL bare_end_context_switch, xen_end_context_switch
 	STORE_CALL entry_set, xen_set_entry
 	STORE_CALL entry_modify_prot_commit, xen_modify_prot_commit
+	STORE_CALL entry_load_sp0, xen_load_sp0
+	STORE_CALL entry_write_descriptor, xen_write_descriptor
+	INVLPG_CALL entry_flush, xen_flush_tlb_one
 	BOTH_CALL entry_pte_val, xen_pte_val
 	BOTH_CALL entry_make_pte, xen_make_pte
 	.section .note.GNU-stack, "", @progbits

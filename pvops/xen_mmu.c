@@ -141,24 +141,41 @@ void xen_make_readonly(pfn_t pfn, bool readonly)
 }
 
 /* A table must not be writable anywhere; the hypervisor looks it over when it is first linked, so
- * nothing below the top is pinned and a release needs no word to it. A top table is linked nowhere: it is
- * pinned, or every switch to it would be a look at all of it. */
+ * nothing below the top is pinned and a release needs no word to it. */
 void xen_alloc_pt(uint64_t pfn, unsigned level)
 {
-	struct mmuext_op op = {.cmd = MMUEXT_PIN_L4_TABLE};
-
 	xen_make_readonly((pfn_t){pfn}, true);
-	op.arg1.mfn = pv_env->pfn_to_mfn((pfn_t){pfn}).v;
-	if (level == 4)
-		xen_ext_op(XEN_MMU, "alloc_pt", &op);
 }
 
 void xen_release_pt(uint64_t pfn, unsigned level)
 {
-	struct mmuext_op op = {.cmd = MMUEXT_UNPIN_TABLE};
+	xen_make_readonly((pfn_t){pfn}, false);
+}
+
+static void pin(const char *name, unsigned cmd, uint64_t pfn)
+{
+	struct mmuext_op op = {.cmd = cmd};
 
 	op.arg1.mfn = pv_env->pfn_to_mfn((pfn_t){pfn}).v;
-	if (level == 4)
-		xen_ext_op(XEN_MMU, "release_pt", &op);
-	xen_make_readonly((pfn_t){pfn}, false);
+	xen_ext_op(XEN_MMU, name, &op);
+}
+
+/* A top table is linked nowhere: it is pinned, or every switch to it would be a look at all of it. Empty, there is
+ * nothing to look at but what is linked later, as it is linked. */
+void xen_enter_mmap(uint64_t pfn)
+{
+	pin("enter_mmap", MMUEXT_PIN_L4_TABLE, pfn);
+}
+
+/* All below that no other top leads to are no tables any more for the hypervisor: each would be a change of an entry
+ * otherwise, before its page may be written to. */
+void xen_exit_mmap(uint64_t pfn)
+{
+	pin("exit_mmap", MMUEXT_UNPIN_TABLE, pfn);
+}
+
+/* Not put off: it is called before there is a queue. */
+int xen_set_fixmap(void *page, uint64_t entry)
+{
+	return (int)hypercall_update_va_mapping((uint64_t)(uintptr_t)page, entry, UVMF_INVLPG);
 }

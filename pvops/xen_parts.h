@@ -44,6 +44,10 @@ void xen_lazy_flush(void);
 void xen_start_context_switch(void);
 void xen_end_context_switch(void);
 
+/* ---- xen_pv.c ---- */
+void xen_load_sp0(uint64_t *tss_sp0, uint64_t sp);
+void xen_write_descriptor(uint64_t *entry, uint64_t descriptor);
+
 /* ---- xen_mmu.c ---- */
 void xen_make_readonly(pfn_t pfn, bool readonly);
 uint64_t xen_read_cr3(void);
@@ -58,18 +62,23 @@ uint64_t xen_pte_val(uint64_t entry, uint64_t mask);
 uint64_t xen_make_pte(uint64_t address, uint64_t flags);
 void xen_alloc_pt(uint64_t pfn, unsigned level);
 void xen_release_pt(uint64_t pfn, unsigned level);
+void xen_enter_mmap(uint64_t pfn);
+void xen_exit_mmap(uint64_t pfn);
+int xen_set_fixmap(void *page, uint64_t entry);
 
 /* ---- thin.S: the functions above, keeping all registers, or all but rax ---- */
 void thin_read_cr3(void);
-void bare_flush_tlb_one(void);
 void bare_lazy_enter(void);
 void bare_lazy_leave(void);
 void bare_lazy_flush(void);
 void bare_start_context_switch(void);
 void bare_end_context_switch(void);
-/* With arguments on the stack, as classes STORE, AND and OR have them (amphi/pvops_sites.h). */
+/* With arguments on the stack, as classes STORE, AND, OR and INVLPG have them (amphi/pvops_sites.h). */
 void entry_set(void);
 void entry_modify_prot_commit(void);
+void entry_load_sp0(void);
+void entry_write_descriptor(void);
+void entry_flush(void);
 void entry_pte_val(void);
 void entry_make_pte(void);
 

@@ -166,14 +166,14 @@ static void xen_set_ldt(const void *table, unsigned entries)
 
 /* There is no TSS of ours that a processor would read, but the kernel keeps its field true for
  * both. */
-static void xen_load_sp0(uint64_t *tss_sp0, uint64_t sp)
+void xen_load_sp0(uint64_t *tss_sp0, uint64_t sp)
 {
 	*tss_sp0 = sp;
 	XEN_CALL(XEN_CPU, "load_sp0", stack_switch, FLAT_KERNEL_SS, sp);
 }
 
 /* A table is read-only while it is loaded; the hypervisor checks the descriptor and writes it. */
-static void xen_write_descriptor(uint64_t *entry, uint64_t descriptor)
+void xen_write_descriptor(uint64_t *entry, uint64_t descriptor)
 {
 	XEN_CALL(XEN_CPU, "write_descriptor", update_descriptor, pv_env->virt_to_maddr(entry).v,
 		 descriptor);
@@ -261,10 +261,10 @@ const struct pv_impl pv_table_xen_pv[PV_OP_COUNT] = {
     [PV_cpu_alloc_ldt] = PV_CALLED(PV_CALL, xen_alloc_ldt),
     [PV_cpu_free_ldt] = PV_CALLED(PV_CALL, xen_free_ldt),
     [PV_cpu_set_ldt] = PV_CALLED(PV_HYPERCALL, xen_set_ldt),
-    [PV_cpu_write_ldt_entry] = PV_CALLED(PV_HYPERCALL, xen_write_descriptor),
+    [PV_cpu_write_ldt_entry] = PV_CALLED_THIN(PV_HYPERCALL, entry_write_descriptor),
     [PV_cpu_load_tls] = PV_CALLED(PV_HYPERCALL, xen_load_tls),
-    [PV_cpu_load_sp0] = PV_CALLED(PV_HYPERCALL, xen_load_sp0),
-    [PV_cpu_write_gdt_entry] = PV_CALLED(PV_HYPERCALL, xen_write_descriptor),
+    [PV_cpu_load_sp0] = PV_CALLED_THIN(PV_HYPERCALL, entry_load_sp0),
+    [PV_cpu_write_gdt_entry] = PV_CALLED_THIN(PV_HYPERCALL, entry_write_descriptor),
     [PV_cpu_load_gs_base] = PV_CALLED(PV_HYPERCALL, xen_load_gs_base),
     [PV_cpu_load_fs_base] = PV_CALLED(PV_HYPERCALL, xen_load_fs_base),
     [PV_cpu_load_gs_index] = PV_CALLED(PV_HYPERCALL, xen_load_gs_index),
@@ -285,7 +285,7 @@ const struct pv_impl pv_table_xen_pv[PV_OP_COUNT] = {
     [PV_mmu_flush_tlb_user] = PV_CALLED(PV_HYPERCALL, xen_flush_tlb),
     [PV_mmu_flush_tlb_multi] = PV_INLINED(xen_zero),
     [PV_mmu_flush_tlb_kernel] = PV_CALLED(PV_HYPERCALL, xen_flush_tlb),
-    [PV_mmu_flush_tlb_one] = PV_CALLED_THIN(PV_HYPERCALL, bare_flush_tlb_one),
+    [PV_mmu_flush_tlb_one] = PV_CALLED_THIN(PV_HYPERCALL, entry_flush),
     [PV_mmu_set_pte] = PV_CALLED_THIN(PV_HYPERCALL, entry_set),
     [PV_mmu_set_pmd] = PV_CALLED_THIN(PV_HYPERCALL, entry_set),
     [PV_mmu_set_pud] = PV_CALLED_THIN(PV_HYPERCALL, entry_set),
@@ -294,6 +294,9 @@ const struct pv_impl pv_table_xen_pv[PV_OP_COUNT] = {
     [PV_mmu_make_pte] = PV_CALLED_THIN(PV_CALL, entry_make_pte),
     [PV_mmu_alloc_pt] = PV_CALLED(PV_HYPERCALL, xen_alloc_pt),
     [PV_mmu_release_pt] = PV_CALLED(PV_HYPERCALL, xen_release_pt),
+    [PV_mmu_enter_mmap] = PV_CALLED(PV_HYPERCALL, xen_enter_mmap),
+    [PV_mmu_exit_mmap] = PV_CALLED(PV_HYPERCALL, xen_exit_mmap),
+    [PV_mmu_set_fixmap] = PV_CALLED(PV_HYPERCALL, xen_set_fixmap),
     [PV_mmu_set_ptes] = PV_CALLED(PV_HYPERCALL, xen_set_ptes),
     [PV_mmu_ptep_modify_prot_start] = PV_INLINED_STACKED(xen_get_entry),
     [PV_mmu_ptep_modify_prot_commit] = PV_CALLED_THIN(PV_HYPERCALL, entry_modify_prot_commit),

@@ -68,7 +68,7 @@ pvops() {
 	An instruction stands inline at its sites, filled up with prefixes that mean nothing (`2e`); a function is called
 	directly from them. Before patching each site is a call through the table `pv_ops`. KVM and Xen PVH are as native
 	where their column is empty. The class says what a site promises the compiler: *BARE* changes the flags alone,
-	*THIN* rax too, *FULL* what any C call may, *JUMP* does not come back. *STORE*, *LOAD*, *AND* and *OR* are natively that
+	*THIN* rax too, *FULL* what any C call may, *JUMP* does not come back. *STORE*, *LOAD*, *AND*, *OR* and *INVLPG* are natively that
 	one instruction, with the operands the compiler chooses for it, and keep all registers everywhere.
 
 	| operation | C type | native | site, natively | KVM | Xen PVH | Xen PV | class |
@@ -92,11 +92,9 @@ pvops() {
 	| cpu.read_pmc | none: the kernel counts no events, and a PV domain may not |
 	| mmu.write_cr2 | none: only a hypervisor with guests of its own has a use for it |
 	| mmu.flush_tlb_one_user | flush_tlb_one: the kernel makes no global pages, so there is one kind |
-	| mmu.enter_mmap, exit_mmap | alloc_pt and release_pt of a top table: it is pinned from the moment it is one |
 	| mmu.pgd_alloc, pgd_free, alloc_/release_ pte, pmd, pud, p4d | alloc_pt and release_pt, with the level |
 	| mmu.set_p4d, p4d_val, make_p4d | none: four levels |
 	| mmu.pmd_val, pud_val, pgd_val and make_ of them | pte_val and make_pte: entries of all levels hold frames alike |
-	| mmu.set_fixmap | none: windows (`kernel/vmap.c`) are mapped by set_ptes at run time |
 	| mmu.notify_page_enc_status_changed | none: no encrypted memory |
 	END
 }

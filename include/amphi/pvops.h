@@ -90,7 +90,8 @@ enum pv_class {
 	PV_STORE = PV_OPERAND,
 	PV_LOAD = PV_OPERAND,
 	PV_AND = PV_OPERAND,
-	PV_OR = PV_OPERAND
+	PV_OR = PV_OPERAND,
+	PV_INVLPG = PV_OPERAND
 };
 
 /* The record of a site, in section .pv_sites; 8 bytes. */

@@ -173,6 +173,16 @@
 			       : "cc");                                                            \
 		pv_v;                                                                              \
 	})
+/* The address is pushed, and goes with the return. */
+#define PV_CALL_INVLPG1(o, room, d)                                                                \
+	({                                                                                         \
+		__asm__ inline volatile(PV_OPERANDS("push %[address]\n", "",                       \
+						    "invlpg (%[address])",                         \
+						    "")::[address] "r"((uint64_t)(d)),             \
+					PV_OPERANDS_IN(o)                                          \
+					: "memory", "cc");                                         \
+		0;                                                                                 \
+	})
 #define PV_CALL_AND2(o, room, d, s) PV_CALL_BOTH(o, "and", d, s)
 #define PV_CALL_OR2(o, room, d, s)  PV_CALL_BOTH(o, "or", d, s)
 #ifdef AMPHI_HOST_TEST

@@ -77,6 +77,9 @@ entries() { # entries LOG: of the hypervisor for one system call: the instructio
 }
 echo "held to bars"
 figure "  spinlock natively, instructions (without pvops: the bar)" "$(price native spinlock ticks)" "$(price plain spinlock ticks)"
+for what in map256 unmap256 pages; do
+	figure "  $what natively, instructions for a page (without pvops: the bar)" "$(price native $what ticks)" "$(price plain $what ticks)"
+done
 figure "  256 pages mapped on Xen PV: hypercalls for 32" "$(per32 pv map256)" 2
 figure "  256 pages of a program, mapped and unmapped on Xen PV: for 32" "$(per32 pv pages)" 4
 figure "  system call on Xen PV: entries of the hypervisor" "$(entries pv)" 2

@@ -218,11 +218,12 @@ static void any_change(unsigned which, unsigned i)
 		break;
 	case 4:
 		pv_alloc_pt(i, 4), expect(__HYPERVISOR_update_va_mapping, i << PAGE_SHIFT, 1);
+		pv_enter_mmap(i);
 		expect(200 + MMUEXT_PIN_L4_TABLE, 1000 + i, 0);
 		break;
 	case 5:
-		pv_release_pt(i, 4), expect(200 + MMUEXT_UNPIN_TABLE, 1000 + i, 0);
-		expect(__HYPERVISOR_update_va_mapping, i << PAGE_SHIFT, 0);
+		pv_exit_mmap(i), expect(200 + MMUEXT_UNPIN_TABLE, 1000 + i, 0);
+		pv_release_pt(i, 4), expect(__HYPERVISOR_update_va_mapping, i << PAGE_SHIFT, 0);
 		break;
 	case 6:
 		pv_lazy_mode_flush();

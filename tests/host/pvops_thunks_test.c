@@ -58,6 +58,10 @@ int64_t fake_hypercall(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint6
 		set_at = req->ptr, set_to = req->val;
 		return spoil();
 	}
+	if (nr == __HYPERVISOR_mmuext_op) {
+		set_to = ((const struct mmuext_op *)(uintptr_t)a1)->arg1.linear_addr;
+		return spoil();
+	}
 	assert_int_equal(nr, __HYPERVISOR_xen_version);
 	assert_int_equal(a1, 0);
 	assert_int_equal(a2, 0);
@@ -133,10 +137,11 @@ struct {
 	void *fn;
 	uint64_t first, second, address; /* as they are pushed */
 } stacked;
-void stacked_both(void), stacked_load(void), stacked_store(void);
+void stacked_both(void), stacked_load(void), stacked_one(void), stacked_store(void);
 __asm__("stacked_both: pushq stacked+8(%rip); pushq stacked+16(%rip); call *stacked(%rip)\n"
 	"popq stacked+16(%rip); ret\n"
 	"stacked_load: pushq stacked+24(%rip); call *stacked(%rip); popq stacked+16(%rip); ret\n"
+	"stacked_one: pushq stacked+8(%rip); call *stacked(%rip); ret\n"
 	"stacked_store: pushq stacked+8(%rip); push %rdi; mov stacked+24(%rip), %rdi\n"
 	"call *stacked(%rip); ret\n");
 
@@ -235,6 +240,9 @@ static void entries(void **state)
 	assert_int_equal(both(pv_ops.mmu.pte_val, 1005 << 12 | 0x63, ~0xfffull), 5 << 12);
 	assert_int_equal(both(pv_ops.mmu.make_pte, 5 << 12, 0x63), 1005 << 12 | 0x63);
 	set_at = set_to = 0;
+	stacked.fn = (void *)pv_ops.mmu.flush_tlb_one, stacked.first = 0xabc;
+	run_bare((void *)stacked_one);
+	assert_int_equal(set_to, 0xabc);
 	stacked.fn = (void *)pv_ops.mmu.set_pte;
 	stacked.first = 0x1234, stacked.address = (uintptr_t)&entry;
 	run_bare((void *)stacked_store);

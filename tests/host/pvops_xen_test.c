@@ -202,13 +202,28 @@ static void address_spaces(void **state)
 	assert_true(readonly_pfn == 18 && !readonly_value);
 }
 
+/* The page below is the image's own; what it shows then need not be. */
+static void a_fixed_mapping(void **state)
+{
+	assert_int_equal(pv_set_fixmap(pv_shared_page, 0x77063), 0);
+	assert_int_equal(seen.nr, __HYPERVISOR_update_va_mapping);
+	assert_true(seen.a[0] == (uintptr_t)pv_shared_page && seen.a[1] == 0x77063);
+	assert_int_equal(seen.a[2], UVMF_INVLPG);
+	answer = -XEN_EPERM;
+	assert_int_equal(pv_set_fixmap(pv_shared_page, 1), -XEN_EPERM);
+}
+
 /* A top table is pinned while it is read-only, and writable again only when the pin is gone. */
 static void top_tables(void **state)
 {
 	readonly_value = false;
 	pv_alloc_pt(17, 4);
+	assert_int_equal(seen.n_calls, 1);
+	pv_enter_mmap(17);
 	assert_true(seen.ext.cmd == MMUEXT_PIN_L4_TABLE && seen.ext.arg1.mfn == 1017 &&
 		    seen.readonly_at_call);
+	pv_exit_mmap(17);
+	assert_int_equal(seen.n_calls, 3);
 	pv_release_pt(17, 4);
 	assert_true(seen.ext.cmd == MMUEXT_UNPIN_TABLE && seen.ext.arg1.mfn == 1017 &&
 		    seen.readonly_at_call);
@@ -332,6 +347,7 @@ int main(void)
 	    cmocka_unit_test_setup(frames_of_entries, fresh),
 	    cmocka_unit_test_setup(address_spaces, fresh),
 	    cmocka_unit_test_setup(top_tables, fresh),
+	    cmocka_unit_test_setup(a_fixed_mapping, fresh),
 	    cmocka_unit_test_setup(segments_of_programs, fresh),
 	    cmocka_unit_test_setup(descriptors, fresh),
 	    cmocka_unit_test_setup(tables_of_programs, fresh),

@@ -120,17 +120,19 @@ static void carry(uint64_t info_mfn)
 
 int64_t fake_hypercall(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t nr)
 {
-	if (nr == __HYPERVISOR_update_va_mapping) {
-		assert_int_equal(a1, (uintptr_t)pv_shared_page);
-		assert_true(a2 & PTE_WRITE && a2 & PTE_PRESENT && !(a2 & PTE_LARGE));
-		shared_entry = a2;
-		return 0;
-	}
 	assert_int_equal(nr, __HYPERVISOR_sched_op);
 	assert_int_equal(a1, SCHEDOP_shutdown);
 	assert_int_equal(((struct sched_shutdown *)(uintptr_t)a2)->reason, SHUTDOWN_suspend);
 	carry(a3);
 	return answer;
+}
+
+static int set_fixmap(void *page, uint64_t entry)
+{
+	assert_ptr_equal(page, pv_shared_page);
+	assert_true(entry & PTE_WRITE && entry & PTE_PRESENT && !(entry & PTE_LARGE));
+	shared_entry = entry;
+	return 0;
 }
 
 static void activate(uint64_t maddr, uint64_t user_maddr)
@@ -144,7 +146,7 @@ static void activate(uint64_t maddr, uint64_t user_maddr)
 static int fresh(void **state)
 {
 	mm_test_direct_base = (uintptr_t)direct;
-	pv_ops.mmu.activate_mm = activate;
+	pv_ops.mmu.activate_mm = activate, pv_ops.mmu.set_fixmap = set_fixmap;
 	active = 0;
 	memset(pv_shared_page, 0x5a, sizeof(pv_shared_page));
 	start_info = (struct start_info){.nr_pages = 77,

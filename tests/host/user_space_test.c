@@ -37,6 +37,7 @@ struct pv_ops pv_ops;
 static uint8_t arena[PAGES * PAGE_SIZE] __attribute__((aligned(4096)));
 static bool used[PAGES];
 static uint8_t table_level[PAGES]; /* 0: no table */
+static bool is_space[PAGES];
 static unsigned n_used, pages_left, flushes;
 static struct user_space space;
 
@@ -133,6 +134,7 @@ static void set_now(uint64_t level, uint64_t at, uint64_t value)
 	uint64_t pfn = virt_to_pfn(entry).v, to = (scramble(value) & PTE_FRAME) >> PAGE_SHIFT;
 
 	assert_true(pfn < PAGES && table_level[pfn] == level);
+	assert_true(level < 4 || is_space[pfn]);
 	if (value & PTE_PRESENT && entry < (uint64_t *)(arena + pfn * PAGE_SIZE) + 256) {
 		assert_true(to < PAGES && used[to]);
 		assert_int_equal(table_level[to], level - 1);
@@ -187,17 +189,39 @@ static void alloc_pt(uint64_t pfn, unsigned level)
 static void release_now(uint64_t pfn, uint64_t level, uint64_t unused)
 {
 	assert_int_equal(table_level[pfn], level);
+	for (unsigned i = 0; i < PAGES; i++)
+		assert_false(is_space[i]);
 	table_level[pfn] = 0;
 }
 static void release_pt(uint64_t pfn, unsigned level)
 {
 	later(release_now, pfn, level, 0);
 }
+/* An address space begins empty, and its tables are no longer in use when it has ended. */
+static void enter_now(uint64_t pfn, uint64_t unused, uint64_t unused_too)
+{
+	assert_true(table_level[pfn] == 4 && !is_space[pfn]);
+	is_space[pfn] = true;
+}
+static void enter_mmap(uint64_t pfn)
+{
+	later(enter_now, pfn, 0, 0);
+}
+static void exit_now(uint64_t pfn, uint64_t unused, uint64_t unused_too)
+{
+	assert_true(is_space[pfn]);
+	is_space[pfn] = false;
+}
+static void exit_mmap(uint64_t pfn)
+{
+	later(exit_now, pfn, 0, 0);
+}
 static void flush_now(uint64_t n, uint64_t unused, uint64_t unused_too)
 {
 	flushes += (unsigned)n;
 }
-static void flush_one(uint64_t va)
+STACKED(INVLPG, flush_one, void, uint64_t);
+void flush_one(uint64_t va)
 {
 	later(flush_now, 1, 0, 0);
 }
@@ -222,8 +246,9 @@ static int fresh(void **state)
 	pv_ops.mmu.set_pte = stacked_set_pte, pv_ops.mmu.set_pmd = stacked_set_pmd;
 	pv_ops.mmu.set_pud = stacked_set_pud, pv_ops.mmu.set_pgd = stacked_set_pgd;
 	pv_ops.mmu.alloc_pt = alloc_pt, pv_ops.mmu.release_pt = release_pt;
+	pv_ops.mmu.enter_mmap = enter_mmap, pv_ops.mmu.exit_mmap = exit_mmap;
 	pv_ops.mmu.make_pte = stacked_make_pte, pv_ops.mmu.pte_val = stacked_pte_val;
-	pv_ops.mmu.flush_tlb_one = flush_one, pv_ops.mmu.flush_tlb_user = flush_user;
+	pv_ops.mmu.flush_tlb_one = stacked_flush_one, pv_ops.mmu.flush_tlb_user = flush_user;
 	pv_ops.mmu.ptep_modify_prot_start = stacked_modify_start;
 	pv_ops.mmu.ptep_modify_prot_commit = stacked_set_pte;
 	pv_ops.mmu.lazy_mode_enter = lazy_enter, pv_ops.mmu.lazy_mode_leave = lazy_leave;

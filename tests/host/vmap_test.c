@@ -101,7 +101,8 @@ static void flush_all(void)
 	flushes_all++;
 }
 
-static void flush_one(uint64_t va)
+STACKED(INVLPG, flush_one, void, uint64_t);
+void flush_one(uint64_t va)
 {
 	flushes_one++;
 }
@@ -112,7 +113,7 @@ static int fresh(void **state)
 	pv_ops.mmu.lazy_mode_enter = lazy_enter, pv_ops.mmu.lazy_mode_leave = lazy_leave;
 	n_lazy = 0;
 	pv_ops.mmu.flush_tlb_kernel = flush_all;
-	pv_ops.mmu.flush_tlb_one = flush_one;
+	pv_ops.mmu.flush_tlb_one = stacked_flush_one;
 	tables_left = 1000;
 	n_batches = refuse_batch = flushes_one = flushes_all = 0;
 	return 0;

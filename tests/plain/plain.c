@@ -1,4 +1,4 @@
-/* plain.c: what remains of pvops in a kernel without them: tables of the processor, and the names.
+/* plain.c: what remains of pvops in a kernel without them: the names.
  *
  * Linked into build/amphi-plain in the place of pvops/ (tests/plain/amphi/pvops_sites.h says what that is
  * for). There is nothing to choose, to patch or to report: the functions that the kernel calls for it are
@@ -6,55 +6,10 @@
  */
 #include <amphi/pvops.h>
 #include <amphi/string.h>
-#include <amphi/x86_tables.h>
 #include <amphi/xen.h>
-
-#define IDT_ENTRIES        256u
-#define MSR_KERNEL_GS_BASE 0xc0000102u
 
 /* Read by nobody natively; the rooms for Xen name it. */
 char pv_shared_page[PAGE_SIZE] __attribute__((aligned(4096)));
-
-/* ---- tables ----------------------------------------------------------------------------- */
-
-void pv_load_gdt(void *table, unsigned entries)
-{
-	struct x86_table_ptr ptr = {(uint16_t)(entries * 8 - 1), (uint64_t)(uintptr_t)table};
-
-	__asm__ volatile("lgdt %0" ::"m"(ptr));
-}
-
-/* As pvops/native.c has it: double fault, NMI and debug exceptions on the stack of IST 1. */
-static uint8_t ist_of(uint8_t vector)
-{
-	return vector == 8 || vector == 2 || vector == 1;
-}
-
-void pv_load_idt(const void *gates, unsigned entries)
-{
-	static struct x86_gate idt[IDT_ENTRIES];
-	const struct pv_gate *gate = gates;
-	struct x86_table_ptr ptr = {sizeof(idt) - 1, (uint64_t)(uintptr_t)idt};
-	uint16_t cs;
-
-	__asm__("mov %%cs, %0" : "=r"(cs));
-	for (unsigned i = 0; i < entries; i++, gate++) {
-		if (!gate->handler)
-			continue;
-		idt[gate->vector] = x86_gate(gate->handler, cs, ist_of(gate->vector),
-					     (gate->irq_off ? X86_GATE_INTERRUPT : X86_GATE_TRAP) |
-						 (unsigned)gate->dpl << X86_GATE_DPL_SHIFT);
-	}
-	__asm__ volatile("lidt %0" ::"m"(ptr));
-}
-
-/* A null selector leaves AMD's base as it was (APM vol. 2, 4.5.3). */
-void pv_load_gs_index(uint16_t selector)
-{
-	__asm__ volatile("swapgs; mov %w0, %%gs; swapgs" ::"r"(selector) : "memory");
-	if (selector < 4)
-		pv_write_msr(MSR_KERNEL_GS_BASE, 0);
-}
 
 /* ---- what the kernel gives --------------------------------------------------------------- */
 

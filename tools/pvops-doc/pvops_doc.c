@@ -125,7 +125,7 @@ static void print_planned(unsigned op)
 /* Of the classes that are an instruction's name: bytes differ from site to site. */
 static bool has_operands(unsigned op)
 {
-	static const char *const classes[] = {"STORE", "LOAD", "AND", "OR"};
+	static const char *const classes[] = {"STORE", "LOAD", "AND", "OR", "INVLPG"};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(classes); i++)
 		if (!strcmp(rows[op].class, classes[i]))

@@ -122,9 +122,6 @@ static inline void pv_clts(void)
 {
 	__asm__ volatile("clts" ::: "memory");
 }
-void pv_load_gdt(void *table, unsigned entries);
-void pv_load_idt(const void *gates, unsigned entries);
-void pv_load_gs_index(uint16_t selector);
 static inline uint16_t pv_store_tr(void)
 {
 	uint16_t selector;
@@ -151,6 +148,9 @@ static inline void pv_write_ldt_entry(uint64_t *entry, uint64_t descriptor)
 static inline void pv_alloc_ldt(void *table, unsigned entries) {}
 static inline void pv_free_ldt(void *table, unsigned entries) {}
 /* Functions in the shipped kernel too: the call is what is left. */
+#define pv_load_gdt             native_load_gdt
+#define pv_load_idt             native_load_idt
+#define pv_load_gs_index        native_load_gs_index
 #define pv_read_msr_safe        native_read_msr_safe
 #define pv_write_msr_safe       native_write_msr_safe
 #define pv_set_ldt              native_set_ldt
@@ -242,6 +242,13 @@ static inline uint64_t pv_make_pte(uint64_t address, uint64_t flags)
 }
 static inline void pv_alloc_pt(uint64_t pfn, unsigned level) {}
 static inline void pv_release_pt(uint64_t pfn, unsigned level) {}
+static inline void pv_enter_mmap(uint64_t pfn) {}
+static inline void pv_exit_mmap(uint64_t pfn) {}
+/* Called by what only a PV domain runs. */
+static inline int pv_set_fixmap(void *page, uint64_t entry)
+{
+	return -1;
+}
 
 /* ---- locks ------------------------------------------------------------------------------ */
 

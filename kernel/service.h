@@ -41,15 +41,33 @@ void consoles_take_terminal(void);
 /* Gives the terminal to a guest. -XEN_ENOENT. */
 int consoles_focus(const char *name);
 
+/* One more who sees what a guest writes, and types at it, whoever has the terminal: the control port. */
+struct console_watcher {
+	void (*write)(const char *bytes, size_t len);
+	void (*gone)(void); /* the guest has ended; it is watched no more */
+};
+
+/* -XEN_ENOENT: no such guest; -XEN_EBUSY: one is watched already. w stays valid until it is over. */
+int consoles_watch(const char *name, const struct console_watcher *w);
+void consoles_unwatch(void);
+/* Types at the guest that is watched; nothing when there is none. */
+void consoles_type(uint8_t byte);
+
 /* ---- commands ------------------------------------------------------------------------- */
 
 void service_commands_add(void);
 
-/* [waits] Thread context: a command of ctl.h from its words to its end; answer->text is the caller's. */
-void service_run(int argc, char **argv, struct ctl_answer *answer);
+/* [waits] Thread context: a command of ctl.h from its words to its end; answer->text is the caller's. console
+ * is what the command of that name does (worker). */
+void service_run(int (*console)(void *ctx, const char *name), int argc, char **argv,
+		 struct ctl_answer *answer);
 
 /* [waits] Thread context: until control does not know the domain any more. 0, or -XEN_EBUSY after a time. */
 int service_wait_gone(const char *name);
+
+/* Thread context, after control has started: commands from the machine's second serial port, where there is
+ * one. */
+void service_ctl_start(void);
 
 /* The shell's command `cycle`. */
 int service_cycle(int argc, char **argv);

@@ -37,10 +37,9 @@ static int console_hook(void *ctx, const char *name)
 	return consoles_focus(name);
 }
 
-static const struct ctl_hooks hooks = {.create = create_hook, .console = console_hook};
-
 /* worker_call takes one function and one pointer, and gives back one number: hence these. */
 struct call {
+	struct ctl_hooks hooks;
 	int argc;
 	char **argv;
 	struct ctl_answer *answer;
@@ -50,7 +49,7 @@ static int run_work(void *ctx)
 {
 	struct call *c = ctx;
 
-	ctl_run(&hooks, c->argc, c->argv, c->answer);
+	ctl_run(&c->hooks, c->argc, c->argv, c->answer);
 	return 0;
 }
 
@@ -73,9 +72,10 @@ int service_wait_gone(const char *name)
 }
 
 /* "destroy a; create a" works: the prompt, or the answer, comes when the name is free. */
-void service_run(int argc, char **argv, struct ctl_answer *answer)
+void service_run(int (*console)(void *ctx, const char *name), int argc, char **argv,
+		 struct ctl_answer *answer)
 {
-	struct call c = {argc, argv, answer};
+	struct call c = {{create_hook, console, NULL}, argc, argv, answer};
 
 	(void)worker_call(run_work, &c);
 	if (answer->err || !answer->ending[0])
@@ -101,7 +101,7 @@ static int run_command(int argc, char **argv)
 
 	if (!answer.text)
 		return -XEN_ENOMEM;
-	service_run(argc, argv, &answer);
+	service_run(console_hook, argc, argv, &answer);
 	tell(argv[0], &answer);
 	kfree(answer.text, CTL_ANSWER_MAX);
 	return answer.err;

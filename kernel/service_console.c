@@ -3,7 +3,8 @@
  * Without a terminal taken, each guest's line is printed behind its name. With one, Ctrl-A steps
  * hypervisor -> service -> guests in order of their making -> hypervisor, as Xen's serial console
  * does with its own key. The guest in focus is raw both ways, and the kernel's own words wait
- * (are dropped) meanwhile; keys for the hypervisor go to it as debug keys. Worker context. Callers:
+ * (are dropped) meanwhile; keys for the hypervisor go to it as debug keys. The control port may watch one
+ * guest besides. Worker context. Callers:
  * control/ by hooks, service.c, service_commands.c. Calls consback.h, console.h, host_control.h.
  */
 #include <amphi/consback.h>
@@ -32,6 +33,8 @@ enum focus { FOCUS_SERVICE, FOCUS_HYPERVISOR, FOCUS_GUEST };
 static struct guest_console *consoles; /* in the order of their making */
 static enum focus focus;
 static struct guest_console *focused; /* FOCUS_GUEST only */
+static struct guest_console *watched; /* by the control port */
+static const struct console_watcher *watcher;
 static bool terminal;
 
 /* ---- output ----------------------------------------------------------------------------- */
@@ -57,14 +60,27 @@ static void print_raw(void *ctx, const char *bytes, size_t len)
 	console_write_raw(bytes, len);
 }
 
+/* Sees what the terminal sees. */
+static void print_watched(void *ctx, const char *bytes, size_t len)
+{
+	if (ctx == focused)
+		print_raw(ctx, bytes, len);
+	watcher->write(bytes, len);
+}
+
 /* The backend speaks to one sink at a time; what it had collected of a line goes to the next one.
  */
 static void set_sink(struct guest_console *c)
 {
-	struct consback_sink lines = {.line = print_line, .ctx = c};
-	struct consback_sink raw = {.raw = print_raw, .ctx = c};
+	struct consback_sink sink = {.ctx = c};
 
-	consback_set_sink(c->back, c == focused ? &raw : &lines);
+	if (c != focused)
+		sink.line = print_line;
+	if (c == watched)
+		sink.raw = print_watched;
+	else if (c == focused)
+		sink.raw = print_raw;
+	consback_set_sink(c->back, &sink);
 }
 
 /* ---- focus ------------------------------------------------------------------------------ */
@@ -159,6 +175,35 @@ int consoles_focus(const char *name)
 	return 0;
 }
 
+/* ---- the control port ------------------------------------------------------------------- */
+
+int consoles_watch(const char *name, const struct console_watcher *w)
+{
+	struct guest_console *c = find_name(name);
+
+	if (!c || watched)
+		return c ? -XEN_EBUSY : -XEN_ENOENT;
+	watched = c;
+	watcher = w;
+	set_sink(c);
+	return 0;
+}
+
+void consoles_unwatch(void)
+{
+	struct guest_console *c = watched;
+
+	watched = NULL;
+	if (c)
+		set_sink(c);
+}
+
+void consoles_type(uint8_t byte)
+{
+	if (watched)
+		(void)consback_input(watched->back, (const char *)&byte, 1);
+}
+
 /* ---- coming and going ------------------------------------------------------------------- */
 
 /* A console that joins does not take the focus: somebody may be typing. */
@@ -196,6 +241,10 @@ void consoles_detach(void *ctx, domid_t domid)
 	if (!c)
 		return;
 	consback_detach(c->back); /* its last words come now, while it has the focus */
+	if (c == watched) {
+		watched = NULL;
+		watcher->gone();
+	}
 	if (c == focused) {
 		focused = NULL;
 		set_focus(FOCUS_SERVICE, NULL);

@@ -14,6 +14,15 @@
  *	                                <---  TAG.               the end: done
  *	                                or    TAG! ERROR TEXT    the end: refused; ERROR is a name as ENOENT
  *
+ * The command `console` makes the port that of a guest for a while: bytes go both ways as they are, except
+ * CTL_BYTE_RESET, which ends it from either side (a guest's own is given as '?').
+ *
+ *	TAG console NAME                --->
+ *	                                <---  TAG~               then the guest's bytes
+ *	bytes typed at the guest        --->
+ *	CTL_BYTE_RESET                  --->                     unless the guest ends before
+ *	                                <---  CTL_BYTE_RESET TAG.
+ *
  * A line that has no TAG is answered under the tag "?". One that is too long is refused whole.
  * With --json, the LINEs are one JSON document: an array of objects with the keys of ctl_commands.c, which
  * stay what they are, or {"ok":true}. Errors: each names the thing that is wrong.
@@ -33,7 +42,7 @@
 struct ctl_hooks {
 	/* Makes the domain of this name of the boot modules; control_why() then has the fault. */
 	int (*create)(void *ctx, const char *name);
-	/* Gives it the terminal. -XEN_ENOENT. */
+	/* Gives it the terminal, or makes ready to give it the port. -XEN_ENOENT. */
 	int (*console)(void *ctx, const char *name);
 	void *ctx;
 };

@@ -170,6 +170,11 @@ char **machine_command(const struct plan *plan)
 	add(c, "stdio,id=console,signal=%s", o->interactive ? "off" : "on");
 	add(c, "-serial");
 	add(c, "chardev:console");
+	/* The second port, for `ctl`: whoever connects; nobody need be there. */
+	add(c, "-chardev");
+	add(c, "socket,id=ctl,path=%s,server=on,wait=off", escaped(o->ctl));
+	add(c, "-serial");
+	add(c, "chardev:ctl");
 	add(c, "-device");
 	add(c, "isa-debug-exit,iobase=0xf4,iosize=4");
 	add_disks(c, plan);

@@ -1,6 +1,6 @@
 /* main.c: amphi-tool's command line, and the life of the machine it starts.
  *
- * Commands: run, check, verify-pattern. docs/amphi-tool.md is the manual. The exit status of run is the worst
+ * Commands: run, check, ctl, verify-pattern. docs/amphi-tool.md is the manual. The exit status of run is the worst
  * of its domains'. QEMU is a child that never outlives us.
  */
 #include "tool.h"
@@ -23,6 +23,7 @@
 static const char usage_text[] =
     "usage: amphi-tool run [OPTION...] FILE.cfg...   run domains on amphi-hv in QEMU\n"
     "       amphi-tool check FILE.cfg...             say what is wrong with domain files\n"
+    "       amphi-tool ctl [--socket PATH] [--json] COMMAND  a command to a running machine\n"
     "       amphi-tool verify-pattern IMAGE SEED     compare an image with `fill`'s pattern\n"
     "options of run:\n"
     "  --mem-total MIB     the machine's memory            --timeout SECONDS  end it after that\n"
@@ -31,6 +32,7 @@ static const char usage_text[] =
     "  --hypervisor FILE   (amphi-hv beside this program)  --kernel FILE      the service "
     "domain's\n"
     "  --stats FILE        write what domains report       --service-args S   more boot words\n"
+    "  --ctl PATH          socket for `ctl` (one in your run-time folder)\n"
     "  --interactive       leave the terminal at the consoles; Ctrl-A steps through them\n";
 
 /* On standard error, so that the consoles' text can be piped away from it. */
@@ -106,7 +108,8 @@ enum {
 	OPT_STATS,
 	OPT_ARGS,
 	OPT_ICOUNT,
-	OPT_INTERACTIVE
+	OPT_INTERACTIVE,
+	OPT_CTL
 };
 
 /* Names as in usage_text; `check` takes them too and looks at none. */
@@ -122,6 +125,7 @@ static const struct option long_options[] = {
     {"service-args", required_argument, NULL, OPT_ARGS},
     {"icount", no_argument, NULL, OPT_ICOUNT},
     {"interactive", no_argument, NULL, OPT_INTERACTIVE},
+    {"ctl", required_argument, NULL, OPT_CTL},
     {NULL, 0, NULL, 0}};
 
 /* getopt_long has said what is wrong with an unknown option before it comes here as '?'. */
@@ -158,6 +162,9 @@ static void take_option(struct options *o, int opt, const char *name)
 	case OPT_ICOUNT:
 		o->icount = true;
 		break;
+	case OPT_CTL:
+		o->ctl = optarg;
+		break;
 	case OPT_INTERACTIVE:
 		o->interactive = true;
 		break;
@@ -192,10 +199,12 @@ static pid_t qemu_pid;
 /* At file scope for the handlers, which get no argument. */
 static struct plan plan;
 
-static void drop_archive(void)
+static void drop_files(void)
 {
 	if (plan.archive[0])
 		unlink(plan.archive);
+	if (plan.ctl[0])
+		unlink(plan.ctl);
 }
 
 static void end_qemu(void)
@@ -208,7 +217,7 @@ static void end_qemu(void)
 static void on_signal(int sig)
 {
 	end_qemu();
-	drop_archive();
+	drop_files();
 	_exit(128 + sig);
 }
 
@@ -271,7 +280,7 @@ static void need_file(const char *what, const char *path)
 }
 
 /* Everything that can be wrong is said before the archive is written and a machine is made.
- * drop_archive is registered first: from the archive on, any fail() leaves through it. */
+ * drop_files is registered first: from the archive on, any fail() leaves through it. */
 static int run(int argc, char **argv)
 {
 	static struct options options;
@@ -286,7 +295,9 @@ static int run(int argc, char **argv)
 	plan.domains = calloc(options.n_files, sizeof(*plan.domains));
 	if (domains_load(&plan) + disks_plan(&plan))
 		return EXIT_CONFIG;
-	atexit(drop_archive);
+	options.ctl = ctl_socket_new(options.ctl);
+	snprintf(plan.ctl, sizeof(plan.ctl), "%s", options.ctl);
+	atexit(drop_files);
 	signal(SIGINT, on_signal);
 	signal(SIGTERM, on_signal);
 	archive_write(&plan);
@@ -353,6 +364,8 @@ int main(int argc, char **argv)
 		return run(argc - 1, argv + 1);
 	if (!strcmp(command, "check"))
 		return check(argc - 1, argv + 1);
+	if (!strcmp(command, "ctl"))
+		return ctl_main(argc - 1, argv + 1);
 	if (!strcmp(command, "verify-pattern"))
 		return verify_pattern(argc - 1, argv + 1);
 	if (!strcmp(command, "--help") || !strcmp(command, "help"))

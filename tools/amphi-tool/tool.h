@@ -30,6 +30,7 @@ struct options {
 	const char *disk_bus;            /* "nvme" or "virtio" */
 	const char *hypervisor, *kernel; /* files */
 	const char *stats_file;          /* NULL: none */
+	const char *ctl;                 /* socket of the control port */
 	const char *service_args;        /* more words for the service domain's command line */
 	bool icount, interactive;
 	char **files;
@@ -58,6 +59,7 @@ struct plan {
 	struct disk disks[MAX_DISKS];
 	unsigned n_disks;
 	char archive[64]; /* path of the temporary boot archive */
+	char ctl[128];    /* path of the control socket */
 	uint64_t archive_bytes;
 };
 
@@ -79,6 +81,15 @@ void archive_write(struct plan *plan);
 
 /* machine.c: the QEMU command line, NULL at its end; owned by the caller for the program's life. */
 char **machine_command(const struct plan *plan);
+
+/* ctl_socket.c: the path of a new machine's control socket, which is the asked one if there is one; connects
+ * to one (-1 and errno), or to that of the only machine that runs. Faults end the program. */
+const char *ctl_socket_new(const char *asked);
+int ctl_socket_connect(const char *path);
+int ctl_socket_find(void);
+
+/* ctl.c: the command `ctl`; argv[0] is its name. Returns the exit status. */
+int ctl_main(int argc, char **argv);
 
 /* console.c: follows the machine's console (fd) to its end or the timeout; prints it by domain, notes exit
  * codes and statistics. Returns false when the time was over. */

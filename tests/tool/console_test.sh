@@ -33,7 +33,7 @@ key 'frobnicate\r'; wait_for 'frobnicate'
 key '\001'; wait_for 'the hypervisor has the terminal'
 key 'd'; wait_for '^\[hv\] .*domain 1'
 key '\001'; wait_for 'the service domain has the terminal'
-key 'list\r'; wait_for 'guest +1 .*running'
+key 'list\r'; wait_for 'guest +1 +(blocked|runn)'
 key '\001'
 key 'halt 7\r'; wait_for '@domain guest exit 7'
 for _ in $(seq 100); do kill -0 $tool 2>/dev/null || break; sleep 0.1; done

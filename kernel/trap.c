@@ -12,6 +12,8 @@
 #include "trap_parts.h"
 #include "user.h"
 
+#define INSN_HLT 0xf4u
+
 /* Where an instruction that may fault goes on instead: section trap_fixups, sorted by nothing, few. The
  * marks have the names that the linker gives a section by itself, for the host test's sake. */
 struct fixup {
@@ -75,6 +77,23 @@ static void exception(struct trap_frame *frame)
 	}
 }
 
+/* An interrupt between the idle loop's sti and hlt would go back to the hlt, which then sleeps over the thread that it
+ * made ready, and with the kernel lock held. No processor lets one in there (SDM vol. 2, STI), but a hypervisor's exit
+ * can: QEMU's TCG loses the delay when a VMRUN resumes the guest between the two. So the hlt has had its interrupt. */
+static void leave_halt(struct trap_frame *frame)
+{
+	if (trap_is_native && *(const uint8_t *)(uintptr_t)frame->rip == INSN_HLT)
+		frame->rip++;
+}
+
+/* A kernel that does not hold the lock is idle. */
+static void enter_from_outside(struct trap_frame *frame)
+{
+	kernel_lock();
+	if (!user_frame(frame))
+		leave_halt(frame);
+}
+
 /* Interrupts off all the while; handlers mark and wake. Only when the interrupt came out of ring
  * 3 may another thread run before it returns: kernel code is never switched away from between
  * two of its waits, which is what spares it locks. The kernel lock is taken when it came from outside:
@@ -88,7 +107,7 @@ void trap_dispatch(struct trap_frame *frame)
 	}
 	this_cpu()->irq_count++;
 	if (!kernel_locked())
-		kernel_lock();
+		enter_from_outside(frame);
 	if (frame->vector == TRAP_VECTOR_PV_UPCALL ||
 	    (frame->vector == TRAP_VECTOR_HVM_UPCALL && boot.platform == BOOT_XEN_PVH))
 		event_dispatch();

@@ -511,8 +511,10 @@ static void on_backend_change(void *ctx, const char *path)
 int control_start(const struct control_hooks *hooks)
 {
 	char path[STORE_PATH_MAX];
-	int err = control_store_prepare();
+	int err = control_check_versions();
 
+	if (!err)
+		err = control_store_prepare();
 	if (err)
 		return err;
 	control.hooks = hooks;

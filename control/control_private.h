@@ -30,6 +30,9 @@ struct domain_record {
 /* The record of this name, or a -XEN_ENOENT that has been told. */
 int control_record(const char *name, struct domain_record **out);
 
+/* 0, or -XEN_EOPNOTSUPP, told with both versions: this hypervisor takes other arguments than ours. */
+int control_check_versions(void);
+
 /* The nodes that are there before the first domain and after the last. */
 int control_store_prepare(void);
 

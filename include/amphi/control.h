@@ -51,7 +51,8 @@ struct control_hooks {
 };
 
 /* Makes this domain's own nodes and begins to watch for deaths (VIRQ_DOM_EXC). hooks stays valid.
- */
+ * -XEN_EOPNOTSUPP: the hypervisor's domctl or sysctl is of another version than ours; control_why() names
+ * both. */
 int control_start(const struct control_hooks *hooks);
 
 /* Ends all domains at once, without a word to their backends, and watches no more. Its VIRQ stays

@@ -41,6 +41,13 @@ int host_grant_table_frame(domid_t domid, mfn_t *out_frame);
 /* This domain's own id. */
 domid_t host_own_domid(void);
 
+/* Which hypervisor this is, and which versions of its two unstable interfaces it takes; 0: not known. */
+struct host_versions {
+	unsigned major, minor;
+	uint32_t domctl, sysctl;
+};
+void host_read_versions(struct host_versions *out);
+
 /* What must come back to where it was after a domain was made and ended. */
 struct host_counts {
 	uint64_t free_pages;     /* of the hypervisor (0 when it cannot be asked) */

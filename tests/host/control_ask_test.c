@@ -6,7 +6,7 @@
  * xenstore-paths and xl.cfg(5).
  *
  * links: control/control.c control/control_store.c control/domain_builder.c
- * links: control/control_ask.c lib/start_layout.c control/builder_memory.c control/builder_start.c
+ * links: control/control_ask.c control/control_version.c lib/start_layout.c control/builder_memory.c control/builder_start.c
  * links: lib/error_name.c lib/elf.c lib/printf.c lib/text.c
  * links: tests/host/control_world.c tests/host/fake_control.c tests/host/fake_kernel.c tests/host/mock_host.c
  * links: tests/host/mock_share.c tests/host/mock_store.c tests/host/mock_disk.c
@@ -255,6 +255,24 @@ static void test_the_watchdog_has_its_own_word(void **state)
 	assert_int_equal(control_find("g")->restarts, 1);
 }
 
+/* ---- another hypervisor ----------------------------------------------------------------------- */
+
+static void test_another_version_is_refused(void **state)
+{
+	static const struct control_hooks none;
+
+	control_stop();
+	fake_versions(0x18, 0);
+	assert_int_equal(control_start(&none), -XEN_EOPNOTSUPP);
+	expect_why("Xen 4.17 speaks version 0x18 of domctl, and we speak 0x15: domains cannot be "
+		   "managed here");
+	fake_versions(0, 0x14);
+	assert_int_equal(control_start(&none), -XEN_EOPNOTSUPP);
+	expect_why("Xen 4.17 speaks version 0x14 of sysctl, and we speak 0x15: domains cannot be "
+		   "managed here");
+	fake_versions(0, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, world_setup)
@@ -273,6 +291,7 @@ int main(void)
 	    TEST(test_rename_restart_that_fails),
 	    TEST(test_rename_of_a_long_name),
 	    TEST(test_the_watchdog_has_its_own_word),
+	    TEST(test_another_version_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

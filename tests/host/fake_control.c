@@ -532,6 +532,24 @@ domid_t host_own_domid(void)
 	return 0;
 }
 
+static uint32_t domctl_version, sysctl_version;
+
+void fake_versions(uint32_t domctl, uint32_t sysctl)
+{
+	domctl_version = domctl;
+	sysctl_version = sysctl;
+}
+
+void host_read_versions(struct host_versions *out)
+{
+	*out = (struct host_versions){4, 17, XEN_DOMCTL_INTERFACE_VERSION,
+				      XEN_SYSCTL_INTERFACE_VERSION};
+	if (domctl_version)
+		out->domctl = domctl_version;
+	if (sysctl_version)
+		out->sysctl = sysctl_version;
+}
+
 void host_read_counts(struct host_counts *out)
 {
 	*out = (struct host_counts){.free_pages = fake.free_pages};

@@ -27,6 +27,9 @@ struct fake_domain {
 	struct vcpu_guest_context context;
 };
 
+/* What host_read_versions tells from now on, of Xen 4.17; 0: ours. */
+void fake_versions(uint32_t domctl, uint32_t sysctl);
+
 /* Forgets everything; pages: machine memory for domains. */
 void fake_reset(uint64_t pages);
 

@@ -13,6 +13,7 @@
 #include <amphi/error_name.h>
 
 #define WEIGHT_DEFAULT 256u /* of Xen's schedulers */
+#define E820_RAM       1u   /* ACPI's word for it */
 
 /* The text begins with the domain's name since several may be made by one command, and only one
  * line is printed for each failure. What fits is kept: a cut text is better than none. */
@@ -127,6 +128,21 @@ static int set_limits(struct build *b)
 	return domctl(b, &op, XEN_DOMCTL_max_mem);
 }
 
+/* One piece of RAM up to its limit, as libxl tells it for a guest that may grow: Linux makes its page list so
+ * long. A hypervisor that knows the limit itself need not have the call. */
+static int tell_memory_map(struct build *b)
+{
+	struct {
+		uint64_t start, bytes;
+		uint32_t type;
+	} __attribute__((packed)) ram = {0, b->plan->max_memory_kib * 1024, E820_RAM};
+	struct xen_foreign_memory_map op = {.domid = b->out->domid, .map.nr_entries = 1};
+
+	set_xen_guest_handle(op.map.buffer, (void *)&ram);
+	(void)host_memory_op(XENMEM_set_memory_map, &op);
+	return 0;
+}
+
 /* A list of 64 bits is as long as any hypervisor's is read: what is beyond it counts as zeros. */
 static int pin_vcpus(struct build *b)
 {
@@ -232,6 +248,7 @@ static const struct {
     {allocate_list, "find memory for its page list"},
     {create, "create the domain"},
     {set_limits, "set its limits"},
+    {tell_memory_map, "tell its memory map"},
     {set_clock, "set its clock"},
     {set_share, "set its share of the processors"},
     {pin_vcpus, "pin its vCPUs"},

@@ -105,6 +105,8 @@ int archive_create(const char *name)
 	int err = find_member(MANIFEST_DOMAIN, name, &file);
 
 	if (err)
+		err = find_member(MANIFEST_SPARE, name, &file);
+	if (err)
 		return control_fail(err, "%s: no such domain in the boot archive", name);
 	config = host_alloc(sizeof(*config)); /* too large for a stack */
 	if (!config)

@@ -14,6 +14,7 @@ static const struct {
 	const char *word, *prefix;
 } kinds[] = {
     [MANIFEST_DOMAIN] = {"domain", ""},
+    [MANIFEST_SPARE] = {"spare", ""},
     [MANIFEST_FILE] = {"file", ""},
     [MANIFEST_DISK] = {"disk", "serial="},
 };

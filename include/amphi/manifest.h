@@ -4,6 +4,7 @@
  * statement a line, fields parted by one space:
  *
  *	domain NAME CFGFILE	a domain to create, in this order; CFGFILE is a member of the archive
+ *	spare NAME CFGFILE	a domain that may be created later, when somebody asks for it
  *	file CFG-PATH MEMBER	the file a domain file calls CFG-PATH (kernel=, ramdisk=) is this member
  *	disk TARGET serial=S	the disk a domain file calls TARGET is the machine's disk of serial S
  *
@@ -18,7 +19,7 @@
 #define MANIFEST_MEMBER    "manifest"
 #define MANIFEST_FIELD_MAX 1024u /* with the NUL, after unescaping */
 
-enum manifest_kind { MANIFEST_DOMAIN, MANIFEST_FILE, MANIFEST_DISK };
+enum manifest_kind { MANIFEST_DOMAIN, MANIFEST_SPARE, MANIFEST_FILE, MANIFEST_DISK };
 
 struct manifest_line {
 	enum manifest_kind kind;

@@ -62,6 +62,7 @@ static void test_memory(void **state)
 {
 	world_config.max_memory_mib = 16;
 	world_create();
+	assert_int_equal(fake_domain(world_id)->map_end, 16 << 20);
 	assert_int_equal(control_set_memory("g", 12), 0);
 	world_expect_node("/local/domain/%u/memory/target", "12288");
 	assert_int_equal(fake_domain(world_id)->max_pages, (12 * 1024 + 1024) / 4);

@@ -176,6 +176,11 @@ static void test_manifest_round_trip(void **state)
 	assert_int_equal(manifest_find(text, n, MANIFEST_DISK, "/d.img", out, sizeof(out)), 0);
 	assert_string_equal(out, "amphi0");
 	assert_int_equal(manifest_find(text, n, MANIFEST_DISK, "g", out, sizeof(out)), -XEN_ENOENT);
+	assert_int_equal(manifest_find(text, n, MANIFEST_SPARE, "g", out, sizeof(out)),
+			 -XEN_ENOENT);
+	n += manifest_format(text + n, sizeof(text) - n, MANIFEST_SPARE, "s", "domains/s.cfg");
+	assert_int_equal(manifest_find(text, n, MANIFEST_SPARE, "s", out, sizeof(out)), 0);
+	assert_string_equal(out, "domains/s.cfg");
 	assert_int_equal(manifest_find(text, n, MANIFEST_FILE, "/a b/100%\n", out, 7), -XEN_ENOENT);
 	/* The length is told even when it does not fit. */
 	assert_int_equal(manifest_format(text, 4, MANIFEST_DOMAIN, "g", "c"), 11);

@@ -397,13 +397,29 @@ int host_sysctl(struct xen_sysctl *op)
 
 /* ---- memory ---------------------------------------------------------------------------- */
 
+/* As Xen: only for a domain that is there; the map is kept by its end. */
+static long set_memory_map(const struct xen_foreign_memory_map *m)
+{
+	struct fake_domain *d = fake_domain(m->domid);
+	uint64_t entry[2];
+
+	if (!d || m->map.nr_entries != 1)
+		return -XEN_EINVAL;
+	memcpy(entry, m->map.buffer.p, sizeof(entry));
+	d->map_end = entry[0] + entry[1];
+	return 0;
+}
+
 long host_memory_op(unsigned cmd, void *arg)
 {
 	struct xen_memory_reservation *r = arg;
-	struct fake_domain *d = fake_domain(r->domid);
 	int err = enter();
+	struct fake_domain *d;
 	unsigned long i;
 
+	if (cmd == XENMEM_set_memory_map)
+		return err ? err : set_memory_map(arg);
+	d = fake_domain(r->domid);
 	if (err || cmd != XENMEM_populate_physmap || !d)
 		return err ? err : -XEN_EINVAL;
 	for (i = 0; i < r->nr_extents && d->pages < d->max_pages; i++) {

@@ -19,6 +19,7 @@ struct fake_domain {
 	domid_t id;
 	unsigned max_vcpus, n_ports, shutdown_code;
 	unsigned paused_times; /* pausedomain less unpausedomain, with that of the making */
+	uint64_t map_end;      /* of its memory, as the builder told it */
 	uint64_t cpu_time_ns, affinity[32];
 	uint64_t pages, max_pages;
 	domid_t port_peer[FAKE_PORTS]; /* of port n; ports begin at 1 */

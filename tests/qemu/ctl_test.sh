@@ -14,7 +14,7 @@ pid=
 export XDG_RUNTIME_DIR="$work/run"
 mkdir "$work/run"
 strip -g -o "$work/amphi" "$BUILD/amphi"
-for name in g h; do
+for name in g h spare; do
 	printf 'name = "%s"\nkernel = "%s"\nmemory = 8\nmaxmem = 12\nmaxvcpus = 2\ncmdline = "role=guest"\n' \
 		$name "$work/amphi" >"$work/$name.cfg"
 done
@@ -29,7 +29,7 @@ ctl() { # ctl STATUS WORD...: the answer in $work/out, both kinds
 says() { grep -qE -- "$1" "$work/out" || fail "expected /$1/"; }
 machine() { # machine LOG OPTION...: leaves its pid in $pid
 	log=$1; shift
-	timeout -k 5 100 "$tool" run --accel tcg --service-args stay "$@" "$work/g.cfg" "$work/h.cfg" >"$log" 2>&1 &
+	timeout -k 5 100 "$tool" run --accel tcg --service-args stay --later "$work/spare.cfg" "$@" "$work/g.cfg" "$work/h.cfg" >"$log" 2>&1 &
 	pid=$!
 }
 
@@ -70,6 +70,9 @@ ctl 0 --json destroy h; says '^\{"ok":true\}$'
 ctl 0 create "$work/h.cfg"
 ctl 1 create h; says 'h: a domain of this name is there already \(EEXIST\)'
 ctl 0 list; says '^h +3 '
+ctl 0 create some/where/spare.cfg
+ctl 0 list; says '^spare +4 '
+ctl 0 destroy spare
 ctl 0 help; says '^vcpu-set +NAME N '
 
 # What the last asker has left: half a line, and an answer that it did not read.

@@ -90,7 +90,7 @@ static void put_domain(struct packing *p, const struct domain_file *d)
 
 	snprintf(member, sizeof(member), "domains/%s.cfg", d->config.name);
 	put_member(p, member, d->text, d->len);
-	state(p, MANIFEST_DOMAIN, d->config.name, member);
+	state(p, d->spare ? MANIFEST_SPARE : MANIFEST_DOMAIN, d->config.name, member);
 	put_file(p, d->config.kernel);
 	if (d->config.ramdisk[0])
 		put_file(p, d->config.ramdisk);

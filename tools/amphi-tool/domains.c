@@ -95,12 +95,14 @@ static unsigned check_name(const struct plan *plan, const struct domain_file *d)
 unsigned domains_load(struct plan *plan)
 {
 	const struct config_listener listener = {.say = say};
+	const struct options *o = plan->options;
 	unsigned errors = 0;
 
-	for (unsigned i = 0; i < plan->options->n_files; i++) {
+	for (unsigned i = 0; i < o->n_files + o->n_later; i++) {
 		struct domain_file *d = &plan->domains[plan->n_domains];
 
-		d->path = plan->options->files[i];
+		d->spare = i >= o->n_files;
+		d->path = d->spare ? o->later[i - o->n_files] : o->files[i];
 		d->text = read_file(d->path, &d->len);
 		if (domain_config_parse(d->path, d->text, d->len, &listener, &d->config)) {
 			errors++;

@@ -32,6 +32,7 @@ static const char usage_text[] =
     "  --hypervisor FILE   (amphi-hv beside this program)  --kernel FILE      the service "
     "domain's\n"
     "  --stats FILE        write what domains report       --service-args S   more boot words\n"
+    "  --later FILE.cfg    a domain for `ctl create`; not started\n"
     "  --ctl PATH          socket for `ctl` (one in your run-time folder)\n"
     "  --interactive       leave the terminal at the consoles; Ctrl-A steps through them\n";
 
@@ -109,7 +110,8 @@ enum {
 	OPT_ARGS,
 	OPT_ICOUNT,
 	OPT_INTERACTIVE,
-	OPT_CTL
+	OPT_CTL,
+	OPT_LATER
 };
 
 /* Names as in usage_text; `check` takes them too and looks at none. */
@@ -126,6 +128,7 @@ static const struct option long_options[] = {
     {"icount", no_argument, NULL, OPT_ICOUNT},
     {"interactive", no_argument, NULL, OPT_INTERACTIVE},
     {"ctl", required_argument, NULL, OPT_CTL},
+    {"later", required_argument, NULL, OPT_LATER},
     {NULL, 0, NULL, 0}};
 
 /* getopt_long has said what is wrong with an unknown option before it comes here as '?'. */
@@ -162,6 +165,11 @@ static void take_option(struct options *o, int opt, const char *name)
 	case OPT_ICOUNT:
 		o->icount = true;
 		break;
+	case OPT_LATER:
+		if (o->n_later == MAX_DOMAINS)
+			fail(EXIT_USAGE, "--later: %u domain files are the most", MAX_DOMAINS);
+		o->later[o->n_later++] = optarg;
+		break;
 	case OPT_CTL:
 		o->ctl = optarg;
 		break;
@@ -185,11 +193,12 @@ static void parse_options(struct options *o, int argc, char **argv)
 	/* getopt has moved the words that are no options to the end. */
 	o->files = argv + optind;
 	o->n_files = (unsigned)(argc - optind);
-	if (!o->n_files)
+	if (!o->n_files && !o->n_later)
 		fail(EXIT_USAGE, "no domain file given");
 	/* The arrays of plan and of archive.c have this size. */
-	if (o->n_files > MAX_DOMAINS)
-		fail(EXIT_USAGE, "%u domain files; %u are the most", o->n_files, MAX_DOMAINS);
+	if (o->n_files + o->n_later > MAX_DOMAINS)
+		fail(EXIT_USAGE, "%u domain files; %u are the most", o->n_files + o->n_later,
+		     MAX_DOMAINS);
 	o->hypervisor = o->hypervisor ? o->hypervisor : beside_us("amphi-hv");
 	o->kernel = o->kernel ? o->kernel : beside_us("amphi");
 }
@@ -262,6 +271,8 @@ static int worst(int qemu_status)
 	for (unsigned i = 0; i < plan.n_domains; i++) {
 		const struct domain_file *d = &plan.domains[i];
 
+		if (d->spare && !d->ended)
+			continue;
 		if (!d->ended) {
 			if (WIFEXITED(qemu_status) && WEXITSTATUS(qemu_status) == EXIT_NO_QEMU)
 				return EXIT_NO_QEMU;
@@ -292,7 +303,7 @@ static int run(int argc, char **argv)
 	/* The domains' own files are theirs to name in an error; these two are ours. */
 	need_file("hypervisor", options.hypervisor);
 	need_file("service domain's kernel", options.kernel);
-	plan.domains = calloc(options.n_files, sizeof(*plan.domains));
+	plan.domains = calloc(MAX_DOMAINS, sizeof(*plan.domains));
 	if (domains_load(&plan) + disks_plan(&plan))
 		return EXIT_CONFIG;
 	options.ctl = ctl_socket_new(options.ctl);
@@ -324,7 +335,7 @@ static int check(int argc, char **argv)
 
 	plan.options = &options;
 	parse_options(&options, argc, argv);
-	plan.domains = calloc(options.n_files, sizeof(*plan.domains));
+	plan.domains = calloc(MAX_DOMAINS, sizeof(*plan.domains));
 	if (domains_load(&plan) + disks_plan(&plan))
 		return EXIT_CONFIG;
 	for (unsigned i = 0; i < plan.n_domains; i++)

@@ -35,6 +35,8 @@ struct options {
 	bool icount, interactive;
 	char **files;
 	unsigned n_files;
+	char *later[MAX_DOMAINS]; /* files of domains that are not started */
+	unsigned n_later;
 };
 
 struct domain_file {
@@ -42,6 +44,7 @@ struct domain_file {
 	char *text;
 	size_t len;
 	struct domain_config config;
+	bool spare; /* not started by itself */
 	bool ended;
 	unsigned exit_code;
 };

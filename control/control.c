@@ -329,7 +329,6 @@ static void keep_as_remains(struct domain_record *r)
 	control_store_rename(r->pub.domid, c->name);
 	r->pub.state = CONTROL_PRESERVED;
 	r->after = AFTER_NOTHING;
-	r->reported = true; /* the name goes on */
 }
 
 /* A new record for the name, and the old one under another. False: nothing has changed. */

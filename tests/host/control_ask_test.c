@@ -98,6 +98,10 @@ static void test_vcpus(void **state)
 	world_expect_node("/local/domain/%u/cpu/1/availability", "offline");
 	assert_int_equal(control_set_vcpus("g", 3), 0);
 	world_expect_node("/local/domain/%u/cpu/2/availability", "online");
+	/* A node that says so already is not written again: that would wake the guest. */
+	world_set_node("/local/domain/%u/cpu/1/availability", "on.");
+	assert_int_equal(control_set_vcpus("g", 2), 0);
+	world_expect_node("/local/domain/%u/cpu/1/availability", "on.");
 	assert_int_equal(control_set_vcpus("g", 0), -XEN_ERANGE);
 	expect_why("g: vCPUs must be from 1 to 3");
 	assert_int_equal(control_set_vcpus("g", 4), -XEN_ERANGE);

@@ -37,7 +37,7 @@ static int hook_create(void *ctx, const char *name)
 }
 static int hook_console(void *ctx, const char *name)
 {
-	return strcmp(name, "g") ? -XEN_ENOENT : 0;
+	return !strcmp(name, "busy") ? -XEN_EBUSY : strcmp(name, "g") ? -XEN_ENOENT : 0;
 }
 static const struct ctl_hooks hooks = {.create = hook_create, .console = hook_console};
 
@@ -223,6 +223,10 @@ static void test_top(void **state)
 	mock_advance(1000000000);
 	assert_int_equal(run("top g"), 0);
 	assert_non_null(strstr(text, "  0.0\n"));
+	fake_domain(world_id)->cpu_time_ns = 0; /* another domain of that number */
+	mock_advance(1000000000);
+	assert_int_equal(run("top --json g"), 0);
+	assert_non_null(strstr(text, "\"cpu_percent\":null}"));
 }
 
 static void test_vcpu_list(void **state)
@@ -304,6 +308,8 @@ static void test_an_error_is_forgotten(void **state)
 	expect_refusal("pause h", -XEN_ENOENT, "h: no such domain");
 	expect_text("create guest", "");
 	assert_string_equal(answer.why, "");
+	expect_refusal("pause h", -XEN_ENOENT, "h: no such domain");
+	expect_refusal("console busy", -XEN_EBUSY, "EBUSY");
 }
 
 static void test_help_lists_all(void **state)

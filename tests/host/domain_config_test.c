@@ -176,10 +176,10 @@ static void test_cpus(void **state)
 static void test_bad_cpus(void **state)
 {
 	static const char *const bad[] = {
-	    "cpus=''",        "cpus='64'",   "cpus=64",        "cpus='2-1'",
-	    "cpus='1-'",      "cpus='a'",    "cpus='1,,2'",    "cpus='1,'",
-	    "cpus='^1'",      "cpus='1 ,2'", "cpus='nodes:0'", "cpus='0-99999999999'",
-	    "cpus=['0','x']",
+	    "cpus=''",           "cpus='64'",      "cpus=64",        "cpus='2-1'",
+	    "cpus='1-'",         "cpus='a'",       "cpus='1,,2'",    "cpus='1,'",
+	    "cpus='^1'",         "cpus='1 ,2'",    "cpus='nodes:0'", "cpus='0-99999999999'",
+	    "cpus='4294967296'", "cpus=['0','x']",
 	};
 
 	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {

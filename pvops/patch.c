@@ -28,14 +28,21 @@ static uint64_t at_distance(const int32_t *member)
 	return (uint64_t)(uintptr_t)member + (uint64_t)(int64_t)*member;
 }
 
-/* Few sites have one. */
+/* They lie in the order of their sites, and sites are gone through in order: the one wanted is most often the one behind
+ * the last, so the search goes on from there, once around. */
 static const struct pv_operand *operand_of(uint64_t site)
 {
-	const struct pv_operand *op = pv_operands_start;
+	static size_t next;
+	size_t n = (size_t)(pv_operands_end - pv_operands_start);
 
-	while (op < pv_operands_end && at_distance(&op->site) != site)
-		op++;
-	return op < pv_operands_end ? op : NULL;
+	for (size_t tried = 0; tried < n; tried++) {
+		const struct pv_operand *op = &pv_operands_start[next];
+
+		if (at_distance(&op->site) == site)
+			return op;
+		next = next + 1 < n ? next + 1 : 0;
+	}
+	return NULL;
 }
 
 /* A record holds the distance from itself to its site, which no relocation has to touch. */

@@ -63,6 +63,9 @@ PV_SHORT(native_set_ptes, "1: mov -8(%rsi, %rdx, 8), %rax; mov %rax, -8(%rdi, %r
 			  "jnz 1b; xor %eax, %eax");
 /* Nobody has to be told of tables. */
 PV_SHORT(native_nothing, "");
+/* What is mapped late has a window (kernel/vmap.c); the image stays as it is. */
+PV_SHORT(native_no_fixmap, "mov $-38, %eax");
+_Static_assert(XEN_ENOSYS == 38, "native_no_fixmap");
 /* A lock's low byte; the rest says who waits. */
 PV_SHORT(native_unlock, "movb $0, (%rdi)");
 PV_SHORT(native_false, "xor %eax, %eax");
@@ -146,6 +149,7 @@ const struct pv_impl pv_table_native[PV_OP_COUNT] = {
     [PV_mmu_release_pt] = PV_INLINED(native_nothing),
     [PV_mmu_enter_mmap] = PV_INLINED(native_nothing),
     [PV_mmu_exit_mmap] = PV_INLINED(native_nothing),
+    [PV_mmu_set_fixmap] = PV_INLINED(native_no_fixmap),
     [PV_mmu_set_ptes] = PV_INLINED(native_set_ptes),
     [PV_mmu_ptep_modify_prot_start] = PV_INLINED_STACKED(native_get_entry),
     [PV_mmu_ptep_modify_prot_commit] = PV_INLINED_STACKED(native_set_entry),

@@ -34,6 +34,19 @@ row_want() { # prints the file with what is wanted, making it the first time
 
 row() { # row NAME FILE CPUS
 	want=$(row_want) || exit 1
+	row_compare "$@"
+}
+
+# The same of a kernel that was given no module and told to leave out breakpoints.
+row_in_part() { # row_in_part NAME FILE CPUS
+	want=$(row_want) || exit 1
+	n=$(sed -n 's/^selftest: \([0-9]*\) ok.*/\1/p' "$want")
+	sed "/^ring 3: self_test/,/^ring 3: done/d; s/\(breakpoint\): ok/\1: left out/; s/^selftest: $n ok/selftest: $((n - 1)) ok/" "$want" >"$work/part"
+	want=$work/part
+	row_compare "$@"
+}
+
+row_compare() {
 	row_said "$2" >"$work/got"
 	diff "$want" "$work/got" | head -n 12; cmp -s "$want" "$work/got" || { echo "$1: the self-test differs from that of a bare q35; the end of all it said:"; tail -n 50 "$2"; exit 1; }
 	grep -q '^@pvops indirect=0 differing=0' "$2" || { echo "$1: not every pv site is as planned"; grep '^@pvops' "$2"; exit 1; }

@@ -2,7 +2,7 @@
  *
  * The multiboot header carries addresses (flag 16), because QEMU takes a 64-bit ELF in no other
  * way; GRUB's multiboot command honours it too. Expected here: protected mode, paging off, EAX the
- * magic, EBX the boot information. Not here: anything that C can do. Tables made here map the first
+ * magic of either version of multiboot, EBX its information. Not here: anything that C can do. Tables made here map the first
  * GiB three times: at 0 (until boot_main drops it), at HV_IMAGE_VIRT and in the direct map.
  */
 #include "layout.h"
@@ -11,6 +11,8 @@
 #define MB_MAGIC 0x1badb002
 #define MB_FLAGS 0x00010003 /* modules on pages, memory map wanted, addresses below are valid */
 #define MB_LOADED 0x2badb002
+#define MB2_MAGIC 0xe85250d6
+#define MB2_LOADED 0x36d76289
 
 #define PTE_TABLE 0x03	 /* present, writable */
 #define PTE_2M 0x83	 /* the same, 2 MiB */
@@ -21,6 +23,20 @@ multiboot_header:
 	.long MB_MAGIC, MB_FLAGS, -(MB_MAGIC + MB_FLAGS)
 	.long PHYS(multiboot_header), PHYS(image_start), PHYS(image_data_end), PHYS(image_end)
 	.long PHYS(hv_entry32)
+
+	/* Version 2, for GRUB under UEFI, with the same addresses as tags (2 and 3), since GRUB looks for an ELF
+	 * file's entry among its virtual addresses. */
+	.balign 8
+multiboot2_header:
+	.long MB2_MAGIC, 0, multiboot2_end - multiboot2_header
+	.long -(MB2_MAGIC + (multiboot2_end - multiboot2_header))
+	.short 2, 0
+	.long 24, PHYS(multiboot2_header), PHYS(image_start), PHYS(image_data_end), PHYS(image_end)
+	.short 3, 0
+	.long 12, PHYS(hv_entry32), 0
+	.short 0, 0
+	.long 8
+multiboot2_end:
 
 	.text
 	.code32
@@ -34,8 +50,12 @@ hv_entry32:
 	movl %eax, PHYS(boot_tsc)
 	movl %edx, PHYS(boot_tsc) + 4
 	movl %ebx, PHYS(boot_info_phys)
+	movl %ebp, PHYS(boot_magic)
 	cmpl $MB_LOADED, %ebp
+	je 1f
+	cmpl $MB2_LOADED, %ebp
 	jne no_boot
+1:
 	movl $0x80000001, %eax
 	cpuid
 	testl $(1 << 29), %edx	/* long mode */
@@ -91,6 +111,7 @@ entry64_high:
 	leaq boot_stack_top(%rip), %rsp
 	xorl %ebp, %ebp
 	movl boot_info_phys(%rip), %edi
+	movl boot_magic(%rip), %esi
 	call boot_main
 	ud2
 
@@ -109,6 +130,8 @@ boot_gdt_pointer:
 boot_tsc:
 	.quad 0
 boot_info_phys:
+	.long 0
+boot_magic:
 	.long 0
 
 	.section .bss.page, "aw", @nobits

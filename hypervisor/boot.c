@@ -2,7 +2,8 @@
  *
  * Called by boot.S on the boot stack, with the first GiB mapped. The order of boot_main is the
  * order of needs: words, memory, traps, interrupts, time, and then a domain. The multiboot
- * structures are read once, here, and copied: they lie in memory that is about to be given away.
+ * structures are read once (boot_multiboot.c), and copied: they lie in memory that is about to be given
+ * away.
  */
 #include <amphi/string.h>
 
@@ -15,31 +16,12 @@
 #include "percpu.h"
 #include "smp.h"
 
-#define MB_HAS_CMDLINE 0x04u
-#define MB_HAS_MODULES 0x08u
-#define MB_HAS_MAP     0x40u
-
-struct multiboot_info {
-	uint32_t flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr;
-	uint32_t syms[4];
-	uint32_t map_length, map_addr;
-};
-
-struct multiboot_module {
-	uint32_t start, end, cmdline, reserved;
-};
-
-/* size does not count itself. */
-struct multiboot_range {
-	uint32_t size;
-	uint64_t base, length;
-	uint32_t kind;
-} __attribute__((packed));
+#define MULTIBOOT2_MAGIC 0x36d76289u /* what a loader of version 2 leaves in EAX */
 
 static struct boot_info info;
 static struct acpi_info acpi;
 extern uint8_t image_start[], image_end[], hv_root_table[];
-void boot_main(uint32_t multiboot_phys) __attribute__((noreturn));
+void boot_main(uint32_t multiboot_phys, uint32_t magic) __attribute__((noreturn));
 void entry_start(void) __attribute__((noreturn));
 
 const struct boot_info *boot_info(void)
@@ -60,40 +42,6 @@ static const void *phys(uint64_t address)
 static const void *view(void *ctx, uint64_t address, uint64_t len)
 {
 	return boot_is_mapped(phys(address), len) ? phys(address) : NULL;
-}
-
-/* Loaders put the file's name before the arguments. */
-static void copy_cmdline(char *out, uint32_t address)
-{
-	const char *text = phys(address), *args = strchr(text, ' ');
-
-	(void)str_copy(out, BOOT_CMDLINE_MAX, args != NULL ? args + 1 : "");
-}
-
-static void read_loader_info(uint32_t multiboot_phys)
-{
-	const struct multiboot_info *mb = phys(multiboot_phys);
-	const struct multiboot_module *m = phys(mb->mods_addr);
-	unsigned n = mb->flags & MB_HAS_MODULES ? MIN(mb->mods_count, BOOT_MODULES_MAX) : 0;
-	uint32_t at = mb->map_addr, end = mb->flags & MB_HAS_MAP ? at + mb->map_length : at;
-
-	if (mb->flags & MB_HAS_CMDLINE)
-		copy_cmdline(info.cmdline, mb->cmdline);
-	for (; info.n_modules < n; info.n_modules++, m++) {
-		struct boot_module *to = &info.modules[info.n_modules];
-
-		to->start = m->start;
-		to->end = m->end;
-		if (m->cmdline != 0)
-			copy_cmdline(to->cmdline, m->cmdline);
-	}
-	while (at + sizeof(struct multiboot_range) <= end && info.n_ranges < MM_RANGES_MAX) {
-		const struct multiboot_range *r = phys(at);
-
-		info.ranges[info.n_ranges++] =
-		    (struct mm_range){r->base, r->base + r->length, r->kind};
-		at += r->size + 4;
-	}
 }
 
 /* ---- options --------------------------------------------------------------------------- */
@@ -178,16 +126,19 @@ static void report_ready(void)
 		  rdtsc(), boot_tsc, time_tsc_khz(), (stats.hv_pages * 4), (stats.free_pages * 4));
 }
 
-void boot_main(uint32_t multiboot_phys)
+void boot_main(uint32_t multiboot_phys, uint32_t magic)
 {
-	read_loader_info(multiboot_phys);
+	if (magic == MULTIBOOT2_MAGIC)
+		boot_read_multiboot2(phys, multiboot_phys, &info);
+	else
+		boot_read_multiboot(phys, multiboot_phys, &info);
 	console_init();
 	hv_printk("amphi-hv, Xen PV ABI 4.17");
 	(void)cpu_prepare(0);
 	cpu_init(0);
 	boot_protect_image();
 	memory_init();
-	acpi_read(view, NULL, 0, &acpi);
+	acpi_read(view, NULL, info.rsdp_bytes ? (uint64_t)info.rsdp - HV_IMAGE_VIRT : 0, &acpi);
 	apic_init();
 	ioapic_init();
 	sched_init(0);

@@ -1,6 +1,6 @@
 /* boot.h: what the boot loader handed over, for the files that start the machine.
  *
- * Private: boot.c reads the multiboot information once into struct boot_info; dom0.c and console.c
+ * Private: boot.c has the multiboot information read once into struct boot_info; dom0.c and console.c
  * take what they need. boot_image.c looks after the hypervisor's own page tables.
  */
 #ifndef HV_BOOT_H
@@ -12,7 +12,8 @@
 #include "mm.h"
 
 #define BOOT_CMDLINE_MAX 512u
-#define BOOT_MODULES_MAX 8u
+#define BOOT_MODULES_MAX 40u
+#define BOOT_RSDP_MAX    36u
 
 struct boot_module {
 	uint64_t start, end;            /* machine addresses */
@@ -25,10 +26,23 @@ struct boot_info {
 	struct boot_module modules[BOOT_MODULES_MAX];
 	unsigned n_ranges;
 	struct mm_range ranges[MM_RANGES_MAX];
+	uint8_t rsdp[BOOT_RSDP_MAX]; /* a copy of ACPI's root pointer, when the loader gave one */
+	uint32_t rsdp_bytes;
 };
 
 const struct boot_info *boot_info(void);
 const struct acpi_info *acpi_info(void);
+
+/* boot_multiboot.c: fills *out, which is all zeros, from the loader's structures of version 1 or 2. view shows
+ * what lies at an address. */
+typedef const void *boot_view_fn(uint64_t address);
+void boot_read_multiboot(boot_view_fn *view, uint32_t address, struct boot_info *out);
+void boot_read_multiboot2(boot_view_fn *view, uint32_t address, struct boot_info *out);
+
+/* dom0_ramdisk.c: its length, 0 for none; put, unless it is NULL, is called with its parts in order, each
+ * at the offset where the last one ended. */
+typedef void boot_put_fn(void *ctx, uint64_t at, const void *bytes, uint64_t n);
+uint64_t dom0_ramdisk(const struct boot_info *boot, boot_put_fn *put, void *ctx);
 
 /* The value of key=value in the hypervisor's command line, "" for a bare key; false: not there. */
 bool boot_option(const char *key, char *out, size_t cap);

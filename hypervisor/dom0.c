@@ -1,6 +1,6 @@
 /* dom0.c: builds the first domain, the only one the hypervisor builds itself.
  *
- * Caller: boot.c. From boot module 0 (a kernel with Xen's PV notes) and module 1 (its ramdisk) it
+ * Caller: boot.c. From boot module 0 (a kernel with Xen's PV notes) and the others (its ramdisk) it
  * makes what "start of day" in xen/xen.h describes, and leaves the domain's vCPU 0 ready to run.
  * Everything else in the world is built by that domain's control/, which does the same over
  * hypercalls. What is wrong with the modules is said, and the machine stops.
@@ -27,7 +27,6 @@ struct dom0_plan {
 	unsigned list_order;
 	struct elf_image image;
 	struct elf_xen_notes notes;
-	const uint8_t *ramdisk;
 };
 
 /* The entry of the p2m list for pfn. */
@@ -57,10 +56,7 @@ static void open_modules(struct dom0_plan *plan)
 		0 ||
 	    elf_read_xen_notes(&plan->image, &plan->notes, &why) != 0)
 		hv_panic("the first domain's kernel (module 0): %s", why);
-	if (boot->n_modules > 1) {
-		plan->ramdisk = maddr_to_virt((maddr_t){m[1].start});
-		plan->l.ramdisk_bytes = m[1].end - m[1].start;
-	}
+	plan->l.ramdisk_bytes = dom0_ramdisk(boot, NULL, NULL);
 }
 
 static void lay_out(struct dom0_plan *plan)
@@ -150,6 +146,13 @@ static void put(struct dom0_plan *plan, uint64_t at, const void *from, uint64_t 
 	}
 }
 
+static void put_ramdisk(void *ctx, uint64_t at, const void *bytes, uint64_t n)
+{
+	struct dom0_plan *plan = ctx;
+
+	put(plan, plan->l.ramdisk_pfn * PAGE_SIZE + at, bytes, n);
+}
+
 static void load_contents(struct dom0_plan *plan)
 {
 	const struct elf_xen_notes *n = &plan->notes;
@@ -159,8 +162,7 @@ static void load_contents(struct dom0_plan *plan)
 
 		put(plan, elf_xen_paddr(n, s->paddr), s->data, s->file_bytes);
 	}
-	if (plan->ramdisk != NULL)
-		put(plan, plan->l.ramdisk_pfn * PAGE_SIZE, plan->ramdisk, plan->l.ramdisk_bytes);
+	(void)dom0_ramdisk(boot_info(), put_ramdisk, plan);
 	if (n->present & ELF_NOTE_BIT(XEN_ELFNOTE_HYPERCALL_PAGE))
 		hypercall_page_fill(
 		    pfn_to_virt(plan, (n->hypercall_page - n->virt_base) / PAGE_SIZE));

@@ -61,7 +61,7 @@ static bool usable(const struct domain_file *d, const struct config_disk *disk)
 
 /* "ram0": memory of the service domain, not a file of ours. A file of that name must be written
  * ./ram0. */
-static bool is_ram(const char *target)
+bool is_ram_disk(const char *target)
 {
 	return !strncmp(target, "ram", 3) && target[3] &&
 	       strspn(target + 3, "0123456789") == strlen(target + 3);
@@ -74,7 +74,7 @@ static unsigned add(struct plan *plan, const struct domain_file *d, const struct
 {
 	struct disk *known = find(plan, disk->target);
 
-	if (is_ram(disk->target))
+	if (is_ram_disk(disk->target))
 		return 0;
 	if (known && !(known->readonly && disk->readonly)) {
 		fprintf(stderr,

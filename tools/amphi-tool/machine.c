@@ -78,7 +78,7 @@ static bool use_kvm(const struct options *o)
 }
 
 /* The archive lies in the service domain's memory, which it is part of from the beginning. */
-static unsigned service_mib(const struct plan *plan)
+unsigned machine_service_mib(const struct plan *plan)
 {
 	unsigned archive_mib = (unsigned)(plan->archive_bytes / MIB) + 1;
 
@@ -92,7 +92,7 @@ static unsigned service_mib(const struct plan *plan)
 static unsigned total_mib(const struct plan *plan)
 {
 	unsigned need =
-	    HYPERVISOR_MIB + service_mib(plan) + (unsigned)(plan->archive_bytes / MIB) + 1;
+	    HYPERVISOR_MIB + machine_service_mib(plan) + (unsigned)(plan->archive_bytes / MIB) + 1;
 
 	for (unsigned i = 0; i < plan->n_domains; i++)
 		need += plan->domains[i].config.max_memory_mib + 1;
@@ -181,7 +181,7 @@ char **machine_command(const struct plan *plan)
 	add(c, "-kernel");
 	add(c, "%s", o->hypervisor);
 	add(c, "-append");
-	add(c, "dom0_mem=%uM", service_mib(plan));
+	add(c, "dom0_mem=%uM", machine_service_mib(plan));
 	add(c, "-initrd");
 	add(c, "%s role=service%s %s,%s", escaped(o->kernel),
 	    o->interactive ? " console=interactive" : "", escaped(o->service_args), plan->archive);

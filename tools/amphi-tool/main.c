@@ -1,6 +1,6 @@
 /* main.c: amphi-tool's command line, and the life of the machine it starts.
  *
- * Commands: run, check, ctl, verify-pattern. docs/amphi-tool.md is the manual. The exit status of run is the worst
+ * Commands: run, check, ctl, image, verify-pattern. docs/amphi-tool.md is the manual. The exit status of run is the worst
  * of its domains'. QEMU is a child that never outlives us.
  */
 #include "tool.h"
@@ -23,6 +23,7 @@
 static const char usage_text[] =
     "usage: amphi-tool run [OPTION...] FILE.cfg...   run domains on amphi-hv in QEMU\n"
     "       amphi-tool check FILE.cfg...             say what is wrong with domain files\n"
+    "       amphi-tool image -o DISK [OPTION...] FILE.cfg...  a disk to boot a machine from\n"
     "       amphi-tool ctl [--socket PATH] [--json] COMMAND  a command to a running machine\n"
     "       amphi-tool verify-pattern IMAGE SEED     compare an image with `fill`'s pattern\n"
     "options of run:\n"
@@ -32,6 +33,7 @@ static const char usage_text[] =
     "  --hypervisor FILE   (amphi-hv beside this program)  --kernel FILE      the service "
     "domain's\n"
     "  --stats FILE        write what domains report       --service-args S   more boot words\n"
+    "  --disk TARGET=SERIAL  of image: the machine's disk that a disk= means\n"
     "  --later FILE.cfg    a domain for `ctl create`; not started\n"
     "  --ctl PATH          socket for `ctl` (one in your run-time folder)\n"
     "  --interactive       leave the terminal at the consoles; Ctrl-A steps through them\n";
@@ -111,7 +113,8 @@ enum {
 	OPT_ICOUNT,
 	OPT_INTERACTIVE,
 	OPT_CTL,
-	OPT_LATER
+	OPT_LATER,
+	OPT_DISK
 };
 
 /* Names as in usage_text; `check` takes them too and looks at none. */
@@ -129,6 +132,8 @@ static const struct option long_options[] = {
     {"interactive", no_argument, NULL, OPT_INTERACTIVE},
     {"ctl", required_argument, NULL, OPT_CTL},
     {"later", required_argument, NULL, OPT_LATER},
+    {"disk", required_argument, NULL, OPT_DISK},
+    {"output", required_argument, NULL, 'o'},
     {NULL, 0, NULL, 0}};
 
 /* getopt_long has said what is wrong with an unknown option before it comes here as '?'. */
@@ -165,6 +170,14 @@ static void take_option(struct options *o, int opt, const char *name)
 	case OPT_ICOUNT:
 		o->icount = true;
 		break;
+	case 'o':
+		o->output = optarg;
+		break;
+	case OPT_DISK:
+		if (o->n_disk_words == MAX_DOMAINS)
+			fail(EXIT_USAGE, "--disk: %u are the most", MAX_DOMAINS);
+		o->disk_words[o->n_disk_words++] = optarg;
+		break;
 	case OPT_LATER:
 		if (o->n_later == MAX_DOMAINS)
 			fail(EXIT_USAGE, "--later: %u domain files are the most", MAX_DOMAINS);
@@ -188,7 +201,7 @@ static void parse_options(struct options *o, int argc, char **argv)
 	int opt, index = 0;
 
 	*o = (struct options){.disk_bus = "nvme", .service_args = ""};
-	while ((opt = getopt_long(argc, argv, "", long_options, &index)) != -1)
+	while ((opt = getopt_long(argc, argv, "o:", long_options, &index)) != -1)
 		take_option(o, opt, long_options[index].name);
 	/* getopt has moved the words that are no options to the end. */
 	o->files = argv + optind;
@@ -343,6 +356,23 @@ static int check(int argc, char **argv)
 	return 0;
 }
 
+static int image(int argc, char **argv)
+{
+	static struct options options;
+
+	plan.options = &options;
+	parse_options(&options, argc, argv);
+	if (!options.output)
+		fail(EXIT_USAGE, "image: no -o DISK");
+	need_file("hypervisor", options.hypervisor);
+	need_file("service domain's kernel", options.kernel);
+	plan.domains = calloc(MAX_DOMAINS, sizeof(*plan.domains));
+	if (domains_load(&plan))
+		return EXIT_CONFIG;
+	image_make(&plan);
+	return 0;
+}
+
 /* The other half of `fill`: reads on the host what a guest wrote through both drivers, with the
  * same function (lib/pattern.c) and no help of either. */
 static int verify_pattern(int argc, char **argv)
@@ -375,6 +405,8 @@ int main(int argc, char **argv)
 		return run(argc - 1, argv + 1);
 	if (!strcmp(command, "check"))
 		return check(argc - 1, argv + 1);
+	if (!strcmp(command, "image"))
+		return image(argc - 1, argv + 1);
 	if (!strcmp(command, "ctl"))
 		return ctl_main(argc - 1, argv + 1);
 	if (!strcmp(command, "verify-pattern"))

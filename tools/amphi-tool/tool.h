@@ -33,6 +33,9 @@ struct options {
 	const char *ctl;                 /* socket of the control port */
 	const char *service_args;        /* more words for the service domain's command line */
 	bool icount, interactive;
+	const char *output; /* of image: the disk */
+	char *disk_words[MAX_DOMAINS];
+	unsigned n_disk_words; /* TARGET=SERIAL, of image */
 	char **files;
 	unsigned n_files;
 	char *later[MAX_DOMAINS]; /* files of domains that are not started */
@@ -79,6 +82,9 @@ unsigned domains_load(struct plan *plan);
 /* disks.c: one machine disk for each file named by the domains. Returns the number of errors. */
 unsigned disks_plan(struct plan *plan);
 
+/* "ram0" and the like: a disk that is memory of the service domain. */
+bool is_ram_disk(const char *target);
+
 /* archive.c: writes the boot archive into a temporary file. */
 void archive_write(struct plan *plan);
 
@@ -93,6 +99,31 @@ int ctl_socket_find(void);
 
 /* ctl.c: the command `ctl`; argv[0] is its name. Returns the exit status. */
 int ctl_main(int argc, char **argv);
+
+/* The service domain's memory, by plan->archive_bytes. */
+unsigned machine_service_mib(const struct plan *plan);
+
+/* image.c: makes the disk of plan->options->output, or ends the program. */
+void image_make(struct plan *plan);
+
+/* What image.c and image_grub.c share: the disk that is being made. */
+struct image_file {
+	const char *from, *name; /* on the host; under /amphi of the disk */
+};
+struct image {
+	const char *dir; /* of files that are made */
+	FILE *menu, *manifest;
+	struct image_file files[3 * MAX_DOMAINS + 4];
+	unsigned n_files;
+	const char *named[2 * MAX_DOMAINS]; /* kernels and ramdisks so far */
+	unsigned n_named;
+	uint64_t bytes, disk_bytes;
+};
+
+/* A temporary folder, gone at the program's end. */
+void image_begin(struct image *im);
+/* From the files and im->dir's grub.cfg. Sets disk_bytes. */
+void image_write(struct image *im, const char *out);
 
 /* console.c: follows the machine's console (fd) to its end or the timeout; prints it by domain, notes exit
  * codes and statistics. Returns false when the time was over. */

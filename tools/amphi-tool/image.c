@@ -1,0 +1,192 @@
+/* image.c: `amphi-tool image`: a disk that a machine of one's own boots the domains from.
+ *
+ * One FAT partition, which any system can change, holds the hypervisor, the service domain's kernel, and
+ * each domain file, kernel and ramdisk as a file of its own; GRUB, for BIOS and UEFI, hands them over one by
+ * one (hypervisor/dom0_ramdisk.c makes an archive of them). So a domain file is changed by editing it
+ * there. What the machine's disks are to a domain is said by --disk. Called by main.c; image_grub.c makes
+ * the disk.
+ */
+#include "tool.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <amphi/manifest.h>
+
+#define MIB 1048576ull
+
+/* ---- what goes into it ----------------------------------------------------------------------- */
+
+static void add_file(struct image *im, const char *from, const char *name)
+{
+	struct image_file *f = &im->files[im->n_files++];
+	struct stat st;
+
+	if (stat(from, &st))
+		fail(EXIT_CONFIG, "cannot read %s: %s", from, strerror(errno));
+	f->from = strdup(from);
+	f->name = strdup(name);
+	im->bytes += (uint64_t)st.st_size;
+}
+
+/* A line of the menu: what GRUB passes on begins with a word that multiboot programs skip. */
+static void add_module(struct image *im, const char *name, const char *words)
+{
+	fprintf(im->menu, "module2 /amphi/%s placeholder %s\n", name, words);
+}
+
+static void state(struct image *im, enum manifest_kind kind, const char *key, const char *value)
+{
+	char line[3 * (MANIFEST_FIELD_MAX + 64)];
+
+	manifest_format(line, sizeof(line), kind, key, value);
+	fputs(line, im->manifest);
+}
+
+/* Kernels and ramdisks that several domains name are there once. */
+static void put_named(struct image *im, const char *path)
+{
+	char name[32];
+
+	for (unsigned i = 0; i < im->n_named; i++)
+		if (!strcmp(im->named[i], path))
+			return;
+	snprintf(name, sizeof(name), "files/%u", im->n_named);
+	im->named[im->n_named++] = path;
+	add_file(im, path, name);
+	add_module(im, name, name);
+	state(im, MANIFEST_FILE, path, name);
+}
+
+/* The domain's name is the file's, so that whoever looks at the disk finds it. */
+static void put_domain(struct image *im, const struct domain_file *d)
+{
+	char name[CONFIG_NAME_MAX + 16];
+
+	if (strchr(d->config.name, ':'))
+		fail(EXIT_CONFIG, "%s: error: '%s' cannot be a file's name on the disk", d->path,
+		     d->config.name);
+	snprintf(name, sizeof(name), "domains/%s.cfg", d->config.name);
+	add_file(im, d->path, name);
+	add_module(im, name, name);
+	state(im, d->spare ? MANIFEST_SPARE : MANIFEST_DOMAIN, d->config.name, name);
+	put_named(im, d->config.kernel);
+	if (d->config.ramdisk[0])
+		put_named(im, d->config.ramdisk);
+}
+
+/* ---- disks ----------------------------------------------------------------------------------- */
+
+/* The serial number that --disk TARGET=SERIAL gave this target; NULL: none. */
+static const char *serial_of(const struct options *o, const char *target)
+{
+	size_t len = strlen(target);
+
+	for (unsigned i = 0; i < o->n_disk_words; i++)
+		if (!strncmp(o->disk_words[i], target, len) && o->disk_words[i][len] == '=')
+			return o->disk_words[i] + len + 1;
+	return NULL;
+}
+
+static unsigned check_disks(const struct options *o, const struct domain_file *d)
+{
+	unsigned errors = 0;
+
+	for (unsigned i = 0; i < d->config.n_disks; i++) {
+		const struct config_disk *disk = &d->config.disks[i];
+
+		if (is_ram_disk(disk->target) || serial_of(o, disk->target))
+			continue;
+		fprintf(stderr,
+			"%s: error: disk %s: say --disk '%s=SERIAL' for the machine's disk it is\n",
+			d->path, disk->vdev, disk->target);
+		errors++;
+	}
+	return errors;
+}
+
+static void put_disks(struct image *im, const struct options *o)
+{
+	for (unsigned i = 0; i < o->n_disk_words; i++) {
+		char target[MANIFEST_FIELD_MAX];
+		const char *equals = strrchr(o->disk_words[i], '=');
+
+		if (!equals || !equals[1] || equals - o->disk_words[i] >= (int)sizeof(target))
+			fail(EXIT_USAGE, "--disk: '%s' is not TARGET=SERIAL", o->disk_words[i]);
+		snprintf(target, sizeof(target), "%.*s", (int)(equals - o->disk_words[i]),
+			 o->disk_words[i]);
+		state(im, MANIFEST_DISK, target, equals + 1);
+	}
+}
+
+/* ---- the whole ------------------------------------------------------------------------------- */
+
+static FILE *open_part(const struct image *im, const char *name, char *path, size_t cap)
+{
+	FILE *f;
+
+	snprintf(path, cap, "%s/%s", im->dir, name);
+	f = fopen(path, "w");
+	if (!f)
+		fail(EXIT_LOST, "%s: %s", path, strerror(errno));
+	return f;
+}
+
+static void close_part(FILE *f, const char *path)
+{
+	if (fclose(f))
+		fail(EXIT_LOST, "%s: %s", path, strerror(errno));
+}
+
+/* The service domain's memory has the archive in it, which is not packed yet: the files' sizes will do. */
+static void begin_menu(struct image *im, const struct options *o, unsigned service_mib)
+{
+	fprintf(im->menu, "set timeout=0\nset default=0\nmenuentry Amphi {\n");
+	fprintf(im->menu, "multiboot2 /amphi/amphi-hv placeholder dom0_mem=%uM\n", service_mib);
+	fprintf(im->menu, "module2 /amphi/amphi placeholder role=service%s %s\n",
+		o->interactive ? " console=interactive" : "", o->service_args);
+}
+
+/* The menu's first lines want to know how much the others pass on, so files are counted twice. */
+void image_make(struct plan *plan)
+{
+	static struct image im;
+	const struct options *o = plan->options;
+	char menu[128], manifest[128];
+	unsigned errors = 0;
+
+	for (unsigned i = 0; i < plan->n_domains; i++)
+		errors += check_disks(o, &plan->domains[i]);
+	if (errors)
+		exit(EXIT_CONFIG);
+	image_begin(&im);
+	for (unsigned i = 0; i < plan->n_domains; i++) {
+		struct stat st;
+
+		plan->archive_bytes += plan->domains[i].len;
+		plan->archive_bytes +=
+		    stat(plan->domains[i].config.kernel, &st) ? 0 : (uint64_t)st.st_size;
+		if (plan->domains[i].config.ramdisk[0] &&
+		    !stat(plan->domains[i].config.ramdisk, &st))
+			plan->archive_bytes += (uint64_t)st.st_size;
+	}
+	im.menu = open_part(&im, "grub.cfg", menu, sizeof(menu));
+	im.manifest = open_part(&im, "manifest", manifest, sizeof(manifest));
+	begin_menu(&im, o, machine_service_mib(plan));
+	add_file(&im, o->hypervisor, "amphi-hv");
+	add_file(&im, o->kernel, "amphi");
+	add_module(&im, "manifest", MANIFEST_MEMBER);
+	for (unsigned i = 0; i < plan->n_domains; i++)
+		put_domain(&im, &plan->domains[i]);
+	put_disks(&im, o);
+	fprintf(im.menu, "}\n");
+	close_part(im.menu, menu);
+	close_part(im.manifest, manifest);
+	add_file(&im, manifest, "manifest");
+	image_write(&im, o->output);
+	printf("%s: %u domains, %llu MiB\n", o->output, plan->n_domains,
+	       (unsigned long long)(im.disk_bytes / MIB));
+}

@@ -32,6 +32,8 @@ static int createdomain(struct xen_domctl *op)
 	memcpy(d->handle, c->handle, sizeof(d->handle));
 	/* Below 0 is "as many as there may be", and more than that as a number without a sign. */
 	d->grants.max_frames = MIN((uint32_t)c->max_grant_frames, GRANT_MAX_FRAMES);
+	if (XEN_DOMCTL_GRANT_version(c->grant_opts) == 1)
+		d->grants.max_version = 1;
 	d->events.max_port = MIN(c->max_evtchn_port, EVENT_PORTS - 1);
 	op->domain = d->id;
 	domain_put(d);

@@ -1,68 +1,33 @@
-/* grant.c: the tables of grants: shared entries, the active entries beside them, and handles.
+/* grant.c: the tables of grants: who pins which entry how often, and handles.
  *
  * A domain writes entries into pages it shares with us; using one "pins" it: GTF_reading and
  * GTF_writing appear in the entry and tell the owner that it may not take the frame back. The pin
  * counts and the frame as first seen live in our own active entry, so what the owner writes into a
  * pinned entry changes nothing but its own view.
  *
- * Not here: page tables (mm does them for grant_map.c), decoding (grant_op.c). Called by those and
- * domain.c. The one place that writes to a shared entry.
+ * Not here: the shared entries themselves (grant_entry.c), page tables (mm does them for grant_map.c),
+ * decoding (grant_op.c). Called by those and domain.c.
  */
 #include <amphi/string.h>
 
 #include "grant_pins.h"
-
-#define PIN_TRIES 4 /* an owner that changes its entry faster than this gets an error */
-
-/* Flags and domid of a shared entry are one aligned 32-bit word, changed together or not at all. */
-union entry_word {
-	struct {
-		uint16_t flags;
-		domid_t domid;
-	};
-	uint32_t word;
-};
 
 static struct grant_active *active_entry(struct domain *d, uint32_t ref)
 {
 	return &d->grants.active[ref / GRANTS_PER_FRAME][ref % GRANTS_PER_FRAME];
 }
 
-/* NULL when the owner's table has been taken away; its active entries live on. */
-static struct grant_entry_v1 *shared_entry(struct domain *d, uint32_t ref)
-{
-	struct grant_entry_v1 *frame = d->grants.shared[ref / GRANTS_PER_FRAME];
-
-	return frame ? &frame[ref % GRANTS_PER_FRAME] : NULL;
-}
-
 /* ---- pins ------------------------------------------------------------------------------ */
-
-/* Says in the shared entry that user reads or writes, if the entry allows it. */
-static int16_t entry_claim(struct grant_entry_v1 *e, domid_t user, bool readonly)
-{
-	uint32_t *word = (uint32_t *)(void *)e;
-	union entry_word old, new;
-	int tries;
-
-	old.word = __atomic_load_n(word, __ATOMIC_ACQUIRE);
-	for (tries = 0; tries < PIN_TRIES; tries++) {
-		if ((old.flags & GTF_type_mask) != GTF_permit_access || old.domid != user)
-			return GNTST_general_error;
-		if (!readonly && (old.flags & GTF_readonly))
-			return GNTST_general_error;
-		new = old;
-		new.flags |= readonly ? GTF_reading : GTF_reading | GTF_writing;
-		if (__atomic_compare_exchange_n(word, &old.word, new.word, false, __ATOMIC_SEQ_CST,
-						__ATOMIC_ACQUIRE))
-			return GNTST_okay;
-	}
-	return GNTST_general_error;
-}
 
 static bool pinned(const struct grant_active *a)
 {
 	return a->readers || a->writers;
+}
+
+/* What the pins of an entry have told its owner. */
+static uint16_t held(const struct grant_active *a)
+{
+	return a->writers ? GTF_reading | GTF_writing : a->readers ? GTF_reading : 0;
 }
 
 /*   entry (owner's page)             active (ours)
@@ -72,62 +37,60 @@ static bool pinned(const struct grant_active *a)
  *   permit_access, user, frame       counts 0              offered again
  *
  * One user at a time: the entry names only one. */
-int16_t grant_pin(struct domain *owner, uint32_t ref, domid_t user, bool readonly, mfn_t *out_mfn)
+int16_t grant_pin(struct domain *owner, uint32_t ref, const struct grant_want *want,
+		  struct grant_seen *out)
 {
 	struct domain_grants *g = &owner->grants;
 	int16_t status = GNTST_bad_gntref;
-	struct grant_entry_v1 *e;
 	struct grant_active *a;
+	struct grant_seen seen;
+	bool again;
 
 	spin_lock(&g->lock);
-	if (ref >= g->n_frames * GRANTS_PER_FRAME)
+	if (ref >= grant_entries(g))
 		goto out;
-	e = shared_entry(owner, ref);
 	a = active_entry(owner, ref);
-	status = !e                              ? GNTST_bad_domain
-		 : pinned(a) && a->domid != user ? GNTST_general_error
-		 : a->readers == UINT16_MAX      ? GNTST_no_space
-		 : a->writers == UINT16_MAX      ? GNTST_no_space
-						 : GNTST_okay;
-	/* The entry is asked only for a right it has not yet given. */
-	if (status == GNTST_okay && (!pinned(a) || (!readonly && !a->writers)))
-		status = entry_claim(e, user, readonly);
-	if (status != GNTST_okay)
+	again = pinned(a);
+	status = GNTST_bad_domain;
+	if (!grant_entry_there(g, ref))
 		goto out;
-	if (!pinned(a)) {
-		/* Fetched once, after the claim: before it the owner was free to change it. */
-		a->mfn = __atomic_load_n(&e->frame, __ATOMIC_ACQUIRE);
-		a->domid = user;
-	}
-	if (readonly)
+	status = GNTST_general_error;
+	if (a->readers == UINT16_MAX || a->writers == UINT16_MAX ||
+	    (again && (a->domid != want->user || (want->to_map && a->seen.kind != GRANT_PAGE))))
+		goto out;
+	/* The entry is asked only for a right it has not yet given. */
+	if ((!again || (!want->readonly && !a->writers)) &&
+	    !grant_entry_claim(g, ref, want, held(a), &seen))
+		goto out;
+	if (!again)
+		a->seen = seen;
+	*out = a->seen;
+	a->domid = want->user;
+	if (want->readonly)
 		a->readers++;
 	else
 		a->writers++;
-	*out_mfn = (mfn_t){a->mfn};
+	status = GNTST_okay;
 out:
 	spin_unlock(&g->lock);
 	return status;
 }
 
-/* After this the owner may reuse the frame: the caller has flushed what could still reach it. */
+/* After this the owner may reuse the frame: the caller has flushed what could still reach it. A
+ * dying owner has no table any more; the pins outlive it until the users let go. */
 void grant_unpin(struct domain *owner, uint32_t ref, bool readonly)
 {
-	struct grant_entry_v1 *e;
 	struct grant_active *a;
-	uint16_t gone = 0;
+	uint16_t before;
 
 	spin_lock(&owner->grants.lock);
-	e = shared_entry(owner, ref);
 	a = active_entry(owner, ref);
+	before = held(a);
 	if (readonly)
 		a->readers--;
 	else
 		a->writers--;
-	if (!a->writers)
-		gone = pinned(a) ? GTF_writing : GTF_writing | GTF_reading;
-	/* A dying owner has no table any more; the pins outlive it until the users let go. */
-	if (e && gone)
-		__atomic_fetch_and(&e->flags, (uint16_t)~gone, __ATOMIC_SEQ_CST);
+	grant_entry_release(&owner->grants, ref, (uint16_t)(before & ~held(a)));
 	spin_unlock(&owner->grants.lock);
 }
 
@@ -143,17 +106,32 @@ static int add_frame(struct domain *d)
 	if (!g->active[g->n_frames])
 		return -XEN_ENOMEM;
 	g->shared[g->n_frames] = hv_page_alloc(0);
-	if (!g->shared[g->n_frames]) {
-		hv_free(g->active[g->n_frames], size);
-		g->active[g->n_frames] = NULL;
-		return -XEN_ENOMEM;
-	}
+	if (!g->shared[g->n_frames])
+		goto free_active;
+	if (g->version == 2 && grant_status_grow(d, g->n_frames + 1))
+		goto free_shared;
 	mm_share_page(d, g->shared[g->n_frames], false);
 	g->n_frames++;
 	return 0;
+free_shared:
+	hv_page_free(g->shared[g->n_frames], 0);
+	g->shared[g->n_frames] = NULL;
+free_active:
+	hv_free(g->active[g->n_frames], size);
+	g->active[g->n_frames] = NULL;
+	return -XEN_ENOMEM;
 }
 
-/* The table grows by being asked for, up to and with `index`; it never shrinks. */
+/* The table grows by being asked for, up to and with `index`; it never shrinks. The lock is held. */
+static int grow(struct domain *d, uint32_t index)
+{
+	int error = d->grants.closed ? -XEN_ESRCH : 0;
+
+	while (!error && d->grants.n_frames <= index)
+		error = add_frame(d);
+	return error;
+}
+
 int grant_frame(struct domain *d, uint32_t index, mfn_t *out)
 {
 	struct domain_grants *g = &d->grants;
@@ -162,11 +140,41 @@ int grant_frame(struct domain *d, uint32_t index, mfn_t *out)
 	if (index >= g->max_frames)
 		return -XEN_EINVAL;
 	spin_lock(&g->lock);
-	error = g->closed ? -XEN_ESRCH : 0;
-	while (!error && g->n_frames <= index)
-		error = add_frame(d);
+	error = grow(d, index);
 	if (!error)
 		*out = virt_to_mfn(g->shared[index]);
+	spin_unlock(&g->lock);
+	return error;
+}
+
+/* Status frames come with the entries they are for: what is missing is made with those. */
+int grant_status_frame(struct domain *d, uint32_t index, mfn_t *out)
+{
+	struct domain_grants *g = &d->grants;
+	uint32_t last = (index + 1) * (GRANT_MAX_FRAMES / GRANT_STATUS_FRAMES) - 1;
+	int error = -XEN_EINVAL;
+
+	spin_lock(&g->lock);
+	if (g->version == 2 && index < grant_status_frames(g->max_frames))
+		error = index < g->n_status ? 0 : grow(d, MIN(last, g->max_frames - 1));
+	if (!error)
+		*out = virt_to_mfn(g->status[index]);
+	spin_unlock(&g->lock);
+	return error;
+}
+
+int grant_set_version(struct domain *d, uint32_t version)
+{
+	struct domain_grants *g = &d->grants;
+	uint32_t ref;
+	int error = 0;
+
+	spin_lock(&g->lock);
+	for (ref = GNTTAB_NR_RESERVED_ENTRIES; ref < grant_entries(g); ref++)
+		if (pinned(active_entry(d, ref)))
+			error = -XEN_EBUSY;
+	if (!error && version != g->version)
+		error = grant_version_change(d, version);
 	spin_unlock(&g->lock);
 	return error;
 }
@@ -236,6 +244,8 @@ int grant_domain_init(struct domain *d, uint32_t max_frames)
 {
 	mfn_t first;
 
+	d->grants.version = 1;
+	d->grants.max_version = 2;
 	d->grants.max_frames = MIN(max_frames ? max_frames : GRANT_MAX_FRAMES, GRANT_MAX_FRAMES);
 	return grant_frame(d, 0, &first);
 }
@@ -267,6 +277,7 @@ int grant_domain_teardown(struct domain *d)
 		if (page)
 			mm_unshare_page(page);
 	}
+	grant_status_end(d);
 	return 0;
 }
 
@@ -286,12 +297,12 @@ void grant_dump(struct domain *d, void *unused)
 	const struct grant_active *a;
 	uint32_t ref;
 
-	hv_printk("domain %u: %u grant frames, %u handles", d->id, d->grants.n_frames,
-		  d->grants.n_mapped);
+	hv_printk("domain %u: %u grant frames, version %u, %u handles", d->id, d->grants.n_frames,
+		  d->grants.version, d->grants.n_mapped);
 	for (ref = 0; ref < d->grants.n_frames * GRANTS_PER_FRAME; ref++) {
 		a = active_entry(d, ref);
 		if (pinned(a))
-			hv_printk("  ref %u frame %x for %u: %u readers %u writers", ref, a->mfn,
-				  a->domid, a->readers, a->writers);
+			hv_printk("  ref %u frame %x for %u: %u readers %u writers", ref,
+				  a->seen.mfn, a->domid, a->readers, a->writers);
 	}
 }

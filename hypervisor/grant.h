@@ -1,4 +1,4 @@
-/* grant.h: grant tables, version 1: what a domain offers, and what it has mapped of others'.
+/* grant.h: grant tables, both versions: what a domain offers, and what it has mapped of others'.
  *
  * Callers: domain.c (init and teardown), mm (frames of the table for add_to_physmap). Implemented
  * in grant*.c. The table of entries is in pages shared with the granting domain, which changes them
@@ -7,7 +7,7 @@
  * each mapping has a handle in the mapper's own track table.
  *
  * Locks: a domain's grant lock covers its active entries, its maptrack lock its handles. Neither
- * is held while calling mm, and never two of a kind. A mapping's frame reference belongs to the
+ * is held while calling mm, except to make and end the table's own pages, and never two of a kind. A mapping's frame reference belongs to the
  * page table entry (mm drops it when the entry goes), the pin to the handle.
  */
 #ifndef HV_GRANT_H
@@ -20,15 +20,32 @@
 
 struct domain;
 
-#define GRANT_MAX_FRAMES   32u
+#define GRANT_MAX_FRAMES    32u
+#define GRANT_STATUS_FRAMES 4u /* what version 2 needs beside so many */
+/* Of version 1, and of active entries: version 2 has half as many. */
 #define GRANTS_PER_FRAME   ((uint32_t)(PAGE_SIZE / sizeof(struct grant_entry_v1)))
 #define GRANT_TRACK_CHUNK  128u /* handles allocated at a time */
 #define GRANT_TRACK_CHUNKS 64u
 
+/* What an entry gives: a page, bytes [start, end) of one, or the grant of_ref of domain `of`. */
+enum grant_kind { GRANT_PAGE, GRANT_PART, GRANT_TRANSITIVE };
+
+struct grant_seen {
+	union {
+		uint32_t mfn; /* as the owner wrote it: not checked */
+		uint32_t of_ref;
+	};
+	union {
+		uint16_t start;
+		domid_t of;
+	};
+	uint16_t end : 13, kind : 2; /* at most PAGE_SIZE; enum grant_kind */
+};
+
 /* Beside a shared entry; means something while a count is not 0. Counts are of mappings and of
  * copies under way. */
 struct grant_active {
-	uint32_t mfn; /* as version 1 has it */
+	struct grant_seen seen; /* when it was pinned first */
 	uint16_t readers, writers;
 	domid_t domid; /* who pins it */
 };
@@ -47,10 +64,12 @@ struct grant_track {
 
 /* In struct domain. */
 struct domain_grants {
-	spinlock_t lock; /* shared[], active[], n_frames */
-	uint32_t n_frames, max_frames;
-	bool closed; /* teardown has begun: nothing new is mapped or added */
-	struct grant_entry_v1 *shared[GRANT_MAX_FRAMES];
+	spinlock_t lock; /* shared[], status[], active[], and what counts them */
+	uint32_t n_frames, max_frames, n_status;
+	uint8_t version, max_version; /* 1 or 2; the second as the builder said */
+	bool closed;                  /* teardown has begun: nothing new is mapped or added */
+	void *shared[GRANT_MAX_FRAMES];
+	grant_status_t *status[GRANT_STATUS_FRAMES]; /* version 2 */
 	struct grant_active *active[GRANT_MAX_FRAMES];
 
 	spinlock_t track_lock;
@@ -75,6 +94,9 @@ void grant_domain_free(struct domain *d);
 /* Frame index of d's table as a machine frame, growing the table when index is beyond its end but
  * within the limit. -XEN_EINVAL, -XEN_ENOMEM. */
 int grant_frame(struct domain *d, uint32_t index, mfn_t *out);
+
+/* The same of its status frames; -XEN_EINVAL also with version 1. */
+int grant_status_frame(struct domain *d, uint32_t index, mfn_t *out);
 
 /* hypercall */
 long hc_grant_table_op(uint64_t cmd, uint64_t list_va, uint64_t count);

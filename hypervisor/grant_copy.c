@@ -1,8 +1,9 @@
 /* grant_copy.c: GNTTABOP_copy: bytes from one page to another, either of them granted.
  *
- * Each side is taken the same way: pinned when it is named by a grant, its frame referenced for its
- * owner, and used as writable when it is the destination, so that a page table is never written.
- * Then the bytes move through the direct map; nothing is mapped and no TLB is touched.
+ * Each side is taken the same way: pinned when it is named by a grant, and with it the grant it leads
+ * to when it is transitive; its frame referenced for its owner, and used as writable when it is the
+ * destination, so that a page table is never written. Then the bytes move through the direct map;
+ * nothing is mapped and no TLB is touched.
  *
  * Not here: pins (grant.c), decoding of the hypercall (grant_op.c). Called by grant_op.c.
  */
@@ -12,66 +13,127 @@
 #include "percpu.h"
 
 struct side {
-	struct domain *owner; /* referenced */
+	struct domain *owner;  /* as the caller named it, referenced; NULL: not taken */
+	struct domain *beyond; /* where a transitive grant leads, referenced; else NULL */
+	uint32_t ref, beyond_ref;
 	mfn_t mfn;
-	uint32_t ref;
-	bool by_ref, readonly;
+	uint32_t start, end; /* what of the frame may be touched */
+	bool by_ref, readonly, self;
+	bool held; /* the frame, and with it the pins */
 };
 
-/* A frame that is not granted can only be the caller's own. */
-static int16_t side_get(const struct gnttab_copy_ptr *ptr, struct side *s)
+static int16_t side_name(const struct gnttab_copy_ptr *ptr, struct side *s)
 {
-	int16_t status = GNTST_okay;
-
-	if (!s->by_ref && ptr->domid != DOMID_SELF)
-		return GNTST_permission_denied;
+	s->self = ptr->domid == DOMID_SELF;
 	s->owner = domain_get(ptr->domid);
-	if (!s->owner)
-		return GNTST_bad_domain;
 	s->ref = ptr->u.ref;
 	s->mfn = (mfn_t){ptr->u.gmfn};
-	if (s->by_ref)
-		status = grant_pin(s->owner, s->ref, current_domain()->id, s->readonly, &s->mfn);
-	if (status != GNTST_okay)
-		goto put;
-	status = grant_frame_get(s->mfn, s->owner, s->readonly);
+	return s->owner ? GNTST_okay : GNTST_bad_domain;
+}
+
+/* The owner passes on what another granted to it. One step only: that must be a grant of pages. */
+static int16_t follow(struct side *s, struct grant_seen *seen)
+{
+	struct grant_want want = {s->owner->id, s->readonly, false};
+	domid_t of = seen->of;
+	int16_t status;
+
+	s->beyond_ref = seen->of_ref;
+	if (of < DOMID_FIRST_RESERVED && of != s->owner->id)
+		s->beyond = domain_get(of);
+	if (!s->beyond)
+		return GNTST_general_error;
+	status = grant_pin(s->beyond, s->beyond_ref, &want, seen);
+	if (status == GNTST_okay && seen->kind != GRANT_TRANSITIVE)
+		return GNTST_okay;
 	if (status == GNTST_okay)
-		return status;
+		grant_unpin(s->beyond, s->beyond_ref, s->readonly);
+	domain_put(s->beyond);
+	s->beyond = NULL;
+	return status == GNTST_okay ? GNTST_general_error : status;
+}
+
+static void unpin(struct side *s)
+{
+	if (s->beyond) {
+		grant_unpin(s->beyond, s->beyond_ref, s->readonly);
+		domain_put(s->beyond);
+	}
 	if (s->by_ref)
 		grant_unpin(s->owner, s->ref, s->readonly);
-put:
-	domain_put(s->owner);
+}
+
+/* A frame that is not granted can only be the caller's own, and it has to say so. */
+static int16_t side_get(struct side *s)
+{
+	struct grant_want want = {current_domain()->id, s->readonly, false};
+	struct grant_seen seen = {.kind = GRANT_PAGE, .end = PAGE_SIZE};
+	int16_t status;
+
+	if (!s->by_ref && !s->self)
+		return GNTST_permission_denied;
+	if (s->by_ref) {
+		status = grant_pin(s->owner, s->ref, &want, &seen);
+		if (status != GNTST_okay)
+			return status;
+		s->mfn = (mfn_t){seen.mfn};
+	}
+	status = seen.kind == GRANT_TRANSITIVE ? follow(s, &seen) : GNTST_okay;
+	s->start = seen.start;
+	s->end = seen.end;
+	if (s->beyond)
+		s->mfn = (mfn_t){seen.mfn};
+	if (status == GNTST_okay)
+		status = grant_frame_get(s->mfn, s->beyond ? s->beyond : s->owner, s->readonly);
+	s->held = status == GNTST_okay;
+	if (!s->held)
+		unpin(s);
 	return status;
 }
 
 static void side_put(struct side *s)
 {
-	grant_frame_put(s->mfn, s->readonly);
-	if (s->by_ref)
-		grant_unpin(s->owner, s->ref, s->readonly);
-	domain_put(s->owner);
+	if (s->held) {
+		grant_frame_put(s->mfn, s->readonly);
+		unpin(s);
+	}
+	if (s->owner)
+		domain_put(s->owner);
 }
 
+/* Both are held. */
+static int16_t move(const struct gnttab_copy *op, const struct side *from, const struct side *to)
+{
+	uint32_t source = op->source.offset, dest = op->dest.offset;
+
+	if (source + op->len > PAGE_SIZE || dest + op->len > PAGE_SIZE)
+		return GNTST_bad_copy_arg;
+	if (source < from->start || source + op->len > from->end || dest < to->start ||
+	    dest + op->len > to->end)
+		return GNTST_general_error;
+	/* Both may be one page. */
+	memmove((char *)mfn_to_virt(to->mfn) + dest, (char *)mfn_to_virt(from->mfn) + source,
+		op->len);
+	return GNTST_okay;
+}
+
+/* In the order in which a call with several faults is told of the first. */
 int grant_copy(struct grant_item *item)
 {
 	struct gnttab_copy *op = &item->arg.copy;
 	struct side from = {.by_ref = op->flags & GNTCOPY_source_gref, .readonly = true};
 	struct side to = {.by_ref = op->flags & GNTCOPY_dest_gref};
 
-	op->status = GNTST_bad_copy_arg;
-	if ((uint32_t)op->source.offset + op->len > PAGE_SIZE ||
-	    (uint32_t)op->dest.offset + op->len > PAGE_SIZE)
-		return 0;
-	op->status = side_get(&op->source, &from);
-	if (op->status != GNTST_okay)
-		return 0;
-	op->status = side_get(&op->dest, &to);
-	if (op->status == GNTST_okay) {
-		/* Both may be one page. */
-		memmove((char *)mfn_to_virt(to.mfn) + op->dest.offset,
-			(char *)mfn_to_virt(from.mfn) + op->source.offset, op->len);
-		side_put(&to);
-	}
+	op->status = side_name(&op->source, &from);
+	if (op->status == GNTST_okay)
+		op->status = side_name(&op->dest, &to);
+	if (op->status == GNTST_okay)
+		op->status = side_get(&from);
+	if (op->status == GNTST_okay)
+		op->status = side_get(&to);
+	if (op->status == GNTST_okay)
+		op->status = move(op, &from, &to);
+	side_put(&to);
 	side_put(&from);
 	return 0;
 }

@@ -90,6 +90,8 @@ int grant_map(struct grant_item *item)
 	struct gnttab_map_grant_ref *op = &item->arg.map;
 	struct domain *self = current_domain(), *owner;
 	bool readonly = op->flags & GNTMAP_readonly;
+	struct grant_want want = {self->id, readonly, true};
+	struct grant_seen seen;
 	struct grant_track *t;
 	mfn_t frame;
 
@@ -97,15 +99,16 @@ int grant_map(struct grant_item *item)
 	if (!(op->flags & GNTMAP_BOTH))
 		return 0;
 	op->status = GNTST_bad_domain;
-	owner = domain_get(op->dom);
+	owner = op->dom < DOMID_FIRST_RESERVED ? domain_get(op->dom) : NULL;
 	if (!owner)
 		return 0;
 	op->status = GNTST_no_space;
 	if (!grant_track_new(self, &op->handle))
 		goto put_owner;
-	op->status = grant_pin(owner, op->ref, self->id, readonly, &frame);
+	op->status = grant_pin(owner, op->ref, &want, &seen);
 	if (op->status != GNTST_okay)
 		goto free_handle;
+	frame = (mfn_t){seen.mfn};
 	op->status = map_frame(op, owner, frame);
 	if (op->status != GNTST_okay)
 		goto unpin;

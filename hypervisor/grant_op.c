@@ -14,19 +14,28 @@
 
 #define BATCH 16u /* unmaps for one flush */
 
-/* Frames first.. of d's table into a list at va; those it does not have yet are made. */
-static int list_frames(struct domain *d, uint32_t first, uint32_t n, uint64_t va)
+/* Frames first.. of d's table, or of its status, into a list at va; those it does not have yet are
+ * made. */
+static int list_frames(struct domain *d, bool status, uint32_t first, uint32_t n, uint64_t va)
 {
 	int error = 0;
 	mfn_t mfn;
 	uint32_t i;
 
 	for (i = 0; !error && i < n; i++) {
-		error = grant_frame(d, first + i, &mfn);
+		error = status ? grant_status_frame(d, first + i, &mfn)
+			       : grant_frame(d, first + i, &mfn);
 		if (!error)
 			error = guest_write(va + i * sizeof(mfn.v), &mfn.v);
 	}
 	return error;
+}
+
+static int16_t list_status(int error)
+{
+	return !error                 ? GNTST_okay
+	       : error == -XEN_EFAULT ? GNTST_bad_virt_addr
+				      : GNTST_general_error;
 }
 
 /* The domain an operation is about, referenced; NULL with the reason. */
@@ -51,11 +60,26 @@ static int setup_table(struct grant_item *item)
 	if (!d)
 		return 0;
 	if (op->nr_frames <= d->grants.max_frames)
-		error = list_frames(d, 0, op->nr_frames, handle_at(op->frame_list, 0));
+		error = list_frames(d, false, 0, op->nr_frames, handle_at(op->frame_list, 0));
 	domain_put(d);
-	if (error)
-		op->status = GNTST_general_error;
-	return error == -XEN_EFAULT ? error : 0;
+	op->status = list_status(error);
+	return 0;
+}
+
+/* Only of those that are there: with version 1 none. */
+static int get_status_frames(struct grant_item *item)
+{
+	struct gnttab_get_status_frames *op = &item->arg.status_frames;
+	struct domain *d = target(op->dom, &op->status);
+	int error = -XEN_EINVAL;
+
+	if (!d)
+		return 0;
+	if (op->nr_frames <= d->grants.n_status)
+		error = list_frames(d, true, 0, op->nr_frames, handle_at(op->frame_list, 0));
+	domain_put(d);
+	op->status = list_status(error);
+	return 0;
 }
 
 static int query_size(struct grant_item *item)
@@ -71,11 +95,22 @@ static int query_size(struct grant_item *item)
 	return 0;
 }
 
+/* The version there is now goes back whatever happens. */
 static int set_version(struct grant_item *item)
 {
-	if (item->arg.set.version == 1)
-		return 0;
-	return item->arg.set.version == 2 ? -XEN_ENOSYS : -XEN_EINVAL;
+	struct domain *d = current_domain();
+	uint32_t version = item->arg.set.version;
+	int error = 0;
+
+	item->arg.set.version = d->grants.version;
+	if (version != 1 && version != 2)
+		return -XEN_EINVAL;
+	if (version == 2 && d->grants.max_version < 2)
+		return -XEN_ENOSYS;
+	if (version != d->grants.version)
+		error = grant_set_version(d, version);
+	item->arg.set.version = d->grants.version;
+	return error;
 }
 
 static int get_version(struct grant_item *item)
@@ -86,8 +121,8 @@ static int get_version(struct grant_item *item)
 	d = domain_named(item->arg.get.dom, &error);
 	if (!d)
 		return error;
+	item->arg.get.version = d->grants.version;
 	domain_put(d);
-	item->arg.get.version = 1;
 	return 0;
 }
 
@@ -96,11 +131,14 @@ long grant_acquire_resource(uint64_t cmd, uint64_t arg_va)
 {
 	struct xen_mem_acquire_resource r;
 	struct domain *d;
+	bool status;
 	int error;
 
 	if (guest_read(&r, arg_va))
 		return -XEN_EFAULT;
-	if (r.type != XENMEM_resource_grant_table || r.id != XENMEM_resource_grant_table_id_shared)
+	status = r.id == XENMEM_resource_grant_table_id_status;
+	if (r.type != XENMEM_resource_grant_table ||
+	    (!status && r.id != XENMEM_resource_grant_table_id_shared))
 		return -XEN_EOPNOTSUPP;
 	if (r.pad || r.frame > GRANT_MAX_FRAMES || r.nr_frames > GRANT_MAX_FRAMES)
 		return -XEN_EINVAL;
@@ -109,9 +147,12 @@ long grant_acquire_resource(uint64_t cmd, uint64_t arg_va)
 		return error;
 	if (handle_null(r.frame_list)) {
 		r.nr_frames = d->grants.max_frames;
+		if (status)
+			r.nr_frames = grant_status_frames(r.nr_frames);
 		error = guest_write(arg_va, &r);
 	} else {
-		error = list_frames(d, (uint32_t)r.frame, r.nr_frames, handle_at(r.frame_list, 0));
+		error = list_frames(d, status, (uint32_t)r.frame, r.nr_frames,
+				    handle_at(r.frame_list, 0));
 	}
 	domain_put(d);
 	return error;
@@ -134,11 +175,12 @@ static const struct grant_op {
     OP(query_size, query_size, NULL, 0),
     OP(set_version, set_version, NULL, 0),
     OP(get_version, get_version, NULL, 0),
+    OP(get_status_frames, get_status_frames, NULL, 0),
 #undef OP
 };
 
 /* All n are done, one flush, and only then what may come after it. Those before the first that
- * cannot be read are done, and say so. */
+ * cannot be read are done, and say so; so does one that fails the call. */
 static int run(const struct grant_op *op, uint32_t cmd, uint64_t at, uint32_t n)
 {
 	struct grant_item items[BATCH];
@@ -146,15 +188,14 @@ static int run(const struct grant_op *op, uint32_t cmd, uint64_t at, uint32_t n)
 	int error = 0, failed = 0;
 	uint32_t i, got;
 
-	for (got = 0; got < n; got++) {
+	for (got = 0; got < n && !failed;) {
 		memset(&items[got], 0, sizeof(items[got]));
 		items[got].cmd = cmd;
 		failed = guest_copy_from(&items[got].arg, at + got * op->bytes, op->bytes);
-		if (!failed)
-			failed = op->fn(&items[got]);
 		if (failed)
 			break;
-		gone |= items[got].gone;
+		failed = op->fn(&items[got]);
+		gone |= items[got++].gone;
 	}
 	if (gone & GNTMAP_host_map)
 		tlb_flush_vcpus(current_domain(), TLB_ALL_VCPUS);

@@ -1,7 +1,7 @@
 /* grant_pins.h: the inside of grant tables, shared by grant*.c only.
  *
- * grant.c keeps the tables and pins entries; grant_map.c maps and unmaps; grant_copy.c copies;
- * grant_op.c decodes the hypercall. Results are GNTST_*, one for each element of a list; they are
+ * grant.c keeps the tables and pins entries; grant_entry.c reads the shared entries; grant_map.c maps
+ * and unmaps; grant_copy.c copies; grant_op.c decodes the hypercall. Results are GNTST_*, one for each element of a list; they are
  * not errors of the hypercall.
  */
 #ifndef HV_GRANT_PINS_H
@@ -9,10 +9,21 @@
 
 #include "domain.h"
 
-/* Pins entry ref of owner for user; on success its frame is in *out_mfn and the entry's flags say
- * so to the owner. The frame is what the owner wrote: not checked. */
-int16_t grant_pin(struct domain *owner, uint32_t ref, domid_t user, bool readonly, mfn_t *out_mfn);
+/* What somebody wants of an entry. */
+struct grant_want {
+	domid_t user;
+	bool readonly, to_map; /* mapped: whole pages only */
+};
+
+/* Pins entry ref of owner; on success what it gives is in *out, and the entry's flags or status say
+ * to the owner that it is in use. */
+int16_t grant_pin(struct domain *owner, uint32_t ref, const struct grant_want *want,
+		  struct grant_seen *out);
 void grant_unpin(struct domain *owner, uint32_t ref, bool readonly);
+
+/* Changes the version of d's table, which is emptied but for the reserved entries. -XEN_EBUSY while
+ * others are in use or status frames mapped, -XEN_ERANGE, -XEN_ENOMEM, -XEN_ESRCH. */
+int grant_set_version(struct domain *d, uint32_t version);
 
 /* A free handle of d, its track still free; false when there is none. Whoever got one gives it
  * back with grant_track_free or fills it in. */
@@ -32,6 +43,27 @@ void grant_frame_put(mfn_t mfn, bool readonly);
  */
 void grant_let_go(struct domain *d, uint32_t handle, const struct grant_track *was, uint8_t gone);
 
+/* ---- grant_entry.c: all with the owner's grant lock held -------------------------------- */
+
+/* How many entries the table has; whether it is still there for one of them. */
+uint32_t grant_entries(const struct domain_grants *g);
+bool grant_entry_there(const struct domain_grants *g, uint32_t ref);
+
+/* Tells the owner that entry ref is read, or written unless want->readonly, and fetches what it
+ * gives; false, with nothing told, when it does not allow that. held: the GTF_* that other pins of
+ * this entry have told already. */
+bool grant_entry_claim(struct domain_grants *g, uint32_t ref, const struct grant_want *want,
+		       uint16_t held, struct grant_seen *out);
+void grant_entry_release(struct domain_grants *g, uint32_t ref, uint16_t gone);
+
+/* Status frames for a table of n_frames: how many, made when they are missing, taken away. */
+uint32_t grant_status_frames(uint32_t n_frames);
+int grant_status_grow(struct domain *d, uint32_t n_frames);
+void grant_status_end(struct domain *d);
+
+/* grant_set_version's half that is about what is shared; no entry but reserved ones is pinned. */
+int grant_version_change(struct domain *d, uint32_t version);
+
 /* One argument on its way through a call: copied in, done, copied back. */
 struct grant_item {
 	uint32_t cmd;
@@ -43,6 +75,7 @@ struct grant_item {
 		struct gnttab_query_size query;
 		struct gnttab_set_version set;
 		struct gnttab_get_version get;
+		struct gnttab_get_status_frames status_frames;
 	} arg;
 	struct grant_track was; /* unmap: the handle as claimed */
 	uint8_t gone;           /* unmap: GNTMAP_* that are taken out */

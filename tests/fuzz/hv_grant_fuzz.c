@@ -7,7 +7,7 @@
  *
  * links: tests/fuzz/hv_world.c tests/host/hv_fake.c tests/host/hv_fake_cpu.c lib/printf.c
  * lib/text.c links: hypervisor/event.c hypervisor/event_op.c hypervisor/event_close.c hypervisor/event_2l.c hypervisor/event_fifo.c links:
- * hypervisor/grant.c hypervisor/grant_op.c hypervisor/grant_map.c hypervisor/grant_copy.c links:
+ * hypervisor/grant.c hypervisor/grant_op.c hypervisor/grant_map.c hypervisor/grant_copy.c hypervisor/grant_entry.c links:
  * hypervisor/domain.c hypervisor/domain_end.c hypervisor/dispatch.c hypervisor/version.c links:
  * hypervisor/vcpu_op.c hypervisor/domctl.c hypervisor/domctl_vcpu.c hypervisor/domctl_hw.c links:
  * hypervisor/sysctl.c hypervisor/toolstack.c hypervisor/keys.c hypervisor/sched_op.c links: hypervisor/frame.c
@@ -27,13 +27,32 @@ static domid_t small_domid(struct world_input *in)
 	return n == 4 ? DOMID_SELF : n;
 }
 
+static bool write_entry2(struct world_input *in, uint8_t flags)
+{
+	union grant_entry_v2 *e = current_domain()->grants.shared[0];
+
+	e += world_u8(in) % 16;
+	e->hdr.flags = (flags & 7) | (flags & 0x80 ? GTF_sub_page : 0);
+	e->hdr.domid = world_u8(in) % 4;
+	e->sub_page.page_off = (uint16_t)world_u32(in);
+	e->sub_page.length = (uint16_t)world_u32(in);
+	e->sub_page.frame = world_u64(in);
+	if ((flags & GTF_type_mask) != GTF_transitive)
+		return true;
+	e->transitive.trans_domid = world_u8(in) % 5;
+	e->transitive.gref = world_u8(in) % 17;
+	return true;
+}
+
 /* An owner rewrites an entry, but leaves the hypervisor's flags: hv_world.c counts on them. */
 static bool write_entry(struct world_input *in)
 {
 	struct grant_entry_v1 *e = current_domain()->grants.shared[0];
 	uint8_t flags = world_u8(in);
 
-	e += world_u8(in) % 8;
+	if (current_domain()->grants.version == 2)
+		return write_entry2(in, flags);
+	e += world_u8(in) % 16;
 	e->flags = (e->flags & (GTF_reading | GTF_writing)) | (flags & 7);
 	e->domid = world_u8(in) % 4;
 	e->frame = (uint32_t)world_u64(in);
@@ -58,7 +77,7 @@ static bool map(struct world_input *in)
 	for (i = 0; i < n; i++) {
 		ops[i].host_addr = host_addr(in);
 		ops[i].flags = (world_u8(in) & 7) | GNTMAP_contains_pte;
-		ops[i].ref = world_u8(in) % 9;
+		ops[i].ref = world_u8(in) % 17;
 		ops[i].dom = small_domid(in);
 	}
 	return world_call(__HYPERVISOR_grant_table_op, GNTTABOP_map_grant_ref, FAKE_PUT(0, ops), n,
@@ -92,7 +111,7 @@ static void copy_side(struct world_input *in, struct gnttab_copy_ptr *p, bool by
 {
 	p->domid = small_domid(in);
 	p->offset = (uint16_t)world_u32(in);
-	p->u.gmfn = by_ref ? world_u8(in) % 9 : world_u64(in);
+	p->u.gmfn = by_ref ? world_u8(in) % 17 : world_u64(in);
 }
 
 static bool copy(struct world_input *in)
@@ -107,6 +126,13 @@ static bool copy(struct world_input *in)
 		ops[i].len = (uint16_t)world_u32(in);
 	}
 	return world_call(__HYPERVISOR_grant_table_op, GNTTABOP_copy, FAKE_PUT(0, ops), n, 0);
+}
+
+static bool version(struct world_input *in)
+{
+	struct gnttab_set_version op = {.version = world_u8(in) % 4};
+
+	return world_call(__HYPERVISOR_grant_table_op, GNTTABOP_set_version, FAKE_PUT(0, op), 1, 0);
 }
 
 /* The rest: any command, any argument. */
@@ -146,7 +172,7 @@ static bool step(struct world_input *in)
 {
 	static bool (*const steps[])(struct world_input * in) = {
 	    write_entry, write_entry, map,  map,   map,  unmap, unmap,
-	    replace,     copy,        copy, other, wipe, die,
+	    replace,     copy,        copy, other, wipe, die,   version,
 	};
 	uint8_t what = world_u8(in);
 

@@ -246,21 +246,23 @@ static void count_handles(struct domain *d)
 
 static void check_pins(struct domain *d)
 {
-	const struct grant_entry_v1 *e;
+	uint32_t ref, limit = d->grants.n_frames * (d->grants.version == 1 ? 512 : 256);
 	const struct grant_active *a;
-	uint32_t ref, limit = d->grants.n_frames * GRANTS_PER_FRAME;
+	uint16_t told;
 
 	for (ref = 0; ref < MIN(limit, ARRAY_SIZE(pins[0])); ref++) {
 		a = &d->grants.active[ref / GRANTS_PER_FRAME][ref % GRANTS_PER_FRAME];
 		MUST(a->readers == pins[d->id][ref][0]);
 		MUST(a->writers == pins[d->id][ref][1]);
-		e = d->grants.shared[ref / GRANTS_PER_FRAME];
-		if (!e)
+		if (!d->grants.shared[0])
 			continue;
-		e += ref % GRANTS_PER_FRAME;
+		told = d->grants.version == 1
+			   ? ((struct grant_entry_v1 *)d->grants.shared[0])[ref].flags
+			   : d->grants.status[0][ref];
 		/* The owner can clear these itself, and only loses by it; here it does not. */
-		MUST(!a->writers || (e->flags & GTF_writing));
-		MUST(!(a->readers || a->writers) || (e->flags & GTF_reading));
+		MUST(!a->writers || (told & GTF_writing));
+		MUST(!(a->readers || a->writers) || (told & GTF_reading));
+		MUST(d->grants.version == 1 || a->readers || a->writers || told == 0);
 	}
 }
 

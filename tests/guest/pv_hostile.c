@@ -3,7 +3,7 @@
  * Shows, on the real binary, that nonsense gives an error or ends the caller and nothing else. The
  * command line's number is the seed. Values are chosen near what matters: own frames, page tables,
  * the hypervisor's addresses, buffers filled with such values; now and then a FIFO of events on pages
- * that it scribbles on. Left out is only what would make it
+ * that it scribbles on, and grants to itself of either version. Left out is only what would make it
  * sleep for ever (block, poll, vCPU down) or end it at once (shutdown, iret). An event that comes to a
  * callback it set at random may have it run zeros in a circle: a watchdog ends that.
  */
@@ -122,6 +122,49 @@ static void fifo(void)
 		words[next() & 31] = (uint32_t)next();
 }
 
+static domid_t own_id;
+static uint8_t window[4096] __attribute__((aligned(4096)));
+
+/* Grants for whoever it may be, of its frames and others, and copies, maps and changes of version. */
+static void grants(void)
+{
+	uint32_t *entry = (uint32_t *)buffers[7] + (next() & 63);
+	uint64_t r = next(), ref = r & 15;
+	uint64_t arg[5] = {ref, (r >> 8 & 0xfff) << 16 | DOMID_SELF, own_frame(),
+			   (r >> 20 & 0xfff) << 16 | DOMID_SELF, GNTCOPY_source_gref << 16 | 99};
+	domid_t dom = r & 16 ? own_id : (domid_t)(r >> 44 & 31);
+	struct gnttab_map_grant_ref map = {
+	    .host_addr = (uint64_t)window, .flags = r >> 40 & 7, .ref = (uint32_t)ref, .dom = dom};
+	struct gnttab_set_version version = {.version = r >> 50 & 3};
+
+	entry[0] = (uint32_t)(dom << 16 | (r >> 32 & 0x107));
+	entry[1] = (uint32_t)(r & 1 ? own_frame() : next());
+	entry[2] = (uint32_t)own_frame();
+	hypercall(__HYPERVISOR_grant_table_op, GNTTABOP_copy, (uint64_t)arg, 1, 0);
+	hypercall(__HYPERVISOR_grant_table_op, GNTTABOP_map_grant_ref, (uint64_t)&map, 1, 0);
+	if ((r >> 60) == 0)
+		hypercall(__HYPERVISOR_grant_table_op, GNTTABOP_set_version, (uint64_t)&version, 1,
+			  0);
+}
+
+static void map_grant_table(void)
+{
+	struct evtchn_alloc_unbound port = {.dom = DOMID_SELF, .remote_dom = DOMID_SELF};
+	struct evtchn_status status = {.dom = DOMID_SELF};
+	uint64_t frame = 0;
+	struct gnttab_setup_table setup = {.dom = DOMID_SELF, .nr_frames = 1};
+
+	/* What a port says that is for oneself. */
+	hypercall(__HYPERVISOR_event_channel_op, EVTCHNOP_alloc_unbound, (uint64_t)&port, 0, 0);
+	status.port = port.port;
+	hypercall(__HYPERVISOR_event_channel_op, EVTCHNOP_status, (uint64_t)&status, 0, 0);
+	own_id = status.u.unbound.dom;
+	setup.frame_list.p = &frame;
+	hypercall(__HYPERVISOR_grant_table_op, GNTTABOP_setup_table, (uint64_t)&setup, 1, 0);
+	hypercall(__HYPERVISOR_update_va_mapping, (uint64_t)buffers[7], frame << 12 | 0x67,
+		  UVMF_INVLPG, 0);
+}
+
 void guest_main(struct start_info *si)
 {
 	struct sched_watchdog watchdog = {.timeout = 10};
@@ -129,6 +172,7 @@ void guest_main(struct start_info *si)
 
 	info = si;
 	hypercall(__HYPERVISOR_sched_op, SCHEDOP_watchdog, (uint64_t)&watchdog, 0, 0);
+	map_grant_table();
 	state = 88172645463325252ull;
 	for (; *p; p++)
 		state = state * 31 + (uint64_t)*p;
@@ -138,6 +182,8 @@ void guest_main(struct start_info *si)
 		fill();
 		if ((nr & 7) == 0)
 			fifo();
+		if ((nr & 7) == 1)
+			grants();
 		if (!forbidden(nr, a))
 			hypercall(nr, a, b, value(), value());
 	}

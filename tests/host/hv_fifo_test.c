@@ -17,6 +17,7 @@
  * links: hypervisor/mm_domain.c hypervisor/mm_grant.c hypervisor/mm_context.c hypervisor/mm_space.c
  * links: hypervisor/mmu_update.c hypervisor/mmuext.c hypervisor/descriptor.c
  * links: hypervisor/memory_op.c hypervisor/memory_exchange.c
+ * links: hypervisor/grant_entry.c
  */
 #include <stdarg.h>
 #include <setjmp.h>

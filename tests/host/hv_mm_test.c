@@ -19,6 +19,7 @@
  * links: hypervisor/mmu_update.c hypervisor/mmuext.c hypervisor/descriptor.c
  * links: hypervisor/memory_op.c hypervisor/memory_exchange.c
  * links: hypervisor/event_2l.c hypervisor/event_fifo.c
+ * links: hypervisor/grant_entry.c
  */
 #include <stdarg.h>
 #include <setjmp.h>

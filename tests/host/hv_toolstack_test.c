@@ -168,6 +168,8 @@ static void a_builder_reaches_the_grant_table(void **state)
 	assert_int_equal(acquire(r), -XEN_EINVAL);
 	r.nr_frames = 1;
 	r.id = XENMEM_resource_grant_table_id_status;
+	assert_int_equal(acquire(r), -XEN_EINVAL); /* version 1 has none */
+	r.id = 2;
 	assert_int_equal(acquire(r), -XEN_EOPNOTSUPP);
 	r.id = 0;
 	r.domid = 99;

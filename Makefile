@@ -13,7 +13,7 @@ MAKEFLAGS += --no-builtin-rules
 
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
 	-Wundef -Wvla -Wpointer-arith -Wwrite-strings -Wno-unused-parameter -Wno-missing-field-initializers
-BASE := -std=gnu11 -O2 -g $(WARN) -Iinclude -I. -MMD -MP
+BASE := -std=gnu11 -O2 -g $(WARN) -Iinclude -I. -isystem $(BUILD)/third -MMD -MP
 FREE := $(BASE) -ffreestanding -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \
 	-fno-omit-frame-pointer -fno-strict-aliasing -fno-common -mno-red-zone -mgeneral-regs-only -m64
 KFLAGS := $(FREE) -mcmodel=kernel -fno-pic -fno-pie
@@ -22,7 +22,7 @@ HOST := $(BASE) -DAMPHI_HOST_TEST -fno-omit-frame-pointer -fno-strict-aliasing -
 ASAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 
 # ---- rooms ---------------------------------------------------------------------------
-PORTABLE := protocol drivers-front drivers-back control iommu
+PORTABLE := protocol drivers-front drivers-back control iommu unpack
 KERNEL_ROOMS := lib pvops hypercall $(PORTABLE) drivers-native kernel
 HV_ROOMS := lib hypervisor
 src = $(sort $(foreach r,$(1),$(wildcard $(r)/*.c $(r)/*.S)))
@@ -33,12 +33,18 @@ PLAIN_OBJS := $(patsubst $(BUILD)/kernel/%,$(BUILD)/plain/%,$(filter-out $(BUILD
 	$(patsubst %,$(BUILD)/plain/%.o,tests/plain/plain.c pvops/native_cpu.c pvops/lock.c)
 TOOL_OBJS := $(patsubst %,$(BUILD)/tool/%.o,$(wildcard tools/amphi-tool/*.c) lib/elf.c lib/cpio.c lib/manifest.c \
 	lib/pattern.c lib/text.c lib/printf.c control/domain_config.c control/config_lex.c control/config_disk.c \
-	control/config_cpus.c)
+	control/config_cpus.c $(wildcard unpack/*.c))
 
 all: $(BUILD)/amphi $(BUILD)/amphi-hv $(BUILD)/amphi-tool programs
 DEPS := $(BUILD)/.deps-build
 $(DEPS): tools/deps.sh
 	@tools/deps.sh build && mkdir -p $(@D) && touch $@
+
+# What unpack/ includes is fetched first.
+THIRD := $(BUILD)/third/.ready
+$(THIRD): tools/sources.sh
+	@tools/sources.sh $(@D) && touch $@
+$(foreach k,kernel plain tool host fuzz,$(patsubst %,$(BUILD)/$(k)/%.o,$(wildcard unpack/*.c))): | $(THIRD)
 
 $(BUILD)/kernel/%.c.o: %.c | $(DEPS)
 	@mkdir -p $(@D); $(CC) $(KFLAGS) -c $< -o $@

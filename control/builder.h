@@ -1,6 +1,7 @@
 /* builder.h: one domain while it is being built; private to control/.
  *
  * domain_builder.c runs the steps and unwinds, builder_memory.c fills the domain's memory,
+ * builder_unpack.c unpacks a packed kernel there,
  * builder_start.c makes what a starting vCPU looks at. Each step: 0 or a negative XEN_Exxx, with
  * a text in why only when it knows better than "cannot STEP".
  */
@@ -11,6 +12,7 @@
 #include <amphi/elf.h>
 #include <amphi/host_control.h>
 #include <amphi/start_layout.h>
+#include <amphi/unpack.h>
 
 struct build {
 	const struct domain_plan *plan;
@@ -22,12 +24,25 @@ struct build {
 	mfn_t *frames;         /* of each pfn: the p2m list, as the guest will read it */
 	unsigned frames_pages; /* what that list takes here */
 	mfn_t shared_info;
+	/* A packed kernel: packed.how is NULL for others. Where it is unpacked, mapped here for a while. */
+	struct unpack_image packed;
+	void *unpacked;
+	uint64_t unpacked_pfn;
+	unsigned unpacked_pages;
 	bool created;
 };
 
 /* Writes "NAME: text" to why and returns err. */
 int build_fail(struct build *b, int err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* domain_builder.c: an ELF kernel's segments and notes, and where all will lie in the domain. */
+int build_read_image(struct build *b, const void *bytes, size_t len);
+
+/* builder_unpack.c: for a kernel that is not packed the steps do nothing. */
+int build_find_packed(struct build *b);
+int build_unpack_kernel(struct build *b);
+int build_drop_unpacked(struct build *b);
 
 /* builder_memory.c */
 int build_check_memory(struct build *b);

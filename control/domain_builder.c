@@ -38,19 +38,6 @@ static int domctl(struct build *b, struct xen_domctl *op, unsigned cmd)
 
 /* ---- steps that touch nothing but this domain ---------------------------------------- */
 
-/* The notes of the image decide everything that follows: where it is linked (VIRT_BASE), where it
- * is entered, where its hypercall page lies. They are views; the kernel's bytes stay until the end.
- */
-static int read_kernel(struct build *b)
-{
-	const char *why = NULL;
-	int err = elf_open(b->plan->kernel, b->plan->kernel_bytes, &b->image, &why);
-
-	if (!err)
-		err = elf_read_xen_notes(&b->image, &b->notes, &why);
-	return err ? build_fail(b, err, "kernel '%s' is %s", b->plan->kernel_name, why) : 0;
-}
-
 /* Two ways to be too small. The kernel's own end is compared first, as its size comes from a file:
  * the layout's sums are then over numbers that fit a domain. */
 static int plan_layout(struct build *b)
@@ -60,7 +47,6 @@ static int plan_layout(struct build *b)
 	l->virt_base = b->notes.virt_base;
 	l->kernel_end_paddr = elf_xen_paddr(&b->notes, b->image.paddr_end);
 	l->ramdisk_bytes = b->plan->ramdisk ? b->plan->ramdisk_bytes : 0;
-	l->pages = b->plan->memory_kib / (PAGE_SIZE / 1024);
 	if (l->kernel_end_paddr > b->plan->memory_kib * 1024)
 		return build_fail(b, -XEN_ENOMEM,
 				  "memory too small: %llu KiB, and the kernel ends at %llu KiB",
@@ -75,6 +61,31 @@ static int plan_layout(struct build *b)
 				  (unsigned long long)l->needs_pages * 4);
 	return build_fail(b, -XEN_ENOEXEC, "kernel '%s' is for addresses no guest can have",
 			  b->plan->kernel_name);
+}
+
+/* The notes of the image decide everything that follows: where it is linked (VIRT_BASE), where it
+ * is entered, where its hypercall page lies. They are views; the kernel's bytes stay until the end.
+ */
+int build_read_image(struct build *b, const void *bytes, size_t len)
+{
+	const char *why = NULL;
+	int err = elf_open(bytes, len, &b->image, &why);
+
+	if (!err)
+		err = elf_read_xen_notes(&b->image, &b->notes, &why);
+	return err ? build_fail(b, err, "kernel '%s' is %s", b->plan->kernel_name, why)
+		   : plan_layout(b);
+}
+
+/* What a packed kernel says is known when it is unpacked, for which the domain has to be there. */
+static int read_kernel(struct build *b)
+{
+	int err = build_find_packed(b);
+
+	b->layout.pages = b->plan->memory_kib / (PAGE_SIZE / 1024);
+	if (err || b->packed.how)
+		return err;
+	return build_read_image(b, b->plan->kernel, b->plan->kernel_bytes);
 }
 
 /* Eight bytes a page of the new domain: 64 KiB for 32 MiB, and the one large thing we need
@@ -243,7 +254,6 @@ static const struct {
 	const char *what;
 } steps[] = {
     {read_kernel, "read the kernel"},
-    {plan_layout, "lay out its memory"},
     {build_check_memory, "ask for memory"},
     {allocate_list, "find memory for its page list"},
     {create, "create the domain"},
@@ -255,7 +265,9 @@ static const struct {
     {build_populate, "give it memory"},
     {find_shared_info, "find its shared page"},
     {make_ports, "make its event channels"},
+    {build_unpack_kernel, "unpack the kernel"},
     {build_load_kernel, "load the kernel"},
+    {build_drop_unpacked, "let go of what it was unpacked from"},
     {fill_hypercall_page, "fill its hypercall page"},
     {build_load_ramdisk, "load the ramdisk"},
     {build_write_p2m, "write its page list"},
@@ -298,6 +310,7 @@ int domain_build(const struct domain_plan *plan, struct built_domain *out, char 
 	}
 	*b = (struct build){.plan = plan, .out = out, .why = why};
 	err = take_steps(b);
+	(void)build_drop_unpacked(b);
 	if (err && b->created)
 		(void)domain_destroy(out->domid);
 	if (b->frames)

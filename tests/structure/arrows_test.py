@@ -9,8 +9,9 @@ only; the hypervisor sees include/amphi, lib and iommu; freestanding code includ
 """
 import os, re, sys
 
-FREE = "lib pvops hypercall protocol drivers-front drivers-back drivers-native iommu control kernel hypervisor".split()
+FREE = "lib pvops hypercall protocol drivers-front drivers-back drivers-native iommu control unpack kernel hypervisor".split()
 COMPILER = {"stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdalign.h", "limits.h"}
+LIBRARIES = ("zlib/", "unxz/", "zstd/", "lz4/", "stdlib.h", "string.h")  # unpack/ is made of these
 PRIVATE_OF = {"kernel": FREE[:-1]}  # the kernel ties all the others together
 
 
@@ -23,6 +24,8 @@ def includes(path):
 
 def allowed(room, folder, kind, target):
     if kind == "<":
+        if room == "unpack" and target.startswith(LIBRARIES):
+            return True
         return target.startswith(("amphi/", "xen/")) or target in COMPILER
     if os.path.exists(os.path.join(folder, target)) and "/" not in target:
         return True

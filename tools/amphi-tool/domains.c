@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <amphi/elf.h>
+#include <amphi/unpack.h>
 
 /* The parser's text has FILE:LINE:COLUMN in front already, the form that editors know. */
 static void say(void *ctx, bool is_error, const char *text)
@@ -38,6 +39,29 @@ static char *read_named(const struct domain_file *d, const char *key, const char
 	return read_file(path, out_len);
 }
 
+/* A packed kernel becomes an unpacked one; NULL: it cannot, and *out_why says why. */
+static char *unpacked(char *bytes, size_t *len, const char **out_why)
+{
+	struct unpack_image image;
+	char *out = NULL, *work = NULL;
+
+	if (!unpack_is_bzimage(bytes, *len))
+		return bytes;
+	if (!unpack_open(bytes, *len, &image, out_why)) {
+		*out_why = "too large to be unpacked here";
+		out = malloc(image.bytes);
+		work = malloc(UNPACK_WORK_BYTES);
+	}
+	if (out && work && unpack_run(&image, out, work, out_why)) {
+		free(out);
+		out = NULL;
+	}
+	free(work);
+	free(bytes);
+	*len = image.bytes;
+	return out;
+}
+
 /* The same reading as the builder's (lib/elf.c), so what passes here is not refused there for its
  * form. Whether it fits the domain's memory only the builder knows, who lays it out. */
 static unsigned check_kernel(const struct domain_file *d)
@@ -51,7 +75,9 @@ static unsigned check_kernel(const struct domain_file *d)
 
 	if (!bytes)
 		return 1;
-	if (elf_open(bytes, len, &image, &why) || elf_read_xen_notes(&image, &notes, &why)) {
+	bytes = unpacked(bytes, &len, &why);
+	if (!bytes || elf_open(bytes, len, &image, &why) ||
+	    elf_read_xen_notes(&image, &notes, &why)) {
 		fprintf(stderr, "%s: error: kernel '%s': %s\n", d->path, d->config.kernel, why);
 		errors = 1;
 	}

@@ -7,7 +7,7 @@ build) need="gcc libc6-dev binutils libxen-dev" ;;
 run) need="gcc libc6-dev binutils libxen-dev qemu-system-x86 seabios e2fsprogs" ;;
 test) need="gcc libc6-dev binutils libxen-dev qemu-system-x86 seabios e2fsprogs clang-14 libclang-rt-14-dev
 	libcmocka-dev libcapstone-dev universal-ctags python3 cpio xz-utils grub-pc-bin grub-efi-amd64-bin grub-common ovmf
-	xorriso mtools clang-format" ;;
+	xorriso mtools clang-format zstd lz4" ;;
 *) echo "usage: deps.sh build|run|test" >&2; exit 2 ;;
 esac
 missing=

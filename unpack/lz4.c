@@ -39,6 +39,8 @@ static bool run(const uint8_t *in, size_t in_bytes, uint8_t *out, size_t out_byt
 	const uint8_t *at = in + 4, *end = in + in_bytes, *packed;
 	size_t n, done = 0;
 
+	if (in_bytes < 4)
+		return false;
 	while (done < out_bytes && (n = block(&at, end, &packed))) {
 		size_t room = out_bytes - done < BLOCK_MAX ? out_bytes - done : BLOCK_MAX;
 		int got = LZ4_decompress_safe((const char *)packed, (char *)out + done, (int)n,

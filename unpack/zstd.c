@@ -8,10 +8,17 @@
 
 #include "method.h"
 
+static void *zeroed(size_t bytes)
+{
+	void *p = unpack_alloc(bytes);
+
+	return p ? __builtin_memset(p, 0, bytes) : p;
+}
+
 #define NDEBUG
 #define DYNAMIC_BMI2     0
 #define malloc(bytes)    unpack_alloc(bytes)
-#define calloc(n, bytes) unpack_alloc((n) * (bytes))
+#define calloc(n, bytes) zeroed((n) * (bytes))
 #define free(p)          unpack_free(p)
 #include <zstd/zstddeclib-in.c>
 

@@ -138,6 +138,9 @@ bench: $(BUILD)/.deps-test
 soak: $(BUILD)/.deps-test
 	@$(MAKE) -j2 --no-print-directory all
 	@BUILD=$(BUILD) tests/soak.sh
+bench-xen: $(BUILD)/.deps-test
+	@$(MAKE) -j2 --no-print-directory all
+	@BUILD=$(BUILD) tests/bench-xen.sh
 docs: $(DEPS) $(BUILD)/.deps-test
 	@tools/docs.sh
 clean:

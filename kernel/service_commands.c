@@ -81,7 +81,10 @@ void service_run(int (*console)(void *ctx, const char *name), int argc, char **a
 	if (answer->err || !answer->ending[0])
 		return;
 	answer->err = service_wait_gone(answer->ending);
-	if (answer->err)
+	/* It has no exit code, and whoever started the machine waits for one. */
+	if (!answer->err)
+		console_printf("@domain %s destroyed\n", answer->ending);
+	else
 		(void)str_copy(answer->why, sizeof(answer->why), "its backends do not let it go");
 }
 

@@ -95,8 +95,24 @@ ctl 0 list; says '^g +1 '
 says '@cpu count=2 online=1'
 ctl 1 console h; says 'h: no such domain'
 
+# Pinned, on a machine of two processors; destroyed, one is no loss to whoever waits for the others' exit codes.
+kill $pid; wait $pid
+sed 's/^maxvcpus.*/vcpus = 2\ncpus = ["1", "0"]/; s/^name.*/name = "h"/' "$work/g.cfg" >"$work/h.cfg"
+timeout -k 5 100 "$tool" run --accel tcg --cpus 2 --ctl "$work/two.ctl" "$work/g.cfg" "$work/h.cfg" >"$work/log" 2>&1 &
+pid=$!
+for _ in $(seq 300); do [ -e "$work/two.ctl" ] && break; sleep 0.1; done
+export AMPHI_CTL="$work/two.ctl"
+ctl 0 --timeout 60 vcpu-list h; says '^h +2 +0 +.* 0x2$'; says '^h +2 +1 .* 0x1$'
+ctl 0 destroy h
+ctl 0 shutdown g
+wait $pid
+[ $? = 0 ] || fail "run's status is not 0: $(tail -n 3 "$work/log")"
+unset AMPHI_CTL
+
 # Two machines: neither is taken by chance.
+machine "$work/log"
 first=$pid
+for _ in $(seq 300); do ls "$work"/run/amphi/*.ctl >/dev/null 2>&1 && break; sleep 0.1; done
 machine "$work/log2" --ctl "$work/run/amphi/b.ctl"
 for _ in $(seq 300); do [ -e "$work/run/amphi/b.ctl" ] && break; sleep 0.1; done
 ctl 2 list; says 'several machines run: say --socket'

@@ -3,6 +3,7 @@
  * Lines arrive as "[hv] ...", "[NAME] ..." or, from the service domain itself, without a name; all are
  * printed with one. Lines that begin with '@' after the name are reports for us:
  *	@domain NAME exit CODE		(service domain only) the end of a domain
+ *	@domain NAME destroyed		(the same) by somebody's command: counts as 0
  *	@stat KEY=VALUE ...		kept for --stats, not printed
  * A guest cannot speak for another: its lines carry the name the service domain put there.
  */
@@ -62,10 +63,11 @@ static const char *speaker(const struct plan *plan, const char *line, const char
  * it. */
 static void note_exit(struct plan *plan, const char *report)
 {
-	char name[CONFIG_NAME_MAX];
-	unsigned code;
+	char name[CONFIG_NAME_MAX], word[16];
+	unsigned code = 0;
+	int n = sscanf(report, "@domain %63s %15s %u", name, word, &code);
 
-	if (sscanf(report, "@domain %63s exit %u", name, &code) != 2)
+	if (!(n == 3 && !strcmp(word, "exit")) && !(n == 2 && !strcmp(word, "destroyed")))
 		return;
 	for (unsigned i = 0; i < plan->n_domains; i++) {
 		struct domain_file *d = &plan->domains[i];

@@ -164,6 +164,8 @@ char **machine_command(const struct plan *plan)
 	     *w; w++)
 		add(c, "%s", *w);
 	add_cpu(c, o);
+	add(c, "-smp");
+	add(c, "%u", o->cpus);
 	add(c, "-m");
 	add(c, "%u", total_mib(plan));
 	add(c, "-chardev");

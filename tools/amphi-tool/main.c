@@ -29,6 +29,7 @@ static const char usage_text[] =
     "options of run:\n"
     "  --mem-total MIB     the machine's memory            --timeout SECONDS  end it after that\n"
     "  --service-mem MIB   the service domain's (32)       --accel tcg|kvm    (what there is)\n"
+    "  --cpus N            the machine's processors (1)\n"
     "  --disk-bus nvme|virtio  (nvme)                      --icount           count instructions\n"
     "  --hypervisor FILE   (amphi-hv beside this program)  --kernel FILE      the service "
     "domain's\n"
@@ -114,7 +115,8 @@ enum {
 	OPT_INTERACTIVE,
 	OPT_CTL,
 	OPT_LATER,
-	OPT_DISK
+	OPT_DISK,
+	OPT_CPUS
 };
 
 /* Names as in usage_text; `check` takes them too and looks at none. */
@@ -133,6 +135,7 @@ static const struct option long_options[] = {
     {"ctl", required_argument, NULL, OPT_CTL},
     {"later", required_argument, NULL, OPT_LATER},
     {"disk", required_argument, NULL, OPT_DISK},
+    {"cpus", required_argument, NULL, OPT_CPUS},
     {"output", required_argument, NULL, 'o'},
     {NULL, 0, NULL, 0}};
 
@@ -173,6 +176,11 @@ static void take_option(struct options *o, int opt, const char *name)
 	case 'o':
 		o->output = optarg;
 		break;
+	case OPT_CPUS:
+		o->cpus = number(name, optarg);
+		if (!o->cpus || o->cpus > CONFIG_MAX_CPUS)
+			fail(EXIT_USAGE, "--cpus: from 1 to %u", CONFIG_MAX_CPUS);
+		break;
 	case OPT_DISK:
 		if (o->n_disk_words == MAX_DOMAINS)
 			fail(EXIT_USAGE, "--disk: %u are the most", MAX_DOMAINS);
@@ -200,7 +208,7 @@ static void parse_options(struct options *o, int argc, char **argv)
 {
 	int opt, index = 0;
 
-	*o = (struct options){.disk_bus = "nvme", .service_args = ""};
+	*o = (struct options){.disk_bus = "nvme", .service_args = "", .cpus = 1};
 	while ((opt = getopt_long(argc, argv, "o:", long_options, &index)) != -1)
 		take_option(o, opt, long_options[index].name);
 	/* getopt has moved the words that are no options to the end. */

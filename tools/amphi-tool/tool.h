@@ -26,6 +26,7 @@ struct options {
 	unsigned mem_total_mib;          /* 0: as much as the domains need */
 	unsigned service_mem_mib;        /* 0: 32, and room for a large archive */
 	unsigned timeout_s;              /* 0: none */
+	unsigned cpus;                   /* of the machine */
 	const char *accel;               /* "tcg", "kvm", NULL: what the machine has */
 	const char *disk_bus;            /* "nvme" or "virtio" */
 	const char *hypervisor, *kernel; /* files */

@@ -11,6 +11,7 @@
 #include <amphi/machine.h>
 #include <amphi/pvops.h>
 #include <amphi/string.h>
+#include "balloon_xen.h"
 #include "boot.h"
 #include "cmdline.h"
 #include "commands.h"
@@ -76,6 +77,9 @@ static int start_guest(void *ctx)
 	error = boot.store_page && smp_count() > 1 ? hotplug_xen_start() : 0;
 	if (error)
 		klog(LOG_WARN, "CPUs stay as they are: %s", error_name(error));
+	error = boot.store_page && boot.platform == BOOT_XEN_PV ? balloon_xen_start() : 0;
+	if (error)
+		klog(LOG_WARN, "memory stays as it is: %s", error_name(error));
 	return 0;
 }
 

@@ -2,7 +2,7 @@
 # life_test: commands on domains while they run on amphi-hv with two CPUs, and what their files say of their ends.
 # Why: a user manages guests one at a time while the others go on; a command that is obeyed half leaves a guest that
 # cannot be managed. Expected: `list` and `vcpu-list` tell what is; a pinned guest stays on its CPU; vCPUs go out and
-# come back; a paused guest stands still and goes on; reboot makes it again, shutdown ends it; on_crash with
+# come back; memory goes and comes; a paused guest stands still and goes on; reboot makes it again, shutdown ends it; on_crash with
 # rename-restart keeps the remains under another name; wrong words and wrong files are named.
 # timeout: 120
 BUILD=${BUILD:-build}
@@ -44,7 +44,8 @@ C
 ar_pack "$work/archive"
 cat >"$work/do" <<'C'
 sleep 1500; echo =1; list; vcpu-list g; vcpu-set g 3; sleep 400; echo =2; vcpu-list g;
-pause g; sleep 300; echo =3; list g; sleep 700; echo =4; unpause g; mem-set g 12; store /local/domain/1/memory; sleep 1500;
+pause g; sleep 300; echo =3; list g; sleep 700; echo =4; unpause g; mem-set g 6; store /local/domain/1/memory; sleep 200; list g;
+mem-set g 16; sleep 1300; list g;
 echo =5; top; list c-2; vcpu-list c-2; destroy c-2; vcpu-set g 1; sleep 300; vcpu-list g; echo =6; reboot g; sleep 1200;
 echo =7; top; shutdown g; sleep 500; echo =8; list --json; destroy c; echo =9; list; pause nobody
 C
@@ -73,7 +74,9 @@ expect 2 '^g +1 +2 +1 +(blocked|waiting|running) +[0-9.]+ +0x2$'
 expect 3 '^g +1 +paused '
 expect_no 3 '^\[g\] beat'
 expect 4 '^\[g\] beat'
-expect 4 'target = "12288"'
+expect 4 'target = "6144"'
+expect 4 '^g +1 +[a-z]+ +3 +3 +[0-9.]+ +6144 '
+expect 4 '^g +1 +[a-z]+ +3 +3 +[0-9.]+ +8192 ' # all that it began with, and no more
 expect 5 '^c-2 +2 +ended '
 expect 5 '^c +[0-9]+ +[a-z]+ +1 +1 .* 1 +-$'
 expect 5 '^g +1 +1 +- +offline +'

@@ -46,7 +46,10 @@ says '^g +1 +0 +0 +blocked .* 0x1$' vcpu-list g
 ctl pause g
 says '^g +1 +paused ' list g
 ctl unpause g
+ctl mem-set g 6
+says '^g .* 6144 +2 ' list g
 ctl mem-set g 12
+says '^g .* 8192 +2 ' list g
 ctl vcpu-set g 2
 says '^g +1 +blocked +2 +2 ' list g
 { sleep 1; printf 'echo over %s\ncrash\n' com2; sleep 1; } | "$BUILD/amphi-tool" ctl --timeout 20 --socket "$work/s.ctl" console g >"$work/out" 2>&1 ||

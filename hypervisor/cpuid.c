@@ -24,19 +24,19 @@ struct view {
 
 #define ALL ~0u
 
-/* Leaf 1, edx: FPU DE TSC MSR PAE CX8 APIC SEP CMOV PAT CLFLUSH MMX FXSR SSE SSE2 HT; no VME PSE
- * PGE MTRR MCE. ecx: SSE3 PCLMUL SSSE3 CX16 SSE4 MOVBE POPCNT AES RDRAND HYPERVISOR. Leaf 7, ebx:
+/* Leaf 1, edx: FPU DE TSC MSR PAE MCE CX8 APIC SEP MCA CMOV PAT CLFLUSH MMX FXSR SSE SSE2 HT; no VME
+ * PSE PGE MTRR. MCE and MCA because Linux complains without them; see msr.c. ecx: SSE3 PCLMUL SSSE3 CX16 SSE4 MOVBE POPCNT AES RDRAND HYPERVISOR. Leaf 7, ebx:
  * BMI1 is VEX-coded, so not; ERMS RDSEED ADX CLFLUSHOPT CLWB SHA. Leaf 80000001, edx: SYSCALL NX LM
  * and the copies of leaf 1 that AMD has; ecx: LAHF ABM SSE4A PREFETCHW. */
 static const struct view views[] = {
     {0, 0, ALL, ALL, ALL, ALL},
-    {1, 1, ALL, ALL, 0x42d82203u, 0x17898b75u},
+    {1, 1, ALL, ALL, 0x42d82203u, 0x1789cbf5u},
     {2, 2, ALL, ALL, ALL, ALL},
     {4, 4, ALL, ALL, ALL, ALL},
     {7, 7, 0, 0x218c0200u, 0, 0},
     {0x15, 0x16, ALL, ALL, ALL, ALL},
     {0x80000000, 0x80000000, ALL, ALL, ALL, ALL},
-    {0x80000001, 0x80000001, ALL, ALL, 0x00000161u, 0x21d18b75u},
+    {0x80000001, 0x80000001, ALL, ALL, 0x00000161u, 0x21d1cbf5u},
     {0x80000002, 0x80000006, ALL, ALL, ALL, ALL},
     {0x80000007, 0x80000007, 0, 0, 0, 0x100u},
     {0x80000008, 0x80000008, 0xffffu, 0, 0, 0},

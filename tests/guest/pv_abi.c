@@ -195,6 +195,13 @@ static void check_emulation(void)
 	a = 1;
 	__asm__ volatile("ud2a; .ascii \"xen\"; cpuid" : "+a"(a), "=b"(b), "=c"(c), "=d"(d));
 	check("and hides PSE, PGE, VMX", (d & (1u << 3 | 1u << 13)) == 0 && (c & 1u << 5) == 0);
+	check("and shows machine checks", (d & (1u << 7 | 1u << 14)) == (1u << 7 | 1u << 14));
+	__asm__ volatile("rdmsr" : "=a"(a), "=d"(d) : "c"(0x179));
+	check("of two banks", (a & 0xff) == 2);
+	__asm__ volatile("wrmsr" : : "a"(~0u), "d"(~0u), "c"(0x404));
+	__asm__ volatile("wrmsr" : : "a"(0), "d"(0), "c"(0x405));
+	__asm__ volatile("rdmsr" : "=a"(a), "=d"(d) : "c"(0x405));
+	check("that can be switched on and report nothing", a == 0 && d == 0);
 	__asm__ volatile("movq %%cr0, %0" : "=r"(r));
 	check("mov from CR0", (r & 0x80000001) == 0x80000001);
 	__asm__ volatile("movq %%cr4, %0" : "=r"(r));

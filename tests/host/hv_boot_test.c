@@ -120,8 +120,8 @@ static void test_damaged_tags(void **state)
 		assert_string_equal(info.cmdline, "good");
 	}
 	setup(NULL);
-	add_tag(1, "hv no end of text", 8); /* cut before the NUL */
-	add_tag(6, "\1\0\0\0\0\0\0", 8);    /* entries of one byte */
+	add_tag(1, "hv no end of text", 8);                              /* cut before the NUL */
+	add_tag(6, "\1\0\0\0\0\0\0\0 and bytes that are no ranges", 32); /* entries of one byte */
 	add_tag(3, "abc", 4);
 	for (unsigned i = 0; i < BOOT_MODULES_MAX + 5; i++)
 		add_module(i, i + 1, "x y");

@@ -11,6 +11,7 @@
 #include "cmdline.h"
 #include "commands.h"
 #include "console.h"
+#include "partition.h"
 #include "power.h"
 #include "roles.h"
 #include "service.h"
@@ -202,6 +203,7 @@ void service_main(void)
 			power_halt(EXIT_NOT_MADE);
 		return;
 	}
+	partitions_find();
 	(void)worker_call(create_all, NULL);
 	service_ctl_start();
 	if (shall_end() && !thread_create("ender", end_when_all_are_gone, NULL))

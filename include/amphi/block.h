@@ -27,7 +27,8 @@ struct block_segment {
 struct block_request {
 	/* IN: the user's, unchanged until done */
 	enum block_op op;
-	uint64_t sector; /* in units of 512 bytes, whatever the device's sector size */
+	uint64_t
+	    sector; /* in units of 512 bytes, whatever the device's sector size; the driver may change it */
 	unsigned n_segments;
 	struct block_segment segments[BLOCK_MAX_SEGMENTS];
 	void (*done)(struct block_request *req, int status);

@@ -1,6 +1,6 @@
 #!/bin/sh
 # image_test: the disk of `amphi-tool image` starts its domains on a machine that has nothing else: under a BIOS from
-# NVMe, virtio and AHCI, and under UEFI; a domain file is changed on it without making it anew; a qcow2 is the same.
+# NVMe, virtio and AHCI, and under UEFI; a domain file is changed on it without making it anew; a qcow2 is the same; domains' disks are partitions of it.
 # Why: it is what a user copies to a PC or a cloud VM, where nobody passes a kernel by hand. Expected: each boot runs the
 # domain to its exit code; a disk= that nobody explained, a missing kernel and a missing -o are named.
 # timeout: 280
@@ -50,6 +50,22 @@ boot "BIOS, AHCI" 4 -drive "$raw" -device ide-hd,drive=d
 boot "BIOS, qcow2" 4 -drive "if=none,id=d,format=qcow2,snapshot=on,file=$work/disk.qcow2" -device virtio-blk-pci,drive=d
 boot "UEFI, virtio" 4 -drive "$raw" -device virtio-blk-pci,drive=d \
 	-drive if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd
+
+# Disks of its own: partitions of the same disk, one with a file's bytes, one empty that is written.
+head -c 3M /dev/urandom >"$work/a.img"
+{
+	sed "s,do=.*,do=\"sha256 xvda; fill xvdb 7; halt 5\"'," "$work/g.cfg"
+	echo "disk = ['$work/a.img,raw,xvda,ro', '/scratch,raw,xvdb,rw']"
+} >"$work/p.cfg"
+refused 3 "$work/a.img is larger than 2 MiB" --part "$work/a.img=2" --part /scratch=2 -o "$work/no.img" "$work/p.cfg"
+refused 2 "'/scratch=x' is not TARGET=MIB" --part "$work/a.img=3" --part /scratch=x -o "$work/no.img" "$work/p.cfg"
+"$tool" image --part "$work/a.img=3" --part /scratch=2 -o "$work/parts.img" "$work/p.cfg" >"$work/log" 2>&1 || fail "no disk with partitions"
+boot "its own partitions" 5 -drive "if=none,id=d,format=raw,file=$work/parts.img" -device nvme,drive=d,serial=any
+grep -q "^\[g\] .*@sha256 xvda $(sha256sum <"$work/a.img" | cut -d' ' -f1)" "$work/log" || fail "xvda has other bytes"
+tail -c 2M "$work/parts.img" >"$work/scratch"
+"$tool" verify-pattern "$work/scratch" 7 >"$work/log" 2>&1 || fail "xvdb was not written where it belongs"
+head -c -2M "$work/parts.img" | tail -c 3M | cmp -s - "$work/a.img" || fail "the partition before it was changed"
+mdir -i "$work/parts.img@@1M" ::/amphi/domains/g.cfg >/dev/null || fail "the boot partition is damaged"
 
 # Somebody edits the file where it is.
 sed 's/halt 4/halt 7/' "$work/g.cfg" >"$work/new.cfg"

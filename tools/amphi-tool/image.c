@@ -80,15 +80,16 @@ static void put_domain(struct image *im, const struct domain_file *d)
 
 /* ---- disks ----------------------------------------------------------------------------------- */
 
-/* The serial number that --disk TARGET=SERIAL gave this target; NULL: none. */
-static const char *serial_of(const struct options *o, const char *target)
+/* Whether one of these words is TARGET=... of this target. */
+static bool is_said(char *const *words, unsigned n, const char *target)
 {
 	size_t len = strlen(target);
 
-	for (unsigned i = 0; i < o->n_disk_words; i++)
-		if (!strncmp(o->disk_words[i], target, len) && o->disk_words[i][len] == '=')
-			return o->disk_words[i] + len + 1;
-	return NULL;
+	for (unsigned i = 0; i < n; i++)
+		if (!strncmp(words[i], target, len) && words[i][len] == '=' &&
+		    !strchr(words[i] + len + 1, '='))
+			return true;
+	return false;
 }
 
 static unsigned check_disks(const struct options *o, const struct domain_file *d)
@@ -98,28 +99,62 @@ static unsigned check_disks(const struct options *o, const struct domain_file *d
 	for (unsigned i = 0; i < d->config.n_disks; i++) {
 		const struct config_disk *disk = &d->config.disks[i];
 
-		if (is_ram_disk(disk->target) || serial_of(o, disk->target))
+		if (is_ram_disk(disk->target) ||
+		    is_said(o->disk_words, o->n_disk_words, disk->target) ||
+		    is_said(o->part_words, o->n_parts, disk->target))
 			continue;
-		fprintf(stderr,
-			"%s: error: disk %s: say --disk '%s=SERIAL' for the machine's disk it is\n",
-			d->path, disk->vdev, disk->target);
+		fprintf(
+		    stderr,
+		    "%s: error: disk %s: say --disk '%s=SERIAL' for the machine's disk it is, or "
+		    "--part TARGET=MIB\n",
+		    d->path, disk->vdev, disk->target);
 		errors++;
 	}
 	return errors;
 }
 
+/* Cuts TARGET=VALUE; the program ends when it is not that. */
+static const char *cut_word(const char *option, const char *form, const char *word,
+			    const char **out_value)
+{
+	const char *equals = strrchr(word, '=');
+	char *target;
+
+	if (!equals || !equals[1] || equals == word || equals - word >= (int)MANIFEST_FIELD_MAX)
+		fail(EXIT_USAGE, "%s: '%s' is not %s", option, word, form);
+	target = strdup(word);
+	target[equals - word] = '\0';
+	*out_value = equals + 1;
+	return target;
+}
+
 static void put_disks(struct image *im, const struct options *o)
 {
 	for (unsigned i = 0; i < o->n_disk_words; i++) {
-		char target[MANIFEST_FIELD_MAX];
-		const char *equals = strrchr(o->disk_words[i], '=');
+		const char *serial, *target;
 
-		if (!equals || !equals[1] || equals - o->disk_words[i] >= (int)sizeof(target))
-			fail(EXIT_USAGE, "--disk: '%s' is not TARGET=SERIAL", o->disk_words[i]);
-		snprintf(target, sizeof(target), "%.*s", (int)(equals - o->disk_words[i]),
-			 o->disk_words[i]);
-		state(im, MANIFEST_DISK, target, equals + 1);
+		target = cut_word("--disk", "TARGET=SERIAL", o->disk_words[i], &serial);
+		state(im, MANIFEST_DISK, target, serial);
 	}
+}
+
+/* Its serial number is what the service domain calls it (kernel/partition.h). A file that is there gives it its
+ * contents, and must fit. */
+static void put_part(struct image *im, const char *word)
+{
+	char serial[32], *end;
+	const char *text, *target = cut_word("--part", "TARGET=MIB", word, &text);
+	unsigned long mib = strtoul(text, &end, 10);
+	struct stat st;
+
+	if (*end || mib < 1 || mib > 1024 * 1024)
+		fail(EXIT_USAGE, "--part: '%s' is not TARGET=MIB", word);
+	if (!stat(target, &st) && (uint64_t)st.st_size > mib * MIB)
+		fail(EXIT_CONFIG, "--part: %s is larger than %lu MiB", target, mib);
+	im->parts[im->n_parts].target = target;
+	im->parts[im->n_parts++].bytes = mib * MIB;
+	snprintf(serial, sizeof(serial), "disk-%08x-%u", im->signature, im->n_parts + 1);
+	state(im, MANIFEST_DISK, target, serial);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
@@ -182,6 +217,8 @@ void image_make(struct plan *plan)
 	for (unsigned i = 0; i < plan->n_domains; i++)
 		put_domain(&im, &plan->domains[i]);
 	put_disks(&im, o);
+	for (unsigned i = 0; i < o->n_parts; i++)
+		put_part(&im, o->part_words[i]);
 	fprintf(im.menu, "}\n");
 	close_part(im.menu, menu);
 	close_part(im.manifest, manifest);

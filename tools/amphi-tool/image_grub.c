@@ -10,17 +10,19 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SECTOR    512u
-#define PART_AT   (1ull << 20) /* the gap before it has room for GRUB's core */
-#define MIB       1048576ull
-#define SPARE_MIB 16u /* free, for files that grow */
-#define LEAST_MIB 40u /* mformat makes FAT16 of it */
-#define GRUB_DIR  "/usr/lib/grub"
-#define TYPE_FAT  0xef /* an EFI system partition, which BIOSes do not mind */
-#define BOOT_CODE 440u /* of sector 0; the partition table is behind it */
+#define SECTOR     512u
+#define PART_AT    (1ull << 20) /* the gap before it has room for GRUB's core */
+#define MIB        1048576ull
+#define SPARE_MIB  16u /* free, for files that grow */
+#define LEAST_MIB  40u /* mformat makes FAT16 of it */
+#define GRUB_DIR   "/usr/lib/grub"
+#define TYPE_FAT   0xef /* an EFI system partition, which BIOSes do not mind */
+#define TYPE_LINUX 0x83
+#define BOOT_CODE  440u /* of sector 0; the partition table is behind it */
 
 static char dir[64];
 
@@ -42,6 +44,9 @@ void image_begin(struct image *im)
 	}
 	atexit(drop_dir);
 	im->dir = dir;
+	/* By it the service domain knows the disk's partitions from those of any other. */
+	if (getrandom(&im->signature, sizeof(im->signature), 0) != sizeof(im->signature))
+		fail(EXIT_LOST, "no random number: %s", strerror(errno));
 }
 
 /* Runs a program with these words, the last NULL, and ends ours when it fails. */
@@ -116,20 +121,51 @@ static void put32(uint8_t *at, uint64_t value)
 		at[i] = (uint8_t)(value >> 8 * i);
 }
 
-/* One partition to the disk's end. Of the old geometry nothing looks at more than that it is beyond. */
-static void make_table(uint8_t *sector, uint64_t disk_bytes)
+/* Of the old geometry nothing looks at more than that it is beyond. */
+static void make_entry(uint8_t *sector, unsigned i, uint8_t type, uint64_t at, uint64_t bytes)
 {
 	static const uint8_t far[3] = {0xfe, 0xff, 0xff};
-	uint8_t *entry = sector + 446;
+	uint8_t *entry = sector + 446 + 16 * i;
 
-	entry[0] = 0x80;
+	entry[0] = i ? 0 : 0x80;
 	memcpy(entry + 1, far, 3);
-	entry[4] = TYPE_FAT;
+	entry[4] = type;
 	memcpy(entry + 5, far, 3);
-	put32(entry + 8, PART_AT / SECTOR);
-	put32(entry + 12, (disk_bytes - PART_AT) / SECTOR);
+	put32(entry + 8, at / SECTOR);
+	put32(entry + 12, bytes / SECTOR);
+}
+
+/* The partition that is booted from, and behind it those of the domains. */
+static void make_table(uint8_t *sector, const struct image *im)
+{
+	uint64_t at = PART_AT + im->fat_bytes;
+
+	put32(sector + BOOT_CODE, im->signature);
+	make_entry(sector, 0, TYPE_FAT, PART_AT, im->fat_bytes);
+	for (unsigned i = 0; i < im->n_parts; i++) {
+		make_entry(sector, i + 1, TYPE_LINUX, at, im->parts[i].bytes);
+		at += im->parts[i].bytes;
+	}
 	sector[510] = 0x55;
 	sector[511] = 0xaa;
+}
+
+/* Whole files, into their partitions; a target that is no file of the host leaves zeros. */
+static void fill_parts(const struct image *im, FILE *disk)
+{
+	uint64_t at = PART_AT + im->fat_bytes;
+
+	for (unsigned i = 0; i < im->n_parts; at += im->parts[i++].bytes) {
+		char *bytes;
+		size_t len;
+
+		if (access(im->parts[i].target, R_OK))
+			continue;
+		bytes = read_file(im->parts[i].target, &len);
+		if (fseeko(disk, (off_t)at, SEEK_SET) || (len && fwrite(bytes, len, 1, disk) != 1))
+			fail(EXIT_LOST, "a partition cannot be written: %s", strerror(errno));
+		free(bytes);
+	}
 }
 
 static void write_start(const struct image *im, const char *disk, const char *core_path)
@@ -143,9 +179,12 @@ static void write_start(const struct image *im, const char *disk, const char *co
 	if (boot_len < BOOT_CODE || core_len > PART_AT - SECTOR)
 		fail(EXIT_LOST, "GRUB's parts are not of the sizes expected");
 	memcpy(sector, boot, BOOT_CODE);
-	make_table(sector, im->disk_bytes);
+	make_table(sector, im);
 	if (!f || fwrite(sector, SECTOR, 1, f) != 1 || fwrite(core, core_len, 1, f) != 1 ||
-	    fflush(f) || ftruncate(fileno(f), (off_t)im->disk_bytes) || fclose(f))
+	    fflush(f) || ftruncate(fileno(f), (off_t)im->disk_bytes))
+		fail(EXIT_LOST, "%s: %s", disk, strerror(errno));
+	fill_parts(im, f);
+	if (fclose(f))
 		fail(EXIT_LOST, "%s: %s", disk, strerror(errno));
 	free(boot);
 	free(core);
@@ -164,8 +203,7 @@ static void fill_partition(const struct image *im, const char *disk)
 	char at[4200], sectors[24];
 
 	snprintf(at, sizeof(at), "%s@@%llu", disk, (unsigned long long)PART_AT);
-	snprintf(sectors, sizeof(sectors), "%llu",
-		 (unsigned long long)((im->disk_bytes - PART_AT) / SECTOR));
+	snprintf(sectors, sizeof(sectors), "%llu", (unsigned long long)(im->fat_bytes / SECTOR));
 	run("mtools", "mformat", "-i", at, "-T", sectors, "-h", "16", "-s", "63", "-v", "AMPHI",
 	    "::", NULL);
 	run("mtools", "mmd", "-i", at, "::/EFI", "::/EFI/BOOT", "::/amphi", "::/amphi/domains",
@@ -184,7 +222,10 @@ void image_write(struct image *im, const char *out)
 	const char *disk = qcow2 ? part(im, "disk.img") : out;
 	uint64_t mib = im->bytes / MIB + 4 + SPARE_MIB;
 
-	im->disk_bytes = MAX(mib, LEAST_MIB) * MIB;
+	im->fat_bytes = MAX(mib, LEAST_MIB) * MIB;
+	im->disk_bytes = PART_AT + im->fat_bytes;
+	for (unsigned i = 0; i < im->n_parts; i++)
+		im->disk_bytes += im->parts[i].bytes;
 	write_search(im);
 	make_core(im, "i386-pc", "grub-pc-bin", part(im, "core.img"), "biosdisk");
 	make_core(im, "x86_64-efi", "grub-efi-amd64-bin", part(im, "bootx64.efi"), "efi_gop");

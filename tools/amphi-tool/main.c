@@ -35,6 +35,7 @@ static const char usage_text[] =
     "domain's\n"
     "  --stats FILE        write what domains report       --service-args S   more boot words\n"
     "  --disk TARGET=SERIAL  of image: the machine's disk that a disk= means\n"
+    "  --part TARGET=MIB     of image: a partition of the disk that a disk= means\n"
     "  --later FILE.cfg    a domain for `ctl create`; not started\n"
     "  --ctl PATH          socket for `ctl` (one in your run-time folder)\n"
     "  --interactive       leave the terminal at the consoles; Ctrl-A steps through them\n";
@@ -116,7 +117,8 @@ enum {
 	OPT_CTL,
 	OPT_LATER,
 	OPT_DISK,
-	OPT_CPUS
+	OPT_CPUS,
+	OPT_PART
 };
 
 /* Names as in usage_text; `check` takes them too and looks at none. */
@@ -136,6 +138,7 @@ static const struct option long_options[] = {
     {"later", required_argument, NULL, OPT_LATER},
     {"disk", required_argument, NULL, OPT_DISK},
     {"cpus", required_argument, NULL, OPT_CPUS},
+    {"part", required_argument, NULL, OPT_PART},
     {"output", required_argument, NULL, 'o'},
     {NULL, 0, NULL, 0}};
 
@@ -175,6 +178,11 @@ static void take_option(struct options *o, int opt, const char *name)
 		break;
 	case 'o':
 		o->output = optarg;
+		break;
+	case OPT_PART:
+		if (o->n_parts == MAX_PARTS)
+			fail(EXIT_USAGE, "--part: %u are the most", MAX_PARTS);
+		o->part_words[o->n_parts++] = optarg;
 		break;
 	case OPT_CPUS:
 		o->cpus = number(name, optarg);

@@ -18,6 +18,7 @@
 enum { EXIT_USAGE = 2, EXIT_CONFIG = 3, EXIT_NO_QEMU = 4, EXIT_TIMEOUT = 124, EXIT_LOST = 125 };
 
 #define MAX_DOMAINS 32u
+#define MAX_PARTS   3u /* besides the one that is booted from */
 #define MAX_DISKS   (MAX_DOMAINS * CONFIG_MAX_DISKS)
 #define SERVICE                                                                                    \
 	"service" /* the service domain's name on the console; no other domain may have it */
@@ -37,6 +38,8 @@ struct options {
 	const char *output; /* of image: the disk */
 	char *disk_words[MAX_DOMAINS];
 	unsigned n_disk_words; /* TARGET=SERIAL, of image */
+	char *part_words[MAX_PARTS];
+	unsigned n_parts; /* TARGET=MIB, of image */
 	char **files;
 	unsigned n_files;
 	char *later[MAX_DOMAINS]; /* files of domains that are not started */
@@ -118,7 +121,13 @@ struct image {
 	unsigned n_files;
 	const char *named[2 * MAX_DOMAINS]; /* kernels and ramdisks so far */
 	unsigned n_named;
-	uint64_t bytes, disk_bytes;
+	uint64_t bytes, fat_bytes, disk_bytes;
+	struct {
+		const char *target; /* a host file whose bytes it begins with, if there is one */
+		uint64_t bytes;
+	} parts[MAX_PARTS];
+	unsigned n_parts;
+	uint32_t signature; /* of the partition table */
 };
 
 /* A temporary folder, gone at the program's end. */

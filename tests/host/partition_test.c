@@ -1,0 +1,211 @@
+/* partition_test.c: partitions of a disk's table are found, and requests to one reach the right sectors.
+ *
+ * Shows: entries in units of the disk's own sectors; what is empty, of no use to us, beyond the disk's end or at
+ * its beginning is none; a disk without a table, or that cannot be read, has none; names and serial numbers; a
+ * window moves reads and writes by its start, and flushes not at all. Why: a wrong start is another's data.
+ *
+ * links: kernel/partition.c lib/printf.c lib/text.c
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <amphi/host.h>
+#include <amphi/host_block.h>
+#include "kernel/block.h"
+#include "kernel/mm.h"
+#include "kernel/partition.h"
+#include "kernel/worker.h"
+
+uint64_t mm_test_kernel_base, mm_test_direct_base;
+static uint8_t table[4096];
+static struct block_device whole[2], *found[8];
+static unsigned n_found, n_kicks;
+static int read_error;
+static bool forged; /* the second disk has the table of the first */
+static struct block_request *submitted;
+
+static void submit(struct block_device *dev, struct block_request *req)
+{
+	assert_ptr_equal(dev, &whole[0]);
+	submitted = req;
+}
+static void kick(struct block_device *dev)
+{
+	n_kicks++;
+}
+static const struct block_ops ops = {submit, kick};
+
+/* ---- the kernel ------------------------------------------------------------------------------- */
+
+void *kmalloc(size_t n)
+{
+	return calloc(1, n);
+}
+void *pages_alloc(unsigned n)
+{
+	return malloc(PAGE_SIZE);
+}
+void pages_free(void *va, unsigned n)
+{
+	free(va);
+}
+int worker_call(int (*fn)(void *ctx), void *ctx)
+{
+	return fn(ctx);
+}
+void host_log(enum host_log_level level, const char *fmt, ...) {}
+void host_block_register(struct block_device *dev)
+{
+	found[n_found++] = dev;
+}
+struct block_device *block_next(struct block_device *prev)
+{
+	return !prev ? &whole[0] : prev == &whole[0] ? &whole[1] : NULL;
+}
+int block_io(struct block_device *dev, enum block_op op, uint64_t sector, void *va, uint32_t len)
+{
+	assert_int_equal(op, BLOCK_READ);
+	assert_int_equal(sector, 0);
+	assert_int_equal(len, dev->sector_size);
+	memcpy(va, dev == &whole[0] || forged ? table : (uint8_t[4096]){0}, len);
+	return read_error;
+}
+
+/* ---- the test ---------------------------------------------------------------------------------- */
+
+static void put_entry(unsigned i, uint8_t type, uint32_t start, uint32_t count)
+{
+	uint8_t *e = table + 446 + 16 * i;
+
+	e[4] = type;
+	memcpy(e + 8, &start, 4);
+	memcpy(e + 12, &count, 4);
+}
+
+static int setup(void **state)
+{
+	memset(table, 0, sizeof(table));
+	memcpy(table + 440, "\x78\x56\x34\x12", 4);
+	table[510] = 0x55;
+	table[511] = 0xaa;
+	for (unsigned i = 0; i < 2; i++)
+		whole[i] = (struct block_device){.ops = &ops,
+						 .name = "nvme0n1",
+						 .serial = "s",
+						 .sectors = 1000,
+						 .sector_size = 512,
+						 .max_segments = 4};
+	strcpy(whole[1].name, "vda");
+	n_found = n_kicks = 0;
+	read_error = 0;
+	forged = false;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	while (n_found)
+		free(found[--n_found]->driver);
+	return 0;
+}
+
+static void test_entries(void **state)
+{
+	static const struct {
+		uint8_t type;
+		uint32_t start, count, sector_bytes;
+		bool good;
+	} cases[] = {
+	    {0x83, 100, 900, 512, true},
+	    {0xef, 999, 1, 512, true},
+	    {0x83, 100, 901, 512, false},
+	    {0x83, 1000, 1, 512, false},
+	    {0x83, 0, 10, 512, false},
+	    {0x83, 10, 0, 512, false},
+	    {0, 10, 10, 512, false},
+	    {0x05, 10, 10, 512, false},
+	    {0x0f, 10, 10, 512, false},
+	    {0xee, 1, 999, 512, false},
+	    {0x83, 1, 124, 4096, true},
+	    {0x83, 1, 125, 4096, false},
+	    {0x83, 0xffffffff, 0xffffffff, 4096, false},
+	};
+	uint64_t start, sectors;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		put_entry(i % 4, cases[i].type, cases[i].start, cases[i].count);
+		assert_int_equal(
+		    partition_entry(table, i % 4, cases[i].sector_bytes, 1000, &start, &sectors),
+		    cases[i].good);
+		if (!cases[i].good)
+			continue;
+		assert_int_equal(start, cases[i].start * (cases[i].sector_bytes / 512));
+		assert_int_equal(sectors, cases[i].count * (cases[i].sector_bytes / 512));
+	}
+	put_entry(0, 0x83, 100, 900);
+	table[511] = 0;
+	assert_false(partition_entry(table, 0, 512, 1000, &start, &sectors));
+}
+
+static void test_windows(void **state)
+{
+	struct block_request req = {.op = BLOCK_WRITE, .sector = 7};
+
+	put_entry(0, 0xef, 8, 92);
+	put_entry(2, 0x83, 100, 900);
+	partitions_find();
+	assert_int_equal(n_found, 2);
+	assert_string_equal(found[0]->name, "nvme0n1p1");
+	assert_string_equal(found[1]->name, "nvme0n1p3");
+	assert_string_equal(found[1]->serial, "disk-12345678-3");
+	assert_int_equal(found[1]->sectors, 900);
+	assert_int_equal(found[1]->max_segments, 4);
+	found[1]->ops->submit(found[1], &req);
+	assert_ptr_equal(submitted, &req);
+	assert_int_equal(req.sector, 107);
+	found[1]->ops->kick(found[1]);
+	assert_int_equal(n_kicks, 1);
+	req = (struct block_request){.op = BLOCK_FLUSH};
+	found[1]->ops->submit(found[1], &req);
+	assert_int_equal(req.sector, 0);
+	teardown(state);
+	strcpy(whole[0].name, "vda");
+	partitions_find();
+	assert_string_equal(found[1]->name, "vda3");
+}
+
+/* Two of one signature: which is the right one nobody can tell. */
+static void test_a_forged_table(void **state)
+{
+	put_entry(1, 0x83, 100, 900);
+	forged = true;
+	partitions_find();
+	assert_int_equal(n_found, 2);
+	assert_string_equal(found[0]->serial, "");
+	assert_string_equal(found[1]->serial, "");
+}
+
+static void test_unreadable(void **state)
+{
+	put_entry(0, 0x83, 100, 900);
+	read_error = -XEN_EIO;
+	partitions_find();
+	assert_int_equal(n_found, 0);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+	    TEST(test_entries),
+	    TEST(test_windows),
+	    TEST(test_a_forged_table),
+	    TEST(test_unreadable),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

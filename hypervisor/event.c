@@ -179,8 +179,9 @@ int event_register_vcpu_info(struct vcpu *v, uint64_t mfn, uint32_t offset)
 	struct page_info *page;
 	struct vcpu_info *to;
 
-	if (offset > PAGE_SIZE - sizeof(*to) || offset % sizeof(uint64_t) || v->events.info_page ||
-	    (v != current_vcpu() && vcpu_is_up(v)))
+	if (offset > PAGE_SIZE - sizeof(*to) || offset % sizeof(uint64_t))
+		return -XEN_ENXIO;
+	if (v->events.info_page || (v != current_vcpu() && vcpu_is_up(v)))
 		return -XEN_EINVAL;
 	if (page_get_and_type((mfn_t){mfn}, v->domain, PT_WRITABLE, &page))
 		return -XEN_EINVAL;

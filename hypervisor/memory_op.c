@@ -65,8 +65,8 @@ static bool add_extent(const struct extents *e, uint64_t i)
 }
 
 /* increase_reservation, decrease_reservation, populate_physmap. The answer is the number of
- * extents done, from the list's start; callers take a short count for "no more". So bad orders and
- * frames are no errors, they end the list. A restart carries the number in the command's upper
+ * extents done, from the list's start; callers take a short count for "no more". So bad orders,
+ * frames and domains are no errors, they end the list. A restart carries the number in the command's upper
  * bits; the argument is read again, and who changed it meanwhile gets what the new one says. */
 static long reservation(uint64_t cmd, uint64_t arg_va)
 {
@@ -83,7 +83,7 @@ static long reservation(uint64_t cmd, uint64_t arg_va)
 		return (long)start;
 	e.d = domain_named(e.r.domid, &error);
 	if (!e.d)
-		return error;
+		return (long)start;
 	for (i = start; i < e.r.nr_extents && more; i += more) {
 		stop = i > start && hypercall_preempt();
 		if (stop)

@@ -33,8 +33,7 @@ static int batch_domains(struct mm_batch *b)
 	return error;
 }
 
-/* Runs operations until one fails, all are done, or it is time to stop. *done counts. What is busy
- * is, to a guest, no frame it may name so. */
+/* Runs operations until one fails, all are done, or it is time to stop. *done counts. */
 static int batch_loop(struct mm_batch *b, uint32_t count, uint32_t *done)
 {
 	union mm_op op;
@@ -52,7 +51,7 @@ static int batch_loop(struct mm_batch *b, uint32_t count, uint32_t *done)
 		error = b->apply(b, &op);
 		mm_unlock();
 	}
-	return error == -XEN_EBUSY ? -XEN_EINVAL : error;
+	return error;
 }
 
 /* A restart is the same hypercall with less to do, kept in the guest's registers, so that nothing
@@ -104,7 +103,7 @@ static int update_entry(struct mm_batch *b, struct page_info *page, const struct
 	int error = type_get(page, table ? (enum page_type)page->type : PT_WRITABLE);
 
 	if (error)
-		return error;
+		return error == -XEN_EBUSY ? -XEN_EINVAL : error;
 	if (table)
 		error = table_write(&w);
 	else
@@ -114,7 +113,7 @@ static int update_entry(struct mm_batch *b, struct page_info *page, const struct
 	return error;
 }
 
-/* The two low bits of ptr are the kind of update (Xen's xen.h, MMU_*). The m2p is for the owner's
+/* The low bits of ptr are the kind of update (Xen's xen.h, MMU_*); there are four. The m2p is for the owner's
  * use alone, nothing of ours believes it, so any value will do. */
 static int apply_update(struct mm_batch *b, const union mm_op *op)
 {
@@ -123,6 +122,8 @@ static int apply_update(struct mm_batch *b, const union mm_op *op)
 	struct page_info *page = mfn_to_page(mfn);
 	int error;
 
+	if (u->ptr & 4)
+		return -XEN_ENOSYS;
 	if (!mfn_valid(mfn))
 		return -XEN_EINVAL;
 	if ((u->ptr & 3) == MMU_MACHPHYS_UPDATE) {
@@ -131,7 +132,7 @@ static int apply_update(struct mm_batch *b, const union mm_op *op)
 		m2p_set(mfn, u->val);
 		return 0;
 	}
-	if ((u->ptr & 4) || !ref_get(page, b->tables))
+	if (!ref_get(page, b->tables))
 		return -XEN_EINVAL;
 	error = update_entry(b, page, u);
 	ref_put(page);

@@ -137,15 +137,18 @@ static const struct {
     [MMUEXT_FLUSH_CACHE_GLOBAL] = {flush_cache, false},
 };
 
+/* What is busy is, to a guest, no frame it may name so. */
 static int apply_ext(struct mm_batch *b, const union mm_op *op)
 {
 	unsigned cmd = op->ext.cmd;
+	int error;
 
 	if (cmd >= ARRAY_SIZE(ops) || !ops[cmd].run)
 		return -XEN_ENOSYS;
 	if (!b->frames || (b->frames != current_domain() && !ops[cmd].foreign))
 		return -XEN_EPERM;
-	return ops[cmd].run(b, &op->ext);
+	error = ops[cmd].run(b, &op->ext);
+	return error == -XEN_EBUSY ? -XEN_EINVAL : error;
 }
 
 /* The domain named is the owner of tables and frames alike; the loop takes the two apart again. */

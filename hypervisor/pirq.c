@@ -152,7 +152,7 @@ int io_pirq_bind(struct domain *d, uint32_t pirq)
 	struct domain_pirq *p = mapped(d, pirq);
 
 	if (p == NULL || p->bound)
-		return p == NULL ? -XEN_EINVAL : -XEN_EBUSY;
+		return p == NULL ? -XEN_EPERM : -XEN_EBUSY;
 	p->bound = true;
 	p->pending = false;
 	if (!p->is_msi)

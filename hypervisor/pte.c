@@ -41,8 +41,8 @@ int frame_get(mfn_t mfn, struct domain *owner, bool writable)
 }
 
 /* A table below must be d's own, whoever asks: another's could be changed by that other under rules
- * for other frames. What is neither RAM nor named to d as device memory is refused. To a guest a
- * busy frame is a wrong one. */
+ * for other frames. What is neither RAM nor named to d as device memory is refused. The
+ * errors are real Xen's: whatever is wrong with RAM that is to be mapped, it is busy; a busy table is a wrong one. */
 int entry_get(unsigned level, uint64_t pte, struct domain *d, struct domain *frame_owner)
 {
 	mfn_t mfn = pte_mfn(pte);
@@ -54,8 +54,10 @@ int entry_get(unsigned level, uint64_t pte, struct domain *d, struct domain *fra
 	else if (mfn_valid(mfn))
 		error = frame_get(mfn, frame_owner, pte & PTE_RW);
 	else
-		error = io_mem_allowed(d, mfn) ? 0 : -XEN_EINVAL;
-	return error == -XEN_EBUSY ? -XEN_EINVAL : error;
+		return io_mem_allowed(d, mfn) ? 0 : -XEN_EPERM;
+	if (level > 1 && error == -XEN_EBUSY)
+		error = -XEN_EINVAL;
+	return level == 1 && error == -XEN_EINVAL ? -XEN_EBUSY : error;
 }
 
 /* Whatever an L1 entry names, it was checked when it was written, so only what kind of frame it is

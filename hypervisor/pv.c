@@ -190,7 +190,7 @@ long hc_set_debugreg(uint64_t reg, uint64_t value)
 			if ((value >> (DR7_LENGTHS + 4 * i) & 3) == DR_TYPE_IO)
 				return -XEN_EPERM;
 	} else {
-		return -XEN_EINVAL;
+		return -XEN_ENODEV;
 	}
 	v->pv.dr[reg] = value;
 	pv_sync_debug(v);
@@ -201,7 +201,7 @@ long hc_set_debugreg(uint64_t reg, uint64_t value)
 long hc_get_debugreg(uint64_t reg)
 {
 	if (reg > 7 || reg == 4 || reg == 5)
-		return -XEN_EINVAL;
+		return -XEN_ENODEV;
 	return (long)current_vcpu()->pv.dr[reg];
 }
 

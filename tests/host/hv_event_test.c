@@ -419,9 +419,9 @@ static void vcpu_info_moves_once(void **state)
 	fake_run(v);
 	assert_int_equal(event_register_vcpu_info(v, foreign.v, 0), -XEN_EINVAL);
 	assert_int_equal(event_register_vcpu_info(v, 1ull << 40, 0), -XEN_EINVAL);
-	assert_int_equal(event_register_vcpu_info(v, frame.v, PAGE_SIZE - 8), -XEN_EINVAL);
-	assert_int_equal(event_register_vcpu_info(v, frame.v, 12), -XEN_EINVAL);
-	assert_int_equal(event_register_vcpu_info(v, frame.v, 0xffffffc0), -XEN_EINVAL);
+	assert_int_equal(event_register_vcpu_info(v, frame.v, PAGE_SIZE - 8), -XEN_ENXIO);
+	assert_int_equal(event_register_vcpu_info(v, frame.v, 12), -XEN_ENXIO);
+	assert_int_equal(event_register_vcpu_info(v, frame.v, 0xffffffc0), -XEN_ENXIO);
 	assert_int_equal(event_register_vcpu_info(v, frame.v, 128), 0);
 	assert_ptr_equal(v->events.info, (char *)mfn_to_virt(frame) + 128);
 	assert_int_equal(v->events.info->evtchn_upcall_pending, 1);

@@ -3,9 +3,9 @@
 # Says what it installs. Needs root or sudo only when something is missing.
 set -eu
 case ${1:-} in
-build) need="gcc libc6-dev binutils libxen-dev" ;;
-run) need="gcc libc6-dev binutils libxen-dev qemu-system-x86 seabios e2fsprogs" ;;
-test) need="gcc libc6-dev binutils libxen-dev qemu-system-x86 seabios e2fsprogs clang-14 libclang-rt-14-dev
+build) need="gcc libc6-dev binutils libxen-dev xz-utils bzip2" ;;
+run) need="gcc libc6-dev binutils libxen-dev xz-utils bzip2 qemu-system-x86 seabios e2fsprogs" ;;
+test) need="gcc libc6-dev binutils libxen-dev bzip2 qemu-system-x86 seabios e2fsprogs clang-14 libclang-rt-14-dev
 	libcmocka-dev libcapstone-dev universal-ctags python3 cpio xz-utils grub-pc-bin grub-efi-amd64-bin grub-common ovmf
 	xorriso mtools clang-format zstd lz4" ;;
 *) echo "usage: deps.sh build|run|test" >&2; exit 2 ;;

@@ -7,7 +7,7 @@ mkdir -p "$1"
 out=$(cd "$1" && pwd)
 [ -e "$out/.ready" ] && exit 0
 echo "amphi: fetching the sources of zlib, busybox (XZ Embedded), libzstd and lz4 from Debian"
-mkdir -p "$out/apt/parts" "$out/apt/lists/partial" "$out/debs"
+mkdir -p "$out/apt/parts" "$out/apt/lists/partial" "$out/apt/cache/archives/partial" "$out/debs"
 for f in /etc/apt/sources.list.d/*.sources; do
 	[ -e "$f" ] && sed 's/^Types:.*/Types: deb-src/' "$f" >"$out/apt/parts/${f##*/}"
 done
@@ -18,20 +18,22 @@ cat >"$out/apt/conf" <<C
 Dir::Etc::sourcelist "/dev/null";
 Dir::Etc::sourceparts "$out/apt/parts";
 Dir::State::lists "$out/apt/lists";
+Dir::Cache "$out/apt/cache";
 APT::Sandbox::User "$(id -un)";
 C
 export APT_CONFIG="$out/apt/conf"
-apt-get -qq update
-(cd "$out/debs" && apt-get -qq source --download-only zlib busybox libzstd lz4)
-unpack() { # unpack PACKAGE PATH NAME: what PATH holds there becomes NAME
-	mkdir -p "$out/x"
-	tar -xf "$(ls "$out/debs/$1"_*.orig.tar.?z*  | grep -v asc)" -C "$out/x"
-	rm -rf "${out:?}/$3"
+{ apt-get -qq update && (cd "$out/debs" && apt-get -qq source --download-only zlib busybox libzstd lz4); } >"$out/log" 2>&1 || {
+	cat "$out/log" >&2; echo "amphi: cannot fetch the sources of zlib, busybox, libzstd and lz4" >&2; exit 1; }
+unpack() { # unpack PACKAGE FOLDER NAME: what FOLDER of its sources holds (empty: all) becomes NAME; the rest is left in x
+	rm -rf "$out/x" "${out:?}/$3"
+	mkdir "$out/x"
+	tar -xf "$(ls "$out/debs/$1"_*.orig.tar.?z* | grep -v asc)" -C "$out/x"
 	mv "$out/x"/*/"$2" "$out/$3"
 }
-unpack busybox archival/libarchive/unxz unxz; rm -rf "$out/x"
-unpack lz4 lib lz4; rm -rf "$out/x"
-unpack libzstd lib zstd; cp "$out"/x/*/build/single_file_libs/zstddeclib-in.c "$out/zstd/"; rm -rf "$out/x"
-unpack zlib . zlib 2>/dev/null || { mv "$out"/x/* "$out/zlib"; rm -rf "$out/x"; }
-rm -rf "$out/apt" "$out/debs"
+unpack zlib "" zlib
+unpack busybox archival/libarchive/unxz unxz
+unpack lz4 lib lz4
+unpack libzstd lib zstd
+cp "$out"/x/*/build/single_file_libs/zstddeclib-in.c "$out/zstd/"
+rm -rf "$out/apt" "$out/debs" "$out/x" "$out/log"
 touch "$out/.ready"

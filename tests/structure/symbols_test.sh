@@ -7,11 +7,11 @@ cd "$(dirname "$0")/../.."
 obj=$BUILD/kernel
 [ -d "$obj/protocol" ] || { echo "kernel objects are not built"; exit 1; }
 known=$(mktemp); trap 'rm -f "$known"' EXIT
-for room in protocol drivers-front drivers-back control iommu lib; do
+for room in protocol drivers-front drivers-back control iommu unpack lib; do
 	for o in "$obj/$room"/*.o; do [ -e "$o" ] && nm --defined-only "$o"; done
 done | awk '$2 ~ /[TDBRVW]/ {print $3}' | sort -u >"$known"
 status=0
-for room in protocol drivers-front drivers-back control iommu; do
+for room in protocol drivers-front drivers-back control iommu unpack; do
 	for o in "$obj/$room"/*.o; do
 		[ -e "$o" ] || continue
 		for s in $(nm -u "$o" | awk '{print $2}'); do

@@ -29,9 +29,16 @@ mb2_entry:
 	mov $LOADER_MULTIBOOT2, %esi
 1:	cld
 	cli
+	/* Loaders zero .bss, as ELF asks, but firmware may have been there since: QEMU loads the kernel first, and in a
+	 * machine of 2 MiB SeaBIOS then runs where .bss ends. */
+	mov $PHYS(bss_start), %edi
+	mov $PHYS(bss_end), %ecx
+	sub %edi, %ecx
+	xor %eax, %eax
+	shr $2, %ecx
+	rep stosl
 	mov $PHYS(boot_stack) + STACK_SIZE, %esp
 	call check_processor
-	/* Loaders leave .bss zeroed, as ELF asks; the tables below rely on it. */
 	mov $PHYS(boot_l2), %edi
 	xor %eax, %eax
 2:	mov %eax, %edx

@@ -179,6 +179,22 @@ int grant_set_version(struct domain *d, uint32_t version)
 	return error;
 }
 
+int16_t grant_swap(struct domain *d, uint32_t a, uint32_t b)
+{
+	struct domain_grants *g = &d->grants;
+	int16_t status = GNTST_okay;
+
+	spin_lock(&g->lock);
+	if (MAX(a, b) >= grant_entries(g))
+		status = GNTST_bad_gntref;
+	else if (a != b && (pinned(active_entry(d, a)) || pinned(active_entry(d, b))))
+		status = GNTST_eagain;
+	else if (a != b)
+		grant_entry_swap(g, a, b);
+	spin_unlock(&g->lock);
+	return status;
+}
+
 /* ---- handles --------------------------------------------------------------------------- */
 
 struct grant_track *grant_track(struct domain *d, uint32_t handle)

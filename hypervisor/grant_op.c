@@ -126,6 +126,14 @@ static int get_version(struct grant_item *item)
 	return 0;
 }
 
+static int swap_grant_ref(struct grant_item *item)
+{
+	struct gnttab_swap_grant_ref *op = &item->arg.swap;
+
+	op->status = grant_swap(current_domain(), op->ref_a, op->ref_b);
+	return 0;
+}
+
 /* A builder gets at the table of a domain before that runs. */
 long grant_acquire_resource(uint64_t cmd, uint64_t arg_va)
 {
@@ -176,6 +184,7 @@ static const struct grant_op {
     OP(set_version, set_version, NULL, 0),
     OP(get_version, get_version, NULL, 0),
     OP(get_status_frames, get_status_frames, NULL, 0),
+    OP(swap_grant_ref, swap_grant_ref, NULL, 1),
 #undef OP
 };
 

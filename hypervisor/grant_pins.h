@@ -25,6 +25,9 @@ void grant_unpin(struct domain *owner, uint32_t ref, bool readonly);
  * others are in use or status frames mapped, -XEN_ERANGE, -XEN_ENOMEM, -XEN_ESRCH. */
 int grant_set_version(struct domain *d, uint32_t version);
 
+/* Two entries of d's table change places: GNTST_bad_gntref; GNTST_eagain while one is in use. */
+int16_t grant_swap(struct domain *d, uint32_t a, uint32_t b);
+
 /* A free handle of d, its track still free; false when there is none. Whoever got one gives it
  * back with grant_track_free or fills it in. */
 bool grant_track_new(struct domain *d, uint32_t *out_handle);
@@ -56,6 +59,9 @@ bool grant_entry_claim(struct domain_grants *g, uint32_t ref, const struct grant
 		       uint16_t held, struct grant_seen *out);
 void grant_entry_release(struct domain_grants *g, uint32_t ref, uint16_t gone);
 
+/* Both are there, and not pinned. */
+void grant_entry_swap(struct domain_grants *g, uint32_t a, uint32_t b);
+
 /* Status frames for a table of n_frames: how many, made when they are missing, taken away. */
 uint32_t grant_status_frames(uint32_t n_frames);
 int grant_status_grow(struct domain *d, uint32_t n_frames);
@@ -76,6 +82,7 @@ struct grant_item {
 		struct gnttab_set_version set;
 		struct gnttab_get_version get;
 		struct gnttab_get_status_frames status_frames;
+		struct gnttab_swap_grant_ref swap;
 	} arg;
 	struct grant_track was; /* unmap: the handle as claimed */
 	uint8_t gone;           /* unmap: GNTMAP_* that are taken out */

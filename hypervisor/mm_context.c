@@ -33,6 +33,9 @@ int mm_set_context(struct vcpu *v, const struct vcpu_guest_context *ctx)
 		v->mm.root = page_to_mfn(root);
 		if (user)
 			v->mm.root_user = page_to_mfn(user);
+		space_show_m2p(v->domain, v->mm.root, false);
+		if (user)
+			space_show_m2p(v->domain, v->mm.root_user, true);
 		space_install_gdt(v, gdt, (uint32_t)ctx->gdt_ents);
 		space_set_ldt(v, ctx->ldt_base, ctx->ldt_ents);
 		root = user = NULL;

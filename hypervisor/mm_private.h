@@ -114,6 +114,8 @@ uint64_t *walk_to_l1(mfn_t root, uint64_t va);
 #define SPACE_VCPUS_PER_L1 (PT_ENTRIES / (HV_VCPU_AREA_SIZE / PAGE_SIZE))
 
 void space_fill_hole(uint64_t *l4, struct domain *d);
+/* The root is going to be a kernel's, or a program's: whether it shows the m2p. */
+void space_show_m2p(const struct domain *d, mfn_t root, bool user);
 void space_leave(const struct vcpu *v); /* if the CPU is in v's space, it goes to ours */
 void space_drop_root(mfn_t *root);
 void space_drop_ldt(struct vcpu *v);

@@ -29,15 +29,35 @@ static uint64_t *area_slots(const struct vcpu *v)
 	       (v->id % SPACE_VCPUS_PER_L1) * AREA_PAGES;
 }
 
-/* Slots 256 to 271 of a guest's top-level table: ours, with the domain's own area. */
+static bool m2p_strict(const struct domain *d)
+{
+	return d->vm_assist >> VMASST_TYPE_m2p_strict & 1;
+}
+
+/* Slots 256 to 271 of a guest's top-level table: ours, with the domain's own area. The m2p is for
+ * kernels: without m2p_strict a table gets it when it is used as a kernel's root; with that, it has
+ * it from the start, and loses it when used as a program's. */
 void space_fill_hole(uint64_t *l4, struct domain *d)
 {
 	const uint64_t *ours = mfn_to_virt(mm_hv_root());
 
 	for (unsigned i = HV_HOLE_FIRST_SLOT; i <= HV_HOLE_LAST_SLOT; i++)
 		l4[i] = ours[i];
+	if (!m2p_strict(d))
+		l4[HV_M2P_SLOT] = 0;
 	l4[HV_PERDOMAIN_SLOT] =
 	    pte_make(virt_to_mfn(d->mm.perdomain_l3), PTE_PRESENT | PTE_RW | PTE_ACCESSED);
+}
+
+void space_show_m2p(const struct domain *d, mfn_t root, bool user)
+{
+	const uint64_t *ours = mfn_to_virt(mm_hv_root());
+	uint64_t *l4 = mfn_to_virt(root);
+
+	if (!user)
+		l4[HV_M2P_SLOT] = ours[HV_M2P_SLOT];
+	else if (m2p_strict(d))
+		l4[HV_M2P_SLOT] = 0;
 }
 
 /* ---- roots ----------------------------------------------------------------------- */
@@ -71,6 +91,8 @@ int space_new_root(struct vcpu *v, mfn_t mfn, bool user)
 	error = mfn.v ? ref_type_get(mfn, v->domain, PT_L4, &page) : 0;
 	if (error)
 		return error;
+	if (mfn.v)
+		space_show_m2p(v->domain, mfn, user);
 	*root = mfn;
 	if (!user && this_cpu()->loaded == v)
 		hw_set_root(mfn);

@@ -12,6 +12,7 @@
 #include "hypercall.h"
 #include "layout.h"
 #include "percpu.h"
+#include "smp.h"
 
 #define DR7_ALLOWED 0xffff03ffull
 #define DR7_LENGTHS 16 /* first bit of the type and length fields */
@@ -59,10 +60,24 @@ long hc_set_callbacks(uint64_t event, uint64_t failsafe, uint64_t syscall)
 
 /* One more than the slot; types that are not here (sysenter) are not delivered by this machine. */
 static const uint8_t callback_slots[] = {
-    [CALLBACKTYPE_event] = PV_CB_EVENT + 1,     [CALLBACKTYPE_failsafe] = PV_CB_FAILSAFE + 1,
-    [CALLBACKTYPE_syscall] = PV_CB_SYSCALL + 1, [CALLBACKTYPE_syscall32] = PV_CB_SYSCALL32 + 1,
-    [CALLBACKTYPE_nmi] = PV_CB_NMI + 1,
+    [CALLBACKTYPE_event] = PV_CB_EVENT + 1,
+    [CALLBACKTYPE_failsafe] = PV_CB_FAILSAFE + 1,
+    [CALLBACKTYPE_syscall] = PV_CB_SYSCALL + 1,
+    [CALLBACKTYPE_syscall32] = PV_CB_SYSCALL32 + 1,
 };
+
+/* A handler of NMIs is that of their vector, whichever way it is set; these two have events masked.
+ * Address 0: none. */
+static long set_nmi_handler(struct vcpu *v, uint64_t address)
+{
+	struct trap_info t = {.vector = EXC_NMI, .cs = HV_GUEST_CS64, .address = address};
+
+	if (!IS_CODE(address))
+		return -XEN_EINVAL;
+	TI_SET_IF(&t, 1);
+	v->pv.traps[EXC_NMI] = t;
+	return 0;
+}
 
 /* Both commands' arguments begin with the type. The three that every kernel needs stay. */
 long hc_callback_op(uint64_t cmd, uint64_t arg_va)
@@ -77,15 +92,27 @@ long hc_callback_op(uint64_t cmd, uint64_t arg_va)
 	if (guest_copy_from(&reg, arg_va, set ? sizeof(reg) : sizeof(struct callback_unregister)) !=
 	    0)
 		return -XEN_EFAULT;
+	if (reg.type == CALLBACKTYPE_nmi)
+		return set_nmi_handler(current_vcpu(), set ? reg.address : 0);
 	slot = reg.type < ARRAY_SIZE(callback_slots) ? callback_slots[reg.type] - 1 : -1;
 	if (slot < 0)
 		return -XEN_ENOSYS;
 	if (set ? !IS_CODE(reg.address) : slot <= PV_CB_SYSCALL)
 		return -XEN_EINVAL;
 	pv->callback[slot] = set ? reg.address : 0;
-	pv->callback_masks[slot] =
-	    slot == PV_CB_EVENT || slot == PV_CB_NMI || (reg.flags & CALLBACKF_mask_events) != 0;
+	pv->callback_masks[slot] = slot == PV_CB_EVENT || (reg.flags & CALLBACKF_mask_events) != 0;
 	return 0;
+}
+
+long hc_nmi_op(uint64_t cmd, uint64_t arg_va)
+{
+	struct xennmi_callback c = {0};
+
+	if (cmd != XENNMI_register_callback && cmd != XENNMI_unregister_callback)
+		return -XEN_ENOSYS;
+	if (cmd == XENNMI_register_callback && guest_read(&c, arg_va))
+		return -XEN_EFAULT;
+	return set_nmi_handler(current_vcpu(), c.handler_address);
 }
 
 /* A 64-bit kernel's stack segment is flat, whatever it names. */
@@ -140,6 +167,12 @@ long hc_iret(void)
 	r->r11 = c.r11;
 	r->rcx = c.rcx;
 	event_set_mask(&v->events, (c.rflags & RFLAGS_IF) == 0);
+	if (v->domain->vm_assist & PV_ARCHITECTURAL_IOPL)
+		v->pv.iopl = (uint8_t)(c.rflags >> RFLAGS_IOPL_SHIFT & 3);
+	/* The next may have come meanwhile, and is looked for under the lock. */
+	if (v->pv.nmi_masked)
+		hv_enter();
+	v->pv.nmi_masked = false;
 	return (long)r->rax;
 }
 
@@ -205,8 +238,10 @@ long hc_get_debugreg(uint64_t reg)
 	return (long)current_vcpu()->pv.dr[reg];
 }
 
-/* To the ABI a guest's kernel is in ring 1 and its programs in ring 3. */
+/* To the ABI a guest's kernel is in ring 1, or in ring 0 if it likes, and its programs in ring 3. */
 bool pv_iopl_ok(const struct vcpu *v)
 {
-	return v->pv.iopl >= (v->pv.kernel_mode ? 1 : 3);
+	unsigned kernel = v->domain->vm_assist & PV_ARCHITECTURAL_IOPL ? 0 : 1;
+
+	return v->pv.iopl >= (v->pv.kernel_mode ? kernel : 3);
 }

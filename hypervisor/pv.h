@@ -17,6 +17,9 @@
 
 struct vcpu;
 
+/* In vm_assist: the I/O privilege level is kept in frames and changed by iret, as on a CPU. */
+#define PV_ARCHITECTURAL_IOPL (1ull << VMASST_TYPE_architectural_iopl)
+
 /* As entry.S pushes it, straight into the vCPU: TSS.rsp0 and the syscall stub point behind ss. For
  * any vCPU that is not running just now this is the whole truth about its integer registers. */
 struct guest_regs {
@@ -26,19 +29,14 @@ struct guest_regs {
 	uint64_t rip, cs, rflags, rsp, ss;
 } __attribute__((aligned(16)));
 
-enum pv_callback {
-	PV_CB_EVENT,
-	PV_CB_FAILSAFE,
-	PV_CB_SYSCALL,
-	PV_CB_NMI,
-	PV_CB_SYSCALL32,
-	PV_CB_COUNT
-};
+enum pv_callback { PV_CB_EVENT, PV_CB_FAILSAFE, PV_CB_SYSCALL, PV_CB_SYSCALL32, PV_CB_COUNT };
 
 struct vcpu_pv {
 	struct guest_regs regs;
 	bool kernel_mode;
 	bool ts;                          /* the guest's CR0.TS, set by fpu_taskswitch */
+	bool nmi_pending;                 /* atomic: any vCPU may send one */
+	bool nmi_masked;                  /* one is being handled: until the next iret */
 	uint8_t iopl;                     /* as the guest believes: 0..3 */
 	uint64_t cr4;                     /* as the guest believes; only bits it may choose */
 	uint64_t callback[PV_CB_COUNT];   /* 0: none */
@@ -73,8 +71,17 @@ void pv_inject_page_fault(struct vcpu *v, uint64_t address, uint32_t error_code)
 /* The guest's `int n`, its RIP already behind it. */
 void pv_inject_software(struct vcpu *v, unsigned vector);
 
-/* On the way to the guest: delivers an upcall when one is pending and not masked. */
+/* On the way to the guest: delivers an NMI, and an upcall when one is pending and not masked. */
 void pv_deliver_events(struct vcpu *v);
+
+/* An NMI for v, unless one is pending already. Whether there is one that it can be given now: looked
+ * at with the hypervisor's lock only, so whoever makes it so holds that. As with a CPU's line, a
+ * second one waits for the iret of the first. */
+void pv_send_nmi(struct vcpu *v);
+static inline bool pv_nmi_due(const struct vcpu_pv *pv)
+{
+	return __atomic_load_n(&pv->nmi_pending, __ATOMIC_SEQ_CST) && !pv->nmi_masked;
+}
 
 /* From guest user mode to guest kernel mode or back: page tables and GS. */
 void pv_toggle_mode(struct vcpu *v);
@@ -110,6 +117,7 @@ void pv_load(struct vcpu *v);
 long hc_set_trap_table(uint64_t traps_va);
 long hc_set_callbacks(uint64_t event, uint64_t failsafe, uint64_t syscall);
 long hc_callback_op(uint64_t cmd, uint64_t arg_va);
+long hc_nmi_op(uint64_t cmd, uint64_t arg_va);
 long hc_stack_switch(uint64_t ss, uint64_t sp);
 long hc_iret(void);
 long hc_fpu_taskswitch(uint64_t set);

@@ -43,11 +43,13 @@ static void bounce(struct vcpu *v, uint64_t to, bool mask_events, const uint64_t
 {
 	struct guest_regs *r = &v->pv.regs;
 	bool masked = event_masked(&v->events);
+	uint64_t iopl = v->domain->vm_assist & PV_ARCHITECTURAL_IOPL ? v->pv.iopl : 0;
 	const uint64_t frame[] = {
 	    r->rip,
 	    ((v->pv.kernel_mode ? r->cs & ~3ull : r->cs) & 0xffff) | (uint64_t)masked
 									 << CS_MASK_SHIFT,
-	    (r->rflags & ~(RFLAGS_IF | RFLAGS_IOPL)) | (masked ? 0 : RFLAGS_IF),
+	    (r->rflags & ~(RFLAGS_IF | RFLAGS_IOPL)) | (masked ? 0 : RFLAGS_IF) |
+		iopl << RFLAGS_IOPL_SHIFT,
 	    r->rsp,
 	    r->ss & 0xffff,
 	};
@@ -109,11 +111,31 @@ void pv_inject_page_fault(struct vcpu *v, uint64_t address, uint32_t error_code)
 	pv_inject(v, EXC_PF, (error_code & ~4u) | (v->pv.kernel_mode ? 0 : 4));
 }
 
+void pv_send_nmi(struct vcpu *v)
+{
+	if (!__atomic_exchange_n(&v->pv.nmi_pending, true, __ATOMIC_SEQ_CST))
+		vcpu_wake(v);
+}
+
+/* One that nobody handles is lost. */
+static void deliver_nmi(struct vcpu *v)
+{
+	const struct trap_info *t = &v->pv.traps[EXC_NMI];
+
+	__atomic_store_n(&v->pv.nmi_pending, false, __ATOMIC_SEQ_CST);
+	if (t->address == 0)
+		return;
+	v->pv.nmi_masked = true;
+	bounce(v, t->address, TI_GET_IF(t) != 0, NULL, 0);
+}
+
 /* Once per way out: the frame masks events, so they are not deliverable a second time. */
 void pv_deliver_events(struct vcpu *v)
 {
 	uint64_t to = v->pv.callback[PV_CB_EVENT];
 
+	if (pv_nmi_due(&v->pv))
+		deliver_nmi(v);
 	if (to == 0 || !event_deliverable(&v->events))
 		return;
 	count(CNT_UPCALLS);

@@ -170,7 +170,7 @@ void vcpu_wake(struct vcpu *v)
 void vcpu_block(struct vcpu *v)
 {
 	hold(v, HOLD_BLOCKED);
-	if (event_deliverable(&v->events))
+	if (event_deliverable(&v->events) || pv_nmi_due(&v->pv))
 		vcpu_wake(v);
 }
 

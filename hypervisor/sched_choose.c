@@ -204,7 +204,7 @@ struct guest_regs *sched_leave(void)
 			cpu_wait();
 			continue;
 		}
-		if (event_deliverable(&v->events))
+		if (event_deliverable(&v->events) || pv_nmi_due(&v->pv))
 			pv_deliver_events(v);
 		if (!cpu->resched)
 			break;

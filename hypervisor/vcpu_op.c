@@ -110,6 +110,11 @@ static long run(struct vcpu *v, uint64_t cmd, const union vcpu_arg *a, uint64_t 
 			return -XEN_EINVAL;
 		timer_stop(&v->sched.singleshot);
 		return 0;
+	case VCPUOP_send_nmi:
+		if (arg_va)
+			return -XEN_EINVAL;
+		pv_send_nmi(v);
+		return 0;
 	case VCPUOP_register_vcpu_info:
 		return event_register_vcpu_info(v, a->info.mfn, a->info.offset);
 	case VCPUOP_get_physid:

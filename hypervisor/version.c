@@ -17,10 +17,12 @@
 #define FEATURE(f) (1u << XENFEAT_##f)
 #define ASSIST(a)  (1ull << VMASST_TYPE_##a)
 
-/* m2p_strict and architectural_iopl would be promises not kept; segments of 4 GiB are of 32 bits.
- */
+/* All that a 64-bit guest may ask for. Segments of 4 GiB are of 32 bits and PAE is always on, but
+ * kernels ask for them without looking at the answer. */
 #define ASSISTS_KNOWN                                                                              \
-	(ASSIST(writable_pagetables) | ASSIST(pae_extended_cr3) | ASSIST(runstate_update_flag))
+	(ASSIST(4gb_segments) | ASSIST(4gb_segments_notify) | ASSIST(writable_pagetables) |        \
+	 ASSIST(pae_extended_cr3) | ASSIST(architectural_iopl) | ASSIST(runstate_update_flag) |    \
+	 ASSIST(m2p_strict))
 
 static char command_line_text[256];
 

@@ -93,7 +93,7 @@ void hypercall_from_guest(struct guest_regs *r)
 {
 	uint64_t a = u64(), b = u64(), c = u64();
 
-	switch (u8() % 13) {
+	switch (u8() % 14) {
 	case 0:
 		hc_set_trap_table(a);
 		break;
@@ -126,6 +126,11 @@ void hypercall_from_guest(struct guest_regs *r)
 		break;
 	case 10:
 		hc_sched_op(u8() % 9, b);
+		break;
+	case 12:
+		pv_send_nmi(world_domain->vcpu[0]);
+		hc_nmi_op(u8() % 3, b);
+		world_domain->vm_assist = c;
 		break;
 	case 11:
 		hc_physdev_op(u8() % 36, b);

@@ -215,6 +215,27 @@ static void check_copy(void)
 	check("to no frame", copy(a) == GNTST_bad_page);
 }
 
+static int swap(uint32_t a, uint32_t b)
+{
+	struct gnttab_swap_grant_ref op = {.ref_a = a, .ref_b = b};
+
+	return gnttab(GNTTABOP_swap_grant_ref, &op) ? 1 : op.status;
+}
+
+/* In either version; REF is offered. */
+static void check_swap(void)
+{
+	check("swap with the next", swap(REF, REF + 1) == GNTST_okay && map(REF + 1) == GNTST_okay);
+	check("not while one is in use",
+	      swap(REF, REF + 1) == GNTST_eagain && swap(REF + 1, REF) == GNTST_eagain);
+	check("itself or not", swap(REF + 1, REF + 1) == GNTST_okay);
+	check("beyond the table's end",
+	      swap(REF, 1 << 20) == GNTST_bad_gntref && swap(1 << 20, REF) == GNTST_bad_gntref);
+	check("and back again", unmap() == GNTST_okay && map(REF) == GNTST_general_error &&
+				    swap(REF + 1, REF) == GNTST_okay && map(REF) == GNTST_okay &&
+				    unmap() == GNTST_okay);
+}
+
 /* ---- to version 2 and back ------------------------------------------------------------- */
 
 static void check_to_two(void)
@@ -340,12 +361,14 @@ void guest_main(struct start_info *si)
 	check_table();
 	check_map();
 	check_copy();
+	check_swap();
 	measure("version 1: map and unmap, ns: ", "version 1: copy 4 KiB, ns: ");
 	check_to_two();
 	check_two();
 	check_parts();
 	check_transitive();
 	offer2(GTF_permit_access, 0, 0);
+	check_swap();
 	measure("version 2: map and unmap, ns: ", "version 2: copy 4 KiB, ns: ");
 	check_back();
 	print("pv_grants: done\n");

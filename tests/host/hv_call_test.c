@@ -251,7 +251,9 @@ static void assists_are_the_known_ones(void **state)
 	assert_int_equal(guest->vm_assist, 1u << VMASST_TYPE_pae_extended_cr3);
 	assert_int_equal(hc_vm_assist(VMASST_CMD_disable, VMASST_TYPE_pae_extended_cr3), 0);
 	assert_int_equal(guest->vm_assist, 0);
-	assert_int_equal(hc_vm_assist(VMASST_CMD_enable, VMASST_TYPE_m2p_strict), -XEN_EINVAL);
+	assert_int_equal(hc_vm_assist(VMASST_CMD_enable, VMASST_TYPE_m2p_strict), 0);
+	assert_int_equal(guest->vm_assist, 1ull << VMASST_TYPE_m2p_strict);
+	assert_int_equal(hc_vm_assist(VMASST_CMD_enable, 6), -XEN_EINVAL);
 	assert_int_equal(hc_vm_assist(VMASST_CMD_enable, 64), -XEN_EINVAL);
 	assert_int_equal(hc_vm_assist(2, VMASST_TYPE_pae_extended_cr3), -XEN_ENOSYS);
 }
@@ -268,7 +270,7 @@ static void vcpus_go_up_and_down(void **state)
 	assert_int_equal(hc_vcpu_op(VCPUOP_up, 1, 0), 0);
 	assert_int_equal(hc_vcpu_op(VCPUOP_up, 2, 0), -XEN_ENOENT);
 	assert_int_equal(hc_vcpu_op(VCPUOP_up, ~0ull, 0), -XEN_ENOENT);
-	assert_int_equal(hc_vcpu_op(VCPUOP_send_nmi, 0, 0), -XEN_ENOSYS);
+	assert_int_equal(hc_vcpu_op(VCPUOP_send_nmi, 0, FAKE_GUEST_BASE), -XEN_EINVAL);
 	assert_int_equal(hc_vcpu_op(99, 0, 0), -XEN_ENOSYS);
 	hc_vcpu_op(VCPUOP_down, 1, 0);
 	assert_int_equal(hc_vcpu_op(VCPUOP_down, 0, 0), 0);

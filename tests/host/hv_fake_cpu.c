@@ -285,6 +285,7 @@ void pv_get_context(struct vcpu *v, struct vcpu_guest_context *out_ctx)
 }
 
 void pv_inject_page_fault(struct vcpu *v, uint64_t address, uint32_t error_code) {}
+void pv_send_nmi(struct vcpu *v) {}
 
 #define ANSWERS_ZERO(name, ...)                                                                    \
 	long hc_##name(__VA_ARGS__)                                                                \
@@ -294,6 +295,7 @@ void pv_inject_page_fault(struct vcpu *v, uint64_t address, uint32_t error_code)
 ANSWERS_ZERO(set_trap_table, uint64_t a)
 ANSWERS_ZERO(set_callbacks, uint64_t a, uint64_t b, uint64_t c)
 ANSWERS_ZERO(callback_op, uint64_t a, uint64_t b)
+ANSWERS_ZERO(nmi_op, uint64_t a, uint64_t b)
 ANSWERS_ZERO(stack_switch, uint64_t a, uint64_t b)
 ANSWERS_ZERO(iret, void)
 ANSWERS_ZERO(fpu_taskswitch, uint64_t a)

@@ -409,6 +409,35 @@ static void the_version_stays(void **state)
 	assert_int_equal(set_version(front, 2), -XEN_ENOSYS);
 }
 
+static void entries_change_places(void **state)
+{
+	struct gnttab_swap_grant_ref op = {REF, REF + 1, 77};
+	struct gnttab_map_grant_ref m;
+
+	grant_part(5, 6, 0);
+	*status(front, REF) = 4;
+	fake_run(front->vcpu[0]);
+	assert_int_equal(ONE(swap_grant_ref, op), 0);
+	assert_int_equal(op.status, GNTST_okay);
+	assert_int_equal(entry(front, REF)->hdr.flags, 0);
+	assert_int_equal(entry(front, REF + 1)->sub_page.page_off, 5);
+	assert_int_equal(entry(front, REF + 1)->sub_page.frame, page.v);
+	assert_int_equal(*status(front, REF + 1), 4);
+	assert_int_equal(*status(front, REF), 0);
+	op.ref_b = 256;
+	assert_int_equal(ONE(swap_grant_ref, op), 0);
+	assert_int_equal(op.status, GNTST_bad_gntref);
+	grant(front, REF, back, page, 0);
+	fake_run(back->vcpu[0]);
+	m = map(REF, 0);
+	fake_run(front->vcpu[0]);
+	op.ref_b = 3;
+	assert_int_equal(ONE(swap_grant_ref, op), 0);
+	assert_int_equal(op.status, GNTST_eagain);
+	fake_run(back->vcpu[0]);
+	assert_int_equal(unmap(m), GNTST_okay);
+}
+
 /* The owner goes while a part of it is in use by a device: the pins outlive its table. */
 static void an_owner_that_dies_waits_for_its_users(void **state)
 {
@@ -464,6 +493,7 @@ int main(void)
 	    TEST(status_frames_grow_with_the_table),
 	    TEST(reserved_entries_outlive_the_version),
 	    TEST(the_version_stays),
+	    TEST(entries_change_places),
 	    TEST(an_owner_that_dies_waits_for_its_users),
 	    TEST(a_builder_gets_at_the_status),
 	};

@@ -172,12 +172,27 @@ static void test_hole_is_ours(void **state)
 		l4[i] = pte_make(other.frame[1], RW);
 	assert_int_equal(take(&own, 0, PT_L4), 0);
 	for (unsigned i = 256; i < 272; i++)
-		if (i != HV_PERDOMAIN_SLOT)
+		if (i != HV_PERDOMAIN_SLOT && i != HV_M2P_SLOT)
 			assert_true(l4[i] == hv[i]);
 	assert_true(pte_mfn(l4[HV_PERDOMAIN_SLOT]).v == virt_to_mfn(both[0]->mm.perdomain_l3).v);
 	give(&own, 0);
 	for (unsigned i = 256; i < 272; i++)
 		assert_true(l4[i] == 0);
+}
+
+/* The m2p is for those that ask for it from the start; the others get it as a kernel's root. */
+static void test_m2p_is_for_kernels(void **state)
+{
+	uint64_t *l4 = tables_entry(&own, 0, 0);
+	uint64_t m2p = ((const uint64_t *)mfn_to_virt(mm_hv_root()))[HV_M2P_SLOT];
+
+	assert_int_equal(take(&own, 0, PT_L4), 0);
+	assert_true(l4[HV_M2P_SLOT] == 0);
+	give(&own, 0);
+	both[0]->vm_assist = 1ull << VMASST_TYPE_m2p_strict;
+	assert_int_equal(take(&own, 0, PT_L4), 0);
+	assert_true(l4[HV_M2P_SLOT] == m2p);
+	give(&own, 0);
 }
 
 /* ---- one thing at a time ------------------------------------------------------------- */
@@ -509,6 +524,7 @@ int main(void)
 	    T(cache_bits),
 	    T(device_frames_need_the_right),
 	    T(hole_is_ours),
+	    T(m2p_is_for_kernels),
 	    T(writable_frame_is_no_table),
 	    T(table_is_not_writable),
 	    T(references_are_the_owners),

@@ -292,6 +292,31 @@ static void test_roots(void **state)
 	v->pv.kernel_mode = true;
 }
 
+static uint64_t m2p_in(const struct tables *t)
+{
+	return *tables_entry((struct tables *)t, 0, HV_M2P_SLOT);
+}
+
+/* A root shows the m2p once it is a kernel's; with m2p_strict not when it is a program's. */
+static void test_m2p_in_roots(void **state)
+{
+	uint64_t m2p = ((const uint64_t *)mfn_to_virt(mm_hv_root()))[HV_M2P_SLOT];
+	struct tables second;
+
+	tables_build(&second, guest);
+	assert_int_equal(ext(MMUEXT_NEW_USER_BASEPTR, second.frame[0].v, 0, DOMID_SELF), 0);
+	assert_int_equal(m2p_in(&second), 0);
+	assert_int_equal(ext(MMUEXT_NEW_BASEPTR, second.frame[0].v, 0, DOMID_SELF), 0);
+	assert_true(m2p_in(&second) == m2p);
+	assert_int_equal(ext(MMUEXT_NEW_USER_BASEPTR, 0, 0, DOMID_SELF), 0);
+	assert_int_equal(ext(MMUEXT_NEW_USER_BASEPTR, second.frame[0].v, 0, DOMID_SELF), 0);
+	assert_true(m2p_in(&second) == m2p); /* one root for both */
+	assert_int_equal(ext(MMUEXT_NEW_USER_BASEPTR, 0, 0, DOMID_SELF), 0);
+	guest->vm_assist = 1ull << VMASST_TYPE_m2p_strict;
+	assert_int_equal(ext(MMUEXT_NEW_USER_BASEPTR, second.frame[0].v, 0, DOMID_SELF), 0);
+	assert_int_equal(m2p_in(&second), 0);
+}
+
 static void test_whole_pages(void **state)
 {
 	memset(mfn_to_virt(other.frame[5]), 0x77, PAGE_SIZE);
@@ -423,6 +448,7 @@ int main(void)
 	    T(pins),
 	    T(foreign_pins),
 	    T(roots),
+	    T(m2p_in_roots),
 	    T(whole_pages),
 	    T(flushes),
 	    T(gdt),

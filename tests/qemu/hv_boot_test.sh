@@ -25,8 +25,7 @@ refuse() {
 
 tests/guest/build.sh tests/guest/pv_abi.c "$work/abi" || exit 1
 tests/guest/build.sh tests/guest/pv_ends.c "$work/ends" || exit 1
-tests/guest/build.sh tests/guest/pv_events.c "$work/events" || exit 1
-tests/guest/build.sh tests/guest/pv_grants.c "$work/grants" || exit 1
+for g in modes events grants; do tests/guest/build.sh "tests/guest/pv_$g.c" "$work/$g" || exit 1; done
 
 # Counted in instructions: 1 ns each.
 hv 64 dom0_mem=8M "$work/abi one two" -icount shift=0,sleep=off
@@ -51,10 +50,10 @@ hv 4500 dom0_mem=64M "$work/abi"
 expect '^pv_abi: done$'; refuse '^FAILED'
 
 # Other rooms of the ABI, one guest each; tests/xen/abi_guest_test.sh has them on Xen.
-hv 64 dom0_mem=8M "$work/events"
-expect '^pv_events: done$'; refuse '^FAILED'
-hv 64 dom0_mem=8M "$work/grants"
-expect '^pv_grants: done$'; refuse '^FAILED'
+for g in modes events grants; do
+	hv 64 dom0_mem=8M "$work/$g"
+	expect "^pv_$g: done$"; refuse '^FAILED'
+done
 
 # What the boot loader hands over.
 hv 64 dom0_mem=8M ''

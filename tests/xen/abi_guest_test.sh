@@ -9,7 +9,7 @@ run() { # run GUEST: what it prints
 	xen_ours "$work/$1" quick "" -smp 1 -icount shift=0,sleep=off |
 		sed -n "/^pv_$1: a guest/,/^pv_$1: done/p" | grep -v '^(XEN)\|^\[hv\]'
 }
-for g in abi events grants; do
+for g in abi modes events grants; do
 	tests/guest/build.sh "tests/guest/pv_$g.c" "$work/$g" || exit 1
 	run "$g" >"$work/xen.$g"
 	XEN_IMAGE=$BUILD/amphi-hv run "$g" >"$work/hv.$g"

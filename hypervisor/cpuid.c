@@ -11,10 +11,10 @@
 #include "cpu.h"
 #include "domain.h"
 #include "emulate.h"
+#include "mm_private.h"
 
 #define FIRST_EXTENDED 0x80000000u
 #define XEN_VERSION    (4u << 16 | 17u)
-#define ADDRESS_BITS   52u
 
 /* Leaves first to last, any subleaf: each register is AND-ed with what the CPU has. */
 struct view {
@@ -42,6 +42,13 @@ static const struct view views[] = {
     {0x80000008, 0x80000008, 0xffffu, 0, 0, 0},
 };
 
+/* How wide machine addresses are, of RAM: Linux takes grant tables of version 2 where frame numbers
+ * would not fit into those of version 1. */
+static uint32_t address_bits(void)
+{
+	return 64 - (uint32_t)__builtin_clzl(frames_highest()) + PAGE_SHIFT;
+}
+
 /* The TSC is the host's, reliable (2) and never emulated (2). */
 static struct cpuid_regs xen_leaf(const struct vcpu *v, uint32_t leaf, uint32_t subleaf)
 {
@@ -53,7 +60,7 @@ static struct cpuid_regs xen_leaf(const struct vcpu *v, uint32_t leaf, uint32_t 
 	    {1, 0x40000000, XEN_CPUID_FEAT1_MMU_PT_UPDATE_PRESERVE_AD, 0},
 	    {0, 0, 0, 0}, /* time: below */
 	    {0, 0, 0, 0},
-	    {0, ADDRESS_BITS, 0, 0},
+	    {0, address_bits(), 0, 0},
 	};
 	const struct cpuid_regs times[] = {
 	    {2, 2, time_tsc_khz(), 0},

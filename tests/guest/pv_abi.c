@@ -232,5 +232,5 @@ void guest_main(struct start_info *si)
 	check_time();
 	check_nonsense();
 	print("pv_abi: done\n");
-	end(SHUTDOWN_poweroff);
+	end(SHUTDOWN_reboot); /* where Xen would stay after a power-off */
 }

@@ -204,6 +204,17 @@ static void check_m2p(void)
 	check("and the kernel does", kernel_reads_m2p());
 }
 
+/* How wide addresses of RAM are: Linux chooses its grant table's version by it. */
+static void check_width(void)
+{
+	uint32_t a = 0x40000005, b, c, d;
+	long most = hypercall(__HYPERVISOR_memory_op, XENMEM_maximum_ram_page, 0, 0, 0);
+
+	__asm__ volatile("ud2a; .ascii \"xen\"; cpuid" : "+a"(a), "=b"(b), "=c"(c), "=d"(d));
+	check("machine addresses are as wide as RAM is",
+	      (b & 0xff) <= 44 && 1ull << (b & 0xff) >= (uint64_t)most << 12);
+}
+
 void guest_main(struct start_info *si)
 {
 	info = si;
@@ -216,6 +227,7 @@ void guest_main(struct start_info *si)
 	check_iopl();
 	check_nmi();
 	check_m2p();
+	check_width();
 	print("pv_modes: done\n");
-	end(SHUTDOWN_poweroff);
+	end(SHUTDOWN_reboot); /* where Xen would stay after a power-off */
 }

@@ -458,6 +458,10 @@ static void forced_cpuid(void **state)
 	assert_int_equal(r->rip, WORLD_BASE + 7);
 	assert_int_equal(r->rbx, 0x566e6558);
 	r->rip = WORLD_BASE;
+	r->rax = 0x40000005;
+	fault(EXC_UD, 0);
+	assert_int_equal(r->rbx, 29); /* of 512 MiB */
+	r->rip = WORLD_BASE;
 	r->rax = 1;
 	fault(EXC_UD, 0);
 	assert_int_equal(r->rdx & (1u << 3 | 1u << 13 | 1u << 1), 0);  /* PSE, PGE, VME */

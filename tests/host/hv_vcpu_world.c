@@ -414,6 +414,11 @@ void mm_activate(struct vcpu *v)
 {
 	world.activated = v;
 }
+uint64_t frames_highest(void)
+{
+	return 0x1ffff; /* 512 MiB */
+}
+
 bool mm_toggle_user(struct vcpu *v)
 {
 	return v->pv.kernel_mode || !world.no_user_table;

@@ -33,7 +33,7 @@ expect '^\[hv\] ready after'
 expect '^cmdline one two$'
 expect '^pv_abi: done$'
 refuse '^FAILED'
-expect 'the first domain has ended \(code 0\)'
+expect 'the first domain has ended \(code 1\)'
 null=$(sed -n 's/^null hypercall, ns: //p' "$work/log")
 [ "$null" -le 400 ] || { echo "a null hypercall takes $null instructions, at most 400 wanted"; exit 1; }
 ready=$(sed -n 's/.*ready after \([0-9]*\) us.*/\1/p' "$work/log")

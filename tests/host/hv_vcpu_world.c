@@ -13,6 +13,7 @@
 
 #include <amphi/uart.h>
 
+#include "hypervisor/mm_private.h"
 #include "hypervisor/apic.h"
 #include "hypervisor/boot.h"
 #include "hypervisor/serial.h"

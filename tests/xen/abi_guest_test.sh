@@ -2,7 +2,7 @@
 # abi_guest_test: the guests that look at the ABI from the inside (tests/guest/pv_*.c), on real Xen and on amphi-hv. Why: what
 # they check is Xen's ABI, and Xen is who knows it. Expected: both print the same checks, line by line, and nothing
 # fails; what is counted (instructions, 1 ns each) differs, and ours is not more.
-# timeout: 240
+# timeout: 900
 . "$(dirname "$0")/lib.sh"
 
 run() { # run GUEST: what it prints

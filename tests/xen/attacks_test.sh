@@ -3,7 +3,7 @@
 # on real Xen, beside a domain that works. Why: an error that differs is a guest that behaves differently, and one that is
 # missing is a hole. Expected: no attempt succeeds, the answers are real Xen's but for those listed here, the domain
 # beside reads its disk rightly all the while, and the attacker ends by itself.
-# timeout: 120
+# timeout: 400
 . "$(dirname "$0")/lib.sh"
 . "$here/../lib/archive.sh"
 

@@ -3,7 +3,7 @@
 # Why: its interrupt is a pirq that Xen must give us by its own rules, and the figures of `list` are Xen's. Expected: commands
 # from the host are answered by interrupt and not by polling; domains are listed, paused, pinned, asked and ended as on
 # amphi-hv, and figures of grants and ports are those of the same guest there.
-# timeout: 120
+# timeout: 300
 . "$(dirname "$0")/lib.sh"
 . "$here/../lib/archive.sh"
 

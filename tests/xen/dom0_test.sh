@@ -2,7 +2,7 @@
 # dom0_test: our kernel as the first domain of Debian's real Xen. Why: the PV ABI is Xen's, not our idea of
 # it. Expected: the prompt, every pv site patched and none left indirect, the right SHA-256 of an emulated
 # NVMe disk (machine memory, pirqs and MSI-X through real Xen), and a power-off.
-# timeout: 120
+# timeout: 240
 . "$(dirname "$0")/lib.sh"
 head -c 3145728 /dev/urandom >"$work/disk.img"
 want=$(sha256sum <"$work/disk.img" | cut -d' ' -f1)

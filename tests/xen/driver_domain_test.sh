@@ -5,7 +5,7 @@
 # guests find the pattern that the driver domain filled in, one writes another and reads it back, and the
 # driver domain has no page of theirs left when they are gone. While they are there it refuses to be suspended,
 # says why, and serves on.
-# timeout: 240
+# timeout: 900
 . "$(dirname "$0")/lib.sh"
 mkdir -p "$work/test"
 cp "$BUILD/amphi" "$work/test/"

@@ -15,7 +15,7 @@ trap 'rm -rf "$work"' EXIT
 "$here/root.sh" || { echo "cannot make the images for real Xen"; exit 1; }
 
 xen_qemu() { # xen_qemu SECONDS MEM_MIB DOM0_MEM_MIB INITRD-ARGUMENT [QEMU...]
-	limit=$1 mem=$2 dom0=$3 initrd=$4; shift 4
+	limit=$(($1 * 3)) mem=$2 dom0=$3 initrd=$4; shift 4 # three times, for a machine that is busy with others
 	timeout -k 5 "$limit" qemu-system-x86_64 -M q35 -accel tcg -cpu max,-smap,-smep,-rdtscp,-xsave -m "$mem" \
 		-nodefaults -display none -no-reboot -serial stdio -monitor none -kernel "${XEN_IMAGE:-$xen_dir/xen}" \
 		-append "console=com1 com1=115200 spec-ctrl=eager-fpu loglvl=warning guest_loglvl=warning dom0_mem=${dom0}M,max:${dom0}M ${XEN_ARGS:-}" \

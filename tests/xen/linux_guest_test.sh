@@ -4,7 +4,7 @@
 # hypervisor's ABI; and our dom0 must need no Linux. Expected, on both: Linux comes up, finds its disk in
 # the store and on it the bytes of the image (SHA-256 as the host has it), cannot write it, its
 # console arrives line by line, and it powers off.
-# Twice the kernel is Debian's packed vmlinuz, once it is unpacked before. timeout: 240
+# Twice the kernel is Debian's packed vmlinuz, once it is unpacked before. timeout: 900
 . "$(dirname "$0")/lib.sh"
 
 # Its root: busybox, the block frontend, and an init that says what it sees.
@@ -62,7 +62,7 @@ on_xen() { # shellcheck disable=SC2086
 }
 
 on_amphi_hv() { # shellcheck disable=SC2086
-	timeout -k 5 100 qemu-system-x86_64 -M q35 -accel tcg,thread=single -smp "${cpus:-1}" -cpu max -m 1200 -nodefaults -display none -no-reboot \
+	timeout -k 5 300 qemu-system-x86_64 -M q35 -accel tcg,thread=single -smp "${cpus:-1}" -cpu max -m 1200 -nodefaults -display none -no-reboot \
 		-serial stdio -monitor none -kernel "$BUILD/amphi-hv" -append dom0_mem=400M -initrd "$arguments" $disk \
 		</dev/null 2>&1 | tr -d '\r'
 }

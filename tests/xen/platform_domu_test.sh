@@ -4,7 +4,7 @@
 # Each vCPU of a PVH domain has a processor for itself: the program of ring 3 watches addresses, and QEMU before 9.1 dies
 # when Xen changes vCPUs on one whose debug registers are in use. VMRUN and #VMEXIT write DR7 there without telling the
 # list of watched addresses, and the next mov to DR7 takes a watched address off the list for one of instructions.
-# timeout: 400
+# timeout: 600
 . "$(dirname "$0")/lib.sh"
 . "$here/../lib/rows.sh"
 mkdir -p "$work/test"

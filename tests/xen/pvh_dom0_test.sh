@@ -3,7 +3,7 @@
 # Why: it owns the machine through page tables and an APIC of its own: a device is told addresses of the
 # domain, the IOMMU makes them the machine's, and MSI-X goes through Xen's virtual PCI. Expected: a memory map
 # that is asked of Xen, the prompt, the SHA-256 of an NVMe disk as the host has it, a pattern written and read
-# back, and a power-off that ends the machine. timeout: 120
+# back, and a power-off that ends the machine. timeout: 240
 . "$(dirname "$0")/lib.sh"
 head -c 1048576 /dev/urandom >"$work/disk.img"
 XEN_ARGS=dom0=pvh

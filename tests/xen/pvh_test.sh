@@ -3,7 +3,7 @@
 # Why: the same binary that is a PV guest has there page tables and interrupts of its own and takes only
 # clock, events, grants and rings from Xen. Expected: detected by CPUID; the prompt; the SHA-256 of xvda as
 # dom0 has it; xvdb filled by our blkfront reads back; the store; and a power-off that xl sees.
-# timeout: 240
+# timeout: 500
 . "$(dirname "$0")/lib.sh"
 xen_domu h1 <<'C'
 type="pvh"

@@ -2,7 +2,7 @@
 # pvh_user_test: programs in ring 3 in a PVH domU of real Xen.
 # Why: system calls, faults and the FPU's state are the processor's own there, under a hypervisor that can
 # only watch; the events come in between by a vector. Expected: the self-test says what it says on a bare
-# machine, line by line, and no page is lost. (PV domains: user_test.sh.) timeout: 240
+# machine, line by line, and no page is lost. (PV domains: user_test.sh.) timeout: 500
 . "$(dirname "$0")/lib.sh"
 mkdir -p "$work/test"
 (cd "$BUILD/user" && printf '%s\n' self_test hello | cpio --quiet -o -H newc) >"$work/test/ramdisk"

@@ -4,7 +4,7 @@
 # hypervisor might. Expected: a guest reads its disk and writes another, as on amphi-hv; one that panics counts
 # 131 and one that reboots comes back; domains made and ended many times, idle and while they read,
 # leave every counter, Xen's free pages included, where it was.
-# timeout: 120
+# timeout: 300
 . "$(dirname "$0")/lib.sh"
 . "$here/../lib/archive.sh"
 

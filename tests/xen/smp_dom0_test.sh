@@ -3,7 +3,7 @@
 # Why: real Xen judges what a vCPU is made of (VCPUOP_initialise) and emulates the local APIC that starts one in
 # a PVH domain; it also takes processors away from vCPUs, which ours does seldom. Expected: 2 and 4 vCPUs run
 # programs, programs that check all they own go on while vCPUs go down and come up, nothing is lost. (One vCPU: all
-# other tests.) timeout: 300
+# other tests.) timeout: 600
 . "$(dirname "$0")/lib.sh"
 . tests/lib/cpus.sh
 cpus_archive "$work/ramdisk"

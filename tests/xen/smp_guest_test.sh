@@ -1,7 +1,7 @@
 #!/bin/sh
 # smp_guest_test: the guest that looks at several vCPUs (tests/guest/pv_smp.c), on real Xen and on amphi-hv. Why: what it
 # checks is Xen's ABI, and Xen is who knows it. Expected: both print the same, line by line, and nothing fails.
-# timeout: 180
+# timeout: 300
 . "$(dirname "$0")/lib.sh"
 tests/guest/build.sh tests/guest/pv_smp.c "$work/smp" || exit 1
 

@@ -2,7 +2,7 @@
 # smp_test: domUs with several vCPUs on real Xen, made by xl from a Linux dom0: PV and PVH.
 # Why: their vCPUs are the toolstack's as well, which holds some back and wants others (`xl vcpu-set`). Expected: 1, 2
 # and 4 vCPUs run programs, which go on while vCPUs go down and come up under them; those above vcpus= are
-# down soon after the start; vcpu-set is followed, and vcpu-list shows it. timeout: 330
+# down soon after the start; vcpu-set is followed, and vcpu-list shows it. timeout: 600
 . "$(dirname "$0")/lib.sh"
 . tests/lib/cpus.sh
 XEN_SECONDS=300 CPUS_MS=300

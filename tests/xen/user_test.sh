@@ -1,7 +1,7 @@
 #!/bin/sh
 # user_test: programs in ring 3 in PV domains of Debian's real Xen: our kernel as the first domain and as a domU
 # that xl makes. Why: two top tables, mode switches by iret and callback, and descriptors are Xen's to judge.
-# Expected: the self-test says what it says on a bare machine, line by line, and no page is lost. timeout: 240
+# Expected: the self-test says what it says on a bare machine, line by line, and no page is lost. timeout: 400
 . "$(dirname "$0")/lib.sh"
 cp "$BUILD/user/self_test" "$BUILD/user/hello" "$work/"
 (cd "$work" && printf '%s\n' self_test hello | cpio --quiet -o -H newc >ramdisk)

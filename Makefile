@@ -1,5 +1,5 @@
 # Amphi: one kernel for both sides, and a thin hypervisor under it.
-# Targets: all run shell test bench soak fuzz docs clean. O goes to $(BUILD); one helper, one BUILD.
+# Targets: all run shell example-debian test bench soak fuzz docs clean. O goes to $(BUILD); one helper, one BUILD.
 # A new .c or .S file in a room is built because it is there; a new test is one new file.
 SHELL := /bin/sh
 BUILD ?= build
@@ -138,6 +138,9 @@ run: $(BUILD)/.deps-run
 shell: $(BUILD)/.deps-run
 	@$(MAKE) -j2 --no-print-directory all
 	@BUILD=$(BUILD) DISK='$(DISK)' DISK_MODE='$(DISK_MODE)' tools/run.sh --shell
+example-debian: $(BUILD)/.deps-run
+	@$(MAKE) -j2 --no-print-directory all
+	@BUILD=$(BUILD) CHECK='$(CHECK)' tools/debian.sh
 bench: $(BUILD)/.deps-test
 	@$(MAKE) -j2 --no-print-directory all plain
 	@BUILD=$(BUILD) tests/bench.sh
@@ -151,5 +154,5 @@ docs: $(DEPS) $(BUILD)/.deps-test
 	@tools/docs.sh
 clean:
 	rm -rf $(BUILD)
-.PHONY: all plain programs host-tests fuzzers test fuzz run shell bench soak docs clean
--include $(shell find $(BUILD) -path $(BUILD)/xen -prune -o -name '*.d' -type f -print 2>/dev/null)
+.PHONY: all plain programs host-tests fuzzers test fuzz run shell example-debian bench soak docs clean
+-include $(shell find $(BUILD) \( -path $(BUILD)/xen -o -path $(BUILD)/debian \) -prune -o -name '*.d' -type f -print 2>/dev/null)

@@ -1,14 +1,15 @@
 #!/bin/sh
-# Installs the Debian packages that a target needs and this machine lacks: deps.sh build|run|test.
+# Installs the Debian packages that a target needs and this machine lacks: deps.sh build|run|test|debian.
 # Says what it installs. Needs root or sudo only when something is missing.
 set -eu
 case ${1:-} in
 build) need="gcc libc6-dev binutils libxen-dev xz-utils bzip2" ;;
 run) need="gcc libc6-dev binutils libxen-dev xz-utils bzip2 qemu-system-x86 seabios e2fsprogs" ;;
+debian) need="debootstrap debian-archive-keyring e2fsprogs" ;;
 test) need="gcc libc6-dev binutils libxen-dev bzip2 qemu-system-x86 seabios e2fsprogs clang-14 libclang-rt-14-dev
 	libcmocka-dev libcapstone-dev universal-ctags python3 cpio xz-utils grub-pc-bin grub-efi-amd64-bin grub-common ovmf
 	xorriso mtools clang-format zstd lz4" ;;
-*) echo "usage: deps.sh build|run|test" >&2; exit 2 ;;
+*) echo "usage: deps.sh build|run|test|debian" >&2; exit 2 ;;
 esac
 missing=
 for p in $need; do

@@ -13,8 +13,8 @@
 
 /* The order is that of xen/xen.h ("start of day"), each part on a page of its own:
  *
- *   pfn 0                                                                             end_pfn
- *   | kernel | ramdisk | p2m | start info | store | console | L4 L3.. L2.. L1.. | stack | free |
+ *   pfn 0                                                                                   end_pfn
+ *   | kernel | ramdisk | p2m | start info | store | console | (gap) L4 L3.. L2.. L1.. | stack | free |
  *   '--- mapped one to one from virt_base; the tables are the ones that do the mapping ---------'
  *
  * The tables stand behind everything whose size is known, and before the stack, because their
@@ -65,6 +65,18 @@ static unsigned count_tables(struct start_layout *l)
 	return n;
 }
 
+/* How many pages to leave free before tables that would end at tables_end. Linux unmaps what is behind its
+ * image from where the tables begin up to the next border behind their end, and takes that for the end of the
+ * mapping; when the stack and the padding alone cross a border, 4 MiB remain mapped writable and executable,
+ * and it warns of them at each boot. So the tables are moved until they cross it too. */
+static uint64_t gap_before_tables(const struct start_layout *l, uint64_t tables_end)
+{
+	uint64_t border = ROUND_UP(tables_end, END_ALIGN_PAGES);
+	uint64_t end = ROUND_UP(tables_end + 1 + PADDING_PAGES, END_ALIGN_PAGES);
+
+	return border < end && end <= l->pages ? border + 1 - tables_end : 0;
+}
+
 /* Places all parts, given room for n_tables tables. */
 static void place(struct start_layout *l)
 {
@@ -78,6 +90,7 @@ static void place(struct start_layout *l)
 	l->store_pfn = pfn;
 	l->console_pfn = pfn + 1;
 	pfn += l->no_rings ? 0 : 2;
+	pfn += gap_before_tables(l, pfn + l->n_tables);
 	l->tables_pfn = pfn;
 	pfn += l->n_tables;
 	l->stack_pfn = pfn++;

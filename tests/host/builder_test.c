@@ -347,6 +347,29 @@ static void test_layout_across_borders(void **state)
 	assert_int_equal(pfn, 256);
 }
 
+/* Linux takes the border behind the tables for the end of the mapping, and leaves what is beyond writable
+ * and executable. A domain that has no 4 MiB to give for that is as it was. */
+static void test_layout_ends_behind_tables(void **state)
+{
+	for (uint64_t n = 1; n < 2100; n++) {
+		struct start_layout l = {.virt_base = 0xffffffff80000000ull,
+					 .kernel_end_paddr = n << 12,
+					 .pages = 65536};
+
+		assert_true(layout_plan(&l));
+		assert_int_equal(ROUND_UP(l.tables_pfn + l.n_tables, 1024), l.end_pfn);
+		assert_true(l.tables_pfn > l.console_pfn && l.tables_pfn <= l.console_pfn + 131);
+		assert_int_equal(l.stack_pfn, l.tables_pfn + l.n_tables);
+		assert_true(l.needs_pages <= l.end_pfn && l.end_pfn < l.needs_pages + 1024);
+	}
+	for (uint64_t n = 800; n < 1000; n++) {
+		struct start_layout l = {
+		    .virt_base = 0, .kernel_end_paddr = n << 12, .pages = n + 150};
+
+		assert_true(layout_plan(&l));
+		assert_int_equal(l.tables_pfn, l.console_pfn + 1);
+	}
+}
 static void test_layout_refuses_addresses(void **state)
 {
 	static const uint64_t bad[] = {
@@ -382,6 +405,7 @@ int main(void)
 	    cmocka_unit_test_setup(test_refusals_name_the_thing, setup),
 	    cmocka_unit_test(test_layout_sizes),
 	    cmocka_unit_test(test_layout_across_borders),
+	    cmocka_unit_test(test_layout_ends_behind_tables),
 	    cmocka_unit_test(test_layout_refuses_addresses),
 	};
 

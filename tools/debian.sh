@@ -49,7 +49,7 @@ make_disk() {
 	cp "$out"/root/boot/vmlinuz-* "$out/vmlinuz"
 	cp "$out"/root/boot/initrd.img-* "$out/initrd.img"
 	rm -f "$out/disk.img"
-	mke2fs -q -F -t ext4 -L debian -d "$out/root" "$out/disk.img" "$disk_size"
+	mke2fs -q -F -t ext4 -L debian -d "$out/root" "$out/disk.img" "$disk_size" >/dev/null
 	rm -rf "$out/root"
 	[ "$(id -u)" != 0 ] || [ -z "${SUDO_UID:-}" ] || chown "$SUDO_UID:$SUDO_GID" "$out" "$out"/*
 	touch "$out/.made"
@@ -85,7 +85,7 @@ prompt() { # prompt TEXT LINE
 check() {
 	work=$(mktemp -d)
 	machine='' console=''
-	trap 'kill $machine $console 2>/dev/null; wait; rm -rf "$work"' EXIT
+	trap 'kill $machine $console 2>/dev/null || true; wait; rm -rf "$work"' EXIT
 	cp --sparse=always "$out/disk.img" "$work/disk.img"
 	config "$work/disk.img" >"$work/debian.cfg"
 	"$BUILD/amphi-tool" run --accel tcg --cpus 2 --timeout 280 --ctl "$work/ctl" "$work/debian.cfg" >"$work/log" 2>&1 &

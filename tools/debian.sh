@@ -88,7 +88,7 @@ check() {
 	trap 'kill $machine $console 2>/dev/null || true; wait; rm -rf "$work"' EXIT
 	cp --sparse=always "$out/disk.img" "$work/disk.img"
 	config "$work/disk.img" >"$work/debian.cfg"
-	"$BUILD/amphi-tool" run --accel tcg --cpus 2 --timeout 280 --ctl "$work/ctl" "$work/debian.cfg" >"$work/log" 2>&1 &
+	"$BUILD/amphi-tool" run --accel tcg --timeout 280 --ctl "$work/ctl" "$work/debian.cfg" >"$work/log" 2>&1 &
 	machine=$!
 	for _ in $(seq 100); do [ -e "$work/ctl" ] && break; sleep 0.1; done
 	mkfifo "$work/keys"
@@ -112,7 +112,7 @@ check() {
 person() {
 	config "$out/disk.img" >"$out/debian.cfg"
 	echo "Debian boots on amphi-hv; log in as root, no password. 'poweroff' ends it. Ctrl-A steps hypervisor -> service -> debian."
-	exec "$BUILD/amphi-tool" run --cpus 2 --interactive "$out/debian.cfg"
+	exec "$BUILD/amphi-tool" run --interactive "$out/debian.cfg"
 }
 
 case ${1:-} in

@@ -83,9 +83,9 @@ static long vcpu(unsigned cmd, unsigned id, void *arg)
 	return hypercall(__HYPERVISOR_vcpu_op, cmd, id, (uint64_t)arg, 0);
 }
 
-#include "attacks_tables.h"
-#include "attacks_grants.h"
-#include "attacks_calls.h"
+#include "attacks_tables.inc"
+#include "attacks_grants.inc"
+#include "attacks_calls.inc"
 
 #define A(name)                                                                                    \
 	{                                                                                          \

@@ -1,7 +1,7 @@
 #!/bin/sh
 # linux_disk_test: a stock Debian Linux on amphi-hv, 2 vCPUs on 2 CPUs, has an ext4 on a disk of ours and works it with fio.
 # Why: the reading of one image (linux_guest_test) shows no lost, doubled or misplaced write; fio's verified blocks do, at all sizes that
-# blkfront makes (up to indirect requests), with four writers and queues that are full, and a file system is what people have.
+# blkfront makes (11 segments: our backend offers no more), with four writers and queues that are full, and a file system is what people have.
 # Expected: fio verifies every block, random and in sequence, 4k to 1m, without an error; the guest's kernel has no complaint;
 # afterwards e2fsck on the host finds nothing, files copied in the guest equal the host's byte for byte, and those that
 # the guest made have the SHA-256 that it took. SOAK=1 writes ten times as much.

@@ -4,7 +4,7 @@
 # numbers of its physical memory, and only a backend shows that they are the right pages. Expected: both
 # guests find the pattern that the driver domain filled in, one writes another and reads it back, and the
 # driver domain has no page of theirs left when they are gone. While they are there it refuses to be suspended,
-# says why, and serves on.
+# says why, and serves on. The sleeps are long enough for a slow dom0 to ask it in time.
 # timeout: 900
 . "$(dirname "$0")/lib.sh"
 mkdir -p "$work/test"
@@ -29,8 +29,8 @@ gone() { # gone NAME: waits until it has ended
 	for i in $(seq 150); do xl domid $1 >/dev/null 2>&1 || return 0; sleep 0.2; done
 	return 1
 }
-domain back pvh 'ramdisk ram0 2048; fill ram0 9; ramdisk ram1 512; serve; sleep 12000; stats; mem; halt 3'
-domain u1 pv 'verify xvda 9; fill xvda 10; verify xvda 10; sleep 3000; verify xvda 10; halt 4' ram0
+domain back pvh 'ramdisk ram0 2048; fill ram0 9; ramdisk ram1 512; serve; sleep 24000; stats; mem; halt 3'
+domain u1 pv 'verify xvda 9; fill xvda 10; verify xvda 10; sleep 12000; verify xvda 10; halt 4' ram0
 domain h1 pvh 'fill xvda 11; verify xvda 11; halt 5' ram1
 home=/local/domain/$(xl domid back)
 for i in $(seq 100); do grep -q '^@fill xvda 10' /var/log/xen/console/guest-u1.log && break; sleep 0.1; done

@@ -1,5 +1,5 @@
 # calls.sh: what the hypervisor's calls cost, on amphi-hv and on real Xen, by the same guest (tests/guest/pv_price.c), in
-# instructions. Taken in by tests/bench-xen.sh; lib.sh has the words.
+# instructions. Taken in by tests/bench.sh; lib.sh has the words.
 tests/guest/build.sh tests/guest/pv_price.c "$work/price"
 in_qemu 60 "$work/price.ours" -m 128 -kernel "$BUILD/amphi-hv" -append dom0_mem=32M -initrd "$work/price"
 in_qemu 60 "$work/price.xen" -m 256 -kernel "$BUILD/xen/xen" \

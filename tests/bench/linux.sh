@@ -3,7 +3,7 @@
 # (linux/init.c) that marks the moments; instructions are counted by QEMU (count_plugin.c), idle time not among them.
 # The Linux dom0 is as small as one can be that still works: the same vmlinuz, busybox, xenstored, xenconsoled and xl, and
 # 320 MiB, since xl unpacks the guest's kernel there (with 256 it is killed for want of memory).
-# Taken in by tests/bench-xen.sh; lib.sh has the words.
+# Taken in by tests/bench.sh; lib.sh has the words.
 "${CC:-gcc}" -O2 -shared -fPIC -o "$work/count.so" tests/bench/count_plugin.c
 "${CC:-gcc}" -O2 -Wall -Wextra -Werror -ffreestanding -fno-stack-protector -fcf-protection=none \
 	-fno-asynchronous-unwind-tables -static -nostdlib -fno-pic -no-pie -Wl,--build-id=none -o "$work/init" tests/bench/linux/init.c
@@ -13,23 +13,18 @@ mkdir -p "$work/root" && cp "$work/init" "$work/root/init"
 (cd "$work/root" && echo init | cpio --quiet -o -H newc -R 0:0) >"$work/initrd"
 guest_words="console=hvc0 quiet tsc=reliable"
 
-# Ours: a guest of 128 MiB, made by amphi-tool's rules from an archive.
-mkdir -p "$work/ar/domains" "$work/ar/files"
-cp "$vmlinuz" "$work/ar/files/0"
-cp "$work/initrd" "$work/ar/files/1"
-cat >"$work/ar/manifest" <<'R'
-domain linux domains/linux.cfg
-file /vmlinuz files/0
-file /initrd files/1
-R
-cat >"$work/ar/domains/linux.cfg" <<R
+# Ours: a guest of 128 MiB.
+. tests/lib/archive.sh
+ar_file /vmlinuz "$vmlinuz"
+ar_file /initrd "$work/initrd"
+ar_domain linux <<R
 name="linux"
 kernel="/vmlinuz"
 ramdisk="/initrd"
 memory=128
 cmdline="$guest_words"
 R
-(cd "$work/ar" && find . -type f | sed 's,^\./,,' | cpio --quiet -o -H newc) >"$work/archive"
+ar_pack "$work/archive"
 in_qemu 300 "$work/ours" -m 512 -kernel "$BUILD/amphi-hv" -append dom0_mem=28M \
 	-initrd "$BUILD/amphi role=service do=\"stats\",$work/archive" -plugin "$work/count.so"
 

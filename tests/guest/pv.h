@@ -135,4 +135,30 @@ static inline uint64_t tsc(void)
 	return (uint64_t)hi << 32 | lo;
 }
 
+/* The table that an entry of a table leads to, in a domain whose memory is mapped at 0. */
+static inline uint64_t *table_at(uint64_t entry)
+{
+	const volatile uint64_t *machine_to_phys = (const uint64_t *)HYPERVISOR_VIRT_START;
+
+	return (uint64_t *)(machine_to_phys[(entry & 0xffffffffff000ull) >> 12] << 12);
+}
+
+/* Nanoseconds of the hypervisor's clock, by the numbers of the vCPU that reads it. */
+static inline uint64_t clock_of(const volatile struct vcpu_time_info *t)
+{
+	uint32_t version;
+	uint64_t ns;
+
+	do {
+		version = t->version;
+		__asm__ volatile("" ::: "memory");
+		ns = tsc() - t->tsc_timestamp;
+		ns = t->tsc_shift < 0 ? ns >> -t->tsc_shift : ns << t->tsc_shift;
+		ns = (uint64_t)((unsigned __int128)ns * t->tsc_to_system_mul >> 32);
+		ns += t->system_time;
+		__asm__ volatile("" ::: "memory");
+	} while (version != t->version || (version & 1));
+	return ns;
+}
+
 #endif

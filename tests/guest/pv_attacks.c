@@ -12,7 +12,6 @@
 #define UNMAPPED      0x7f0000000000ull
 #define NON_CANONICAL 0x800000000000ull
 #define XEN_AREA      0xffff800000000000ull
-#define MACH2PHYS     ((const volatile uint64_t *)XEN_AREA)
 #define MENDED        (-1000) /* taken, without what was wrong about it */
 #define FOREVER       (1ull << 40)
 
@@ -249,11 +248,6 @@ static const struct {
     A(version_99),
     A(version_to_the_hypervisor),
 };
-
-static uint64_t *table_at(uint64_t entry)
-{
-	return (uint64_t *)(MACH2PHYS[(entry & 0xffffffffff000ull) >> 12] << 12);
-}
 
 /* A call that says how much it has done says 0 when it did nothing. */
 static void attempt(const char *name, long result)

@@ -11,9 +11,8 @@
 #define FLAGS  0x27ull /* present, writable, user (a PV kernel is in ring 3), accessed */
 #define WINDOWS                                                                                    \
 	0x1a0000ull /* addresses without a use: behind the image, within the tables there are */
-#define MACH2PHYS ((const uint64_t *)0xffff800000000000ull)
-#define REF       8u
-#define PAGES     7u
+#define REF   8u
+#define PAGES 7u
 
 enum page { CODE, STACK, L4, L3, L2, L1, GRANTED };
 
@@ -37,11 +36,6 @@ static void must(const char *what, long result)
 static uint64_t own_frame(const void *va)
 {
 	return ((const uint64_t *)start->mfn_list)[(uint64_t)va >> 12];
-}
-
-static uint64_t *table_at(uint64_t entry)
-{
-	return (uint64_t *)(MACH2PHYS[(entry & 0xffffffffff000ull) >> 12] << 12);
 }
 
 /* ---- windows ------------------------------------------------------------------------------- */

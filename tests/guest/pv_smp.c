@@ -57,20 +57,7 @@ static long evtchn(unsigned cmd, void *arg)
 
 static uint64_t now(unsigned id)
 {
-	volatile struct vcpu_time_info *t = &of[id].info->time;
-	uint32_t version;
-	uint64_t ns;
-
-	do {
-		version = t->version;
-		__asm__ volatile("" ::: "memory");
-		ns = tsc() - t->tsc_timestamp;
-		ns = t->tsc_shift < 0 ? ns >> -t->tsc_shift : ns << t->tsc_shift;
-		ns = (uint64_t)((unsigned __int128)ns * t->tsc_to_system_mul >> 32);
-		ns += t->system_time;
-		__asm__ volatile("" ::: "memory");
-	} while (version != t->version || (version & 1));
-	return ns;
+	return clock_of(&of[id].info->time);
 }
 
 /* Waits for the port, which is masked by nobody and delivered to nobody: upcalls are off. A poll may

@@ -14,20 +14,7 @@ static struct shared_info *const shared = (void *)shared_page;
 
 static uint64_t now(void)
 {
-	volatile struct vcpu_time_info *t = &shared->vcpu_info[0].time;
-	uint32_t version;
-	uint64_t ns;
-
-	do {
-		version = t->version;
-		__asm__ volatile("" ::: "memory");
-		ns = tsc() - t->tsc_timestamp;
-		ns = t->tsc_shift < 0 ? ns >> -t->tsc_shift : ns << t->tsc_shift;
-		ns = (uint64_t)((unsigned __int128)ns * t->tsc_to_system_mul >> 32);
-		ns += t->system_time;
-		__asm__ volatile("" ::: "memory");
-	} while (version != t->version || (version & 1));
-	return ns;
+	return clock_of(&shared->vcpu_info[0].time);
 }
 
 static uint64_t had(void)

@@ -63,6 +63,19 @@ void control_stop(void);
  * file or disk is missing; -XEN_ENOEXEC, -XEN_ENOMEM, ... of the builder. */
 int control_create(const struct domain_config *config, domid_t *out_domid);
 
+/* What was begun has come to its end: err is 0 or as below, and then control_why() has the fault. name is
+ * valid during the call. Once, never before the call that began it has returned. */
+typedef void control_done_fn(void *ctx, int err, const char *name);
+
+/* Begins to make a domain of what was saved on a disk, named as a domain file's disk= does or as
+ * host_block_find does: a stream of xl's from its first byte on (control/stream.h). When done is told 0
+ * the domain runs. config: copied; NULL: the one that was saved with it. Reading takes its time, other work
+ * goes on meanwhile, and the name is in use from the moment it is known. -XEN_ENOENT: no such disk;
+ * -XEN_EBUSY: a domain is being restored already. By done: -XEN_EEXIST, -XEN_EINVAL (the stream is not
+ * whole, or wrong: record and offset are told), -XEN_EIO, and what control_create has. */
+int control_restore(const char *disk, const struct domain_config *config, control_done_fn *done,
+		    void *ctx);
+
 /* Begins to end it, without asking it: -XEN_ENOENT. It stops at once; backends are then told to let
  * go of its pages, and when they have (or after CONTROL_BACKEND_WAIT_MS) it is gone: control_find
  * no longer finds it. Its end is not reported to `ended`. */

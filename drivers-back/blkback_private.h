@@ -47,6 +47,7 @@ struct back_request {
 	int16_t status;
 	uint16_t n_sectors; /* in all segments */
 	struct back_segment segs[BLKIF_SEGMENTS];
+	struct block_segment part[BLKIF_SEGMENTS]; /* blk's segments */
 };
 
 struct back_pool {

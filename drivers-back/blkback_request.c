@@ -111,12 +111,13 @@ bool back_request_next_part(struct back_request *req)
 	blk->op = block_op(req->op);
 	blk->sector = req->sector;
 	blk->n_segments = n;
+	blk->segments = req->part;
 	for (unsigned i = 0; i < n; i++) {
 		const struct back_segment *seg = &req->segs[req->n_done + i];
 		unsigned sectors = seg->last - seg->first + 1u;
 
-		blk->segments[i].va = seg->page + seg->first * SECTOR_SIZE;
-		blk->segments[i].len_bytes = sectors * SECTOR_SIZE;
+		req->part[i].va = seg->page + seg->first * SECTOR_SIZE;
+		req->part[i].len_bytes = sectors * SECTOR_SIZE;
 		req->sector += sectors;
 	}
 	req->n_done = (uint8_t)(req->n_done + MAX(n, 1u)); /* a flush has one part and no segment */

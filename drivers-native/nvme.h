@@ -69,7 +69,7 @@ struct nvme_slot {
 	dma_addr_t prps_at;
 	uint16_t next_free;
 };
-#define NVME_PRPS BLOCK_MAX_SEGMENTS
+#define NVME_PRPS 32u
 
 struct nvme {
 	const struct pci_function *pci;

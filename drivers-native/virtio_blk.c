@@ -52,6 +52,7 @@ struct vblk_header {
 
 /* One request in flight: header and status byte live in a shared page, 32 bytes each. */
 #define VBLK_SLOTS       64u
+#define VBLK_SEGMENTS    32u /* in one request */
 #define STATUS_UNWRITTEN 0xffu
 struct vblk_slot {
 	struct vblk_header *header;
@@ -138,7 +139,7 @@ static void end_request(struct vblk *v, struct block_request *req, int status)
  * descriptors. */
 static int start(struct vblk *v, struct block_request *req)
 {
-	struct virtq_piece pieces[BLOCK_MAX_SEGMENTS + 2];
+	struct virtq_piece pieces[VBLK_SEGMENTS + 2];
 	struct vblk_slot *slot = v->free;
 	unsigned n;
 	int err;
@@ -320,7 +321,7 @@ static int start_queue(struct vblk *v)
 	 * the driver; ours fits one page (virtio_ring.h). */
 	v->common->queue_select = 0;
 	size = (uint16_t)MIN(v->common->queue_size, VIRTQ_MAX);
-	if (size < BLOCK_MAX_SEGMENTS + 2 || (size & (size - 1)))
+	if (size < VBLK_SEGMENTS + 2 || (size & (size - 1)))
 		return -XEN_EOPNOTSUPP;
 	err = virtq_init(&v->queue, &v->dma, size);
 	if (err)
@@ -436,7 +437,7 @@ static void describe(struct vblk *v, uint64_t features)
 	v->disk.sector_size = block == 4096 ? 4096 : SECTOR_SIZE;
 	v->disk.readonly = features & FEATURE_RO;
 	v->disk.has_flush = features & FEATURE_FLUSH;
-	v->disk.max_segments = BLOCK_MAX_SEGMENTS;
+	v->disk.max_segments = VBLK_SEGMENTS;
 	v->disk.queue_depth = VBLK_SLOTS;
 }
 

@@ -18,13 +18,14 @@
 #define SCAN_MAX      64u /* pieces looked at for a neighbour */
 
 /* A request and the pieces it carries parts of: at most one more with each segment. There are as
- * many as the device takes requests, made once: I/O allocates nothing. */
+ * many as the device takes requests, made once, each with room for as many segments and pieces as the
+ * device takes: I/O allocates nothing. */
 struct part {
 	struct block_request req;
 	struct block_queue *queue;
 	struct part *next;
 	unsigned n_pieces;
-	struct block_piece *pieces[BLOCK_MAX_SEGMENTS];
+	struct block_piece **pieces;
 };
 
 /* head may be partly given already (given_bytes); it leaves the list when the last of it is in a
@@ -34,13 +35,14 @@ struct block_queue {
 	struct block_device *dev;
 	struct block_piece *head, *tail; /* not wholly in requests yet */
 	struct part *parts, *free;       /* all of them; those not in flight */
-	unsigned depth;
+	unsigned depth, max_segments;    /* when it was registered */
 	bool dispatching;
 	struct host_work kick; /* for who submits and does not kick */
 	struct block_layer_stats stats;
 };
 
 static struct block_queue *queues;
+static struct host_block_watch *watches;
 
 /* Linear: a machine has a handful of disks. */
 static struct block_queue *queue_of(const struct block_device *dev)
@@ -137,10 +139,12 @@ static void fill_part(struct block_queue *q, struct part *part)
 
 	part->n_pieces = 0;
 	part->req.op = piece->op;
+	part->req.flags = 0;
+	part->req.n_sectors = 0;
 	part->req.sector = piece->sector + piece->given_bytes / SECTOR_SIZE;
 	part->req.n_segments = 0;
 	do {
-		add_piece(part, q->dev->max_segments, piece);
+		add_piece(part, MIN(q->max_segments, q->dev->max_segments), piece);
 		if (piece->given_bytes < piece->len_bytes) {
 			q->stats.split++;
 			return;
@@ -149,7 +153,7 @@ static void fill_part(struct block_queue *q, struct part *part)
 		q->head = piece->next;
 		piece = q->head;
 	} while (piece && part->req.op != BLOCK_FLUSH && piece->op == part->req.op &&
-		 piece->sector == end && part->n_pieces < BLOCK_MAX_SEGMENTS);
+		 piece->sector == end && part->n_pieces < q->max_segments);
 	q->stats.merged += part->n_pieces - 1;
 	if (!q->head)
 		q->tail = NULL;
@@ -195,6 +199,8 @@ static int piece_check(const struct block_device *dev, const struct block_piece 
 
 	if (piece->op == BLOCK_FLUSH)
 		return piece->len_bytes ? -XEN_EINVAL : 0;
+	if (piece->op == BLOCK_DISCARD)
+		return -XEN_EOPNOTSUPP; /* a piece is memory; who discards asks the device itself */
 	if (!piece->len_bytes || ((piece->len_bytes | (uintptr_t)piece->va) & bytes_mask))
 		return -XEN_EINVAL;
 	if ((piece->sector & (bytes_mask / SECTOR_SIZE)) || piece->sector > dev->sectors ||
@@ -278,31 +284,46 @@ const struct block_layer_stats *block_layer_stats(const struct block_device *dev
 
 /* ---- registry ----------------------------------------------------------------------- */
 
+/* The parts, then the segments of all, then the lists of pieces of all: one allocation. */
 static size_t parts_size(const struct block_queue *q)
 {
-	return q->depth * sizeof(struct part);
+	return q->depth * (sizeof(struct part) + q->max_segments * (sizeof(struct block_segment) +
+								    sizeof(struct block_piece *)));
+}
+
+static void parts_init(struct block_queue *q)
+{
+	struct block_segment *segments = (struct block_segment *)(q->parts + q->depth);
+	struct block_piece **pieces =
+	    (struct block_piece **)(segments + q->depth * q->max_segments);
+
+	for (unsigned i = 0; i < q->depth; i++) {
+		struct part *part = &q->parts[i];
+
+		part->req.done = part_done;
+		part->req.segments = segments + i * q->max_segments;
+		part->pieces = pieces + i * q->max_segments;
+		part->queue = q;
+		part->next = q->free;
+		q->free = part;
+	}
 }
 
 static struct block_queue *queue_new(struct block_device *dev)
 {
 	struct block_queue *q = host_alloc(sizeof(*q));
-	unsigned i;
 
 	if (!q)
 		return NULL;
 	q->dev = dev;
 	q->depth = MAX(dev->queue_depth, 1u);
+	q->max_segments = dev->max_segments;
 	q->parts = host_alloc(parts_size(q));
 	if (!q->parts) {
 		host_free(q, sizeof(*q));
 		return NULL;
 	}
-	for (i = 0; i < q->depth; i++) {
-		q->parts[i].req.done = part_done;
-		q->parts[i].queue = q;
-		q->parts[i].next = q->free;
-		q->free = &q->parts[i];
-	}
+	parts_init(q);
 	q->kick.fn = dispatch_work;
 	q->kick.ctx = q;
 	return q;
@@ -328,6 +349,28 @@ int block_register(struct block_device *dev)
 	return 0;
 }
 
+/* The driver may have given up a limit, never raised it above what the queue was made for. */
+void host_block_changed(struct block_device *dev)
+{
+	for (struct host_block_watch *w = watches; w; w = w->next)
+		w->fn(w->ctx, dev);
+}
+
+void host_block_watch(struct host_block_watch *watch)
+{
+	watch->next = watches;
+	watches = watch;
+}
+
+void host_block_unwatch(struct host_block_watch *watch)
+{
+	struct host_block_watch **link = &watches;
+
+	while (*link != watch)
+		link = &(*link)->next;
+	*link = watch->next;
+}
+
 /* What waits for a device that is gone ends with an error. */
 void block_unregister(struct block_device *dev)
 {
@@ -341,6 +384,8 @@ void block_unregister(struct block_device *dev)
 		return;
 	*link = q->next;
 	host_work_cancel(&q->kick);
+	dev->gone = true;
+	host_block_changed(dev);
 	while ((piece = q->head)) {
 		q->head = piece->next;
 		piece->done(piece, -XEN_EIO);

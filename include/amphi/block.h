@@ -13,9 +13,14 @@
 
 #include <amphi/types.h>
 
-#define BLOCK_MAX_SEGMENTS 32u /* in one request, whatever the driver's own limit above it */
+#define BLOCK_MAX_SEGMENTS 256u /* in one request, whatever the driver's own limit above it */
 
-enum block_op { BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH };
+/* DISCARD: what is in n_sectors from sector is not needed any more; what they read as afterwards is not
+ * promised, unless BLOCK_SECURE: then nobody reads it again. */
+enum block_op { BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH, BLOCK_DISCARD };
+
+#define BLOCK_FUA    1u /* of a write: done means on the medium; only where has_fua */
+#define BLOCK_SECURE 2u /* of a discard; only where discard_secure */
 
 /* Memory that does not cross a page: a multiple of 512 bytes long, aligned to 512. It must stay valid,
  * and for host_virt_to_maddr() known, until done. */
@@ -27,10 +32,13 @@ struct block_segment {
 struct block_request {
 	/* IN: the user's, unchanged until done */
 	enum block_op op;
+	uint32_t flags;
 	uint64_t
 	    sector; /* in units of 512 bytes, whatever the device's sector size; the driver may change it */
-	unsigned n_segments;
-	struct block_segment segments[BLOCK_MAX_SEGMENTS];
+	uint64_t n_sectors; /* of 512 bytes, of a discard; of others it is what the segments hold */
+	unsigned queue;     /* a hint: which of the device's queues, modulo n_queues */
+	unsigned n_segments; /* 0 for a flush and a discard */
+	struct block_segment *segments;
 	void (*done)(struct block_request *req, int status);
 	void *ctx;
 	/* the driver's, from submit to done */
@@ -60,9 +68,17 @@ struct block_device {
 	char serial[32];      /* as the device tells it; "" when it has none */
 	uint64_t sectors;     /* of 512 bytes */
 	uint32_t sector_size; /* 512 or 4096: requests are aligned to it */
-	bool readonly, has_flush;
+	uint32_t
+	    physical_sector_size; /* what the medium writes at once; >= sector_size, or 0: the same */
+	bool readonly, has_flush, has_fua;
+	bool cdrom, removable;
+	bool gone; /* being unregistered (host_block_watch) */
+	bool has_discard, discard_secure;
+	/* In bytes: what is discarded is a multiple of granularity, counted from alignment; 0: of a sector. */
+	uint32_t discard_granularity, discard_alignment;
 	unsigned max_segments; /* 1 .. BLOCK_MAX_SEGMENTS, of one request */
-	unsigned queue_depth;  /* requests worth having in flight */
+	unsigned queue_depth;  /* requests worth having in flight, in all queues together */
+	unsigned n_queues;     /* 0 counts as 1 */
 	struct block_stats stats;
 	void *driver;
 };

@@ -16,6 +16,21 @@ void host_block_register(struct block_device *dev);
  * looks at dev any more. */
 void host_block_unregister(struct block_device *dev);
 
+/* The driver's word that sectors, readonly, gone or another field of dev changed. */
+void host_block_changed(struct block_device *dev);
+
+/* Who wants to know: fn(ctx, dev) after dev changed, and from host_block_unregister with dev->gone set: no
+ * request is in flight then, and when fn has returned the watcher has forgotten dev. The struct is the
+ * watcher's, from watch to unwatch; fn may not unwatch. */
+struct host_block_watch {
+	void (*fn)(void *ctx, struct block_device *dev);
+	void *ctx;
+	/* the host's */
+	struct host_block_watch *next;
+};
+void host_block_watch(struct host_block_watch *watch);
+void host_block_unwatch(struct host_block_watch *watch);
+
 /* The device that a disk's `params` names ("nvme0n1", "phy:/dev/vda", "serial=..."); NULL: none. */
 struct block_device *host_block_find(const char *params);
 

@@ -175,6 +175,7 @@ static void stream_done(struct block_request *req, int status)
 static uint8_t *run_stream(unsigned count, bool lend)
 {
 	static struct block_request reqs[32];
+	static struct block_segment segments[32];
 	uint8_t *pages;
 
 	mock_enter(1);
@@ -183,9 +184,12 @@ static uint8_t *run_stream(unsigned count, bool lend)
 		assert_int_equal(blkfront_lend(pages, 32), 0);
 	stream.left = count - 32;
 	for (unsigned i = 0; i < 32; i++) {
-		reqs[i] = (struct block_request){
-		    .op = BLOCK_READ, .sector = i * 8, .n_segments = 1, .done = stream_done};
-		reqs[i].segments[0] = (struct block_segment){pages + i * 4096, 4096};
+		reqs[i] = (struct block_request){.op = BLOCK_READ,
+						 .sector = i * 8,
+						 .n_segments = 1,
+						 .segments = &segments[i],
+						 .done = stream_done};
+		segments[i] = (struct block_segment){pages + i * 4096, 4096};
 		stream.dev->ops->submit(stream.dev, &reqs[i]);
 	}
 	stream.dev->ops->kick(stream.dev);

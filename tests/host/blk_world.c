@@ -189,6 +189,7 @@ void world_prepare(struct world_request *w, domid_t guest, enum block_op op, uin
 	w->req.sector = sector;
 	w->req.done = done;
 	w->req.ctx = w;
+	w->req.segments = w->segments;
 	mock_enter(guest);
 	mock_fail_after(-1);
 	w->data = len_bytes ? host_pages_alloc(PAGES_FOR(len_bytes + shift)) : NULL;
@@ -196,7 +197,7 @@ void world_prepare(struct world_request *w, domid_t guest, enum block_op op, uin
 	for (unsigned at = shift; len_bytes;) {
 		unsigned n = MIN(len_bytes, (unsigned)(PAGE_SIZE - at % PAGE_SIZE));
 
-		w->req.segments[w->req.n_segments++] = (struct block_segment){w->data + at, n};
+		w->segments[w->req.n_segments++] = (struct block_segment){w->data + at, n};
 		at += n;
 		len_bytes -= n;
 	}

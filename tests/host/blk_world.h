@@ -41,6 +41,7 @@ void world_put_back(domid_t guest, unsigned vdev, const char *key, const char *v
 /* One request in flight, or done. */
 struct world_request {
 	struct block_request req;
+	struct block_segment segments[BLOCK_MAX_SEGMENTS];
 	bool done;
 	int status;
 	uint8_t *data; /* pages of the guest's, of len_bytes */

@@ -12,6 +12,7 @@
 #define REGISTERED 32u
 
 static struct mock_disk *disks[DISKS];
+static struct host_block_watch *watches; /* of all domains: told of every disk */
 static struct {
 	struct block_device *dev;
 	domid_t domain;
@@ -158,12 +159,35 @@ void host_block_register(struct block_device *dev)
 
 void host_block_unregister(struct block_device *dev)
 {
+	dev->gone = true;
+	host_block_changed(dev);
 	for (unsigned i = 0; i < REGISTERED; i++)
 		if (registered[i].dev == dev) {
 			registered[i].dev = NULL;
 			return;
 		}
 	mock_bug("%s is not registered", dev->name);
+}
+
+void host_block_changed(struct block_device *dev)
+{
+	for (struct host_block_watch *w = watches; w; w = w->next)
+		w->fn(w->ctx, dev);
+}
+
+void host_block_watch(struct host_block_watch *watch)
+{
+	watch->next = watches;
+	watches = watch;
+}
+
+void host_block_unwatch(struct host_block_watch *watch)
+{
+	struct host_block_watch **link = &watches;
+
+	while (*link != watch)
+		link = &(*link)->next;
+	*link = watch->next;
 }
 
 struct block_device *mock_find_registered(domid_t domain, const char *name)
@@ -193,4 +217,5 @@ void mock_disk_reset(void)
 		disks[i] = NULL;
 	}
 	memset(registered, 0, sizeof(registered));
+	watches = NULL;
 }

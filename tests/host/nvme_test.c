@@ -151,13 +151,15 @@ static struct block_segment segment(unsigned page, unsigned offset, unsigned len
 
 static struct block_request five_segments(void)
 {
-	return (struct block_request){.op = BLOCK_WRITE,
-				      .sector = 100,
-				      .n_segments = 5,
-				      .done = done,
-				      .segments = {segment(1, 2048, 2048), segment(5, 0, 4096),
-						   segment(9, 0, 512), /* ends within */
-						   segment(3, 512, 3584), segment(4, 0, 4096)}};
+	static struct block_segment segments[5];
+
+	segments[0] = segment(1, 2048, 2048);
+	segments[1] = segment(5, 0, 4096);
+	segments[2] = segment(9, 0, 512); /* ends within */
+	segments[3] = segment(3, 512, 3584);
+	segments[4] = segment(4, 0, 4096);
+	return (struct block_request){
+	    .op = BLOCK_WRITE, .sector = 100, .n_segments = 5, .done = done, .segments = segments};
 }
 
 static void a_request_is_cut_where_a_list_must_be(void **state)

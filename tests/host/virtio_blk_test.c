@@ -234,10 +234,15 @@ static void done(struct block_request *req, int status)
 
 static struct block_request request(enum block_op op, void *va, struct ending *ending)
 {
+	static struct block_segment segments[16]; /* each request its own, in turn */
+	static unsigned next;
+	struct block_segment *segment = &segments[next++ % 16];
+
+	*segment = (struct block_segment){va, SECTOR_SIZE};
 	return (struct block_request){.op = op,
 				      .sector = 3,
 				      .n_segments = 1,
-				      .segments = {{va, SECTOR_SIZE}},
+				      .segments = segment,
 				      .done = done,
 				      .ctx = ending};
 }

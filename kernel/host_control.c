@@ -50,14 +50,15 @@ int host_mmuext(struct mmuext_op *ops, unsigned count, domid_t domid)
 
 /* Frames of others are mapped by ordinary page-table updates that name their owner; a hypervisor
  * lets only a privileged domain do so. */
-int host_foreign_map(domid_t domid, const mfn_t *frames, unsigned count, void **out_va)
+static int foreign_map(domid_t domid, const mfn_t *frames, unsigned count, unsigned flags,
+		       void **out_va)
 {
 	void *va = vmap_reserve(count);
 	int err;
 
 	if (!va)
 		return -XEN_ENOMEM;
-	err = map_frames(va, frames, count, MM_WRITE, domid);
+	err = map_frames(va, frames, count, flags, domid);
 	if (err) {
 		vmap_release(va, count);
 		return err;
@@ -66,10 +67,22 @@ int host_foreign_map(domid_t domid, const mfn_t *frames, unsigned count, void **
 	return 0;
 }
 
+int host_foreign_map(domid_t domid, const mfn_t *frames, unsigned count, void **out_va)
+{
+	return foreign_map(domid, frames, count, MM_WRITE, out_va);
+}
+
+int host_foreign_view(domid_t domid, const mfn_t *frames, unsigned count, const void **out_va)
+{
+	return foreign_map(domid, frames, count, MM_READ, (void **)(uintptr_t)out_va);
+}
+
 /* At once and for each page: another look at the frame through an old entry would be at memory that
  * may have a new owner. */
-void host_foreign_unmap(void *va, unsigned count)
+void host_foreign_unmap(const void *view, unsigned count)
 {
+	void *va = (void *)(uintptr_t)view;
+
 	unmap_frames(va, count);
 	vmap_release(va, count);
 }

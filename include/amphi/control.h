@@ -21,6 +21,7 @@ enum control_state {
 	CONTROL_RUNNING,
 	CONTROL_PRESERVED, /* ended, kept by on_...="preserve" or "rename-restart" */
 	CONTROL_ENDING,    /* stopped, backends are letting go */
+	CONTROL_SAVING,    /* suspended, its memory is being written */
 };
 
 struct control_domain {
@@ -75,6 +76,17 @@ typedef void control_done_fn(void *ctx, int err, const char *name);
  * whole, or wrong: record and offset are told), -XEN_EIO, and what control_create has. */
 int control_restore(const char *disk, const struct domain_config *config, control_done_fn *done,
 		    void *ctx);
+
+/* Begins to write a domain to a disk, named as for control_restore: asks the guest to suspend, writes all of
+ * it as xl does, and ends it (not reported to `ended`); or, when keep is set, lets it go on (a
+ * checkpoint). The disk is of nobody else's use meanwhile. What it had before is gone from the moment the guest
+ * has suspended, and what it is given is a stream only when done is told 0. After an error the
+ * guest goes on, or control_why() says that it cannot. -XEN_ENOENT: no such domain or disk; -XEN_ESRCH;
+ * -XEN_EBUSY: a domain is being saved already, or a running domain has that disk; -XEN_EROFS; -XEN_ENOSPC: it
+ * is too small; -XEN_EOPNOTSUPP: the guest has not said that it can be suspended. By done: -XEN_ETIMEDOUT:
+ * the guest does not do so in CONTROL_SUSPEND_WAIT_MS; -XEN_ESRCH: it has ended; -XEN_EIO, -XEN_EINVAL: of its memory. */
+#define CONTROL_SUSPEND_WAIT_MS 60000u
+int control_save(const char *name, const char *disk, bool keep, control_done_fn *done, void *ctx);
 
 /* Begins to end it, without asking it: -XEN_ENOENT. It stops at once; backends are then told to let
  * go of its pages, and when they have (or after CONTROL_BACKEND_WAIT_MS) it is gone: control_find

@@ -27,7 +27,11 @@ int host_mmuext(struct mmuext_op *ops, unsigned count, domid_t domid);
 /* Maps count frames of another domain read-write at consecutive pages. All or nothing:
  * -XEN_ENOMEM (no address space), or the error of a frame that was refused. */
 int host_foreign_map(domid_t domid, const mfn_t *frames, unsigned count, void **out_va);
-void host_foreign_unmap(void *va, unsigned count);
+
+/* The same, to be read only: so can be mapped what nobody may write, such as page tables. Undone by
+ * host_foreign_unmap(). */
+int host_foreign_view(domid_t domid, const mfn_t *frames, unsigned count, const void **out_va);
+void host_foreign_unmap(const void *va, unsigned count);
 
 /* A new port of domain `of` that domain `peer` may bind to. */
 int host_event_alloc_for(domid_t of, domid_t peer, uint32_t *out_port);

@@ -8,7 +8,7 @@
  * links: control/domain_builder.c lib/start_layout.c control/builder_memory.c control/builder_unpack.c
  * links: control/builder_start.c lib/error_name.c lib/elf.c lib/printf.c lib/text.c
  * links: unpack/unpack.c unpack/gzip.c unpack/gzip_fast.c unpack/gzip_trees.c unpack/xz.c unpack/zstd.c unpack/lz4.c
- * links: tests/host/fake_control.c tests/host/fake_kernel.c
+ * links: tests/host/fake_control.c tests/host/fake_versions.c tests/host/fake_kernel.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -9,7 +9,7 @@
  * links: control/control_ask.c control/control_version.c lib/start_layout.c control/builder_memory.c control/builder_start.c
  * links: lib/error_name.c lib/elf.c lib/printf.c lib/text.c
  * links: control/builder_unpack.c unpack/unpack.c unpack/gzip.c unpack/gzip_fast.c unpack/gzip_trees.c unpack/xz.c unpack/zstd.c unpack/lz4.c
- * links: tests/host/control_world.c tests/host/fake_control.c tests/host/fake_kernel.c tests/host/mock_host.c
+ * links: tests/host/control_world.c tests/host/fake_control.c tests/host/fake_versions.c tests/host/fake_kernel.c tests/host/mock_host.c
  * links: tests/host/mock_share.c tests/host/mock_store.c tests/host/mock_disk.c
  * links: tests/host/peer_recorder.c
  */

@@ -30,6 +30,7 @@ static struct {
 	struct fake_domain domains[FAKE_DOMAINS];
 	domid_t next_id;
 	unsigned calls, fail_at, mappings;
+	bool viewing; /* in host_foreign_view */
 	int fail_with;
 	host_event_fn *virq_fn;
 	void *virq_ctx;
@@ -466,7 +467,7 @@ int host_foreign_map(domid_t domid, const mfn_t *frames, unsigned count, void **
 	if (err)
 		return err;
 	for (unsigned i = 0; i < count; i++)
-		if (!owned(frames[i], domid) || fake.frames[frames[i].v].level)
+		if (!owned(frames[i], domid) || (!fake.viewing && fake.frames[frames[i].v].level))
 			return -XEN_EPERM;
 	va = mmap(NULL, count * PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	for (unsigned i = 0; i < count; i++) {
@@ -477,6 +478,16 @@ int host_foreign_map(domid_t domid, const mfn_t *frames, unsigned count, void **
 	fake.mappings += count;
 	*out_va = va;
 	return 0;
+}
+
+int host_foreign_view(domid_t domid, const mfn_t *frames, unsigned count, const void **out_va)
+{
+	int err;
+
+	fake.viewing = true;
+	err = host_foreign_map(domid, frames, count, (void **)(uintptr_t)out_va);
+	fake.viewing = false;
+	return err;
 }
 
 /* Finds the frame behind a mapped page by its content's address in the memfd. */
@@ -493,7 +504,7 @@ static uint64_t frame_behind(const void *va)
 	return found;
 }
 
-void host_foreign_unmap(void *va, unsigned count)
+void host_foreign_unmap(const void *va, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++) {
 		uint64_t m = frame_behind((char *)va + i * PAGE_SIZE);
@@ -503,7 +514,7 @@ void host_foreign_unmap(void *va, unsigned count)
 		fake.frames[m].foreign--;
 	}
 	fake.mappings -= count;
-	munmap(va, count * PAGE_SIZE);
+	munmap((void *)(uintptr_t)va, count * PAGE_SIZE);
 }
 
 /* ---- the rest --------------------------------------------------------------------------- */
@@ -548,40 +559,9 @@ domid_t host_own_domid(void)
 	return 0;
 }
 
-static uint32_t domctl_version, sysctl_version;
-
-void fake_versions(uint32_t domctl, uint32_t sysctl)
-{
-	domctl_version = domctl;
-	sysctl_version = sysctl;
-}
-
-void host_read_versions(struct host_versions *out)
-{
-	*out = (struct host_versions){4, 17, XEN_DOMCTL_INTERFACE_VERSION,
-				      XEN_SYSCTL_INTERFACE_VERSION};
-	if (domctl_version)
-		out->domctl = domctl_version;
-	if (sysctl_version)
-		out->sysctl = sysctl_version;
-}
-
 void host_read_counts(struct host_counts *out)
 {
 	*out = (struct host_counts){.free_pages = fake.free_pages};
-}
-
-int host_domain_usage(domid_t domid, struct host_usage *out)
-{
-	const struct fake_domain *d = fake_domain(domid);
-
-	*out = (struct host_usage){0};
-	if (!d)
-		return -XEN_ESRCH;
-	out->ports = d->n_ports;
-	for (unsigned i = 0; i < PAGE_SIZE / sizeof(struct grant_entry_v1); i++)
-		out->grants += ((struct grant_entry_v1 *)fake_frame(d->grant_frame))[i].flags != 0;
-	return 0;
 }
 
 void fake_shutdown(domid_t id, unsigned reason)

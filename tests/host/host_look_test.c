@@ -123,7 +123,7 @@ int host_foreign_map(domid_t domid, const mfn_t *frames, unsigned count, void **
 	*out_va = &table[frames->v - 1000];
 	return 0;
 }
-void host_foreign_unmap(void *va, unsigned count)
+void host_foreign_unmap(const void *va, unsigned count)
 {
 	mapped--;
 }

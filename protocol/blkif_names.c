@@ -1,6 +1,6 @@
-/* blkif_names.c: virtual device numbers of disks and the names people give them.
+/* blkif_names.c: names of disks and of ring layouts, and the numbers behind them.
  *
- * The numbering is that of Xen's vbd interface: old-style major << 8 | minor for xvd, hd and sd,
+ * The numbering of disks is that of Xen's vbd interface: old-style major << 8 | minor for xvd, hd and sd,
  * and 1 << 28 | disk << 8 | partition where that has no room. Called by both block halves and by
  * the domain builder. Pure functions, any context.
  */
@@ -188,4 +188,20 @@ bool blkif_vdev_number(const char *name, unsigned *out_vdev)
 	 * plain number begins with a digit. */
 	return lettered_number(name, out_vdev) || numbered_number(name, out_vdev) ||
 	       plain_number(name, out_vdev);
+}
+
+const struct blkif_layout *blkif_layout(const char *protocol)
+{
+	/* The first is native: a frontend that names no layout has the backend's own. */
+	static const struct blkif_layout layouts[] = {
+	    {XEN_IO_PROTO_ABI_X86_64, BLKIF_SLOT_BYTES, offsetof(struct blkif_request, id),
+	     sizeof(struct blkif_response)},
+	    {XEN_IO_PROTO_ABI_X86_32, sizeof(struct blkif_request32),
+	     offsetof(struct blkif_request32, id), sizeof(struct blkif_response32)},
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(layouts); i++)
+		if (*protocol == '\0' || strcmp(protocol, layouts[i].protocol) == 0)
+			return &layouts[i];
+	return NULL;
 }

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include <amphi/blkif.h>
+#include <amphi/ring.h>
 
 static const struct {
 	const char *name;
@@ -94,6 +95,24 @@ static void test_numbers_without_names(void **state)
 	}
 }
 
+/* Both layouts hold the same number of slots in a ring of any size; no name is the native one. */
+static void test_layouts(void **state)
+{
+	const struct blkif_layout *native = blkif_layout(""), *small = blkif_layout("x86_32-abi");
+
+	assert_ptr_equal(native, blkif_layout("x86_64-abi"));
+	assert_null(blkif_layout("arm-abi"));
+	assert_null(blkif_layout("x86_64"));
+	assert_int_equal(native->id_at + 16, BLKIF_HEAD_BYTES);
+	assert_int_equal(small->id_at + 16 + BLKIF_SEGMENTS * 8, small->slot_bytes);
+	for (unsigned order = 0; order <= BLKIF_RING_ORDER_MAX; order++)
+		for (unsigned i = 0; i < 2; i++)
+			assert_int_equal(ring_slots(1u << order, (i ? small : native)->slot_bytes),
+					 32u << order);
+	assert_int_equal(ring_slots(BLKIF_RING_PAGES_MAX, native->slot_bytes),
+			 BLKIF_RING_SLOTS_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -102,6 +121,7 @@ int main(void)
 	    cmocka_unit_test(test_other_spellings),
 	    cmocka_unit_test(test_no_disks),
 	    cmocka_unit_test(test_numbers_without_names),
+	    cmocka_unit_test(test_layouts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -85,6 +85,9 @@ int domain_ctl_unpause(struct domain *d);
  * is the first domain, the machine goes off or starts again. Only the first call counts. */
 void domain_shutdown(struct domain *d, uint32_t code);
 
+/* One that has shut down goes on where it did (a checkpoint of it was made); nothing for others. */
+void domain_resume(struct domain *d);
+
 /* Ends the domain that did something it may not do: says why on the console, then as shutdown with
  * SHUTDOWN_crash. When it is the current one, it does not run again after the return to sched. */
 void domain_crash(struct domain *d, const char *why, ...) __attribute__((format(printf, 2, 3)));

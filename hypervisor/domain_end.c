@@ -1,7 +1,8 @@
 /* domain_end.c: domains paused, ended and taken apart, and what is said of them meanwhile.
  *
  *     running --shutdown, crash--> shut down --domain_kill--> dying --last reference--> freed
- *        +---------------------------domain_kill---------------^
+ *        ^-------domain_resume---------'                        ^
+ *        +---------------------------domain_kill----------------+
  *
  * Teardown is a list of steps, each of which may say that it has more to do; the builder's
  * hypercall then restarts. The order matters: nothing runs any more before channels close, and what
@@ -65,6 +66,19 @@ void domain_shutdown(struct domain *d, uint32_t code)
 	}
 	domain_hold_all(d);
 	event_send_global_virq(VIRQ_DOM_EXC);
+}
+
+/* The call that ended it returns what the toolstack has put into its rax. */
+void domain_resume(struct domain *d)
+{
+	bool held;
+
+	spin_lock(&d->lock);
+	held = d->shut_down;
+	d->shut_down = false;
+	spin_unlock(&d->lock);
+	if (held)
+		domain_unpause(d);
 }
 
 void domain_crash(struct domain *d, const char *why, ...)

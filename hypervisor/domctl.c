@@ -53,6 +53,9 @@ static int simple(struct domain *d, struct xen_domctl *op)
 		return 0;
 	case XEN_DOMCTL_unpausedomain:
 		return domain_ctl_unpause(d);
+	case XEN_DOMCTL_resumedomain:
+		domain_resume(d);
+		return 0;
 	case XEN_DOMCTL_getdomaininfo:
 		domain_info(d, &op->u.getdomaininfo);
 		op->domain = d->id;
@@ -95,12 +98,15 @@ static const struct command {
     [XEN_DOMCTL_destroydomain] = {simple, DYING_OK},
     [XEN_DOMCTL_pausedomain] = {simple, 0},
     [XEN_DOMCTL_unpausedomain] = {simple, 0},
+    [XEN_DOMCTL_resumedomain] = {simple, 0},
     [XEN_DOMCTL_getdomaininfo] = {simple, DYING_OK | SELF_OK | OR_NEXT},
     [XEN_DOMCTL_setvcpuaffinity] = {domctl_vcpu, SELF_OK},
     [XEN_DOMCTL_getvcpuaffinity] = {domctl_vcpu, SELF_OK},
     [XEN_DOMCTL_max_mem] = {simple, SELF_OK},
     [XEN_DOMCTL_setvcpucontext] = {domctl_vcpu, 0},
     [XEN_DOMCTL_getvcpucontext] = {domctl_vcpu, 0},
+    [XEN_DOMCTL_get_ext_vcpucontext] = {domctl_vcpu, 0},
+    [XEN_DOMCTL_set_ext_vcpucontext] = {domctl_vcpu, 0},
     [XEN_DOMCTL_getvcpuinfo] = {domctl_vcpu, SELF_OK},
     [XEN_DOMCTL_max_vcpus] = {simple, 0},
     [XEN_DOMCTL_scheduler_op] = {domctl_share, SELF_OK},

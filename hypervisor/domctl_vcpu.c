@@ -12,6 +12,7 @@
 
 /* All commands here begin with the vCPU's number. */
 _Static_assert(offsetof(struct xen_domctl_vcpucontext, vcpu) == 0 &&
+		   offsetof(struct xen_domctl_ext_vcpucontext, vcpu) == 0 &&
 		   offsetof(struct xen_domctl_getvcpuinfo, vcpu) == 0 &&
 		   offsetof(struct xen_domctl_vcpuaffinity, vcpu) == 0,
 	       "one place");
@@ -54,6 +55,30 @@ static int get_context(struct vcpu *v, const struct xen_domctl_vcpucontext *c)
 	return error;
 }
 
+/* What struct vcpu_guest_context has no place for: of all that, a 64-bit guest has its entry for SYSCALL of
+ * 32-bit programs. What other hypervisors keep here besides is passed over. */
+static int extended_context(struct vcpu *v, struct xen_domctl_ext_vcpucontext *e, bool set)
+{
+	uint64_t *entry = &v->pv.callback[PV_CB_SYSCALL32];
+	bool *masks = &v->pv.callback_masks[PV_CB_SYSCALL32];
+
+	if (!set) {
+		*e = (struct xen_domctl_ext_vcpucontext){.vcpu = v->id,
+							 .size = sizeof(*e),
+							 .syscall32_callback_eip = *entry,
+							 .syscall32_disables_events = *masks};
+		return 0;
+	}
+	if (e->size < offsetof(struct xen_domctl_ext_vcpucontext, mcg_cap) ||
+	    !guest_range_ok(e->syscall32_callback_eip, 1))
+		return -XEN_EINVAL;
+	vcpu_pause(v);
+	*entry = e->syscall32_callback_eip;
+	*masks = e->syscall32_disables_events;
+	vcpu_unpause(v);
+	return 0;
+}
+
 /* Hard affinity is kept, soft affinity only a wish, which we do not. The caller is told what holds. */
 static int set_affinity(struct vcpu *v, const struct xen_domctl_vcpuaffinity *a)
 {
@@ -87,6 +112,10 @@ int domctl_vcpu(struct domain *d, struct xen_domctl *op)
 		return set_context(v, &op->u.vcpucontext);
 	case XEN_DOMCTL_getvcpucontext:
 		return get_context(v, &op->u.vcpucontext);
+	case XEN_DOMCTL_get_ext_vcpucontext:
+	case XEN_DOMCTL_set_ext_vcpucontext:
+		return extended_context(v, &op->u.ext_vcpucontext,
+					op->cmd == XEN_DOMCTL_set_ext_vcpucontext);
 	case XEN_DOMCTL_getvcpuinfo:
 		i->online = vcpu_is_up(v);
 		i->blocked = (v->sched.holds & HOLD_BLOCKED) != 0;

@@ -87,6 +87,11 @@ void host_foreign_unmap(const void *view, unsigned count)
 	vmap_release(va, count);
 }
 
+pfn_t host_frame_number(mfn_t frame)
+{
+	return mm_machine_number(frame);
+}
+
 /* setup_table makes the table if need be, so a domain that has not run yet has one too. */
 int host_grant_table_frame(domid_t domid, mfn_t *out_frame)
 {

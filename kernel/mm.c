@@ -106,16 +106,25 @@ mfn_t pfn_to_mfn(pfn_t pfn)
 	return pfn.v < mm_p2m_entries ? (mfn_t){mm_p2m_list[pfn.v]} : MFN_NONE;
 }
 
-/* The m2p has holes where the machine has no memory, and entries of other domains: only one that our
- * own list confirms is ours. */
+/* The m2p has holes where the machine has no memory. */
+pfn_t mm_machine_number(mfn_t mfn)
+{
+	uint64_t pfn;
+
+	if (!mm_p2m_list || mfn.v >= 1ull << 34 || !trap_safe_read64(M2P_BASE + mfn.v, &pfn))
+		return (pfn_t){~0ull};
+	return (pfn_t){pfn};
+}
+
+/* And it has entries of other domains: only one that our own list confirms is ours. */
 pfn_t mfn_to_pfn(mfn_t mfn)
 {
 	uint64_t pfn;
 
 	if (!mm_p2m_list)
 		return (pfn_t){mfn.v};
-	if (mfn.v >= 1ull << 34 || !trap_safe_read64(M2P_BASE + mfn.v, &pfn) ||
-	    pfn >= mm_p2m_entries || mm_p2m_list[pfn] != mfn.v)
+	pfn = mm_machine_number(mfn).v;
+	if (pfn >= mm_p2m_entries || mm_p2m_list[pfn] != mfn.v)
 		return (pfn_t){~0ull};
 	return (pfn_t){pfn};
 }

@@ -58,6 +58,9 @@ static inline void *pfn_to_virt(pfn_t pfn)
 mfn_t pfn_to_mfn(pfn_t pfn);
 pfn_t mfn_to_pfn(mfn_t mfn);
 
+/* What the machine's own table says of any frame; ~0: nothing. */
+pfn_t mm_machine_number(mfn_t mfn);
+
 /* Of any address that is mapped, window or not (page walk outside the direct map). An address that is
  * not mapped is a bug: maddr ~0. */
 maddr_t virt_to_maddr(const void *va);

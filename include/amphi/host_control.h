@@ -33,6 +33,10 @@ int host_foreign_map(domid_t domid, const mfn_t *frames, unsigned count, void **
 int host_foreign_view(domid_t domid, const mfn_t *frames, unsigned count, const void **out_va);
 void host_foreign_unmap(const void *va, unsigned count);
 
+/* The number that the machine's table (m2p) has for a frame of any domain; ~0: none. It is its owner's word, who
+ * may have written any number there: who asks compares with that domain's own list. */
+pfn_t host_frame_number(mfn_t frame);
+
 /* A new port of domain `of` that domain `peer` may bind to. */
 int host_event_alloc_for(domid_t of, domid_t peer, uint32_t *out_port);
 

@@ -20,6 +20,7 @@ struct frame {
 	domid_t owner;
 	unsigned level;   /* page table of this level; 0: plain */
 	unsigned foreign; /* mappings by us */
+	uint64_t number;  /* the machine's table */
 };
 
 static struct {
@@ -430,7 +431,7 @@ long host_memory_op(unsigned cmd, void *arg)
 			die("pages are not asked for in order");
 		if (!take_frame(d->id, false, &m))
 			break;
-		d->pages++;
+		fake.frames[m.v].number = d->pages++;
 		fake.free_pages--;
 		r->extent_start.p[i] = m.v;
 	}
@@ -488,6 +489,11 @@ int host_foreign_view(domid_t domid, const mfn_t *frames, unsigned count, const 
 	err = host_foreign_map(domid, frames, count, (void **)(uintptr_t)out_va);
 	fake.viewing = false;
 	return err;
+}
+
+pfn_t host_frame_number(mfn_t frame)
+{
+	return (pfn_t){frame.v < fake.n ? fake.frames[frame.v].number : ~0ull};
 }
 
 /* Finds the frame behind a mapped page by its content's address in the memfd. */

@@ -285,6 +285,56 @@ static void vcpu_commands(void **state)
 	assert_int_equal(destroy(id), 0);
 }
 
+/* The one callback that the plain context does not have; a rest that is too short, or points at us, is no
+ * context. */
+static void extended_context(void **state)
+{
+	struct xen_domctl_ext_vcpucontext *e = &op.u.ext_vcpucontext;
+	domid_t id = create(0, 2);
+	struct vcpu_pv *pv = &found(id)->vcpu[1]->pv;
+
+	*e = (struct xen_domctl_ext_vcpucontext){.vcpu = 1, .size = sizeof(*e)};
+	e->syscall32_callback_eip = 0x1234;
+	e->syscall32_disables_events = 1;
+	e->mcg_cap = 9;
+	assert_int_equal(domctl(XEN_DOMCTL_set_ext_vcpucontext, id), 0);
+	assert_int_equal(pv->callback[PV_CB_SYSCALL32], 0x1234);
+	assert_true(pv->callback_masks[PV_CB_SYSCALL32]);
+	*e = (struct xen_domctl_ext_vcpucontext){.vcpu = 1};
+	assert_int_equal(domctl(XEN_DOMCTL_get_ext_vcpucontext, id), 0);
+	assert_int_equal(e->syscall32_callback_eip, 0x1234);
+	assert_int_equal(e->syscall32_disables_events, 1);
+	assert_int_equal(e->mcg_cap, 0);
+	e->syscall32_callback_eip = 1ull << 47;
+	assert_int_equal(domctl(XEN_DOMCTL_set_ext_vcpucontext, id), -XEN_EINVAL);
+	e->syscall32_callback_eip = 0;
+	e->size = 31;
+	assert_int_equal(domctl(XEN_DOMCTL_set_ext_vcpucontext, id), -XEN_EINVAL);
+	assert_int_equal(pv->callback[PV_CB_SYSCALL32], 0x1234);
+	e->vcpu = 2;
+	assert_int_equal(domctl(XEN_DOMCTL_get_ext_vcpucontext, id), -XEN_EINVAL);
+	assert_int_equal(destroy(id), 0);
+}
+
+/* One that has shut down runs on; one that has not is none the less paused by its toolstack. */
+static void a_checkpoint_goes_on(void **state)
+{
+	domid_t id = create(0, 1);
+
+	assert_int_equal(domctl(XEN_DOMCTL_resumedomain, id), 0);
+	assert_int_equal(found(id)->vcpu[0]->sched.pause_count, 1);
+	assert_int_equal(domctl(XEN_DOMCTL_unpausedomain, id), 0);
+	domain_shutdown(found(id), SHUTDOWN_suspend);
+	assert_int_equal(found(id)->vcpu[0]->sched.pause_count, 1);
+	assert_int_equal(info(id)->flags >> XEN_DOMINF_shutdownshift, SHUTDOWN_suspend);
+	assert_int_equal(domctl(XEN_DOMCTL_resumedomain, id), 0);
+	assert_int_equal(found(id)->vcpu[0]->sched.pause_count, 0);
+	assert_false(info(id)->flags & XEN_DOMINF_shutdown);
+	domain_shutdown(found(id), SHUTDOWN_poweroff);
+	assert_int_equal(info(id)->flags >> XEN_DOMINF_shutdownshift, SHUTDOWN_poweroff);
+	assert_int_equal(destroy(id), 0);
+}
+
 static void affinity_is_the_one_cpu(void **state)
 {
 	domid_t id = create(0, 1);
@@ -485,6 +535,8 @@ int main(void)
 	    TEST(only_the_first_domain_calls),
 	    TEST(pauses_are_counted),
 	    TEST(vcpu_commands),
+	    TEST(extended_context),
+	    TEST(a_checkpoint_goes_on),
 	    TEST(affinity_is_the_one_cpu),
 	    TEST(rights_are_checked_for_range),
 	    TEST(small_commands),

@@ -105,10 +105,10 @@ $(BUILD)/user/%: examples/%.c | $(DEPS)
 ULINK = $(CC) $(UFLAGS) -MF $@.d -nostdlib -static -no-pie -Wl,--build-id=none,-z,noexecstack,-z,separate-code,-z,max-page-size=4096 -o $@ $<
 
 # ---- tests: each file under tests/host and tests/fuzz is a program; its line
-# "links: FILE.c ..." names what it is linked with.
+# "links: FILE.c ..." (patterns too) names what it is linked with.
 HOST_TESTS := $(patsubst tests/host/%.c,$(BUILD)/tests/%,$(wildcard tests/host/*_test.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzzers/%,$(wildcard tests/fuzz/*_fuzz.c))
-links = $(filter %.c,$(shell sed -n '/links:/,/[*][/]/p' $(1)))
+links = $(wildcard $(filter %.c,$(shell sed -n '/links:/,/[*][/]/p' $(1))))
 define host_test_rule
 $(BUILD)/tests/$(1): $(patsubst %,$(BUILD)/host/%.o,tests/host/$(1).c $(call links,tests/host/$(1).c))
 	@mkdir -p $$(@D); $(CC) $(ASAN) -o $$@ $$^ -lcmocka -lcapstone -lpthread

@@ -10,9 +10,7 @@
  * links: tests/host/mock_store.c tests/host/mock_disk.c tests/host/peer_recorder.c
  * links: protocol/xenbus.c protocol/xenbus_class.c protocol/xenbus_keys.c
  * links: protocol/grant_retire.c protocol/blkif_names.c
- * links: drivers-front/blkfront.c drivers-front/blkfront_ring.c drivers-front/blkfront_data.c
- * links: drivers-back/blkback.c drivers-back/blkback_ring.c drivers-back/blkback_request.c
- * links: drivers-back/blkback_pool.c
+ * links: drivers-front/blkfront*.c drivers-back/blkback*.c
  * links: lib/printf.c lib/text.c
  */
 #include <setjmp.h>

@@ -14,8 +14,10 @@
 #include <amphi/string.h>
 #include "block.h"
 
-#define RAMDISK_BYTES (4u << 20)
-#define SCAN_MAX      64u /* pieces looked at for a neighbour */
+#define SCAN_MAX 64u /* pieces looked at for a neighbour */
+#define DEPTH_MAX                                                                                  \
+	64u /* requests and segments of one that the layer itself has room for: 96 KiB a disk */
+#define SEGMENTS_MAX 64u
 
 /* A request and the pieces it carries parts of: at most one more with each segment. There are as
  * many as the device takes requests, made once, each with room for as many segments and pieces as the
@@ -316,8 +318,8 @@ static struct block_queue *queue_new(struct block_device *dev)
 	if (!q)
 		return NULL;
 	q->dev = dev;
-	q->depth = MAX(dev->queue_depth, 1u);
-	q->max_segments = dev->max_segments;
+	q->depth = MIN(MAX(dev->queue_depth, 1u), DEPTH_MAX);
+	q->max_segments = MIN(dev->max_segments, SEGMENTS_MAX);
 	q->parts = host_alloc(parts_size(q));
 	if (!q->parts) {
 		host_free(q, sizeof(*q));
@@ -440,26 +442,4 @@ void host_block_register(struct block_device *dev)
 void host_block_unregister(struct block_device *dev)
 {
 	block_unregister(dev);
-}
-
-/* "ram0" and so on: made when first asked for, so that a domain file can name one for measurements.
- */
-static bool is_ramdisk_name(const char *name)
-{
-	return str_starts(name, "ram") && name[3] >= '0' && name[3] <= '9' && !name[4];
-}
-
-/* The params of a vbd, in the forms toolstacks write: "serial=N" (ours), "phy:/dev/NAME",
- * "/dev/NAME", NAME. */
-struct block_device *host_block_find(const char *params)
-{
-	if (str_starts(params, "serial="))
-		return block_find_serial(params + strlen("serial="));
-	if (str_starts(params, "phy:"))
-		params += strlen("phy:");
-	if (str_starts(params, "/dev/"))
-		params += strlen("/dev/");
-	if (is_ramdisk_name(params) && !block_find(params))
-		(void)ramdisk_create(params, RAMDISK_BYTES);
-	return block_find(params);
 }

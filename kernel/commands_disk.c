@@ -4,6 +4,7 @@
  * by the host tool, which computes the same digest and the same pattern for itself.
  */
 #include <amphi/blkback.h>
+#include <amphi/host_block.h>
 #include <amphi/pattern.h>
 #include <amphi/sha256.h>
 #include <amphi/string.h>
@@ -24,12 +25,24 @@
 /* Often enough to be no part of what a command takes. */
 #define APPEAR_POLL_NS (2 * NS_PER_MS)
 
+/* As a domain file may name it, slices and partitions by their numbers included. */
+static int find_disk(void *ctx)
+{
+	const char **name = ctx;
+	struct block_device *dev = host_block_find(*name);
+
+	if (dev)
+		*name = dev->name;
+	return dev ? 0 : -XEN_ENODEV;
+}
+
 /* Waits, so that `do="sha256 xvda"` need not know how long a handshake takes. */
 struct block_device *commands_disk(const char *name)
 {
 	uint64_t end_ns = time_ns() + APPEAR_WAIT_NS;
 	struct block_device *dev;
 
+	(void)worker_call(find_disk, &name);
 	while (!(dev = block_find(name)) && time_ns() < end_ns)
 		thread_sleep_ns(APPEAR_POLL_NS);
 	if (!dev)

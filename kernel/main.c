@@ -20,6 +20,7 @@
 #include "hotplug_xen.h"
 #include "kernel_lock.h"
 #include "mm.h"
+#include "partition.h"
 #include "panic.h"
 #include "power.h"
 #include "roles.h"
@@ -141,6 +142,7 @@ static void shell_thread(void *ctx)
 		break;
 	default:
 		(void)worker_call(start_native, NULL);
+		partitions_find();
 	}
 	if (boot.store_page)
 		(void)worker_call(start_control, NULL);

@@ -57,17 +57,18 @@ int archive_file(void *ctx, const char *path, const void **out_bytes, size_t *ou
 
 /* The same for disks: a target is a host path, and the serial number is how the host tool marked
  * the disk it attached for it. What comes out is the `params` of the backend's node, as
- * host_block_find reads it. */
+ * host_block_find reads it. A target that no mark explains may be one of the machine's disks by its own name. */
 int archive_disk(void *ctx, const char *target, char *out_params, size_t cap)
 {
 	char serial[64];
 
 	(void)ctx;
-	if (!strncmp(target, "ram", 3) && host_block_find(target)) /* a RAM disk, for benches */
-		return str_copy(out_params, cap, target) ? 0 : -XEN_E2BIG;
 	if (!manifest.data || manifest_find(manifest.data, manifest.len, MANIFEST_DISK, target,
-					    serial, sizeof(serial)))
-		return -XEN_ENOENT;
+					    serial, sizeof(serial))) {
+		if (!host_block_find(target))
+			return -XEN_ENOENT;
+		return str_copy(out_params, cap, target) ? 0 : -XEN_E2BIG;
+	}
 	fmt_text(out_params, cap, "serial=%s", serial);
 	return host_block_find(out_params) ? 0 : -XEN_ENODEV;
 }

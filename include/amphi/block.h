@@ -66,6 +66,8 @@ struct block_device {
 	const struct block_ops *ops;
 	char name[16];        /* "nvme0n1", "vda", "xvda" */
 	char serial[32];      /* as the device tells it; "" when it has none */
+	char partuuid[37];    /* of a partition, as PARTUUID= names it; else "" */
+	char partlabel[37];   /* of a partition of a GPT; else "" */
 	uint64_t sectors;     /* of 512 bytes */
 	uint32_t sector_size; /* 512 or 4096: requests are aligned to it */
 	uint32_t

@@ -31,7 +31,9 @@ struct host_block_watch {
 void host_block_watch(struct host_block_watch *watch);
 void host_block_unwatch(struct host_block_watch *watch);
 
-/* The device that a disk's `params` names ("nvme0n1", "phy:/dev/vda", "serial=..."); NULL: none. */
+/* The device that a disk's `params` names: "nvme0n1", "nvme0n1p2", "phy:/dev/vda", "serial=...", "PARTUUID=...",
+ * "PARTLABEL=...", and a slice of any, "vda@1M+64M", which is made (and stays) when it is first asked for.
+ * NULL: none, more than one, or a slice that is not on its disk. */
 struct block_device *host_block_find(const char *params);
 
 #endif

@@ -5,7 +5,7 @@
  * random mixtures against a model that no byte goes elsewhere. Why: a request that a driver does
  * not expect, or a lost end, shows only as a hang under load. Expected: all hold.
  *
- * links: kernel/block.c lib/error_name.c
+ * links: kernel/block.c kernel/block_find.c kernel/block_window.c lib/printf.c lib/text.c lib/error_name.c
  */
 #include <stdarg.h>
 #include <setjmp.h>
@@ -74,11 +74,6 @@ int ramdisk_create(const char *name, uint64_t size_bytes)
 {
 	ramdisks_made++;
 	return 0;
-}
-
-bool str_starts(const char *s, const char *prefix)
-{
-	return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
 /* ---- a device that keeps what it is given until the test answers --------------------- */
@@ -225,6 +220,39 @@ static void registry(void **state)
 	assert_int_equal(ramdisks_made, 0);
 	(void)host_block_find("ram3");
 	assert_int_equal(ramdisks_made, 1);
+}
+
+/* A slice is made when it is asked for, the same one the next time; a name of two disks is none's. */
+static void names(void **state)
+{
+	static struct block_device second;
+	struct block_device *slice;
+	static const char *const bad[] = {"fake0@0+",   "fake0@+512",    "fake0@1M",
+					  "fake0@0+0",  "fake0@100+512", "fake0@0+100",
+					  "fake0@2M+1", "fake0@2M+512",  "fake0@0+3M",
+					  "none@0+512", "fake0@0x+512",  "fake0@99999999999G+512"};
+
+	second = dev;
+	strcpy(second.name, "fake1");
+	strcpy(dev.partuuid, "abcdef01-02");
+	strcpy(dev.partlabel, "data");
+	strcpy(second.partlabel, "data");
+	assert_ptr_equal(host_block_find("PARTUUID=ABCDEF01-02"), &dev);
+	assert_null(host_block_find("PARTUUID=abcdef01-0"));
+	assert_null(host_block_find("PARTUUID="));
+	assert_ptr_equal(host_block_find("LABEL=data"), &dev);
+	assert_int_equal(block_register(&second), 0);
+	assert_null(host_block_find("PARTLABEL=data"));
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_null(host_block_find(bad[i]));
+	slice = host_block_find("phy:/dev/fake0@4K+1M");
+	assert_non_null(slice);
+	assert_int_equal(slice->sectors, 2048);
+	assert_ptr_equal(host_block_find("PARTUUID=abcdef01-02@4096+1024K"), slice);
+	assert_ptr_equal(host_block_find(slice->name), slice);
+	assert_ptr_not_equal(host_block_find("fake0@4K+2K"), slice);
+	block_unregister(&second);
+	dev.partuuid[0] = dev.partlabel[0] = 0;
 }
 
 static void a_long_piece_is_cut(void **state)
@@ -496,6 +524,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(registry, setup, teardown),
+	    cmocka_unit_test_setup_teardown(names, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_long_piece_is_cut, setup, teardown),
 	    cmocka_unit_test_setup_teardown(neighbours_are_joined, setup, teardown),
 	    cmocka_unit_test_setup_teardown(small_pieces_share_a_segment, setup, teardown),

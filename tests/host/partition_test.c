@@ -2,9 +2,10 @@
  *
  * Shows: entries in units of the disk's own sectors; what is empty, of no use to us, beyond the disk's end or at
  * its beginning is none; a disk without a table, or that cannot be read, has none; names and serial numbers; a
- * window moves reads and writes by its start, and flushes not at all. Why: a wrong start is another's data.
+ * window moves reads and writes by its start, and flushes not at all, and goes with its disk. Why: a wrong start
+ * is another's data. The tables of sfdisk are partition_table_test's.
  *
- * links: kernel/partition.c lib/printf.c lib/text.c
+ * links: kernel/partition.c kernel/partition_table.c kernel/partition_gpt.c kernel/block_window.c lib/printf.c lib/text.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +18,9 @@
 #include <amphi/host_block.h>
 #include "kernel/block.h"
 #include "kernel/mm.h"
+#include "kernel/block_window.h"
 #include "kernel/partition.h"
+#include "kernel/partition_table.h"
 #include "kernel/worker.h"
 
 uint64_t mm_test_kernel_base, mm_test_direct_base;
@@ -45,6 +48,18 @@ void *kmalloc(size_t n)
 {
 	return calloc(1, n);
 }
+void kfree(void *p, size_t n)
+{
+	free(p);
+}
+void *host_alloc(size_t n)
+{
+	return calloc(1, n);
+}
+void host_free(void *p, size_t n)
+{
+	free(p);
+}
 void *pages_alloc(unsigned n)
 {
 	return malloc(PAGE_SIZE);
@@ -61,6 +76,23 @@ void host_log(enum host_log_level level, const char *fmt, ...) {}
 void host_block_register(struct block_device *dev)
 {
 	found[n_found++] = dev;
+}
+void host_block_unregister(struct block_device *dev)
+{
+	for (unsigned i = 0; i < n_found; i++)
+		if (found[i] == dev)
+			found[i--] = found[--n_found];
+}
+static struct host_block_watch *watch;
+static unsigned n_changed;
+void host_block_watch(struct host_block_watch *w)
+{
+	watch = w;
+}
+void host_block_changed(struct block_device *dev)
+{
+	n_changed++;
+	watch->fn(watch->ctx, dev);
 }
 struct block_device *block_next(struct block_device *prev)
 {
@@ -106,10 +138,15 @@ static int setup(void **state)
 	return 0;
 }
 
+/* The windows go when their disks do. */
 static int teardown(void **state)
 {
-	while (n_found)
-		free(found[--n_found]->driver);
+	for (unsigned i = 0; watch && i < 2; i++) {
+		whole[i].gone = true;
+		watch->fn(watch->ctx, &whole[i]);
+		whole[i].gone = false;
+	}
+	assert_int_equal(n_found, 0);
 	return 0;
 }
 
@@ -189,6 +226,34 @@ static void test_a_forged_table(void **state)
 	assert_string_equal(found[1]->serial, "");
 }
 
+/* Its size, its rights and its end are those of the disk. */
+static void test_a_window_follows_its_disk(void **state)
+{
+	whole[0].discard_granularity = 4096;
+	put_entry(0, 0x83, 100, 900);
+	partitions_find();
+	assert_ptr_equal(block_window_find(&whole[0], 100, 900), found[0]);
+	assert_int_equal(found[0]->discard_alignment, 4096 - 100 * 512 % 4096);
+	whole[0].sectors = 600;
+	whole[0].readonly = true;
+	n_changed = 0;
+	host_block_changed(&whole[0]);
+	assert_int_equal(n_changed, 2);
+	assert_int_equal(found[0]->sectors, 500);
+	assert_true(found[0]->readonly);
+	whole[0].sectors = 50;
+	host_block_changed(&whole[0]);
+	assert_int_equal(found[0]->sectors, 0);
+	whole[0].sectors = 1000;
+	host_block_changed(&whole[0]);
+	assert_int_equal(found[0]->sectors, 900);
+	whole[0].gone = true;
+	host_block_changed(&whole[0]);
+	assert_int_equal(n_found, 0);
+	assert_null(block_window_find(&whole[0], 100, 900));
+	whole[0].readonly = whole[0].gone = false;
+}
+
 static void test_unreadable(void **state)
 {
 	put_entry(0, 0x83, 100, 900);
@@ -201,9 +266,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    TEST(test_entries),
-	    TEST(test_windows),
-	    TEST(test_a_forged_table),
+	    TEST(test_entries),        TEST(test_windows),
+	    TEST(test_a_forged_table), TEST(test_a_window_follows_its_disk),
 	    TEST(test_unreadable),
 	};
 

@@ -5,7 +5,7 @@ set -eu
 case ${1:-} in
 build) need="gcc libc6-dev binutils libxen-dev xz-utils bzip2" ;;
 run) need="gcc libc6-dev binutils libxen-dev xz-utils bzip2 qemu-system-x86 seabios e2fsprogs" ;;
-debian) need="debootstrap debian-archive-keyring e2fsprogs" ;;
+debian) need="mmdebstrap debian-archive-keyring e2fsprogs" ;;
 test) need="gcc libc6-dev binutils libxen-dev bzip2 qemu-system-x86 seabios e2fsprogs clang-14 libclang-rt-14-dev
 	libcmocka-dev libcapstone-dev universal-ctags python3 cpio xz-utils grub-pc-bin grub-efi-amd64-bin grub-common ovmf
 	xorriso mtools clang-format zstd lz4" ;;

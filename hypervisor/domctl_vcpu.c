@@ -79,7 +79,7 @@ static int extended_context(struct vcpu *v, struct xen_domctl_ext_vcpucontext *e
 	return 0;
 }
 
-/* Hard affinity is kept, soft affinity only a wish, which we do not. The caller is told what holds. */
+/* Hard affinity is kept, soft affinity a wish (sched_choose.c). The caller is told what holds. */
 static int set_affinity(struct vcpu *v, const struct xen_domctl_vcpuaffinity *a)
 {
 	uint32_t cpus;
@@ -92,9 +92,13 @@ static int set_affinity(struct vcpu *v, const struct xen_domctl_vcpuaffinity *a)
 		if (!error)
 			error = toolstack_write_map(&a->cpumap_hard, cpus & cpus_online);
 	}
-	if (!error && (a->flags & XEN_VCPUAFFINITY_SOFT))
-		error = toolstack_write_map(&a->cpumap_soft, cpus_online);
-	return error;
+	if (error || !(a->flags & XEN_VCPUAFFINITY_SOFT))
+		return error;
+	error = toolstack_read_map(&a->cpumap_soft, &cpus);
+	if (error)
+		return error;
+	sched_set_soft(v, cpus);
+	return toolstack_write_map(&a->cpumap_soft, cpus & v->sched.affinity & cpus_online);
 }
 
 int domctl_vcpu(struct domain *d, struct xen_domctl *op)
@@ -128,7 +132,7 @@ int domctl_vcpu(struct domain *d, struct xen_domctl *op)
 			error =
 			    toolstack_write_map(&a->cpumap_hard, v->sched.affinity & cpus_online);
 		if (!error && (a->flags & XEN_VCPUAFFINITY_SOFT))
-			error = toolstack_write_map(&a->cpumap_soft, cpus_online);
+			error = toolstack_write_map(&a->cpumap_soft, v->sched.soft & cpus_online);
 		return error;
 	default:
 		return set_affinity(v, a);

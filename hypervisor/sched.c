@@ -117,7 +117,7 @@ static void release(struct vcpu *v, uint32_t why)
 void sched_vcpu_init(struct vcpu *v)
 {
 	v->sched.cpu = this_cpu()->id;
-	v->sched.affinity = ~0u;
+	v->sched.affinity = v->sched.soft = ~0u;
 	v->sched.holds = HOLD_DOWN;
 	v->sched.runstate.state = RUNSTATE_offline;
 	v->sched.runstate.state_entry_time = time_now_ns();

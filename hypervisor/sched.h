@@ -26,6 +26,7 @@ enum sched_hold { HOLD_DOWN = 1, HOLD_BLOCKED = 2, HOLD_PAUSED = 4, HOLD_DEAD = 
 struct vcpu_sched {
 	uint32_t cpu; /* where it runs, or was last, and has left its state if it is anywhere */
 	uint32_t affinity; /* bit n: it may run on CPU n */
+	uint32_t soft;     /* and would rather: where another is free or no worse, it does */
 	uint32_t holds;    /* enum sched_hold */
 	uint32_t pause_count;
 	bool queued;
@@ -83,6 +84,8 @@ int sched_set_share(struct domain *d, uint32_t weight, uint32_t cap);
 void sched_domain_teardown(struct domain *d);
 /* Where v may run: at least one CPU that is there. -XEN_EINVAL. */
 int sched_set_affinity(struct vcpu *v, uint32_t cpus);
+/* Where it would rather; no CPU that is there: no wish. */
+void sched_set_soft(struct vcpu *v, uint32_t cpus);
 
 /* Lets others run first, on the way out of the hypervisor. */
 void sched_yield_now(void);

@@ -9,6 +9,7 @@
 
 #define MIN_RUN_NS 100000ull  /* nobody is preempted sooner: events then come in batches */
 #define STAY_NS    1000000ull /* what a vCPU must be behind by to change CPUs for it */
+#define AWAY_NS    5000000ull /* and to go where it would rather not (soft affinity) */
 
 struct sched_cpu sched_cpus[MAX_CPUS];
 struct vcpu *sched_list;
@@ -59,7 +60,7 @@ static struct percpu *find_idle(const struct vcpu *v, uint32_t mask)
 void sched_place(struct vcpu *v, bool woken, uint64_t now)
 {
 	uint32_t mask = v->sched.affinity & cpus_online;
-	struct percpu *best = find_idle(v, mask);
+	struct percpu *best = find_idle(v, mask & v->sched.soft) ?: find_idle(v, mask);
 
 	if (best != NULL) {
 		sched_again(best);
@@ -97,6 +98,11 @@ static struct vcpu *pick(struct percpu *cpu, bool *out_others)
 
 		if (!may_run_here(v, cpu))
 			continue;
+		if (!(v->sched.soft >> cpu->id & 1)) {
+			if (find_idle(v, v->sched.affinity & v->sched.soft & cpus_online))
+				continue; /* which was asked when v was placed */
+			cost += AWAY_NS;
+		}
 		*out_others |= next != cpu->idle;
 		if (cost < least) {
 			next = v;

@@ -110,14 +110,27 @@ void sched_domain_teardown(struct domain *d)
 	timer_stop(&d->sched.refill);
 }
 
+/* Who waits looks for its place anew; who runs where it should not, or would rather not, is chosen about
+ * again. */
+static void move(struct vcpu *v)
+{
+	if (v->sched.queued && !vcpu_on_cpu(v))
+		sched_place(v, true, time_now_ns());
+	else if (vcpu_on_cpu(v) && !(v->sched.affinity & v->sched.soft & 1u << v->sched.cpu))
+		sched_again(&hv_percpu[v->sched.cpu]);
+}
+
 int sched_set_affinity(struct vcpu *v, uint32_t cpus)
 {
 	if ((cpus & cpus_online) == 0)
 		return -XEN_EINVAL;
 	v->sched.affinity = cpus;
-	if (v->sched.queued && !vcpu_on_cpu(v))
-		sched_place(v, true, time_now_ns());
-	else if (vcpu_on_cpu(v) && !(cpus >> v->sched.cpu & 1))
-		sched_again(&hv_percpu[v->sched.cpu]);
+	move(v);
 	return 0;
+}
+
+void sched_set_soft(struct vcpu *v, uint32_t cpus)
+{
+	v->sched.soft = cpus & cpus_online ? cpus : ~0u;
+	move(v);
 }

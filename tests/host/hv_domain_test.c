@@ -349,6 +349,13 @@ static void affinity_is_the_one_cpu(void **state)
 	assert_int_equal(fake_arena[4097], 0);
 	assert_int_equal(fake_arena[4098], 0xff);
 	assert_int_equal(domctl(XEN_DOMCTL_setvcpuaffinity, id), 0);
+	op.u.vcpuaffinity.flags = XEN_VCPUAFFINITY_SOFT;
+	op.u.vcpuaffinity.cpumap_soft = op.u.vcpuaffinity.cpumap_hard;
+	fake_arena[4096] = 3;
+	assert_int_equal(domctl(XEN_DOMCTL_setvcpuaffinity, id), 0);
+	assert_int_equal(fake_arena[4096], 1); /* the one that there is */
+	assert_int_equal(found(id)->vcpu[0]->sched.soft, 3);
+	assert_int_equal(domctl(XEN_DOMCTL_getvcpuaffinity, id), 0);
 	op.u.vcpuaffinity.vcpu = 1;
 	assert_int_equal(domctl(XEN_DOMCTL_getvcpuaffinity, id), -XEN_EINVAL);
 	assert_int_equal(domctl(XEN_DOMCTL_setvcpuaffinity, id), -XEN_EINVAL);

@@ -85,7 +85,7 @@ mfn_t fake_frame(struct domain *d)
 
 void sched_vcpu_init(struct vcpu *v)
 {
-	v->sched.affinity = ~0u;
+	v->sched.affinity = v->sched.soft = ~0u;
 	v->sched.holds = HOLD_DOWN;
 	v->sched.runstate.state = RUNSTATE_offline;
 }
@@ -165,6 +165,11 @@ int sched_set_affinity(struct vcpu *v, uint32_t cpus)
 		return -XEN_EINVAL;
 	v->sched.affinity = cpus;
 	return 0;
+}
+
+void sched_set_soft(struct vcpu *v, uint32_t cpus)
+{
+	v->sched.soft = cpus;
 }
 
 /* ---- other CPUs: there are none --------------------------------------------------------- */

@@ -255,6 +255,27 @@ static void affinity_moves_it(void **state)
 	assert_null(hv_test_cpus[0].loaded);
 }
 
+static void soft_affinity_is_a_wish(void **state)
+{
+	cpus(2);
+	sched_set_soft(v[0], 2);
+	vcpu_up(v[0]);
+	run_for(TICK);
+	assert_ptr_equal(hv_test_cpus[1].current, v[0]);
+	/* Given up rather than waiting while the other CPU idles. */
+	assert_int_equal(sched_set_affinity(v[1], 2), 0);
+	vcpu_up(v[1]);
+	run_for(100 * MS);
+	assert_true(vcpu_cpu_time_ns(v[0]) + vcpu_cpu_time_ns(v[1]) > 190 * MS);
+	/* And taken up again when nobody else is there. */
+	vcpu_down(v[1]);
+	sched_set_soft(v[0], 1);
+	run_for(20 * MS);
+	assert_ptr_equal(hv_test_cpus[0].current, v[0]);
+	sched_set_soft(v[0], 0);
+	assert_int_equal(v[0]->sched.soft, ~0u);
+}
+
 /* What it had in the CPU it left is in memory before it runs elsewhere. */
 static void its_state_comes_along(void **state)
 {
@@ -318,6 +339,7 @@ int main(void)
 	    T(time_nobody_wanted_is_no_debt),
 	    T(nobody_waits_while_a_cpu_idles),
 	    T(affinity_moves_it),
+	    T(soft_affinity_is_a_wish),
 	    T(its_state_comes_along),
 	    T(who_pauses_another_has_it_in_memory),
 	    T(events_kick_who_runs_elsewhere),

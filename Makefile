@@ -149,7 +149,7 @@ soak: $(BUILD)/.deps-test
 	@BUILD=$(BUILD) tests/soak.sh
 bench-xen: $(BUILD)/.deps-test
 	@$(MAKE) -j2 --no-print-directory all
-	@BUILD=$(BUILD) tests/bench.sh linux calls
+	@BUILD=$(BUILD) tests/bench.sh linux calls blocks
 docs: $(DEPS) $(BUILD)/.deps-test
 	@tools/docs.sh
 clean:

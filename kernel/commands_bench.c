@@ -2,7 +2,9 @@
  *
  * Caller: shell.c. Under QEMU's -icount shift=0 a tick is an instruction, so the figures are exact
  * and the same on every machine. Each prints one line "@bench what key=value ...". Disk benches
- * keep a number of 4 KiB pieces in flight from the worker, so no thread is switched in between.
+ * keep a number of pieces in flight from the worker, so no thread is switched in between. They begin
+ * and end with an instruction that does nothing and carries a number (tests/bench/count_plugin.c): who
+ * counts from outside the machine then knows what to count, and can leave out the time that nobody works.
  */
 #include <amphi/blkfront.h>
 #include <amphi/event.h>
@@ -21,11 +23,15 @@
 
 #define ULL(x) ((unsigned long long)(x))
 /* The size of a page, a segment and most requests of file systems. */
-#define IO_BYTES     4096u
-#define IO_SECTORS   (IO_BYTES / SECTOR_SIZE)
-#define DEPTH_MAX    64u
+#define IO_BYTES   4096u
+#define IO_KIB_MAX 1024u
+#define DEPTH_MAX  64u
+/* All the pieces of a measurement. */
+#define MEMORY_PAGES 256u
 #define CALLS        1000u
 #define IO_COUNT_MAX (1u << 20)
+
+#define MARK(n) __asm__ volatile("nopl 0x616d70" #n "(%%rax)" ::: "memory")
 
 /* ---- calls and switches ------------------------------------------------------------- */
 
@@ -72,25 +78,37 @@ static int bench_switch(int argc, char **argv)
 struct bench {
 	struct block_device *dev;
 	enum block_op op;
-	uint64_t next_sector, left;
+	bool random;
+	uint64_t next, left; /* next: the slot, or the generator's state */
 	unsigned depth, in_flight;
+	uint32_t io_bytes;
 	int error;
-	/* DEPTH_MAX times IO_BYTES, one slot each. */
+	/* depth times io_bytes, one slot each. */
 	char *memory;
 	struct block_piece pieces[DEPTH_MAX];
 	struct wait_queue wait;
 };
 
-/* Sequential, so that the layer may join neighbours as it does for real readers; at the end it
- * begins again at 0. */
+/* In order, so that the layer may join neighbours as it does for real readers, and at the end again
+ * from 0; or in an order that repeats from run to run (numbers of Knuth's MMIX generator) and
+ * knows no neighbours. */
+static uint64_t bench_sector(struct bench *b)
+{
+	uint64_t slots = b->dev->sectors * SECTOR_SIZE / b->io_bytes, at = b->next;
+
+	if (!b->random) {
+		b->next = (at + 1) % slots;
+		return at * (b->io_bytes / SECTOR_SIZE);
+	}
+	b->next = at * 6364136223846793005ull + 1442695040888963407ull;
+	return (at >> 33) % slots * (b->io_bytes / SECTOR_SIZE);
+}
+
 static void bench_next(struct bench *b, struct block_piece *piece)
 {
 	if (!b->left || b->error)
 		return;
-	if (b->next_sector + IO_SECTORS > b->dev->sectors)
-		b->next_sector = 0;
-	piece->sector = b->next_sector;
-	b->next_sector += IO_SECTORS;
+	piece->sector = bench_sector(b);
 	b->left--;
 	b->in_flight++;
 	block_submit(b->dev, piece);
@@ -119,8 +137,8 @@ static int bench_begin(void *ctx)
 
 	for (i = 0; i < b->depth; i++) {
 		b->pieces[i].op = b->op;
-		b->pieces[i].va = b->memory + i * IO_BYTES;
-		b->pieces[i].len_bytes = IO_BYTES;
+		b->pieces[i].va = b->memory + i * b->io_bytes;
+		b->pieces[i].len_bytes = b->io_bytes;
 		b->pieces[i].done = bench_done;
 		b->pieces[i].ctx = b;
 		bench_next(b, &b->pieces[i]);
@@ -151,12 +169,12 @@ static void print_bench(const char *what, const struct bench *b, uint64_t n, str
 {
 	struct counters to = count(b->dev);
 
-	console_printf("@bench %s dev=%s depth=%u count=%llu ticks_per_io=%llu requests=%llu "
-		       "hypercalls=%llu events_sent=%llu events_received=%llu doorbells=%llu\n",
-		       what, b->dev->name, b->depth, ULL(n), ULL((to.tsc - from.tsc) / n),
-		       ULL(to.requests - from.requests), ULL(to.hypercalls - from.hypercalls),
-		       ULL(to.sent - from.sent), ULL(to.received - from.received),
-		       ULL(to.kicks - from.kicks));
+	console_printf(
+	    "@bench %s dev=%s depth=%u bytes=%u count=%llu ticks_per_io=%llu requests=%llu "
+	    "hypercalls=%llu events_sent=%llu events_received=%llu doorbells=%llu\n",
+	    what, b->dev->name, b->depth, b->io_bytes, ULL(n), ULL((to.tsc - from.tsc) / n),
+	    ULL(to.requests - from.requests), ULL(to.hypercalls - from.hypercalls),
+	    ULL(to.sent - from.sent), ULL(to.received - from.received), ULL(to.kicks - from.kicks));
 }
 
 /* in_flight is 0 before the first piece only as long as bench_begin has not run, which worker_call
@@ -164,7 +182,7 @@ static void print_bench(const char *what, const struct bench *b, uint64_t n, str
 static int run_disk(struct bench *b, uint64_t n)
 {
 	b->left = n;
-	b->next_sector = 0;
+	b->next = 0;
 	(void)worker_call(bench_begin, b);
 	WAIT_UNTIL(&b->wait, !b->in_flight);
 	return b->error;
@@ -177,9 +195,9 @@ static char *bench_memory;
 /* Worker: blkfront grants the pages once, so that no request pays for it. */
 static int lend(void *ctx)
 {
-	bench_memory = host_pages_alloc(DEPTH_MAX * IO_BYTES / (unsigned)PAGE_SIZE);
+	bench_memory = host_pages_alloc(MEMORY_PAGES);
 	if (bench_memory)
-		(void)blkfront_lend(bench_memory, DEPTH_MAX * IO_BYTES / (unsigned)PAGE_SIZE);
+		(void)blkfront_lend(bench_memory, MEMORY_PAGES);
 	return bench_memory ? 0 : -XEN_ENOMEM;
 }
 
@@ -197,33 +215,54 @@ static int measure(const char *what, struct bench *b, uint64_t n)
 	if (error)
 		return error;
 	from = count(b->dev);
+	MARK(10);
 	error = run_disk(b, n);
+	MARK(11);
 	if (!error)
 		print_bench(what, b, n, from);
 	return error;
 }
 
+/* [KIB] is the size of a piece. False: a number that is none, or too large. */
+static bool disk_args(struct bench *b, int argc, char **argv, uint64_t *out_n)
+{
+	uint64_t depth, kib = IO_BYTES / 1024;
+
+	if (argc < 5 || argc > 6 || !str_to_u64(argv[3], &depth) || !str_to_u64(argv[4], out_n))
+		return false;
+	if (argc == 6 && !str_to_u64(argv[5], &kib))
+		return false;
+	if (!depth || depth > DEPTH_MAX || !*out_n || *out_n > IO_COUNT_MAX)
+		return false;
+	if (!kib || kib > IO_KIB_MAX || depth * kib > MEMORY_PAGES * PAGE_SIZE / 1024)
+		return false;
+	b->depth = (unsigned)depth;
+	b->io_bytes = (uint32_t)kib * 1024;
+	b->op = strcmp(argv[1], "write") ? BLOCK_READ : BLOCK_WRITE;
+	b->random = !strcmp(argv[1], "random");
+	return true;
+}
+
+static int bench_on(struct bench *b, int argc, char **argv)
+{
+	uint64_t n;
+
+	if (!disk_args(b, argc, argv, &n))
+		return -XEN_EINVAL;
+	b->dev = commands_disk(argv[2]);
+	if (!b->dev)
+		return -XEN_ENODEV;
+	return b->dev->sectors < b->io_bytes / SECTOR_SIZE ? -XEN_EINVAL : measure(argv[1], b, n);
+}
+
 /* On the heap: pieces for the largest depth are more than a stack should have. */
 static int bench_disk(int argc, char **argv)
 {
-	struct bench *b;
-	uint64_t depth, n;
-	int error;
+	struct bench *b = kmalloc(sizeof(*b));
+	int error = b ? bench_on(b, argc, argv) : -XEN_ENOMEM;
 
-	if (argc != 5 || !str_to_u64(argv[3], &depth) || !str_to_u64(argv[4], &n))
-		return -XEN_EINVAL;
-	if (!depth || depth > DEPTH_MAX || !n || n > IO_COUNT_MAX)
-		return -XEN_EINVAL;
-	b = kmalloc(sizeof(*b));
-	if (!b)
-		return -XEN_ENOMEM;
-	b->dev = commands_disk(argv[2]);
-	b->op = strcmp(argv[1], "write") ? BLOCK_READ : BLOCK_WRITE;
-	b->depth = (unsigned)depth;
-	error = !b->dev                        ? -XEN_ENODEV
-		: b->dev->sectors < IO_SECTORS ? -XEN_EINVAL
-					       : measure(argv[1], b, n);
-	kfree(b, sizeof(*b));
+	if (b)
+		kfree(b, sizeof(*b));
 	return error;
 }
 
@@ -234,10 +273,8 @@ static int bench(int argc, char **argv)
 		const char *name;
 		int (*run)(int argc, char **argv);
 	} kinds[] = {
-	    {"null", bench_null},
-	    {"switch", bench_switch},
-	    {"read", bench_disk},
-	    {"write", bench_disk},
+	    {"null", bench_null},  {"switch", bench_switch}, {"read", bench_disk},
+	    {"write", bench_disk}, {"random", bench_disk},
 	};
 	unsigned i;
 
@@ -250,8 +287,8 @@ static int bench(int argc, char **argv)
 void commands_bench_add(void)
 {
 	static const struct shell_command table[] = {
-	    {"bench", "KIND [DEV DEPTH COUNT]", "measures null, switch, read or write in TSC ticks",
-	     bench},
+	    {"bench", "KIND [DEV DEPTH COUNT [KIB]]",
+	     "measures null, switch, read, write or random in TSC ticks", bench},
 	};
 
 	shell_add(table, ARRAY_SIZE(table));

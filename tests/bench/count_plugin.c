@@ -2,10 +2,10 @@
  *
  * Guest time cannot tell: it goes on while the processor waits. Loaded with -plugin; at the end it writes
  * "kernel=N user=N" to standard error, by the half of the address space that an instruction lies in; and
- * "mark=N at=ALL" when a program comes by an instruction that does nothing and carries a number (a long nop at
- * "amp" and that number). The functions
- * it calls are QEMU's plugin interface, version 1 (docs/devel/tcg-plugins of QEMU); Debian ships no header of it,
- * so the few that are used are declared here. Built and run by selftest.sh and linux.sh.
+ * "mark=N at=ALL hypercalls=N" when a program comes by an instruction that does nothing and carries a number (a long nop at
+ * "amp" and that number). A hypercall is a syscall instruction in the upper half: of the kernel of a PV domain.
+ * The functions it calls are QEMU's plugin interface, version 1 (docs/devel/tcg-plugins of QEMU); Debian ships no
+ * header of it, so the few that are used are declared here. Built and run by selftest.sh, linux.sh and blocks.sh.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -36,11 +36,12 @@ int qemu_plugin_install(plugin_id id, const void *info, int argc, char **argv);
 
 /* user and kernel. */
 static uint64_t counts[2];
+static uint64_t hypercalls;
 
 static void marked(unsigned cpu, void *ctx)
 {
-	fprintf(stderr, "mark=%u at=%llu\n", (unsigned)(uintptr_t)ctx,
-		(unsigned long long)(counts[0] + counts[1]));
+	fprintf(stderr, "mark=%u at=%llu hypercalls=%llu\n", (unsigned)(uintptr_t)ctx,
+		(unsigned long long)(counts[0] + counts[1]), (unsigned long long)hypercalls);
 }
 
 /* nopl 0x616d70NN(%rax) */
@@ -54,6 +55,13 @@ static void look_for_mark(struct qemu_plugin_insn *insn)
 						       (void *)(uintptr_t)bytes[3]);
 }
 
+static void look_for_hypercall(struct qemu_plugin_insn *insn)
+{
+	if (qemu_plugin_insn_size(insn) == 2 && qemu_plugin_insn_vaddr(insn) >> 63 &&
+	    !memcmp(qemu_plugin_insn_data(insn), "\x0f\x05", 2))
+		qemu_plugin_register_vcpu_insn_exec_inline(insn, INLINE_ADD_U64, &hypercalls, 1);
+}
+
 /* Once per block when it is translated; what it adds runs with each instruction, so one that faults in
  * the middle of a block is counted right. */
 static void translated(plugin_id id, struct qemu_plugin_tb *tb)
@@ -64,6 +72,7 @@ static void translated(plugin_id id, struct qemu_plugin_tb *tb)
 		qemu_plugin_register_vcpu_insn_exec_inline(
 		    insn, INLINE_ADD_U64, &counts[qemu_plugin_insn_vaddr(insn) >> 63], 1);
 		look_for_mark(insn);
+		look_for_hypercall(insn);
 	}
 }
 

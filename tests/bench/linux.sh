@@ -55,7 +55,7 @@ in_qemu 900 "$work/xen" -m 640 -kernel "$xen_dir/xen" \
 	-append "console=com1 com1=115200 spec-ctrl=eager-fpu dom0_mem=320M,max:320M" \
 	-initrd "$vmlinuz console=hvc0 quiet panic=1,$work/dom0.initrd" -plugin "$work/count.so"
 
-at() { sed -n "s/^mark=$2 at=//p" "$work/$1.err" | head -n 1; }
+at() { sed -n "s/^mark=$2 at=\([0-9]*\) .*/\1/p" "$work/$1.err" | head -n 1; }
 for which in ours xen; do
 	[ "$(at $which 3)" ] || { tail -n 40 "$work/$which"; echo "bench: the Linux guest did not end well ($which)"; exit 1; }
 done

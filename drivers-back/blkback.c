@@ -1,17 +1,12 @@
 /* blkback.c: disks served to guests come, connect, are dropped and go.
  *
  * Called by the service domain (blkback.h) and by the xenbus engine, whose steps it fills in; calls
- * blkback_ring.c and blkback_pool.c, and host_block.h to find what a disk is made of. Worker
+ * blkback_nodes.c for the store, blkback_queues.c for the rings, and host_block.h to hear of disks. Worker
  * context.
  *
  * A guest may end its connection, or its life, while the disk works on its requests: the disk holds
  * mapped pages then, so the connection is taken down only when the last request is back.
- * Room is left for rings of more pages (ring-page-order in front_keys, host_ring_map) and for more
- * rings (what is under "the connection" in struct back_disk).
  */
-#include <amphi/printf.h>
-#include <amphi/string.h>
-
 #include "blkback_private.h"
 
 /* A list only because host tests run several backends in one program. */
@@ -22,175 +17,57 @@ static struct back_disk *disk_of(struct xenbus_device *bus)
 	return container_of(bus, struct back_disk, bus);
 }
 
-/* ---- open: what the guest may know before it begins ----------------------------------- */
+/* ---- open, connect ------------------------------------------------------------------- */
 
-/* The toolstack's word ("r", "w", and "w!" of those who mean it) and the disk's own: read-only if
- * either says so. It is checked at each request (back_request_read) and not only told to the
- * guest. */
-static int read_mode(struct back_disk *disk)
-{
-	char mode[8];
-	int len = xenbus_read_text(HOST_TX_NONE, disk->bus.path, "mode", mode, sizeof(mode));
-
-	if (len < 0)
-		return len == -XEN_E2BIG ? -XEN_EINVAL : len;
-	if (mode[0] != 'r' && mode[0] != 'w')
-		return -XEN_EINVAL;
-	disk->readonly = mode[0] == 'r' || disk->disk->readonly;
-	return 0;
-}
-
-/* The disk is looked for at each opening and not once: after a guest's reboot `params` may name
- * another, and a disk that was away may be back. The keys are trusted, being the toolstack's. */
 static int back_open(struct xenbus_device *bus)
 {
 	struct back_disk *disk = disk_of(bus);
-	char params[STORE_PATH_MAX];
-	int len = xenbus_read_text(HOST_TX_NONE, bus->path, "params", params, sizeof(params));
+	int err = back_read_nodes(disk);
 
-	if (len < 0)
-		return len;
-	disk->disk = host_block_find(params);
-	if (!disk->disk) {
-		host_log(HOST_LOG_ERROR, "%s: no disk '%s' here", bus->path, params);
-		return -XEN_ENODEV;
-	}
-	/* Requests count in sectors of 512 (blkif.h), the disk may take only whole blocks of its
-	 * own: what is not aligned to them is refused rather than read, changed and written. */
-	disk->align_mask = disk->disk->sector_size / SECTOR_SIZE - 1;
-	return read_mode(disk);
+	disk->unit_shift = 0;
+	return err ? err : back_write_nodes(disk);
 }
 
-/* ---- connect ------------------------------------------------------------------------- */
-
-/* What the frontend wrote before it said Initialised. All of it is the guest's: numbers in range or
- * no connection. A ring of more pages is refused by its order, since "max-ring-page-order" was not
- * written. */
-enum { K_RING, K_PORT, K_ORDER, K_PERSISTENT, K_COUNT };
-static const struct xenbus_number front_keys[K_COUNT] = {
-    [K_RING] = {"ring-ref", 0, UINT32_MAX, 0, true},
-    [K_PORT] = {"event-channel", 1, UINT32_MAX, 0, true},
-    [K_ORDER] = {"ring-page-order", 0, 0, 0, false}, /* more was not offered */
-    [K_PERSISTENT] = {"feature-persistent", 0, UINT32_MAX, 0, false},
-};
-
-/* The layout of the ring. An absent key means the backend's own. Slots of the 32-bit layouts have
- * another size: read as ours, every second request would be made of two. So another protocol is
- * refused before the ring is touched. */
-static int check_protocol(struct back_disk *disk)
+static void log_connected(const struct back_disk *disk)
 {
-	char text[24];
-	int len =
-	    xenbus_read_text(HOST_TX_NONE, disk->bus.peer_path, "protocol", text, sizeof(text));
-
-	if (len == -XEN_ENOENT || (len > 0 && strcmp(text, XEN_IO_PROTO_ABI_X86_64) == 0))
-		return 0;
-	host_log(HOST_LOG_ERROR, "%s: domain %u wants a ring that is not %s", disk->bus.path,
-		 disk->bus.peer, XEN_IO_PROTO_ABI_X86_64);
-	return -XEN_EINVAL;
+	host_log(HOST_LOG_INFO, "%s: %s for domain %u from %s%s, %u queue%s of %u slots, %s%s",
+		 disk->bus.path, disk->name, disk->bus.peer,
+		 disk->disk ? disk->disk->name : "nothing", disk->readonly ? ", read-only" : "",
+		 disk->n_queues, disk->n_queues == 1 ? "" : "s", disk->queues[0].ring.n_slots,
+		 disk->layout->protocol, disk->persistent ? ", persistent grants" : "");
 }
 
-/* "sectors" is in 512 bytes whatever "sector-size" says: so does Linux's blkback, and its frontends
- * read it so. feature-flush-cache always: a disk that cannot flush answers EOPNOTSUPP to the
- * request, which blkif.h allows at any time. No feature-barrier: it would order what we let
- * overtake. */
-static int put_keys(uint32_t tx, void *ctx)
-{
-	struct back_disk *disk = ctx;
-	struct {
-		const char *key;
-		uint64_t value;
-	} keys[] = {
-	    {"feature-flush-cache", 1},
-	    {"feature-persistent", 1},
-	    {"sectors", disk->disk->sectors},
-	    {"info", disk->readonly ? VDISK_READONLY : 0},
-	    {"sector-size", disk->disk->sector_size},
-	    {"physical-sector-size", disk->disk->sector_size},
-	};
-	int err = 0;
-
-	for (unsigned i = 0; i < ARRAY_SIZE(keys) && !err; i++)
-		err = xenbus_write_number(tx, disk->bus.path, keys[i].key, keys[i].value);
-	return err;
-}
-
-/* A request of ours for each slot of the ring, taken in advance: no request can be refused for want
- * of memory but that of its pages. */
-static int alloc_tables(struct back_disk *disk)
-{
-	disk->requests = host_pages_alloc(BACK_REQUEST_PAGES);
-	disk->pool.kept = host_pages_alloc(BACK_POOL_PAGES);
-	if (!disk->requests || !disk->pool.kept)
-		return -XEN_ENOMEM;
-	back_requests_reset(disk);
-	back_pool_reset(&disk->pool);
-	return 0;
-}
-
-/* What is done when a later step fails is undone by back_disconnect. Maps the guest's page; from
- * then on every look at it goes through peer.h. The port is the guest's number, bound with the
- * guest as the other end: it cannot name a port of anybody else. */
-static int map_ring(struct back_disk *disk, const uint64_t *keys)
-{
-	gref_t ref = {(uint32_t)keys[K_RING]};
-	int err = host_ring_map(disk->bus.peer, &ref, 1, &disk->ring_va);
-
-	if (err) {
-		disk->ring_va = NULL;
-		return err;
-	}
-	ring_init(&disk->ring, disk->ring_va, 1, BLKIF_SLOT_BYTES);
-	HOST_ASSERT(disk->ring.n_slots == BACK_SLOTS);
-	return host_event_bind(disk->bus.peer, (uint32_t)keys[K_PORT], back_on_event, disk,
-			       &disk->port);
-}
-
+/* What is done when a later step fails is undone by back_disconnect. Only a guest that counts in large
+ * sectors needs to be told the size again. */
 static int back_connect(struct xenbus_device *bus)
 {
 	struct back_disk *disk = disk_of(bus);
-	uint64_t keys[K_COUNT];
-	int err = xenbus_read_numbers(HOST_TX_NONE, bus->peer_path, front_keys, K_COUNT, keys);
+	int err = back_read_units(disk);
 
+	if (!err && disk->unit_shift)
+		err = back_write_nodes(disk);
 	if (!err)
-		err = check_protocol(disk);
-	if (!err)
-		err = alloc_tables(disk);
-	if (!err)
-		err = map_ring(disk, keys);
-	if (!err)
-		err = xenbus_transaction(put_keys, disk);
+		err = back_queues_connect(disk);
 	if (err)
 		return err;
-	disk->persistent = keys[K_PERSISTENT] != 0;
-	/* Persistence takes both halves (blkif.h): we always offer it, so the guest's key
-	 * decides. */
 	disk->connected = true;
-	host_log(HOST_LOG_INFO, "%s: %s for domain %u from %s%s%s", bus->path, disk->name,
-		 bus->peer, disk->disk->name, disk->readonly ? ", read-only" : "",
-		 disk->persistent ? ", persistent grants" : "");
-	host_work_soon(&disk->again); /* requests may be there already */
+	disk->counted = true;
+	disk->root->n_connected++;
+	log_connected(disk);
+	for (unsigned i = 0; i < disk->n_queues; i++) /* requests may be there already */
+		host_work_soon(&disk->queues[i].again);
 	return 0;
 }
 
 /* ---- disconnect, gone ---------------------------------------------------------------- */
 
-/* Nothing is in flight. Pages before tables, tables before the ring: each is known only by the
- * next. A connection that failed half way has less of these, hence the questions. */
+/* Nothing is in flight. */
 static void take_down(struct back_disk *disk)
 {
-	if (disk->pool.kept) {
-		if (disk->requests)
-			back_pool_drop_all(disk);
-		host_pages_free(disk->pool.kept, BACK_POOL_PAGES);
-	}
-	if (disk->requests)
-		host_pages_free(disk->requests, BACK_REQUEST_PAGES);
-	if (disk->ring_va)
-		host_ring_unmap(disk->ring_va, 1);
-	disk->pool.kept = NULL;
-	disk->requests = NULL;
-	disk->ring_va = NULL;
+	if (disk->counted)
+		disk->root->n_connected--;
+	disk->counted = false;
+	back_queues_drop(disk);
 }
 
 /* A connection that ends under load:
@@ -209,21 +86,18 @@ static bool back_disconnect(struct xenbus_device *bus)
 	struct back_disk *disk = disk_of(bus);
 
 	disk->connected = false;
-	host_work_cancel(&disk->again);
-	if (disk->port.v)
-		host_event_close(disk->port);
-	disk->port = PORT_NONE;
-	if (disk->requests && disk->in_flight)
+	back_queues_close(disk);
+	if (back_in_flight(disk))
 		return false; /* back_idle goes on */
 	take_down(disk);
 	return true;
 }
 
-/* Called when the last request is back. The engine may not have asked for the end yet (a ring was
+/* Called when a queue's last request is back. The engine may not have asked for the end yet (a ring was
  * found broken a moment ago); then it will, and nothing is in flight. */
 void back_idle(struct back_disk *disk)
 {
-	if (!disk->bus.dropping)
+	if (!disk->bus.dropping || back_in_flight(disk))
 		return;
 	take_down(disk);
 	xenbus_disconnected(&disk->bus);
@@ -233,9 +107,7 @@ static void back_gone(struct xenbus_device *bus)
 {
 	struct back_disk *disk = disk_of(bus), **link = &disk->root->disks;
 
-	/* After a disconnect none is in flight, but the work may still be queued from the last
-	 * one. */
-	host_work_cancel(&disk->finish);
+	host_work_cancel(&disk->news);
 	while (*link != disk)
 		link = &(*link)->next;
 	*link = disk->next;
@@ -246,6 +118,7 @@ static const struct xenbus_ops back_ops = {
     .open = back_open,
     .connect = back_connect,
     .disconnect = back_disconnect,
+    .changed = back_on_params,
     .gone = back_gone,
 };
 
@@ -266,8 +139,7 @@ static struct xenbus_device *back_create(struct xenbus_class *class,
 	disk->bus = *found;
 	disk->bus.ops = &back_ops;
 	disk->root = root;
-	disk->finish = (struct host_work){.fn = back_finish, .ctx = disk};
-	disk->again = (struct host_work){.fn = back_run_requests, .ctx = disk};
+	disk->news = (struct host_work){.fn = back_news, .ctx = disk};
 	/* For the log and the counters only. A number that names no disk still gets a text. */
 	blkif_vdev_name(found->id, disk->name, sizeof(disk->name));
 	disk->next = root->disks;
@@ -288,6 +160,7 @@ static bool root_stop(struct back_root *root)
 	while (*link != root)
 		link = &(*link)->next;
 	*link = root->next;
+	host_block_unwatch(&root->watch);
 	host_free(root, sizeof(*root));
 	return true;
 }
@@ -302,6 +175,8 @@ int blkback_init(void)
 	root->class.side = XENBUS_BACK;
 	root->class.root = "backend/vbd";
 	root->class.ops = &back_class_ops;
+	root->watch = (struct host_block_watch){.fn = back_on_block_change, .ctx = root};
+	host_block_watch(&root->watch);
 	root->next = back_roots;
 	back_roots = root;
 	err = xenbus_class_start(&root->class);
@@ -328,11 +203,14 @@ void blkback_for_each(void (*fn)(const struct blkback_info *info, void *ctx), vo
 			    .vdev = d->bus.id,
 			    .name = d->name,
 			    .connected = d->connected,
+			    .n_queues = d->n_queues,
+			    .ring_pages = back_ring_pages(d),
+			    .protocol = d->n_queues ? d->layout->protocol : "",
 			    .stats = d->stats,
 			};
 
 			info.stats.persistent_held = d->connected ? d->pool.n_held : 0;
-			info.stats.in_flight = d->in_flight;
+			info.stats.in_flight = back_in_flight(d);
 			fn(&info, ctx);
 		}
 }

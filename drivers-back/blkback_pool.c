@@ -2,8 +2,9 @@
  *
  * With feature-persistent on both sides a page stays mapped after its request, found again by its
  * grant reference; the pool is bounded, and when it is full a clock hand lets go of a page that was
- * not used for a round. Without it, or when every page is in use, a page is mapped for its request.
- * Maps and unmaps go in batches, one hypercall each. Called by blkback_ring.c; calls host.h.
+ * not used for a round; a page that nobody used for a minute goes too. Without it, or when every page is
+ * in use, a page is mapped for its request. Maps and unmaps go in batches, one hypercall each. Called by
+ * blkback_ring.c and blkback_request.c; calls host.h.
  *
  * References are the guest's numbers: here they are keys that are compared, and words for the
  * hypervisor, which alone judges them.
@@ -14,33 +15,66 @@
  * sixteen. More would throw away what is about to be used again. */
 #define EVICT_AT_ONCE 16u /* pages let go by one hypercall */
 
+/* What is not used for three ticks is let go. A guest that was busy once does not keep windows and
+ * mappings of this domain for ever; after an idle minute there is nothing left to tick for. */
+#define TICK_NS 20000000000ull
+#define OLD_AGE 3u
+
+/* A tenth of what a service domain can map at all is left for requests without persistence. */
+static unsigned per_queue = 1056, total = 8192;
+
+void blkback_persistent_limits(unsigned pages_per_queue, unsigned pages_in_all)
+{
+	per_queue = pages_per_queue;
+	total = pages_in_all;
+}
+
 static unsigned hash_of(uint32_t ref)
 {
 	return ref % BACK_POOL_HASH; /* guests number their references from small ones up */
 }
 
-/* The pool when it is new, and its four ways in:
- *
- *    kept[]   page, ref, in_use, recent      384 entries
- *    hash[]   ref % 256 -> chain through next
- *    free     first_free -> chain through next (an entry is in one chain or the other)
- *    hand     walks over kept[] in order
- *
- * More entries than a ring full of whole requests has segments (32 * 11): what is in use always
- * fits, and some of what was used before stays beside it. */
-void back_pool_reset(struct back_pool *pool)
+/* A guest's share of the whole, which shrinks as others connect; what it has above it goes with its next
+ * mapping. */
+static unsigned limit_of(const struct back_disk *disk)
 {
-	for (unsigned i = 0; i < BACK_POOL_HASH; i++)
-		pool->hash[i] = BACK_NONE;
-	for (unsigned i = 0; i < BACK_POOL_MAX; i++)
-		pool->kept[i] = (struct back_kept){.next = i + 1 < BACK_POOL_MAX ? (uint16_t)(i + 1)
-										 : BACK_NONE};
-	pool->first_free = 0;
-	pool->hand = 0;
-	pool->n_held = 0;
+	return MIN(disk->pool.n_kept, total / MAX(disk->root->n_connected, 1u));
 }
 
-/* Chains are as long as a guest makes them: at most BACK_POOL_MAX steps when all its references are
+static void on_tick(void *ctx);
+
+/* The pool when it is new, and its four ways in:
+ *
+ *    kept[]   page, ref, in_use, recent      n_kept entries
+ *    hash[]   ref % 1024 -> chain through next
+ *    free     first_free -> chain through next (an entry is in one chain or the other)
+ *    hand     walks over kept[] in order */
+int back_pool_alloc(struct back_disk *disk)
+{
+	struct back_pool *pool = &disk->pool;
+	size_t bytes;
+
+	*pool = (struct back_pool){.first_free = BACK_NONE};
+	if (!disk->persistent)
+		return 0;
+	pool->n_kept = MIN(MIN(per_queue * disk->n_queues, total), BACK_POOL_TOP);
+	bytes = pool->n_kept * sizeof(*pool->kept);
+	pool->n_pages = PAGES_FOR(bytes + BACK_POOL_HASH * sizeof(*pool->hash));
+	pool->kept = host_pages_alloc(pool->n_pages);
+	if (!pool->kept)
+		return -XEN_ENOMEM;
+	pool->hash = (uint16_t *)((uint8_t *)pool->kept + bytes);
+	for (unsigned i = 0; i < BACK_POOL_HASH; i++)
+		pool->hash[i] = BACK_NONE;
+	for (unsigned i = pool->n_kept; i > 0; i--) {
+		pool->kept[i - 1].next = pool->first_free;
+		pool->first_free = (uint16_t)(i - 1);
+	}
+	disk->age = (struct host_work){.fn = on_tick, .ctx = disk};
+	return 0;
+}
+
+/* Chains are as long as a guest makes them: at most n_kept steps when all its references are
  * equal modulo the hash. That slows its own requests. */
 static uint16_t find(const struct back_pool *pool, uint32_t ref)
 {
@@ -63,12 +97,19 @@ static void unlink_kept(struct back_pool *pool, uint16_t index)
 	pool->n_held--;
 }
 
+static void evict(struct back_pool *pool);
+
 /* The pool takes over a page that was mapped for seg, if it has room and not that reference
  * already. */
-static void keep(struct back_pool *pool, struct back_segment *seg)
+static void keep(struct back_disk *disk, struct back_segment *seg)
 {
-	uint16_t index = pool->first_free, *chain = &pool->hash[hash_of(seg->ref)];
+	struct back_pool *pool = &disk->pool;
+	uint16_t index, *chain = &pool->hash[hash_of(seg->ref)];
 
+	/* Only when a page is there to be kept, so that refused references empty nobody's pool. */
+	if (pool->n_held >= limit_of(disk))
+		evict(pool);
+	index = pool->n_held < limit_of(disk) ? pool->first_free : BACK_NONE;
 	/* The same reference twice in one batch (two segments of one page) was mapped twice: the
 	 * second mapping is that request's own and ends with it. */
 	if (index == BACK_NONE || find(pool, seg->ref) != BACK_NONE)
@@ -84,7 +125,8 @@ static void keep(struct back_pool *pool, struct back_segment *seg)
 	};
 	*chain = index;
 	seg->kept = index;
-	pool->n_held++;
+	if (pool->n_held++ == 0)
+		host_work_after(&disk->age, TICK_NS);
 }
 
 /* What an unmap reads of the struct; owner and reference went with the mapping. */
@@ -93,18 +135,40 @@ static struct host_grant_map to_unmap(uint32_t handle, uint8_t *page)
 	return (struct host_grant_map){.status = GNTST_okay, .handle = handle, .page = page};
 }
 
+/* Pages that go together. */
+struct sweep {
+	unsigned count;
+	struct host_grant_map maps[EVICT_AT_ONCE];
+};
+
+static void sweep_out(struct sweep *sweep)
+{
+	if (sweep->count)
+		host_grants_unmap(sweep->maps, sweep->count);
+	sweep->count = 0;
+}
+
+/* Out of the table before the unmap: nobody can find a page that is about to go. */
+static void let_go(struct back_pool *pool, uint16_t index, struct sweep *sweep)
+{
+	sweep->maps[sweep->count++] = to_unmap(pool->kept[index].handle, pool->kept[index].page);
+	unlink_kept(pool, index);
+	if (sweep->count == EVICT_AT_ONCE)
+		sweep_out(sweep);
+}
+
 /* Makes room in a full pool: at most two turns of the hand, the first to find what is not recent.
  */
 static void evict(struct back_pool *pool)
 {
-	struct host_grant_map maps[EVICT_AT_ONCE];
-	unsigned count = 0;
+	struct sweep sweep = {0};
+	unsigned gone = 0;
 
-	for (unsigned n = 0; n < 2 * BACK_POOL_MAX && count < EVICT_AT_ONCE; n++) {
+	for (unsigned n = 0; n < 2 * pool->n_kept && gone < EVICT_AT_ONCE; n++) {
 		struct back_kept *k = &pool->kept[pool->hand];
 		uint16_t index = pool->hand;
 
-		pool->hand = (uint16_t)((pool->hand + 1) % BACK_POOL_MAX);
+		pool->hand = (uint16_t)((pool->hand + 1u) % pool->n_kept);
 		/* A page that a disk is working on stays, however old. When all are in use nothing
 		 * is found, and the page that wanted room is mapped for its request alone. */
 		if (!k->page || k->in_use)
@@ -113,12 +177,36 @@ static void evict(struct back_pool *pool)
 			k->recent = false;
 			continue;
 		}
-		maps[count++] = to_unmap(k->handle, k->page);
-		/* Out of the table before the unmap: nobody can find a page that is about to go. */
-		unlink_kept(pool, index);
+		let_go(pool, index, &sweep);
+		gone++;
 	}
-	if (count)
-		host_grants_unmap(maps, count);
+	sweep_out(&sweep);
+}
+
+static void on_tick(void *ctx)
+{
+	struct back_disk *disk = ctx;
+	struct back_pool *pool = &disk->pool;
+	struct sweep sweep = {0};
+
+	for (uint16_t i = 0; i < pool->n_kept; i++) {
+		struct back_kept *k = &pool->kept[i];
+
+		if (!k->page || k->in_use || ++k->age < OLD_AGE)
+			continue;
+		let_go(pool, i, &sweep);
+		disk->stats.persistent_released++;
+	}
+	sweep_out(&sweep);
+	if (pool->n_held)
+		host_work_after(&disk->age, TICK_NS);
+}
+
+static uint8_t *use(struct back_kept *k)
+{
+	k->recent = true;
+	k->age = 0;
+	return k->page;
 }
 
 /* in_use is counted per segment and at once: a page found here must not be evicted by the mapping
@@ -130,34 +218,34 @@ void back_pool_collect(struct back_disk *disk, struct back_request *req, struct 
 
 		seg->kept = disk->persistent ? find(&disk->pool, seg->ref) : BACK_NONE;
 		if (seg->kept != BACK_NONE) {
-			struct back_kept *k = &disk->pool.kept[seg->kept];
-
-			k->in_use++;
-			k->recent = true;
-			seg->page = k->page;
+			seg->page = use(&disk->pool.kept[seg->kept]);
+			disk->pool.kept[seg->kept].in_use++;
 			disk->stats.persistent_hits++;
 			continue;
 		}
 		seg->page = NULL;
+		if (batch->count == HOST_GRANT_BATCH)
+			back_pool_map(disk, batch);
 		batch->maps[batch->count] = (struct host_grant_map){
 		    .owner = disk->bus.peer,
 		    .ref = {seg->ref},
 		    /* A page that is kept will serve both ways. */
-		    .readonly = req->op == BLKIF_OP_WRITE && !disk->persistent,
+		    .readonly = req->op != BLKIF_OP_READ && !disk->persistent,
 		};
 		batch->segs[batch->count++] = seg;
 	}
 }
 
-bool back_pool_map(struct back_disk *disk, struct back_batch *batch)
+/* Each grant has its own answer: a guest that gives one bad reference in a batch fails that request, not
+ * its neighbours'. Without memory none is mapped, and all of them fail alike. */
+void back_pool_map(struct back_disk *disk, struct back_batch *batch)
 {
-	if (batch->count == 0)
-		return true;
-	/* Each grant has its own answer: a guest that gives one bad reference in a batch fails that
-	 * request, not its neighbours'. */
-	if (host_grants_map(batch->maps, batch->count) != 0)
-		return false;
-	for (unsigned i = 0; i < batch->count; i++) {
+	unsigned count = batch->count;
+
+	batch->count = 0;
+	if (count == 0 || host_grants_map(batch->maps, count) != 0)
+		return;
+	for (unsigned i = 0; i < count; i++) {
 		const struct host_grant_map *map = &batch->maps[i];
 		struct back_segment *seg = batch->segs[i];
 
@@ -166,15 +254,9 @@ bool back_pool_map(struct back_disk *disk, struct back_batch *batch)
 		disk->stats.grants_mapped++;
 		seg->page = map->page;
 		seg->handle = map->handle;
-		if (!disk->persistent)
-			continue;
-		/* Only when a page is there to be kept, so that refused references empty nobody's
-		 * pool. */
-		if (disk->pool.first_free == BACK_NONE)
-			evict(&disk->pool);
-		keep(&disk->pool, seg);
+		if (disk->persistent)
+			keep(disk, seg);
 	}
-	return true;
 }
 
 /* A kept page is only given back to the pool. `page` is NULL for what was refused at the mapping,
@@ -186,11 +268,13 @@ void back_pool_release(struct back_disk *disk, struct back_request *req, struct 
 
 		if (!seg->page)
 			continue;
-		if (seg->kept != BACK_NONE)
+		if (seg->kept != BACK_NONE) {
 			disk->pool.kept[seg->kept].in_use--;
-		else
-			batch->maps[batch->count++] = to_unmap(seg->handle, seg->page);
-		seg->page = NULL;
+			continue;
+		}
+		if (batch->count == HOST_GRANT_BATCH)
+			back_pool_unmap(batch);
+		batch->maps[batch->count++] = to_unmap(seg->handle, seg->page);
 	}
 }
 
@@ -201,26 +285,64 @@ void back_pool_unmap(struct back_batch *batch)
 	batch->count = 0;
 }
 
-void back_pool_drop_all(struct back_disk *disk)
+/* A list of segments that is granted once and for all is mapped like data; any other is copied by the
+ * hypervisor, which is one call where mapping and unmapping are two, and a flush of TLBs. */
+static bool copy_granted(struct back_disk *disk, gref_t ref, unsigned len)
 {
-	struct host_grant_map maps[EVICT_AT_ONCE];
-	unsigned count = 0;
+	maddr_t to = host_virt_to_maddr(disk->indirect_page);
+	struct gnttab_copy op = {
+	    .source = {.u.ref = ref.v, .domid = disk->bus.peer},
+	    .dest = {.u.gmfn = to.v >> PAGE_SHIFT, .domid = DOMID_SELF},
+	    .len = (uint16_t)len,
+	    .flags = GNTCOPY_source_gref,
+	};
 
-	for (uint16_t i = 0; i < BACK_POOL_MAX; i++) {
-		struct back_kept *k = &disk->pool.kept[i];
+	return host_grants_copy(&op, 1) == 0 && op.status == GNTST_okay;
+}
 
-		if (!k->page)
-			continue;
-		/* The caller waited for the last request (back_disconnect): otherwise a disk writes
-		 * here. */
-		HOST_ASSERT(k->in_use == 0);
-		maps[count++] = to_unmap(k->handle, k->page);
-		unlink_kept(&disk->pool, i);
-		if (count == EVICT_AT_ONCE) {
-			host_grants_unmap(maps, count);
-			count = 0;
-		}
+bool back_pool_copy_in(struct back_disk *disk, gref_t ref, unsigned len)
+{
+	struct back_segment seg = {.ref = ref.v, .kept = BACK_NONE};
+	struct host_grant_map map = {.owner = disk->bus.peer, .ref = ref};
+
+	if (!disk->persistent)
+		return copy_granted(disk, ref, len);
+	seg.kept = find(&disk->pool, ref.v);
+	if (seg.kept != BACK_NONE) {
+		disk->stats.persistent_hits++;
+		peer_copy_in(disk->indirect_page, use(&disk->pool.kept[seg.kept]), len);
+		return true;
 	}
-	if (count)
-		host_grants_unmap(maps, count);
+	if (host_grants_map(&map, 1) != 0 || map.status != GNTST_okay)
+		return false;
+	disk->stats.grants_mapped++;
+	peer_copy_in(disk->indirect_page, map.page, len);
+	seg.page = map.page;
+	seg.handle = map.handle;
+	keep(disk, &seg);
+	if (seg.kept == BACK_NONE)
+		host_grants_unmap(&map, 1);
+	else
+		disk->pool.kept[seg.kept].in_use--; /* nobody works on it */
+	return true;
+}
+
+/* The caller waited for the last request (back_disconnect): otherwise a disk writes here. */
+void back_pool_free(struct back_disk *disk)
+{
+	struct back_pool *pool = &disk->pool;
+	struct sweep sweep = {0};
+
+	if (!pool->kept)
+		return;
+	for (uint16_t i = 0; i < pool->n_kept; i++) {
+		if (!pool->kept[i].page)
+			continue;
+		HOST_ASSERT(pool->kept[i].in_use == 0);
+		let_go(pool, i, &sweep);
+	}
+	sweep_out(&sweep);
+	host_work_cancel(&disk->age);
+	host_pages_free(pool->kept, pool->n_pages);
+	pool->kept = NULL;
 }

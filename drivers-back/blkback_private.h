@@ -1,8 +1,10 @@
 /* blkback_private.h: what the files of blkback share.
  *
- * blkback.c: disks come, connect, are dropped and go. blkback_ring.c: requests in, responses out.
- * blkback_request.c: one request checked in our copy of it. blkback_pool.c: guest pages mapped for
- * a request or kept. Nobody else includes this. Worker context, nothing is locked.
+ * blkback.c: disks come, connect, are dropped and go. blkback_nodes.c: what the store says of them.
+ * blkback_queues.c: rings are mapped and unmapped. blkback_ring.c: requests in, responses out.
+ * blkback_request.c: one request checked in our copy of it. blkback_submit.c: a checked request on its
+ * way through the disk. blkback_pool.c: guest pages mapped for a request or kept. blkback_segments.c:
+ * the memory for their lists. Nobody else includes this. Worker context, nothing is locked.
  */
 #ifndef DRIVERS_BACK_BLKBACK_PRIVATE_H
 #define DRIVERS_BACK_BLKBACK_PRIVATE_H
@@ -12,10 +14,16 @@
 #include <amphi/ring.h>
 #include <amphi/xenbus.h>
 
-#define BACK_SLOTS 32u /* requests in one page of ring */
-#define BACK_POOL_MAX                                                                              \
-	384u /* pages kept mapped for one guest disk: a ring full of whole requests, and some */
-#define BACK_POOL_HASH 256u
+/* Segments in flight of one disk, whatever its rings: 8 MiB of data. In units of 4, because most requests
+ * have few; 64 units, one word of free bits, are what the greatest request needs. */
+#define BACK_SEGMENTS_UNIT 4u
+#define BACK_SEGMENT_WORDS 8u
+#define BACK_SEGMENTS_MAX  (BACK_SEGMENT_WORDS * 64u * BACK_SEGMENTS_UNIT)
+_Static_assert(BLKIF_INDIRECT_SEGMENTS <= 64u * BACK_SEGMENTS_UNIT, "a request fits one word");
+
+#define BACK_POOL_HASH 1024u
+#define BACK_NONE      0xffffu
+#define BACK_POOL_TOP  16384u /* pages kept for one disk, whatever is configured: below BACK_NONE */
 
 /* A page of the guest that stays mapped between requests. */
 struct back_kept {
@@ -24,101 +32,174 @@ struct back_kept {
 	uint16_t in_use; /* by how many segments in flight */
 	uint16_t next;   /* in its hash chain, or in the free list; BACK_NONE: the last */
 	bool recent;     /* used since the hand of the clock passed */
+	uint8_t age;     /* ticks since it was used */
 };
-#define BACK_NONE 0xffffu
 
 /* One segment of a request in flight: a page kept, or one mapped for this request. */
 struct back_segment {
-	uint32_t ref;
-	uint16_t kept;       /* index into the pool, or BACK_NONE */
-	uint8_t first, last; /* sectors within the page, checked */
-	uint32_t handle;     /* when kept is BACK_NONE */
+	uint32_t ref, handle; /* handle: when kept is BACK_NONE */
 	uint8_t *page;
+	uint16_t kept;       /* index into the pool, or BACK_NONE */
+	uint8_t first, last; /* sectors of 512 within the page, checked */
 };
 
 struct back_request {
-	struct block_request
-	    blk; /* first: the disk's view; carries one part of the segments at a time */
-	struct back_disk *disk;
-	struct back_request *next; /* free, or finished */
+	struct block_request blk; /* first: what the disk gets, the first part or the only one */
+	struct back_queue *queue;
+	struct back_request *next; /* free, taken, or finished */
+	struct block_device *dev;  /* who has it: from back_submit on */
 	uint64_t id;               /* the guest's own: echoed, never looked at */
-	uint64_t sector;           /* of the part after this one */
-	uint8_t op, n_segments, n_done;
+	uint64_t sector, n_sectors;
+	struct back_segment *segs;
+	struct block_segment *pieces; /* the same, as the disk is told of them */
+	uint16_t n_segments, n_sent;  /* n_sent: given to the disk so far */
+	uint16_t n_parts;             /* with the disk now */
 	int16_t status;
-	uint16_t n_sectors; /* in all segments */
-	struct back_segment segs[BLKIF_SEGMENTS];
-	struct block_segment part[BLKIF_SEGMENTS]; /* blk's segments */
+	uint8_t wire_op; /* the guest's word: echoed */
+	uint8_t op;      /* what is done for it: BLKIF_OP_READ for an indirect read */
+	uint8_t flags;   /* BLOCK_SECURE */
+	uint8_t step;    /* of a barrier */
+	bool own_part_busy, sending;
 };
 
 struct back_pool {
-	struct back_kept *kept; /* BACK_POOL_MAX, in whole pages */
-	uint16_t hash[BACK_POOL_HASH];
+	struct back_kept *kept; /* n_kept of them, in whole pages; NULL: not persistent */
+	uint16_t *hash;         /* BACK_POOL_HASH of them, behind kept */
+	unsigned n_kept, n_pages;
 	uint16_t first_free, hand;
 	unsigned n_held;
+};
+
+struct back_queue {
+	struct back_disk *disk;
+	unsigned index;
+	struct ring ring;
+	void *ring_va;
+	unsigned ring_pages;
+	port_t port;
+	struct back_request *requests; /* one for each slot, in whole pages */
+	struct back_request *free, *finished;
+	struct back_request *barrier; /* nothing is taken off the ring until it is done */
+	unsigned n_with_disk;         /* between back_submit and its end */
+	unsigned in_flight;           /* those and the ones that wait in finished */
+	bool in_drain;                /* the loop over requests ends with a push of its own */
+	bool starved;                 /* the next request of the ring waits for segments */
+	struct host_work finish, again;
 };
 
 struct back_disk {
 	struct xenbus_device bus; /* first: the xenbus engine's view of us */
 	struct back_root *root;
 	struct back_disk *next;
-	struct block_device *disk;
+	struct block_device *disk; /* NULL: gone, or no medium */
 	struct blkback_stats stats;
 	unsigned align_mask; /* of sectors: 0 on a disk of 512 bytes, 7 on one of 4096 */
-	bool readonly;
+	unsigned unit_shift; /* the guest's sectors in ours: 0, or 3 where its are of 4096 bytes */
+	bool mode_readonly, discard_enabled; /* the toolstack's words */
+	bool readonly, cdrom, removable, discard;
+	bool gone; /* the disk went while it was served */
 	char name[16];
+	char params[STORE_PATH_MAX];
+	struct host_work news; /* the disk changed: the store is told */
 
 	/* the connection */
 	bool connected, persistent;
-	bool in_drain; /* the loop over requests ends with a push of its own */
-	struct ring ring;
-	void *ring_va;
-	port_t port;
-	struct back_request *requests; /* BACK_SLOTS of them, in whole pages */
-	struct back_request *free, *finished;
-	unsigned in_flight; /* requests that the disk has or that wait in finished */
+	bool counted; /* in the root's n_connected */
+	const struct blkif_layout *layout;
+	unsigned n_queues;
+	struct back_queue *queues; /* n_queues of them, in whole pages */
+	struct back_queue *first_starved;
 	struct back_pool pool;
-	struct host_work finish, again;
+	struct host_work age;
+	uint64_t segments_free[BACK_SEGMENT_WORDS]; /* a bit a unit */
+	struct back_segment *segs;                  /* BACK_SEGMENTS_MAX of each, in whole pages */
+	struct block_segment *pieces;
+	struct block_request *spares; /* for the parts of a request beyond the first */
+	void *spare_page;
+	struct blkif_request_segment *indirect_page; /* where a guest's list is copied to */
 };
 
 struct back_root {
 	struct xenbus_class class;
 	struct back_root *next;
 	struct back_disk *disks;
+	unsigned n_connected;
+	struct host_block_watch watch;
 };
 
-#define BACK_REQUEST_PAGES PAGES_FOR(BACK_SLOTS * sizeof(struct back_request))
-#define BACK_POOL_PAGES    PAGES_FOR(BACK_POOL_MAX * sizeof(struct back_kept))
+#define BACK_SEG_PAGES   PAGES_FOR(BACK_SEGMENTS_MAX * sizeof(struct back_segment))
+#define BACK_PIECE_PAGES PAGES_FOR(BACK_SEGMENTS_MAX * sizeof(struct block_segment))
+#define BACK_SPARES      (PAGE_SIZE / sizeof(struct block_request))
+
+/* ---- blkback_nodes.c ---- */
+/* Finds the disk and what the toolstack says of it. */
+int back_read_nodes(struct back_disk *disk);
+/* Everything that the guest may read, in one transaction. */
+int back_write_nodes(struct back_disk *disk);
+/* The units that the guest counts in are known now. */
+int back_read_units(struct back_disk *disk);
+/* host_block.h's word that a disk changed; the toolstack's that `params` did. */
+void back_on_block_change(void *ctx, struct block_device *dev);
+void back_on_params(struct xenbus_device *bus);
+void back_news(void *ctx);
+
+/* ---- blkback_queues.c ---- */
+/* Reads what the guest wrote about its rings and maps them. What is done by the time it fails is undone by
+ * back_queues_drop. */
+int back_queues_connect(struct back_disk *disk);
+void back_queues_close(struct back_disk *disk); /* nobody comes in from here on */
+void back_queues_drop(struct back_disk *disk);  /* nothing is in flight */
+unsigned back_in_flight(const struct back_disk *disk);
+unsigned back_ring_pages(const struct back_disk *disk);
 
 /* ---- blkback_ring.c ---- */
-void back_requests_reset(struct back_disk *disk);
+void back_requests_reset(struct back_queue *q);
 void back_on_event(void *ctx);
 void back_run_requests(void *ctx);
 void back_finish(void *ctx);
+/* A request has ended; its answer goes out with others'. */
+void back_finished(struct back_request *req);
 /* blkback.c's: the last request in flight is done and the connection is over. */
 void back_idle(struct back_disk *disk);
 
 /* ---- blkback_request.c ---- */
-/* Copies one request in and checks it. BLKIF_RSP_OKAY, or what to answer it with at once. */
-int16_t back_request_read(struct back_disk *disk, struct back_request *req, const peer_byte *slot);
-/* Sets up the next part of a request for the disk; false when all parts are done. */
-bool back_request_next_part(struct back_request *req);
+/* Copies one request in and checks it; takes its segments. BLKIF_RSP_OKAY, what to answer it with at once, or
+ * BACK_WAIT: leave it on the ring, there are no segments now. */
+#define BACK_WAIT 1
+int16_t back_request_read(struct back_queue *q, struct back_request *req, const peer_byte *slot);
+
+/* ---- blkback_submit.c: the seam between a checked request and the disk ---- */
+/* Every request that passed its checks and has its pages comes through here once, in the order of its ring, and
+ * ends in back_finished. */
+void back_submit(struct back_request *req);
+
+/* ---- blkback_segments.c ---- */
+void back_segments_reset(struct back_disk *disk);
+/* n (1 .. BLKIF_INDIRECT_SEGMENTS) segments for a request; false: not now, and the queue will be run again. */
+bool back_segments_take(struct back_queue *q, struct back_request *req, unsigned n);
+/* The queue does not wait any more. */
+void back_segments_leave(struct back_queue *q);
+void back_segments_give(struct back_request *req);
+/* After some were given back: who waits is run. */
+void back_segments_wake(struct back_disk *disk);
 
 /* ---- blkback_pool.c ---- */
-/* Segments to map, or to unmap, together. One more request always fits when there is room for
- * BLKIF_SEGMENTS. */
+/* Segments to map, or to unmap, together. */
 struct back_batch {
 	unsigned count;
 	struct host_grant_map maps[HOST_GRANT_BATCH];
 	struct back_segment *segs[HOST_GRANT_BATCH];
 };
-void back_pool_reset(struct back_pool *pool);
-/* Finds a request's pages in the pool, or puts them into the batch (room for BLKIF_SEGMENTS). */
+int back_pool_alloc(struct back_disk *disk);
+void back_pool_free(struct back_disk *disk); /* nothing is in use */
+/* Finds a request's pages in the pool, or puts them into the batch, which is mapped when it is full. */
 void back_pool_collect(struct back_disk *disk, struct back_request *req, struct back_batch *batch);
-/* Maps the batch; a segment whose page stays NULL was refused. False: no memory, none is mapped. */
-bool back_pool_map(struct back_disk *disk, struct back_batch *batch);
-/* Puts a finished request's pages back, those to unmap into the batch. */
+/* Maps the batch; a segment whose page stays NULL was refused. */
+void back_pool_map(struct back_disk *disk, struct back_batch *batch);
+/* Puts a finished request's pages back, those to unmap into the batch, which is unmapped when it is full. */
 void back_pool_release(struct back_disk *disk, struct back_request *req, struct back_batch *batch);
 void back_pool_unmap(struct back_batch *batch);
-void back_pool_drop_all(struct back_disk *disk);
+/* Copies len bytes from the start of the guest's page into indirect_page, each once. */
+bool back_pool_copy_in(struct back_disk *disk, gref_t ref, unsigned len);
 
 #endif

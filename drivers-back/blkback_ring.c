@@ -1,39 +1,39 @@
-/* blkback_ring.c: a guest's requests come in from its ring and their responses go out.
+/* blkback_ring.c: a guest's requests come in from its rings and their responses go out.
  *
- * Called by the guest's notifications and by the disk's completions; calls blkback_request.c to
- * check, blkback_pool.c for pages, and the disk. Not here: connecting (blkback.c).
+ * Called by the guest's notifications and by the disk's completions; calls blkback_request.c to check,
+ * blkback_pool.c for pages, blkback_submit.c for the rest. Not here: connecting (blkback_queues.c).
  *
- * Work goes in batches: requests are taken as long as the pages they need fit one map operation,
- * given to the disk together with one kick; finished ones are gathered, unmapped together,
- * answered, and published together. A disk that completes inside submit so costs one notification
- * per ring.
+ * Work goes in batches: requests are taken, the pages they need are mapped together, then they are submitted
+ * with one kick; finished ones are gathered, unmapped together, answered, and published together. A disk
+ * that completes inside submit so costs one notification per ring.
  */
 #include "blkback_private.h"
 
 #define MAX_ROUNDS 8 /* over the ring in one event; then others have a turn */
+#define AT_ONCE    64u /* requests between two kicks: the disk begins while others are still checked */
 
-/* Work areas of drain_batch and finish_batch: too big for a small stack, used from the worker
+/* Work areas of drain_batch and answer_all: too big for a small stack, used from the worker
  * alone, and neither is alive across a call that could come back here. */
 static struct back_batch map_batch, unmap_batch;
 
-static void request_free(struct back_disk *disk, struct back_request *req)
+static void request_free(struct back_queue *q, struct back_request *req)
 {
-	req->next = disk->free;
-	disk->free = req;
+	req->next = q->free;
+	q->free = req;
 }
 
-void back_requests_reset(struct back_disk *disk)
+void back_requests_reset(struct back_queue *q)
 {
-	disk->free = disk->finished = NULL;
-	disk->in_flight = 0;
-	for (unsigned i = 0; i < BACK_SLOTS; i++) {
-		disk->requests[i].disk = disk;
-		request_free(disk, &disk->requests[i]);
+	q->free = q->finished = q->barrier = NULL;
+	q->in_flight = q->n_with_disk = 0;
+	for (unsigned i = 0; i < q->ring.n_slots; i++) {
+		q->requests[i].queue = q;
+		request_free(q, &q->requests[i]);
 	}
 }
 
-/* The ring is not read any more from here; requests that the disk has come back, and their pages
- * go, but nobody is answered (finish_batch asks for connected). */
+/* No ring of the disk is read any more from here; requests that the disk has come back, and their pages
+ * go, but nobody is answered (answer_all asks for connected). */
 static void back_broken(struct back_disk *disk, const char *why)
 {
 	disk->connected = false;
@@ -43,213 +43,173 @@ static void back_broken(struct back_disk *disk, const char *why)
 /* ---- responses out ------------------------------------------------------------------- */
 
 /* There is always room: a response takes the slot of a request that was taken off the ring, and no
- * request has two. The slot is the oldest free one, not the request's own (xen/io/ring.h). */
-static void respond(struct back_disk *disk, uint64_t id, uint8_t op, int16_t status)
+ * request has two. The slot is the oldest free one, not the request's own (xen/io/ring.h). The layouts
+ * differ in the padding behind, which goes to the peer as zero. */
+static void respond(struct back_queue *q, const struct back_request *req, int16_t status)
 {
-	struct blkif_response rsp;
+	uint64_t words[2] = {req->id, req->wire_op | (uint64_t)(uint16_t)status << 16};
 
-	__builtin_memset(&rsp, 0, sizeof(rsp)); /* its padding goes to the peer */
-	rsp.id = id;
-	rsp.operation = op;
-	rsp.status = status;
-	peer_copy_out(ring_slot(&disk->ring, disk->ring.out), &rsp, sizeof(rsp));
-	disk->ring.out++;
+	_Static_assert(offsetof(struct blkif_response, status) == 10, "both layouts");
+	peer_copy_out(ring_slot(&q->ring, q->ring.out), words, q->disk->layout->response_bytes);
+	q->ring.out++;
 }
 
 /* Whether the guest wants to be told is in rsp_event, which it may set to nonsense: then it misses
  * its own wake-up or has too many. */
-static void push(struct back_disk *disk)
+static void push(struct back_queue *q)
 {
-	if (ring_back_push(&disk->ring)) {
-		host_event_notify(disk->port);
-		disk->stats.notifications_sent++;
+	if (ring_back_push(&q->ring)) {
+		host_event_notify(q->port);
+		q->disk->stats.notifications_sent++;
 	}
 }
 
-static void count_done(struct back_disk *disk, const struct back_request *req)
+static void count_done(struct blkback_stats *stats, const struct back_request *req)
 {
 	uint64_t bytes = req->n_sectors * SECTOR_SIZE;
 
-	if (req->status != BLKIF_RSP_OKAY) {
-		disk->stats.errors++;
-		return;
-	}
-	if (req->op == BLKIF_OP_READ)
-		disk->stats.bytes_read += bytes;
-	else if (req->op == BLKIF_OP_WRITE)
-		disk->stats.bytes_written += bytes;
-	else
-		disk->stats.flushes++;
+	if (req->status != BLKIF_RSP_OKAY)
+		stats->errors++;
+	else if (req->op == BLKIF_OP_READ)
+		stats->bytes_read += bytes;
+	else if (req->op == BLKIF_OP_WRITE || req->op == BLKIF_OP_WRITE_BARRIER)
+		stats->bytes_written += bytes;
+	stats->flushes += req->op == BLKIF_OP_FLUSH_DISKCACHE;
+	stats->discards += req->op == BLKIF_OP_DISCARD;
+	stats->barriers += req->op == BLKIF_OP_WRITE_BARRIER;
 }
 
-/* Takes finished requests whose pages fit one unmap operation, and answers them when there still is
- * somebody to answer. A page is unmapped before the answer: then the guest may reuse it. */
-static void finish_batch(struct back_disk *disk)
+/* Answers the finished requests, when there still is somebody to answer. Pages are unmapped before the first
+ * answer is written: then the guest may reuse them. */
+static void answer_all(struct back_queue *q)
 {
-	struct back_request *batch_head = disk->finished, *req;
+	struct back_request *list = q->finished, *req;
 
+	q->finished = NULL;
 	unmap_batch.count = 0;
-	for (req = batch_head; req && unmap_batch.count + BLKIF_SEGMENTS <= HOST_GRANT_BATCH;
-	     req = req->next)
-		back_pool_release(disk, req, &unmap_batch);
-	/* One hypercall for the requests gathered; only then are their answers written. */
+	for (req = list; req; req = req->next)
+		back_pool_release(q->disk, req, &unmap_batch);
 	back_pool_unmap(&unmap_batch);
-	for (disk->finished = req; batch_head != req;) {
-		struct back_request *done = batch_head;
-
-		batch_head = done->next;
-		if (disk->connected) {
-			count_done(disk, done);
-			respond(disk, done->id, done->op, done->status);
+	while ((req = list)) {
+		list = req->next;
+		if (q->disk->connected) {
+			count_done(&q->disk->stats, req);
+			respond(q, req, req->status);
 		}
 		/* Freed before the guest can see the answer (push comes later): the slot that it
 		 * then may fill finds a free request here. */
-		disk->in_flight--;
-		request_free(disk, done);
+		q->in_flight--;
+		back_segments_give(req);
+		request_free(q, req);
 	}
+	back_segments_wake(q->disk);
 }
 
 /* The one place from which answers go out, whether the disk was asynchronous (by work item) or
  * answered within submit (from drain). */
 void back_finish(void *ctx)
 {
-	struct back_disk *disk = ctx;
+	struct back_queue *q = ctx;
 
-	while (disk->finished) /* at most BACK_SLOTS */
-		finish_batch(disk);
-	if (disk->connected)
-		push(disk);
-	else if (disk->in_flight == 0)
-		back_idle(disk);
+	if (q->finished)
+		answer_all(q);
+	if (q->disk->connected)
+		push(q);
+	else if (q->in_flight == 0)
+		back_idle(q->disk);
 }
 
-/* ---- the disk ------------------------------------------------------------------------ */
-
-static void finished(struct back_request *req)
+/* Gathered: many completions of one interrupt make one work item, one unmap, one push. */
+void back_finished(struct back_request *req)
 {
-	struct back_disk *disk = req->disk;
+	struct back_queue *q = req->queue;
 
-	req->next = disk->finished;
-	disk->finished = req;
-	/* Gathered: many completions of one interrupt make one work item, one unmap, one push. */
-	if (!disk->in_drain)
-		host_work_soon(&disk->finish);
-}
-
-/* A request without a further part is one that never had any (a flush has one). */
-static void run_part(struct back_request *req)
-{
-	struct block_device *disk = req->disk->disk;
-
-	if (back_request_next_part(req))
-		disk->ops->submit(disk, &req->blk);
-	else
-		finished(req);
-}
-
-/* A part is done; the next one needs a kick of its own, because nobody gathers it with others. */
-static void part_done(struct block_request *blk, int status)
-{
-	struct back_request *req = blk->ctx;
-	struct block_device *disk = req->disk->disk;
-
-	if (status)
-		req->status = status == -XEN_EOPNOTSUPP ? BLKIF_RSP_EOPNOTSUPP : BLKIF_RSP_ERROR;
-	/* An error ends the request: parts that were not begun stay undone, and the guest, told of
-	 * an error, knows nothing about any sector of it. */
-	if (status || req->n_done >= req->n_segments) {
-		finished(req);
-		return;
-	}
-	run_part(req);
-	disk->ops->kick(disk);
-}
-
-/* Refused are: a reference that was never given, one given to another domain, or read-only where
- * writing is needed. The hypervisor has said so by page NULL. */
-static bool all_mapped(const struct back_request *req)
-{
-	for (unsigned i = 0; i < req->n_segments; i++)
-		if (!req->segs[i].page)
-			return false;
-	return true;
-}
-
-static void submit(struct back_request *req)
-{
-	req->blk.done = part_done;
-	req->blk.ctx = req;
-	if (all_mapped(req)) {
-		run_part(req);
-		return;
-	}
-	/* By way of finished(), so that the segments that were mapped are unmapped like any. */
-	req->status = BLKIF_RSP_ERROR;
-	req->disk->stats.refused++;
-	finished(req);
+	req->next = q->finished;
+	q->finished = req;
+	if (!q->in_drain)
+		host_work_soon(&q->finish);
 }
 
 /* ---- requests in --------------------------------------------------------------------- */
 
-/* Takes the next request off the ring. NULL: it was answered at once. */
-static struct back_request *take(struct back_disk *disk)
+/* Takes the next request off the ring. False: it stays there for now. *out NULL: it was answered at
+ * once. */
+static bool take(struct back_queue *q, struct back_request **out)
 {
-	struct back_request *req = disk->free;
+	struct back_request *req = q->free;
 	int16_t status;
 
 	HOST_ASSERT(req); /* as many as the ring has slots, and ring_back_fetch counted those */
-	status = back_request_read(disk, req, ring_slot(&disk->ring, disk->ring.in));
-	disk->ring.in++;
-	disk->stats.requests++;
+	*out = NULL;
+	status = back_request_read(q, req, ring_slot(&q->ring, q->ring.in));
+	if (status == BACK_WAIT)
+		return false;
+	q->ring.in++;
+	q->disk->stats.requests++;
 	if (status != BLKIF_RSP_OKAY) {
-		disk->stats.refused++;
-		respond(disk, req->id, req->op, status);
-		return NULL;
+		q->disk->stats.refused++;
+		respond(q, req, status);
+		return true;
 	}
-	disk->stats.segments += req->n_segments;
-	disk->free = req->next;
-	disk->in_flight++;
-	return req;
+	q->disk->stats.segments += req->n_segments;
+	q->free = req->next;
+	q->in_flight++;
+	if (req->op == BLKIF_OP_WRITE_BARRIER)
+		q->barrier = req;
+	*out = req;
+	return true;
 }
 
-/* Requests whose pages fit one map operation, of n (<= BACK_SLOTS) that wait. How many were taken.
- */
-static int drain_batch(struct back_disk *disk, int n)
+/* Whether the next request has to stay on the ring: who ends that state runs the queue again. */
+static bool held_up(const struct back_queue *q)
 {
-	struct back_request *taken[BACK_SLOTS];
-	int count = 0, looked = 0;
+	return q->barrier || q->starved;
+}
 
-	/* Three steps, so that each is one operation for many requests:
-	 *
-	 *    take, take, take ...   until the pages might not fit one map operation
-	 *    map                    one hypercall for all of them
-	 *    submit, submit ...     one kick for all, in drain() */
+/* Up to n requests. How many were taken.
+ *
+ *    take, take, take ...   none behind a barrier
+ *    map                    one hypercall for HOST_GRANT_BATCH pages
+ *    submit, submit ...     one kick for all */
+static int drain_batch(struct back_queue *q, int n)
+{
+	struct back_disk *disk = q->disk;
+	struct back_request *first = NULL, **last = &first, *req;
+	int looked = 0;
+
 	map_batch.count = 0;
-	for (; looked < n && map_batch.count + BLKIF_SEGMENTS <= HOST_GRANT_BATCH; looked++) {
-		struct back_request *req = take(disk);
-
+	for (; looked < n && !q->barrier && take(q, &req); looked++) {
 		if (!req)
 			continue;
 		back_pool_collect(disk, req, &map_batch);
-		taken[count++] = req;
+		*last = req;
+		last = &req->next;
 	}
-	back_pool_map(disk, &map_batch); /* pages that are not there are seen by submit */
-	for (int i = 0; i < count; i++)
-		submit(taken[i]);
+	*last = NULL;
+	back_pool_map(disk, &map_batch); /* pages that are not there are seen by back_submit */
+	while ((req = first)) {
+		first = req->next; /* the submitted one may be in another list already */
+		back_submit(req);
+	}
+	if (disk->disk)
+		disk->disk->ops->kick(disk->disk);
 	return looked;
 }
 
-/* The requests that wait now, and the kick and the answers that come of them. */
-static void drain(struct back_disk *disk, int n)
+/* The requests that wait now, and the answers that come of them. */
+static void drain(struct back_queue *q, int n)
 {
-	disk->in_drain = true;
+	q->in_drain = true;
 	/* n was fetched once and is at most the ring's size; what the guest adds meanwhile is for
-	 * the next round. */
-	while (n > 0)
-		n -= drain_batch(disk, n);
-	disk->disk->ops->kick(disk->disk);
-	disk->in_drain = false;
-	back_finish(disk);
+	 * the next round. A batch that takes none is held up. */
+	do {
+		q->starved = false;
+		n -= drain_batch(q, MIN(n, (int)AT_ONCE));
+	} while (n > 0 && !held_up(q));
+	q->in_drain = false;
+	if (!q->starved)
+		back_segments_leave(q);
+	back_finish(q);
 }
 
 /* ring_back_arm asks for an event at the very next request and looks again: a request that came
@@ -257,26 +217,28 @@ static void drain(struct back_disk *disk, int n)
  * fills its ring as fast as it is emptied waits for its turn like the others. */
 void back_run_requests(void *ctx)
 {
-	struct back_disk *disk = ctx;
+	struct back_queue *q = ctx;
 	int n;
 
-	if (!disk->connected)
+	if (!q->disk->connected || q->barrier)
 		return;
-	n = ring_back_fetch(&disk->ring);
+	n = ring_back_fetch(&q->ring);
 	for (int round = 0; n > 0 && round < MAX_ROUNDS; round++) {
-		drain(disk, n);
-		n = ring_back_arm(&disk->ring, 1);
+		drain(q, n);
+		if (held_up(q))
+			return;
+		n = ring_back_arm(&q->ring, 1);
 	}
 	if (n < 0)
-		back_broken(disk, "more requests than its ring holds");
+		back_broken(q->disk, "more requests than its ring holds");
 	else if (n > 0)
-		host_work_soon(&disk->again);
+		host_work_soon(&q->again);
 }
 
 void back_on_event(void *ctx)
 {
-	struct back_disk *disk = ctx;
+	struct back_queue *q = ctx;
 
-	disk->stats.notifications_received++;
-	back_run_requests(disk);
+	q->disk->stats.notifications_received++;
+	back_run_requests(q);
 }

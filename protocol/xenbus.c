@@ -310,6 +310,8 @@ void xenbus_own_changed(struct xenbus_device *dev)
 		dev->force_ns = host_time_ns() + FORCE_NS;
 		host_work_after(&dev->work, FORCE_NS);
 	}
+	if (dev->online && dev->ops->changed)
+		dev->ops->changed(dev);
 	if (dev->online || dev->dropping || dev->state == S_CLOSED)
 		return;
 	/* The toolstack wrote Closing over our state; our field follows, or the next rule would
@@ -326,6 +328,15 @@ void xenbus_remove(struct xenbus_device *dev)
 	if (!dev->dropping)
 		drop(dev, S_CLOSED);
 	xenbus_class_reap(dev->class);
+}
+
+void xenbus_close(struct xenbus_device *dev)
+{
+	if (dev->side != XENBUS_BACK || dev->dropping || dev->removed ||
+	    (dev->state != S_WAIT && dev->state != S_CONN))
+		return;
+	enter(dev, S_CLOSING);
+	step_soon(dev);
 }
 
 void xenbus_fail(struct xenbus_device *dev, const char *why)

@@ -2,7 +2,7 @@
  *
  * Caller: kernel/control (start, stats). Implemented by drivers-back/blkback*.c. A disk is served
  * for each directory under backend/vbd (written there by the toolstack); `params` names the device
- * (host_block_find), `mode` "r" refuses writes. Guests are hostile: a wrong request is answered
+ * (host_block_find), `mode` "r" refuses writes, `device-type` "cdrom" may be without a medium. Guests are hostile: a wrong request is answered
  * with an error, a wrong ring ends that connection. Worker context. Errors: negative XEN_Exxx.
  */
 #ifndef AMPHI_BLKBACK_H
@@ -16,11 +16,15 @@ int blkback_init(void);
 
 struct blkback_stats {
 	uint64_t requests, segments, bytes_read, bytes_written, flushes;
+	uint64_t indirect, barriers, discards; /* of requests */
+	uint64_t parts;                        /* requests made of the disk for them */
+	uint64_t starved; /* times that a ring waited for the memory of requests in flight */
 	uint64_t refused; /* requests answered with an error before the disk saw them */
 	uint64_t errors;  /* and those that the disk failed */
 	uint64_t notifications_sent, notifications_received;
-	uint64_t grants_mapped;   /* map operations done, persistent or not */
-	uint64_t persistent_hits; /* segments whose page was mapped already */
+	uint64_t grants_mapped;       /* map operations done, persistent or not */
+	uint64_t persistent_hits;     /* segments whose page was mapped already */
+	uint64_t persistent_released; /* pages let go of because nobody used them */
 	unsigned persistent_held, in_flight;
 };
 
@@ -30,9 +34,15 @@ struct blkback_info {
 	unsigned vdev;
 	const char *name; /* "xvda" */
 	bool connected;
+	unsigned n_queues, ring_pages; /* of each queue; 0 when not connected */
+	const char *protocol;          /* "x86_64-abi"; "" when not connected */
 	struct blkback_stats stats;
 };
 void blkback_for_each(void (*fn)(const struct blkback_info *info, void *ctx), void *ctx);
+
+/* Pages of guests that may stay mapped between requests: for each queue of a disk, and for all disks together,
+ * which share that number evenly. Holds for connections made later. Default 1056 and 8192; 0 is none. */
+void blkback_persistent_limits(unsigned pages_per_queue, unsigned pages_in_all);
 
 /* Drops every connection that has no request in a disk's hands and frees all; for host programs. */
 void blkback_exit(void);

@@ -29,6 +29,9 @@ struct xenbus_ops {
 	/* Undoes both, from any point in them, also when neither was called. True when done; false
 	 * when it still waits, then the driver calls xenbus_disconnected() later. */
 	bool (*disconnect)(struct xenbus_device *dev);
+	/* The toolstack may have changed something in the directory of a back half that is online; also called
+	 * after writes of ours. NULL: no matter. */
+	void (*changed)(struct xenbus_device *dev);
 	/* Last call: the device's directory is gone and disconnect is done. Frees dev. */
 	void (*gone)(struct xenbus_device *dev);
 };
@@ -88,6 +91,10 @@ void xenbus_class_resume(struct xenbus_class *class);
 /* The peer did what it must not: one line in the log that names it, then, from the worker, the
  * connection is closed. May be called from anywhere in a driver, more than once. */
 void xenbus_fail(struct xenbus_device *dev, const char *why);
+
+/* Back half: says Closing of its own accord, as when what it serves is gone; the peer is expected to close then,
+ * and is served until it does. Nothing when it is not in InitWait or Connected. From the worker, not from a step. */
+void xenbus_close(struct xenbus_device *dev);
 
 /* The driver's answer to a disconnect that returned false. */
 void xenbus_disconnected(struct xenbus_device *dev);

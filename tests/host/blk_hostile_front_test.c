@@ -46,9 +46,50 @@ static void wild_op(struct blkif_request *req)
 {
 	req->operation = 77;
 }
-static void indirect(struct blkif_request *req)
+/* Made of the direct one, whose second byte and handle lie where an indirect one has its kind and count. */
+static void indirect(struct blkif_request *req, uint8_t op, uint16_t n_segments, uint32_t list)
 {
-	req->operation = BLKIF_OP_INDIRECT;
+	struct blkif_request_indirect *ind = (struct blkif_request_indirect *)req;
+
+	ind->operation = BLKIF_OP_INDIRECT;
+	ind->indirect_op = op;
+	ind->nr_segments = n_segments;
+	ind->indirect_grefs[0] = list;
+}
+static void indirect_flush(struct blkif_request *req)
+{
+	indirect(req, BLKIF_OP_FLUSH_DISKCACHE, 1, rogue.grants[4].v);
+}
+static void indirect_indirect(struct blkif_request *req)
+{
+	indirect(req, BLKIF_OP_INDIRECT, 1, rogue.grants[4].v);
+}
+static void indirect_nothing(struct blkif_request *req)
+{
+	indirect(req, BLKIF_OP_WRITE, 0, rogue.grants[4].v);
+}
+static void indirect_too_many(struct blkif_request *req)
+{
+	indirect(req, BLKIF_OP_WRITE, BLKIF_INDIRECT_SEGMENTS + 1, rogue.grants[4].v);
+}
+static void indirect_all_of_them(struct blkif_request *req)
+{
+	indirect(req, BLKIF_OP_WRITE, 0xffff, rogue.grants[4].v);
+}
+static void indirect_no_list(struct blkif_request *req)
+{
+	indirect(req, BLKIF_OP_WRITE, 20, 999);
+}
+/* A list of zeroes: references that were never given. */
+static void indirect_zero_list(struct blkif_request *req)
+{
+	memset(rogue.data[4], 0, 4096);
+	indirect(req, BLKIF_OP_WRITE, 20, rogue.grants[4].v);
+}
+static void indirect_wild_list(struct blkif_request *req)
+{
+	memset(rogue.data[4], 0xff, 4096);
+	indirect(req, BLKIF_OP_WRITE, 256, rogue.grants[4].v);
 }
 static void discard(struct blkif_request *req)
 {
@@ -113,14 +154,29 @@ static const struct {
 	void (*spoil)(struct blkif_request *req);
 	int16_t answer;
 } wrongs[] = {
-    {wild_op, BLKIF_RSP_EOPNOTSUPP},    {indirect, BLKIF_RSP_EOPNOTSUPP},
-    {discard, BLKIF_RSP_EOPNOTSUPP},    {no_segments, BLKIF_RSP_ERROR},
-    {too_many, BLKIF_RSP_ERROR},        {all_of_them, BLKIF_RSP_ERROR},
-    {beyond_page, BLKIF_RSP_ERROR},     {far_beyond, BLKIF_RSP_ERROR},
-    {backwards, BLKIF_RSP_ERROR},       {behind_end, BLKIF_RSP_ERROR},
-    {wraps, BLKIF_RSP_ERROR},           {no_such_ref, BLKIF_RSP_ERROR},
-    {flush_with_data, BLKIF_RSP_ERROR}, {half_over_end, BLKIF_RSP_ERROR},
-    {second_is_bad, BLKIF_RSP_ERROR},   {ring_as_data_not_granted, BLKIF_RSP_ERROR},
+    {wild_op, BLKIF_RSP_EOPNOTSUPP},
+    {indirect_flush, BLKIF_RSP_EOPNOTSUPP},
+    {indirect_indirect, BLKIF_RSP_EOPNOTSUPP},
+    {indirect_nothing, BLKIF_RSP_ERROR},
+    {indirect_too_many, BLKIF_RSP_ERROR},
+    {indirect_all_of_them, BLKIF_RSP_ERROR},
+    {indirect_no_list, BLKIF_RSP_ERROR},
+    {indirect_zero_list, BLKIF_RSP_ERROR},
+    {indirect_wild_list, BLKIF_RSP_ERROR},
+    {discard, BLKIF_RSP_EOPNOTSUPP},
+    {no_segments, BLKIF_RSP_ERROR},
+    {too_many, BLKIF_RSP_ERROR},
+    {all_of_them, BLKIF_RSP_ERROR},
+    {beyond_page, BLKIF_RSP_ERROR},
+    {far_beyond, BLKIF_RSP_ERROR},
+    {backwards, BLKIF_RSP_ERROR},
+    {behind_end, BLKIF_RSP_ERROR},
+    {wraps, BLKIF_RSP_ERROR},
+    {no_such_ref, BLKIF_RSP_ERROR},
+    {flush_with_data, BLKIF_RSP_ERROR},
+    {half_over_end, BLKIF_RSP_ERROR},
+    {second_is_bad, BLKIF_RSP_ERROR},
+    {ring_as_data_not_granted, BLKIF_RSP_ERROR},
 };
 
 /* Each of them between good ones, with and without persistence. */
@@ -313,9 +369,18 @@ static void test_wrong_keys(void **state)
 	    {"event-channel", "63", "no connection with domain 1"},
 	    {"event-channel", "1 ", "event-channel: not a number"},
 	    {"event-channel", "999999999999999999999999999999", "event-channel: not a number"},
-	    {"protocol", "x86_32-abi", "wants a ring that is not"},
-	    {"protocol", "\n\x1b[2J", "wants a ring that is not"},
-	    {"ring-page-order", "1", "ring-page-order: not a number"},
+	    {"protocol", "arm-abi", "wants a ring that is neither"},
+	    {"protocol", "", "wants a ring that is neither"},
+	    {"protocol", "x86_64-abi-of-another-world-altogether", "wants a ring that is neither"},
+	    {"protocol", "\n\x1b[2J", "wants a ring that is neither"},
+	    {"ring-page-order", "5", "ring-page-order: not a number"},
+	    {"ring-page-order", "1", "ring-ref0: not a number"},
+	    {"num-ring-pages", "3", "no connection with domain 1"},
+	    {"num-ring-pages", "32", "num-ring-pages: not a number"},
+	    {"multi-queue-num-queues", "0", "multi-queue-num-queues: not a number"},
+	    {"multi-queue-num-queues", "9", "multi-queue-num-queues: not a number"},
+	    {"multi-queue-num-queues", "2", "queue-0/event-channel: missing"},
+	    {"feature-large-sector-size", "2", "feature-large-sector-size: not a number"},
 	    {"feature-persistent", "yes", "feature-persistent: not a number"},
 	};
 
@@ -341,10 +406,14 @@ static void test_wrong_keys(void **state)
 /* More references than the pool keeps: the oldest are let go, every request is served. */
 static void test_pool_is_bounded(void **state)
 {
-	struct mock_disk *ram = begin("w", true);
+	struct mock_disk *ram;
 	static gref_t refs[600];
-	struct blkif_request req = rogue_good(&rogue, BLKIF_OP_WRITE, 0, 0);
+	struct blkif_request req;
 	uint8_t *page;
+
+	blkback_persistent_limits(384, 8192);
+	ram = begin("w", true);
+	req = rogue_good(&rogue, BLKIF_OP_WRITE, 0, 0);
 
 	mock_enter(1);
 	page = host_pages_alloc(1);
@@ -373,6 +442,7 @@ static void test_pool_is_bounded(void **state)
 		assert_int_equal(host_grant_end(refs[i]), 0);
 	host_pages_free(page, 1);
 	end();
+	blkback_persistent_limits(1056, 8192);
 }
 
 /* One page, one reference, many requests at once: mapped once, or for the first batch only. */

@@ -1,0 +1,147 @@
+/* config_text.c: writes a domain_config in the syntax of xl.cfg(5).
+ *
+ * A saved domain is made again elsewhere, perhaps by xl: what it was is told in the words that both know. Keys are
+ * written when they say anything. In strings, quotes, backslashes and what is not printable are escaped as
+ * config_lex.c and xl's own reader undo it. Caller: save_stream.c. Calls printf.h.
+ */
+#include <amphi/printf.h>
+#include <amphi/string.h>
+
+#include "config_text.h"
+
+struct text {
+	char *out;
+	size_t cap, len; /* len goes on beyond cap, to be told */
+};
+
+__attribute__((format(printf, 2, 3))) static void put(struct text *t, const char *fmt, ...)
+{
+	size_t at = MIN(t->len, t->cap - 1);
+	va_list args;
+
+	va_start(args, fmt);
+	t->len += fmt_vtext(t->out + at, t->cap - at, fmt, args);
+	va_end(args);
+}
+
+/* The inside of a string. */
+static void put_escaped(struct text *t, const char *s)
+{
+	for (; *s; s++) {
+		if (*s == '"' || *s == '\\')
+			put(t, "\\%c", *s);
+		else if (*s < ' ' || *s > '~')
+			put(t, "\\x%02x", (uint8_t)*s);
+		else
+			put(t, "%c", *s);
+	}
+}
+
+static void put_string(struct text *t, const char *key, const char *value)
+{
+	if (!value[0])
+		return;
+	put(t, "%s = \"", key);
+	put_escaped(t, value);
+	put(t, "\"\n");
+}
+
+static void put_number(struct text *t, const char *key, uint32_t value)
+{
+	if (value)
+		put(t, "%s = %u\n", key, value);
+}
+
+static void put_action(struct text *t, const char *key, enum config_action action)
+{
+	static const char *const words[] = {
+	    [CONFIG_DESTROY] = "destroy",
+	    [CONFIG_RESTART] = "restart",
+	    [CONFIG_PRESERVE] = "preserve",
+	    [CONFIG_RENAME_RESTART] = "rename-restart",
+	};
+
+	put_string(t, key, words[action]);
+}
+
+/* A text for each vCPU: with one for all, those that are online later would be left out. */
+static void put_cpus(struct text *t, const struct domain_config *c)
+{
+	uint64_t any = 0;
+
+	for (unsigned v = 0; v < c->max_vcpus; v++)
+		any |= c->cpus[v];
+	if (!any)
+		return;
+	put(t, "cpus = [");
+	for (unsigned v = 0; v < c->max_vcpus; v++) {
+		const char *comma = "";
+
+		put(t, "%s\"%s", v ? ", " : "", c->cpus[v] ? "" : "all");
+		for (unsigned cpu = 0; cpu < CONFIG_MAX_CPUS; cpu++)
+			if (c->cpus[v] >> cpu & 1) {
+				put(t, "%s%u", comma, cpu);
+				comma = ",";
+			}
+		put(t, "\"");
+	}
+	put(t, "]\n");
+}
+
+/* The target last, where it may hold what it likes. */
+static void put_disks(struct text *t, const struct domain_config *c)
+{
+	if (!c->n_disks)
+		return;
+	put(t, "disk = [");
+	for (unsigned i = 0; i < c->n_disks; i++) {
+		const struct config_disk *d = &c->disks[i];
+
+		put(t, "%s\"vdev=%s,access=%s,format=raw,target=", i ? ", " : "", d->vdev,
+		    d->readonly ? "ro" : "rw");
+		put_escaped(t, d->target);
+		put(t, "\"");
+	}
+	put(t, "]\n");
+}
+
+static void put_specs(struct text *t, const char *key, const char (*specs)[CONFIG_SPEC_MAX],
+		      unsigned n)
+{
+	if (!n)
+		return;
+	put(t, "%s = [", key);
+	for (unsigned i = 0; i < n; i++) {
+		put(t, "%s\"", i ? ", " : "");
+		put_escaped(t, specs[i]);
+		put(t, "\"");
+	}
+	put(t, "]\n");
+}
+
+size_t domain_config_text(const struct domain_config *c, char *out, size_t cap)
+{
+	struct text t = {out, cap, 0};
+
+	out[0] = 0;
+	put_string(&t, "name", c->name);
+	put_string(&t, "type", "pv");
+	put_string(&t, "kernel", c->kernel);
+	put_string(&t, "ramdisk", c->ramdisk);
+	put_string(&t, "cmdline", c->cmdline);
+	put_number(&t, "memory", c->memory_mib);
+	put_number(&t, "maxmem", c->max_memory_mib);
+	put_number(&t, "vcpus", c->vcpus);
+	put_number(&t, "maxvcpus", c->max_vcpus);
+	put_cpus(&t, c);
+	put_number(&t, "cpu_weight", c->cpu_weight);
+	put_number(&t, "cap", c->cpu_cap);
+	put_action(&t, "on_poweroff", c->on_poweroff);
+	put_action(&t, "on_reboot", c->on_reboot);
+	put_action(&t, "on_crash", c->on_crash);
+	put_action(&t, "on_watchdog", c->on_watchdog);
+	put_disks(&t, c);
+	put_specs(&t, "vif", c->vifs, c->n_vifs);
+	put_specs(&t, "pci", c->pci, c->n_pci);
+	return t.len;
+}

@@ -16,6 +16,7 @@
  * (control_ask.c). Worker context; callers in control.h.
  */
 #include <amphi/host.h>
+#include <amphi/host_block.h>
 #include <amphi/printf.h>
 #include <amphi/string.h>
 
@@ -98,6 +99,16 @@ unsigned control_count(void)
 	for (struct domain_record *r = control.domains; r; r = r->next)
 		n++;
 	return n;
+}
+
+/* A file of a disk's name as its domain file has it, or what the block layer finds by itself. */
+struct block_device *control_find_disk(const char *disk)
+{
+	char params[CONFIG_PATH_MAX];
+
+	if (control.hooks->disk(control.hooks->ctx, disk, params, sizeof(params)) == 0)
+		return host_block_find(params);
+	return host_block_find(disk);
 }
 
 /* At the end, so that lists and consoles keep the order in which domains were made. */
@@ -401,10 +412,19 @@ static void begin_end(struct domain_record *r)
 {
 	struct xen_domctl pause = {.cmd = XEN_DOMCTL_pausedomain, .domain = r->pub.domid};
 
+	control_save_forget(r);
 	(void)host_domctl(&pause); /* of one that is dead already it does not matter */
 	r->pub.state = CONTROL_ENDING;
 	r->give_up_ns = host_time_ns() + CONTROL_BACKEND_WAIT_MS * 1000000ull;
 	look_soon();
+}
+
+static void end_unreported(struct domain_record *r)
+{
+	r->asked = true;
+	r->after = AFTER_NOTHING;
+	if (r->pub.state != CONTROL_ENDING)
+		begin_end(r);
 }
 
 int control_destroy(const char *name)
@@ -412,17 +432,13 @@ int control_destroy(const char *name)
 	struct domain_record *r;
 	int err = control_record(name, &r);
 
-	if (err)
-		return err;
-	r->asked = true;
-	r->after = AFTER_NOTHING;
-	if (r->pub.state != CONTROL_ENDING)
-		begin_end(r);
-	return 0;
+	if (!err)
+		end_unreported(r);
+	return err;
 }
 
-/* Suspend counts as a crash: nobody here could resume it, and to leave it would be to leave it for
- * ever. */
+/* Suspend without being asked counts as a crash: nobody would resume it, and to leave it would be to leave
+ * it for ever. */
 static enum config_action action_for(const struct domain_config *c, unsigned reason)
 {
 	switch (reason) {
@@ -461,12 +477,26 @@ static void died(struct domain_record *r, unsigned reason)
 	if (control.hooks->died)
 		control.hooks->died(control.hooks->ctx, &r->pub);
 	if (action == CONFIG_PRESERVE) {
+		control_save_forget(r);
 		r->pub.state = CONTROL_PRESERVED;
 		report_end(r);
 		return;
 	}
 	r->after = after[action];
 	begin_end(r);
+}
+
+/* With what it had in front of it still there, for who wants figures. */
+void control_end_saved(struct domain_record *r)
+{
+	if (control.hooks->died)
+		control.hooks->died(control.hooks->ctx, &r->pub);
+	end_unreported(r);
+}
+
+void control_crashed(struct domain_record *r)
+{
+	died(r, SHUTDOWN_crash);
 }
 
 /* Whether the domain runs no more; then why. One that the hypervisor does not know crashed. For a
@@ -494,7 +524,9 @@ static void on_virq(void *ctx)
 	for (struct domain_record *r = control.domains; r; r = r->next) {
 		unsigned reason;
 
-		if (r->pub.state == CONTROL_RUNNING && is_dead(r, &reason))
+		if (r->pub.state != CONTROL_RUNNING || !is_dead(r, &reason))
+			continue;
+		if (reason != SHUTDOWN_suspend || !control_save_suspended(r))
 			died(r, reason);
 	}
 }
@@ -532,6 +564,7 @@ void control_stop(void)
 {
 	struct domain_record *r;
 
+	control_save_stop();
 	while ((r = control.domains) != NULL) { /* each round frees one */
 		list_remove(r);
 		take_apart(r);

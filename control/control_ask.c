@@ -16,12 +16,14 @@
 /* ---- asking ------------------------------------------------------------------------------- */
 
 /* What has ended, or is about to, can be asked for nothing. */
-static int find_running(const char *name, struct domain_record **out)
+int control_find_running(const char *name, struct domain_record **out)
 {
 	int err = control_record(name, out);
 
 	if (err || (*out)->pub.state == CONTROL_RUNNING)
 		return err;
+	if ((*out)->pub.state == CONTROL_SAVING)
+		return control_fail(-XEN_EBUSY, "%s: it is being saved", name);
 	return control_fail(-XEN_ESRCH, "%s: it has ended", name);
 }
 
@@ -42,7 +44,7 @@ static int set_paused(const char *name, bool paused)
 {
 	struct xen_domctl op = {.cmd = paused ? XEN_DOMCTL_pausedomain : XEN_DOMCTL_unpausedomain};
 	struct domain_record *r;
-	int err = find_running(name, &r);
+	int err = control_find_running(name, &r);
 
 	if (err)
 		return err;
@@ -66,7 +68,7 @@ int control_unpause(const char *name)
 static int ask(const char *name, const char *node, const char *value)
 {
 	struct domain_record *r;
-	int err = find_running(name, &r);
+	int err = control_find_running(name, &r);
 
 	return err ? err : told(name, node, control_store_ask(r->pub.domid, node, value));
 }
@@ -87,7 +89,7 @@ int control_set_memory(const char *name, uint64_t mib)
 {
 	struct xen_domctl op = {.cmd = XEN_DOMCTL_max_mem};
 	struct domain_record *r;
-	int err = find_running(name, &r);
+	int err = control_find_running(name, &r);
 	char kib[16];
 
 	if (err)
@@ -121,7 +123,7 @@ static int set_availability(domid_t domid, unsigned cpu, bool online)
 int control_set_vcpus(const char *name, uint64_t vcpus)
 {
 	struct domain_record *r;
-	int err = find_running(name, &r);
+	int err = control_find_running(name, &r);
 
 	if (err)
 		return err;

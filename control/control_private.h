@@ -8,6 +8,7 @@
 
 #include <amphi/control.h>
 #include <amphi/domain_builder.h>
+#include <amphi/host_block.h>
 
 /* When a domain has ended and its backends have let go. */
 enum after_end {
@@ -23,12 +24,29 @@ struct domain_record {
 	uint64_t give_up_ns; /* when backends have had their time */
 	bool introduced, console;
 	enum after_end after;
-	bool reported; /* `ended` has been called */
-	bool asked;    /* control_destroy: its end is not reported */
+	bool reported;      /* `ended` has been called */
+	bool asked;         /* control_destroy: its end is not reported */
+	bool suspend_asked; /* by control_save */
 };
 
 /* The record of this name, or a -XEN_ENOENT that has been told. */
 int control_record(const char *name, struct domain_record **out);
+
+/* The disk that a command names: as disk= does, or as host_block_find. NULL: none. */
+struct block_device *control_find_disk(const char *disk);
+
+/* control_ask.c: one that can be asked for something: -XEN_ESRCH it has ended, -XEN_EBUSY it is being saved; told. */
+int control_find_running(const char *name, struct domain_record **out);
+
+/* control.c, for control_save.c: it is ended, and that is not reported; it has ended as by a crash. */
+void control_end_saved(struct domain_record *r);
+void control_crashed(struct domain_record *r);
+
+/* control_save.c, for control.c. A domain has suspended: false when nobody asked it to, and it is another end
+ * like others. A domain ends otherwise. All ends at once. */
+bool control_save_suspended(struct domain_record *r);
+void control_save_forget(const struct domain_record *r);
+void control_save_stop(void);
 
 /* 0, or -XEN_EOPNOTSUPP, told with both versions: this hypervisor takes other arguments than ours. */
 int control_check_versions(void);

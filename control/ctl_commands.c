@@ -243,6 +243,28 @@ static int reboot(struct run *r)
 	return control_ask_reboot(r->argv[1]);
 }
 
+/* -c: a checkpoint; wherever it stands. The name is free when the domain that was saved has gone. */
+static int save(struct run *r)
+{
+	const char *words[2] = {0};
+	unsigned n = 0;
+	bool keep = false;
+	int err;
+
+	for (int i = 1; i < r->argc; i++)
+		if (!strcmp(r->argv[i], "-c"))
+			keep = true;
+		else if (n < ARRAY_SIZE(words))
+			words[n++] = r->argv[i];
+	if (n < ARRAY_SIZE(words) || r->argc - 1 > (int)n + keep)
+		return refuse(r, -XEN_EINVAL, "usage: save [-c] NAME DISK");
+	err = control_save(words[0], words[1], keep, r->hooks->done, r->hooks->ctx);
+	r->out->begun = !err;
+	if (!err && !keep)
+		(void)str_copy(r->out->ending, sizeof(r->out->ending), words[0]);
+	return err;
+}
+
 static int pause(struct run *r)
 {
 	return control_pause(r->argv[1]);
@@ -296,6 +318,10 @@ static const struct {
     {{"destroy", "NAME", "ends a domain without asking it"}, destroy, 1, 1},
     {{"shutdown", "NAME", "asks a domain to power off"}, poweroff, 1, 1},
     {{"reboot", "NAME", "asks a domain to start anew"}, reboot, 1, 1},
+    {{"save", "[-c] NAME DISK", "writes a domain to a disk and ends it; -c: it goes on"},
+     save,
+     2,
+     3},
     {{"pause", "NAME", "stops it where it is"}, pause, 1, 1},
     {{"unpause", "NAME", "lets it go on"}, unpause, 1, 1},
     {{"mem-set", "NAME MIB", "how much memory it shall have"}, mem_set, 2, 2},
@@ -362,7 +388,7 @@ void ctl_run(const struct ctl_hooks *hooks, int argc, char **argv, struct ctl_an
 	out->len = 0;
 	out->err = 0;
 	out->why[0] = out->ending[0] = 0;
-	out->json = out->cut = out->logged = false;
+	out->json = out->cut = out->logged = out->begun = false;
 	r.argc = take_json(argc, argv, words, out);
 	control_forget_why();
 	out->err = r.argc ? dispatch(&r) : refuse(&r, -XEN_EINVAL, "no command; try help");

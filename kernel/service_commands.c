@@ -43,7 +43,24 @@ struct call {
 	int argc;
 	char **argv;
 	struct ctl_answer *answer;
+	struct wait_queue done;
+	bool is_done;
 };
+
+/* In the worker: what the command began has ended. */
+static void done_hook(void *ctx, int err, const char *name)
+{
+	struct call *c = ctx;
+
+	(void)name;
+	c->answer->err = err;
+	if (err)
+		c->answer->len = 0;
+	c->answer->logged = err;
+	(void)str_copy(c->answer->why, sizeof(c->answer->why), err ? control_why() : "");
+	c->is_done = true;
+	wait_wake(&c->done);
+}
 
 static int run_work(void *ctx)
 {
@@ -75,9 +92,14 @@ int service_wait_gone(const char *name)
 void service_run(int (*console)(void *ctx, const char *name), int argc, char **argv,
 		 struct ctl_answer *answer)
 {
-	struct call c = {{create_hook, console, NULL}, argc, argv, answer};
+	struct call c = {.hooks = {create_hook, console, done_hook, &c},
+			 .argc = argc,
+			 .argv = argv,
+			 .answer = answer};
 
 	(void)worker_call(run_work, &c);
+	if (answer->begun)
+		WAIT_UNTIL(&c.done, c.is_done);
 	if (answer->err || !answer->ending[0])
 		return;
 	answer->err = service_wait_gone(answer->ending);

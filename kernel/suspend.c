@@ -27,16 +27,6 @@
 
 /* ---- the steps ------------------------------------------------------------------------------ */
 
-/* amphi-hv speaks Xen's interface, and nobody there saves a domain. */
-static bool hypervisor_can(void)
-{
-	char extra[XEN_EXTRAVERSION_LEN + 1] = "";
-
-	if (hypercall_xen_version(XENVER_extraversion, extra))
-		return false;
-	return strcmp(extra, ".0-amphi");
-}
-
 static bool has_toolstack(void)
 {
 	return boot_on_xen() && !boot.privileged && boot.store_page;
@@ -44,9 +34,7 @@ static bool has_toolstack(void)
 
 static const char *role_stop(void)
 {
-	if (!has_toolstack())
-		return "nobody could resume this domain";
-	return hypervisor_can() ? NULL : "this hypervisor does not save domains";
+	return has_toolstack() ? NULL : "nobody could resume this domain";
 }
 
 /* Those that were taken down, to be brought up again. */
@@ -198,7 +186,7 @@ static const struct suspend_step steps[] = {
 
 bool suspend_possible(void)
 {
-	return has_toolstack() && hypervisor_can();
+	return has_toolstack();
 }
 
 /* Said when all works again: in between there may be no console. */

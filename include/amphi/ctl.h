@@ -30,7 +30,7 @@
 #ifndef AMPHI_CTL_H
 #define AMPHI_CTL_H
 
-#include <amphi/domain_config.h>
+#include <amphi/control.h>
 
 #define CTL_LINE_MAX   256u /* with the NUL */
 #define CTL_TAG_MAX    17u
@@ -44,6 +44,8 @@ struct ctl_hooks {
 	int (*create)(void *ctx, const char *name);
 	/* Gives it the terminal, or makes ready to give it the port. -XEN_ENOENT. */
 	int (*console)(void *ctx, const char *name);
+	/* What a command has begun (ctl_answer's begun) has ended, as control.h says. */
+	control_done_fn *done;
 	void *ctx;
 };
 
@@ -62,6 +64,7 @@ struct ctl_answer {
 	int err;               /* 0 or a negative XEN_Exxx */
 	char why[CTL_WHY_MAX]; /* of err; "" without one */
 	bool logged;           /* why is in the log as well */
+	bool begun;            /* the command is done when `done` is called, once */
 	char
 	    ending[CONFIG_NAME_MAX]; /* the command is done when this domain is gone; "": at once */
 	/* control/ctl*.c's */

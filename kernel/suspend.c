@@ -9,9 +9,7 @@
 #include <amphi/error_name.h>
 #include <amphi/event.h>
 #include <amphi/grant.h>
-#include <amphi/hypercall.h>
 #include <amphi/pvops.h>
-#include <amphi/string.h>
 
 #include "boot.h"
 #include "clock.h"

@@ -1,11 +1,11 @@
 /* suspend_test.c: the steps of a suspend in their order, and who refuses one.
  *
  * Shows: for a PV and a PVH domain, in a new world and in the same, what is done between the toolstack's word and the
- * domain's going on, in which order; that pages of others mapped, a first domain, a bare machine and a hypervisor
- * without a save refuse with a reason and leave interrupts on; that a refusal of the call takes everything back. Why:
+ * domain's going on, in which order; that pages of others mapped, a first domain and a bare machine
+ * refuse with a reason and leave interrupts on; that a refusal of the call takes everything back. Why:
  * a console that speaks before its port is bound, or a disk before the store, hangs a domain that has come back.
  *
- * links: kernel/suspend.c kernel/suspend_order.c hypercall/count.c tests/host/fake_hypercall.c lib/text.c lib/error_name.c
+ * links: kernel/suspend.c kernel/suspend_order.c  lib/text.c lib/error_name.c
  */
 #include <stdarg.h>
 #include <setjmp.h>
@@ -20,7 +20,6 @@
 #include <amphi/hypercall.h>
 #include <amphi/pvops.h>
 
-#include "fake_hypercall.h"
 #include "kernel/boot.h"
 #include "kernel/clock.h"
 #include "kernel/console.h"
@@ -38,7 +37,6 @@ struct pv_ops pv_ops;
 static char story[256];
 static unsigned mapped;
 static int64_t answer;
-static const char *version;
 static bool irqs_on;
 static unsigned n_cpus, stubborn; /* the CPU that does not go down */
 static bool online[4], comes_up_by_itself;
@@ -211,14 +209,6 @@ void panic(const char *fmt, ...)
 	__builtin_unreachable();
 }
 
-int64_t fake_hypercall(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t nr)
-{
-	assert_int_equal(nr, __HYPERVISOR_xen_version);
-	assert_int_equal(a1, XENVER_extraversion);
-	strcpy((char *)(uintptr_t)a2, version);
-	return 0;
-}
-
 /* ---- tests ---------------------------------------------------------------------------------- */
 
 static int fresh(void **state)
@@ -226,7 +216,6 @@ static int fresh(void **state)
 	boot = (struct boot_info){.platform = BOOT_XEN_PV, .store_page = story};
 	pv_ops.irq.irq_disable = disable;
 	pv_ops.irq.irq_enable = enable;
-	version = ".7";
 	mapped = 0;
 	irqs_on = true;
 	n_cpus = 1;
@@ -331,9 +320,6 @@ static void refused(void)
 
 static void who_cannot(void **state)
 {
-	version = ".0-amphi";
-	refused();
-	version = ".7";
 	boot.privileged = true;
 	refused();
 	boot.privileged = false;

@@ -1,12 +1,9 @@
 /* nvme.c: the data path of the NVMe driver: block requests to commands and back.
  *
- * One I/O queue pair. A request may have segments that a PRP list cannot express (only the first may
- * start, and only the last may end, inside a page), so it is cut into runs; each run is a command in a
- * slot, and the request is done when its last command is. What does not fit into the slots waits in
- * order. All in the worker context. Set up by nvme_init.c; called through struct block_ops.
- *
- * In block_request.driver[]: [0] commands in flight, [1] first error, [2] next segment to send,
- * [3] sectors sent.
+ * A request may have segments that a PRP list cannot express (only the first may start, and only the last may
+ * end, inside a page), so it is cut into runs; each run is a command in a slot, and the request is done when its
+ * last command is. What does not fit into the slots waits in order. All in the worker context. Set up by
+ * nvme_init.c; called through struct block_ops, and by nvme_recover.c.
  */
 #include "nvme.h"
 
@@ -14,15 +11,36 @@
 #include <amphi/peer.h>
 #include <amphi/string.h>
 
-#define NO_SLOT 0xffffu
+#include "disk_error.h"
 
-enum { REQ_IN_FLIGHT, REQ_STATUS, REQ_NEXT_SEGMENT, REQ_SECTORS_SENT };
+#define NO_SLOT 0xffffu
+/* Blocks of one range of a discard: fewer than its 32 bits could say, as controllers may mind. */
+#define DISCARD_BLOCKS (1u << 24)
+
+/* What is known of a request between its commands; lies in block_request.driver. */
+struct progress {
+	struct nvme_ns *ns;
+	uint64_t sectors_sent;
+	int32_t status; /* the first error */
+	uint16_t in_flight, next_segment;
+	bool all_sent;
+};
+_Static_assert(sizeof(struct progress) <= sizeof(((struct block_request *)0)->driver), "fits");
+
+static struct progress *progress(struct block_request *req)
+{
+	return (struct progress *)req->driver;
+}
+
+struct nvme_command *nvme_next(struct nvme_queue *q)
+{
+	return &q->sq[q->sq_tail];
+}
 
 /* Never full: there are as many slots as entries less one (NVME_SLOTS), and a slot is free only
  * after its completion, by which time the controller has taken the entry. */
-void nvme_push(struct nvme_queue *q, const struct nvme_command *cmd)
+void nvme_push(struct nvme_queue *q)
 {
-	q->sq[q->sq_tail] = *cmd;
 	q->sq_tail = (uint16_t)(q->sq_tail + 1 == q->depth ? 0 : q->sq_tail + 1);
 }
 
@@ -62,13 +80,15 @@ bool nvme_pop(struct nvme_queue *q, struct nvme_completion *out)
 }
 
 /* Which command an id stands for is known here only: a completion is looked up, never believed. */
-void nvme_io_init(struct nvme *n)
+void nvme_io_init(struct nvme_io *io, struct nvme *n, unsigned index)
 {
+	io->ctrl = n;
 	for (unsigned i = 0; i < NVME_SLOTS; i++)
-		n->slots[i].next_free = (uint16_t)(i + 1 < NVME_SLOTS ? i + 1 : NO_SLOT);
-	n->first_free = 0;
-	n->waiting = NULL;
-	n->waiting_tail = &n->waiting;
+		io->slots[i].next_free = (uint16_t)(i + 1 < NVME_SLOTS ? i + 1 : NO_SLOT);
+	io->first_free = 0;
+	io->bit = 1u << index;
+	io->waiting = NULL;
+	io->waiting_tail = &io->waiting;
 }
 
 /* How many segments from `first` one command can carry, and their length.
@@ -76,14 +96,16 @@ void nvme_io_init(struct nvme *n)
  *    segments      [..####] [########] [####..] [..####] [########]
  *    runs          |-------- one ------------|  |---- the next ---|
  *
- * Section 4.3: all entries of a PRP list but the first are whole pages from their beginning.
- * max_transfer_pages is the controller's own bound (MDTS). */
+ * Section 4.3: all entries of a PRP list but the first are whole pages from their beginning. The bound is the
+ * controller's own (MDTS), and that of the longest list there is at the moment. */
 static unsigned run_length(const struct nvme *n, const struct block_request *req, unsigned first,
 			   uint32_t *out_bytes)
 {
-	unsigned i = first;
+	unsigned i = first, most = n->max_transfer_pages;
 	uint32_t bytes = 0;
 
+	if (!n->free_list)
+		most = MIN(most, NVME_PRPS + 1);
 	do {
 		const struct block_segment *s = &req->segments[i];
 
@@ -91,212 +113,336 @@ static unsigned run_length(const struct nvme *n, const struct block_request *req
 		i++;
 		if (((uintptr_t)s->va + s->len_bytes) & ~PAGE_MASK)
 			break; /* ends inside a page: nothing may follow */
-	} while (i < req->n_segments && i - first < n->max_transfer_pages &&
+	} while (i < req->n_segments && i - first < most &&
 		 !((uintptr_t)req->segments[i].va & ~PAGE_MASK));
 	*out_bytes = bytes;
 	return i - first;
 }
 
-static enum dma_direction direction(const struct block_request *req)
+/* A list that holds all pages but the first: the slot's own, or one of the controller's few. run_length has seen
+ * that there is one. */
+static uint64_t *list_for(struct nvme *n, struct nvme_slot *slot, uint64_t *out_at)
 {
-	return req->op == BLOCK_WRITE ? DMA_TO_DEVICE : DMA_FROM_DEVICE;
-}
-
-/* Fills the command's data pointers. A list is needed beyond two pages. */
-static int map_run(struct nvme *n, struct nvme_slot *slot, unsigned first, unsigned count,
-		   struct nvme_command *cmd)
-{
-	dma_addr_t at[NVME_PRPS] = {{0}};
-
-	for (unsigned i = 0; i < count; i++) {
-		const struct block_segment *s = &slot->req->segments[first + i];
-		int err = dma_map(&n->dma, s->va, s->len_bytes, direction(slot->req), &at[i]);
-
-		if (err)
-			return err;
+	if (slot->count <= NVME_PRPS + 1) {
+		*out_at = slot->prps_at.v;
+		return slot->prps;
 	}
-	/* prp2 is the second page itself or, beyond two, the list of all but the first (section
-	 * 4.3). A slot's list does not cross a page, so it needs no link to a further one. */
-	cmd->prp1 = at[0].v;
-	cmd->prp2 = count == 2 ? at[1].v : count > 2 ? slot->prps_at.v : 0;
-	for (unsigned i = 1; count > 2 && i < count; i++)
-		slot->prps[i - 1] = at[i].v;
-	return 0;
+	if (!slot->list) {
+		slot->list = n->free_list;
+		n->free_list = slot->list->next;
+	}
+	*out_at = slot->list->at.v;
+	return slot->list->prps;
 }
 
-/* Of the whole namespace. A controller without a volatile cache answers at once (section 6.8), so
- * the driver need not know whether it has one. */
-static void send_flush(struct nvme *n, struct nvme_slot *slot, struct nvme_command *cmd)
+/* Fills the command's data pointers: prp2 is the second page itself or, beyond two, the list of all but the
+ * first (section 4.3). No list crosses a page, so none needs a link to a further one. */
+static int map_run(struct nvme *n, struct nvme_slot *slot, struct nvme_command *cmd)
 {
-	cmd->opcode = NVME_CMD_FLUSH;
-	slot->req->driver[REQ_NEXT_SEGMENT] = 1; /* a flush has none: sent is sent */
+	const struct block_segment *s = &slot->req->segments[slot->first];
+	enum dma_direction dir = slot->req->op == BLOCK_WRITE ? DMA_TO_DEVICE : DMA_FROM_DEVICE;
+	dma_addr_t at;
+	int err = dma_map(&n->dma, s[0].va, s[0].len_bytes, dir, &at);
+	uint64_t *prps = &cmd->prp2;
+
+	cmd->prp1 = at.v;
+	if (slot->count > 2)
+		prps = list_for(n, slot, &cmd->prp2);
+	for (unsigned i = 1; i < slot->count && !err; i++) {
+		err = dma_map(&n->dma, s[i].va, s[i].len_bytes, dir, &at);
+		prps[i - 1] = at.v;
+	}
+	return err;
 }
 
-static int send_run(struct nvme *n, struct nvme_slot *slot, struct nvme_command *cmd)
+/* One range a command. It lies where the slot's list would. */
+static void make_discard(struct nvme_slot *slot, struct nvme_command *cmd)
 {
-	struct block_request *req = slot->req;
-	unsigned first = (unsigned)req->driver[REQ_NEXT_SEGMENT];
-	/* A request counts in sectors of 512 whatever the disk has; requests are aligned to the
-	 * disk's blocks (block.h), so nothing is lost by the shift. */
-	uint64_t lba = (req->sector + req->driver[REQ_SECTORS_SENT]) >> (n->sector_shift - 9);
+	struct nvme_range *range = (struct nvme_range *)slot->prps;
+
+	*range = (struct nvme_range){.n_blocks = slot->n_blocks, .lba = slot->lba};
+	cmd->opcode = NVME_CMD_DSM;
+	cmd->prp1 = slot->prps_at.v;
+	cmd->cdw11 = NVME_DSM_DEALLOCATE; /* cdw10: one range, zero-based */
+}
+
+/* A flush is of the whole namespace, and has nothing but its opcode, 0. The number of blocks is zero-based, as most
+ * counts of this interface are. */
+static int make_command(struct nvme *n, struct nvme_slot *slot, uint16_t id,
+			struct nvme_command *cmd)
+{
+	const struct block_request *req = slot->req;
+	uint32_t nsid = progress(slot->req)->ns->nsid;
+	bool is_write = req->op == BLOCK_WRITE;
+
+	if (req->op > BLOCK_WRITE) {
+		*cmd = (struct nvme_command){.id = id, .nsid = nsid};
+		if (req->op == BLOCK_DISCARD)
+			make_discard(slot, cmd);
+		return 0;
+	}
+	*cmd = (struct nvme_command){.opcode = is_write ? NVME_CMD_WRITE : NVME_CMD_READ,
+				     .id = id,
+				     .nsid = nsid,
+				     .cdw10 = (uint32_t)slot->lba,
+				     .cdw11 = (uint32_t)(slot->lba >> 32),
+				     .cdw12 = slot->n_blocks - 1};
+	if (is_write && req->flags & BLOCK_FUA)
+		cmd->cdw12 |= NVME_WRITE_FUA;
+	return map_run(n, slot, cmd);
+}
+
+/* Decides what of the request the slot carries, and moves the request on by it. Requests count in sectors of 512
+ * whatever the disk has; they are aligned to the disk's blocks (block.h), so nothing is lost by the shift. */
+static void plan(const struct nvme *n, struct nvme_slot *slot, struct progress *p)
+{
+	const struct block_request *req = slot->req;
+	unsigned shift = p->ns->sector_shift;
+	uint64_t left;
 	uint32_t bytes;
-	unsigned count = run_length(n, req, first, &bytes);
-	int err = map_run(n, slot, first, count, cmd);
 
-	if (err)
-		return err;
-	cmd->opcode = req->op == BLOCK_WRITE ? NVME_CMD_WRITE : NVME_CMD_READ;
-	cmd->cdw10 = (uint32_t)lba;
-	cmd->cdw11 = (uint32_t)(lba >> 32);
-	/* The number of blocks is zero-based, as most counts of this interface are. */
-	cmd->cdw12 = (bytes >> n->sector_shift) - 1;
-	req->driver[REQ_NEXT_SEGMENT] += count;
-	req->driver[REQ_SECTORS_SENT] += bytes / SECTOR_SIZE;
-	return 0;
-}
-
-/* Sends the next command of req; needs a free slot. What it counts in driver[] is all that is known
- * of the request between its commands. In an error what was sent before still runs into its memory,
- * so done() has to wait for it. */
-static void send_next(struct nvme *n, struct block_request *req)
-{
-	uint16_t id = n->first_free;
-	struct nvme_slot *slot = &n->slots[id];
-	struct nvme_command cmd = {.id = id, .nsid = 1};
-	int err = 0;
-
-	slot->req = req;
-	if (req->op == BLOCK_FLUSH)
-		send_flush(n, slot, &cmd);
-	else
-		err = send_run(n, slot, &cmd);
-	if (err) { /* the rest is not sent; done comes with the last of those in flight */
-		slot->req = NULL;
-		req->driver[REQ_STATUS] = (uint64_t)err;
-		req->driver[REQ_NEXT_SEGMENT] = MAX(1u, req->n_segments);
+	slot->lba = (req->sector + p->sectors_sent) >> (shift - 9);
+	if (req->op <= BLOCK_WRITE) {
+		slot->first = p->next_segment;
+		slot->count = (uint16_t)run_length(n, req, slot->first, &bytes);
+		slot->n_blocks = bytes >> shift;
+		p->sectors_sent += bytes / SECTOR_SIZE;
+		p->next_segment = (uint16_t)(p->next_segment + slot->count);
+		p->all_sent = p->next_segment >= req->n_segments;
 		return;
 	}
-	n->first_free = slot->next_free;
-	req->driver[REQ_IN_FLIGHT]++;
-	nvme_push(&n->io, &cmd);
-	n->rung = false;
+	left = req->op == BLOCK_DISCARD ? (req->n_sectors - p->sectors_sent) >> (shift - 9) : 0;
+	slot->n_blocks = (uint32_t)MIN(left, DISCARD_BLOCKS);
+	p->sectors_sent += (uint64_t)slot->n_blocks << (shift - 9);
+	p->all_sent = left <= DISCARD_BLOCKS;
 }
 
-static bool all_sent(const struct block_request *req)
+/* Gives back the slot, and what it borrowed. */
+static void slot_free(struct nvme_io *io, struct nvme_slot *slot)
 {
-	return req->driver[REQ_NEXT_SEGMENT] >= MAX(1u, req->n_segments);
+	if (slot->list) {
+		slot->list->next = io->ctrl->free_list;
+		io->ctrl->free_list = slot->list;
+		slot->list = NULL;
+	}
+	slot->req = NULL;
+	slot->next_free = io->first_free;
+	io->first_free = (uint16_t)(slot - io->slots);
+}
+
+/* Sends the next command of req; needs a free slot. In an error what was sent before still runs into the
+ * request's memory, so done() has to wait for it. */
+static void send_next(struct nvme_io *io, struct block_request *req)
+{
+	uint16_t id = io->first_free;
+	struct nvme_slot *slot = &io->slots[id];
+	struct progress *p = progress(req);
+	int err;
+
+	slot->req = req;
+	slot->looks = 0;
+	slot->tries = 0;
+	io->first_free = slot->next_free;
+	plan(io->ctrl, slot, p);
+	err = make_command(io->ctrl, slot, id, nvme_next(&io->q));
+	if (err) { /* the rest is not sent; done comes with the last of those in flight */
+		slot_free(io, slot);
+		p->status = err;
+		p->all_sent = true;
+		return;
+	}
+	p->in_flight++;
+	nvme_push(&io->q);
+	io->ctrl->untold |= io->bit;
+}
+
+/* What could be mapped once can be again. */
+void nvme_send_again(struct nvme_io *io, struct nvme_slot *slot)
+{
+	uint16_t id = (uint16_t)(slot - io->slots);
+
+	slot->looks = 0;
+	if (make_command(io->ctrl, slot, id, nvme_next(&io->q))) {
+		nvme_slot_end(io, slot, -XEN_EFAULT);
+		return;
+	}
+	nvme_push(&io->q);
+	io->ctrl->untold |= io->bit;
+}
+
+/* What was sent and not what was asked: the two differ only after an error. */
+static void count_bytes(struct block_stats *stats, const struct block_request *req, uint64_t bytes)
+{
+	stats->flushes += req->op == BLOCK_FLUSH;
+	if (req->op == BLOCK_WRITE)
+		stats->bytes_written += bytes;
+	else if (req->op == BLOCK_READ)
+		stats->bytes_read += bytes;
 }
 
 /* Both conditions: commands of an early part may all be back while a later part still waits for a
  * slot. */
-static void finish_if_done(struct nvme *n, struct block_request *req)
+static void finish_if_done(struct block_request *req)
 {
-	int status = (int)(int64_t)req->driver[REQ_STATUS];
+	struct progress *p = progress(req);
 
-	if (req->driver[REQ_IN_FLIGHT] || !all_sent(req))
+	if (p->in_flight || !p->all_sent)
 		return;
-	n->disk.stats.errors += status != 0;
-	req->done(req, status);
+	count_bytes(&p->ns->disk.stats, req, p->sectors_sent * SECTOR_SIZE);
+	req->done(req, p->status);
 }
 
-/* Moves waiting requests into free slots, in order. */
-static void pump(struct nvme *n)
+/* Moves waiting requests into free slots, in order. Not while the controller is reset. */
+static void pump(struct nvme_io *io)
 {
-	while (n->waiting && n->first_free != NO_SLOT) {
-		struct block_request *req = n->waiting;
+	while (io->waiting && io->first_free != NO_SLOT) {
+		struct block_request *req = io->waiting;
 
 		/* A request stays the first until all of it is sent: a later one must not take the
 		 * slots that it waits for, or a big one would never get through. */
-		send_next(n, req);
-		if (!all_sent(req))
+		send_next(io, req);
+		if (!progress(req)->all_sent)
 			continue;
 		/* Off the list before done() can come: it may submit the next one, which runs this
 		 * very loop again. */
-		n->waiting = req->next;
-		if (!n->waiting)
-			n->waiting_tail = &n->waiting;
-		finish_if_done(n, req); /* only when nothing of it could be sent */
+		io->waiting = req->next;
+		if (!io->waiting)
+			io->waiting_tail = &io->waiting;
+		finish_if_done(req); /* only when nothing of it could be sent */
 	}
 }
 
-static void nvme_submit(struct block_device *disk, struct block_request *req)
-{
-	struct nvme *n = disk->driver;
+/* ---- from above -------------------------------------------------------------------------------- */
 
-	memset(req->driver, 0, sizeof(req->driver));
+static struct nvme_io *append(struct block_device *disk, struct block_request *req)
+{
+	struct nvme_ns *ns = disk->driver;
+	struct nvme *n = ns->ctrl;
+	struct nvme_io *io = n->io[req->queue < n->n_io ? req->queue : req->queue % n->n_io];
+
+	*progress(req) = (struct progress){.ns = ns};
 	req->next = NULL;
-	*n->waiting_tail = req;
-	n->waiting_tail = &req->next;
+	*io->waiting_tail = req;
+	io->waiting_tail = &req->next;
 	disk->stats.requests++;
-	pump(n);
+	return io;
 }
 
-/* rung keeps a user that kicks after every loop from paying for a doorbell that says nothing. */
-static void nvme_kick(struct block_device *disk)
+static void submit(struct block_device *disk, struct block_request *req)
 {
-	struct nvme *n = disk->driver;
-
-	if (n->rung)
-		return;
-	n->rung = true;
-	disk->stats.notifications_out++;
-	nvme_ring(&n->io);
+	pump(append(disk, req));
 }
 
-const struct block_ops nvme_block_ops = {.submit = nvme_submit, .kick = nvme_kick};
-
-/* What was sent and not what was asked: the two differ only after an error. */
-static void count_bytes(struct block_stats *stats, const struct block_request *req)
+static void ring(struct nvme_io *io, struct block_stats *stats)
 {
-	uint64_t bytes = req->driver[REQ_SECTORS_SENT] * SECTOR_SIZE;
+	io->ctrl->untold &= ~io->bit;
+	stats->notifications_out++;
+	nvme_ring(&io->q);
+}
 
-	stats->flushes += req->op == BLOCK_FLUSH;
-	if (req->op == BLOCK_WRITE)
-		stats->bytes_written += bytes;
-	else
-		stats->bytes_read += bytes;
+/* A user that kicks after every loop does not pay for a doorbell that says nothing. */
+static void kick(struct block_device *disk)
+{
+	struct nvme_ns *ns = disk->driver;
+	struct nvme *n = ns->ctrl;
+
+	while (n->untold)
+		ring(n->io[__builtin_ctz(n->untold)], &disk->stats);
+	nvme_watch(n);
+}
+
+const struct block_ops nvme_block_ops = {.submit = submit, .kick = kick};
+
+static void hold(struct block_device *disk, struct block_request *req)
+{
+	(void)append(disk, req);
+}
+
+static void hold_kick(struct block_device *disk) {}
+
+const struct block_ops nvme_hold_ops = {.submit = hold, .kick = hold_kick};
+
+/* ---- from below -------------------------------------------------------------------------------- */
+
+/* A discard that the device does not take is not an error of the medium. */
+static int error_of(const struct block_request *req, unsigned code)
+{
+	bool unknown = code == 0x01 || code == 0x02; /* opcode, field */
+
+	return req->op == BLOCK_DISCARD && unknown ? -XEN_EOPNOTSUPP : -XEN_EIO;
+}
+
+void nvme_slot_end(struct nvme_io *io, struct nvme_slot *slot, int status)
+{
+	struct block_request *req = slot->req;
+	struct progress *p = progress(req);
+
+	/* Free before done(), whose next submit may need this slot when it was the last. */
+	slot_free(io, slot);
+	if (status && !p->status)
+		p->status = status;
+	p->in_flight--;
+	finish_if_done(req);
+}
+
+void nvme_slot_lost(struct nvme_io *io, struct nvme_slot *slot)
+{
+	disk_error(&progress(slot->req)->ns->disk, slot->req, "no answer, tries", slot->tries);
+	nvme_slot_end(io, slot, -XEN_EIO);
 }
 
 /* One completion. An id that is not in flight is the device's mistake: said, and ignored. */
-static void complete(struct nvme *n, const struct nvme_completion *c)
+static void complete(struct nvme_io *io, const struct nvme_completion *c)
 {
-	struct nvme_slot *slot = c->id < NVME_SLOTS ? &n->slots[c->id] : NULL;
-	struct block_request *req = slot ? slot->req : NULL;
+	struct nvme_slot *slot = c->id < NVME_SLOTS ? &io->slots[c->id] : NULL;
+	unsigned code = c->status >> 1 & 0x7ff;
+	int status = 0;
 
-	if (!req) {
-		host_log(HOST_LOG_WARN, "%s: completion of unknown command %u", n->disk.name,
+	if (!slot || !slot->req) {
+		host_log(HOST_LOG_WARN, "nvme%u: completion of unknown command %u", io->ctrl->index,
 			 c->id);
 		return;
 	}
-	slot->req = NULL;
-	/* Free before done(), whose next submit may need this slot when it was the last. */
-	slot->next_free = n->first_free;
-	n->first_free = c->id;
-	if (c->status >> 1 && !req->driver[REQ_STATUS])
-		req->driver[REQ_STATUS] = (uint64_t)-XEN_EIO;
-	if (--req->driver[REQ_IN_FLIGHT] == 0 && all_sent(req)) {
-		count_bytes(&n->disk.stats, req);
-		finish_if_done(n, req);
+	if (code) {
+		disk_error(&progress(slot->req)->ns->disk, slot->req, "status", code);
+		status = error_of(slot->req, code);
 	}
+	nvme_slot_end(io, slot, status);
 }
 
-void nvme_io_interrupt(void *ctx)
+void nvme_reap(struct nvme_io *io)
 {
-	struct nvme *n = ctx;
 	struct nvme_completion c;
 	bool any = false;
 
-	n->disk.stats.notifications_in++;
 	/* The bound: at the start of this loop at most NVME_SLOTS are in flight; whatever comes
 	 * beyond was submitted by a done() within it, so its interrupt is still to come. A
 	 * controller that turns the phase over for ever does not keep the worker. */
-	for (unsigned i = 0; i < 2 * NVME_DEPTH && nvme_pop(&n->io, &c); i++, any = true)
-		complete(n, &c);
+	for (unsigned i = 0; i < 2 * NVME_DEPTH && nvme_pop(&io->q, &c); i++, any = true)
+		complete(io, &c);
 	/* Gives the room back. Once for the loop: the completion queue has as many entries as there
 	 * can be commands. */
 	if (any)
-		*n->io.cq_doorbell = n->io.cq_head;
-	pump(n);
+		*io->q.cq_doorbell = io->q.cq_head;
+}
+
+void nvme_go_on(struct nvme_io *io)
+{
+	if (io->waiting)
+		pump(io);
 	/* One doorbell for what waited for slots and for what the done() calls submitted. */
-	nvme_kick(&n->disk);
+	if (io->ctrl->untold & io->bit)
+		ring(io, &io->ctrl->ns[0]->disk.stats);
+}
+
+/* A controller that is being reset has no queues; the interrupt is one from before. */
+void nvme_io_interrupt(void *ctx)
+{
+	struct nvme_io *io = ctx;
+
+	if (io->ctrl->phase != NVME_RUNNING || !io->ctrl->n_ns)
+		return;
+	io->ctrl->ns[0]->disk.stats.notifications_in++;
+	nvme_reap(io);
+	nvme_go_on(io);
 }

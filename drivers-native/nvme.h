@@ -1,19 +1,23 @@
-/* nvme.h: what the two files of the NVMe driver share: registers, commands, the controller.
+/* nvme.h: what the files of the NVMe driver share: registers, commands, the controller.
  *
- * Private to drivers-native. nvme_init.c resets and identifies, nvme.c moves data. Layouts are those of
- * the NVM Express base specification 1.4, sections 3 (registers), 4 (queues) and 5-6 (commands).
+ * Private to drivers-native. nvme_init.c finds and identifies, nvme_admin.c turns controllers on and off,
+ * nvme.c moves data, nvme_recover.c watches and resets. Layouts are those of the NVM Express base
+ * specification 1.4, sections 3 (registers), 4 (queues) and 5-6 (commands). Worker context.
  */
 #ifndef DRIVERS_NATIVE_NVME_H
 #define DRIVERS_NATIVE_NVME_H
 
 #include <amphi/block.h>
 #include <amphi/dma.h>
+#include <amphi/host.h>
 #include <amphi/pci.h>
 
 /* Entries of the I/O queues: a submission queue of 64 is exactly a page. One slot stays empty. */
-#define NVME_DEPTH  64u
-#define NVME_SLOTS  (NVME_DEPTH - 1)
-#define NVME_ADMINS 8u
+#define NVME_DEPTH      64u
+#define NVME_SLOTS      (NVME_DEPTH - 1)
+#define NVME_ADMINS     8u
+#define NVME_QUEUES     4u /* used at most; one worker serves them all */
+#define NVME_NAMESPACES 16u
 
 enum nvme_reg {
 	NVME_CAP = 0x00,
@@ -29,11 +33,15 @@ enum nvme_opcode {
 	NVME_CMD_FLUSH = 0x00,
 	NVME_CMD_WRITE = 0x01,
 	NVME_CMD_READ = 0x02,
+	NVME_CMD_DSM = 0x09,
 	NVME_ADMIN_CREATE_SQ = 0x01,
 	NVME_ADMIN_CREATE_CQ = 0x05,
 	NVME_ADMIN_IDENTIFY = 0x06,
 	NVME_ADMIN_SET_FEATURES = 0x09
 };
+
+#define NVME_DSM_DEALLOCATE (1u << 2)  /* in cdw11 */
+#define NVME_WRITE_FUA      (1u << 30) /* in cdw12 */
 
 struct nvme_command {
 	uint8_t opcode, flags;
@@ -53,6 +61,12 @@ struct nvme_completion {
 };
 _Static_assert(sizeof(struct nvme_completion) == 16, "section 4.6");
 
+struct nvme_range { /* of a DSM command */
+	uint32_t attributes, n_blocks;
+	uint64_t lba;
+};
+_Static_assert(sizeof(struct nvme_range) == 16, "section 6.7");
+
 struct nvme_queue {
 	struct nvme_command *sq;
 	volatile struct nvme_completion *cq;
@@ -62,40 +76,129 @@ struct nvme_queue {
 	uint16_t phase;
 };
 
-/* One command in flight: a run of a request's segments that its PRP list can express. */
+/* A list for requests larger than a slot's own; a controller has a few. */
+struct nvme_list {
+	uint64_t *prps; /* NVME_LIST_PRPS entries */
+	dma_addr_t at;
+	struct nvme_list *next;
+};
+#define NVME_LISTS     8u
+#define NVME_LIST_PRPS 256u
+
+/* One command in flight: a run of a request's segments that its PRP list can express. After a reset the command
+ * is made anew from what is here. */
 struct nvme_slot {
 	struct block_request *req; /* NULL: free */
 	uint64_t *prps;            /* NVME_PRPS entries in a shared page */
 	dma_addr_t prps_at;
+	struct nvme_list *list; /* the larger one it borrowed */
+	uint64_t lba;
+	uint32_t n_blocks;
+	uint16_t first, count; /* segments */
 	uint16_t next_free;
+	uint16_t looks; /* how often the watchdog has seen it */
+	uint16_t tries; /* how often it was sent again because no answer came */
+	uint64_t pad;
 };
+_Static_assert(sizeof(struct nvme_slot) == 64, "found by its number without a multiplication");
 #define NVME_PRPS 32u
+
+/* One I/O queue pair, with an interrupt of its own where the platform gives one. */
+struct nvme_io {
+	struct nvme *ctrl;
+	struct nvme_queue q;
+	struct nvme_slot slots[NVME_SLOTS];
+	uint16_t first_free;
+	uint32_t bit;                                  /* of its number */
+	struct block_request *waiting, **waiting_tail; /* submitted, not wholly in slots */
+};
+
+/* One namespace, as a disk. */
+struct nvme_ns {
+	struct nvme *ctrl;
+	uint32_t nsid;
+	unsigned sector_shift; /* log2 of the namespace's block size */
+	struct block_device disk;
+};
+
+/* See nvme_recover.c for the arrows between them. */
+enum nvme_phase { NVME_RUNNING, NVME_DISABLING, NVME_ENABLING, NVME_GONE };
 
 struct nvme {
 	const struct pci_function *pci;
 	struct dma_device dma;
 	struct pci_msix msix;
 	volatile uint8_t *regs;
-	struct nvme_queue admin, io;
+	unsigned index; /* in names */
+	struct nvme_queue admin;
+	struct nvme_io *io[NVME_QUEUES];
+	unsigned n_io;
+	uint32_t untold; /* bits of those whose submission tail the device has not been told */
 	uint32_t doorbell_stride_bytes;
-	unsigned max_transfer_pages; /* of one command; at most NVME_PRPS */
-	unsigned sector_shift;       /* log2 of the namespace's block size */
-	struct nvme_slot slots[NVME_SLOTS];
-	uint16_t first_free;
-	bool rung;                                     /* submission tail told to the device */
-	struct block_request *waiting, **waiting_tail; /* submitted, not wholly in slots */
-	struct block_device disk;
+	unsigned max_transfer_pages; /* of one command; at most BLOCK_MAX_SEGMENTS */
+	bool has_cache, has_dsm;
+	char serial[21];
+	struct nvme_list lists[NVME_LISTS], *free_list;
+	struct nvme_ns *ns[NVME_NAMESPACES];
+	unsigned n_ns;
+	enum nvme_phase phase;
+	unsigned polls_left; /* of a phase that waits for the controller */
+	unsigned resets;
+	struct host_work watch;
 };
 
 /* nvme.c */
-void nvme_io_init(struct nvme *n);
-void nvme_io_interrupt(void *ctx);
+void nvme_io_init(struct nvme_io *io, struct nvme *n, unsigned index);
+void nvme_io_interrupt(void *ctx); /* a struct nvme_io */
 extern const struct block_ops nvme_block_ops;
+/* While the controller is reset: what is submitted waits. */
+extern const struct block_ops nvme_hold_ops;
+/* Sends what waits, and tells the controller. */
+void nvme_go_on(struct nvme_io *io);
+/* Makes the slot's command anew, and puts it into the queue. */
+void nvme_send_again(struct nvme_io *io, struct nvme_slot *slot);
+/* Ends what the slot carries, its device being unable to touch its memory any more. */
+void nvme_slot_end(struct nvme_io *io, struct nvme_slot *slot, int status);
+/* The same with -XEN_EIO, because no answer came. */
+void nvme_slot_lost(struct nvme_io *io, struct nvme_slot *slot);
+/* Takes new completions; their done() may have been called when it returns. */
+void nvme_reap(struct nvme_io *io);
 
-/* Puts a command into the queue without ringing. */
-void nvme_push(struct nvme_queue *q, const struct nvme_command *cmd);
+/* The place of the next command in the queue; it is there when nvme_push is called, and not told of yet. */
+struct nvme_command *nvme_next(struct nvme_queue *q);
+void nvme_push(struct nvme_queue *q);
 void nvme_ring(struct nvme_queue *q);
 /* Takes the next completion; false when there is none. */
 bool nvme_pop(struct nvme_queue *q, struct nvme_completion *out);
+
+/* nvme_admin.c */
+uint32_t nvme_status(const struct nvme *n); /* CSTS; all ones: nobody there */
+#define NVME_CSTS_READY 0x1u
+#define NVME_CSTS_FATAL 0x2u
+/* How many milliseconds a change of readiness may take, by the controller's word. */
+unsigned nvme_ready_ms(const struct nvme *n);
+/* From one doorbell to the next. */
+unsigned nvme_stride_bytes(const struct nvme *n);
+/* -XEN_ENOMEM; -XEN_EOPNOTSUPP: doorbells beyond what was mapped. */
+int nvme_queue_alloc(struct nvme *n, struct nvme_queue *q, unsigned index, uint16_t depth);
+void nvme_disable(struct nvme *n);
+/* Tells it of its admin queue, empty, and turns it on. */
+void nvme_enable(struct nvme *n);
+/* Off, on, waiting for each: for start-up. */
+int nvme_reset(struct nvme *n);
+/* One admin command, waited for. -XEN_EIO: refused, -XEN_EBUSY: no answer, and its memory is still the
+ * controller's. out_result may be NULL. */
+int nvme_admin(struct nvme *n, struct nvme_command *cmd, uint32_t *out_result);
+/* Creates the I/O queues in the controller, empty; at least one, fewer than n_io when it has no more. */
+int nvme_create_queues(struct nvme *n, unsigned *out_made);
+
+/* nvme_recover.c */
+void nvme_watch_init(struct nvme *n);
+/* Something is in flight: it will be looked at from time to time until nothing is. */
+static inline void nvme_watch(struct nvme *n)
+{
+	if (!n->watch.queued)
+		host_work_after(&n->watch, 100u * 1000000u);
+}
 
 #endif

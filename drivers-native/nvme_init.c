@@ -1,7 +1,7 @@
-/* nvme_init.c: finds, resets and identifies an NVMe controller, and registers its first namespace.
+/* nvme_init.c: finds and identifies an NVMe controller, and registers its namespaces.
  *
- * The admin queue is polled, which is fine at boot: a few commands, each bounded in time. A controller
- * that does not answer is left alone and named. The data path is nvme.c. Called by drivers.c.
+ * A controller that does not answer is left alone and named. The data path is nvme.c, registers and commands are
+ * nvme_admin.c. Called by drivers.c.
  */
 #include "nvme.h"
 
@@ -14,115 +14,33 @@
 #include <amphi/string.h>
 
 #define CLASS_NVME    0x010802u
-#define REGISTERS_LEN 0x2000u /* registers and the doorbells of the two queues we use */
-#define POLL_US       50u
+#define REGISTERS_LEN 0x2000u /* registers and the doorbells of the queues we use */
 
-/* Memory page size 0 in CC is 4 KiB, command set 0 is NVM: neither needs a bit (section 3.1.5). */
-#define CC_ENABLE        0x1u
-#define CC_SIZES         (6u << 16 | 4u << 20) /* submission entries 2^6, completion entries 2^4 */
-#define CSTS_READY       0x1u
-#define CSTS_FATAL       0x2u
-#define CAP_TIMEOUT(cap) ((unsigned)((cap) >> 24 & 0xff)) /* in 500 ms */
-#define CAP_STRIDE(cap)  ((unsigned)((cap) >> 32 & 0xf))
+enum { IDENTIFY_NAMESPACE = 0, IDENTIFY_CONTROLLER = 1, IDENTIFY_LIST = 2 };
 
-/* Each access in the width that section 3.1 asks for, once: hence volatile. */
-static uint32_t read32(const struct nvme *n, enum nvme_reg reg)
+static uint16_t get16(const uint8_t *p)
 {
-	return *(volatile uint32_t *)(n->regs + reg);
+	return (uint16_t)(p[0] | p[1] << 8);
 }
 
-static void write32(struct nvme *n, enum nvme_reg reg, uint32_t value)
+static uint32_t get32(const uint8_t *p)
 {
-	*(volatile uint32_t *)(n->regs + reg) = value;
+	return get16(p) | (uint32_t)get16(p + 2) << 16;
 }
 
-/* 64-bit registers as two halves, which every controller and emulator takes. */
-static uint64_t read64(const struct nvme *n, enum nvme_reg reg)
+static uint64_t get64(const uint8_t *p)
 {
-	volatile uint32_t *at = (volatile uint32_t *)(n->regs + reg);
-
-	return at[0] | (uint64_t)at[1] << 32;
+	return get32(p) | (uint64_t)get32(p + 4) << 32;
 }
 
-static void write64(struct nvme *n, enum nvme_reg reg, uint64_t value)
+static int ask(struct nvme *n, unsigned what, uint32_t nsid, dma_addr_t at)
 {
-	volatile uint32_t *at = (volatile uint32_t *)(n->regs + reg);
+	struct nvme_command cmd = {
+	    .opcode = NVME_ADMIN_IDENTIFY, .nsid = nsid, .prp1 = at.v, .cdw10 = what};
+	int err = nvme_admin(n, &cmd, NULL);
 
-	at[0] = (uint32_t)value;
-	at[1] = (uint32_t)(value >> 32);
-}
-
-/* The controller says in CAP how long a change of readiness may take at most; + 1 because a 0 there
- * is "less than 500 ms". Polled with pauses, since each read is an exit under a hypervisor. */
-static int wait_ready(struct nvme *n, uint32_t want)
-{
-	unsigned polls = (CAP_TIMEOUT(read64(n, NVME_CAP)) + 1) * 500000u / POLL_US;
-
-	for (; polls; polls--) {
-		uint32_t status = read32(n, NVME_CSTS);
-
-		if (status & CSTS_FATAL)
-			return -XEN_EIO;
-		if ((status & CSTS_READY) == want)
-			return 0;
-		machine_delay_us(POLL_US);
-	}
-	return -XEN_EBUSY;
-}
-
-/* Doorbells: submission tail of queue i at 2i, completion head at 2i + 1, in strides (section 3.1.24). */
-static int queue_alloc(struct nvme *n, struct nvme_queue *q, unsigned index, uint16_t depth)
-{
-	q->sq = dma_page_alloc(&n->dma, &q->sq_at);
-	q->cq = dma_page_alloc(&n->dma, &q->cq_at);
-	if (!q->sq || !q->cq)
-		return -XEN_ENOMEM;
-	q->depth = depth;
-	/* The pages are zeroed and the controller's first round writes 1: see nvme_pop. */
-	q->phase = 1;
-	q->sq_doorbell =
-	    (volatile uint32_t *)(n->regs + NVME_DOORBELLS + 2 * index * n->doorbell_stride_bytes);
-	q->cq_doorbell = (volatile uint32_t *)(n->regs + NVME_DOORBELLS +
-					       (2 * index + 1) * n->doorbell_stride_bytes);
-	return 0;
-}
-
-/* Section 7.6.1: off, wait until it is; queues told while it is off; on, wait. A firmware's driver
- * may have left it running, with queues in memory that is ours by now. */
-static int reset(struct nvme *n)
-{
-	int err;
-
-	write32(n, NVME_CC, 0);
-	err = wait_ready(n, 0);
-	if (!err)
-		err = queue_alloc(n, &n->admin, 0, NVME_ADMINS);
-	if (err)
-		return err;
-	write32(n, NVME_AQA, (NVME_ADMINS - 1) << 16 | (NVME_ADMINS - 1));
-	write64(n, NVME_ASQ, n->admin.sq_at.v);
-	write64(n, NVME_ACQ, n->admin.cq_at.v);
-	write32(n, NVME_CC, CC_SIZES | CC_ENABLE);
-	return wait_ready(n, CSTS_READY);
-}
-
-/* One admin command, waited for: at most two seconds. Nothing else is in flight in this queue, so
- * the completion that comes is this command's. When none comes the command is still the
- * controller's: -XEN_EBUSY tells the caller that its memory is too. */
-static int admin(struct nvme *n, struct nvme_command *cmd)
-{
-	struct nvme_completion c;
-
-	nvme_push(&n->admin, cmd);
-	nvme_ring(&n->admin);
-	for (unsigned polls = 2000000u / POLL_US; polls; polls--) {
-		if (nvme_pop(&n->admin, &c)) {
-			*n->admin.cq_doorbell = n->admin.cq_head;
-			return c.status >> 1 ? -XEN_EIO : 0;
-		}
-		machine_delay_us(POLL_US);
-	}
-	return -XEN_EBUSY;
+	peer_rmb();
+	return err;
 }
 
 /* The serial number is 20 characters filled up with blanks (figure "Identify Controller"). */
@@ -132,61 +50,125 @@ static void take_serial(struct nvme *n, const uint8_t *id)
 
 	while (len && (id[4 + len - 1] == ' ' || !id[4 + len - 1]))
 		len--;
-	memcpy(n->disk.serial, id + 4, len);
-	n->disk.serial[len] = '\0';
+	memcpy(n->serial, id + 4, len);
+	n->serial[len] = '\0';
 }
 
+/* The largest transfer is 2^MDTS (byte 77) of the controller's smallest pages (CAP.MPSMIN), which must be 4 KiB for
+ * CC as we write it; 0: no limit. Then the optional commands (520) and whether there is a volatile cache (525):
+ * without one every write is on the medium when it is done. */
 static int identify_controller(struct nvme *n, const uint8_t *page, dma_addr_t at)
 {
-	struct nvme_command cmd = {.opcode = NVME_ADMIN_IDENTIFY, .prp1 = at.v, .cdw10 = 1};
-	int err = admin(n, &cmd);
+	int err = ask(n, IDENTIFY_CONTROLLER, 0, at);
 	unsigned mdts;
 
 	if (err)
 		return err;
-	peer_rmb();
 	take_serial(n, page);
-	/* In units of the controller's smallest page (CAP.MPSMIN), which must be 4 KiB for CC as we
-	 * write it. 5 and more do not bound NVME_PRPS. */
-	mdts = page[77]; /* maximum data transfer: 2^mdts pages, 0: no limit */
-	n->max_transfer_pages = mdts && mdts < 5 ? 1u << mdts : NVME_PRPS;
+	mdts = page[77];
+	n->max_transfer_pages = mdts && mdts < 8 ? 1u << mdts : BLOCK_MAX_SEGMENTS;
+	n->has_dsm = get16(page + 520) & 4;
+	n->has_cache = page[525] & 1;
 	return 0;
 }
 
-/* Namespace 1 only; further ones are not served. The page tells its size in blocks (bytes 0-7),
- * which of the formats is in use (26) and the formats (from 128: metadata bytes in the low half,
- * log2 of the block size above). */
-static int identify_namespace(struct nvme *n, const uint8_t *page, dma_addr_t at)
+/* ---- namespaces --------------------------------------------------------------------------------- */
+
+/* The page tells the size in blocks (bytes 0-7), which of the formats is in use (26) and the formats (from 128:
+ * metadata bytes in the low half, log2 of the block size above), and, when a bit of its features (24) says so, what is
+ * discarded well at once (64: granularity, 66: alignment, less one, in blocks). */
+static int take_namespace(struct nvme_ns *ns, const uint8_t *page)
 {
-	struct nvme_command cmd = {
-	    .opcode = NVME_ADMIN_IDENTIFY, .nsid = 1, .prp1 = at.v, .cdw10 = 0};
-	uint64_t blocks;
-	uint32_t format;
-	int err = admin(n, &cmd);
+	/* & 0xf keeps the entry within the page: at most 128 + 4 * 15. */
+	uint32_t format = get32(page + 128 + 4 * (page[26] & 0xf));
+	uint64_t blocks = get64(page);
+
+	ns->sector_shift = format >> 16 & 0xff;
+	if (ns->sector_shift < 9 || ns->sector_shift > 12 || (format & 0xffff) || !blocks)
+		return -XEN_EOPNOTSUPP; /* metadata or odd sizes */
+	ns->disk.sector_size = 1u << ns->sector_shift;
+	ns->disk.sectors = blocks << (ns->sector_shift - 9);
+	ns->disk.readonly = page[99] & 1; /* namespace attributes: write protected */
+	if (page[24] & 0x10) {
+		ns->disk.discard_granularity = (get16(page + 66) + 1u) << ns->sector_shift;
+		ns->disk.physical_sector_size =
+		    MIN((get16(page + 64) + 1u) << ns->sector_shift, 1u << 16);
+	}
+	return 0;
+}
+
+/* A limit of the controller is a limit of its disks. The number of a controller's second and later disks is its own
+ * with the namespace behind it. */
+static void describe(struct nvme_ns *ns)
+{
+	struct nvme *n = ns->ctrl;
+	struct block_device *d = &ns->disk;
+
+	fmt_text(d->name, sizeof(d->name), "nvme%un%u", n->index, ns->nsid);
+	(void)str_copy(d->serial, sizeof(d->serial), n->serial);
+	if (n->n_ns && n->serial[0])
+		fmt_text(d->serial, sizeof(d->serial), "%s-%u", n->serial, ns->nsid);
+	d->ops = &nvme_block_ops;
+	d->driver = ns;
+	d->has_flush = n->has_cache;
+	d->has_fua = true;
+	d->has_discard = n->has_dsm;
+	/* What one command can carry when the segments are whole pages: users who stay within it
+	 * pay for one command. */
+	d->max_segments = n->max_transfer_pages;
+	d->n_queues = n->n_io;
+	d->queue_depth = NVME_SLOTS * n->n_io;
+}
+
+static int add_namespace(struct nvme *n, uint32_t nsid, const uint8_t *page, dma_addr_t at)
+{
+	struct nvme_ns *ns;
+	int err = ask(n, IDENTIFY_NAMESPACE, nsid, at);
 
 	if (err)
 		return err;
-	peer_rmb();
-	memcpy(&blocks, page, sizeof(blocks));
-	/* & 0xf keeps the entry within the page: at most 128 + 4 * 15. */
-	memcpy(&format, page + 128 + 4 * (page[26] & 0xf), sizeof(format));
-	n->sector_shift = format >> 16 & 0xff;
-	if (n->sector_shift < 9 || n->sector_shift > 12 || (format & 0xffff) || !blocks)
-		return -XEN_EOPNOTSUPP; /* metadata or odd sizes */
-	n->disk.sector_size = 1u << n->sector_shift;
-	n->disk.sectors = blocks << (n->sector_shift - 9);
-	n->disk.readonly = page[99] & 1; /* namespace attributes: write protected */
+	ns = host_alloc(sizeof(*ns));
+	if (!ns)
+		return -XEN_ENOMEM;
+	ns->ctrl = n;
+	ns->nsid = nsid;
+	err = take_namespace(ns, page);
+	if (err) {
+		host_log(HOST_LOG_WARN, "nvme%u: namespace %u has no size or format of ours",
+			 n->index, nsid);
+		host_free(ns, sizeof(*ns));
+		return 0;
+	}
+	describe(ns);
+	n->ns[n->n_ns++] = ns;
 	return 0;
 }
 
-static int identify(struct nvme *n)
+/* The list of active ones, in rising order, ended by 0; a controller of before 1.1 has no such list, and
+ * namespace 1. */
+static int add_namespaces(struct nvme *n, const uint8_t *page, dma_addr_t at)
+{
+	uint32_t ids[NVME_NAMESPACES] = {0};
+	int err = ask(n, IDENTIFY_LIST, 0, at);
+
+	if (err == -XEN_EBUSY)
+		return err;
+	if (err)
+		ids[0] = 1;
+	else
+		memcpy(ids, page, sizeof(ids));
+	err = 0;
+	for (unsigned i = 0; i < NVME_NAMESPACES && ids[i] && !err; i++)
+		err = add_namespace(n, ids[i], page, at);
+	return err;
+}
+
+static int with_page(struct nvme *n, int (*fn)(struct nvme *n, const uint8_t *page, dma_addr_t at))
 {
 	dma_addr_t at;
 	uint8_t *page = dma_page_alloc(&n->dma, &at);
-	int err = page ? identify_controller(n, page, at) : -XEN_ENOMEM;
+	int err = page ? fn(n, page, at) : -XEN_ENOMEM;
 
-	if (!err)
-		err = identify_namespace(n, page, at);
 	/* A command without an answer may still write into the page: it is given up rather than
 	 * given to somebody else. */
 	if (page && err != -XEN_EBUSY)
@@ -194,47 +176,87 @@ static int identify(struct nvme *n)
 	return err;
 }
 
-/* The completion queue before the submission queue that names it (section 5.4), and destroyed
- * never. Sizes are zero-based; identifiers from 1, since 0 is the admin queue. */
-static int create_io_queues(struct nvme *n)
-{
-	struct nvme_command cq = {.opcode = NVME_ADMIN_CREATE_CQ},
-			    sq = {.opcode = NVME_ADMIN_CREATE_SQ};
-	int err = queue_alloc(n, &n->io, 1, NVME_DEPTH);
-
-	if (err)
-		return err;
-	cq.prp1 = n->io.cq_at.v;
-	cq.cdw10 = sq.cdw10 = (NVME_DEPTH - 1) << 16 | 1;
-	cq.cdw11 = 0u << 16 | 3; /* vector 0, interrupts on, contiguous */
-	sq.prp1 = n->io.sq_at.v;
-	sq.cdw11 = 1u << 16 | 1; /* completes to queue 1, contiguous */
-	err = admin(n, &cq);
-	return err ? err : admin(n, &sq);
-}
+/* ---- queues ------------------------------------------------------------------------------------- */
 
 /* Once for all slots, so that no request can fail for want of a list. 256 bytes each: a whole
  * number of them fits a page and none lies across two. */
-static int alloc_prp_lists(struct nvme *n)
+static int alloc_prps(struct nvme *n, struct nvme_io *io)
 {
 	unsigned per_page = PAGE_SIZE / (NVME_PRPS * sizeof(uint64_t));
 	uint64_t *page = NULL;
 	dma_addr_t at = {0};
 
 	for (unsigned i = 0; i < NVME_SLOTS; i++) {
+		uint64_t offset = (i % per_page) * NVME_PRPS * sizeof(uint64_t);
+
 		if (i % per_page == 0)
 			page = dma_page_alloc(&n->dma, &at);
 		if (!page)
 			return -XEN_ENOMEM;
-		n->slots[i].prps = page + (i % per_page) * NVME_PRPS;
-		n->slots[i].prps_at =
-		    (dma_addr_t){at.v + (i % per_page) * NVME_PRPS * sizeof(uint64_t)};
+		io->slots[i].prps = page + offset / sizeof(uint64_t);
+		io->slots[i].prps_at = (dma_addr_t){at.v + offset};
 	}
 	return 0;
 }
 
-/* The vector is bound before the completion queue that uses it exists: no interrupt can come to
- * nobody. */
+static int alloc_lists(struct nvme *n)
+{
+	unsigned per_page = PAGE_SIZE / (NVME_LIST_PRPS * sizeof(uint64_t));
+	uint64_t *page = NULL;
+	dma_addr_t at = {0};
+
+	for (unsigned i = 0; i < NVME_LISTS; i++) {
+		uint64_t offset = (i % per_page) * NVME_LIST_PRPS * sizeof(uint64_t);
+
+		if (i % per_page == 0)
+			page = dma_page_alloc(&n->dma, &at);
+		if (!page)
+			return -XEN_ENOMEM;
+		n->lists[i] = (struct nvme_list){.prps = page + offset / sizeof(uint64_t),
+						 .at = {at.v + offset},
+						 .next = n->free_list};
+		n->free_list = &n->lists[i];
+	}
+	return 0;
+}
+
+static int add_queue(struct nvme *n)
+{
+	struct nvme_io *io = host_alloc(sizeof(*io));
+	int err;
+
+	if (!io)
+		return -XEN_ENOMEM;
+	nvme_io_init(io, n, n->n_io);
+	err = nvme_queue_alloc(n, &io->q, n->n_io + 1, NVME_DEPTH);
+	if (!err)
+		err = alloc_prps(n, io);
+	/* The vector is bound before the completion queue that uses it exists: no interrupt can come
+	 * to nobody. */
+	if (!err)
+		err = pci_msix_bind(n->pci, &n->msix, n->n_io, nvme_io_interrupt, io);
+	if (!err)
+		n->io[n->n_io++] = io;
+	return err;
+}
+
+/* As many as device and platform give; the memory of one that was prepared in vain is not had back, as it
+ * is once a boot. */
+static int add_queues(struct nvme *n)
+{
+	unsigned most = MIN(NVME_QUEUES, n->msix.entries), made;
+	int err = add_queue(n);
+
+	if (err)
+		return err;
+	while (n->n_io < most && !add_queue(n))
+		;
+	err = nvme_create_queues(n, &made);
+	if (!err)
+		n->n_io = made;
+	return err ? err : alloc_lists(n);
+}
+
 static int bring_up(struct nvme *n)
 {
 	maddr_t bar;
@@ -246,20 +268,17 @@ static int bring_up(struct nvme *n)
 	n->regs = machine_mmio_map(bar, REGISTERS_LEN);
 	if (!n->regs)
 		return -XEN_ENOMEM;
-	n->doorbell_stride_bytes = 4u << CAP_STRIDE(read64(n, NVME_CAP));
-	/* Two queue pairs: four doorbells must lie within what was mapped. */
-	if (4 * n->doorbell_stride_bytes > REGISTERS_LEN - NVME_DOORBELLS)
-		return -XEN_EOPNOTSUPP;
-	err = reset(n);
+	n->doorbell_stride_bytes = nvme_stride_bytes(n);
+	err = nvme_queue_alloc(n, &n->admin, 0, NVME_ADMINS);
 	if (!err)
-		err = identify(n);
+		err = nvme_reset(n);
+	if (!err)
+		err = with_page(n, identify_controller);
 	if (!err)
 		err = pci_msix_find(n->pci, &n->msix);
 	if (!err)
-		err = pci_msix_bind(n->pci, &n->msix, 0, nvme_io_interrupt, n);
-	if (!err)
-		err = create_io_queues(n);
-	return err ? err : alloc_prp_lists(n);
+		err = add_queues(n);
+	return err ? err : with_page(n, add_namespaces);
 }
 
 int nvme_probe(const struct pci_function *f)
@@ -276,21 +295,13 @@ int nvme_probe(const struct pci_function *f)
 	n->pci = f;
 	/* A controller sends 64 address bits; the mask is there for devices that do not. */
 	n->dma = (struct dma_device){.bdf = f->bdf, .mask = ~0ull};
-	/* Nothing was pushed, so there is nothing to ring for. */
-	n->rung = true;
-	fmt_text(n->disk.name, sizeof(n->disk.name), "nvme%un1", count);
-	nvme_io_init(n);
+	n->index = count;
+	nvme_watch_init(n);
 	err = bring_up(n);
 	if (err) /* registers may still point at our pages: what was given is not taken back */
 		return err;
-	n->disk.ops = &nvme_block_ops;
-	n->disk.driver = n;
-	n->disk.has_flush = true;
-	/* What one command can carry when the segments are whole pages: users who stay within it
-	 * pay for one command. */
-	n->disk.max_segments = n->max_transfer_pages;
-	n->disk.queue_depth = NVME_SLOTS;
 	count++;
-	host_block_register(&n->disk);
+	for (unsigned i = 0; i < n->n_ns; i++)
+		host_block_register(&n->ns[i]->disk);
 	return 0;
 }

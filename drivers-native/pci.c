@@ -138,6 +138,13 @@ void pci_enable(const struct pci_function *f)
 			  command | COMMAND_MEMORY | COMMAND_MASTER | COMMAND_INTX_OFF);
 }
 
+void pci_disable(const struct pci_function *f)
+{
+	uint32_t command = machine_pci_read(f->bdf, REG_COMMAND, 2);
+
+	machine_pci_write(f->bdf, REG_COMMAND, 2, command & ~(COMMAND_MEMORY | COMMAND_MASTER));
+}
+
 int pci_msix_find(const struct pci_function *f, struct pci_msix *out)
 {
 	maddr_t bar;

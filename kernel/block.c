@@ -46,14 +46,10 @@ struct block_queue {
 static struct block_queue *queues;
 static struct host_block_watch *watches;
 
-/* Linear: a machine has a handful of disks. */
+/* NULL: not registered. */
 static struct block_queue *queue_of(const struct block_device *dev)
 {
-	struct block_queue *q = queues;
-
-	while (q && q->dev != dev)
-		q = q->next;
-	return q;
+	return dev->layer;
 }
 
 /* ---- requests ----------------------------------------------------------------------- */
@@ -264,7 +260,8 @@ void block_submit(struct block_device *dev, struct block_piece *piece)
 	}
 	q->stats.pieces++;
 	queue_piece(q, piece);
-	host_work_soon(&q->kick);
+	if (!q->kick.queued)
+		host_work_soon(&q->kick);
 }
 
 void block_kick(struct block_device *dev)
@@ -348,6 +345,8 @@ int block_register(struct block_device *dev)
 	while (*link)
 		link = &(*link)->next;
 	*link = q;
+	dev->layer = q;
+	dev->gone = false;
 	return 0;
 }
 
@@ -386,6 +385,7 @@ void block_unregister(struct block_device *dev)
 		return;
 	*link = q->next;
 	host_work_cancel(&q->kick);
+	dev->layer = NULL;
 	dev->gone = true;
 	host_block_changed(dev);
 	while ((piece = q->head)) {

@@ -97,6 +97,7 @@ struct block_device *block_window_new(struct block_device *whole, uint64_t start
 	w->dev = *whole; /* its limits; the rest is our own */
 	w->dev.ops = &ops;
 	w->dev.driver = w;
+	w->dev.layer = NULL;
 	w->dev.stats = (struct block_stats){0};
 	w->dev.name[0] = w->dev.serial[0] = w->dev.partuuid[0] = w->dev.partlabel[0] = '\0';
 	w->whole = whole;

@@ -83,6 +83,7 @@ struct block_device {
 	unsigned n_queues;     /* 0 counts as 1 */
 	struct block_stats stats;
 	void *driver;
+	void *layer; /* the registry's, from register to unregister */
 };
 
 #endif

@@ -31,6 +31,9 @@ bool pci_bar(const struct pci_function *f, unsigned n, maddr_t *out_start);
 /* Lets the function decode its memory and master the bus, with INTx off. */
 void pci_enable(const struct pci_function *f);
 
+/* Takes both from it again: a device that does not answer any more must not reach memory. */
+void pci_disable(const struct pci_function *f);
+
 struct pci_msix {
 	unsigned cap, entries;
 	maddr_t table, bar;      /* bar: start of the one the table is in */

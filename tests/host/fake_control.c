@@ -226,6 +226,13 @@ bool fake_guest_writable(domid_t id, uint64_t va)
 	return walk(id, va, &m, &writable) && writable;
 }
 
+bool fake_guest_frame(domid_t id, uint64_t va, mfn_t *out)
+{
+	bool writable;
+
+	return walk(id, va, out, &writable);
+}
+
 /* ---- domctl ---------------------------------------------------------------------------- */
 
 static int do_create(struct xen_domctl *op)
@@ -293,38 +300,25 @@ static int set_context(struct fake_domain *d, const struct xen_domctl_vcpucontex
 	return 0;
 }
 
+/* As Xen: what is not the domain's is XTAB. */
+static int page_types(const struct fake_domain *d, const struct xen_domctl_getpageframeinfo3 *p)
+{
+	for (uint64_t i = 0; i < p->num; i++) {
+		mfn_t m = {p->array.p[i]};
+
+		p->array.p[i] = !owned(m, d->id) ? XEN_DOMCTL_PFINFO_XTAB
+				: m.v == d->pinned.v
+				    ? XEN_DOMCTL_PFINFO_L4TAB | XEN_DOMCTL_PFINFO_LPINTAB
+				    : (xen_pfn_t)fake.frames[m.v].level << 28;
+	}
+	return 0;
+}
+
 static int fill_hypercalls(struct fake_domain *d, mfn_t m)
 {
 	if (!owned(m, d->id) || fake.frames[m.v].level)
 		return -XEN_EPERM;
 	memset(fake_frame(m), 0xf4, PAGE_SIZE);
-	return 0;
-}
-
-/* As Xen: none of the CPUs that there are is an error, and what holds is told. */
-static int vcpu_affinity(struct fake_domain *d, struct xen_domctl_vcpuaffinity *a, bool set)
-{
-	uint64_t *map = (uint64_t *)(void *)a->cpumap_hard.bitmap.p, all = (1u << FAKE_CPUS) - 1;
-
-	if (a->vcpu >= d->max_vcpus || a->flags != XEN_VCPUAFFINITY_HARD ||
-	    a->cpumap_hard.nr_bits != 64)
-		return -XEN_EINVAL;
-	if (set && !(*map & all))
-		return -XEN_EINVAL;
-	if (set)
-		d->affinity[a->vcpu] = *map & all;
-	*map = d->affinity[a->vcpu] ? d->affinity[a->vcpu] : all;
-	return 0;
-}
-
-static int vcpu_info(const struct fake_domain *d, struct xen_domctl_getvcpuinfo *i)
-{
-	if (i->vcpu >= d->max_vcpus)
-		return -XEN_ESRCH;
-	i->online = d->context_set && i->vcpu == 0;
-	i->blocked = i->online;
-	i->cpu_time = i->online ? d->cpu_time_ns : 0;
-	i->cpu = 1;
 	return 0;
 }
 
@@ -344,13 +338,21 @@ static int domctl_of(struct fake_domain *d, struct xen_domctl *op)
 		return 0;
 	case XEN_DOMCTL_setvcpucontext:
 		return set_context(d, &op->u.vcpucontext);
+	case XEN_DOMCTL_getvcpucontext:
+		return fake_get_context(d, &op->u.vcpucontext);
+	case XEN_DOMCTL_getpageframeinfo3:
+		return page_types(d, &op->u.getpageframeinfo3);
+	case XEN_DOMCTL_resumedomain:
+		d->shut_down = false;
+		return 0;
 	case XEN_DOMCTL_hypercall_init:
 		return fill_hypercalls(d, (mfn_t){op->u.hypercall_init.gmfn});
 	case XEN_DOMCTL_setvcpuaffinity:
 	case XEN_DOMCTL_getvcpuaffinity:
-		return vcpu_affinity(d, &op->u.vcpuaffinity, op->cmd == XEN_DOMCTL_setvcpuaffinity);
+		return fake_vcpu_affinity(d, &op->u.vcpuaffinity,
+					  op->cmd == XEN_DOMCTL_setvcpuaffinity);
 	case XEN_DOMCTL_getvcpuinfo:
-		return vcpu_info(d, &op->u.getvcpuinfo);
+		return fake_vcpu_info(d, &op->u.getvcpuinfo);
 	case XEN_DOMCTL_pausedomain:
 		d->paused_times++;
 		d->paused = true;

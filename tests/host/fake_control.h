@@ -48,10 +48,16 @@ void fake_expect_nothing_left(void);
  * write is asked for and it is read-only. */
 bool fake_guest_read(domid_t id, uint64_t va, void *out, size_t len);
 bool fake_guest_writable(domid_t id, uint64_t va);
+bool fake_guest_frame(domid_t id, uint64_t va, mfn_t *out);
 void *fake_frame(mfn_t mfn);
 
 /* The domain shuts itself down (reason as in xen/sched.h); VIRQ_DOM_EXC is raised. */
 void fake_shutdown(domid_t id, unsigned reason);
+
+/* ---- the inside: fake_versions.c for fake_control.c ---- */
+int fake_vcpu_affinity(struct fake_domain *d, struct xen_domctl_vcpuaffinity *a, bool set);
+int fake_vcpu_info(const struct fake_domain *d, struct xen_domctl_getvcpuinfo *i);
+int fake_get_context(const struct fake_domain *d, const struct xen_domctl_vcpucontext *v);
 
 /* A small good kernel image: entry, notes, a data segment of bytes 0x5a, zero memory behind it.
  * Mapped at FAKE_KERNEL_BASE. */

@@ -1,9 +1,44 @@
-/* fake_versions.c: what the fake hypervisor of fake_control.h says of itself and of its domains.
+/* fake_versions.c: what the fake hypervisor of fake_control.h says of itself, of its domains and their vCPUs.
  *
  * Its versions, which a test may make others, and what a domain holds, counted where its guest would see it. Callers:
  * the rooms under test. Calls fake_control.c.
  */
 #include "fake_control.h"
+
+/* As Xen: none of the CPUs that there are is an error, and what holds is told. */
+int fake_vcpu_affinity(struct fake_domain *d, struct xen_domctl_vcpuaffinity *a, bool set)
+{
+	uint64_t *map = (uint64_t *)(void *)a->cpumap_hard.bitmap.p, all = (1u << FAKE_CPUS) - 1;
+
+	if (a->vcpu >= d->max_vcpus || a->flags != XEN_VCPUAFFINITY_HARD ||
+	    a->cpumap_hard.nr_bits != 64)
+		return -XEN_EINVAL;
+	if (set && !(*map & all))
+		return -XEN_EINVAL;
+	if (set)
+		d->affinity[a->vcpu] = *map & all;
+	*map = d->affinity[a->vcpu] ? d->affinity[a->vcpu] : all;
+	return 0;
+}
+
+int fake_vcpu_info(const struct fake_domain *d, struct xen_domctl_getvcpuinfo *i)
+{
+	if (i->vcpu >= d->max_vcpus)
+		return -XEN_ESRCH;
+	i->online = d->context_set && i->vcpu == 0;
+	i->blocked = i->online;
+	i->cpu_time = i->online ? d->cpu_time_ns : 0;
+	i->cpu = 1;
+	return 0;
+}
+
+int fake_get_context(const struct fake_domain *d, const struct xen_domctl_vcpucontext *v)
+{
+	if (v->vcpu)
+		return -XEN_EINVAL;
+	*v->ctxt.p = d->context;
+	return 0;
+}
 
 static uint32_t domctl_version, sysctl_version;
 

@@ -1,8 +1,14 @@
 /* blkfront_private.h: what the files of blkfront share.
  *
- * blkfront.c: disks come, connect, are dropped and go. blkfront_ring.c: requests out, responses
- * in. blkfront_data.c: how a segment's memory reaches the backend. Nobody else includes this.
- * All in the worker context, so nothing is locked.
+ * blkfront.c: disks come and go. blkfront_offer.c: the rings they are offered with. blkfront_connect.c:
+ * what the backend says of the disk. blkfront_queue.c: requests that wait, and their order. blkfront_ring.c:
+ * requests out, responses in. blkfront_data.c: how a segment's memory reaches the backend;
+ * blkfront_lent.c: memory that is granted once. Nobody else includes this. All in the worker context, so
+ * nothing is locked.
+ *
+ *    block_request --- parts ---> slots of a queue's ring --- indirect: a page with more segments
+ *          |                         | held: grants of the request, pages of ours
+ *          '- waits in disk->waiting (no backend) or in queue->waiting (no slot, no memory)
  */
 #ifndef DRIVERS_FRONT_BLKFRONT_PRIVATE_H
 #define DRIVERS_FRONT_BLKFRONT_PRIVATE_H
@@ -12,12 +18,13 @@
 #include <amphi/ring.h>
 #include <amphi/xenbus.h>
 
-#define FRONT_SLOTS    32u /* requests in one page of ring */
-#define FRONT_LENT_MAX 8u
-#define FRONT_BOUNCE_MAX                                                                           \
-	128u /* pages of our own that a disk may hold: 512 KiB of a small guest                    \
-	      */
-#define FRONT_HOLD_NS 30000000000ull /* how long requests wait for a backend to come back */
+#define FRONT_ORDER_MAX    4u  /* of ring pages: 16, in which there is room for 512 requests */
+#define FRONT_QUEUES_MAX   16u /* more would be memory without use: one worker serves them all */
+#define FRONT_LENT_MAX     8u
+#define FRONT_INDIRECT_MAX 64u /* requests of a disk with more than BLKIF_SEGMENTS in flight */
+#define FRONT_HOLD_NS      30000000000ull /* how long requests wait for a backend to come back */
+#define FRONT_DRAIN_NS     2000000000ull /* how long a backend that is leaving may take to answer */
+#define FRONT_SWEEP_NS     20000000000ull /* between two looks for standing grants without use */
 
 /* A page of the driver's own that stays granted while connected. */
 struct front_page {
@@ -33,14 +40,46 @@ struct front_held {
 	void *bounce; /* NULL: the user's own page was granted */
 };
 
-/* One request the backend has. Its index is the id on the ring. */
+/* What a request with more segments than fit a slot needs besides. The page is granted while connected;
+ * the rest is ours alone. */
+struct front_indirect {
+	struct front_indirect *next; /* free ones */
+	struct front_page page;
+	struct front_held *held; /* a page of BLOCK_MAX_SEGMENTS */
+};
+_Static_assert(BLOCK_MAX_SEGMENTS * sizeof(struct front_held) == PAGE_SIZE, "a page of them");
+_Static_assert(BLOCK_MAX_SEGMENTS * sizeof(struct blkif_request_segment) <= PAGE_SIZE,
+	       "fit a page");
+
+/* A part of a request that the backend has. Its index is the id on the ring. */
 struct front_slot {
 	struct block_request *req; /* NULL: the slot is free */
-	uint8_t op, n_segments, n_held;
+	struct front_indirect *indirect;
+	uint8_t op; /* that the answer has to name: an indirect request is a read or a write */
 	uint16_t next_free;
+	uint16_t first, n_segments; /* of the request's */
+	uint16_t n_held;
 	uint32_t len_bytes;
-	struct front_held held[BLKIF_SEGMENTS];
+	struct front_held held[BLKIF_SEGMENTS]; /* without indirect */
 };
+
+/* What is known of a request between submit and done, in its driver[]. A connection that takes fewer segments
+ * than the one the request was made for gets it in parts. */
+struct front_progress {
+	uint64_t order;   /* of submission */
+	uint64_t sector;  /* of what is not given yet */
+	uint32_t given;   /* segments that slots have carried */
+	uint32_t parts;   /* slots that carry some now */
+	int32_t status;   /* the first error */
+	uint8_t flushing; /* a write that is done but for its flush */
+};
+_Static_assert(sizeof(struct front_progress) <= sizeof(((struct block_request *)0)->driver),
+	       "there is room in a request");
+
+static inline struct front_progress *front_progress(struct block_request *req)
+{
+	return (struct front_progress *)req->driver;
+}
 
 struct front_lent {
 	uint8_t *va;
@@ -48,7 +87,26 @@ struct front_lent {
 	bool held; /* a disk that is gone may have left a page with a backend: see grant_retiring */
 };
 
-/* All disks of this domain, and the memory lent to all their backends. */
+/* Requests in the order of their submission. */
+struct front_list {
+	struct block_request *head, **tail;
+	unsigned count;
+};
+
+/* One ring of a connection. */
+struct front_queue {
+	struct front_disk *disk;
+	struct ring ring;
+	gref_t refs[1u << FRONT_ORDER_MAX];
+	port_t port;
+	struct front_slot *slots; /* as many as the ring has, in whole pages */
+	uint16_t first_free;
+	bool in_responses; /* pushes wait for the end of the loop over responses */
+	struct front_list waiting;
+	struct host_work again;
+};
+
+/* Memory lent by the kernel, for all disks under all their backends. */
 struct front_root {
 	struct xenbus_class class;
 	struct front_root *next;
@@ -63,58 +121,129 @@ struct front_disk {
 	struct block_device dev;
 	struct blkfront_stats stats;
 	unsigned vdev;
-	bool registered, connected, persistent;
-	bool in_responses; /* pushes wait for the end of the loop over responses */
-	bool given_up;     /* held too long: requests fail until connected again */
-	struct host_work hold, again;
+	bool registered;
+	bool connected; /* requests may go out */
+	bool listening; /* answers are looked at; without connected: only these are waited for */
+	bool given_up;  /* held too long: requests fail until connected again */
+	bool starved;   /* a queue waits for memory that answers on another one bring */
+	bool untrusted; /* the toolstack's word (trusted=0): no page of a user's is ever granted */
+	struct host_work hold, drained, sweep;
+	uint64_t next_order;
+	struct front_list waiting; /* for a backend */
 
 	/* the connection */
-	struct ring ring;
-	void *ring_page;
-	gref_t ring_ref;
-	port_t port;
-	struct front_slot *slots; /* FRONT_SLOTS of them, in whole pages */
-	uint16_t first_free;
-
-	/* waiting for a slot, or for a backend */
-	struct block_request *queue, **queue_tail;
-	unsigned n_queued;
+	bool persistent, flush_by_barrier, has_barrier;
+	uint16_t max_segments;
+	unsigned n_queues, order;         /* as offered; 0 queues: nothing is */
+	unsigned kept_queues, kept_order; /* as the store has it, until it is written anew */
+	struct front_queue *queues;
 
 	/* data; a bit of lent_refs says that a grant is of a connection that is over */
 	uint32_t *lent_refs[FRONT_LENT_MAX]; /* 0: not granted yet */
-	struct front_page *bounce;           /* a stack of free pages, then the rest unused */
-	unsigned n_bounce_free, n_bounce;
+	unsigned n_lent;                     /* granted now */
+	/* of the range that was used last: most requests are in it */
+	const uint8_t *hot_va;
+	size_t hot_len_bytes;
+	const uint32_t *hot_refs;
+	struct front_page *bounce; /* a stack of free pages, then the rest unused */
+	unsigned n_bounce_free, n_bounce, max_bounce;
+	unsigned bounce_low;             /* the fewest free since the last sweep */
+	struct front_indirect *indirect; /* free ones */
+	unsigned n_indirect;
 };
 
-#define FRONT_SLOT_PAGES   PAGES_FOR(FRONT_SLOTS * sizeof(struct front_slot))
-#define FRONT_BOUNCE_PAGES PAGES_FOR(FRONT_BOUNCE_MAX * sizeof(struct front_page))
-
 extern struct front_root *front_roots; /* in a kernel there is one; the newest is the first */
+extern struct blkfront_limits front_limits;
 
 /* Drops a root's connections and frees it with its disks; false when one cannot go yet. */
 bool front_root_stop(struct front_root *root);
 
-/* ---- blkfront_ring.c ---- */
+/* ---- blkfront_offer.c ---- */
+/* Rings and event channels, and the keys that name them. What is left when it fails is for front_offer_end. */
+int front_offer(struct front_disk *disk);
+void front_offer_end(struct front_disk *disk);
+
+/* ---- blkfront_connect.c ---- */
+int front_connect(struct xenbus_device *bus);
+/* The backend says that something of the disk changed while connected. */
+void front_changed(struct xenbus_device *bus);
+
+static inline void front_end_request(struct front_disk *disk, struct block_request *req, int status)
+{
+	if (status)
+		disk->dev.stats.errors++;
+	req->done(req, status);
+}
+
+/* ---- blkfront_queue.c ---- */
 extern const struct block_ops front_block_ops;
-void front_slots_reset(struct front_disk *disk);
+void front_list_reset(struct front_list *list);
+struct block_request *front_list_take(struct front_list *list);
+void front_list_put(struct front_list *list, struct block_request *req);
+void front_list_put_first(struct front_list *list, struct block_request *req);
+/* Gives what waits for a backend to the queues of the new connection, which begins with it. */
+void front_run_waiting(struct front_disk *disk);
+/* Takes back what the backend had and what waited in the queues, in the order of submission. */
+void front_requeue_all(struct front_disk *disk);
+void front_fail_waiting(struct front_disk *disk, int status);
+unsigned front_in_flight(const struct front_disk *disk);
+unsigned front_queued(const struct front_disk *disk);
+
+/* ---- blkfront_ring.c ---- */
+void front_slots_reset(struct front_queue *queue);
 void front_on_event(void *ctx);      /* the backend notified */
 void front_run_responses(void *ctx); /* the same work, without a notification */
-/* Puts queued requests on the ring and tells the backend. */
-void front_run_queue(struct front_disk *disk);
-/* Takes back what the backend had, to the head of the queue, for the next connection. */
-void front_requeue_in_flight(struct front_disk *disk);
-void front_fail_queue(struct front_disk *disk, int status);
+/* Puts what is left of a request on the ring, unpublished. False: the rest has to wait. */
+bool front_start(struct front_queue *queue, struct block_request *req);
+/* Starts what waits in a queue, as far as there are slots and memory. */
+void front_start_queued(struct front_queue *queue);
+/* Publishes what was started, tells the backend if it wants to know, and asks to be told. */
+void front_publish(struct front_queue *queue);
 
 /* ---- blkfront_data.c ---- */
-/* Grants a request's segments and fills segs. False: not now (nothing is held then). */
-bool front_data_grant(struct front_disk *disk, struct front_slot *slot,
-		      struct blkif_request_segment *segs);
+/* Grants a slot's segments, slot->first and slot->n_segments on, and writes them to segs, memory of the
+ * peer's. Fewer than asked when nothing is in flight that could bring memory back: slot->n_segments says how
+ * many. False: not now (nothing is held then). */
+bool front_data_grant(struct front_disk *disk, struct front_slot *slot, peer_byte *segs);
 /* Ends it; copies what was read to where the user wants it when copy. False: the backend answered
  * but has not let go of a page. */
 bool front_data_release(struct front_disk *disk, struct front_slot *slot, bool copy);
+/* A page for more segments than a slot has room for; NULL: not now. */
+struct front_indirect *front_indirect_get(struct front_disk *disk);
+void front_indirect_put(struct front_disk *disk, struct front_indirect *indirect);
+int front_data_begin(struct front_disk *disk);
 /* The connection is over: nothing stays granted for it that can be ended. */
 void front_data_disconnect(struct front_disk *disk);
+/* Work: gives back standing grants that nobody used for a while. */
+void front_data_sweep(void *ctx);
+
+/* ---- blkfront_lent.c ---- */
+#define REF_STALE 0x80000000u /* of a connection that is over; the old backend still maps it */
+#define REF_USED  0x40000000u /* since the last sweep */
+#define REF_FLAGS (REF_STALE | REF_USED)
+
+/* The standing reference of memory in a lent page; 0: it is not lent, or cannot be granted. */
+uint32_t front_lent_find(struct front_disk *disk, const uint8_t *va);
+
+/* The same, at once for a page that was used lately: this runs for every segment. */
+static inline uint32_t front_lent_ref(struct front_disk *disk, const uint8_t *va)
+{
+	/* Below the range the difference wraps to a great number, so one comparison does for both
+	 * ends; without a range there is no length, and nothing is in it. */
+	size_t offset = (size_t)(va - disk->hot_va);
+
+	if (offset < disk->hot_len_bytes) {
+		uint32_t ref = disk->hot_refs[offset >> PAGE_SHIFT];
+
+		if ((ref & REF_FLAGS) == REF_USED)
+			return ref & ~REF_FLAGS;
+	}
+	return front_lent_find(disk, va);
+}
+void front_lent_disconnect(struct front_disk *disk);
+/* Ends grants that were not used since the last sweep; whether any stands. */
+bool front_lent_sweep(struct front_disk *disk);
 /* The disk is gone. */
-void front_data_free(struct front_disk *disk);
+void front_lent_free(struct front_disk *disk);
 
 #endif

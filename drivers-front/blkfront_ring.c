@@ -1,7 +1,7 @@
-/* blkfront_ring.c: a disk's requests go out on the ring and their responses come in.
+/* blkfront_ring.c: parts of requests go out on a queue's ring and their responses come in.
  *
- * Called by the block layer (block_ops) and by the backend's notifications; calls blkfront_data.c
- * for memory and ring.h for the ring. Not here: connecting (blkfront.c).
+ * Called by blkfront_queue.c and by the backend's notifications; calls blkfront_data.c
+ * for memory and ring.h for the ring. Not here: connecting, and the order of what waits.
  *
  * Notifications are held back on both ways: requests are published once per kick, or at the end of
  * a loop over responses; and the backend is asked to wake us only when three quarters of what it
@@ -14,212 +14,204 @@
 
 /* The id on the ring is the slot's index: what a backend answers is checked against a table of ours
  * and never used as a pointer. */
-void front_slots_reset(struct front_disk *disk)
+void front_slots_reset(struct front_queue *queue)
 {
-	for (unsigned i = 0; i < FRONT_SLOTS; i++)
-		disk->slots[i] = (struct front_slot){.next_free = (uint16_t)(i + 1)};
-	disk->first_free = 0;
+	for (unsigned i = 0; i < queue->ring.n_slots; i++)
+		queue->slots[i] = (struct front_slot){.next_free = (uint16_t)(i + 1)};
+	queue->first_free = 0;
 }
 
-/* What the backend did is not what a backend may do. Nothing more is read from it. connected goes
- * first: the loops over responses end by it, while the disconnect itself comes later from the
+/* What the backend did is not what a backend may do. Nothing more is read from it. These two go
+ * first: the loops over responses end by them, while the disconnect itself comes later from the
  * engine. The requests stay in their slots until then and are replayed. */
 static void front_broken(struct front_disk *disk, const char *why)
 {
-	disk->connected = false;
+	disk->connected = disk->listening = false;
 	xenbus_fail(&disk->bus, why);
 }
 
 /* ---- requests out -------------------------------------------------------------------- */
 
-/* BLOCK_FLUSH is a cache flush and not BLKIF_OP_WRITE_BARRIER, which would order requests that the
- * block layer does not ask to have ordered. */
-static uint8_t ring_op(enum block_op op)
+/* A flush is a cache flush and not a barrier, which would order requests that the block layer does not
+ * ask to have ordered; but a backend may know nothing else, and an empty barrier flushes as well. For the
+ * same reason a write that is to be on the medium goes as a barrier where there are any: what it orders
+ * besides is the price. */
+static uint8_t wire_op(const struct front_disk *disk, struct block_request *req)
 {
-	static const uint8_t ops[] = {
-	    [BLOCK_READ] = BLKIF_OP_READ,
-	    [BLOCK_WRITE] = BLKIF_OP_WRITE,
-	    [BLOCK_FLUSH] = BLKIF_OP_FLUSH_DISKCACHE,
-	};
-
-	return ops[op];
+	if (req->op == BLOCK_FLUSH || front_progress(req)->flushing)
+		return disk->flush_by_barrier ? BLKIF_OP_WRITE_BARRIER : BLKIF_OP_FLUSH_DISKCACHE;
+	if (req->op == BLOCK_READ)
+		return BLKIF_OP_READ;
+	if (req->op == BLOCK_DISCARD)
+		return BLKIF_OP_DISCARD;
+	return req->flags & BLOCK_FUA && disk->has_barrier ? BLKIF_OP_WRITE_BARRIER
+							   : BLKIF_OP_WRITE;
 }
 
-/* Puts one request on the ring, unpublished. False: its memory cannot be granted now. */
-static bool start(struct front_disk *disk, struct block_request *req)
+/* The head of a request as three words, which is what every request costs: operation, count of segments and
+ * handle, with the hole behind them; id; sector. The segments, memory of the peer's already, were written by
+ * front_data_grant. */
+static void put_direct(struct front_disk *disk, const struct front_slot *slot, uint64_t id,
+		       peer_byte *to)
 {
-	uint16_t id = disk->first_free;
-	struct front_slot *slot = &disk->slots[id];
-	struct blkif_request out;
+	volatile uint64_t *words = (volatile uint64_t *)(volatile void *)to;
 
-	slot->req = req;
-	slot->op = ring_op(req->op);
-	slot->n_segments = req->op == BLOCK_FLUSH ? 0 : (uint8_t)req->n_segments;
-	/* The only step that can fail comes before anything is taken: the slot is still the first
-	 * free one when it does. */
-	if (!front_data_grant(disk, slot, out.seg)) {
-		slot->req = NULL;
-		return false;
-	}
-	disk->first_free = slot->next_free;
-	disk->stats.segments += slot->n_segments;
-	/* The holes of the layout go to the peer too: they are zeroed, or they would carry our
-	 * stack. */
-	__builtin_memset(&out, 0, BLKIF_HEAD_BYTES);
-	out.operation = slot->op;
+	_Static_assert(offsetof(struct blkif_request, handle) == 2 && BLKIF_HEAD_BYTES == 24,
+		       "the order of the words");
+	peer_store64(&words[0], slot->op | (uint64_t)slot->n_segments << 8 |
+				    (uint64_t)(blkif_vdev_t)disk->bus.id << 16);
+	peer_store64(&words[1], id);
+	peer_store64(&words[2], front_progress(slot->req)->sector);
+}
+
+/* The holes of the layouts go to the peer too: these are zeroed first, or they would carry our stack. */
+static void put_indirect(struct front_disk *disk, const struct front_slot *slot, uint64_t id,
+			 peer_byte *to)
+{
+	struct blkif_request_indirect out;
+
+	__builtin_memset(&out, 0, sizeof(out));
+	out.operation = BLKIF_OP_INDIRECT;
+	out.indirect_op = slot->op;
 	out.nr_segments = slot->n_segments;
 	out.handle = (blkif_vdev_t)disk->bus.id;
 	out.id = id;
-	out.sector_number = req->sector;
-	peer_copy_out(ring_slot(&disk->ring, disk->ring.out), &out,
-		      BLKIF_HEAD_BYTES + slot->n_segments * sizeof(out.seg[0]));
-	disk->ring.out++;
+	out.sector_number = front_progress(slot->req)->sector;
+	out.indirect_grefs[0] = slot->indirect->page.ref.v;
+	peer_copy_out(to, &out, sizeof(out));
+	disk->stats.indirect++;
+}
+
+static void put_discard(struct front_disk *disk, const struct front_slot *slot, uint64_t id,
+			peer_byte *to)
+{
+	struct blkif_request_discard out;
+
+	__builtin_memset(&out, 0, sizeof(out));
+	out.operation = BLKIF_OP_DISCARD;
+	out.flag = slot->req->flags & BLOCK_SECURE ? BLKIF_DISCARD_SECURE : 0;
+	out.handle = (blkif_vdev_t)disk->bus.id;
+	out.id = id;
+	out.sector_number = slot->req->sector;
+	out.nr_sectors = slot->req->n_sectors;
+	peer_copy_out(to, &out, sizeof(out));
+	disk->stats.discards++;
+}
+
+/* How many segments this part carries, and in which form. A barrier has no indirect one: blkif.h has it for
+ * reads and writes alone. */
+static void choose_size(struct front_disk *disk, struct front_slot *slot, unsigned n)
+{
+	slot->n_segments = (uint16_t)MIN(n, disk->max_segments);
+	if (slot->op == BLKIF_OP_WRITE_BARRIER) {
+		slot->n_segments = (uint16_t)MIN(n, BLKIF_SEGMENTS);
+		disk->stats.barriers++;
+	}
+	if (slot->n_segments > BLKIF_SEGMENTS)
+		slot->indirect = front_indirect_get(disk);
+	if (!slot->indirect)
+		slot->n_segments = (uint16_t)MIN(slot->n_segments, BLKIF_SEGMENTS);
+}
+
+/* What of the request this part carries, and the memory for it. Nothing is taken when it fails: the slot
+ * is still the first free one. */
+static bool prepare(struct front_disk *disk, struct front_slot *slot, peer_byte *segs)
+{
+	struct front_progress *p = front_progress(slot->req);
+
+	slot->op = wire_op(disk, slot->req);
+	slot->first = (uint16_t)p->given;
+	choose_size(disk, slot, slot->req->n_segments - p->given);
+	if (slot->indirect)
+		segs = (peer_byte *)slot->indirect->page.va;
+	if (front_data_grant(disk, slot, segs))
+		return true;
+	if (slot->indirect)
+		front_indirect_put(disk, slot->indirect);
+	slot->indirect = NULL;
+	slot->req = NULL;
+	return false;
+}
+
+/* Puts one part of a request on the ring, unpublished. False: its memory cannot be granted now. */
+static bool start_part(struct front_queue *queue, struct block_request *req)
+{
+	struct front_progress *p = front_progress(req);
+	unsigned id = queue->first_free;
+	struct front_slot *slot = &queue->slots[id];
+	peer_byte *to = ring_slot(&queue->ring, queue->ring.out);
+
+	slot->req = req;
+	if (!prepare(queue->disk, slot, to + BLKIF_HEAD_BYTES))
+		return false;
+	queue->first_free = slot->next_free;
+	if (slot->indirect)
+		put_indirect(queue->disk, slot, id, to);
+	else if (slot->op == BLKIF_OP_DISCARD)
+		put_discard(queue->disk, slot, id, to);
+	else
+		put_direct(queue->disk, slot, id, to);
+	queue->ring.out++;
+	queue->disk->stats.segments += slot->n_segments;
+	p->parts++;
+	p->given += slot->n_segments;
+	if (p->given < req->n_segments) {
+		p->sector += slot->len_bytes / SECTOR_SIZE;
+		queue->disk->stats.split++;
+	}
+	return true;
+}
+
+bool front_start(struct front_queue *queue, struct block_request *req)
+{
+	do {
+		if (!ring_front_free(&queue->ring) || !start_part(queue, req))
+			return false;
+	} while (front_progress(req)->given < req->n_segments);
 	return true;
 }
 
 /* The backend says by req_event whether it is asleep; while it works on the ring it needs no event,
  * and under load that is most of the time. */
-static void push(struct front_disk *disk)
+static void push(struct front_queue *queue)
 {
-	if (ring_front_push(&disk->ring)) {
-		host_event_notify(disk->port);
-		disk->dev.stats.notifications_out++;
+	if (ring_front_push(&queue->ring)) {
+		host_event_notify(queue->port);
+		queue->disk->dev.stats.notifications_out++;
 	}
-}
-
-static struct block_request *queue_take(struct front_disk *disk)
-{
-	struct block_request *req = disk->queue;
-
-	disk->queue = req->next;
-	if (!disk->queue)
-		disk->queue_tail = &disk->queue;
-	disk->n_queued--;
-	return req;
-}
-
-/* At the tail, while front_requeue_in_flight puts at the head: what was sent once goes first. */
-static void queue_put(struct front_disk *disk, struct block_request *req)
-{
-	req->next = NULL;
-	*disk->queue_tail = req;
-	disk->queue_tail = &req->next;
-	disk->n_queued++;
-}
-
-static void end_request(struct front_disk *disk, struct block_request *req, int status)
-{
-	if (status)
-		disk->dev.stats.errors++;
-	req->done(req, status);
 }
 
 /* Starts what is queued. Memory that cannot be granted comes back with responses; when there are
- * none to come, the request has to fail. Bounded by the slots of the ring. A request is taken off
- * the queue only after it has started, so that one that cannot stays where it was. */
-static void start_queued(struct front_disk *disk)
+ * none to come on any queue, the request has to fail. Bounded by the slots of the ring. A request is taken
+ * off the queue only after it has started, so that one that cannot stays where it was. */
+void front_start_queued(struct front_queue *queue)
 {
-	while (disk->queue && ring_front_free(&disk->ring)) {
-		if (start(disk, disk->queue)) {
-			queue_take(disk);
+	struct front_disk *disk = queue->disk;
+
+	while (queue->waiting.head && ring_front_free(&queue->ring)) {
+		if (front_start(queue, queue->waiting.head)) {
+			front_list_take(&queue->waiting);
 			continue;
 		}
-		if (ring_front_in_flight(&disk->ring))
+		if (ring_front_in_flight(&queue->ring))
 			break;
-		end_request(disk, queue_take(disk), -XEN_ENOMEM);
+		disk->starved = front_in_flight(disk) != 0;
+		if (disk->starved)
+			break;
+		front_end_request(disk, front_list_take(&queue->waiting), -XEN_ENOMEM);
 	}
 }
-
-void front_run_queue(struct front_disk *disk)
-{
-	start_queued(disk);
-	if (!disk->in_responses)
-		push(disk);
-}
-
-void front_fail_queue(struct front_disk *disk, int status)
-{
-	while (disk->queue)
-		end_request(disk, queue_take(disk), status);
-}
-
-/* What no connection could change is answered at once; for the rest there may be a backend later,
- * so without one a request waits and is not refused. */
-static int refusal(const struct front_disk *disk, const struct block_request *req)
-{
-	if (disk->given_up)
-		return -XEN_EIO;
-	if (req->op == BLOCK_FLUSH)
-		return 0;
-	if (req->n_segments == 0 || req->n_segments > BLKIF_SEGMENTS)
-		return -XEN_EINVAL;
-	return req->op == BLOCK_WRITE && disk->dev.readonly ? -XEN_EROFS : 0;
-}
-
-static void front_submit(struct block_device *dev, struct block_request *req)
-{
-	struct front_disk *disk = dev->driver;
-	int status = refusal(disk, req);
-
-	dev->stats.requests++;
-	if (!status && req->op == BLOCK_FLUSH && !dev->has_flush) {
-		req->done(req, 0); /* nothing there that could hold data back */
-		return;
-	}
-	if (status) {
-		end_request(disk, req, status);
-		return;
-	}
-	/* Past the queue only when it is empty, so that requests go out in the order they came.
-	 * Nothing is published before the kick. */
-	if (!disk->queue && disk->connected && ring_front_free(&disk->ring) && start(disk, req))
-		return;
-	queue_put(disk, req);
-	/* No response will come to start it, so the queue is run here; what cannot be granted even
-	 * on an idle ring fails there. */
-	if (disk->connected && ring_front_in_flight(&disk->ring) == 0)
-		start_queued(disk);
-}
-
-/* How many more answers to sleep through. Every wake-up costs the guest an interrupt and the
- * backend a hypercall. All of it would leave the ring idle while we wake; a quarter is what is left
- * to work on. One alone is waited for at once. */
-static uint32_t patience(const struct front_disk *disk)
-{
-	return MAX(ring_front_in_flight(&disk->ring) * 3 / 4, 1u);
-}
-
-/* More is in flight than when the last wake-up was asked for. Answers that came in between may have
- * sent theirs already or not, so they are looked at. */
-static void rearm(struct front_disk *disk)
-{
-	uint32_t after = patience(disk);
-
-	if (after > 1 && ring_front_arm(&disk->ring, after) != 0)
-		host_work_soon(&disk->again);
-}
-
-static void front_kick(struct block_device *dev)
-{
-	struct front_disk *disk = dev->driver;
-
-	/* Inside the loop over responses the loop's own push does it, once for all that their
-	 * callbacks submit. */
-	if (!disk->connected || disk->in_responses)
-		return;
-	push(disk);
-	rearm(disk);
-}
-
-const struct block_ops front_block_ops = {.submit = front_submit, .kick = front_kick};
 
 /* ---- responses in -------------------------------------------------------------------- */
 
-static void slot_free(struct front_disk *disk, struct front_slot *slot)
+static void slot_free(struct front_queue *queue, struct front_slot *slot, unsigned id)
 {
+	if (slot->indirect)
+		front_indirect_put(queue->disk, slot->indirect);
+	slot->indirect = NULL;
 	slot->req = NULL;
-	slot->next_free = disk->first_free;
-	disk->first_free = (uint16_t)(slot - disk->slots);
+	slot->next_free = queue->first_free;
+	queue->first_free = (uint16_t)id;
 }
 
 /* By the operation we sent; a failed request moves no bytes. */
@@ -227,32 +219,74 @@ static void count_done(struct block_stats *stats, const struct front_slot *slot)
 {
 	if (slot->op == BLKIF_OP_READ)
 		stats->bytes_read += slot->len_bytes;
-	else if (slot->op == BLKIF_OP_WRITE)
+	else if (slot->len_bytes)
 		stats->bytes_written += slot->len_bytes;
-	else
+	else if (slot->op != BLKIF_OP_DISCARD)
 		stats->flushes++;
 }
 
-/* A backend may offer flush and then find that its disk has none (blkif.h, feature-flush-cache):
- * the user of this request learns it by the error, later ones get their answer from
- * front_submit. */
+/* A backend may offer an operation and then find that its disk has none (blkif.h, EOPNOTSUPP): the user of
+ * this request learns it by the error, later ones get their answer without the backend. */
+static void forget_op(struct front_disk *disk, uint8_t op)
+{
+	struct block_device *dev = &disk->dev;
+
+	if (op == BLKIF_OP_DISCARD)
+		dev->has_discard = dev->discard_secure = false;
+	else if (op == BLKIF_OP_WRITE_BARRIER)
+		dev->has_fua = disk->has_barrier = false;
+	if (op == BLKIF_OP_FLUSH_DISKCACHE ||
+	    (op == BLKIF_OP_WRITE_BARRIER && disk->flush_by_barrier))
+		dev->has_flush = false;
+	host_block_changed(dev);
+}
+
+/* Reads and writes are no operation that a disk may lack, whatever a backend says of them. */
 static int status_of(struct front_disk *disk, uint8_t op, int16_t status)
 {
 	if (status == BLKIF_RSP_OKAY)
 		return 0;
-	if (status != BLKIF_RSP_EOPNOTSUPP)
+	if (status != BLKIF_RSP_EOPNOTSUPP || op == BLKIF_OP_READ || op == BLKIF_OP_WRITE)
 		return -XEN_EIO;
-	if (op == BLKIF_OP_FLUSH_DISKCACHE)
-		disk->dev.has_flush = false;
+	forget_op(disk, op);
 	return -XEN_EOPNOTSUPP;
+}
+
+/* A write that had to be on the medium is done, but the backend has no barriers: a flush follows. It goes
+ * before all that waits, since its user has waited longest. */
+static bool flush_follows(struct front_queue *queue, struct block_request *req)
+{
+	struct front_progress *p = front_progress(req);
+
+	if (req->op != BLOCK_WRITE || p->status || p->flushing || queue->disk->has_barrier ||
+	    !queue->disk->dev.has_flush)
+		return false;
+	p->flushing = 1;
+	front_list_put_first(&queue->waiting, req);
+	return true;
+}
+
+/* One part of a request has ended. */
+static void part_ended(struct front_queue *queue, struct block_request *req, int status)
+{
+	struct front_progress *p = front_progress(req);
+
+	if (status && !p->status)
+		p->status = status;
+	if (--p->parts || p->given < req->n_segments)
+		return;
+	if (req->flags & BLOCK_FUA && flush_follows(queue, req))
+		return;
+	front_end_request(queue->disk, req, p->status);
 }
 
 /* One response. False: it is none that a backend may give. Id and operation must be those of a slot
  * of ours, the status is the peer's word, and memory is counted as ours only when its grant has
  * ended. A backend that answers first and unmaps later could still write into a page that the user
  * thinks is his: that ends the connection, and this request fails, since its data may change. */
-static bool consume(struct front_disk *disk)
+static bool consume(struct front_queue *queue)
 {
+	struct front_disk *disk = queue->disk;
 	struct blkif_response rsp;
 	struct block_request *req;
 	struct front_slot *slot;
@@ -260,42 +294,101 @@ static bool consume(struct front_disk *disk)
 
 	/* One copy, checked here: an id of ours, in flight, and the operation that was asked. All
 	 * that follows goes by the slot's own op, never by this copy's. */
-	peer_copy_in(&rsp, ring_slot(&disk->ring, disk->ring.in), sizeof(rsp));
-	if (rsp.id >= FRONT_SLOTS || !disk->slots[rsp.id].req ||
-	    disk->slots[rsp.id].op != rsp.operation)
+	peer_copy_in(&rsp, ring_slot(&queue->ring, queue->ring.in), sizeof(rsp));
+	if (rsp.id >= queue->ring.n_slots)
 		return false;
-	slot = &disk->slots[rsp.id];
+	slot = &queue->slots[rsp.id];
+	if (!slot->req || slot->op != rsp.operation)
+		return false;
 	req = slot->req;
-	disk->ring.in++;
+	queue->ring.in++;
 	status = status_of(disk, slot->op, rsp.status);
-	if (!front_data_release(disk, slot, status == 0)) {
+	if (slot->n_held && !front_data_release(disk, slot, status == 0)) {
 		front_broken(disk, "answered a request whose memory it still has mapped");
 		status = -XEN_EIO;
 	}
 	if (status == 0)
 		count_done(&disk->dev.stats, slot);
 	/* Before done(): the callback may submit the next request into this very slot. */
-	slot_free(disk, slot);
-	end_request(disk, req, status);
+	slot_free(queue, slot, (unsigned)rsp.id);
+	part_ended(queue, req, status);
 	return true;
 }
 
-/* The waiting ones, at most n (<= FRONT_SLOTS, by ring_front_fetch). */
-static void consume_all(struct front_disk *disk, int n)
+/* The waiting ones, at most n (<= the ring's slots, by ring_front_fetch). */
+static void consume_all(struct front_queue *queue, int n)
 {
-	while (n-- > 0 && disk->connected)
-		if (!consume(disk))
-			front_broken(disk, "response to a request that was not made");
+	while (n-- > 0 && queue->disk->listening)
+		if (!consume(queue))
+			front_broken(queue->disk, "response to a request that was not made");
+}
+
+/* How many more answers to sleep through. Every wake-up costs the guest an interrupt and the
+ * backend a hypercall. All of it would leave the ring idle while we wake; a quarter is what is left
+ * to work on. One alone is waited for at once. */
+static uint32_t patience(const struct front_queue *queue)
+{
+	return MAX(ring_front_in_flight(&queue->ring) * 3 / 4, 1u);
+}
+
+/* More is in flight than when the last wake-up was asked for. Answers that came in between may have
+ * sent theirs already or not, so they are looked at. */
+static void rearm(struct front_queue *queue)
+{
+	uint32_t after = patience(queue);
+
+	if (after > 1 && ring_front_arm(&queue->ring, after) != 0)
+		host_work_soon(&queue->again);
+}
+
+/* Inside the loop over responses the loop's own push does it, once for all that their callbacks submit. */
+void front_publish(struct front_queue *queue)
+{
+	if (queue->in_responses || queue->ring.out == queue->ring.out_pushed)
+		return;
+	push(queue);
+	rearm(queue);
+}
+
+/* Memory came back that another queue waits for. */
+static void feed_starved(struct front_disk *disk)
+{
+	disk->starved = false;
+	for (unsigned i = 0; i < disk->n_queues; i++) {
+		front_start_queued(&disk->queues[i]);
+		front_publish(&disk->queues[i]);
+	}
+}
+
+/* What is to be done when answers were looked at, n being what ring_front_arm found at last. */
+static void after_responses(struct front_queue *queue, int n)
+{
+	struct front_disk *disk = queue->disk;
+
+	/* The rounds are used up but the ring is not empty: the rest in another turn of the worker,
+	 * since no event is promised for what is there already. */
+	if (n < 0)
+		front_broken(disk, "more responses than requests");
+	else if (n > 0 && disk->listening)
+		host_work_soon(&queue->again);
+	if (disk->connected && disk->starved)
+		feed_starved(disk);
+	/* A disconnect waits for the last answer; not from here, where its queue is still in use. */
+	if (disk->listening && !disk->connected && front_in_flight(disk) == 0) {
+		host_work_cancel(&disk->drained);
+		host_work_soon(&disk->drained);
+	}
 }
 
 void front_run_responses(void *ctx)
 {
-	struct front_disk *disk = ctx;
+	struct front_queue *queue = ctx;
+	struct front_disk *disk = queue->disk;
 	int n;
 
-	if (!disk->connected)
+	if (!disk->listening)
 		return;
-	disk->in_responses = true;
+	queue->in_responses = true;
 	/* Two sides that may both go to sleep, and the look that keeps them from it:
 	 *
 	 *    front                                     back
@@ -304,50 +397,25 @@ void front_run_responses(void *ctx)
 	 *    rsp_event = in + patience
 	 *    look again (ring_front_arm) -- a response that came between the last look and the
 	 *                                  new rsp_event sent no event: it is found by this look */
-	n = ring_front_fetch(&disk->ring);
+	n = ring_front_fetch(&queue->ring);
 	for (int round = 0; n > 0 && round < MAX_ROUNDS; round++) {
-		consume_all(disk, n);
-		if (!disk->connected)
+		consume_all(queue, n);
+		if (!disk->listening)
 			break;
-		start_queued(disk);
-		push(disk);
-		n = ring_front_arm(&disk->ring, patience(disk));
+		if (disk->connected)
+			front_start_queued(queue);
+		push(queue);
+		n = ring_front_arm(&queue->ring, patience(queue));
 	}
-	disk->in_responses = false;
-	/* The rounds are used up but the ring is not empty: the rest in another turn of the worker,
-	 * since no event is promised for what is there already. */
-	if (n < 0)
-		front_broken(disk, "more responses than requests");
-	else if (n > 0 && disk->connected)
-		host_work_soon(&disk->again);
+	queue->in_responses = false;
+	after_responses(queue, n);
 }
 
 /* Counted apart, so that the figures tell wake-ups from turns that we asked for ourselves. */
 void front_on_event(void *ctx)
 {
-	struct front_disk *disk = ctx;
+	struct front_queue *queue = ctx;
 
-	disk->dev.stats.notifications_in++;
-	front_run_responses(disk);
-}
-
-/* Slots are taken in the order of ids, which is no order that anybody was promised. */
-void front_requeue_in_flight(struct front_disk *disk)
-{
-	for (unsigned i = 0; i < FRONT_SLOTS; i++) {
-		struct front_slot *slot = &disk->slots[i];
-
-		if (!slot->req)
-			continue;
-		/* No copy: what the old backend wrote is worth nothing, since the request is done
-		 * again as a whole. len_bytes and grants are made anew then. */
-		front_data_release(disk, slot, false);
-		slot->req->next = disk->queue;
-		if (!disk->queue)
-			disk->queue_tail = &slot->req->next;
-		disk->queue = slot->req;
-		disk->n_queued++;
-		disk->stats.replayed++;
-		slot->req = NULL;
-	}
+	queue->disk->dev.stats.notifications_in++;
+	front_run_responses(queue);
 }

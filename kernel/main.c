@@ -67,12 +67,32 @@ static int start_native(void *ctx)
 	return 0;
 }
 
+/* What a disk may take of this domain's memory, in the worst case an eighth: a queue of 16 pages has 512 slots
+ * of 220 bytes, a request of 256 segments in flight two pages, and the block layer's table 24 bytes for each
+ * segment of each request in flight. */
+static struct blkfront_limits disk_limits(void)
+{
+	uint64_t mib = pages_total_count() * PAGE_SIZE >> 20;
+
+	if (mib < 32)
+		return (struct blkfront_limits){
+		    .queues = 1, .segments = 64, .copy_pages = 128, .depth = 32};
+	return (struct blkfront_limits){.queues = smp_count(),
+					.ring_order = mib < 96 ? 2 : 4,
+					.segments = BLOCK_MAX_SEGMENTS,
+					.copy_pages = (unsigned)MIN(mib * 4, 1024u),
+					.depth = mib < 96 ? 64 : 128};
+}
+
 /* Without a store there is nobody to ask for disks, nor to say which CPUs to use; the same goes on with
  * none. */
 static int start_guest(void *ctx)
 {
-	int error = boot.store_page ? blkfront_init() : -XEN_ENODEV;
+	struct blkfront_limits limits = disk_limits();
+	int error;
 
+	blkfront_limit(&limits);
+	error = boot.store_page ? blkfront_init() : -XEN_ENODEV;
 	if (error)
 		klog(LOG_WARN, "no disks from other domains: %s", error_name(error));
 	error = boot.store_page && smp_count() > 1 ? hotplug_xen_start() : 0;

@@ -242,10 +242,17 @@ static void on_work(void *ctx)
 	step(ctx);
 }
 
+/* Connected before and after: the write that woke us was of a state that we had seen. */
 static void on_peer(void *ctx, const char *changed_path)
 {
+	struct xenbus_device *dev = ctx;
+	bool connected = dev->state == S_CONN && dev->peer_state == S_CONN;
+
 	(void)changed_path;
-	step(ctx);
+	step(dev);
+	if (connected && dev->state == S_CONN && dev->peer_state == S_CONN && !dev->dropping &&
+	    !dev->removed && dev->ops->changed)
+		dev->ops->changed(dev);
 }
 
 /* Also when the work waits for the moment of force already. A work item that is queued is not moved
@@ -277,8 +284,13 @@ int xenbus_adopt(struct xenbus_device *dev)
 void xenbus_let_go(struct xenbus_device *dev)
 {
 	host_work_cancel(&dev->work);
-	HOST_ASSERT(dev->side == XENBUS_FRONT && !dev->dropping);
-	(void)dev->ops->disconnect(dev); /* a front half's never waits for its peer */
+	HOST_ASSERT(dev->side == XENBUS_FRONT);
+	/* A front half waits for its peer when asked once; in this world nobody will answer. */
+	if (!dev->dropping && !dev->ops->disconnect(dev))
+		dev->dropping = true;
+	if (dev->dropping)
+		(void)dev->ops->disconnect(dev);
+	dev->dropping = false;
 	if (dev->watch)
 		host_store_unwatch(dev->watch);
 	dev->watch = NULL;

@@ -11,6 +11,20 @@
 #include <amphi/host_block.h>
 #include <amphi/host.h>
 
+/* What the kernel can afford for each disk; backends may take less. Until it is said: one ring of a page. */
+struct blkfront_limits {
+	unsigned queues;     /* rings; one per vCPU is as many as make sense */
+	unsigned ring_order; /* a ring is 2^ring_order pages, 32 requests each; 0 .. 4 */
+	unsigned
+	    segments; /* of one request, 11 .. BLOCK_MAX_SEGMENTS: an indirect page, and 4 KiB, each
+				request in flight with more than 11 */
+	unsigned copy_pages; /* for data that is copied, at most */
+	unsigned depth;      /* queue_depth, at most; 0: what the rings hold */
+};
+
+/* For connections made after it. */
+void blkfront_limit(const struct blkfront_limits *limits);
+
 /* Begins to watch device/vbd; disks appear as their backends answer. Needs the store. */
 int blkfront_init(void);
 
@@ -36,7 +50,16 @@ struct blkfront_stats {
 	uint64_t grants_offered;  /* one per segment without persistence */
 	uint64_t persistent_hits; /* segments that used a standing grant */
 	uint64_t copied_bytes;    /* through pages of the driver's own */
+	uint64_t grants_released; /* standing ones that nobody used for a while */
+	uint64_t indirect;        /* requests with more segments than fit the ring's slot */
+	uint64_t discards, barriers;
+	uint64_t split;   /* parts beyond the first of a request */
+	uint64_t changes; /* of size or medium while connected */
 	unsigned in_flight, queued;
+	/* of the connection */
+	unsigned queues, queues_used, ring_pages, max_segments;
+	unsigned standing; /* data pages granted now for longer than a request */
+	bool persistent, untrusted;
 };
 
 /* Calls fn for each disk, connected or not. */

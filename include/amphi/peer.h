@@ -46,6 +46,10 @@ static inline void peer_store32(volatile uint32_t *to, uint32_t value)
 {
 	*to = value;
 }
+static inline void peer_store64(volatile uint64_t *to, uint64_t value)
+{
+	*to = value;
+}
 
 /* Copies len bytes in, each fetched exactly once, in ascending order; words while they last, because
  * an emulated rep counts an instruction for each. */

@@ -27,13 +27,17 @@ struct xenbus_ops {
 	/* Before Connected: the peer's keys are there to be read. An error closes the device. */
 	int (*connect)(struct xenbus_device *dev);
 	/* Undoes both, from any point in them, also when neither was called. True when done; false
-	 * when it still waits, then the driver calls xenbus_disconnected() later. */
+	 * when it still waits, then the driver calls xenbus_disconnected() later. A front half that is asked
+	 * a second time meanwhile waits no longer. */
 	bool (*disconnect)(struct xenbus_device *dev);
 	/* The toolstack may have changed something in the directory of a back half that is online; also called
 	 * after writes of ours. NULL: no matter. */
 	void (*changed)(struct xenbus_device *dev);
 	/* Last call: the device's directory is gone and disconnect is done. Frees dev. */
 	void (*gone)(struct xenbus_device *dev);
+	/* May be NULL. Both are Connected, and the peer has written its state once more: by that word some of
+	 * its keys are worth another look (a disk's "sectors"). */
+	void (*changed)(struct xenbus_device *dev);
 };
 
 struct xenbus_device {

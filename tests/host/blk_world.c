@@ -290,5 +290,5 @@ unsigned world_back_count(void)
 
 void *world_front_ring(void)
 {
-	return front_roots->disks->ring_page;
+	return front_roots->disks->queues[0].ring.shared;
 }

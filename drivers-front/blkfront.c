@@ -132,7 +132,7 @@ static const struct xenbus_ops front_ops = {
     .connect = front_connect,
     .disconnect = front_disconnect,
     .gone = front_gone,
-    .changed = front_changed,
+    .peer_changed = front_changed,
 };
 
 /* ---- the class ----------------------------------------------------------------------- */

@@ -251,8 +251,8 @@ static void on_peer(void *ctx, const char *changed_path)
 	(void)changed_path;
 	step(dev);
 	if (connected && dev->state == S_CONN && dev->peer_state == S_CONN && !dev->dropping &&
-	    !dev->removed && dev->ops->changed)
-		dev->ops->changed(dev);
+	    !dev->removed && dev->ops->peer_changed)
+		dev->ops->peer_changed(dev);
 }
 
 /* Also when the work waits for the moment of force already. A work item that is queued is not moved

@@ -37,7 +37,7 @@ struct xenbus_ops {
 	void (*gone)(struct xenbus_device *dev);
 	/* May be NULL. Both are Connected, and the peer has written its state once more: by that word some of
 	 * its keys are worth another look (a disk's "sectors"). */
-	void (*changed)(struct xenbus_device *dev);
+	void (*peer_changed)(struct xenbus_device *dev);
 };
 
 struct xenbus_device {

@@ -42,7 +42,7 @@ static void test_connects(void **state)
 	assert_string_equal(world_back(1, XVDA, "sectors"), "8192");
 	assert_string_equal(world_back(1, XVDA, "feature-flush-cache"), "1");
 	assert_int_equal(dev->sectors, WORLD_SECTORS);
-	assert_int_equal(dev->max_segments, 11);
+	assert_int_equal(dev->max_segments, 64);
 	assert_false(dev->readonly);
 	assert_true(dev->has_flush);
 	end();

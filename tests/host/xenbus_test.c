@@ -63,7 +63,8 @@ static void on_gone(struct xenbus_device *dev)
 	device = NULL;
 }
 
-static const struct xenbus_ops ops = {on_open, on_connect, on_disconnect, on_gone};
+static const struct xenbus_ops ops = {
+    .open = on_open, .connect = on_connect, .disconnect = on_disconnect, .gone = on_gone};
 
 static struct xenbus_device *create(struct xenbus_class *class, const struct xenbus_device *found)
 {

@@ -76,13 +76,16 @@ int back_pool_alloc(struct back_disk *disk)
 
 /* Chains are as long as a guest makes them: at most n_kept steps when all its references are
  * equal modulo the hash. That slows its own requests. */
-static uint16_t find(const struct back_pool *pool, uint32_t ref)
+static struct back_kept *find(const struct back_pool *pool, uint32_t ref)
 {
-	uint16_t i = pool->hash[hash_of(ref)];
+	struct back_kept *k;
 
-	while (i != BACK_NONE && pool->kept[i].ref != ref)
-		i = pool->kept[i].next;
-	return i;
+	for (uint16_t i = pool->hash[hash_of(ref)]; i != BACK_NONE; i = k->next) {
+		k = &pool->kept[i];
+		if (k->ref == ref)
+			return k;
+	}
+	return NULL;
 }
 
 static void unlink_kept(struct back_pool *pool, uint16_t index)
@@ -112,7 +115,7 @@ static void keep(struct back_disk *disk, struct back_segment *seg)
 	index = pool->n_held < limit_of(disk) ? pool->first_free : BACK_NONE;
 	/* The same reference twice in one batch (two segments of one page) was mapped twice: the
 	 * second mapping is that request's own and ends with it. */
-	if (index == BACK_NONE || find(pool, seg->ref) != BACK_NONE)
+	if (index == BACK_NONE || find(pool, seg->ref))
 		return;
 	pool->first_free = pool->kept[index].next;
 	pool->kept[index] = (struct back_kept){
@@ -124,7 +127,7 @@ static void keep(struct back_disk *disk, struct back_segment *seg)
 	    .recent = true,
 	};
 	*chain = index;
-	seg->kept = index;
+	seg->kept = &pool->kept[index];
 	if (pool->n_held++ == 0)
 		host_work_after(&disk->age, TICK_NS);
 }
@@ -213,14 +216,17 @@ static uint8_t *use(struct back_kept *k)
  * of another request in the same batch. */
 void back_pool_collect(struct back_disk *disk, struct back_request *req, struct back_batch *batch)
 {
-	for (unsigned i = 0; i < req->n_segments; i++) {
+	bool persistent = disk->persistent;
+	unsigned n = req->n_segments, hits = 0;
+
+	for (unsigned i = 0; i < n; i++) {
 		struct back_segment *seg = &req->segs[i];
 
-		seg->kept = disk->persistent ? find(&disk->pool, seg->ref) : BACK_NONE;
-		if (seg->kept != BACK_NONE) {
-			seg->page = use(&disk->pool.kept[seg->kept]);
-			disk->pool.kept[seg->kept].in_use++;
-			disk->stats.persistent_hits++;
+		seg->kept = persistent ? find(&disk->pool, seg->ref) : NULL;
+		if (seg->kept) {
+			seg->page = use(seg->kept);
+			seg->kept->in_use++;
+			hits++;
 			continue;
 		}
 		seg->page = NULL;
@@ -230,10 +236,11 @@ void back_pool_collect(struct back_disk *disk, struct back_request *req, struct 
 		    .owner = disk->bus.peer,
 		    .ref = {seg->ref},
 		    /* A page that is kept will serve both ways. */
-		    .readonly = req->op != BLKIF_OP_READ && !disk->persistent,
+		    .readonly = req->op != BLKIF_OP_READ && !persistent,
 		};
 		batch->segs[batch->count++] = seg;
 	}
+	disk->stats.persistent_hits += hits;
 }
 
 /* Each grant has its own answer: a guest that gives one bad reference in a batch fails that request, not
@@ -268,8 +275,8 @@ void back_pool_release(struct back_disk *disk, struct back_request *req, struct 
 
 		if (!seg->page)
 			continue;
-		if (seg->kept != BACK_NONE) {
-			disk->pool.kept[seg->kept].in_use--;
+		if (seg->kept) {
+			seg->kept->in_use--;
 			continue;
 		}
 		if (batch->count == HOST_GRANT_BATCH)
@@ -302,15 +309,15 @@ static bool copy_granted(struct back_disk *disk, gref_t ref, unsigned len)
 
 bool back_pool_copy_in(struct back_disk *disk, gref_t ref, unsigned len)
 {
-	struct back_segment seg = {.ref = ref.v, .kept = BACK_NONE};
+	struct back_segment seg = {.ref = ref.v};
 	struct host_grant_map map = {.owner = disk->bus.peer, .ref = ref};
 
 	if (!disk->persistent)
 		return copy_granted(disk, ref, len);
 	seg.kept = find(&disk->pool, ref.v);
-	if (seg.kept != BACK_NONE) {
+	if (seg.kept) {
 		disk->stats.persistent_hits++;
-		peer_copy_in(disk->indirect_page, use(&disk->pool.kept[seg.kept]), len);
+		peer_copy_in(disk->indirect_page, use(seg.kept), len);
 		return true;
 	}
 	if (host_grants_map(&map, 1) != 0 || map.status != GNTST_okay)
@@ -320,10 +327,10 @@ bool back_pool_copy_in(struct back_disk *disk, gref_t ref, unsigned len)
 	seg.page = map.page;
 	seg.handle = map.handle;
 	keep(disk, &seg);
-	if (seg.kept == BACK_NONE)
-		host_grants_unmap(&map, 1);
+	if (seg.kept)
+		seg.kept->in_use--; /* nobody works on it */
 	else
-		disk->pool.kept[seg.kept].in_use--; /* nobody works on it */
+		host_grants_unmap(&map, 1);
 	return true;
 }
 

@@ -37,10 +37,10 @@ struct back_kept {
 
 /* One segment of a request in flight: a page kept, or one mapped for this request. */
 struct back_segment {
-	uint32_t ref, handle; /* handle: when kept is BACK_NONE */
+	uint32_t ref, handle; /* handle: when kept is NULL */
 	uint8_t *page;
-	uint16_t kept;       /* index into the pool, or BACK_NONE */
-	uint8_t first, last; /* sectors of 512 within the page, checked */
+	struct back_kept *kept; /* of the pool; NULL: mapped for this request */
+	uint32_t offset;        /* in bytes within the page, checked; the length is the piece's */
 };
 
 struct back_request {
@@ -52,8 +52,11 @@ struct back_request {
 	uint64_t sector, n_sectors;
 	struct back_segment *segs;
 	struct block_segment *pieces; /* the same, as the disk is told of them */
-	uint16_t n_segments, n_sent;  /* n_sent: given to the disk so far */
-	uint16_t n_parts;             /* with the disk now */
+	struct back_segment
+	    one_seg; /* the lists of a request of one segment, which takes none of */
+	struct block_segment one_piece; /* the arena's: it never waits */
+	uint16_t n_segments, n_sent;    /* n_sent: given to the disk so far */
+	uint16_t n_parts;               /* with the disk now */
 	int16_t status;
 	uint8_t wire_op; /* the guest's word: echoed */
 	uint8_t op;      /* what is done for it: BLKIF_OP_READ for an indirect read */
@@ -176,10 +179,21 @@ void back_submit(struct back_request *req);
 /* ---- blkback_segments.c ---- */
 void back_segments_reset(struct back_disk *disk);
 /* n (1 .. BLKIF_INDIRECT_SEGMENTS) segments for a request; false: not now, and the queue will be run again. */
-bool back_segments_take(struct back_queue *q, struct back_request *req, unsigned n);
+bool back_segments_take_many(struct back_queue *q, struct back_request *req, unsigned n);
+static inline bool back_segments_take(struct back_queue *q, struct back_request *req, unsigned n)
+{
+	req->segs = &req->one_seg;
+	req->pieces = &req->one_piece;
+	return n == 1 || back_segments_take_many(q, req, n);
+}
 /* The queue does not wait any more. */
 void back_segments_leave(struct back_queue *q);
-void back_segments_give(struct back_request *req);
+void back_segments_give_many(struct back_request *req);
+static inline void back_segments_give(struct back_request *req)
+{
+	if (req->n_segments > 1)
+		back_segments_give_many(req);
+}
 /* After some were given back: who waits is run. */
 void back_segments_wake(struct back_disk *disk);
 

@@ -15,31 +15,35 @@ struct wire {
 	uint16_t third;     /* handle; an indirect request's segments */
 };
 
-/* A segment lies within its page and is whole sectors of the disk; shift is the guest's unit in ours. Nothing
- * here can overflow, being unsigned of 8 bits widened. With the page's end included, a segment never reaches
- * a neighbouring page, which is not mapped or is another guest's. */
-static bool segment_fits(const struct blkif_request_segment *seg, unsigned align_mask,
-			 unsigned shift)
+/* What a guest that counts in larger sectors says of its segments, in ours. What no page holds stays so. */
+static void segments_in_our_units(struct blkif_request_segment *segs, unsigned n, unsigned shift)
 {
-	unsigned first = (unsigned)seg->first_sect << shift;
-	unsigned end = (seg->last_sect + 1u) << shift;
+	for (unsigned i = 0; i < n; i++) {
+		unsigned first = (unsigned)segs[i].first_sect << shift;
+		unsigned last = ((segs[i].last_sect + 1u) << shift) - 1;
 
-	return first < end && end <= BLKIF_PAGE_SECTORS && ((first | end) & align_mask) == 0;
+		segs[i].first_sect = (uint8_t)MIN(first, 255u);
+		segs[i].last_sect = (uint8_t)MIN(last, 255u);
+	}
 }
 
-/* Takes over n checked segments. The sectors they cover, 0: one is wrong. */
+/* Takes over n segments. The sectors they cover, 0: one is wrong. A segment lies within its page and is whole
+ * sectors of the disk; nothing here can overflow, being unsigned of 8 bits widened. With the page's end
+ * included, a segment never reaches a neighbouring page, which is not mapped or is another guest's. */
 static unsigned take_over(struct back_disk *disk, struct back_request *req,
 			  const struct blkif_request_segment *segs, unsigned n)
 {
-	unsigned shift = disk->unit_shift, sectors = 0;
+	unsigned align_mask = disk->align_mask, sectors = 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		if (!segment_fits(&segs[i], disk->align_mask, shift))
+		unsigned first = segs[i].first_sect, end = segs[i].last_sect + 1u;
+
+		if (first >= end || end > BLKIF_PAGE_SECTORS || ((first | end) & align_mask))
 			return 0;
 		req->segs[i].ref = segs[i].gref; /* the rest of it is the pool's to fill in */
-		req->segs[i].first = (uint8_t)(segs[i].first_sect << shift);
-		req->segs[i].last = (uint8_t)(((segs[i].last_sect + 1u) << shift) - 1);
-		sectors += req->segs[i].last - req->segs[i].first + 1u;
+		req->segs[i].offset = first * SECTOR_SIZE;
+		req->pieces[i].len_bytes = (end - first) * SECTOR_SIZE;
+		sectors += end - first;
 	}
 	return sectors;
 }
@@ -56,14 +60,20 @@ static bool in_disk(const struct back_disk *disk, uint64_t sector, uint64_t coun
 /* The guest's sector, or count of them, in ours; what does not fit is beyond any disk. */
 static uint64_t in_our_units(const struct back_disk *disk, uint64_t n)
 {
+	if (!disk->unit_shift)
+		return n;
 	return n > (UINT64_MAX >> disk->unit_shift) ? UINT64_MAX : n << disk->unit_shift;
 }
 
 /* What both kinds of request with data have in common, once the list of n segments is in our memory. */
-static int16_t take_data(struct back_queue *q, struct back_request *req,
-			 const struct blkif_request_segment *segs, unsigned n)
+static inline __attribute__((always_inline)) int16_t take_data(struct back_queue *q,
+							       struct back_request *req,
+							       struct blkif_request_segment *segs,
+							       unsigned n)
 {
 	req->n_segments = (uint16_t)n;
+	if (q->disk->unit_shift)
+		segments_in_our_units(segs, n, q->disk->unit_shift);
 	req->n_sectors = take_over(q->disk, req, segs, n);
 	if (req->n_sectors && in_disk(q->disk, req->sector, req->n_sectors))
 		return BLKIF_RSP_OKAY;
@@ -73,15 +83,15 @@ static int16_t take_data(struct back_queue *q, struct back_request *req,
 
 /* Read, write, and the barrier, which may be without data. A frontend that has read `info` does not write
  * to a disk that cannot be written; one that does gets an answer and keeps its connection. */
-static int16_t read_direct(struct back_queue *q, struct back_request *req, const struct wire *wire,
-			   const peer_byte *tail)
+static inline __attribute__((always_inline)) int16_t
+read_direct(struct back_queue *q, struct back_request *req, struct wire wire, const peer_byte *tail)
 {
 	struct blkif_request_segment segs[BLKIF_SEGMENTS];
-	unsigned n = wire->second;
+	unsigned n = wire.second;
 
-	if (wire->op != BLKIF_OP_READ && q->disk->readonly)
+	if (wire.op != BLKIF_OP_READ && q->disk->readonly)
 		return BLKIF_RSP_ERROR;
-	if (n == 0 && wire->op == BLKIF_OP_WRITE_BARRIER)
+	if (n == 0 && wire.op == BLKIF_OP_WRITE_BARRIER)
 		return BLKIF_RSP_OKAY;
 	if (n == 0 || n > BLKIF_SEGMENTS)
 		return BLKIF_RSP_ERROR;
@@ -91,15 +101,21 @@ static int16_t read_direct(struct back_queue *q, struct back_request *req, const
 	return take_data(q, req, segs, n);
 }
 
-static int16_t read_flush(struct back_queue *q, struct back_request *req, const struct wire *wire,
+static int16_t read_barrier(struct back_queue *q, struct back_request *req, struct wire wire,
+			    const peer_byte *tail)
+{
+	return read_direct(q, req, wire, tail);
+}
+
+static int16_t read_flush(struct back_queue *q, struct back_request *req, struct wire wire,
 			  const peer_byte *tail)
 {
-	return wire->second ? BLKIF_RSP_ERROR : BLKIF_RSP_OKAY;
+	return wire.second ? BLKIF_RSP_ERROR : BLKIF_RSP_OKAY;
 }
 
 /* BLKIF_DISCARD_SECURE on a disk that cannot is refused, though blkif.h lets it be ignored: who asks for it
  * has something to hide. */
-static int16_t read_discard(struct back_queue *q, struct back_request *req, const struct wire *wire,
+static int16_t read_discard(struct back_queue *q, struct back_request *req, struct wire wire,
 			    const peer_byte *tail)
 {
 	struct back_disk *disk = q->disk;
@@ -109,11 +125,11 @@ static int16_t read_discard(struct back_queue *q, struct back_request *req, cons
 		return BLKIF_RSP_EOPNOTSUPP;
 	if (disk->readonly)
 		return BLKIF_RSP_ERROR;
-	if ((wire->second & BLKIF_DISCARD_SECURE) && !disk->disk->discard_secure)
+	if ((wire.second & BLKIF_DISCARD_SECURE) && !disk->disk->discard_secure)
 		return BLKIF_RSP_EOPNOTSUPP;
 	peer_copy_in(&count, tail, sizeof(count));
 	req->n_sectors = in_our_units(disk, count);
-	req->flags = wire->second & BLKIF_DISCARD_SECURE ? BLOCK_SECURE : 0;
+	req->flags = wire.second & BLKIF_DISCARD_SECURE ? BLOCK_SECURE : 0;
 	if (count == 0 || !in_disk(disk, req->sector, req->n_sectors))
 		return BLKIF_RSP_ERROR;
 	return BLKIF_RSP_OKAY;
@@ -121,14 +137,14 @@ static int16_t read_discard(struct back_queue *q, struct back_request *req, cons
 
 /* The list lies in a page of its own, one being enough for as many segments as we take. Its reference is the
  * first behind the handle. */
-static int16_t read_indirect(struct back_queue *q, struct back_request *req,
-			     const struct wire *wire, const peer_byte *tail)
+static int16_t read_indirect(struct back_queue *q, struct back_request *req, struct wire wire,
+			     const peer_byte *tail)
 {
 	struct back_disk *disk = q->disk;
-	unsigned n = wire->third;
+	unsigned n = wire.third;
 	gref_t list;
 
-	req->op = wire->second;
+	req->op = wire.second;
 	if (req->op != BLKIF_OP_READ && req->op != BLKIF_OP_WRITE)
 		return BLKIF_RSP_EOPNOTSUPP;
 	if (req->op == BLKIF_OP_WRITE && disk->readonly)
@@ -147,33 +163,39 @@ static int16_t read_indirect(struct back_queue *q, struct back_request *req,
 	return take_data(q, req, disk->indirect_page, n);
 }
 
-static int16_t (*const readers[])(struct back_queue *q, struct back_request *req,
-				  const struct wire *wire, const peer_byte *tail) = {
-    [BLKIF_OP_READ] = read_direct,          [BLKIF_OP_WRITE] = read_direct,
-    [BLKIF_OP_WRITE_BARRIER] = read_direct, [BLKIF_OP_FLUSH_DISKCACHE] = read_flush,
-    [BLKIF_OP_DISCARD] = read_discard,      [BLKIF_OP_INDIRECT] = read_indirect,
+typedef int16_t reader(struct back_queue *q, struct back_request *req, struct wire wire,
+		       const peer_byte *tail);
+
+static reader *const readers[] = {
+    [BLKIF_OP_WRITE_BARRIER] = read_barrier,
+    [BLKIF_OP_FLUSH_DISKCACHE] = read_flush,
+    [BLKIF_OP_DISCARD] = read_discard,
+    [BLKIF_OP_INDIRECT] = read_indirect,
 };
 
 int16_t back_request_read(struct back_queue *q, struct back_request *req, const peer_byte *slot)
 {
-	unsigned id_at = q->disk->layout->id_at;
+	const peer_byte *ids = slot + q->disk->layout->id_at, *tail = ids + 16;
 	uint32_t head = peer_fetch32((const volatile uint32_t *)slot);
 	struct wire wire = {(uint8_t)head, (uint8_t)(head >> 8), (uint16_t)(head >> 16)};
 	uint64_t words[2];
 
-	peer_copy_in(words, slot + id_at, sizeof(words));
+	peer_copy_in(words, ids, sizeof(words));
 	req->id = words[0];
-	req->wire_op = req->op = wire.op;
 	req->sector = in_our_units(q->disk, words[1]);
-	req->n_segments = 0;
-	req->n_sectors = 0;
+	req->wire_op = req->op = wire.op;
 	req->flags = 0;
 	/* Set before any check: an answer to a refused request echoes id and op, which are the
 	 * guest's own and are looked at no more. */
 	req->status = BLKIF_RSP_OKAY;
-	if (wire.op >= ARRAY_SIZE(readers) || !readers[wire.op])
-		return BLKIF_RSP_EOPNOTSUPP;
 	if (!q->disk->disk)
 		return BLKIF_RSP_ERROR; /* gone, or no medium */
-	return readers[wire.op](q, req, &wire, slot + id_at + 16);
+	/* Nearly all are of these two, whose way is straight. */
+	if (wire.op == BLKIF_OP_READ || wire.op == BLKIF_OP_WRITE)
+		return read_direct(q, req, wire, tail);
+	req->n_segments = 0;
+	req->n_sectors = 0;
+	if (wire.op >= ARRAY_SIZE(readers) || !readers[wire.op])
+		return BLKIF_RSP_EOPNOTSUPP;
+	return readers[wire.op](q, req, wire, tail);
 }

@@ -28,6 +28,8 @@ void back_requests_reset(struct back_queue *q)
 	q->in_flight = q->n_with_disk = 0;
 	for (unsigned i = 0; i < q->ring.n_slots; i++) {
 		q->requests[i].queue = q;
+		q->requests[i].blk.queue = q->index;
+		q->requests[i].blk.ctx = &q->requests[i];
 		request_free(q, &q->requests[i]);
 	}
 }

@@ -65,7 +65,7 @@ static void run_starved(struct back_disk *disk)
 			host_work_soon(&disk->queues[i].again);
 }
 
-bool back_segments_take(struct back_queue *q, struct back_request *req, unsigned n)
+bool back_segments_take_many(struct back_queue *q, struct back_request *req, unsigned n)
 {
 	struct back_disk *disk = q->disk;
 	bool mine = !disk->first_starved || disk->first_starved == q;
@@ -92,13 +92,11 @@ void back_segments_leave(struct back_queue *q)
 	run_starved(q->disk);
 }
 
-void back_segments_give(struct back_request *req)
+void back_segments_give_many(struct back_request *req)
 {
 	struct back_disk *disk = req->queue->disk;
 	unsigned unit = (unsigned)(req->segs - disk->segs) / BACK_SEGMENTS_UNIT;
 
-	if (!req->n_segments)
-		return;
 	disk->segments_free[unit / 64] |= mask_of(units_of(req->n_segments), unit % 64);
 }
 

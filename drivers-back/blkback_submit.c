@@ -42,6 +42,11 @@ static void part_put(struct back_request *req, struct block_request *blk)
 	disk->spares = blk;
 }
 
+static int16_t answer_to(int status)
+{
+	return status == -XEN_EOPNOTSUPP ? BLKIF_RSP_EOPNOTSUPP : BLKIF_RSP_ERROR;
+}
+
 static void part_done(struct block_request *blk, int status);
 
 /* The next segments, as many as the disk takes: the limit may be another one by now. */
@@ -54,14 +59,8 @@ static void part_of_data(struct back_request *req, struct block_request *blk, en
 	blk->sector = req->sector;
 	blk->n_segments = n;
 	blk->segments = req->pieces + req->n_sent;
-	for (unsigned i = 0; i < n; i++) {
-		const struct back_segment *seg = &req->segs[req->n_sent + i];
-		unsigned sectors = seg->last - seg->first + 1u;
-
-		blk->segments[i].va = seg->page + seg->first * SECTOR_SIZE;
-		blk->segments[i].len_bytes = sectors * SECTOR_SIZE;
-		req->sector += sectors;
-	}
+	for (unsigned i = 0; i < n; i++)
+		req->sector += blk->segments[i].len_bytes / SECTOR_SIZE;
 	req->n_sent = (uint16_t)(req->n_sent + n);
 }
 
@@ -81,7 +80,7 @@ static void give(struct back_request *req, struct block_request *blk)
 	blk->done = part_done;
 	blk->ctx = req;
 	req->n_parts++;
-	req->queue->disk->stats.parts++;
+	req->queue->disk->stats.parts += blk != &req->blk;
 	req->dev->ops->submit(req->dev, blk);
 }
 
@@ -130,7 +129,7 @@ static void part_done(struct block_request *blk, int status)
 	enum block_op op = blk->op;
 
 	if (status && !req->status)
-		req->status = status == -XEN_EOPNOTSUPP ? BLKIF_RSP_EOPNOTSUPP : BLKIF_RSP_ERROR;
+		req->status = answer_to(status);
 	req->n_parts--;
 	part_put(req, blk);
 	if (req->sending)
@@ -222,19 +221,57 @@ static void ended(struct back_request *req)
 	}
 	q->n_with_disk--;
 	back_finished(req);
-	barrier_run(q);
+	if (q->barrier)
+		barrier_run(q);
 }
 
 /* ---- in ------------------------------------------------------------------------------- */
 
-/* Refused are: a reference that was never given, one given to another domain, or read-only where
- * writing is needed. The hypervisor has said so by page NULL. */
-static bool all_mapped(const struct back_request *req)
+/* Most requests are one part, and have no step and no other part to think of. */
+static void whole_done(struct block_request *blk, int status)
 {
-	for (unsigned i = 0; i < req->n_segments; i++)
+	struct back_request *req = blk->ctx;
+
+	if (status)
+		req->status = answer_to(status);
+	ended(req);
+}
+
+static void submit_whole(struct back_request *req, enum block_op op)
+{
+	struct block_request *blk = &req->blk;
+
+	blk->op = op;
+	blk->flags = 0;
+	blk->sector = req->sector;
+	blk->n_segments = req->n_segments;
+	blk->segments = req->pieces;
+	blk->done = whole_done;
+	req->dev->ops->submit(req->dev, blk);
+}
+
+/* Where the data is, now that its pages are mapped. Refused are: a reference that was never given, one given to
+ * another domain, or read-only where writing is needed. The hypervisor has said so by page NULL. */
+static bool find_data(struct back_request *req)
+{
+	for (unsigned i = 0; i < req->n_segments; i++) {
 		if (!req->segs[i].page)
 			return false;
+		req->pieces[i].va = req->segs[i].page + req->segs[i].offset;
+	}
 	return true;
+}
+
+/* By way of back_finished, so that the segments that were mapped are unmapped like any. */
+static void refuse(struct back_request *req)
+{
+	struct back_queue *q = req->queue;
+
+	req->status = BLKIF_RSP_ERROR;
+	q->disk->stats.refused++;
+	if (q->barrier == req)
+		q->barrier = NULL;
+	back_finished(req);
 }
 
 void back_submit(struct back_request *req)
@@ -248,22 +285,20 @@ void back_submit(struct back_request *req)
 	struct back_queue *q = req->queue;
 
 	req->dev = q->disk->disk;
-	req->n_sent = req->n_parts = 0;
 	req->step = NO_BARRIER;
-	/* By way of back_finished, so that the segments that were mapped are unmapped like any. */
-	if (!req->dev || !all_mapped(req)) {
-		req->status = BLKIF_RSP_ERROR;
-		q->disk->stats.refused++;
-		if (q->barrier == req)
-			q->barrier = NULL;
-		back_finished(req);
+	if (!req->dev || !find_data(req)) {
+		refuse(req);
 		return;
 	}
-	if (q->barrier == req) {
+	req->n_sent = 0;
+	if (req->op == BLKIF_OP_WRITE_BARRIER) {
 		req->step = WAIT;
 		barrier_run(q);
 		return;
 	}
 	q->n_with_disk++;
-	send(req, ops[req->op]);
+	if (has_data(ops[req->op]) && req->n_segments <= req->dev->max_segments)
+		submit_whole(req, ops[req->op]);
+	else
+		send(req, ops[req->op]);
 }

@@ -17,7 +17,7 @@ int blkback_init(void);
 struct blkback_stats {
 	uint64_t requests, segments, bytes_read, bytes_written, flushes;
 	uint64_t indirect, barriers, discards; /* of requests */
-	uint64_t parts;                        /* requests made of the disk for them */
+	uint64_t parts;   /* that the disk had to be asked for besides: too big for one */
 	uint64_t starved; /* times that a ring waited for the memory of requests in flight */
 	uint64_t refused; /* requests answered with an error before the disk saw them */
 	uint64_t errors;  /* and those that the disk failed */

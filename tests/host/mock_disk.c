@@ -18,12 +18,39 @@ static struct {
 	domid_t domain;
 } registered[REGISTERED];
 
+static void check_flags(const struct block_device *dev, const struct block_request *req)
+{
+	uint32_t known = req->op == BLOCK_WRITE && dev->has_fua            ? BLOCK_FUA
+			 : req->op == BLOCK_DISCARD && dev->discard_secure ? BLOCK_SECURE
+									   : 0;
+
+	if (req->flags & ~known)
+		mock_bug("flags %x of operation %d", req->flags, req->op);
+}
+
+static void check_discard(const struct block_device *dev, const struct block_request *req)
+{
+	unsigned sectors = dev->sector_size / SECTOR_SIZE;
+
+	if (!dev->has_discard || dev->readonly)
+		mock_bug("a discard of a disk that cannot");
+	if (req->n_segments || !req->n_sectors || req->n_sectors > dev->sectors ||
+	    req->sector > dev->sectors - req->n_sectors || (req->sector | req->n_sectors) % sectors)
+		mock_bug("a discard of %llu at %llu", (unsigned long long)req->n_sectors,
+			 (unsigned long long)req->sector);
+}
+
 static void check(struct mock_disk *d, const struct block_request *req)
 {
+	bool data = req->op == BLOCK_READ || req->op == BLOCK_WRITE;
 	uint64_t bytes = 0;
 
-	if (req->op != BLOCK_FLUSH &&
-	    (req->n_segments == 0 || req->n_segments > d->dev.max_segments))
+	check_flags(&d->dev, req);
+	if (req->op == BLOCK_DISCARD) {
+		check_discard(&d->dev, req);
+		return;
+	}
+	if (data && (req->n_segments == 0 || req->n_segments > d->dev.max_segments))
 		mock_bug("%u segments, the disk takes %u", req->n_segments, d->dev.max_segments);
 	for (unsigned i = 0; i < req->n_segments; i++) {
 		uintptr_t at = (uintptr_t)req->segments[i].va % PAGE_SIZE;
@@ -45,8 +72,11 @@ static int move(struct mock_disk *d, const struct block_request *req)
 	uint8_t *at = d->data + req->sector * SECTOR_SIZE;
 
 	d->flushes += req->op == BLOCK_FLUSH;
+	d->discards += req->op == BLOCK_DISCARD;
 	if (d->fail_status || d->no_data)
 		return d->fail_status;
+	if (req->op == BLOCK_DISCARD)
+		memset(at, 0, req->n_sectors * SECTOR_SIZE);
 	for (unsigned i = 0; i < req->n_segments; i++) {
 		const struct block_segment *seg = &req->segments[i];
 
@@ -63,7 +93,7 @@ static void disk_submit(struct block_device *dev, struct block_request *req)
 {
 	struct mock_disk *d = dev->driver;
 
-	d->submits++;
+	d->last[d->submits++ % ARRAY_SIZE(d->last)] = *req;
 	check(d, req);
 	if (!d->hold) {
 		req->done(req, move(d, req));

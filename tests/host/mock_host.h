@@ -61,6 +61,8 @@ extern struct mock_calls mock_calls;
 
 /* Where the current domain last mapped a ring; NULL: none. For tests that watch its fetches. */
 void *mock_last_ring(void);
+/* Where the current domain has this grant mapped; NULL: nowhere. */
+void *mock_mapping(domid_t owner, gref_t ref);
 
 /* Offers a page under a reference of the test's choice, which is free. */
 void mock_grant_again(domid_t owner, gref_t ref, domid_t peer, void *page);
@@ -80,7 +82,8 @@ struct mock_disk {
 	bool hold;       /* requests wait for mock_disk_release */
 	int fail_status; /* what every request ends with, when not 0 */
 	bool no_data;    /* moves nothing: for measurements */
-	unsigned kicks, submits, flushes;
+	unsigned kicks, submits, flushes, discards;
+	struct block_request last[16]; /* what was submitted, the n-th at n % 16 (submits counts) */
 	struct block_request *held, **held_tail;
 	domid_t domain;
 };

@@ -220,6 +220,15 @@ void *mock_last_ring(void)
 	return last_ring[mock_current()];
 }
 
+void *mock_mapping(domid_t owner, gref_t ref)
+{
+	for (unsigned i = 0; i < MAPS; i++)
+		if (maps[i].used && maps[i].mapper == mock_current() && maps[i].owner == owner &&
+		    maps[i].ref == ref.v)
+			return maps[i].va;
+	return NULL;
+}
+
 void host_ring_unmap(void *va, unsigned count)
 {
 	for (unsigned p = 0; p < count; p++) {

@@ -1,0 +1,554 @@
+/* blk_back_nodes_test: what blkback says of a disk, and what becomes of it when something changes.
+ *
+ * Shows the nodes; discards; guests that count in sectors of 4096; pages that are kept and let go of; a disk
+ * that grows, shrinks, is pulled out, a medium that is changed; and that nothing of a guest's is fetched
+ * twice. Why: frontends and toolstacks act on each of these nodes. Expected: the values of xen/io/blkif.h,
+ * a guest that is told, nothing left. Rings and barriers: blk_back_test.
+ *
+ * links: tests/host/blk_world.c tests/host/blk_guest.c tests/host/mock_host.c
+ * links: tests/host/mock_share.c tests/host/mock_store.c tests/host/mock_disk.c
+ * links: tests/host/peer_recorder.c
+ * links: protocol/xenbus.c protocol/xenbus_class.c protocol/xenbus_keys.c
+ * links: protocol/grant_retire.c protocol/blkif_names.c
+ * links: drivers-front/blkfront*.c drivers-back/blkback*.c
+ * links: lib/printf.c lib/text.c
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "blk_guest.h"
+#include "peer_recorder.h"
+
+static struct guest guest;
+static struct mock_disk *ram;
+
+static void begin(void)
+{
+	ram = world_begin(WORLD_SECTORS);
+	world_fill(ram->data, WORLD_SECTORS * 512, 3);
+	world_start_back();
+}
+
+static void attach(const struct guest_plan *plan)
+{
+	world_attach(1, XVDA, "ram0", "w");
+	guest_connect(&guest, plan);
+	assert_string_equal(world_back(1, XVDA, "state"), "4");
+}
+
+static void end(void)
+{
+	guest_end(&guest);
+	assert_true(world_end());
+}
+
+static struct guest_request rw(uint8_t op, uint64_t sector, unsigned page, unsigned n)
+{
+	return (struct guest_request){
+	    .op = op, .id = sector * 3 + 1, .sector = sector, .page = page, .n_segments = n};
+}
+
+static int ask(unsigned queue, struct guest_request r)
+{
+	return guest_ask(&guest, queue, &r);
+}
+
+static uint8_t *page(unsigned n)
+{
+	return guest.data + n * PAGE_SIZE;
+}
+
+static struct block_request *asked(unsigned n)
+{
+	return &ram->last[n % ARRAY_SIZE(ram->last)];
+}
+
+/* ---- discard ---- */
+
+static void begin_discard(bool secure)
+{
+	begin();
+	ram->dev.has_discard = true;
+	ram->dev.discard_secure = secure;
+	ram->dev.discard_granularity = 4096;
+	ram->dev.discard_alignment = 512;
+}
+
+static int discard(uint64_t sector, uint64_t n, uint8_t flags)
+{
+	return ask(0,
+		   (struct guest_request){
+		       .op = BLKIF_OP_DISCARD, .sector = sector, .n_sectors = n, .flags = flags});
+}
+
+static void test_discard(void **state)
+{
+	static const uint8_t zero[8 * 512];
+
+	for (int small = 0; small < 2; small++) {
+		begin_discard(true);
+		attach(&(struct guest_plan){.protocol = small ? "x86_32-abi" : "x86_64-abi"});
+		assert_string_equal(world_back(1, XVDA, "feature-discard"), "1");
+		assert_string_equal(world_back(1, XVDA, "discard-granularity"), "4096");
+		assert_string_equal(world_back(1, XVDA, "discard-alignment"), "512");
+		assert_string_equal(world_back(1, XVDA, "discard-secure"), "1");
+		assert_int_equal(discard(16, 8, 0), BLKIF_RSP_OKAY);
+		assert_memory_equal(ram->data + 16 * 512, zero, sizeof(zero));
+		assert_memory_not_equal(ram->data + 24 * 512, zero, sizeof(zero));
+		assert_int_equal(asked(0)->flags, 0);
+		assert_int_equal(discard(0, WORLD_SECTORS, BLKIF_DISCARD_SECURE), BLKIF_RSP_OKAY);
+		assert_int_equal(asked(1)->flags, BLOCK_SECURE);
+		assert_int_equal(discard(0, 0, 0), BLKIF_RSP_ERROR);
+		assert_int_equal(discard(1, WORLD_SECTORS, 0), BLKIF_RSP_ERROR);
+		assert_int_equal(discard(~0ull, 2, 0), BLKIF_RSP_ERROR);
+		assert_int_equal(discard(2, ~0ull, 0), BLKIF_RSP_ERROR);
+		assert_int_equal(ram->discards, 2);
+		assert_int_equal(world_back_stats().discards, 2);
+		end();
+	}
+}
+
+/* Who asks for the secure kind where there is none is told so and not deceived. */
+static void test_no_secure_discard(void **state)
+{
+	begin_discard(false);
+	attach(&(struct guest_plan){0});
+	assert_string_equal(world_back(1, XVDA, "discard-secure"), "0");
+	assert_int_equal(discard(16, 8, BLKIF_DISCARD_SECURE), BLKIF_RSP_EOPNOTSUPP);
+	assert_int_equal(discard(16, 8, 0x80), BLKIF_RSP_OKAY); /* a flag of another day */
+	end();
+}
+
+static void test_discard_switched_off(void **state)
+{
+	begin_discard(false);
+	world_put_back(1, XVDA, "discard-enable", "0");
+	attach(&(struct guest_plan){0});
+	assert_string_equal(world_back(1, XVDA, "feature-discard"), "0");
+	assert_string_equal(world_back(1, XVDA, "discard-granularity"), "");
+	assert_int_equal(discard(16, 8, 0), BLKIF_RSP_EOPNOTSUPP);
+	assert_int_equal(ram->discards, 0);
+	end();
+}
+
+/* ---- sectors of 4096 ---- */
+
+/* A guest that says feature-large-sector-size counts in them; one that does not counts in 512. */
+static void test_units(void **state)
+{
+	for (int large = 0; large < 2; large++) {
+		struct guest_request r = rw(BLKIF_OP_WRITE, large ? 3 : 24, 0, 20);
+
+		begin();
+		ram->dev.sector_size = 4096;
+		ram->dev.has_discard = true;
+		attach(&(struct guest_plan){.large_sectors = large});
+		assert_string_equal(world_back(1, XVDA, "sector-size"), "4096");
+		assert_string_equal(world_back(1, XVDA, "sectors"), large ? "1024" : "8192");
+		world_fill(page(0), 20 * 4096, 9);
+		assert_int_equal(guest_ask(&guest, 0, &r), BLKIF_RSP_OKAY);
+		assert_memory_equal(ram->data + 24 * 512, page(0), 20 * 4096);
+		assert_int_equal(discard(large ? 1 : 8, large ? 2 : 16, 0), BLKIF_RSP_OKAY);
+		assert_int_equal(asked(1)->sector, 8);
+		assert_int_equal(asked(1)->n_sectors, 16);
+		r.last = 1; /* two sectors of a page, or a piece of one */
+		assert_int_equal(guest_ask(&guest, 0, &r), BLKIF_RSP_ERROR);
+		r.last = 0x3f;
+		assert_int_equal(guest_ask(&guest, 0, &r), BLKIF_RSP_ERROR);
+		r = rw(BLKIF_OP_READ, 1ull << 61, 0, 1); /* nothing, if the units overflowed */
+		assert_int_equal(guest_ask(&guest, 0, &r), BLKIF_RSP_ERROR);
+		end();
+	}
+}
+
+/* ---- persistent grants ---- */
+
+/* In steps, as clocks go. */
+static void pass(unsigned seconds)
+{
+	for (unsigned i = 0; i < seconds; i += 5)
+		mock_advance(5000000000ull);
+}
+
+/* What is not used for a minute is let go; what is used stays. Then the clock stops. */
+static void test_unused_pages_go(void **state)
+{
+	uint64_t works;
+
+	begin();
+	attach(&(struct guest_plan){.persistent = true});
+	assert_int_equal(ask(0, rw(BLKIF_OP_READ, 0, 0, 200)), BLKIF_RSP_OKAY);
+	assert_int_equal(world_back_stats().persistent_held, 201); /* and the list's */
+	for (unsigned i = 0; i < 12; i++) {
+		assert_int_equal(ask(0, rw(BLKIF_OP_READ, 0, 3, 1)), BLKIF_RSP_OKAY);
+		pass(10);
+	}
+	assert_int_equal(world_back_stats().persistent_held, 1);
+	assert_int_equal(world_back_stats().persistent_released, 200);
+	assert_int_equal(mock_left(0).maps, 2);
+	pass(100);
+	assert_int_equal(world_back_stats().persistent_held, 0);
+	works = mock_calls.works_run;
+	pass(100);
+	assert_int_equal(mock_calls.works_run, works);
+	assert_int_equal(ask(0, rw(BLKIF_OP_READ, 0, 0, 200)), BLKIF_RSP_OKAY);
+	end();
+}
+
+/* A page under the disk's hands is not unused. */
+static void test_busy_pages_stay(void **state)
+{
+	struct guest_request r = rw(BLKIF_OP_READ, 8, 0, 100);
+
+	begin();
+	ram->hold = true;
+	attach(&(struct guest_plan){.persistent = true});
+	guest_put(&guest, 0, &r);
+	guest_push(&guest, 0);
+	pass(200);
+	assert_int_equal(world_back_stats().persistent_held, 100);
+	mock_disk_release(ram, 1);
+	mock_run();
+	assert_memory_equal(page(0), ram->data + 8 * 512, 100 * 4096);
+	end();
+}
+
+/* The share of a guest shrinks when another connects. */
+static void test_shares_of_the_pool(void **state)
+{
+	blkback_persistent_limits(1000, 200);
+	begin();
+	attach(&(struct guest_plan){.n_queues = 2, .persistent = true});
+	assert_int_equal(ask(0, rw(BLKIF_OP_READ, 0, 0, 190)), BLKIF_RSP_OKAY);
+	assert_int_equal(world_back_stats().persistent_held, 191);
+	world_start_front(2);
+	world_attach(2, XVDB, "ram0", "w");
+	assert_string_equal(world_back(2, XVDB, "state"), "4");
+	for (unsigned i = 0; i < 20; i++)
+		assert_int_equal(ask(1, rw(BLKIF_OP_READ, 0, 200 + i, 1)), BLKIF_RSP_OKAY);
+	assert_true(world_back_stats().persistent_held <= 100);
+	guest_end(&guest);
+	assert_true(world_end());
+	blkback_persistent_limits(0, 0);
+	begin();
+	attach(&(struct guest_plan){.persistent = true});
+	assert_int_equal(ask(0, rw(BLKIF_OP_READ, 0, 0, 190)), BLKIF_RSP_OKAY);
+	assert_int_equal(world_back_stats().persistent_held, 0);
+	assert_int_equal(mock_left(0).maps, 1);
+	end();
+	blkback_persistent_limits(1056, 8192);
+}
+
+/* ---- nodes and changes ---- */
+
+/* All that is there before the frontend says a word. */
+static void test_nodes(void **state)
+{
+	static const char *const nodes[][2] = {
+	    {"max-ring-page-order", "4"},
+	    {"max-ring-pages", "16"},
+	    {"multi-queue-max-queues", "8"},
+	    {"feature-persistent", "1"},
+	    {"feature-max-indirect-segments", "256"},
+	    {"feature-flush-cache", "1"},
+	    {"feature-barrier", "1"},
+	    {"feature-discard", "0"},
+	    {"sectors", "8192"},
+	    {"sector-size", "512"},
+	    {"physical-sector-size", "4096"},
+	    {"info", "0"},
+	};
+
+	begin();
+	ram->dev.physical_sector_size = 4096;
+	world_attach(1, XVDA, "ram0", "w");
+	assert_string_equal(world_back(1, XVDA, "state"), "2");
+	for (unsigned i = 0; i < ARRAY_SIZE(nodes); i++)
+		assert_string_equal(world_back(1, XVDA, nodes[i][0]), nodes[i][1]);
+	guest_connect(&guest, &(struct guest_plan){0});
+	end();
+}
+
+static void test_info(void **state)
+{
+	static const struct {
+		const char *type, *removable, *mode;
+		bool dev_removable, dev_readonly;
+		const char *info;
+	} rows[] = {
+	    {"disk", "0", "w", false, false, "0"},  {"disk", "0", "r", false, false, "4"},
+	    {"cdrom", "1", "r", false, false, "7"}, {"disk", "0", "w", true, true, "6"},
+	    {"disk", "1", "w!", false, false, "2"},
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		begin();
+		ram->dev.removable = rows[i].dev_removable;
+		ram->dev.readonly = rows[i].dev_readonly;
+		world_put_back(1, XVDA, "state", "6"); /* not yet: the keys below come first */
+		world_attach(1, XVDA, "ram0", rows[i].mode);
+		world_put_back(1, XVDA, "device-type", rows[i].type);
+		world_put_back(1, XVDA, "removable", rows[i].removable);
+		guest_connect(&guest, &(struct guest_plan){0});
+		guest_disconnect(&guest);
+		world_put_front(1, XVDA, "state", "1");
+		mock_run();
+		assert_string_equal(world_back(1, XVDA, "state"), "2");
+		assert_string_equal(world_back(1, XVDA, "info"), rows[i].info);
+		guest_connect(&guest, &(struct guest_plan){0});
+		end();
+	}
+}
+
+/* A guest that closes and comes back with other rings, many times. */
+static void test_reconnects(void **state)
+{
+	begin();
+	world_attach(1, XVDA, "ram0", "w");
+	for (unsigned i = 0; i < 12; i++) {
+		guest_connect(&guest, &(struct guest_plan){.n_queues = 1 + i % 8,
+							   .order = i % 5,
+							   .persistent = i & 1});
+		world_put_front(1, XVDA, "num-ring-pages", "");
+		mock_store_remove("/local/domain/1/device/vbd/51712/num-ring-pages");
+		assert_string_equal(world_back(1, XVDA, "state"), "4");
+		assert_int_equal(ask(i % guest.n_queues, rw(BLKIF_OP_READ, i, 0, 30)),
+				 BLKIF_RSP_OKAY);
+		guest_disconnect(&guest);
+		assert_string_equal(world_back(1, XVDA, "state"), "6");
+		assert_int_equal(mock_left(0).maps + mock_left(0).ports, 0);
+		mock_store_remove("/local/domain/1/device/vbd/51712/ring-page-order");
+		mock_store_remove("/local/domain/1/device/vbd/51712/multi-queue-num-queues");
+		world_put_front(1, XVDA, "state", "1");
+		mock_run();
+	}
+	guest_connect(&guest, &(struct guest_plan){0});
+	end();
+}
+
+/* Tells the driver's users of a change, as a driver does in its own domain. */
+static void disk_changed(void)
+{
+	mock_enter(0);
+	host_block_changed(&ram->dev);
+	mock_run();
+}
+
+static void test_resize(void **state)
+{
+	begin();
+	attach(&(struct guest_plan){.persistent = true});
+	ram->dev.sectors = 4096;
+	world_put_back(1, XVDA, "state", "9"); /* to see that it is written */
+	disk_changed();
+	assert_string_equal(world_back(1, XVDA, "sectors"), "4096");
+	assert_string_equal(world_back(1, XVDA, "state"), "4");
+	assert_int_equal(ask(0, rw(BLKIF_OP_READ, 4096, 0, 1)), BLKIF_RSP_ERROR);
+	ram->dev.sectors = WORLD_SECTORS;
+	disk_changed();
+	assert_string_equal(world_back(1, XVDA, "sectors"), "8192");
+	assert_int_equal(ask(0, rw(BLKIF_OP_READ, 4096, 0, 1)), BLKIF_RSP_OKAY);
+	end();
+}
+
+static void test_resize_before_connecting(void **state)
+{
+	begin();
+	world_attach(1, XVDA, "ram0", "w");
+	ram->dev.sectors = 4096;
+	disk_changed();
+	assert_string_equal(world_back(1, XVDA, "sectors"), "4096");
+	assert_string_equal(world_back(1, XVDA, "state"), "2");
+	guest_connect(&guest, &(struct guest_plan){0});
+	end();
+}
+
+/* The disk is pulled out: Closing, errors until the guest follows, and no word to the disk any more. */
+static void test_surprise_unplug(void **state)
+{
+	begin();
+	attach(&(struct guest_plan){.n_queues = 2, .persistent = true});
+	assert_int_equal(ask(0, rw(BLKIF_OP_READ, 0, 0, 1)), BLKIF_RSP_OKAY);
+	ram->dev.gone = true;
+	disk_changed();
+	assert_string_equal(world_back(1, XVDA, "state"), "5");
+	assert_int_equal(ask(0, rw(BLKIF_OP_READ, 0, 0, 1)), BLKIF_RSP_ERROR);
+	assert_int_equal(ask(1, rw(BLKIF_OP_WRITE_BARRIER, 0, 0, 1)), BLKIF_RSP_ERROR);
+	assert_int_equal(ask(1, (struct guest_request){.op = BLKIF_OP_FLUSH_DISKCACHE}),
+			 BLKIF_RSP_ERROR);
+	assert_int_equal(ram->submits, 1);
+	guest_disconnect(&guest);
+	assert_string_equal(world_back(1, XVDA, "state"), "6");
+	ram->dev.gone = false; /* and in again */
+	world_put_front(1, XVDA, "state", "1");
+	mock_run();
+	assert_string_equal(world_back(1, XVDA, "state"), "2");
+	guest_connect(&guest, &(struct guest_plan){0});
+	end();
+}
+
+/* The toolstack writes another medium, none, one that is not there, and the first again. */
+static void test_media_change(void **state)
+{
+	struct mock_disk *other;
+
+	begin();
+	other = mock_disk_new("ram1", 2048);
+	other->dev.readonly = true;
+	world_attach(1, XVDA, "ram0", "r");
+	world_put_back(1, XVDA, "device-type", "cdrom");
+	world_put_front(1, XVDA, "state", "6");
+	mock_run();
+	guest_connect(&guest, &(struct guest_plan){0});
+	guest_disconnect(&guest);
+	world_put_front(1, XVDA, "state", "1");
+	mock_run();
+	guest_connect(&guest, &(struct guest_plan){.persistent = true});
+	assert_string_equal(world_back(1, XVDA, "state"), "4");
+	assert_string_equal(world_back(1, XVDA, "info"), "5");
+	world_put_back(1, XVDA, "params", "ram1");
+	mock_run();
+	assert_string_equal(world_back(1, XVDA, "sectors"), "2048");
+	other->data[0] = 0x5a;
+	assert_int_equal(ask(0, rw(BLKIF_OP_READ, 0, 0, 1)), BLKIF_RSP_OKAY);
+	assert_int_equal(page(0)[0], 0x5a);
+	for (unsigned i = 0; i < 2; i++) {
+		world_put_back(1, XVDA, "params", i ? "nosuch" : "");
+		mock_run();
+		assert_string_equal(world_back(1, XVDA, "sectors"), "0");
+		assert_string_equal(world_back(1, XVDA, "state"), "4");
+		assert_int_equal(ask(0, rw(BLKIF_OP_READ, 0, 0, 1)), BLKIF_RSP_ERROR);
+	}
+	world_put_back(1, XVDA, "params", "ram0");
+	mock_run();
+	assert_string_equal(world_back(1, XVDA, "sectors"), "8192");
+	assert_int_equal(ask(0, rw(BLKIF_OP_READ, 0, 0, 1)), BLKIF_RSP_OKAY);
+	end();
+}
+
+/* A drive may come without a medium; a disk may not. */
+static void test_begins_without_a_medium(void **state)
+{
+	begin();
+	world_put_back(1, XVDA, "device-type", "cdrom");
+	world_attach(1, XVDA, "", "r");
+	assert_string_equal(world_back(1, XVDA, "state"),
+			    "6"); /* the attach wrote device-type disk */
+	assert_true(mock_logged("no disk ''"));
+	assert_true(world_end());
+}
+
+/* ---- fetched once ---- */
+
+static void test_nothing_is_fetched_twice(void **state)
+{
+	static const char *const protocols[] = {"x86_64-abi", "x86_32-abi"};
+
+	for (unsigned i = 0; i < 2; i++) {
+		uint8_t *ring;
+
+		begin_discard(false);
+		attach(
+		    &(struct guest_plan){.order = 1, .persistent = true, .protocol = protocols[i]});
+		mock_enter(0);
+		ring = mock_last_ring();
+		peer_recorder_begin(ring + 64, 64 * guest.layout->slot_bytes, true);
+		for (unsigned n = 0; n < 48; n++) {
+			struct guest_request r = rw((uint8_t)(n % 8), n, n, n % 40);
+
+			r.n_sectors = n;
+			guest_put(&guest, 0, &r);
+		}
+		guest_push(&guest, 0);
+		assert_int_equal(peer_recorder_doubles(), 0);
+		assert_true(peer_recorder_fetched() > 48 * 20);
+		peer_recorder_end();
+		end();
+	}
+}
+
+/* The same for the page of an indirect list. */
+static void test_list_is_fetched_once(void **state)
+{
+	struct guest_request r = rw(BLKIF_OP_READ, 0, 0, 200);
+	struct blkif_response rsp;
+	void *list;
+
+	begin();
+	attach(&(struct guest_plan){.persistent = true});
+	assert_int_equal(guest_ask(&guest, 0, &r), BLKIF_RSP_OKAY);
+	mock_enter(0);
+	list = mock_mapping(1, guest.list_refs[0]);
+	assert_non_null(list);
+	guest.next_list = 0;
+	peer_recorder_begin(list, 4096, true);
+	guest_put(&guest, 0, &r);
+	guest_push(&guest, 0);
+	assert_int_equal(peer_recorder_fetched(), 200 * 8);
+	assert_int_equal(peer_recorder_doubles(), 0);
+	peer_recorder_end();
+	assert_true(guest_answer(&guest, 0, &rsp));
+	end();
+}
+
+/* Whatever is lacking at whichever moment: served, or refused and nothing left. */
+static void test_shortage(void **state)
+{
+	for (int n = 1; n < 60; n++) {
+		struct guest_request r = rw(BLKIF_OP_READ, 0, 0, 200);
+
+		begin();
+		world_attach(1, XVDA, "ram0", "w");
+		mock_enter(1);
+		guest_connect(&guest,
+			      &(struct guest_plan){.n_queues = 3, .order = 2, .persistent = n & 1});
+		guest_disconnect(&guest);
+		mock_fail_after(n);
+		world_put_front(1, XVDA, "state", "1");
+		mock_run();
+		mock_fail_after(-1);
+		guest_connect(&guest,
+			      &(struct guest_plan){.n_queues = 3, .order = 2, .persistent = n & 1});
+		mock_fail_after(n % 7);
+		if (strcmp(world_back(1, XVDA, "state"), "4") == 0) {
+			guest_put(&guest, 2, &r);
+			guest_push(&guest, 2);
+		}
+		mock_fail_after(-1);
+		end();
+	}
+}
+
+/* With an argument: only the tests whose names it matches. */
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_discard),
+	    cmocka_unit_test(test_no_secure_discard),
+	    cmocka_unit_test(test_discard_switched_off),
+	    cmocka_unit_test(test_units),
+	    cmocka_unit_test(test_unused_pages_go),
+	    cmocka_unit_test(test_busy_pages_stay),
+	    cmocka_unit_test(test_shares_of_the_pool),
+	    cmocka_unit_test(test_nodes),
+	    cmocka_unit_test(test_info),
+	    cmocka_unit_test(test_reconnects),
+	    cmocka_unit_test(test_resize),
+	    cmocka_unit_test(test_resize_before_connecting),
+	    cmocka_unit_test(test_surprise_unplug),
+	    cmocka_unit_test(test_media_change),
+	    cmocka_unit_test(test_begins_without_a_medium),
+	    cmocka_unit_test(test_nothing_is_fetched_twice),
+	    cmocka_unit_test(test_list_is_fetched_once),
+	    cmocka_unit_test(test_shortage),
+	};
+
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -36,7 +36,11 @@ struct build {
 int build_fail(struct build *b, int err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* domain_builder.c: an ELF kernel's segments and notes, and where all will lie in the domain. */
+/* domain_builder.c: the domain, paused and without memory, with its limits, its shared page's frame and its
+ * ports; of b, plan, out and why are set. b->created: there is something to end. */
+int build_make_domain(struct build *b);
+
+/* An ELF kernel's segments and notes, and where all will lie in the domain. */
 int build_read_image(struct build *b, const void *bytes, size_t len);
 
 /* builder_unpack.c: for a kernel that is not packed the steps do nothing. */
@@ -58,6 +62,8 @@ int build_write(struct build *b, uint64_t paddr, const void *data, uint64_t len_
 
 /* builder_start.c */
 int build_offer_rings(struct build *b);
+/* The part of it that is also a restored domain's: grants for the rings, whose frames are in b->out. */
+int build_grant_rings(struct build *b);
 int build_mask_events(struct build *b);
 int build_write_start_info(struct build *b);
 int build_pin_tables(struct build *b);

@@ -31,18 +31,13 @@ static struct grant_entry_v1 ring_entry(const struct build *b, mfn_t frame)
 
 /* The rings are granted to the service domain by the two entries that are reserved for it, so that
  * it need not have the right to map what it likes. */
-int build_offer_rings(struct build *b)
+int build_grant_rings(struct build *b)
 {
 	struct grant_entry_v1 *table;
 	mfn_t frame;
 	void *va;
-	int err;
+	int err = host_grant_table_frame(b->out->domid, &frame);
 
-	b->out->store_frame = frame_of(b, b->layout.store_pfn);
-	b->out->console_frame = frame_of(b, b->layout.console_pfn);
-	err = build_write(b, b->layout.store_pfn << PAGE_SHIFT, NULL, 2 * PAGE_SIZE);
-	if (!err)
-		err = host_grant_table_frame(b->out->domid, &frame);
 	if (!err)
 		err = host_foreign_map(b->out->domid, &frame, 1, &va);
 	if (err)
@@ -54,6 +49,15 @@ int build_offer_rings(struct build *b)
 	table[GNTTAB_RESERVED_XENSTORE] = ring_entry(b, b->out->store_frame);
 	host_foreign_unmap(va, 1);
 	return 0;
+}
+
+int build_offer_rings(struct build *b)
+{
+	int err = build_write(b, b->layout.store_pfn << PAGE_SHIFT, NULL, 2 * PAGE_SIZE);
+
+	b->out->store_frame = frame_of(b, b->layout.store_pfn);
+	b->out->console_frame = frame_of(b, b->layout.console_pfn);
+	return err ? err : build_grant_rings(b);
 }
 
 /* A PV vCPU starts with its events masked: it has no callback yet. For every vCPU of the page, as

@@ -12,8 +12,8 @@
  *
  * Deaths are told by VIRQ_DOM_EXC, which does not say of whom: every running domain is looked at.
  * A domain that ends is taken apart in the reverse order of its making. Not here: building
- * (domain_builder.c), the store's nodes (control_store.c), what is asked of a domain that runs
- * (control_ask.c). Worker context; callers in control.h.
+ * (domain_builder.c), the store's nodes (control_store.c), the list of domains (control_list.c), what is asked
+ * of a domain that runs (control_ask.c). Worker context; callers in control.h.
  */
 #include <amphi/host.h>
 #include <amphi/host_block.h>
@@ -26,80 +26,15 @@
 /* There is one control in a machine, as there is one service domain; hence no handle. */
 static struct {
 	const struct control_hooks *hooks;
-	struct domain_record *domains; /* in the order of their making */
-	struct host_watch *watch;      /* of all our backends */
-	struct host_work look;         /* at domains that are ending */
+	struct host_watch *watch; /* of all our backends */
+	struct host_work look;    /* at domains that are ending */
+	struct domain_record
+	    *reserved; /* of a domain that is being restored: a name, and no more */
+	void (*at_stop)(void);
 	port_t virq;
-	char why[BUILD_WHY_MAX];
 } control;
 
-/* ---- errors ------------------------------------------------------------------------------- */
-
-/* Logged for whoever follows the console, kept for whoever gave the command. */
-int control_fail(int err, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	fmt_vtext(control.why, sizeof(control.why), fmt, args);
-	va_end(args);
-	host_log(HOST_LOG_ERROR, "%s", control.why);
-	return err;
-}
-
-const char *control_why(void)
-{
-	return control.why;
-}
-
-void control_forget_why(void)
-{
-	control.why[0] = 0;
-}
-
 /* ---- finding ------------------------------------------------------------------------------ */
-
-static struct domain_record *find(const char *name)
-{
-	struct domain_record *r = control.domains;
-
-	while (r && strcmp(r->pub.config->name, name) != 0)
-		r = r->next;
-	return r;
-}
-
-const struct control_domain *control_find(const char *name)
-{
-	struct domain_record *r = find(name);
-
-	return r ? &r->pub : NULL;
-}
-
-int control_record(const char *name, struct domain_record **out)
-{
-	*out = find(name);
-	return *out ? 0 : control_fail(-XEN_ENOENT, "%s: no such domain", name);
-}
-
-/* next is read first: fn may end the domain it is shown, though not another. */
-void control_for_each(void (*fn)(void *ctx, const struct control_domain *domain), void *ctx)
-{
-	struct domain_record *next;
-
-	for (struct domain_record *r = control.domains; r; r = next) {
-		next = r->next;
-		fn(ctx, &r->pub);
-	}
-}
-
-unsigned control_count(void)
-{
-	unsigned n = 0;
-
-	for (struct domain_record *r = control.domains; r; r = r->next)
-		n++;
-	return n;
-}
 
 /* A file of a disk's name as its domain file has it, or what the block layer finds by itself. */
 struct block_device *control_find_disk(const char *disk)
@@ -109,25 +44,6 @@ struct block_device *control_find_disk(const char *disk)
 	if (control.hooks->disk(control.hooks->ctx, disk, params, sizeof(params)) == 0)
 		return host_block_find(params);
 	return host_block_find(disk);
-}
-
-/* At the end, so that lists and consoles keep the order in which domains were made. */
-static void list_add(struct domain_record *r)
-{
-	struct domain_record **end = &control.domains;
-
-	while (*end)
-		end = &(*end)->next;
-	*end = r;
-}
-
-static void list_remove(struct domain_record *r)
-{
-	struct domain_record **at = &control.domains;
-
-	while (*at != r)
-		at = &(*at)->next;
-	*at = r->next;
 }
 
 /* ---- making --------------------------------------------------------------------------------- */
@@ -237,34 +153,38 @@ static void take_apart(struct domain_record *r)
 	control_store_remove(r);
 	detach(r);
 	err = domain_destroy(r->pub.domid);
+	r->pub.domid = DOMID_INVALID;
 	if (err && err != -XEN_ESRCH)
 		host_log(HOST_LOG_ERROR, "%s: cannot be ended: %s", r->pub.config->name,
 			 error_name(err));
 }
 
-/* Makes the domain of a record that has none, and lets it run. */
-static int start(struct domain_record *r)
+/* Gives a domain the world around it, and lets it run; make: what it is itself. On an error nothing of it
+ * is left but the record. */
+static int start_by(struct domain_record *r, int (*make)(struct domain_record *r))
 {
 	size_t params_bytes = sizeof(control_params) * MAX(r->pub.config->n_disks, 1u);
 	control_params *params = host_alloc(params_bytes);
-	int err;
+	int err = params ? find_disks(r, params) : -XEN_ENOMEM;
 
-	if (!params)
-		return -XEN_ENOMEM;
-	err = find_disks(r, params);
 	if (!err)
-		err = build(r);
-	if (!err) {
+		err = make(r);
+	if (!err)
 		err = attach(r, params);
-		if (err)
-			take_apart(r);
-	}
+	if (err && r->pub.domid != DOMID_INVALID)
+		take_apart(r);
 	host_free(params, params_bytes);
 	if (err)
 		return err;
 	r->pub.state = CONTROL_RUNNING;
 	control.hooks->created(control.hooks->ctx, &r->pub);
 	return 0;
+}
+
+/* The domain of a record that has none. */
+static int start(struct domain_record *r)
+{
+	return start_by(r, build);
 }
 
 static void free_record(struct domain_record *r)
@@ -290,6 +210,12 @@ static struct domain_record *new_record(const struct domain_config *config)
 	return r;
 }
 
+static bool is_taken(const char *name)
+{
+	return control_find_record(name) ||
+	       (control.reserved && !strcmp(control.reserved->pub.config->name, name));
+}
+
 /* The record joins the list only when its domain runs; a failure leaves no trace to be found by
  * name. */
 int control_create(const struct domain_config *config, domid_t *out_domid)
@@ -297,7 +223,7 @@ int control_create(const struct domain_config *config, domid_t *out_domid)
 	struct domain_record *r;
 	int err;
 
-	if (find(config->name))
+	if (is_taken(config->name))
 		return control_fail(-XEN_EEXIST, "%s: a domain of this name is there already",
 				    config->name);
 	r = new_record(config);
@@ -308,9 +234,51 @@ int control_create(const struct domain_config *config, domid_t *out_domid)
 		free_record(r);
 		return err;
 	}
-	list_add(r);
+	control_list_add(r);
 	*out_domid = r->pub.domid;
 	return 0;
+}
+
+/* ---- restoring: restore.c makes the domain ---------------------------------------------------- */
+
+int control_reserve(const struct domain_config *config, struct domain_record **out)
+{
+	*out = NULL;
+	if (is_taken(config->name))
+		return control_fail(-XEN_EEXIST, "%s: a domain of this name is there already",
+				    config->name);
+	*out = control.reserved = new_record(config);
+	return *out ? 0 : -XEN_ENOMEM;
+}
+
+void control_unreserve(struct domain_record *r)
+{
+	control.reserved = NULL;
+	free_record(r);
+}
+
+static int is_made(struct domain_record *r)
+{
+	(void)r;
+	return 0;
+}
+
+int control_start_reserved(struct domain_record *r)
+{
+	int err = start_by(r, is_made);
+
+	if (err) {
+		control_unreserve(r);
+		return err;
+	}
+	control.reserved = NULL;
+	control_list_add(r);
+	return 0;
+}
+
+void control_at_stop(void (*fn)(void))
+{
+	control.at_stop = fn;
 }
 
 /* ---- ending --------------------------------------------------------------------------------- */
@@ -353,7 +321,7 @@ static bool restart_beside(struct domain_record *r)
 	next->pub.exit_code = r->pub.exit_code;
 	keep_as_remains(r);
 	if (start(next) == 0) {
-		list_add(next);
+		control_list_add(next);
 	} else {
 		report_end(next);
 		free_record(next);
@@ -374,7 +342,7 @@ static void finish(struct domain_record *r)
 		if (start(r) == 0)
 			return;
 	}
-	list_remove(r);
+	control_list_remove(r);
 	report_end(r);
 	free_record(r);
 }
@@ -388,7 +356,7 @@ static void look_at_ending(void *ctx)
 	uint64_t now = host_time_ns(), wake = 0;
 
 	(void)ctx;
-	for (struct domain_record *r = control.domains; r; r = next) {
+	for (struct domain_record *r = control_first(); r; r = next) {
 		next = r->next;
 		if (r->pub.state != CONTROL_ENDING)
 			continue;
@@ -521,7 +489,7 @@ static bool is_dead(const struct domain_record *r, unsigned *out_reason)
 static void on_virq(void *ctx)
 {
 	(void)ctx;
-	for (struct domain_record *r = control.domains; r; r = r->next) {
+	for (struct domain_record *r = control_first(); r; r = r->next) {
 		unsigned reason;
 
 		if (r->pub.state != CONTROL_RUNNING || !is_dead(r, &reason))
@@ -565,8 +533,10 @@ void control_stop(void)
 	struct domain_record *r;
 
 	control_save_stop();
-	while ((r = control.domains) != NULL) { /* each round frees one */
-		list_remove(r);
+	if (control.at_stop)
+		control.at_stop();
+	while ((r = control_first()) != NULL) { /* each round frees one */
+		control_list_remove(r);
 		take_apart(r);
 		free_record(r);
 	}

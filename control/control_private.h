@@ -1,6 +1,6 @@
 /* control_private.h: a domain as control keeps it; private to control/.
  *
- * control.c moves domains through their lives, control_ask.c asks things of those that run,
+ * control_list.c has the list of them, control.c moves domains through their lives, control_ask.c asks things of those that run,
  * control_store.c writes and takes back what the store says of them. Worker context.
  */
 #ifndef CONTROL_CONTROL_PRIVATE_H
@@ -29,6 +29,12 @@ struct domain_record {
 	bool suspend_asked; /* by control_save */
 };
 
+/* control_list.c: in the order of their making. find: NULL when there is none. */
+struct domain_record *control_first(void);
+struct domain_record *control_find_record(const char *name);
+void control_list_add(struct domain_record *r);
+void control_list_remove(struct domain_record *r);
+
 /* The record of this name, or a -XEN_ENOENT that has been told. */
 int control_record(const char *name, struct domain_record **out);
 
@@ -47,6 +53,16 @@ void control_crashed(struct domain_record *r);
 bool control_save_suspended(struct domain_record *r);
 void control_save_forget(const struct domain_record *r);
 void control_save_stop(void);
+
+/* A record and its name for a domain that somebody else makes. -XEN_EEXIST, told. One at a time. It ends by
+ * unreserve, or by start: built and domid are set in it, the domain is whole and paused; it becomes one of
+ * control's and runs, or it and the record are gone. */
+int control_reserve(const struct domain_config *config, struct domain_record **out);
+void control_unreserve(struct domain_record *r);
+int control_start_reserved(struct domain_record *r);
+
+/* fn is called when control_stop begins. */
+void control_at_stop(void (*fn)(void));
 
 /* 0, or -XEN_EOPNOTSUPP, told with both versions: this hypervisor takes other arguments than ours. */
 int control_check_versions(void);

@@ -302,6 +302,24 @@ static int vcpu_set(struct run *r)
 	return number(r, control_set_vcpus);
 }
 
+/* With a name, that domain's file says what it shall be, and not what was saved with it. */
+static int restore(struct run *r)
+{
+	struct domain_config *config = NULL;
+	int err = 0;
+
+	if (r->argv[2]) {
+		config = host_alloc(sizeof(*config));
+		err = config ? r->hooks->config(r->hooks->ctx, r->argv[2], config) : -XEN_ENOMEM;
+	}
+	if (!err)
+		err = control_restore(r->argv[1], config, r->hooks->done, r->hooks->ctx);
+	if (config)
+		host_free(config, sizeof(*config));
+	r->out->begun = !err;
+	return err;
+}
+
 /* ---- the table ------------------------------------------------------------------------------- */
 
 static int help(struct run *r);
@@ -324,6 +342,7 @@ static const struct {
      3},
     {{"pause", "NAME", "stops it where it is"}, pause, 1, 1},
     {{"unpause", "NAME", "lets it go on"}, unpause, 1, 1},
+    {{"restore", "DISK [NAME]", "makes a domain of what was saved on a disk"}, restore, 1, 2},
     {{"mem-set", "NAME MIB", "how much memory it shall have"}, mem_set, 2, 2},
     {{"vcpu-set", "NAME N", "how many vCPUs it shall use"}, vcpu_set, 2, 2},
     {{"console", "NAME", "gives a guest the terminal; Ctrl-A steps on"}, console, 1, 1},

@@ -245,26 +245,32 @@ static int fill_hypercall_page(struct build *b)
 	return domctl(b, &op, XEN_DOMCTL_hypercall_init);
 }
 
-/* In order. Before create nothing but our own memory is used. The order matters in these places:
- * limits before memory; the kernel before its hypercall page, which lies inside a segment; every
- * page written and unmapped before the pin; the pin before the registers, because cr3 must be a
- * table by then. */
-static const struct {
+/* In order: what a domain is before it has memory. A restored one begins with these too. */
+static const struct step {
 	int (*take)(struct build *b);
 	const char *what;
-} steps[] = {
-    {read_kernel, "read the kernel"},
-    {build_check_memory, "ask for memory"},
-    {allocate_list, "find memory for its page list"},
+} making[] = {
     {create, "create the domain"},
     {set_limits, "set its limits"},
     {tell_memory_map, "tell its memory map"},
     {set_clock, "set its clock"},
     {set_share, "set its share of the processors"},
     {pin_vcpus, "pin its vCPUs"},
-    {build_populate, "give it memory"},
     {find_shared_info, "find its shared page"},
     {make_ports, "make its event channels"},
+};
+
+/* Before the making nothing but our own memory is used. The order matters in these places: the kernel
+ * before its hypercall page, which lies inside a segment; every page written and unmapped before the
+ * pin; the pin before the registers, because cr3 must be a table by then. */
+static const struct step before[] = {
+    {read_kernel, "read the kernel"},
+    {build_check_memory, "ask for memory"},
+    {allocate_list, "find memory for its page list"},
+};
+
+static const struct step filling[] = {
+    {build_populate, "give it memory"},
     {build_unpack_kernel, "unpack the kernel"},
     {build_load_kernel, "load the kernel"},
     {build_drop_unpacked, "let go of what it was unpacked from"},
@@ -281,9 +287,9 @@ static const struct {
 
 /* A step that knows better has written why; for others the table's words and the error's name will
  * do. */
-static int take_steps(struct build *b)
+static int take_steps(struct build *b, const struct step *steps, unsigned n)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(steps); i++) {
+	for (unsigned i = 0; i < n; i++) {
 		int err = steps[i].take(b);
 
 		if (!err)
@@ -293,6 +299,20 @@ static int take_steps(struct build *b)
 		return err;
 	}
 	return 0;
+}
+
+int build_make_domain(struct build *b)
+{
+	return take_steps(b, making, ARRAY_SIZE(making));
+}
+
+static int build_all(struct build *b)
+{
+	int err = take_steps(b, before, ARRAY_SIZE(before));
+
+	if (!err)
+		err = build_make_domain(b);
+	return err ? err : take_steps(b, filling, ARRAY_SIZE(filling));
 }
 
 /* One way out for good and bad: only the domain itself is undone on an error, by ending it. Its
@@ -309,7 +329,7 @@ int domain_build(const struct domain_plan *plan, struct built_domain *out, char 
 		return -XEN_ENOMEM;
 	}
 	*b = (struct build){.plan = plan, .out = out, .why = why};
-	err = take_steps(b);
+	err = build_all(b);
 	(void)build_drop_unpacked(b);
 	if (err && b->created)
 		(void)domain_destroy(out->domid);

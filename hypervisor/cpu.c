@@ -114,16 +114,34 @@ static void set_msrs(struct percpu *cpu)
 	      RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_NT | RFLAGS_AC | RFLAGS_IOPL | RFLAGS_RF);
 }
 
-/* Guest pages are all user pages: with SMEP no slip of ours can run one. */
-static uint64_t smep_bit(void)
+static bool has_feature7(unsigned bit)
 {
 	struct cpuid_regs r;
 
 	cpuid(0, 0, &r);
 	if (r.eax < 7)
-		return 0;
+		return false;
 	cpuid(7, 0, &r);
-	return r.ebx & (1u << 7) ? CR4_SMEP : 0;
+	return r.ebx >> bit & 1;
+}
+
+/* Guest pages are all user pages: with SMEP no slip of ours can run one. */
+static uint64_t smep_bit(void)
+{
+	return has_feature7(7) ? CR4_SMEP : 0;
+}
+
+bool cpu_has_fsgsbase(void)
+{
+	return has_feature7(0);
+}
+
+void cpu_set_fsgsbase(bool on)
+{
+	uint64_t now = read_cr4(), next = (now & ~CR4_FSGSBASE) | (on ? CR4_FSGSBASE : 0);
+
+	if (next != now)
+		write_cr4(next);
 }
 
 bool cpu_prepare(uint32_t id)

@@ -46,6 +46,7 @@
 #define CR4_MCE        0x40ull
 #define CR4_OSFXSR     0x200ull
 #define CR4_OSXMMEXCPT 0x400ull
+#define CR4_FSGSBASE   0x10000ull
 #define CR4_SMEP       0x100000ull
 
 enum exception {
@@ -206,6 +207,10 @@ bool cpu_prepare(uint32_t id);
 /* Tables and registers of the CPU this runs on, which becomes number id, prepared. From then on
  * exceptions reach trap.c. */
 void cpu_init(uint32_t id);
+
+/* Whether there is CR4.FSGSBASE, and this CPU's: the instructions that set the bases of FS and GS. */
+bool cpu_has_fsgsbase(void);
+void cpu_set_fsgsbase(bool on);
 
 /* Where this CPU goes from ring 3: the end of the current vCPU's registers. */
 void cpu_set_regs_top(uint64_t regs_top);

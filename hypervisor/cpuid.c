@@ -3,7 +3,7 @@
  * Caller: emulate.c, for the forced form ("xen" prefix) and where CPUID faults. Features are an
  * allow list: what a ring-3 kernel with our page tables and FXSAVE state can use; anything not
  * known here reads as absent. Plain CPUID in ring 3 still tells the hardware's truth, which is why
- * CR4 is kept without OSXSAVE and FSGSBASE: what must not be used does not work.
+ * CR4 is kept without OSXSAVE: what must not be used does not work.
  */
 #include <amphi/xen.h>
 #include <xen/arch-x86/cpuid.h>
@@ -26,14 +26,14 @@ struct view {
 
 /* Leaf 1, edx: FPU DE TSC MSR PAE MCE CX8 APIC SEP MCA CMOV PAT CLFLUSH MMX FXSR SSE SSE2 HT; no VME
  * PSE PGE MTRR. MCE and MCA because Linux complains without them; see msr.c. ecx: SSE3 PCLMUL SSSE3 CX16 SSE4 MOVBE POPCNT AES RDRAND HYPERVISOR. Leaf 7, ebx:
- * BMI1 is VEX-coded, so not; ERMS RDSEED ADX CLFLUSHOPT CLWB SHA. Leaf 80000001, edx: SYSCALL NX LM
+ * BMI1 is VEX-coded, so not; FSGSBASE ERMS RDSEED ADX CLFLUSHOPT CLWB SHA. Leaf 80000001, edx: SYSCALL NX LM
  * and the copies of leaf 1 that AMD has; ecx: LAHF ABM SSE4A PREFETCHW. */
 static const struct view views[] = {
     {0, 0, ALL, ALL, ALL, ALL},
     {1, 1, ALL, ALL, 0x42d82203u, 0x1789cbf5u},
     {2, 2, ALL, ALL, ALL, ALL},
     {4, 4, ALL, ALL, ALL, ALL},
-    {7, 7, 0, 0x218c0200u, 0, 0},
+    {7, 7, 0, 0x218c0201u, 0, 0},
     {0x15, 0x16, ALL, ALL, ALL, ALL},
     {0x80000000, 0x80000000, ALL, ALL, ALL, ALL},
     {0x80000001, 0x80000001, ALL, ALL, 0x00000161u, 0x21d1cbf5u},

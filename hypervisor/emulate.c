@@ -114,8 +114,20 @@ static bool do_read_cr(struct vcpu *v, const struct insn *i)
 	return true;
 }
 
-/* CR4 bits that a guest may believe it has set; they change nothing. */
+/* CR4 bits that a guest may believe it has set; they change nothing. FSGSBASE is its own, where there is
+ * such a thing: behind the back of a kernel that does not know of it, it must be off. */
 #define CR4_GUEST (CR4_TSD | CR4_DE | CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT)
+
+static bool write_cr4_of(struct vcpu *v, uint64_t value)
+{
+	uint64_t allowed = CR4_GUEST | (cpu_has_fsgsbase() ? CR4_FSGSBASE : 0);
+
+	if (value & ~allowed)
+		return false;
+	v->pv.cr4 = value | CR4_PAE;
+	cpu_set_fsgsbase(value & CR4_FSGSBASE);
+	return true;
+}
 
 /* The others, CR3 above all, are changed by hypercall or not at all. */
 static bool do_write_cr(struct vcpu *v, const struct insn *i)
@@ -124,10 +136,7 @@ static bool do_write_cr(struct vcpu *v, const struct insn *i)
 
 	if (i->reg == 0 && ((value ^ CR0_VIEW) & ~CR0_TS) == 0)
 		return hc_fpu_taskswitch(value & CR0_TS) == 0;
-	if (i->reg != 4 || (value & ~CR4_GUEST) != 0)
-		return false;
-	v->pv.cr4 = value | CR4_PAE;
-	return true;
+	return i->reg == 4 && write_cr4_of(v, value);
 }
 
 static bool do_msr(struct vcpu *v, const struct insn *i)

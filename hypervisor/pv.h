@@ -17,6 +17,15 @@
 
 struct vcpu;
 
+#define PV_ASSIST(a) (1ull << VMASST_TYPE_##a)
+
+/* All that a 64-bit guest may ask for by vm_assist. Segments of 4 GiB are of 32 bits and PAE is always on,
+ * but kernels ask for them without looking at the answer. */
+#define PV_ASSISTS                                                                                 \
+	(PV_ASSIST(4gb_segments) | PV_ASSIST(4gb_segments_notify) |                                \
+	 PV_ASSIST(writable_pagetables) | PV_ASSIST(pae_extended_cr3) |                            \
+	 PV_ASSIST(architectural_iopl) | PV_ASSIST(runstate_update_flag) | PV_ASSIST(m2p_strict))
+
 /* In vm_assist: the I/O privilege level is kept in frames and changed by iret, as on a CPU. */
 #define PV_ARCHITECTURAL_IOPL (1ull << VMASST_TYPE_architectural_iopl)
 

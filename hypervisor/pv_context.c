@@ -103,6 +103,7 @@ void pv_load(struct vcpu *v)
 	/* After the selectors: to load one sets the base from its descriptor. */
 	wrmsr(MSR_FS_BASE, pv->fs_base);
 	wrmsr(MSR_KERNEL_GS_BASE, *active_gs_base(pv));
+	cpu_set_fsgsbase(pv->cr4 & CR4_FSGSBASE);
 	clear_ts();
 	__asm__ volatile("fxrstorq (%0)" ::"r"(pv->fpu) : "memory");
 	if (pv->ts)
@@ -154,6 +155,8 @@ int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 
 	if (!context_ok(c))
 		return -XEN_EINVAL;
+	if (v->id == 0)
+		v->domain->vm_assist = c->vm_assist & PV_ASSISTS;
 	memcpy((char *)&pv->regs + GPR_OFFSET, u, GPR_BYTES);
 	pv->regs.rip = u->rip;
 	pv->regs.cs = pv_fix_selector(u->cs);
@@ -185,6 +188,9 @@ int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 	pv->gs_base_kernel = c->gs_base_kernel;
 	pv->gs_base_user = c->gs_base_user;
 	pv->ts = (c->ctrlreg[0] & CR0_TS) != 0;
+	/* What a saved guest found on its CPU; a new one asks for it by itself. */
+	if ((c->ctrlreg[4] & CR4_FSGSBASE) && cpu_has_fsgsbase())
+		pv->cr4 |= CR4_FSGSBASE;
 	memcpy(pv->dr, c->debugreg, sizeof(pv->dr));
 	pv->dr[6] = DR6_FIXED;
 	pv->dr[7] = DR7_FIXED;
@@ -215,6 +221,7 @@ void pv_get_context(struct vcpu *v, struct vcpu_guest_context *c)
 		   (vcpu_is_up(v) ? VGCF_online : 0) |
 		   (pv->callback_masks[PV_CB_FAILSAFE] ? VGCF_failsafe_disables_events : 0) |
 		   (pv->callback_masks[PV_CB_SYSCALL] ? VGCF_syscall_disables_events : 0);
+	c->vm_assist = v->domain->vm_assist;
 	c->kernel_ss = HV_GUEST_DS32;
 	c->kernel_sp = pv->kernel_sp;
 	c->ctrlreg[0] = 0x80050033 | (pv->ts ? CR0_TS : 0);

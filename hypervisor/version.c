@@ -15,15 +15,6 @@
 #define ABI_MINOR 17
 
 #define FEATURE(f) (1u << XENFEAT_##f)
-#define ASSIST(a)  (1ull << VMASST_TYPE_##a)
-
-/* All that a 64-bit guest may ask for. Segments of 4 GiB are of 32 bits and PAE is always on, but
- * kernels ask for them without looking at the answer. */
-#define ASSISTS_KNOWN                                                                              \
-	(ASSIST(4gb_segments) | ASSIST(4gb_segments_notify) | ASSIST(writable_pagetables) |        \
-	 ASSIST(pae_extended_cr3) | ASSIST(architectural_iopl) | ASSIST(runstate_update_flag) |    \
-	 ASSIST(m2p_strict))
-
 static char command_line_text[256];
 
 void version_set_command_line(const char *text)
@@ -103,7 +94,7 @@ long hc_vm_assist(uint64_t cmd, uint64_t type)
 {
 	struct domain *d = current_domain();
 
-	if (type >= 64 || !(ASSISTS_KNOWN >> type & 1))
+	if (type >= 64 || !(PV_ASSISTS >> type & 1))
 		return -XEN_EINVAL;
 	if (cmd == VMASST_CMD_enable)
 		__atomic_fetch_or(&d->vm_assist, 1ull << type, __ATOMIC_RELAXED);

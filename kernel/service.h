@@ -25,6 +25,9 @@ int archive_disk(void *ctx, const char *target, char *out_params, size_t cap);
 /* Makes the domain of a name in the manifest. Faults of its file are in the log. */
 int archive_create(const char *name);
 
+/* What its file says. */
+int archive_config(const char *name, struct domain_config *out);
+
 /* Calls fn with each domain's name, in the manifest's order. */
 void archive_for_each_domain(void (*fn)(const char *name));
 

@@ -86,33 +86,33 @@ static void say(void *ctx, bool is_error, const char *text)
 
 /* The name is in the manifest and in the file. Were they to differ, `destroy` would know another
  * domain than `create` does. */
-static int create_from(const char *name, const struct cpio_entry *file,
-		       struct domain_config *config)
+int archive_config(const char *name, struct domain_config *out)
 {
 	static const struct config_listener listener = {say, NULL};
-	domid_t domid;
-	int err;
-
-	err = domain_config_parse(file->name, file->data, file->len, &listener, config);
-	if (!err && strcmp(config->name, name) != 0)
-		err = control_fail(-XEN_EINVAL, "%s: its file calls it '%s'", name, config->name);
-	return err ? err : control_create(config, &domid);
-}
-
-int archive_create(const char *name)
-{
 	struct cpio_entry file;
-	struct domain_config *config;
 	int err = find_member(MANIFEST_DOMAIN, name, &file);
 
 	if (err)
 		err = find_member(MANIFEST_SPARE, name, &file);
 	if (err)
 		return control_fail(err, "%s: no such domain in the boot archive", name);
-	config = host_alloc(sizeof(*config)); /* too large for a stack */
+	err = domain_config_parse(file.name, file.data, file.len, &listener, out);
+	if (!err && strcmp(out->name, name) != 0)
+		err = control_fail(-XEN_EINVAL, "%s: its file calls it '%s'", name, out->name);
+	return err;
+}
+
+int archive_create(const char *name)
+{
+	struct domain_config *config = host_alloc(sizeof(*config)); /* too large for a stack */
+	domid_t domid;
+	int err;
+
 	if (!config)
 		return -XEN_ENOMEM;
-	err = create_from(name, &file, config);
+	err = archive_config(name, config);
+	if (!err)
+		err = control_create(config, &domid);
 	host_free(config, sizeof(*config));
 	return err;
 }

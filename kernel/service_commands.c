@@ -31,6 +31,12 @@ static int create_hook(void *ctx, const char *name)
 	return archive_create(name);
 }
 
+static int config_hook(void *ctx, const char *name, struct domain_config *out)
+{
+	(void)ctx;
+	return archive_config(name, out);
+}
+
 static int console_hook(void *ctx, const char *name)
 {
 	(void)ctx;
@@ -92,7 +98,7 @@ int service_wait_gone(const char *name)
 void service_run(int (*console)(void *ctx, const char *name), int argc, char **argv,
 		 struct ctl_answer *answer)
 {
-	struct call c = {.hooks = {create_hook, console, done_hook, &c},
+	struct call c = {.hooks = {create_hook, console, done_hook, config_hook, &c},
 			 .argc = argc,
 			 .argv = argv,
 			 .answer = answer};

@@ -46,6 +46,8 @@ struct ctl_hooks {
 	int (*console)(void *ctx, const char *name);
 	/* What a command has begun (ctl_answer's begun) has ended, as control.h says. */
 	control_done_fn *done;
+	/* The file of a domain of the boot modules, as `create` reads it; control_why() has the fault. */
+	int (*config)(void *ctx, const char *name, struct domain_config *out);
 	void *ctx;
 };
 
@@ -79,7 +81,7 @@ struct ctl_command {
 /* The commands in their order; NULL behind the last. */
 const struct ctl_command *ctl_command(unsigned i);
 
-/* Worker. argv[0] is a command's name; --json may stand anywhere behind it. */
+/* Worker. argv[0] is a command's name; --json may stand anywhere behind it. The words are not kept. */
 void ctl_run(const struct ctl_hooks *hooks, int argc, char **argv, struct ctl_answer *out);
 
 /* Cuts the line (ended by NUL, without its newline) into a request. 0, or a negative XEN_Exxx with the

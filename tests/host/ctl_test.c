@@ -5,7 +5,7 @@
  * word must be told which. Expected: what amphi/ctl.h promises, letter by letter where scripts read it.
  *
  * links: control/ctl.c control/ctl_commands.c control/ctl_table.c
- * links: control/control_save.c control/save_*.c control/config_text.c control/control.c control/control_store.c control/domain_builder.c
+ * links: control/control_save.c control/save_*.c control/config_text.c control/control.c control/control_list.c control/control_store.c control/domain_builder.c
  * links: control/control_ask.c control/control_version.c lib/start_layout.c control/builder_memory.c control/builder_start.c
  * links: lib/error_name.c lib/elf.c lib/printf.c lib/text.c
  * links: control/builder_unpack.c unpack/unpack.c unpack/gzip.c unpack/gzip_fast.c unpack/gzip_trees.c unpack/xz.c unpack/zstd.c unpack/lz4.c
@@ -40,7 +40,27 @@ static int hook_console(void *ctx, const char *name)
 {
 	return !strcmp(name, "busy") ? -XEN_EBUSY : strcmp(name, "g") ? -XEN_ENOENT : 0;
 }
-static const struct ctl_hooks hooks = {.create = hook_create, .console = hook_console};
+static int hook_config(void *ctx, const char *name, struct domain_config *out)
+{
+	strcpy(out->name, name);
+	return strcmp(name, "none") ? 0
+				    : control_fail(-XEN_ENOENT, "none: not in the boot archive");
+}
+static void hook_done(void *ctx, int err, const char *name) {}
+static const struct ctl_hooks hooks = {
+    .create = hook_create, .console = hook_console, .done = hook_done, .config = hook_config};
+
+/* In place of restore.c: what was asked for, and whom to tell. */
+static char restored[128];
+static control_done_fn *restore_done;
+
+int control_restore(const char *disk, const struct domain_config *config, control_done_fn *done,
+		    void *ctx)
+{
+	snprintf(restored, sizeof(restored), "%s as %s", disk, config ? config->name : "itself");
+	restore_done = done;
+	return strcmp(disk, "none") ? 0 : control_fail(-XEN_ENOENT, "no disk 'none'");
+}
 
 /* Runs a line as the port would, without its tag. */
 static int run(const char *line)
@@ -339,6 +359,21 @@ static void test_answer_too_long(void **state)
 	assert_int_equal(small[40], 'z');
 }
 
+/* What takes its time is done when its hook is called. */
+static void test_restore(void **state)
+{
+	assert_int_equal(run("restore d"), 0);
+	assert_true(answer.begun);
+	assert_string_equal(restored, "d as itself");
+	assert_ptr_equal(restore_done, hook_done);
+	assert_int_equal(run("--json restore d g"), 0);
+	assert_string_equal(restored, "d as g");
+	assert_string_equal(text, "{\"ok\":true}\n");
+	expect_refusal("restore none", -XEN_ENOENT, "no disk 'none'");
+	expect_refusal("restore d none", -XEN_ENOENT, "none: not in the boot archive");
+	assert_false(answer.begun);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, world_setup)
@@ -352,6 +387,7 @@ int main(void)
 	    TEST(test_top),
 	    TEST(test_vcpu_list),
 	    TEST(test_create),
+	    TEST(test_restore),
 	    TEST(test_each_command_does_its_thing),
 	    TEST(test_refusals_name_the_thing),
 	    TEST(test_an_error_is_forgotten),

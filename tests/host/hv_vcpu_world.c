@@ -231,6 +231,14 @@ bool cpu_load_gs(uint16_t sel, uint64_t *out_base)
 	*out_base = 0;
 	return sel != world.refused_selector;
 }
+bool cpu_has_fsgsbase(void)
+{
+	return true;
+}
+void cpu_set_fsgsbase(bool on)
+{
+	world.fsgsbase = on;
+}
 void cpu_set_regs_top(uint64_t top)
 {
 	world.top = (struct guest_regs *)top - 1;

@@ -21,6 +21,7 @@ struct world {
 	uint8_t memory[WORLD_BYTES];
 	/* the CPU */
 	uint64_t msr_fs_base, msr_kernel_gs, cr0, cr2, tsc, dr[8];
+	bool fsgsbase;             /* as cpu_set_fsgsbase() was told */
 	struct guest_regs *top;    /* what the entry stub would fill */
 	uint16_t refused_selector; /* cpu_load_* refuse it */
 	struct vcpu *activated;    /* last of mm_activate */

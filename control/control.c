@@ -241,6 +241,18 @@ int control_create(const struct domain_config *config, domid_t *out_domid)
 
 /* ---- restoring: restore.c makes the domain ---------------------------------------------------- */
 
+/* What is missing is missing later too, when all has been read. */
+static int have_disks(const struct domain_record *r)
+{
+	size_t params_bytes = sizeof(control_params) * MAX(r->pub.config->n_disks, 1u);
+	control_params *params = host_alloc(params_bytes);
+	int err = params ? find_disks(r, params) : -XEN_ENOMEM;
+
+	host_free(params, params_bytes);
+	return err;
+}
+
+/* The caller's to unreserve on an error of the disks too. */
 int control_reserve(const struct domain_config *config, struct domain_record **out)
 {
 	*out = NULL;
@@ -248,7 +260,9 @@ int control_reserve(const struct domain_config *config, struct domain_record **o
 		return control_fail(-XEN_EEXIST, "%s: a domain of this name is there already",
 				    config->name);
 	*out = control.reserved = new_record(config);
-	return *out ? 0 : -XEN_ENOMEM;
+	if (!*out)
+		return -XEN_ENOMEM;
+	return have_disks(*out);
 }
 
 void control_unreserve(struct domain_record *r)

@@ -54,7 +54,8 @@ bool control_save_suspended(struct domain_record *r);
 void control_save_forget(const struct domain_record *r);
 void control_save_stop(void);
 
-/* A record and its name for a domain that somebody else makes. -XEN_EEXIST, told. One at a time. It ends by
+/* A record and its name for a domain that somebody else makes. -XEN_EEXIST, told, and *out is NULL; or a disk
+ * is missing. One at a time. It ends by
  * unreserve, or by start: built and domid are set in it, the domain is whole and paused; it becomes one of
  * control's and runs, or it and the record are gone. */
 int control_reserve(const struct domain_config *config, struct domain_record **out);

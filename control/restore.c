@@ -47,27 +47,6 @@ static struct job *job; /* the one under way */
 
 /* ---- the domain ------------------------------------------------------------------------------- */
 
-/* As control_create's plan, but for the kernel: all that is in memory comes from the stream. */
-static void make_plan(struct restore *r)
-{
-	const struct domain_config *c = r->config;
-
-	r->plan = (struct domain_plan){
-	    .name = c->name,
-	    .kernel_name = c->kernel,
-	    .memory_kib = (uint64_t)c->memory_mib * 1024,
-	    .max_memory_kib = (uint64_t)c->max_memory_mib * 1024,
-	    .max_vcpus = c->max_vcpus,
-	    .cpus = c->cpus,
-	    .cpu_weight = c->cpu_weight,
-	    .cpu_cap = c->cpu_cap,
-	    .service = host_own_domid(),
-	};
-	r->build.plan = &r->plan;
-	r->build.out = &r->built;
-	r->build.why = r->why;
-}
-
 /* The name is taken from now on, so that no other of this name is made meanwhile. */
 static int begin(struct restore *r)
 {
@@ -78,40 +57,7 @@ static int begin(struct restore *r)
 		(void)str_copy(r->why, sizeof(r->why), control_why());
 		return err;
 	}
-	make_plan(r);
-	return build_make_domain(&r->build);
-}
-
-/* In order: what stands in pages is written before tables are pinned, and vCPUs come last, since their
- * registers name tables. */
-static const struct {
-	int (*take)(struct restore *r);
-	const char *what;
-} steps[] = {
-    {restore_finish_list, "write its page list"},
-    {restore_write_start_info, "write its start info"},
-    {restore_write_shared_info, "write its shared page"},
-    {restore_set_tsc, "set its clock"},
-    {restore_pin, "have its page tables checked"},
-    {restore_set_vcpus, "set its registers"},
-};
-
-static int finish_domain(struct restore *r)
-{
-	int err = 0;
-
-	r->what = NULL; /* no record is at fault any more */
-	for (unsigned i = 0; i < ARRAY_SIZE(steps) && !err; i++) {
-		err = steps[i].take(r);
-		if (err && !r->why[0])
-			restore_fail(r, err, "cannot %s: %s", steps[i].what, error_name(err));
-	}
-	if (!err) {
-		err = build_grant_rings(&r->build);
-		if (err)
-			restore_fail(r, err, "cannot offer its rings: %s", error_name(err));
-	}
-	return err;
+	return restore_make_domain(r);
 }
 
 /* Control's from here on, for good or ill. */
@@ -251,7 +197,7 @@ static void on_work(void *ctx)
 		return; /* the other came first */
 	err = take_buffer(j, b);
 	if (!err && j->restore.stage == RESTORE_DONE) {
-		err = finish_domain(&j->restore);
+		err = restore_finish(&j->restore);
 		end(j, err ? err : hand_over(j));
 		return;
 	}

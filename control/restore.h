@@ -1,6 +1,6 @@
 /* restore.h: one domain while it is being made of a stream; private to control/restore*.c.
  *
- * restore.c reads the disk and has the domain's life; restore_stream.c cuts bytes into records and says in
+ * restore.c reads the disk and has the domain's life, restore_domain.c makes and ends its making; restore_stream.c cuts bytes into records and says in
  * which order they may come; restore_memory.c makes pages of them, restore_vcpu.c what a vCPU is and finds
  * on waking, restore_config.c reads the configuration in front. All that a stream says is a stranger's
  * word: each function below checks what it is given. Results: 0 or a negative XEN_Exxx, told by
@@ -96,6 +96,15 @@ struct restore {
 /* Keeps "NAME: text, WHAT at byte N"; returns err. */
 int restore_fail(struct restore *r, int err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* ---- restore_domain.c -------------------------------------------------------------------------- */
+
+/* The domain of r->config, paused and empty; r->build.created says that there is one to be ended, also after
+ * an error. */
+int restore_make_domain(struct restore *r);
+
+/* After RESTORE_DONE: it can be unpaused when store and console know it. */
+int restore_finish(struct restore *r);
 
 /* ---- restore_stream.c --------------------------------------------------------------------------- */
 

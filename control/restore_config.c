@@ -223,8 +223,6 @@ static int read_json(struct restore *r, const char *text_of, size_t len)
 	size_t at;
 	int err;
 
-	while (len && !text_of[len - 1])
-		len--;
 	err = json_read(text_of, len, take_value, &g, &at);
 	if (err && !r->why[0])
 		restore_fail(r, err, "its configuration is no JSON at character %zu", at);
@@ -251,6 +249,8 @@ int restore_read_config(struct restore *r, const char *text_of, size_t len, bool
 {
 	struct config_listener listener = {say, r};
 
+	while (len && !text_of[len - 1]) /* its end is in it */
+		len--;
 	if (is_json)
 		return read_json(r, text_of, len);
 	return domain_config_parse("configuration", text_of, len, &listener, r->config);

@@ -54,7 +54,7 @@ int restore_take_vcpu(struct restore *r, const uint8_t *body)
 	if (!len)
 		return 0;
 	if (!length_fits(kind, len))
-		return restore_fail(r, -XEN_EINVAL, "it is of %u bytes", len);
+		return restore_fail(r, -XEN_EINVAL, "it is of %u bytes", r->record.body_bytes);
 	blob = &r->vcpus[v->vcpu][kind];
 	if (blob->bytes)
 		return restore_fail(r, -XEN_EINVAL, "a second of vCPU %u", v->vcpu);

@@ -293,10 +293,20 @@ static void get_info(const struct fake_domain *d, struct xen_domctl_getdomaininf
 
 static int set_context(struct fake_domain *d, const struct xen_domctl_vcpucontext *v)
 {
-	d->context = *v->ctxt.p;
-	if (xen_cr3_to_pfn(d->context.ctrlreg[3]) != d->pinned.v)
+	mfn_t root = {xen_cr3_to_pfn(v->ctxt.p->ctrlreg[3])};
+
+	if (v->vcpu >= d->max_vcpus || !owned(root, d->id) || fake.frames[root.v].level != 4)
 		return -XEN_EINVAL;
-	d->context_set = true;
+	*(v->vcpu ? &d->second : &d->context) = *v->ctxt.p;
+	d->context_set |= !v->vcpu;
+	return 0;
+}
+
+static int set_extended(struct fake_domain *d, const struct xen_domctl_ext_vcpucontext *e)
+{
+	if (e->vcpu >= d->max_vcpus || e->size < 32)
+		return -XEN_EINVAL;
+	d->extended_set |= 1u << e->vcpu;
 	return 0;
 }
 
@@ -344,6 +354,11 @@ static int domctl_of(struct fake_domain *d, struct xen_domctl *op)
 		return page_types(d, &op->u.getpageframeinfo3);
 	case XEN_DOMCTL_resumedomain:
 		d->shut_down = false;
+		return 0;
+	case XEN_DOMCTL_set_ext_vcpucontext:
+		return set_extended(d, &op->u.ext_vcpucontext);
+	case XEN_DOMCTL_settscinfo:
+		d->tsc_mode = op->u.tsc_info.tsc_mode;
 		return 0;
 	case XEN_DOMCTL_hypercall_init:
 		return fill_hypercalls(d, (mfn_t){op->u.hypercall_init.gmfn});
@@ -414,6 +429,14 @@ static long set_memory_map(const struct xen_foreign_memory_map *m)
 	return 0;
 }
 
+/* Xen would replace the page, and the first be the domain's without a number. */
+static void note_pfn(struct fake_domain *d, uint64_t pfn)
+{
+	if (pfn >= FAKE_PFNS || (d->has_pfn[pfn / 8] & 1u << pfn % 8))
+		die("a page is asked for twice, or is far away");
+	d->has_pfn[pfn / 8] |= (uint8_t)(1u << pfn % 8);
+}
+
 long host_memory_op(unsigned cmd, void *arg)
 {
 	struct xen_memory_reservation *r = arg;
@@ -429,8 +452,7 @@ long host_memory_op(unsigned cmd, void *arg)
 	for (i = 0; i < r->nr_extents && d->pages < d->max_pages; i++) {
 		mfn_t m;
 
-		if (r->extent_start.p[i] != d->pages)
-			die("pages are not asked for in order");
+		note_pfn(d, r->extent_start.p[i]);
 		if (!take_frame(d->id, false, &m))
 			break;
 		fake.frames[m.v].number = d->pages++;
@@ -446,19 +468,28 @@ int host_mmu_update(struct mmu_update *updates, unsigned count, domid_t domid)
 	return enter();
 }
 
+static bool pin(struct fake_domain *d, const struct mmuext_op *op)
+{
+	mfn_t m = {op->arg1.mfn};
+	unsigned level = op->cmd - MMUEXT_PIN_L1_TABLE + 1;
+
+	if (level < 1 || level > 4 || !mark_tables(d->id, m, level) || !check_l1s(d->id))
+		return false;
+	if (level == 4)
+		d->pinned = m;
+	return true;
+}
+
 int host_mmuext(struct mmuext_op *ops, unsigned count, domid_t domid)
 {
 	struct fake_domain *d = fake_domain(domid);
-	mfn_t m = {ops->arg1.mfn};
 	int err = enter();
 
-	if (err)
-		return err;
-	if (!d || count != 1 || ops->cmd != MMUEXT_PIN_L4_TABLE)
-		return -XEN_EINVAL;
-	if (!mark_tables(domid, m, 4) || !check_l1s(domid))
-		return -XEN_EINVAL;
-	d->pinned = m;
+	if (err || !d)
+		return err ? err : -XEN_ESRCH;
+	for (unsigned i = 0; i < count; i++)
+		if (!pin(d, &ops[i]))
+			return -XEN_EINVAL;
 	return 0;
 }
 

@@ -13,6 +13,7 @@
 #define FAKE_DOMAINS 8u
 #define FAKE_PORTS   16u
 #define FAKE_CPUS    4u
+#define FAKE_PFNS    32768u
 
 struct fake_domain {
 	bool used, paused, context_set, dying, shut_down;
@@ -25,7 +26,10 @@ struct fake_domain {
 	domid_t port_peer[FAKE_PORTS]; /* of port n; ports begin at 1 */
 	uint64_t handle;               /* its first half */
 	mfn_t shared_info, grant_frame, pinned;
-	struct vcpu_guest_context context;
+	struct vcpu_guest_context context, second; /* of vCPUs 0 and 1 */
+	unsigned extended_set;                     /* bits of vCPUs */
+	uint32_t tsc_mode;
+	uint8_t has_pfn[FAKE_PFNS / 8];
 };
 
 /* What host_read_versions tells from now on, of Xen 4.17; 0: ours. */

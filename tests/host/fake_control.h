@@ -69,4 +69,8 @@ int fake_get_context(const struct fake_domain *d, const struct xen_domctl_vcpuco
 #define FAKE_KERNEL_DATA (FAKE_KERNEL_BASE + 0x110000)
 const void *fake_kernel(size_t *out_len);
 
+/* ---- the inside, shared by the fake's files ---- */
+int fake_vcpu_affinity(struct fake_domain *d, struct xen_domctl_vcpuaffinity *a, bool set);
+int fake_vcpu_info(const struct fake_domain *d, struct xen_domctl_getvcpuinfo *i);
+
 #endif

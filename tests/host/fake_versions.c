@@ -70,3 +70,30 @@ int host_domain_usage(domid_t domid, struct host_usage *out)
 		out->grants += ((struct grant_entry_v1 *)fake_frame(d->grant_frame))[i].flags != 0;
 	return 0;
 }
+
+/* As Xen: none of the CPUs that there are is an error, and what holds is told. */
+int fake_vcpu_affinity(struct fake_domain *d, struct xen_domctl_vcpuaffinity *a, bool set)
+{
+	uint64_t *map = (uint64_t *)(void *)a->cpumap_hard.bitmap.p, all = (1u << FAKE_CPUS) - 1;
+
+	if (a->vcpu >= d->max_vcpus || a->flags != XEN_VCPUAFFINITY_HARD ||
+	    a->cpumap_hard.nr_bits != 64)
+		return -XEN_EINVAL;
+	if (set && !(*map & all))
+		return -XEN_EINVAL;
+	if (set)
+		d->affinity[a->vcpu] = *map & all;
+	*map = d->affinity[a->vcpu] ? d->affinity[a->vcpu] : all;
+	return 0;
+}
+
+int fake_vcpu_info(const struct fake_domain *d, struct xen_domctl_getvcpuinfo *i)
+{
+	if (i->vcpu >= d->max_vcpus)
+		return -XEN_ESRCH;
+	i->online = d->context_set && i->vcpu == 0;
+	i->blocked = i->online;
+	i->cpu_time = i->online ? d->cpu_time_ns : 0;
+	i->cpu = 1;
+	return 0;
+}

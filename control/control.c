@@ -287,6 +287,8 @@ int control_start_reserved(struct domain_record *r)
 	}
 	control.reserved = NULL;
 	control_list_add(r);
+	/* What a kernel says once in its life: it has shown it, and does not say it again. */
+	(void)control_store_ask(r->pub.domid, "control/feature-suspend", "1");
 	return 0;
 }
 

@@ -144,7 +144,8 @@ static int16_t read_indirect(struct back_queue *q, struct back_request *req, str
 	unsigned n = wire.third;
 	gref_t list;
 
-	req->op = wire.second;
+	/* The answer names it, and not how it came: so Linux and we want it. */
+	req->wire_op = req->op = wire.second;
 	if (req->op != BLKIF_OP_READ && req->op != BLKIF_OP_WRITE)
 		return BLKIF_RSP_EOPNOTSUPP;
 	if (req->op == BLKIF_OP_WRITE && disk->readonly)

@@ -276,21 +276,6 @@ static int do_destroy(struct fake_domain *d)
 	return 0;
 }
 
-static void get_info(const struct fake_domain *d, struct xen_domctl_getdomaininfo *out)
-{
-	memset(out, 0, sizeof(*out));
-	out->domain = d->id;
-	out->tot_pages = d->pages;
-	out->max_pages = d->max_pages;
-	out->cpu_time = d->cpu_time_ns;
-	out->max_vcpu_id = d->max_vcpus - 1;
-	out->nr_online_vcpus = d->context_set;
-	out->shared_info_frame = d->shared_info.v;
-	out->flags = d->paused ? XEN_DOMINF_paused : 0;
-	if (d->shut_down)
-		out->flags |= XEN_DOMINF_shutdown | d->shutdown_code << XEN_DOMINF_shutdownshift;
-}
-
 static int set_context(struct fake_domain *d, const struct xen_domctl_vcpucontext *v)
 {
 	mfn_t root = {xen_cr3_to_pfn(v->ctxt.p->ctrlreg[3])};
@@ -299,14 +284,6 @@ static int set_context(struct fake_domain *d, const struct xen_domctl_vcpucontex
 		return -XEN_EINVAL;
 	*(v->vcpu ? &d->second : &d->context) = *v->ctxt.p;
 	d->context_set |= !v->vcpu;
-	return 0;
-}
-
-static int set_extended(struct fake_domain *d, const struct xen_domctl_ext_vcpucontext *e)
-{
-	if (e->vcpu >= d->max_vcpus || e->size < 32)
-		return -XEN_EINVAL;
-	d->extended_set |= 1u << e->vcpu;
 	return 0;
 }
 
@@ -344,7 +321,7 @@ static int domctl_of(struct fake_domain *d, struct xen_domctl *op)
 		d->max_pages = op->u.max_mem.max_memkb / 4;
 		return 0;
 	case XEN_DOMCTL_getdomaininfo:
-		get_info(d, &op->u.getdomaininfo);
+		fake_get_info(d, &op->u.getdomaininfo);
 		return 0;
 	case XEN_DOMCTL_setvcpucontext:
 		return set_context(d, &op->u.vcpucontext);
@@ -356,7 +333,7 @@ static int domctl_of(struct fake_domain *d, struct xen_domctl *op)
 		d->shut_down = false;
 		return 0;
 	case XEN_DOMCTL_set_ext_vcpucontext:
-		return set_extended(d, &op->u.ext_vcpucontext);
+		return fake_set_extended(d, &op->u.ext_vcpucontext);
 	case XEN_DOMCTL_settscinfo:
 		d->tsc_mode = op->u.tsc_info.tsc_mode;
 		return 0;
@@ -409,7 +386,7 @@ int host_sysctl(struct xen_sysctl *op)
 		struct fake_domain *d = fake_domain((domid_t)id);
 
 		if (d && l->num_domains < l->max_domains)
-			get_info(d, &l->buffer.p[l->num_domains++]);
+			fake_get_info(d, &l->buffer.p[l->num_domains++]);
 	}
 	return 0;
 }

@@ -61,6 +61,8 @@ void fake_shutdown(domid_t id, unsigned reason);
 /* ---- the inside: fake_versions.c for fake_control.c ---- */
 int fake_vcpu_affinity(struct fake_domain *d, struct xen_domctl_vcpuaffinity *a, bool set);
 int fake_vcpu_info(const struct fake_domain *d, struct xen_domctl_getvcpuinfo *i);
+void fake_get_info(const struct fake_domain *d, struct xen_domctl_getdomaininfo *out);
+int fake_set_extended(struct fake_domain *d, const struct xen_domctl_ext_vcpucontext *e);
 int fake_get_context(const struct fake_domain *d, const struct xen_domctl_vcpucontext *v);
 
 /* A small good kernel image: entry, notes, a data segment of bytes 0x5a, zero memory behind it.
@@ -68,9 +70,5 @@ int fake_get_context(const struct fake_domain *d, const struct xen_domctl_vcpuco
 #define FAKE_KERNEL_BASE 0xffffffff80000000ull
 #define FAKE_KERNEL_DATA (FAKE_KERNEL_BASE + 0x110000)
 const void *fake_kernel(size_t *out_len);
-
-/* ---- the inside, shared by the fake's files ---- */
-int fake_vcpu_affinity(struct fake_domain *d, struct xen_domctl_vcpuaffinity *a, bool set);
-int fake_vcpu_info(const struct fake_domain *d, struct xen_domctl_getvcpuinfo *i);
 
 #endif

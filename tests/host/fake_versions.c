@@ -3,6 +3,8 @@
  * Its versions, which a test may make others, and what a domain holds, counted where its guest would see it. Callers:
  * the rooms under test. Calls fake_control.c.
  */
+#include <string.h>
+
 #include "fake_control.h"
 
 /* As Xen: none of the CPUs that there are is an error, and what holds is told. */
@@ -29,6 +31,29 @@ int fake_vcpu_info(const struct fake_domain *d, struct xen_domctl_getvcpuinfo *i
 	i->blocked = i->online;
 	i->cpu_time = i->online ? d->cpu_time_ns : 0;
 	i->cpu = 1;
+	return 0;
+}
+
+void fake_get_info(const struct fake_domain *d, struct xen_domctl_getdomaininfo *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->domain = d->id;
+	out->tot_pages = d->pages;
+	out->max_pages = d->max_pages;
+	out->cpu_time = d->cpu_time_ns;
+	out->max_vcpu_id = d->max_vcpus - 1;
+	out->nr_online_vcpus = d->context_set;
+	out->shared_info_frame = d->shared_info.v;
+	out->flags = d->paused ? XEN_DOMINF_paused : 0;
+	if (d->shut_down)
+		out->flags |= XEN_DOMINF_shutdown | d->shutdown_code << XEN_DOMINF_shutdownshift;
+}
+
+int fake_set_extended(struct fake_domain *d, const struct xen_domctl_ext_vcpucontext *e)
+{
+	if (e->vcpu >= d->max_vcpus || e->size < 32)
+		return -XEN_EINVAL;
+	d->extended_set |= 1u << e->vcpu;
 	return 0;
 }
 
@@ -68,32 +93,5 @@ int host_domain_usage(domid_t domid, struct host_usage *out)
 	out->ports = d->n_ports;
 	for (unsigned i = 0; i < PAGE_SIZE / sizeof(struct grant_entry_v1); i++)
 		out->grants += ((struct grant_entry_v1 *)fake_frame(d->grant_frame))[i].flags != 0;
-	return 0;
-}
-
-/* As Xen: none of the CPUs that there are is an error, and what holds is told. */
-int fake_vcpu_affinity(struct fake_domain *d, struct xen_domctl_vcpuaffinity *a, bool set)
-{
-	uint64_t *map = (uint64_t *)(void *)a->cpumap_hard.bitmap.p, all = (1u << FAKE_CPUS) - 1;
-
-	if (a->vcpu >= d->max_vcpus || a->flags != XEN_VCPUAFFINITY_HARD ||
-	    a->cpumap_hard.nr_bits != 64)
-		return -XEN_EINVAL;
-	if (set && !(*map & all))
-		return -XEN_EINVAL;
-	if (set)
-		d->affinity[a->vcpu] = *map & all;
-	*map = d->affinity[a->vcpu] ? d->affinity[a->vcpu] : all;
-	return 0;
-}
-
-int fake_vcpu_info(const struct fake_domain *d, struct xen_domctl_getvcpuinfo *i)
-{
-	if (i->vcpu >= d->max_vcpus)
-		return -XEN_ESRCH;
-	i->online = d->context_set && i->vcpu == 0;
-	i->blocked = i->online;
-	i->cpu_time = i->online ? d->cpu_time_ns : 0;
-	i->cpu = 1;
 	return 0;
 }

@@ -127,6 +127,7 @@ static void test_it_is_one_of_ours(void **state)
 	world_expect_node("/local/domain/%u/cpu/1/availability", "online");
 	world_expect_node(BACKEND "/params", "serial=a.img");
 	world_expect_node(BACKEND "/mode", "w");
+	world_expect_node("/local/domain/%u/control/feature-suspend", "1");
 	d = control_find("s");
 	assert_int_equal(d->state, CONTROL_RUNNING);
 	assert_int_equal(d->memory_kib, 156);

@@ -240,8 +240,7 @@ static void send_next(struct nvme_io *io, struct block_request *req)
 	int err;
 
 	slot->req = req;
-	slot->looks = 0;
-	slot->tries = 0;
+	slot->age = (struct disk_age){0};
 	io->first_free = slot->next_free;
 	plan(io->ctrl, slot, p);
 	err = make_command(io->ctrl, slot, id, nvme_next(&io->q));
@@ -261,7 +260,7 @@ void nvme_send_again(struct nvme_io *io, struct nvme_slot *slot)
 {
 	uint16_t id = (uint16_t)(slot - io->slots);
 
-	slot->looks = 0;
+	slot->age.looks = 0;
 	if (make_command(io->ctrl, slot, id, nvme_next(&io->q))) {
 		nvme_slot_end(io, slot, -XEN_EFAULT);
 		return;
@@ -348,7 +347,7 @@ static void kick(struct block_device *disk)
 
 	while (n->untold)
 		ring(n->io[__builtin_ctz(n->untold)], &disk->stats);
-	nvme_watch(n);
+	disk_watch(&n->watch);
 }
 
 const struct block_ops nvme_block_ops = {.submit = submit, .kick = kick};
@@ -387,7 +386,7 @@ void nvme_slot_end(struct nvme_io *io, struct nvme_slot *slot, int status)
 
 void nvme_slot_lost(struct nvme_io *io, struct nvme_slot *slot)
 {
-	disk_error(&progress(slot->req)->ns->disk, slot->req, "no answer, tries", slot->tries);
+	disk_error(&progress(slot->req)->ns->disk, slot->req, "no answer, tries", slot->age.tries);
 	nvme_slot_end(io, slot, -XEN_EIO);
 }
 
@@ -440,7 +439,7 @@ void nvme_io_interrupt(void *ctx)
 {
 	struct nvme_io *io = ctx;
 
-	if (io->ctrl->phase != NVME_RUNNING || !io->ctrl->n_ns)
+	if (io->ctrl->watch.phase != DISK_RUNNING || !io->ctrl->n_ns)
 		return;
 	io->ctrl->ns[0]->disk.stats.notifications_in++;
 	nvme_reap(io);

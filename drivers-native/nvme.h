@@ -1,7 +1,7 @@
 /* nvme.h: what the files of the NVMe driver share: registers, commands, the controller.
  *
  * Private to drivers-native. nvme_init.c finds and identifies, nvme_admin.c turns controllers on and off,
- * nvme.c moves data, nvme_recover.c watches and resets. Layouts are those of the NVM Express base
+ * nvme.c moves data, nvme_recover.c resets. Layouts are those of the NVM Express base
  * specification 1.4, sections 3 (registers), 4 (queues) and 5-6 (commands). Worker context.
  */
 #ifndef DRIVERS_NATIVE_NVME_H
@@ -11,6 +11,8 @@
 #include <amphi/dma.h>
 #include <amphi/host.h>
 #include <amphi/pci.h>
+
+#include "disk_watch.h"
 
 /* Entries of the I/O queues: a submission queue of 64 is exactly a page. One slot stays empty. */
 #define NVME_DEPTH      64u
@@ -96,8 +98,7 @@ struct nvme_slot {
 	uint32_t n_blocks;
 	uint16_t first, count; /* segments */
 	uint16_t next_free;
-	uint16_t looks; /* how often the watchdog has seen it */
-	uint16_t tries; /* how often it was sent again because no answer came */
+	struct disk_age age;
 	uint64_t pad;
 };
 _Static_assert(sizeof(struct nvme_slot) == 64, "found by its number without a multiplication");
@@ -121,9 +122,6 @@ struct nvme_ns {
 	struct block_device disk;
 };
 
-/* See nvme_recover.c for the arrows between them. */
-enum nvme_phase { NVME_RUNNING, NVME_DISABLING, NVME_ENABLING, NVME_GONE };
-
 struct nvme {
 	const struct pci_function *pci;
 	struct dma_device dma;
@@ -141,10 +139,8 @@ struct nvme {
 	struct nvme_list lists[NVME_LISTS], *free_list;
 	struct nvme_ns *ns[NVME_NAMESPACES];
 	unsigned n_ns;
-	enum nvme_phase phase;
-	unsigned polls_left; /* of a phase that waits for the controller */
-	unsigned resets;
-	struct host_work watch;
+	bool is_enabling; /* the second half of a reset */
+	struct disk_watch watch;
 };
 
 /* nvme.c */
@@ -193,12 +189,6 @@ int nvme_admin(struct nvme *n, struct nvme_command *cmd, uint32_t *out_result);
 int nvme_create_queues(struct nvme *n, unsigned *out_made);
 
 /* nvme_recover.c */
-void nvme_watch_init(struct nvme *n);
-/* Something is in flight: it will be looked at from time to time until nothing is. */
-static inline void nvme_watch(struct nvme *n)
-{
-	if (!n->watch.queued)
-		host_work_after(&n->watch, 100u * 1000000u);
-}
+void nvme_watch_init(struct nvme *n); /* when its registers can be read */
 
 #endif

@@ -268,6 +268,7 @@ static int bring_up(struct nvme *n)
 	n->regs = machine_mmio_map(bar, REGISTERS_LEN);
 	if (!n->regs)
 		return -XEN_ENOMEM;
+	nvme_watch_init(n);
 	n->doorbell_stride_bytes = nvme_stride_bytes(n);
 	err = nvme_queue_alloc(n, &n->admin, 0, NVME_ADMINS);
 	if (!err)
@@ -296,7 +297,7 @@ int nvme_probe(const struct pci_function *f)
 	/* A controller sends 64 address bits; the mask is there for devices that do not. */
 	n->dma = (struct dma_device){.bdf = f->bdf, .mask = ~0ull};
 	n->index = count;
-	nvme_watch_init(n);
+	fmt_text(n->watch.name, sizeof(n->watch.name), "nvme%u", count);
 	err = bring_up(n);
 	if (err) /* registers may still point at our pages: what was given is not taken back */
 		return err;

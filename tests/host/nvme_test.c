@@ -8,7 +8,7 @@
  * one that is pulled out takes its disks with it, each request ended.
  *
  * links: drivers-native/nvme.c drivers-native/nvme_init.c drivers-native/nvme_admin.c drivers-native/nvme_recover.c
- * links: drivers-native/disk_error.c lib/printf.c lib/text.c
+ * links: drivers-native/disk_error.c drivers-native/disk_watch.c lib/printf.c lib/text.c
  */
 #include "drivers-native/nvme.h"
 
@@ -407,29 +407,29 @@ static void one_that_does_not_answer_keeps_its_page(void **state)
 /* The worker's timer, as often as it takes, or a hundred thousand times. */
 static void pass_time(bool (*until)(void))
 {
-	for (unsigned i = 0; i < 100000 && !until() && n->watch.queued; i++) {
-		n->watch.queued = false;
+	for (unsigned i = 0; i < 100000 && !until() && n->watch.work.queued; i++) {
+		n->watch.work.queued = false;
 		play_admin();
-		n->watch.fn(n->watch.ctx);
+		n->watch.work.fn(n->watch.work.ctx);
 	}
 	assert_true(until());
 }
 
 static bool is_resetting(void)
 {
-	return n->phase == NVME_DISABLING;
+	return n->watch.phase == DISK_RESETTING;
 }
 static bool is_running(void)
 {
-	return n->phase == NVME_RUNNING;
+	return n->watch.phase == DISK_RUNNING;
 }
 static bool is_gone(void)
 {
-	return n->phase == NVME_GONE;
+	return n->watch.phase == DISK_GONE;
 }
 static bool is_idle(void)
 {
-	return !n->watch.queued;
+	return !n->watch.work.queued;
 }
 
 static void silence_is_followed_by_a_reset_and_the_same_commands(void **state)
@@ -455,7 +455,7 @@ static void silence_is_followed_by_a_reset_and_the_same_commands(void **state)
 	assert_int_equal(ended, 2);
 	assert_int_equal(ended_with, 0);
 	pass_time(is_idle);
-	assert_int_equal(n->resets, 1);
+	assert_int_equal(n->watch.resets, 1);
 }
 
 static void the_third_time_it_fails(void **state)
@@ -490,7 +490,7 @@ static void the_watchdog_takes_completions(void **state)
 	complete(io->q.sq[1].id, 0);
 	pass_time(is_idle);
 	assert_int_equal(ended, 1);
-	assert_int_equal(n->resets, 0);
+	assert_int_equal(n->watch.resets, 0);
 }
 
 /* Status "fatal", three times with the same request: it is the request. */
@@ -505,7 +505,7 @@ static void a_controller_that_fails_is_reset(void **state)
 		put32(NVME_CSTS, 0);
 		pass_time(is_running);
 	}
-	assert_int_equal(n->resets, 3);
+	assert_int_equal(n->watch.resets, 3);
 	assert_int_equal(ended_with, -XEN_EIO);
 }
 

@@ -1,0 +1,106 @@
+/* disk_watch.c: watches devices, resets those that fail, and gives up those that do not come back.
+ *
+ * Contract: disk_watch.h. Called by the drivers (disk_watch) and the worker's timer; calls back through the driver's
+ * table.
+ *
+ *              300 looks in vain, or failed          reset() is 0: resend()
+ *     RUNNING -------------------------> RESETTING -------------------------> RUNNING
+ *        |                                   | too long, an error
+ *        '-- not there any more --> GONE <---'
+ */
+#include "disk_watch.h"
+
+#include <amphi/machine.h>
+
+#define LOOK_US   1000u
+#define LOOK_LATE 10u /* looks after which it is worth waiting */
+
+static void refuse(struct block_device *disk, struct block_request *req)
+{
+	disk->stats.requests++;
+	req->done(req, -XEN_EIO);
+}
+
+static void refuse_kick(struct block_device *disk) {}
+
+const struct block_ops disk_gone_ops = {.submit = refuse, .kick = refuse_kick};
+
+bool disk_age_is_lost(struct disk_age *age)
+{
+	return age->looks >= DISK_LOOKS_MAX && age->tries++ == DISK_TRIES_MAX;
+}
+
+static void give_up(struct disk_watch *w, const char *why)
+{
+	host_log(HOST_LOG_ERROR, "%s: %s: its disks are gone", w->name, why);
+	w->phase = DISK_GONE;
+	w->ops->end(w);
+}
+
+static void start_reset(struct disk_watch *w, const char *why)
+{
+	w->resets++;
+	host_log(HOST_LOG_WARN, "%s: %s: reset %u", w->name, why, w->resets);
+	w->phase = DISK_RESETTING;
+	w->polls_left = w->reset_polls;
+	w->ops->stop(w);
+	host_work_after(&w->work, DISK_POLL_NS);
+}
+
+/* Answers are taken here too: an interrupt that was lost costs a moment and not the request. */
+static void running(struct disk_watch *w)
+{
+	unsigned oldest = w->ops->look(w);
+	int health = oldest ? w->ops->health(w) : 0;
+
+	if (!oldest)
+		return;
+	if (health == -XEN_ENODEV) {
+		give_up(w, "does not answer any more");
+		return;
+	}
+	if (oldest > LOOK_LATE && !health) {
+		machine_delay_us(LOOK_US);
+		w->ops->reap(w);
+	}
+	if (health)
+		start_reset(w, "the device has failed");
+	else if (oldest >= DISK_LOOKS_MAX)
+		start_reset(w, "no answer");
+	else
+		disk_watch(w);
+}
+
+/* All that waited is sent by resend, done() of what has failed included: so the phase comes first. */
+static void resetting(struct disk_watch *w)
+{
+	int err = w->ops->reset(w);
+
+	if (err == -XEN_EAGAIN && w->polls_left--) {
+		host_work_after(&w->work, DISK_POLL_NS);
+		return;
+	}
+	if (err) {
+		give_up(w, "does not come back from a reset");
+		return;
+	}
+	w->phase = DISK_RUNNING;
+	w->ops->resend(w);
+	disk_watch(w);
+}
+
+static void gone(struct disk_watch *w) {}
+
+static void on_time(void *ctx)
+{
+	static void (*const in_phase[])(struct disk_watch * w) = {
+	    [DISK_RUNNING] = running, [DISK_RESETTING] = resetting, [DISK_GONE] = gone};
+	struct disk_watch *w = ctx;
+
+	in_phase[w->phase](w);
+}
+
+void disk_watch_init(struct disk_watch *w)
+{
+	w->work = (struct host_work){.fn = on_time, .ctx = w};
+}

@@ -12,7 +12,7 @@
 
 #include <amphi/machine.h>
 
-#define LOOK_US   1000u
+#define LOOK_US   500u
 #define LOOK_LATE 10u /* looks after which it is worth waiting */
 
 static void refuse(struct block_device *disk, struct block_request *req)

@@ -20,6 +20,7 @@ enum {
 	REG_BUSES = 0x18
 };
 
+#define COMMAND_PORTS         0x1u
 #define COMMAND_MEMORY        0x2u
 #define COMMAND_MASTER        0x4u
 #define COMMAND_INTX_OFF      0x400u
@@ -128,6 +129,14 @@ bool pci_bar(const struct pci_function *f, unsigned n, maddr_t *out_start)
 	return out_start->v != 0;
 }
 
+bool pci_io_bar(const struct pci_function *f, unsigned n, uint16_t *out_port)
+{
+	uint32_t low = n > 5 ? 0 : machine_pci_read(f->bdf, REG_BAR0 + 4 * n, 4);
+
+	*out_port = (uint16_t)(low & ~3u);
+	return low & 1 && *out_port;
+}
+
 /* Bus mastering here and not by the firmware's grace: a device may have been left without. INTx
  * goes off, as all our interrupts are MSI-X and nobody would ever acknowledge the line. */
 void pci_enable(const struct pci_function *f)
@@ -135,14 +144,16 @@ void pci_enable(const struct pci_function *f)
 	uint32_t command = machine_pci_read(f->bdf, REG_COMMAND, 2);
 
 	machine_pci_write(f->bdf, REG_COMMAND, 2,
-			  command | COMMAND_MEMORY | COMMAND_MASTER | COMMAND_INTX_OFF);
+			  command | COMMAND_PORTS | COMMAND_MEMORY | COMMAND_MASTER |
+			      COMMAND_INTX_OFF);
 }
 
 void pci_disable(const struct pci_function *f)
 {
 	uint32_t command = machine_pci_read(f->bdf, REG_COMMAND, 2);
 
-	machine_pci_write(f->bdf, REG_COMMAND, 2, command & ~(COMMAND_MEMORY | COMMAND_MASTER));
+	machine_pci_write(f->bdf, REG_COMMAND, 2,
+			  command & ~(COMMAND_PORTS | COMMAND_MEMORY | COMMAND_MASTER));
 }
 
 int pci_msix_find(const struct pci_function *f, struct pci_msix *out)

@@ -10,15 +10,78 @@
 
 /* All zero is an empty queue to the device: both indices 0, no flags. Descriptors need no clearing,
  * as the device looks only at those that avail names. */
+void virtq_rewind(struct virtq *q)
+{
+	*(uint32_t *)q->avail = *(uint32_t *)q->used = 0;
+	q->n_free = q->size;
+	q->first_free = q->used_seen = q->avail_added = 0;
+	for (uint16_t i = 0; i < q->size; i++) {
+		q->next[i] = (uint16_t)(i + 1);
+		q->token[i] = NULL;
+	}
+}
+
+/* Descriptors, then the available ring, then the used one from a multiple of `align`. */
+static void lay_out(struct virtq *q, char *memory, dma_addr_t at, uint16_t size, size_t align)
+{
+	size_t avail = size * sizeof(struct virtq_desc);
+	size_t used = (avail + (3 + size) * sizeof(uint16_t) + align - 1) & ~(align - 1);
+
+	q->desc = (struct virtq_desc *)memory;
+	q->avail = (struct virtq_avail *)(memory + avail);
+	q->used = (struct virtq_used *)(memory + used);
+	q->desc_at = at;
+	q->avail_at = (dma_addr_t){at.v + avail};
+	q->used_at = (dma_addr_t){at.v + used};
+	q->size = size;
+	virtq_rewind(q);
+}
+
 int virtq_init(struct virtq *q, const struct dma_device *dma, uint16_t size)
 {
-	q->page = dma_page_alloc(dma, &q->at);
-	if (!q->page)
+	dma_addr_t at;
+	char *page = dma_page_alloc(dma, &at);
+
+	if (!page)
 		return -XEN_ENOMEM;
-	q->size = q->n_free = size;
-	for (uint16_t i = 0; i < size; i++)
-		q->next[i] = (uint16_t)(i + 1);
+	q->n_pages = 1;
+	lay_out(q, page, at, size, 8);
 	return 0;
+}
+
+int virtq_init_legacy(struct virtq *q, const struct dma_device *dma, uint16_t size)
+{
+	size_t first = size * sizeof(struct virtq_desc) + (3 + size) * sizeof(uint16_t);
+	size_t second = size * 8u + 3 * sizeof(uint16_t);
+	dma_addr_t at;
+	char *pages;
+
+	q->n_pages =
+	    (unsigned)((first + PAGE_SIZE - 1) / PAGE_SIZE + (second + PAGE_SIZE - 1) / PAGE_SIZE);
+	pages = dma_pages_alloc(dma, q->n_pages, &at);
+	if (!pages)
+		return -XEN_ENOMEM;
+	lay_out(q, pages, at, size, PAGE_SIZE);
+	return 0;
+}
+
+/* What the device reads of piece i; next is where the one behind it stands. */
+static struct virtq_desc desc_of(const struct virtq_piece *piece, bool is_last, uint16_t next)
+{
+	unsigned flags =
+	    (is_last ? 0 : VIRTQ_DESC_NEXT) | (piece->device_writes ? VIRTQ_DESC_WRITE : 0);
+
+	return (struct virtq_desc){piece->at.v, piece->len, (uint16_t)flags, next};
+}
+
+/* Shows a chain that begins at head. A device that polls may begin with it as soon as idx shows it, before any
+ * notification. */
+static void show(struct virtq *q, uint16_t head, void *token)
+{
+	q->token[head] = token;
+	q->avail->ring[q->avail_added++ % q->size] = head;
+	peer_wmb(); /* the entry before the index that shows it */
+	*(volatile uint16_t *)&q->avail->idx = q->avail_added;
 }
 
 bool virtq_add(struct virtq *q, const struct virtq_piece *pieces, unsigned n, void *token)
@@ -31,25 +94,34 @@ bool virtq_add(struct virtq *q, const struct virtq_piece *pieces, unsigned n, vo
 	 *
 	 *    desc[head] -next-> desc[..] -next-> desc[tail]    written for the device
 	 *    q->next[head]  ->  q->next[..]  ->  VIRTQ_NONE    ours, by which the chain is freed
-	 *
-	 * A device that polls may begin with the chain as soon as idx shows it, before any
-	 * notification. */
+	 */
 	for (unsigned i = 0; i < n; i++) {
-		unsigned flags = (i + 1 < n ? VIRTQ_DESC_NEXT : 0) |
-				 (pieces[i].device_writes ? VIRTQ_DESC_WRITE : 0);
-
-		q->page->desc[at] = (struct virtq_desc){pieces[i].at.v, pieces[i].len,
-							(uint16_t)flags, q->next[at]};
+		q->desc[at] = desc_of(&pieces[i], i + 1 == n, q->next[at]);
 		if (i + 1 < n)
 			at = q->next[at];
 	}
 	q->first_free = q->next[at];
 	q->next[at] = VIRTQ_NONE;
 	q->n_free = (uint16_t)(q->n_free - n);
-	q->token[head] = token;
-	q->page->avail.ring[q->avail_added++ % q->size] = head;
-	peer_wmb(); /* the entry before the index that shows it */
-	*(volatile uint16_t *)&q->page->avail.idx = q->avail_added;
+	show(q, head, token);
+	return true;
+}
+
+bool virtq_add_indirect(struct virtq *q, struct virtq_desc *table, dma_addr_t table_at,
+			const struct virtq_piece *pieces, unsigned n, void *token)
+{
+	uint16_t head = q->first_free;
+
+	if (!q->n_free)
+		return false;
+	for (unsigned i = 0; i < n; i++)
+		table[i] = desc_of(&pieces[i], i + 1 == n, (uint16_t)(i + 1));
+	q->desc[head] =
+	    (struct virtq_desc){table_at.v, n * (uint32_t)sizeof(*table), VIRTQ_DESC_INDIRECT, 0};
+	q->first_free = q->next[head];
+	q->next[head] = VIRTQ_NONE;
+	q->n_free--;
+	show(q, head, token);
 	return true;
 }
 
@@ -58,7 +130,7 @@ bool virtq_add(struct virtq *q, const struct virtq_piece *pieces, unsigned n, vo
 bool virtq_publish(struct virtq *q)
 {
 	peer_mb(); /* our index before their flag */
-	return !(peer_fetch16(&q->page->used.flags) & 1);
+	return !(peer_fetch16(&q->used->flags) & 1);
 }
 
 /* Gives the chain back to the free list. By our own links: what the device may have made of the
@@ -83,10 +155,10 @@ void *virtq_take(struct virtq *q, bool *out_bad)
 	/* Only whether it differs: a device that runs ahead by more than it was given returns
 	 * entries whose tokens are NULL, one by one, each refused below. The caller bounds how
 	 * many. */
-	if (peer_fetch16(&q->page->used.idx) == q->used_seen)
+	if (peer_fetch16(&q->used->idx) == q->used_seen)
 		return NULL;
 	peer_rmb();
-	id = peer_fetch32(&q->page->used.ring[q->used_seen % q->size].id);
+	id = peer_fetch32(&q->used->ring[q->used_seen % q->size].id);
 	q->used_seen++;
 	/* Only the head of a chain in flight has a token, and it has it once: an id out of range,
 	 * in the middle of a chain, or returned twice is refused alike. */

@@ -1,49 +1,48 @@
-/* virtio_ring.h: one split virtqueue in one page.
+/* virtio_ring.h: one split virtqueue.
  *
- * Private to drivers-native. Layout and rules: Virtual I/O Device specification 1.1, section 2.6. With
- * 128 entries descriptors, available ring and used ring fit into a single page, so no machine-contiguous
- * memory is needed. The device is not believed: what it returns is checked against what is in flight.
+ * Private to drivers-native. Layout and rules: Virtual I/O Device specification 1.1, section 2.6. With 128 entries
+ * descriptors, available ring and used ring fit into a single page, so no machine-contiguous memory is needed; the
+ * legacy interface prescribes size and layout, in pages side by side. The device is not believed: what it returns is
+ * checked against what is in flight.
  */
 #ifndef DRIVERS_NATIVE_VIRTIO_RING_H
 #define DRIVERS_NATIVE_VIRTIO_RING_H
 
 #include <amphi/dma.h>
 
-#define VIRTQ_MAX  128u
-#define VIRTQ_NONE 0xffffu
+#define VIRTQ_PAGE_MAX 128u /* entries, in one page */
+#define VIRTQ_MAX      256u /* in pages side by side */
+#define VIRTQ_NONE     0xffffu
 
-#define VIRTQ_DESC_NEXT  1u
-#define VIRTQ_DESC_WRITE 2u /* the device writes it */
+#define VIRTQ_DESC_NEXT     1u
+#define VIRTQ_DESC_WRITE    2u /* the device writes it */
+#define VIRTQ_DESC_INDIRECT 4u /* it is a table of descriptors */
 
 struct virtq_desc {
 	uint64_t addr;
 	uint32_t len;
 	uint16_t flags, next;
 };
+_Static_assert(sizeof(struct virtq_desc) == 16, "section 2.6.5");
 
 struct virtq_avail {
-	uint16_t flags, idx, ring[VIRTQ_MAX], used_event;
+	uint16_t flags, idx, ring[];
 };
 
 struct virtq_used {
 	uint16_t flags, idx;
 	struct {
 		uint32_t id, len;
-	} ring[VIRTQ_MAX];
-	uint16_t avail_event;
+	} ring[];
 };
-
-/* The page shared with the device. */
-struct virtq_page {
-	struct virtq_desc desc[VIRTQ_MAX];
-	struct virtq_avail avail;
-	struct virtq_used used __attribute__((aligned(8)));
-};
-_Static_assert(sizeof(struct virtq_page) <= 4096, "one page");
 
 struct virtq {
-	struct virtq_page *page;
-	dma_addr_t at;
+	/* shared with the device */
+	struct virtq_desc *desc;
+	struct virtq_avail *avail;
+	struct virtq_used *used;
+	dma_addr_t desc_at, avail_at, used_at;
+	unsigned n_pages;
 	uint16_t size, n_free, first_free, used_seen;
 	uint16_t avail_added;     /* ours: the page's copy is only written */
 	uint16_t next[VIRTQ_MAX]; /* our own copy of the chains: the device cannot bend them */
@@ -56,12 +55,24 @@ struct virtq_piece {
 	bool device_writes;
 };
 
-/* size: at most VIRTQ_MAX, a power of two. -XEN_ENOMEM. */
+/* size: at most VIRTQ_PAGE_MAX, a power of two. -XEN_ENOMEM. */
 int virtq_init(struct virtq *q, const struct dma_device *dma, uint16_t size);
+
+/* As the legacy interface lays it out (2.6.2): size, at most VIRTQ_MAX, is the device's word. -XEN_ENOMEM also when
+ * no pages side by side can be had. */
+int virtq_init_legacy(struct virtq *q, const struct dma_device *dma, uint16_t size);
+
+/* Empty again, for a device that was reset and forgot it. */
+void virtq_rewind(struct virtq *q);
 
 /* Puts a chain of n >= 1 pieces; false when there are not enough descriptors. A device that polls may
  * see it at once, any other after it was told (virtq_publish). */
 bool virtq_add(struct virtq *q, const struct virtq_piece *pieces, unsigned n, void *token);
+
+/* The same, by one descriptor that leads to a table of the caller's with room for n, which is the device's until
+ * the chain is back. Only where the device takes such. */
+bool virtq_add_indirect(struct virtq *q, struct virtq_desc *table, dma_addr_t table_at,
+			const struct virtq_piece *pieces, unsigned n, void *token);
 
 /* Everything added is visible to the device. Returns whether it wants to be told. */
 bool virtq_publish(struct virtq *q);

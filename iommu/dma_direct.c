@@ -34,3 +34,20 @@ void *dma_page_alloc(const struct dma_device *dev, dma_addr_t *out_addr)
 	}
 	return page;
 }
+
+void *dma_pages_alloc(const struct dma_device *dev, unsigned count, dma_addr_t *out_addr)
+{
+	char *pages = host_pages_alloc(count);
+	dma_addr_t at;
+
+	for (unsigned i = 0; pages && i < count; i++) {
+		if (!dma_map(dev, pages + i * PAGE_SIZE, PAGE_SIZE, DMA_BOTH, &at) &&
+		    (!i || at.v == out_addr->v + i * PAGE_SIZE)) {
+			*out_addr = i ? *out_addr : at;
+			continue;
+		}
+		host_pages_free(pages, count);
+		return NULL;
+	}
+	return pages;
+}

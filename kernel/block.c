@@ -114,6 +114,10 @@ static void add_piece(struct part *part, unsigned max_segments, struct block_pie
 	uint32_t before = piece->given_bytes, len;
 	char *va;
 
+	if (piece->op == BLOCK_DISCARD) {
+		part->req.n_sectors = piece->len_bytes / SECTOR_SIZE;
+		piece->given_bytes = piece->len_bytes;
+	}
 	while (piece->given_bytes < piece->len_bytes) {
 		va = (char *)piece->va + piece->given_bytes;
 		len = (uint32_t)(PAGE_SIZE - ((uintptr_t)va & ~PAGE_MASK));
@@ -128,8 +132,14 @@ static void add_piece(struct part *part, unsigned max_segments, struct block_pie
 	part->pieces[part->n_pieces++] = piece;
 }
 
+/* A flush and a discard go alone, and so does a write with a condition of its own. */
+static bool is_joinable(const struct block_piece *piece)
+{
+	return piece->op <= BLOCK_WRITE && !piece->flags;
+}
+
 /* Makes one request of the queue's front; there is a piece. Goes on over pieces as long as the disk
- * goes on. A flush is alone in its request. */
+ * goes on. */
 static void fill_part(struct block_queue *q, struct part *part)
 {
 	struct block_piece *piece = q->head;
@@ -137,7 +147,7 @@ static void fill_part(struct block_queue *q, struct part *part)
 
 	part->n_pieces = 0;
 	part->req.op = piece->op;
-	part->req.flags = 0;
+	part->req.flags = piece->flags;
 	part->req.n_sectors = 0;
 	part->req.sector = piece->sector + piece->given_bytes / SECTOR_SIZE;
 	part->req.n_segments = 0;
@@ -150,7 +160,7 @@ static void fill_part(struct block_queue *q, struct part *part)
 		end = piece_end(piece);
 		q->head = piece->next;
 		piece = q->head;
-	} while (piece && part->req.op != BLOCK_FLUSH && piece->op == part->req.op &&
+	} while (piece && is_joinable(piece) && piece->op == part->req.op && !part->req.flags &&
 		 piece->sector == end && part->n_pieces < q->max_segments);
 	q->stats.merged += part->n_pieces - 1;
 	if (!q->head)
@@ -197,14 +207,15 @@ static int piece_check(const struct block_device *dev, const struct block_piece 
 
 	if (piece->op == BLOCK_FLUSH)
 		return piece->len_bytes ? -XEN_EINVAL : 0;
-	if (piece->op == BLOCK_DISCARD)
-		return -XEN_EOPNOTSUPP; /* a piece is memory; who discards asks the device itself */
+	if ((piece->op == BLOCK_DISCARD && !dev->has_discard) ||
+	    (piece->flags && (!dev->has_fua || piece->op != BLOCK_WRITE)))
+		return -XEN_EOPNOTSUPP;
 	if (!piece->len_bytes || ((piece->len_bytes | (uintptr_t)piece->va) & bytes_mask))
 		return -XEN_EINVAL;
 	if ((piece->sector & (bytes_mask / SECTOR_SIZE)) || piece->sector > dev->sectors ||
 	    len_sectors > dev->sectors - piece->sector)
 		return -XEN_EINVAL;
-	return piece->op == BLOCK_WRITE && dev->readonly ? -XEN_EROFS : 0;
+	return piece->op != BLOCK_READ && dev->readonly ? -XEN_EROFS : 0;
 }
 
 /* The waiting piece that this one is to stand behind, because it goes on where that one ends.
@@ -217,7 +228,7 @@ static struct block_piece *neighbour_before(struct block_queue *q, const struct 
 	struct block_piece *at;
 	unsigned looked = 0;
 
-	if (!q->tail || piece->op == BLOCK_FLUSH)
+	if (!q->tail || !is_joinable(piece))
 		return NULL;
 	if (q->tail->op == piece->op && piece_end(q->tail) == piece->sector)
 		return q->tail;

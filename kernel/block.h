@@ -27,8 +27,10 @@ struct block_device *block_next(struct block_device *prev);
 /* A contiguous stretch of the disk and of (virtual) memory. */
 struct block_piece {
 	/* IN: unchanged until done. va aligned to the sector size; len_bytes a multiple of the
-	 * sector size (0 for BLOCK_FLUSH); sector in units of 512 bytes. */
+	 * sector size (0 for BLOCK_FLUSH); sector in units of 512 bytes. Of a discard len_bytes is
+	 * what is discarded, and va is nothing. flags: BLOCK_FUA of a write. */
 	enum block_op op;
+	uint32_t flags;
 	uint64_t sector;
 	void *va;
 	uint32_t len_bytes;
@@ -44,7 +46,7 @@ struct block_piece {
 /* Queues the piece; it reaches the device at block_kick, or when the worker is done with what was
  * queued for it before. Pieces that have not ended have no order among them: who needs one waits
  * for done. A piece beyond the disk's end or out of alignment ends at once with -XEN_EINVAL, a
- * write to a read-only disk with -XEN_EROFS. */
+ * write to a read-only disk with -XEN_EROFS, what the disk does not offer with -XEN_EOPNOTSUPP. */
 void block_submit(struct block_device *dev, struct block_piece *piece);
 /* Sends what is queued: makes requests of it, rings the doorbell once. */
 void block_kick(struct block_device *dev);
@@ -54,6 +56,10 @@ void block_kick(struct block_device *dev);
 /* [waits] Reads or writes len_bytes. Any thread but the worker. */
 int block_io(struct block_device *dev, enum block_op op, uint64_t sector, void *va,
 	     uint32_t len_bytes);
+/* [waits] A write that is on the medium when this returns 0. */
+int block_write_through(struct block_device *dev, uint64_t sector, void *va, uint32_t len_bytes);
+/* [waits] What is in these bytes is not needed any more. */
+int block_discard(struct block_device *dev, uint64_t sector, uint32_t len_bytes);
 /* [waits] 0 at once when the device has no flush. */
 int block_flush(struct block_device *dev);
 

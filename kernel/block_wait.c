@@ -65,6 +65,25 @@ int block_io(struct block_device *dev, enum block_op op, uint64_t sector, void *
 	return run(&w);
 }
 
+/* By the device's own word for it where it has one, else by a flush behind it. */
+int block_write_through(struct block_device *dev, uint64_t sector, void *va, uint32_t len_bytes)
+{
+	struct wait w = {.dev = dev,
+			 .piece = {.op = BLOCK_WRITE,
+				   .flags = dev->has_fua ? BLOCK_FUA : 0,
+				   .sector = sector,
+				   .va = va,
+				   .len_bytes = len_bytes}};
+	int error = run(&w);
+
+	return error || dev->has_fua ? error : block_flush(dev);
+}
+
+int block_discard(struct block_device *dev, uint64_t sector, uint32_t len_bytes)
+{
+	return block_io(dev, BLOCK_DISCARD, sector, NULL, len_bytes);
+}
+
 /* A disk without flush writes through, by its driver's word. */
 int block_flush(struct block_device *dev)
 {

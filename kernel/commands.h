@@ -5,7 +5,8 @@
 #ifndef KERNEL_COMMANDS_H
 #define KERNEL_COMMANDS_H
 
-void commands_disk_add(void);     /* disks sha256 fill verify ramdisk */
+void commands_disk_add(void);
+void commands_ledger_add(void);   /* disks sha256 fill verify ramdisk */
 void commands_info_add(void);     /* pvops store mem stats threads hypercalls */
 void commands_system_add(void);   /* reboot crash halt sleep */
 void commands_bench_add(void);    /* bench */

@@ -49,20 +49,30 @@ static uint16_t pci_select(uint16_t bdf, unsigned offset)
 	return (uint16_t)(PCI_DATA + (offset & 3));
 }
 
+uint32_t machine_io_read(uint16_t port, unsigned width_bytes)
+{
+	if (width_bytes == 1)
+		return io_in8(port);
+	return width_bytes == 2 ? io_in16(port) : io_in32(port);
+}
+
+void machine_io_write(uint16_t port, unsigned width_bytes, uint32_t value)
+{
+	if (width_bytes == 1)
+		io_out8(port, (uint8_t)value);
+	else if (width_bytes == 2)
+		io_out16(port, (uint16_t)value);
+	else
+		io_out32(port, value);
+}
+
 /* The width is kept at the data port: reading more than was asked may touch a register that
  * changes when it is read. */
 uint32_t machine_pci_read(uint16_t bdf, unsigned offset, unsigned width_bytes)
 {
 	uint64_t flags = irq_save();
-	uint16_t port = pci_select(bdf, offset);
-	uint32_t value;
+	uint32_t value = machine_io_read(pci_select(bdf, offset), width_bytes);
 
-	if (width_bytes == 1)
-		value = io_in8(port);
-	else if (width_bytes == 2)
-		value = io_in16(port);
-	else
-		value = io_in32(port);
 	irq_restore(flags);
 	return value;
 }
@@ -70,14 +80,8 @@ uint32_t machine_pci_read(uint16_t bdf, unsigned offset, unsigned width_bytes)
 void machine_pci_write(uint16_t bdf, unsigned offset, unsigned width_bytes, uint32_t value)
 {
 	uint64_t flags = irq_save();
-	uint16_t port = pci_select(bdf, offset);
 
-	if (width_bytes == 1)
-		io_out8(port, (uint8_t)value);
-	else if (width_bytes == 2)
-		io_out16(port, (uint16_t)value);
-	else
-		io_out32(port, value);
+	machine_io_write(pci_select(bdf, offset), width_bytes, value);
 	irq_restore(flags);
 }
 

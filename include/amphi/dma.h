@@ -31,4 +31,8 @@ void dma_unmap(const struct dma_device *dev, dma_addr_t addr, size_t len, enum d
  * addresses). NULL when there is none. */
 void *dma_page_alloc(const struct dma_device *dev, dma_addr_t *out_addr);
 
+/* The same, for count pages side by side for the device too: NULL where memory is not laid out so (a PV domain's
+ * seldom is). */
+void *dma_pages_alloc(const struct dma_device *dev, unsigned count, dma_addr_t *out_addr);
+
 #endif

@@ -21,6 +21,10 @@ void *machine_mmio_map(maddr_t start, size_t len_bytes);
 uint32_t machine_pci_read(uint16_t bdf, unsigned offset, unsigned width_bytes);
 void machine_pci_write(uint16_t bdf, unsigned offset, unsigned width_bytes, uint32_t value);
 
+/* An I/O port of a device that has its registers there; width 1, 2 or 4. */
+uint32_t machine_io_read(uint16_t port, unsigned width_bytes);
+void machine_io_write(uint16_t port, unsigned width_bytes, uint32_t value);
+
 struct machine_msi {
 	/* IN */
 	uint16_t bdf;

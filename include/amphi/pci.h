@@ -28,7 +28,10 @@ unsigned pci_find_capability(const struct pci_function *f, unsigned id, unsigned
 /* Where memory BAR n (0-5) is; false when it is not a memory BAR or has no address. */
 bool pci_bar(const struct pci_function *f, unsigned n, maddr_t *out_start);
 
-/* Lets the function decode its memory and master the bus, with INTx off. */
+/* The same of an I/O BAR: its first port. */
+bool pci_io_bar(const struct pci_function *f, unsigned n, uint16_t *out_port);
+
+/* Lets the function decode its memory and ports and master the bus, with INTx off. */
 void pci_enable(const struct pci_function *f);
 
 /* Takes both from it again: a device that does not answer any more must not reach memory. */

@@ -99,7 +99,7 @@ static void check_request(const struct block_device *dev, const struct block_req
 		assert_int_equal(va / PAGE_SIZE, (va + len - 1) / PAGE_SIZE);
 		bytes += len;
 	}
-	assert_true(req->op == BLOCK_FLUSH ? bytes == 0 : bytes > 0);
+	assert_true(req->op > BLOCK_WRITE ? bytes == 0 : bytes > 0);
 	assert_true(req->sector * SECTOR_SIZE + bytes <= sizeof(disk));
 }
 
@@ -380,6 +380,7 @@ static void wrong_pieces_are_refused(void **state)
 	    {BLOCK_READ, 0, 0, 0, -XEN_EINVAL},
 	    {BLOCK_FLUSH, 0, 0, 512, -XEN_EINVAL},
 	    {BLOCK_WRITE, 0, 0, 512, -XEN_EROFS},
+	    {BLOCK_DISCARD, 0, 0, 512, -XEN_EOPNOTSUPP},
 	};
 
 	dev.readonly = true;
@@ -463,6 +464,37 @@ static void submit_again(struct block_piece *piece, int status)
 
 /* A device that ends requests inside the kick, and a user who submits and kicks inside done: the
  * stack must not grow with each. */
+/* A discard is one request however long; a write through the cache is not joined, and takes its flag along. */
+static void discards_and_writes_through_go_alone(void **state)
+{
+	struct block_piece p[4];
+
+	dev.has_discard = dev.has_fua = true;
+	p[0] = piece_of(0, BLOCK_WRITE, 0, buffer, 8);
+	p[1] = piece_of(1, BLOCK_WRITE, 8, buffer + PAGE_SIZE, 8);
+	p[1].flags = BLOCK_FUA;
+	p[2] = piece_of(2, BLOCK_WRITE, 16, buffer + 2 * PAGE_SIZE, 8);
+	p[3] = piece_of(3, BLOCK_DISCARD, 24, NULL, 2000);
+	for (unsigned i = 0; i < 4; i++)
+		block_submit(&dev, &p[i]);
+	block_kick(&dev);
+	assert_int_equal(n_held, 4);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(held[i]->flags, held[i]->sector == 8 ? BLOCK_FUA : 0);
+	assert_int_equal(held[3]->op, BLOCK_DISCARD);
+	assert_int_equal(held[3]->n_sectors, 2000);
+	assert_int_equal(held[3]->n_segments, 0);
+	while (n_held)
+		answer(0, 0);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(ended[i], 1);
+	p[0] = piece_of(0, BLOCK_READ, 0, buffer, 8);
+	p[0].flags = BLOCK_FUA;
+	block_submit(&dev, &p[0]);
+	assert_int_equal(last_status, -XEN_EOPNOTSUPP);
+	dev.has_discard = dev.has_fua = false;
+}
+
 static void ends_inside_the_kick(void **state)
 {
 	struct block_piece p = piece_of(0, BLOCK_READ, 0, buffer, 8);
@@ -534,6 +566,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(whole_sectors_of_4096, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_device_that_goes_ends_what_waits, setup, teardown),
 	    cmocka_unit_test_setup_teardown(flushes_go_alone, setup, teardown),
+	    cmocka_unit_test_setup_teardown(discards_and_writes_through_go_alone, setup, teardown),
 	    cmocka_unit_test_setup_teardown(ends_inside_the_kick, setup, teardown),
 	    cmocka_unit_test_setup_teardown(random_mixtures, setup, teardown),
 	};

@@ -3,10 +3,13 @@
  * Why: well-behaved devices are in tests/qemu, but none of them is late, silent or lies on demand, and
  * each of these once cost memory or a request. Expected: every request ends once, with its own data
  * or an error: when it cannot be mapped and done() submits the next; when the device returns it
- * without a status; when the answer to the question for the serial number comes after nobody waits.
+ * without a status; when the answer to the question for the serial number comes after nobody waits; when the device
+ * falls silent and is reset, in vain, or is pulled out. A long request goes by a table, a long discard in pieces.
  * The device's registers are plain memory: it takes every feature that it offers.
  *
- * links: drivers-native/virtio_blk.c drivers-native/virtio_ring.c drivers-native/pci.c lib/pci_cap.c lib/printf.c
+ * links: drivers-native/virtio_blk.c drivers-native/virtio_blk_init.c drivers-native/virtio_blk_recover.c
+ * links: drivers-native/virtio_pci.c drivers-native/virtio_legacy.c drivers-native/virtio_ring.c drivers-native/pci.c
+ * links: drivers-native/disk_watch.c drivers-native/disk_error.c lib/pci_cap.c lib/printf.c lib/text.c
  */
 #include "drivers-native/virtio_ring.h"
 
@@ -37,7 +40,9 @@ static struct {
 	uint16_t taken; /* of the available ring */
 	bool silent;    /* answers nothing */
 	bool no_status; /* returns requests with no status written */
-	void (*interrupt)(void *ctx);
+	unsigned requests;
+	uint64_t discarded;
+	void (*interrupt)(void *ctx), (*changed)(void *ctx);
 	void *ctx;
 } device;
 
@@ -58,8 +63,8 @@ static void put_virtio_cap(unsigned at, unsigned next, unsigned type, uint32_t o
 
 static void device_reset(void)
 {
-	uint32_t features =
-	    1u | 1u << 9; /* in both halves: VERSION_1; FLUSH, and what is not known */
+	/* In both halves: VERSION_1, FLUSH, INDIRECT, DISCARD, and what is not known. */
+	uint32_t features = 1u | 1u << 9 | 1u << 13 | 1u << 28, max_discard = 1000;
 	uint64_t sectors = SECTORS;
 	uint16_t size = QUEUE_SIZE;
 
@@ -71,7 +76,8 @@ static void device_reset(void)
 	put_virtio_cap(0x40, 0x60, 1, AT_COMMON);
 	put_virtio_cap(0x60, 0x80, 2, AT_NOTIFY);
 	put_virtio_cap(0x80, 0xa0, 4, AT_CONFIG);
-	put(0xa0, PCI_CAP_MSIX, 4);
+	put(0xa0, PCI_CAP_MSIX | 1u << 16, 4); /* two vectors */
+	memcpy(device.bar + AT_CONFIG + 36, &max_discard, sizeof(max_discard));
 	put(0xa4, AT_MSIX, 4);
 	memcpy(device.bar + AT_COMMON + 4, &features, sizeof(features));
 	memcpy(device.bar + AT_COMMON + 24, &size, sizeof(size));
@@ -96,6 +102,11 @@ static void device_serve(const struct virtq_desc *desc, uint16_t head)
 	uint16_t at = head;
 	uint8_t *disk;
 
+	if (desc[head].flags & VIRTQ_DESC_INDIRECT) {
+		desc = (void *)desc[head].addr;
+		at = 0;
+	}
+	device.requests++;
 	memcpy(&header, (void *)desc[at].addr, sizeof(header));
 	disk = device.disk + header.sector * SECTOR_SIZE;
 	for (at = desc[at].next; desc[at].flags & VIRTQ_DESC_NEXT; at = desc[at].next) {
@@ -107,6 +118,8 @@ static void device_serve(const struct virtq_desc *desc, uint16_t head)
 			memcpy(data, disk, desc[at].len);
 		else if (header.type == 1)
 			memcpy(disk, data, desc[at].len);
+		else if (header.type == 11)
+			device.discarded += ((uint32_t *)data)[2];
 		disk += desc[at].len;
 	}
 	if (!device.no_status)
@@ -157,6 +170,10 @@ void machine_pci_write(uint16_t bdf, unsigned offset, unsigned width_bytes, uint
 }
 int machine_msi_bind(struct machine_msi *msi)
 {
+	if (msi->entry) {
+		device.changed = msi->fn;
+		return 0;
+	}
 	device.interrupt = msi->fn;
 	device.ctx = msi->ctx;
 	return 0;
@@ -170,6 +187,30 @@ int dma_map(const struct dma_device *dev, void *va, size_t len, enum dma_directi
 {
 	*out_addr = (dma_addr_t){(uintptr_t)va};
 	return va == unreachable ? -XEN_EFAULT : 0;
+}
+void *dma_pages_alloc(const struct dma_device *dev, unsigned count, dma_addr_t *out_addr)
+{
+	return NULL;
+}
+uint32_t machine_io_read(uint16_t port, unsigned width_bytes)
+{
+	return 0;
+}
+void machine_io_write(uint16_t port, unsigned width_bytes, uint32_t value) {}
+static struct host_work *timer;
+static unsigned n_gone, n_changed;
+void host_work_after(struct host_work *work, uint64_t delay_ns)
+{
+	work->queued = true;
+	timer = work;
+}
+void host_block_unregister(struct block_device *dev)
+{
+	n_gone++;
+}
+void host_block_changed(struct block_device *dev)
+{
+	n_changed++;
 }
 void *dma_page_alloc(const struct dma_device *dev, dma_addr_t *out_addr)
 {
@@ -325,6 +366,139 @@ static void a_serial_number_that_comes_late_harms_nobody(void **state)
 		assert_int_equal(run(&r, &ending), 0);
 }
 
+/* As many segments as the disk says: one request of the device's, by a table, which it gives back. */
+static void a_long_request_is_one_chain(void **state)
+{
+	static struct block_segment segments[BLOCK_MAX_SEGMENTS];
+	static uint8_t sink[SECTOR_SIZE] __attribute__((aligned(SECTOR_SIZE)));
+	struct ending ending;
+	struct block_request r = request(BLOCK_READ, data, &ending);
+
+	probe(false);
+	assert_in_range(disk->max_segments, 100, 254);
+	for (unsigned i = 0; i < disk->max_segments; i++)
+		segments[i] = (struct block_segment){sink, SECTOR_SIZE};
+	r.segments = segments;
+	r.n_segments = 60;
+	for (unsigned i = 0; i < 40; i++) {
+		device.requests = 0;
+		assert_int_equal(run(&r, &ending), 0);
+		assert_int_equal(device.requests, 1);
+	}
+}
+
+static void a_long_discard_goes_in_pieces(void **state)
+{
+	struct ending ending;
+	struct block_request r = {
+	    .op = BLOCK_DISCARD, .n_sectors = 2500, .done = done, .ctx = &ending};
+
+	probe(false);
+	assert_true(disk->has_discard);
+	ending = (struct ending){0};
+	disk->ops->submit(disk, &r);
+	disk->ops->kick(disk);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(ending.times, 0);
+		device_interrupts();
+	}
+	assert_int_equal(ending.times, 1);
+	assert_int_equal(ending.status, 0);
+	assert_int_equal(device.discarded, 2500);
+}
+
+static void a_disk_that_grows(void **state)
+{
+	uint64_t sectors = 2 * SECTORS;
+
+	probe(false);
+	n_changed = 0;
+	device.changed(disk->driver);
+	assert_int_equal(n_changed, 0);
+	memcpy(device.bar + AT_CONFIG, &sectors, sizeof(sectors));
+	device.changed(disk->driver);
+	assert_int_equal(n_changed, 1);
+	assert_int_equal(disk->sectors, sectors);
+}
+
+/* ---- silence ---------------------------------------------------------------------------------- */
+
+static void pass_time(unsigned ticks)
+{
+	for (; ticks && timer->queued; ticks--) {
+		timer->queued = false;
+		timer->fn(timer->ctx);
+		if (!device.bar[AT_COMMON + 20]) /* it was reset: its queue is new */
+			device.taken = 0;
+	}
+}
+
+static void silence_is_followed_by_a_reset_and_the_same_requests(void **state)
+{
+	struct ending a = {0}, b = {0};
+	struct block_request r = request(BLOCK_READ, data, &a),
+			     held = request(BLOCK_READ, data, &b);
+
+	probe(false);
+	device.silent = true;
+	disk->ops->submit(disk, &r);
+	disk->ops->kick(disk);
+	pass_time(300);
+	assert_int_equal(device.bar[AT_COMMON + 20], 0);
+	disk->ops->submit(disk, &held);
+	disk->ops->kick(disk);
+	pass_time(1);
+	assert_int_equal(device.bar[AT_COMMON + 20], 15);
+	device.silent = false;
+	device_interrupts();
+	assert_int_equal(a.times, 1);
+	assert_int_equal(a.status, 0);
+	assert_int_equal(b.times, 1);
+	assert_int_equal(b.status, 0);
+	pass_time(10);
+	assert_false(timer->queued);
+}
+
+static void the_third_time_it_fails(void **state)
+{
+	struct ending a = {0};
+	struct block_request r = request(BLOCK_READ, data, &a);
+
+	probe(false);
+	n_gone = 0;
+	device.silent = true;
+	disk->ops->submit(disk, &r);
+	disk->ops->kick(disk);
+	pass_time(700);
+	assert_int_equal(a.times, 0);
+	pass_time(300);
+	assert_int_equal(a.times, 1);
+	assert_int_equal(a.status, -XEN_EIO);
+	assert_int_equal(n_gone, 0);
+	device.silent = false;
+	assert_int_equal(run(&r, &a), 0);
+}
+
+static void one_that_is_pulled_out_ends_everything(void **state)
+{
+	struct ending a = {0}, b = {0};
+	struct block_request r = request(BLOCK_READ, data, &a),
+			     late = request(BLOCK_READ, data, &b);
+
+	probe(false);
+	n_gone = 0;
+	a.then = &late;
+	device.silent = true;
+	disk->ops->submit(disk, &r);
+	disk->ops->kick(disk);
+	device.bar[AT_COMMON + 20] = 0xff;
+	pass_time(1);
+	assert_int_equal(n_gone, 1);
+	assert_int_equal(a.status, -XEN_EIO);
+	assert_int_equal(b.times, 1);
+	assert_int_equal(b.status, -XEN_EIO);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -332,6 +506,12 @@ int main(void)
 	    cmocka_unit_test(a_request_returned_without_a_status_has_failed),
 	    cmocka_unit_test(one_that_cannot_be_mapped_ends_once_though_done_submits),
 	    cmocka_unit_test(a_serial_number_that_comes_late_harms_nobody),
+	    cmocka_unit_test(a_long_request_is_one_chain),
+	    cmocka_unit_test(a_long_discard_goes_in_pieces),
+	    cmocka_unit_test(a_disk_that_grows),
+	    cmocka_unit_test(silence_is_followed_by_a_reset_and_the_same_requests),
+	    cmocka_unit_test(the_third_time_it_fails),
+	    cmocka_unit_test(one_that_is_pulled_out_ends_everything),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,22 +44,22 @@ static const struct virtq_piece three[3] = {
 static int setup(void **state)
 {
 	memset(&q, 0, sizeof(q));
-	if (virtq_init(&q, &dev, VIRTQ_MAX))
+	if (virtq_init(&q, &dev, VIRTQ_PAGE_MAX))
 		return -1;
-	memset(q.page, 0, sizeof(*q.page));
+	virtq_rewind(&q);
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	free(q.page);
+	free(q.desc);
 	return 0;
 }
 
 static void device_returns(uint32_t id)
 {
-	q.page->used.ring[q.page->used.idx % q.size].id = id;
-	q.page->used.idx++;
+	q.used->ring[q.used->idx % q.size].id = id;
+	q.used->idx++;
 }
 
 static void a_chain_reads_as_it_was_put(void **state)
@@ -68,12 +68,12 @@ static void a_chain_reads_as_it_was_put(void **state)
 	uint16_t at;
 
 	assert_true(virtq_add(&q, three, 3, &token));
-	assert_int_equal(q.page->avail.idx, 1);
-	at = q.page->avail.ring[0];
-	for (unsigned i = 0; i < 3; i++, at = q.page->desc[at].next) {
-		assert_int_equal(q.page->desc[at].addr, three[i].at.v);
-		assert_int_equal(q.page->desc[at].len, three[i].len);
-		assert_int_equal(q.page->desc[at].flags,
+	assert_int_equal(q.avail->idx, 1);
+	at = q.avail->ring[0];
+	for (unsigned i = 0; i < 3; i++, at = q.desc[at].next) {
+		assert_int_equal(q.desc[at].addr, three[i].at.v);
+		assert_int_equal(q.desc[at].len, three[i].len);
+		assert_int_equal(q.desc[at].flags,
 				 (i < 2 ? 1 : 0) | (three[i].device_writes ? 2 : 0));
 	}
 }
@@ -89,20 +89,19 @@ static void chains_return_in_any_order_and_none_is_lost(void **state)
 		assert_false(virtq_add(&q, three, 3, &tokens[0])); /* 2 of 128 are left */
 		for (unsigned i = 0; i < 42; i++) {
 			uint16_t head =
-			    q.page->avail
-				.ring[(uint16_t)(q.page->avail.idx - 42 + (i * 5) % 42) % q.size];
+			    q.avail->ring[(uint16_t)(q.avail->idx - 42 + (i * 5) % 42) % q.size];
 
 			device_returns(head);
 			assert_ptr_equal(virtq_take(&q, &bad), &tokens[(i * 5) % 42]);
 		}
 		assert_null(virtq_take(&q, &bad));
-		assert_int_equal(q.n_free, VIRTQ_MAX);
+		assert_int_equal(q.n_free, VIRTQ_PAGE_MAX);
 	}
 }
 
 static void what_is_not_in_flight_is_refused(void **state)
 {
-	const uint32_t wrong[] = {VIRTQ_MAX, 0xffffffff, 1 /* inside the chain */,
+	const uint32_t wrong[] = {VIRTQ_PAGE_MAX, 0xffffffff, 1 /* inside the chain */,
 				  77 /* never used */};
 	int token;
 	bool bad;
@@ -118,7 +117,7 @@ static void what_is_not_in_flight_is_refused(void **state)
 	device_returns(0); /* a second time */
 	assert_null(virtq_take(&q, &bad));
 	assert_true(bad);
-	assert_int_equal(q.n_free, VIRTQ_MAX);
+	assert_int_equal(q.n_free, VIRTQ_PAGE_MAX);
 }
 
 static void a_device_that_bends_the_chain_changes_nothing_of_ours(void **state)
@@ -127,11 +126,11 @@ static void a_device_that_bends_the_chain_changes_nothing_of_ours(void **state)
 	bool bad;
 
 	assert_true(virtq_add(&q, three, 3, &token));
-	q.page->desc[0].next = 9999;
-	q.page->desc[1].next = 0;
+	q.desc[0].next = 9999;
+	q.desc[1].next = 0;
 	device_returns(0);
 	assert_ptr_equal(virtq_take(&q, &bad), &token);
-	assert_int_equal(q.n_free, VIRTQ_MAX);
+	assert_int_equal(q.n_free, VIRTQ_PAGE_MAX);
 }
 
 /* Our count of what was made available is ours: the device writes over the page's copy. */
@@ -140,16 +139,60 @@ static void a_device_that_moves_our_index_moves_nothing(void **state)
 	int token;
 
 	assert_true(virtq_add(&q, three, 3, &token));
-	q.page->avail.idx = 100;
+	q.avail->idx = 100;
 	assert_true(virtq_add(&q, three, 3, &token));
-	assert_int_equal(q.page->avail.ring[1], 3);
-	assert_int_equal(q.page->avail.idx, 2);
+	assert_int_equal(q.avail->ring[1], 3);
+	assert_int_equal(q.avail->idx, 2);
+}
+
+/* One descriptor of the queue, whatever its length; the table is the caller's. */
+static void a_long_chain_is_a_table(void **state)
+{
+	struct virtq_desc table[3];
+	int token;
+	bool bad;
+
+	assert_true(virtq_add_indirect(&q, table, (dma_addr_t){0x9000}, three, 3, &token));
+	assert_int_equal(q.n_free, VIRTQ_PAGE_MAX - 1);
+	assert_int_equal(q.desc[0].addr, 0x9000);
+	assert_int_equal(q.desc[0].len, 48);
+	assert_int_equal(q.desc[0].flags, VIRTQ_DESC_INDIRECT);
+	assert_int_equal(table[1].addr, 0x2000);
+	assert_int_equal(table[1].flags, VIRTQ_DESC_NEXT | VIRTQ_DESC_WRITE);
+	assert_int_equal(table[1].next, 2);
+	assert_int_equal(table[2].flags, VIRTQ_DESC_WRITE);
+	device_returns(0);
+	assert_ptr_equal(virtq_take(&q, &bad), &token);
+	assert_int_equal(q.n_free, VIRTQ_PAGE_MAX);
+}
+
+/* Section 2.6.2: the used ring begins at the next page. */
+static void a_legacy_queue_is_laid_out_as_prescribed(void **state)
+{
+	struct virtq legacy = {0};
+	int token;
+	bool bad;
+
+	assert_int_equal(virtq_init_legacy(&legacy, &dev, 256), 0);
+	assert_int_equal(legacy.n_pages, 3);
+	assert_int_equal(legacy.avail_at.v - legacy.desc_at.v, 4096);
+	assert_int_equal(legacy.used_at.v - legacy.desc_at.v, 8192);
+	for (unsigned i = 0; i < 85; i++)
+		assert_true(virtq_add(&legacy, three, 3, &token));
+	assert_false(virtq_add(&legacy, three, 3, &token));
+	virtq_rewind(&legacy);
+	legacy.used->ring[0].id = 0;
+	legacy.used->idx = 1; /* of before the reset */
+	assert_null(virtq_take(&legacy, &bad));
+	assert_true(bad);
+	assert_int_equal(legacy.n_free, 256);
+	free(legacy.desc);
 }
 
 static void the_device_can_ask_not_to_be_told(void **state)
 {
 	assert_true(virtq_publish(&q));
-	q.page->used.flags = 1;
+	q.used->flags = 1;
 	assert_false(virtq_publish(&q));
 }
 
@@ -163,6 +206,9 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(a_device_that_bends_the_chain_changes_nothing_of_ours,
 					    setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_device_that_moves_our_index_moves_nothing, setup,
+					    teardown),
+	    cmocka_unit_test_setup_teardown(a_long_chain_is_a_table, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_legacy_queue_is_laid_out_as_prescribed, setup,
 					    teardown),
 	    cmocka_unit_test_setup_teardown(the_device_can_ask_not_to_be_told, setup, teardown),
 	};

@@ -1,0 +1,108 @@
+#!/bin/sh
+# disk_errors_test: real disks that fail, fall silent, grow and are told what is not needed, and a controller of two.
+# Why: what a disk does wrong must reach the one request it is about, and no other, and a device that hangs must not
+# hang its guests. Errors and silence are made by QEMU beneath its devices (blkdebug, throttling). Expected: an error
+# at one sector is told with disk, command and sector, and the next reading is right; silence is followed by a reset,
+# after which the same requests give the right bytes; a disk that grows is known to be larger; a discard frees the
+# image's clusters; each namespace is a disk of its own.
+# timeout: 120
+. "$(dirname "$0")/lib.sh"
+cat >"$work/error.conf" <<'C'
+[inject-error]
+event = "read_aio"
+errno = "5"
+sector = "2048"
+once = "on"
+C
+for d in n n2 v a g h; do head -c 2M /dev/urandom >"$work/$d.img"; done
+for d in c e f; do qemu-img create -q -f qcow2 -o preallocation=full "$work/$d.qcow2" 2M; done
+export BUILD work
+cat >"$work/drive.py" <<'P'
+import os, re, socket, subprocess, sys, time, hashlib
+work, build = os.environ["work"], os.environ["BUILD"]
+
+class Machine:  # our kernel with these devices; its serial line and QEMU's monitor
+    def __init__(self, *args):
+        self.text = ""
+        monitor = work + "/mon"
+        if os.path.exists(monitor):
+            os.unlink(monitor)
+        self.qemu = subprocess.Popen(["timeout", "-k", "5", "100", "qemu-system-x86_64", "-M", "q35", "-accel", "tcg", "-cpu", "max", "-m", "32",
+            "-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio", "-monitor", "unix:%s,server=on,wait=off" % monitor,
+            "-device", "isa-debug-exit,iobase=0xf4", "-kernel", build + "/amphi", *args],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.wait("@ready")
+        self.monitor = socket.socket(socket.AF_UNIX)
+        self.monitor.connect(monitor)
+    def wait(self, regex):  # its match in what has not been looked at yet
+        while True:
+            m = re.search(regex, self.text)
+            if m:
+                self.text = self.text[m.end():]
+                return m
+            got = os.read(self.qemu.stdout.fileno(), 4096)
+            if not got:
+                sys.exit("expected /%s/ in:\n%s" % (regex, self.text[-3000:]))
+            self.text += got.decode(errors="replace").replace("\r", "")
+    def do(self, line, regex):
+        self.qemu.stdin.write((line + "\r").encode())
+        self.qemu.stdin.flush()
+        return self.wait(regex)
+    def hmp(self, line):
+        self.monitor.send((line + "\n").encode())
+    def end(self):
+        self.do("halt", "@exit 0")
+        self.qemu.wait()
+
+def sha(name):
+    return hashlib.sha256(open("%s/%s.img" % (work, name), "rb").read()).hexdigest()
+
+def drive(id, options, name=None):
+    return ["-drive", "if=none,id=%s,%s%s/%s" % (id, options, work, name or id + ".img")]
+
+def device(what):
+    return ["-device", what]
+
+failing = "format=raw,file=blkdebug:%s/error.conf:" % work
+discarding = "format=qcow2,discard=unmap,file="
+
+def errors(kinds):
+    m = Machine(*drive("n", failing), *drive("n2", "format=raw,file="), *drive("v", failing), *drive("a", failing),
+        *drive("g", "format=raw,file="), *drive("c", discarding, "c.qcow2"), *drive("e", discarding, "e.qcow2"), *drive("f", discarding, "f.qcow2"),
+        *device("nvme,id=ctrl,serial=two"), *device("nvme-ns,drive=n,bus=ctrl,nsid=1"), *device("nvme-ns,drive=n2,bus=ctrl,nsid=7"),
+        *device("virtio-blk-pci,drive=v,disable-modern=on"), *device("virtio-blk-pci,drive=g"), *device("virtio-blk-pci,drive=c"),
+        *device("nvme,serial=e,drive=e"), *kinds)
+    for disk, image in [("nvme0n1", "n"), ("vda", "v")] + ([("sda", "a")] if kinds else []):
+        m.do("sha256 " + disk, disk + r": read of sector \d+: ")
+        m.wait("sha256: EIO")
+        m.do("sha256 " + disk, "@sha256 %s %s" % (disk, sha(image)))
+        print("%s: one error, told, and then the right bytes" % disk)
+    m.do("sha256 serial=two-7", "@sha256 nvme0n7 " + sha("n2"))
+    m.hmp("block_resize g 4M")
+    m.wait("vdb: 4096 KiB now")
+    m.do("fill vdb@2M+2M 9", "@fill slice0")
+    for disk in ["vdc", "nvme1n1"] + (["sdb"] if kinds else []):
+        m.do("discard " + disk, "@discard " + disk)
+    m.end()
+
+def silence(name, disk, image, *devices):
+    m = Machine("-icount", "shift=0,sleep=off", *drive(image, "throttling.bps-total=4096,format=raw,file="), *devices)
+    m.do("start 'sha256 %s'" % disk, name + ": no answer: reset 1")
+    m.hmp("block_set_io_throttle %s 0 0 0 0 0 0" % image)
+    m.wait("@sha256 %s %s" % (disk, sha(image)))
+    m.end()
+    print(name + ": silent, reset, and the right bytes")
+
+ahci = [] if "noahci" in sys.argv else device("ich9-ahci,id=ahci1") + device("ide-hd,drive=a,bus=ahci1.0") + device("ide-hd,drive=f,bus=ahci1.1")
+errors(ahci)
+silence("nvme0", "nvme0n1", "h", *device("nvme,serial=x,drive=h"))
+silence("vda", "vda", "h", *device("virtio-blk-pci,drive=h,request-merging=off"))
+P
+python3 "$work/drive.py" noahci || exit 1
+for d in c e; do
+	used=$(qemu-img map --output=json "$work/$d.qcow2" | grep -c '"data": true')
+	[ "$used" = 0 ] || { echo "$d.qcow2 still has data after a discard:"; qemu-img map "$work/$d.qcow2"; exit 1; }
+done
+tail -c 2M "$work/g.img" >"$work/tail"
+"$BUILD/amphi-tool" verify-pattern "$work/tail" 9 >/dev/null || { echo "what the disk grew by was not written"; exit 1; }
+echo "errors reach their request, silence ends in a reset, growth and discards are seen"

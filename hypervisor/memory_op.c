@@ -130,14 +130,14 @@ static long domain_number(uint64_t cmd, uint64_t arg_va)
 	return n;
 }
 
-/* Kernels check a frame number against max_mfn before they look it up: beyond v_end they would
- * fault in the hole. */
+/* All that there could be, as on every Xen, and not what this machine has: a guest keeps the answer for its life, and
+ * wakes up on a larger machine when it was saved. Where there is no memory there is a hole, and kernels look with care. */
 static long machphys_mapping(uint64_t cmd, uint64_t arg_va)
 {
 	struct xen_machphys_mapping out = {
 	    .v_start = HV_M2P_VIRT,
-	    .v_end = HV_M2P_VIRT + (frames_highest() + 1) * 8,
-	    .max_mfn = frames_highest(),
+	    .v_end = MACH2PHYS_VIRT_END,
+	    .max_mfn = MACH2PHYS_NR_ENTRIES - 1,
 	};
 
 	return guest_write(arg_va, &out);

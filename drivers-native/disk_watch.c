@@ -30,20 +30,21 @@ bool disk_age_is_lost(struct disk_age *age)
 	return age->looks >= DISK_LOOKS_MAX && age->tries++ == DISK_TRIES_MAX;
 }
 
-static void give_up(struct disk_watch *w, const char *why)
+void disk_watch_gone(struct disk_watch *w, const char *why)
 {
 	host_log(HOST_LOG_ERROR, "%s: %s: its disks are gone", w->name, why);
 	w->phase = DISK_GONE;
 	w->ops->end(w);
 }
 
-static void start_reset(struct disk_watch *w, const char *why)
+void disk_watch_reset(struct disk_watch *w, const char *why)
 {
 	w->resets++;
 	host_log(HOST_LOG_WARN, "%s: %s: reset %u", w->name, why, w->resets);
 	w->phase = DISK_RESETTING;
 	w->polls_left = w->reset_polls;
 	w->ops->stop(w);
+	host_work_cancel(&w->work); /* the next look, which may be further away */
 	host_work_after(&w->work, DISK_POLL_NS);
 }
 
@@ -56,7 +57,7 @@ static void running(struct disk_watch *w)
 	if (!oldest)
 		return;
 	if (health == -XEN_ENODEV) {
-		give_up(w, "does not answer any more");
+		disk_watch_gone(w, "does not answer any more");
 		return;
 	}
 	if (oldest > LOOK_LATE && !health) {
@@ -64,9 +65,9 @@ static void running(struct disk_watch *w)
 		w->ops->reap(w);
 	}
 	if (health)
-		start_reset(w, "the device has failed");
+		disk_watch_reset(w, "the device has failed");
 	else if (oldest >= DISK_LOOKS_MAX)
-		start_reset(w, "no answer");
+		disk_watch_reset(w, "no answer");
 	else
 		disk_watch(w);
 }
@@ -81,7 +82,7 @@ static void resetting(struct disk_watch *w)
 		return;
 	}
 	if (err) {
-		give_up(w, "does not come back from a reset");
+		disk_watch_gone(w, "does not come back from a reset");
 		return;
 	}
 	w->phase = DISK_RUNNING;

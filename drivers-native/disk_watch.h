@@ -67,6 +67,10 @@ static inline void disk_watch(struct disk_watch *w)
 		host_work_after(&w->work, DISK_LOOK_NS);
 }
 
+/* The driver's own word that its running device wants a reset, or is not there any more. */
+void disk_watch_reset(struct disk_watch *w, const char *why);
+void disk_watch_gone(struct disk_watch *w, const char *why);
+
 static inline unsigned disk_age_look(struct disk_age *age, unsigned oldest)
 {
 	age->looks++;

@@ -9,7 +9,8 @@
 
 /* A new driver is a row here. -XEN_ENODEV means "not mine" and is the only answer that lets the
  * next one look; any other is a device that nobody else could do more with. */
-static int (*const probes[])(const struct pci_function *f) = {nvme_probe, virtio_blk_probe};
+static int (*const probes[])(const struct pci_function *f) = {nvme_probe, virtio_blk_probe,
+							      ahci_probe};
 
 static unsigned offer(const struct pci_function *f)
 {

@@ -31,6 +31,10 @@ enum {
 #define MSIX_CONTROL_MASK_ALL (1u << 14)
 #define MSIX_ENTRY_WORDS      4u
 
+#define MSI_CONTROL_ENABLE   1u
+#define MSI_CONTROL_MESSAGES (7u << 4)
+#define MSI_CONTROL_64       (1u << 7)
+
 static struct pci_function found[MAX_FUNCTIONS];
 static unsigned n_found;
 /* One bit a bus. A bridge may claim any number, its own included: without this the scan of a
@@ -219,5 +223,33 @@ int pci_msix_bind(const struct pci_function *f, struct pci_msix *msix, unsigned 
 	control = machine_pci_read(f->bdf, msix->cap + 2, 2);
 	machine_pci_write(f->bdf, msix->cap + 2, 2,
 			  (control | MSIX_CONTROL_ENABLE) & ~MSIX_CONTROL_MASK_ALL);
+	return 0;
+}
+
+/* Message control, then the address in one or two words (bit 7 of it), then the data (PCI 3.0, 6.8.1). One message
+ * is enabled, whatever the function could have. */
+int pci_msi_bind(const struct pci_function *f, void (*fn)(void *ctx), void *ctx)
+{
+	struct machine_msi msi = {.bdf = f->bdf, .fn = fn, .ctx = ctx};
+	unsigned cap = pci_find_capability(f, PCI_CAP_MSI, 0);
+	uint32_t control;
+	bool is_64;
+	int err;
+
+	if (!cap || cap + 14 > PCI_CAP_LAST)
+		return -XEN_ENODEV;
+	control = machine_pci_read(f->bdf, cap + 2, 2);
+	is_64 = control & MSI_CONTROL_64;
+	err = machine_msi_bind(&msi);
+	if (err)
+		return err;
+	if (msi.write_entry) {
+		machine_pci_write(f->bdf, cap + 4, 4, (uint32_t)msi.address);
+		if (is_64)
+			machine_pci_write(f->bdf, cap + 8, 4, (uint32_t)(msi.address >> 32));
+		machine_pci_write(f->bdf, cap + (is_64 ? 12 : 8), 2, msi.data);
+	}
+	machine_pci_write(f->bdf, cap + 2, 2,
+			  (control & ~MSI_CONTROL_MESSAGES) | MSI_CONTROL_ENABLE);
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* block.h: a block device as its user and its driver see it.
  *
  * Users: the kernel's block layer (kernel/block.c), the shell, drivers-back/blkback.c. Drivers:
- * drivers-native (NVMe, virtio-blk), drivers-front/blkfront.c, RAM disks, test devices.
+ * drivers-native (NVMe, virtio-blk, AHCI), drivers-front/blkfront.c, RAM disks, test devices.
  * All calls and callbacks are made in the worker context of host.h, so nobody locks.
  *
  * Error rule: a request that was submitted always ends with exactly one call of done, with 0 or

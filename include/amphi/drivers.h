@@ -15,5 +15,6 @@ unsigned drivers_native_init(void);
  * device could not be used. */
 int nvme_probe(const struct pci_function *f);
 int virtio_blk_probe(const struct pci_function *f);
+int ahci_probe(const struct pci_function *f);
 
 #endif

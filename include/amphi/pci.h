@@ -37,6 +37,9 @@ void pci_enable(const struct pci_function *f);
 /* Takes both from it again: a device that does not answer any more must not reach memory. */
 void pci_disable(const struct pci_function *f);
 
+/* Routes the function's one plain MSI to fn(ctx), called in the worker context. -XEN_ENODEV: it has none. */
+int pci_msi_bind(const struct pci_function *f, void (*fn)(void *ctx), void *ctx);
+
 struct pci_msix {
 	unsigned cap, entries;
 	maddr_t table, bar;      /* bar: start of the one the table is in */

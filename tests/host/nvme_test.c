@@ -177,6 +177,10 @@ void host_work_after(struct host_work *work, uint64_t delay_ns)
 {
 	work->queued = true;
 }
+void host_work_cancel(struct host_work *work)
+{
+	work->queued = false;
+}
 void peer_on_fetch(const volatile void *from, size_t len);
 void peer_on_fetch(const volatile void *from, size_t len) {}
 /* What a controller was told of is not taken back: no leak of the test's. */

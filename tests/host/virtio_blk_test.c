@@ -198,6 +198,10 @@ uint32_t machine_io_read(uint16_t port, unsigned width_bytes)
 }
 void machine_io_write(uint16_t port, unsigned width_bytes, uint32_t value) {}
 static struct host_work *timer;
+void host_work_cancel(struct host_work *work)
+{
+	work->queued = false;
+}
 static unsigned n_gone, n_changed;
 void host_work_after(struct host_work *work, uint64_t delay_ns)
 {

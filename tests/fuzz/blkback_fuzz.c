@@ -1,11 +1,12 @@
 /* blkback_fuzz: a guest's blkfront that is nothing but fuzz, against blkback.
  *
- * The input is a script: bytes written anywhere into the ring's page, indices moved, notifications,
- * keys and states of the store changed, grants ended, disk requests let go. Expected: no bad access
- * (grants are real mappings, so a page used after unmap faults), the disk is asked nothing that
- * breaks block.h (mock_disk.c checks), and when the guest is gone nothing of it is left.
+ * The input is a plan (rings, pages, layout, what is kept) and a script: requests of any kind on any ring,
+ * bytes written anywhere into a ring's pages or a list, indices moved, notifications, keys and states of the
+ * store changed, grants ended, disk requests let go, the disk changed or pulled out. Expected: no bad access
+ * (grants are real mappings, so a page used after unmap faults), no byte of a slot fetched twice, the disk is
+ * asked nothing that breaks block.h (mock_disk.c checks), and when the guest is gone nothing of it is left.
  *
- * links: tests/host/blk_world.c tests/host/blk_rogue.c tests/host/mock_host.c
+ * links: tests/host/blk_world.c tests/host/blk_guest.c tests/host/mock_host.c
  * links: tests/host/mock_share.c tests/host/mock_store.c tests/host/mock_disk.c
  * links: tests/host/peer_recorder.c
  * links: protocol/xenbus.c protocol/xenbus_class.c protocol/xenbus_keys.c
@@ -16,10 +17,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/host/blk_rogue.h"
+#include "tests/host/blk_guest.h"
+#include "tests/host/peer_recorder.h"
 
 static const uint8_t *at, *stop;
-static struct rogue rogue;
+static struct guest guest;
 static struct mock_disk *ram;
 
 static uint8_t byte(void)
@@ -36,45 +38,87 @@ static uint32_t word(void)
 	return v | (uint32_t)byte() << 24;
 }
 
-static void poke_bytes(void)
+static unsigned any_queue(void)
 {
-	unsigned offset = byte() | (byte() & 15u) << 8, n = byte() % 64;
-
-	for (; n && offset < PAGE_SIZE; n--, offset++)
-		((uint8_t *)rogue.page)[offset] = byte();
+	return byte() % guest.n_queues;
 }
 
-static void poke_request(void)
+static void poke(uint8_t *to, unsigned offset, unsigned size)
 {
-	uint8_t index = byte();
-	struct blkif_request req = rogue_good(&rogue, byte() % 8, byte() % ROGUE_PAGES, byte());
-
-	req.nr_segments = byte() % 13;
-	for (unsigned i = 1; i < BLKIF_SEGMENTS; i++) {
-		req.seg[i].gref = rogue.grants[byte() % ROGUE_PAGES].v;
-		req.seg[i].last_sect = byte() % 10;
-	}
-	rogue_request(&rogue, index, &req);
+	for (unsigned n = byte() % 64; n && offset < size; n--, offset++)
+		to[offset] = byte();
 }
 
-static void advance_prod(void)
+static void poke_ring(void)
 {
-	mock_enter(1);
-	rogue.page->req_prod = rogue.page->rsp_prod + byte() % 34;
-	host_event_notify(rogue.port);
+	poke(guest.queues[any_queue()].pages, word() % 4096, 4096);
+}
+
+static void poke_list(void)
+{
+	poke(guest.list, (byte() % 16u) * 4096u + byte() * 16u, 16 * 4096);
+}
+
+/* Of the frontend's kind, nearly right: what is wrong with it is in few of its numbers. */
+static void put_request(void)
+{
+	struct ring *ring = &guest.queues[any_queue()].ring;
+	uint8_t shape = byte();
+	struct guest_request r = {
+	    .op = byte() % 8,
+	    .id = shape,
+	    .sector = byte() * 2u,
+	    .page = byte(),
+	    .n_segments = shape & 1 ? byte() % 13 : byte() + 1u,
+	    .n_sectors = byte(),
+	    .flags = shape >> 7,
+	    .first = shape & 2 ? byte() % 9 : 0,
+	    .last = shape & 4 ? byte() % 10 : 0,
+	    .indirect = shape & 8,
+	};
+
+	if (!ring_front_free(ring))
+		ring->in = ring->out - byte() % ring->n_slots;
+	guest_put(&guest, (unsigned)(container_of(ring, struct guest_queue, ring) - guest.queues),
+		  &r);
+}
+
+/* The disk answers at once or later; whatever was published is fetched once, but for what waits for memory. */
+static void publish(void)
+{
+	unsigned n = any_queue();
+	struct guest_queue *q = &guest.queues[n];
+	uint64_t starved = world_back_stats().starved;
+	uint8_t *ring;
+
+	mock_enter(0);
+	ring = mock_mapping(1, q->refs[0]);
+	if (ring)
+		peer_recorder_begin(ring + 64, (PAGE_SIZE << guest.plan.order) - 64, true);
+	guest_push(&guest, n);
+	if (ring && peer_recorder_doubles() && world_back_stats().starved == starved)
+		abort();
+	peer_recorder_end();
 }
 
 static void wild_prod(void)
 {
+	struct guest_queue *q = &guest.queues[any_queue()];
+	uint32_t near = q->ring.shared->rsp_prod + byte() % 34;
+
 	mock_enter(1);
-	rogue.page->req_prod = word();
-	host_event_notify(rogue.port);
+	q->ring.shared->req_prod = byte() & 1 ? word() : near;
+	host_event_notify(q->port);
 }
 
 static void change_key(void)
 {
-	static const char *const keys[] = {"ring-ref", "event-channel", "protocol",
-					   "feature-persistent", "ring-page-order"};
+	static const char *const keys[] = {
+	    "ring-ref",           "event-channel",     "protocol",
+	    "feature-persistent", "ring-page-order",   "num-ring-pages",
+	    "ring-ref0",          "queue-0/ring-ref1", "multi-queue-num-queues",
+	    "queue-0/ring-ref",   "queue-1/ring-ref",  "feature-large-sector-size",
+	};
 	const char *key = keys[byte() % ARRAY_SIZE(keys)];
 	char value[24];
 	unsigned n = byte() % sizeof(value);
@@ -82,6 +126,8 @@ static void change_key(void)
 	for (unsigned i = 0; i < n; i++)
 		value[i] = (char)byte();
 	value[n] = '\0';
+	if (n < 3) /* a number in the range of some */
+		value[0] = (char)('0' + byte() % 10);
 	world_put_front(1, XVDA, key, value);
 }
 
@@ -92,15 +138,16 @@ static void change_state(void)
 	world_put_front(1, XVDA, "state", state);
 }
 
+/* One page for reading only, or another reference for it. */
 static void regrant(void)
 {
-	unsigned n = byte() % ROGUE_PAGES;
+	unsigned n = byte();
 
 	mock_enter(1);
-	if (rogue.grants[n].v && host_grant_end(rogue.grants[n]) != 0)
+	if (host_grant_end(guest.refs[n]) != 0)
 		return;
-	rogue.grants[n].v = 0;
-	host_grant_offer(0, rogue.data[n], byte() & 1, &rogue.grants[n]);
+	mock_fail_after(-1);
+	host_grant_offer(0, guest.data + n * PAGE_SIZE, byte() & 1, &guest.refs[n]);
 }
 
 static void release(void)
@@ -113,13 +160,43 @@ static void run_some(void)
 	mock_run_some(byte());
 }
 
+static void time_goes_by(void)
+{
+	mock_advance(byte() * 1000000000ull);
+}
+
 static void disk_mood(void)
 {
 	uint8_t mood = byte();
 
 	ram->hold = mood & 1;
 	ram->fail_status = mood & 2 ? -XEN_EIO : 0;
-	ram->dev.max_segments = 1 + (mood >> 2) % 12;
+	ram->dev.has_fua = mood & 4;
+	ram->dev.has_flush = mood & 8;
+	ram->dev.max_segments = 1 + byte();
+}
+
+/* Grows, shrinks or goes; a disk goes when it has nothing in its hands. The data behind it stays as large. */
+static void disk_changes(void)
+{
+	uint8_t how = byte();
+
+	mock_disk_release(ram, 100000);
+	ram->dev.sectors = 128 + how % 128;
+	ram->dev.gone = how & 128;
+	mock_enter(0);
+	host_block_changed(&ram->dev);
+}
+
+static void toolstack(void)
+{
+	static const char *const params[] = {"", "ram0", "nosuch"};
+	uint8_t how = byte();
+
+	if (how & 1)
+		world_put_back(1, XVDA, "params", params[how / 2 % 3]);
+	else
+		world_put_back(1, XVDA, "device-type", how & 2 ? "cdrom" : "disk");
 }
 
 static void shortage(void)
@@ -127,9 +204,31 @@ static void shortage(void)
 	mock_fail_after(byte());
 }
 
-static void (*const steps[])(void) = {poke_bytes, poke_request, advance_prod, wild_prod,
-				      change_key, change_state, regrant,      release,
-				      run_some,   disk_mood,    shortage};
+static void (*const steps[])(void) = {put_request, put_request, publish,    publish,      poke_ring,
+				      poke_list,   wild_prod,   change_key, change_state, regrant,
+				      release,     run_some,    disk_mood,  disk_changes, toolstack,
+				      shortage,    time_goes_by};
+
+static void connect(void)
+{
+	uint8_t how = byte(), shape = byte();
+	struct guest_plan plan = {
+	    .n_queues = how % 4,
+	    .order = how / 4 % 5,
+	    .protocol = how & 128 ? "x86_32-abi" : NULL,
+	    .persistent = shape & 1,
+	    .large_sectors = shape & 2,
+	    .old_names = shape & 4,
+	    .order_named = shape & 4 ? false : shape & 8,
+	};
+
+	ram->dev.sector_size = shape & 16 ? 4096 : 512;
+	ram->dev.has_discard = shape & 32;
+	ram->dev.discard_secure = shape & 64;
+	blkback_persistent_limits(shape & 128 ? 40 : 1056, 8192);
+	world_attach(1, XVDA, "ram0", byte() & 1 ? "r" : "w");
+	guest_connect(&guest, &plan);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -138,21 +237,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	at = data;
 	stop = data + size;
 	ram = world_begin(256);
-	rogue_front_begin(&rogue, byte() & 1 ? "r" : "w", byte() & 1);
-	for (int n = 0; at < stop && n < 200; n++) {
+	world_start_back();
+	connect();
+	for (int n = 0; at < stop && n < 300; n++) {
 		steps[byte() % ARRAY_SIZE(steps)]();
 		if (byte() & 1)
 			mock_run();
 	}
 	mock_fail_after(-1);
 	mock_run();
-	mock_disk_release(ram, 1000);
+	mock_disk_release(ram, 100000);
 	mock_store_remove("/local/domain/1/device/vbd/51712");
 	mock_advance(6000000000ull);
 	world_detach_begin(1, XVDA);
-	mock_disk_release(ram, 1000);
+	ram->hold = false;
+	mock_disk_release(ram, 100000);
 	mock_advance(6000000000ull);
-	rogue_front_end(&rogue);
+	guest_end(&guest);
 	if (!world_end())
 		abort();
 	return 0;

@@ -200,7 +200,7 @@ int guest_ask(struct guest *g, unsigned queue, const struct guest_request *r)
 	guest_push(g, queue);
 	if (!guest_answer(g, queue, &rsp))
 		return 99;
-	if (rsp.id != r->id)
+	if (rsp.id != r->id || rsp.operation != r->op)
 		mock_bug("the answer is of another request");
 	return rsp.status;
 }

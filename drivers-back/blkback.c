@@ -53,6 +53,7 @@ static int back_connect(struct xenbus_device *bus)
 	disk->connected = true;
 	disk->counted = true;
 	disk->root->n_connected++;
+	back_segments_share(disk->root);
 	log_connected(disk);
 	for (unsigned i = 0; i < disk->n_queues; i++) /* requests may be there already */
 		host_work_soon(&disk->queues[i].again);
@@ -64,8 +65,10 @@ static int back_connect(struct xenbus_device *bus)
 /* Nothing is in flight. */
 static void take_down(struct back_disk *disk)
 {
-	if (disk->counted)
+	if (disk->counted) {
 		disk->root->n_connected--;
+		back_segments_share(disk->root);
+	}
 	disk->counted = false;
 	back_queues_drop(disk);
 }

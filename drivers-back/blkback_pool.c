@@ -20,8 +20,8 @@
 #define TICK_NS 20000000000ull
 #define OLD_AGE 3u
 
-/* A tenth of what a service domain can map at all is left for requests without persistence. */
-static unsigned per_queue = 1056, total = 8192;
+/* As many for each ring as Linux keeps; in all, what the host can map beside BACK_IN_FLIGHT_MAX. */
+static unsigned per_queue = 1056, total = 12288;
 
 void blkback_persistent_limits(unsigned pages_per_queue, unsigned pages_in_all)
 {

@@ -21,6 +21,11 @@
 #define BACK_SEGMENTS_MAX  (BACK_SEGMENT_WORDS * 64u * BACK_SEGMENTS_UNIT)
 _Static_assert(BLKIF_INDIRECT_SEGMENTS <= 64u * BACK_SEGMENTS_UNIT, "a request fits one word");
 
+/* Segments in flight of all disks together, each of which may need a window to be mapped through; a disk's part
+ * of them, which may not be less than one request. */
+#define BACK_IN_FLIGHT_MAX 8192u
+#define BACK_IN_FLIGHT_MIN BLKIF_INDIRECT_SEGMENTS
+
 #define BACK_POOL_HASH 1024u
 #define BACK_NONE      0xffffu
 #define BACK_POOL_TOP  16384u /* pages kept for one disk, whatever is configured: below BACK_NONE */
@@ -114,6 +119,7 @@ struct back_disk {
 	struct back_queue *first_starved;
 	struct back_pool pool;
 	struct host_work age;
+	unsigned n_segments, share;                 /* in flight now; and at most */
 	uint64_t segments_free[BACK_SEGMENT_WORDS]; /* a bit a unit */
 	struct back_segment *segs;                  /* BACK_SEGMENTS_MAX of each, in whole pages */
 	struct block_segment *pieces;
@@ -184,16 +190,22 @@ static inline bool back_segments_take(struct back_queue *q, struct back_request 
 {
 	req->segs = &req->one_seg;
 	req->pieces = &req->one_piece;
-	return n == 1 || back_segments_take_many(q, req, n);
+	if (n > 1 || q->disk->n_segments >= q->disk->share)
+		return back_segments_take_many(q, req, n);
+	q->disk->n_segments++;
+	return true;
 }
 /* The queue does not wait any more. */
 void back_segments_leave(struct back_queue *q);
 void back_segments_give_many(struct back_request *req);
 static inline void back_segments_give(struct back_request *req)
 {
+	req->queue->disk->n_segments -= req->n_segments;
 	if (req->n_segments > 1)
 		back_segments_give_many(req);
 }
+/* A disk was connected or has gone: what each may have in flight is another part of the whole. */
+void back_segments_share(struct back_root *root);
 /* After some were given back: who waits is run. */
 void back_segments_wake(struct back_disk *disk);
 

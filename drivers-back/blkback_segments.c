@@ -15,6 +15,17 @@ void back_segments_reset(struct back_disk *disk)
 	for (unsigned i = 0; i < BACK_SEGMENT_WORDS; i++)
 		disk->segments_free[i] = ~0ull;
 	disk->first_starved = NULL;
+	disk->n_segments = 0;
+}
+
+/* What is in flight above a smaller share ends in its own time. A share is never less than one request, so who
+ * waits for it has something in flight to wait for. */
+void back_segments_share(struct back_root *root)
+{
+	unsigned share = BACK_IN_FLIGHT_MAX / MAX(root->n_connected, 1u);
+
+	for (struct back_disk *disk = root->disks; disk; disk = disk->next)
+		disk->share = MAX(share, BACK_IN_FLIGHT_MIN);
 }
 
 /* The bits from which n (1 .. 64) free ones run upwards: halving what is left to test, as in a sum by
@@ -70,13 +81,15 @@ bool back_segments_take_many(struct back_queue *q, struct back_request *req, uns
 	struct back_disk *disk = q->disk;
 	bool mine = !disk->first_starved || disk->first_starved == q;
 
-	if (!mine || !take(disk, req, units_of(n))) {
+	if (!mine || disk->n_segments + n > disk->share ||
+	    (n > 1 && !take(disk, req, units_of(n)))) {
 		disk->stats.starved += !q->starved;
 		q->starved = true;
 		if (mine)
 			disk->first_starved = q;
 		return false;
 	}
+	disk->n_segments += n;
 	back_segments_leave(q);
 	return true;
 }

@@ -11,12 +11,30 @@
 
 _Static_assert(HOST_GRANT_BATCH == GRANT_BATCH, "a batch of the host is one hypercall");
 
-#define WINDOWS_MAX     8192u
+#define WINDOWS_MAX     24576u /* of the 32768 that there are for everything */
+#define WINDOWS_FIRST   1024u
 #define WINDOWS_AT_ONCE 64u
 
 static void **windows; /* free ones */
-static unsigned n_windows,
+static unsigned n_windows, stack_size,
     n_reserved; /* n_reserved: free or in use, never more than fit the stack */
+
+/* Twice as large, or as large as it is to be: a domain that maps little has a small one. */
+static bool stack_grow(void)
+{
+	unsigned size = stack_size ? MIN(2 * stack_size, WINDOWS_MAX) : WINDOWS_FIRST;
+	void **grown = size > stack_size ? kmalloc(size * sizeof(*grown)) : NULL;
+
+	if (!grown)
+		return false;
+	if (windows) {
+		memcpy(grown, windows, n_windows * sizeof(*grown));
+		kfree(windows, stack_size * sizeof(*windows));
+	}
+	windows = grown;
+	stack_size = size;
+	return true;
+}
 
 /* 64 at a time: reserving takes a search and may make page tables, which a request for one page
  * should not pay for. The lowest comes out first, so neighbours stay in few tables. Never more
@@ -26,9 +44,7 @@ static bool windows_grow(void)
 	char *va;
 	unsigned i;
 
-	if (!windows)
-		windows = kmalloc(WINDOWS_MAX * sizeof(*windows));
-	if (!windows || n_reserved + WINDOWS_AT_ONCE > WINDOWS_MAX)
+	if (n_reserved + WINDOWS_AT_ONCE > stack_size && !stack_grow())
 		return false;
 	va = vmap_reserve(WINDOWS_AT_ONCE);
 	if (!va)

@@ -41,7 +41,7 @@ struct blkback_info {
 void blkback_for_each(void (*fn)(const struct blkback_info *info, void *ctx), void *ctx);
 
 /* Pages of guests that may stay mapped between requests: for each queue of a disk, and for all disks together,
- * which share that number evenly. Holds for connections made later. Default 1056 and 8192; 0 is none. */
+ * which share that number evenly. Holds for connections made later. Default 1056 and 12288; 0 is none. */
 void blkback_persistent_limits(unsigned pages_per_queue, unsigned pages_in_all);
 
 /* Drops every connection that has no request in a disk's hands and frees all; for host programs. */

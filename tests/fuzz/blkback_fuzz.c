@@ -225,7 +225,7 @@ static void connect(void)
 	ram->dev.sector_size = shape & 16 ? 4096 : 512;
 	ram->dev.has_discard = shape & 32;
 	ram->dev.discard_secure = shape & 64;
-	blkback_persistent_limits(shape & 128 ? 40 : 1056, 8192);
+	blkback_persistent_limits(shape & 128 ? 40 : 1056, 12288);
 	world_attach(1, XVDA, "ram0", byte() & 1 ? "r" : "w");
 	guest_connect(&guest, &plan);
 }

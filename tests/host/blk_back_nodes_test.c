@@ -1,8 +1,7 @@
 /* blk_back_nodes_test: what blkback says of a disk, and what becomes of it when something changes.
  *
- * Shows the nodes; discards; guests that count in sectors of 4096; pages that are kept and let go of; a disk
- * that grows, shrinks, is pulled out, a medium that is changed; and that nothing of a guest's is fetched
- * twice. Why: frontends and toolstacks act on each of these nodes. Expected: the values of xen/io/blkif.h,
+ * Shows the nodes; discards; guests that count in sectors of 4096; a disk that grows, shrinks, is pulled out,
+ * a medium that is changed; and that nothing of a guest's is fetched twice. Why: frontends and toolstacks act on each of these nodes. Expected: the values of xen/io/blkif.h,
  * a guest that is told, nothing left. Rings and barriers: blk_back_test.
  *
  * links: tests/host/blk_world.c tests/host/blk_guest.c tests/host/mock_host.c
@@ -164,84 +163,6 @@ static void test_units(void **state)
 		assert_int_equal(guest_ask(&guest, 0, &r), BLKIF_RSP_ERROR);
 		end();
 	}
-}
-
-/* ---- persistent grants ---- */
-
-/* In steps, as clocks go. */
-static void pass(unsigned seconds)
-{
-	for (unsigned i = 0; i < seconds; i += 5)
-		mock_advance(5000000000ull);
-}
-
-/* What is not used for a minute is let go; what is used stays. Then the clock stops. */
-static void test_unused_pages_go(void **state)
-{
-	uint64_t works;
-
-	begin();
-	attach(&(struct guest_plan){.persistent = true});
-	assert_int_equal(ask(0, rw(BLKIF_OP_READ, 0, 0, 200)), BLKIF_RSP_OKAY);
-	assert_int_equal(world_back_stats().persistent_held, 201); /* and the list's */
-	for (unsigned i = 0; i < 12; i++) {
-		assert_int_equal(ask(0, rw(BLKIF_OP_READ, 0, 3, 1)), BLKIF_RSP_OKAY);
-		pass(10);
-	}
-	assert_int_equal(world_back_stats().persistent_held, 1);
-	assert_int_equal(world_back_stats().persistent_released, 200);
-	assert_int_equal(mock_left(0).maps, 2);
-	pass(100);
-	assert_int_equal(world_back_stats().persistent_held, 0);
-	works = mock_calls.works_run;
-	pass(100);
-	assert_int_equal(mock_calls.works_run, works);
-	assert_int_equal(ask(0, rw(BLKIF_OP_READ, 0, 0, 200)), BLKIF_RSP_OKAY);
-	end();
-}
-
-/* A page under the disk's hands is not unused. */
-static void test_busy_pages_stay(void **state)
-{
-	struct guest_request r = rw(BLKIF_OP_READ, 8, 0, 100);
-
-	begin();
-	ram->hold = true;
-	attach(&(struct guest_plan){.persistent = true});
-	guest_put(&guest, 0, &r);
-	guest_push(&guest, 0);
-	pass(200);
-	assert_int_equal(world_back_stats().persistent_held, 100);
-	mock_disk_release(ram, 1);
-	mock_run();
-	assert_memory_equal(page(0), ram->data + 8 * 512, 100 * 4096);
-	end();
-}
-
-/* The share of a guest shrinks when another connects. */
-static void test_shares_of_the_pool(void **state)
-{
-	blkback_persistent_limits(1000, 200);
-	begin();
-	attach(&(struct guest_plan){.n_queues = 2, .persistent = true});
-	assert_int_equal(ask(0, rw(BLKIF_OP_READ, 0, 0, 190)), BLKIF_RSP_OKAY);
-	assert_int_equal(world_back_stats().persistent_held, 191);
-	world_start_front(2);
-	world_attach(2, XVDB, "ram0", "w");
-	assert_string_equal(world_back(2, XVDB, "state"), "4");
-	for (unsigned i = 0; i < 20; i++)
-		assert_int_equal(ask(1, rw(BLKIF_OP_READ, 0, 200 + i, 1)), BLKIF_RSP_OKAY);
-	assert_true(world_back_stats().persistent_held <= 100);
-	guest_end(&guest);
-	assert_true(world_end());
-	blkback_persistent_limits(0, 0);
-	begin();
-	attach(&(struct guest_plan){.persistent = true});
-	assert_int_equal(ask(0, rw(BLKIF_OP_READ, 0, 0, 190)), BLKIF_RSP_OKAY);
-	assert_int_equal(world_back_stats().persistent_held, 0);
-	assert_int_equal(mock_left(0).maps, 1);
-	end();
-	blkback_persistent_limits(1056, 8192);
 }
 
 /* ---- nodes and changes ---- */
@@ -532,9 +453,6 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(test_no_secure_discard),
 	    cmocka_unit_test(test_discard_switched_off),
 	    cmocka_unit_test(test_units),
-	    cmocka_unit_test(test_unused_pages_go),
-	    cmocka_unit_test(test_busy_pages_stay),
-	    cmocka_unit_test(test_shares_of_the_pool),
 	    cmocka_unit_test(test_nodes),
 	    cmocka_unit_test(test_info),
 	    cmocka_unit_test(test_reconnects),

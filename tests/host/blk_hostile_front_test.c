@@ -450,7 +450,7 @@ static void test_pool_is_bounded(void **state)
 		assert_int_equal(host_grant_end(refs[i]), 0);
 	host_pages_free(page, 1);
 	end();
-	blkback_persistent_limits(1056, 8192);
+	blkback_persistent_limits(1056, 12288);
 }
 
 /* One page, one reference, many requests at once: mapped once, or for the first batch only. */

@@ -19,7 +19,7 @@
 
 /* ---- memory, windows, and a hypervisor that checks ---------------------------------- */
 
-#define AREA_PAGES 20000u
+#define AREA_PAGES 40000u
 #define REF_BAD    666u
 
 static char *const area = (char *)0x100000000000;
@@ -115,7 +115,7 @@ int grants_copy(struct gnttab_copy *ops, unsigned n)
 
 /* ---- tests -------------------------------------------------------------------------- */
 
-static struct host_grant_map maps[256][HOST_GRANT_BATCH];
+static struct host_grant_map maps[400][HOST_GRANT_BATCH];
 
 static void want(struct host_grant_map *m, unsigned n, bool some_bad)
 {
@@ -158,16 +158,16 @@ static void mixture_keeps_windows_apart(void **state)
 	assert_true(area_used <= 17 * HOST_GRANT_BATCH);
 }
 
-/* The stack of windows has 8192 places: more are refused, and all come back. */
+/* The stack of windows has 24576 places: more are refused, and all come back. */
 static void no_more_than_there_is_room_for(void **state)
 {
 	unsigned n = 0, before;
 
 	do {
 		want(maps[n], HOST_GRANT_BATCH, false);
-	} while (host_grants_map(maps[n], HOST_GRANT_BATCH) == 0 && ++n < 256);
-	assert_int_equal(n, 8192 / HOST_GRANT_BATCH);
-	assert_int_equal(n_mapped, 8192);
+	} while (host_grants_map(maps[n], HOST_GRANT_BATCH) == 0 && ++n < 400);
+	assert_int_equal(n, 24576 / HOST_GRANT_BATCH);
+	assert_int_equal(n_mapped, 24576);
 	before = area_used;
 	while (n--)
 		host_grants_unmap(maps[n], HOST_GRANT_BATCH);

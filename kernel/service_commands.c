@@ -148,7 +148,8 @@ static int reboot(int argc, char **argv)
 }
 
 static const struct shell_command own[] = {
-    {"cycle", "NAME N [MS]", "makes and ends a domain N times, looks for leaks", service_cycle},
+    {"cycle", "NAME N [MS [DISK]]",
+     "makes and ends a domain N times, saved and restored between, looks for leaks", service_cycle},
     {"reboot", "[NAME]", "asks a domain to start anew; starts the machine anew", reboot},
 };
 

@@ -1,7 +1,7 @@
 /* service_cycle.c: the command `cycle`: makes and ends a domain over and over and looks for leaks.
  *
  * For tests and for whoever doubts: what one domain leaves behind adds up in a service domain that lives for
- * months. Runs in the shell's thread; what touches control/ runs in the worker by worker_call. Caller:
+ * months. On its way each may be saved to a disk and restored. Runs in the shell's thread; what touches control/ runs in the worker by worker_call. Caller:
  * service_commands.c. Calls control.h, service.h, xs_server.h for its counters.
  */
 #include <amphi/host.h>
@@ -18,6 +18,7 @@
 #define WARM_CYCLES  2u
 #define SETTLE_MS    20u
 #define SETTLE_LOOKS 100u
+#define READY_MS     10000u /* within which a guest says that it can be suspended */
 
 /* ---- the parts that run in the worker ----------------------------------------------------- */
 
@@ -49,18 +50,58 @@ static int count_work(void *ctx)
 
 /* ---- the command -------------------------------------------------------------------------- */
 
-static int one_cycle(const char *name, uint64_t life_ms)
+struct plan {
+	const char *name;
+	uint64_t n, life_ms;
+	const char *
+	    disk; /* where each is saved to and restored from in the middle of its life; NULL: it is not */
+};
+
+static int command(int argc, char **argv)
 {
-	int err = worker_call(create_work, (void *)name);
+	char text[16];
+	struct ctl_answer answer = {.text = text, .cap = sizeof(text)};
+
+	service_run(NULL, argc, argv, &answer);
+	return answer.err;
+}
+
+/* A guest that has just been made has not yet said that it can be suspended. */
+static int save_and_restore(const struct plan *p)
+{
+	char save_word[] = "save",
+	     restore_word[] = "restore"; /* a command may write into its words */
+	char *saving[] = {save_word, (char *)p->name, (char *)p->disk, NULL};
+	char *restoring[] = {restore_word, (char *)p->disk, NULL};
+	uint64_t end = time_ns() + READY_MS * NS_PER_MS;
+	int err = command(3, saving);
+
+	while (err == -XEN_EOPNOTSUPP && time_ns() < end) {
+		thread_sleep_ns(SETTLE_MS * NS_PER_MS);
+		err = command(3, saving);
+	}
+	return err ? err : command(2, restoring);
+}
+
+static int one_cycle(const struct plan *p)
+{
+	char *name = (char *)p->name;
+	int err = worker_call(create_work, name);
 
 	if (err)
 		return err;
 	/* Without a life the domain is ended in the middle of its boot, which is the harder case
 	 * for everybody. */
-	if (life_ms)
-		thread_sleep_ns(life_ms * NS_PER_MS);
+	if (p->life_ms)
+		thread_sleep_ns(p->life_ms * NS_PER_MS);
+	if (p->disk)
+		err = save_and_restore(p);
+	if (p->disk && !err)
+		thread_sleep_ns(p->life_ms * NS_PER_MS);
+	if (err)
+		return err;
 	/* It may have ended by itself meanwhile. */
-	err = worker_call(destroy_work, (void *)name);
+	err = worker_call(destroy_work, name);
 	return err && err != -XEN_ENOENT ? err : service_wait_gone(name);
 }
 
@@ -102,9 +143,8 @@ static bool any_leak(const struct counts *a, const struct counts *b)
 	       leaks("store connections", a->store.connections, b->store.connections);
 }
 
-/* Makes and ends a domain n times, letting it live life_ms. What is made once and kept is no leak,
- * so the first rounds are not counted. */
-static int run_cycles(const char *name, uint64_t n, uint64_t life_ms)
+/* What is made once and kept is no leak, so the first rounds are not counted. */
+static int run_cycles(const struct plan *p)
 {
 	struct counts before, after;
 	const char *verdict = "failed";
@@ -112,25 +152,27 @@ static int run_cycles(const char *name, uint64_t n, uint64_t life_ms)
 
 	/* Caches fill, slabs are taken and tables grow in these. */
 	for (unsigned i = 0; !err && i < WARM_CYCLES; i++)
-		err = one_cycle(name, life_ms);
+		err = one_cycle(p);
 	count_settled(&before);
-	for (uint64_t done = 0; !err && done < n; done++)
-		err = one_cycle(name, life_ms);
+	for (uint64_t done = 0; !err && done < p->n; done++)
+		err = one_cycle(p);
 	count_settled(&after);
 	if (!err)
 		verdict = any_leak(&before, &after) ? "leak" : "ok";
-	console_printf("@cycle %s %s %llu\n", verdict, name, (unsigned long long)n);
+	console_printf("@cycle %s %s %llu\n", verdict, p->name, (unsigned long long)p->n);
 	return err;
 }
 
 /* Bounded: a mistyped number should not keep the machine for a day. */
 int service_cycle(int argc, char **argv)
 {
-	uint64_t n, life_ms = 0;
+	struct plan p = {.name = argv[1]};
 
-	if (argc < 3 || argc > 4 || !str_to_u64(argv[2], &n) || n < 1 || n > CYCLES_MAX)
+	if (argc < 3 || argc > 5 || !str_to_u64(argv[2], &p.n) || p.n < 1 || p.n > CYCLES_MAX)
 		return -XEN_EINVAL;
-	if (argc == 4 && (!str_to_u64(argv[3], &life_ms) || life_ms > LIFE_MAX_MS))
+	if (argc >= 4 && (!str_to_u64(argv[3], &p.life_ms) || p.life_ms > LIFE_MAX_MS))
 		return -XEN_EINVAL;
-	return run_cycles(argv[1], n, life_ms);
+	if (argc == 5)
+		p.disk = argv[4];
+	return run_cycles(&p);
 }

@@ -374,6 +374,44 @@ static void context_there_and_back(void **state)
 	assert_int_equal(pv_set_context(other, &in), -XEN_EINVAL);
 }
 
+/* Behind the back of a kernel that has not asked for it, a user's GS base must not change; one that was saved
+ * has asked elsewhere. */
+static void fsgsbase(void **state)
+{
+	static struct vcpu_guest_context c;
+	struct vcpu *other = world_domain->vcpu[1];
+
+	(void)state;
+	memset(&c, 0, sizeof(c));
+	c.user_regs.rip = 0x1000;
+	world.fsgsbase = true;
+	pv_load(other);
+	assert_false(world.fsgsbase);
+	c.ctrlreg[4] = CR4_FSGSBASE | CR4_SMEP;
+	assert_int_equal(pv_set_context(other, &c), 0);
+	pv_load(other);
+	assert_true(world.fsgsbase);
+	pv_get_context(other, &c);
+	assert_int_equal(c.ctrlreg[4], CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_FSGSBASE);
+}
+
+/* Of a domain's, not of each vCPU's: the first one's context has it. */
+static void vm_assist_is_of_vcpu_0(void **state)
+{
+	static struct vcpu_guest_context c, out;
+
+	(void)state;
+	memset(&c, 0, sizeof(c));
+	c.user_regs.rip = 0x1000;
+	c.vm_assist = 1ull << VMASST_TYPE_m2p_strict | 1ull << 63;
+	assert_int_equal(pv_set_context(world_domain->vcpu[1], &c), 0);
+	assert_int_equal(world_domain->vm_assist, 0);
+	assert_int_equal(pv_set_context(world_domain->vcpu[0], &c), 0);
+	assert_int_equal(world_domain->vm_assist, 1ull << VMASST_TYPE_m2p_strict);
+	pv_get_context(world_domain->vcpu[1], &out);
+	assert_int_equal(out.vm_assist, 1ull << VMASST_TYPE_m2p_strict);
+}
+
 /* ---- emulation ------------------------------------------------------------------------- */
 
 static void run(const char *code, size_t n)
@@ -421,6 +459,13 @@ static void control_registers(void **state)
 	r->rax = 1ull << 20; /* SMEP is not a guest's */
 	run("\x0f\x22\xe0", 3);
 	assert_int_equal(r->rip, HANDLER + 13);
+	r->rsp = WORLD_BASE + 0x4000;
+	r->rax = CR4_PAE | CR4_FSGSBASE;
+	run("\x0f\x22\xe0", 3);
+	assert_true(world.fsgsbase);
+	r->rax = CR4_PAE;
+	run("\x0f\x22\xe0", 3);
+	assert_false(world.fsgsbase);
 }
 
 static void model_specific_registers(void **state)
@@ -520,6 +565,8 @@ int main(void)
 	    T(debug_registers),
 	    T(segment_bases),
 	    T(context_there_and_back),
+	    T(fsgsbase),
+	    T(vm_assist_is_of_vcpu_0),
 	    T(ports_need_iopl_and_right),
 	    T(control_registers),
 	    T(model_specific_registers),

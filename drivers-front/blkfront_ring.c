@@ -280,6 +280,13 @@ static void part_ended(struct front_queue *queue, struct block_request *req, int
 	front_end_request(queue->disk, req, p->status);
 }
 
+/* An indirect request is answered by the operation inside (Linux's blkback) or by its own (blkif.h: "copied
+ * from request"). */
+static bool answers(const struct front_slot *slot, uint8_t op)
+{
+	return op == slot->op || (slot->indirect && op == BLKIF_OP_INDIRECT);
+}
+
 /* One response. False: it is none that a backend may give. Id and operation must be those of a slot
  * of ours, the status is the peer's word, and memory is counted as ours only when its grant has
  * ended. A backend that answers first and unmaps later could still write into a page that the user
@@ -298,7 +305,7 @@ static bool consume(struct front_queue *queue)
 	if (rsp.id >= queue->ring.n_slots)
 		return false;
 	slot = &queue->slots[rsp.id];
-	if (!slot->req || slot->op != rsp.operation)
+	if (!slot->req || !answers(slot, rsp.operation))
 		return false;
 	req = slot->req;
 	queue->ring.in++;

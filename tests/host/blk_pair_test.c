@@ -120,6 +120,32 @@ static void test_parts(void **state)
 	end();
 }
 
+/* More segments than fit a slot of the ring: they go through a page of their own. */
+static void test_long_requests(void **state)
+{
+	static const struct blkfront_limits wide = {
+	    .queues = 1, .segments = 256, .copy_pages = 300};
+	static uint8_t in[256 * 4096], out[256 * 4096];
+	struct block_device *dev;
+	struct mock_disk *ram;
+	unsigned pages = 12;
+
+	blkfront_limit(&wide);
+	ram = world_connected("w", &dev);
+	assert_int_equal(dev->max_segments, 256);
+	for (unsigned n = 0; pages <= 256; n++, pages = pages * 2 + n % 2) {
+		world_fill(in, pages * 4096, pages);
+		assert_int_equal(world_io(1, dev, BLOCK_WRITE, 8, in, pages * 4096), 0);
+		assert_memory_equal(ram->data + 8 * 512, in, pages * 4096);
+		assert_int_equal(world_io(1, dev, BLOCK_READ, 8, out, pages * 4096), 0);
+		assert_memory_equal(in, out, pages * 4096);
+		assert_int_equal(world_front_stats().indirect, 2 * n + 2);
+		assert_int_equal(world_back_stats().indirect, 2 * n + 2);
+	}
+	assert_int_equal(world_front_stats().split, 0);
+	end();
+}
+
 /* ---- many at once ---- */
 
 #define DEPTH 100u /* more than the ring holds: some wait */
@@ -343,6 +369,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(test_readonly),
 	    cmocka_unit_test(test_disk_errors),
 	    cmocka_unit_test(test_parts),
+	    cmocka_unit_test(test_long_requests),
 	    cmocka_unit_test(test_many_in_flight),
 	    cmocka_unit_test(test_stream),
 	    cmocka_unit_test(test_stream_one_by_one),

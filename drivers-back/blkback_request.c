@@ -148,8 +148,6 @@ static int16_t read_indirect(struct back_queue *q, struct back_request *req, str
 	req->wire_op = req->op = wire.second;
 	if (req->op != BLKIF_OP_READ && req->op != BLKIF_OP_WRITE)
 		return BLKIF_RSP_EOPNOTSUPP;
-	/* The answer names the operation inside: Linux's frontend takes no other. */
-	req->wire_op = req->op;
 	if (req->op == BLKIF_OP_WRITE && disk->readonly)
 		return BLKIF_RSP_ERROR;
 	if (n == 0 || n > BLKIF_INDIRECT_SEGMENTS)

@@ -18,8 +18,9 @@
 #include <amphi/ring.h>
 #include <amphi/xenbus.h>
 
-#define FRONT_ORDER_MAX    4u  /* of ring pages: 16, in which there is room for 512 requests */
-#define FRONT_QUEUES_MAX   16u /* more would be memory without use: one worker serves them all */
+#define FRONT_ORDER_MAX 4u /* of ring pages: 16, in which there is room for 512 requests */
+#define FRONT_QUEUES_MAX                                                                           \
+	BLKIF_QUEUES_MAX /* more would be memory without use: one worker serves them all */
 #define FRONT_LENT_MAX     8u
 #define FRONT_INDIRECT_MAX 64u /* requests of a disk with more than BLKIF_SEGMENTS in flight */
 #define FRONT_HOLD_NS      30000000000ull /* how long requests wait for a backend to come back */

@@ -69,16 +69,20 @@ static int start_native(void *ctx)
 
 /* What a disk may take of this domain's memory, in the worst case an eighth: a queue of 16 pages has 512 slots
  * of 220 bytes, a request of 256 segments in flight two pages, and the block layer's table 24 bytes for each
- * segment of each request in flight. */
+ * segment of each request in flight. And of the store: a node for each page of a ring, where a domain may have a
+ * thousand, hence 32 in all. */
 static struct blkfront_limits disk_limits(void)
 {
 	uint64_t mib = pages_total_count() * PAGE_SIZE >> 20;
+	unsigned queues = smp_count();
 
 	if (mib < 32)
 		return (struct blkfront_limits){
 		    .queues = 1, .segments = 64, .copy_pages = 128, .depth = 32};
-	return (struct blkfront_limits){.queues = smp_count(),
-					.ring_order = mib < 96 ? 2 : 4,
+	return (struct blkfront_limits){.queues = queues,
+					.ring_order = mib < 96 || queues > 4 ? 2
+						      : queues > 2           ? 3
+									     : 4,
 					.segments = BLOCK_MAX_SEGMENTS,
 					.copy_pages = (unsigned)MIN(mib * 4, 1024u),
 					.depth = mib < 96 ? 64 : 128};

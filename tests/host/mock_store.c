@@ -38,7 +38,7 @@ static struct tx {
 	domid_t domain;
 	unsigned generation;
 	struct node *nodes;
-	char paths[64][STORE_PATH_MAX]; /* changed, to tell watches of at the end */
+	char paths[320][STORE_PATH_MAX]; /* changed, to tell watches of at the end */
 	unsigned n_paths;
 } txs[TRANSACTIONS + 1];
 

@@ -99,13 +99,17 @@ static void add_row(const struct listing *l, const char *name, domid_t domid, co
 		      });
 }
 
-/* A domain that lets its backends go is paused to the hypervisor, which is not what it is to a user. */
+/* A domain that lets its backends go is paused to the hypervisor, and one that is saved has ended, which is not what
+ * they are to a user. */
 static void add_domain(void *ctx, const struct control_domain *d)
 {
 	const struct listing *l = ctx;
 
 	if (!l->only || !strcmp(l->only, d->config->name))
-		add_row(l, d->config->name, d->domid, d->state == CONTROL_ENDING ? "ending" : NULL,
+		add_row(l, d->config->name, d->domid,
+			d->state == CONTROL_ENDING   ? "ending"
+			: d->state == CONTROL_SAVING ? "saving"
+						     : NULL,
 			d->restarts);
 }
 

@@ -240,13 +240,17 @@ static void print_back(const struct blkback_info *i, void *ctx)
 {
 	const struct blkback_stats *s = &i->stats;
 
-	console_printf("@stat back=%u/%s requests=%llu bytes_read=%llu bytes_written=%llu "
-		       "flushes=%llu refused=%llu errors=%llu notifications=%llu notified=%llu "
-		       "grants_mapped=%llu persistent_hits=%llu\n",
-		       i->guest, i->name, ULL(s->requests), ULL(s->bytes_read),
-		       ULL(s->bytes_written), ULL(s->flushes), ULL(s->refused), ULL(s->errors),
-		       ULL(s->notifications_sent), ULL(s->notifications_received),
-		       ULL(s->grants_mapped), ULL(s->persistent_hits));
+	console_printf(
+	    "@stat back=%u/%s requests=%llu bytes_read=%llu bytes_written=%llu "
+	    "flushes=%llu refused=%llu errors=%llu notifications=%llu notified=%llu "
+	    "grants_mapped=%llu persistent_hits=%llu indirect=%llu discards=%llu "
+	    "barriers=%llu parts=%llu starved=%llu released=%llu queues=%u ring_pages=%u "
+	    "protocol=%s\n",
+	    i->guest, i->name, ULL(s->requests), ULL(s->bytes_read), ULL(s->bytes_written),
+	    ULL(s->flushes), ULL(s->refused), ULL(s->errors), ULL(s->notifications_sent),
+	    ULL(s->notifications_received), ULL(s->grants_mapped), ULL(s->persistent_hits),
+	    ULL(s->indirect), ULL(s->discards), ULL(s->barriers), ULL(s->parts), ULL(s->starved),
+	    ULL(s->persistent_released), i->n_queues, i->ring_pages, i->protocol);
 }
 
 /* The layer's figures and the driver's own: requests against pieces shows what joining is worth. */

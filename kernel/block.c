@@ -38,6 +38,7 @@ struct block_queue {
 	struct block_piece *head, *tail; /* not wholly in requests yet */
 	struct part *parts, *free;       /* all of them; those not in flight */
 	unsigned depth, max_segments;    /* when it was registered */
+	unsigned turn;                   /* which of the device's queues is next */
 	bool dispatching;
 	struct host_work kick; /* for who submits and does not kick */
 	struct block_layer_stats stats;
@@ -167,7 +168,9 @@ static void fill_part(struct block_queue *q, struct part *part)
 		q->tail = NULL;
 }
 
-/* A device may end requests inside submit or kick, and their users may submit more: hence the loop,
+/* What goes out with one kick goes to one of the device's queues, so that it is one doorbell, and the next to the
+ * next: all submit from one worker, and it is the other side that works on several at once.
+ * A device may end requests inside submit or kick, and their users may submit more: hence the loop,
  * and the mark that keeps it from being entered twice. */
 static void dispatch(struct block_queue *q)
 {
@@ -182,11 +185,13 @@ static void dispatch(struct block_queue *q)
 			part = q->free;
 			q->free = part->next;
 			fill_part(q, part);
+			part->req.queue = q->turn;
 			q->dev->ops->submit(q->dev, &part->req);
 		}
 		q->stats.requests += sent;
 		if (sent)
 			q->dev->ops->kick(q->dev);
+		q->turn += sent != 0;
 	} while (sent && q->head && q->free);
 	q->dispatching = false;
 }

@@ -178,17 +178,12 @@ static uint32_t bounce_grant(struct front_disk *disk, struct front_slot *slot, u
 	return page.ref.v;
 }
 
-/* The reference for a segment; 0: not now. */
-static inline uint32_t segment_ref(struct front_disk *disk, struct front_slot *slot, unsigned i)
+/* The reference for a segment that is not lent; 0: not now. */
+static uint32_t segment_ref(struct front_disk *disk, struct front_slot *slot, unsigned i)
 {
-	uint32_t ref;
-
-	if (disk->untrusted)
-		return bounce_grant(disk, slot, i);
-	if (!disk->persistent)
+	if (!disk->persistent && !disk->untrusted)
 		return own_grant(disk, slot, i);
-	ref = front_lent_ref(disk, slot->req->segments[i].va);
-	return ref ? ref : bounce_grant(disk, slot, i);
+	return bounce_grant(disk, slot, i);
 }
 
 /* Two stores a segment: blkif.h's struct of a reference, two bytes of sectors, and two bytes of padding,
@@ -220,22 +215,22 @@ bool front_data_grant(struct front_disk *disk, struct front_slot *slot, peer_byt
 	volatile uint32_t *to = (volatile uint32_t *)(volatile void *)segs;
 	uint32_t len_bytes = 0;
 	unsigned i, n = slot->n_segments;
-	bool all = true;
+	bool lend = disk->persistent && !disk->untrusted;
 
 	slot->n_held = 0;
 	for (i = 0; i < n; i++, seg++, to += 2) {
-		uint32_t ref = segment_ref(disk, slot, slot->first + i);
+		uint32_t ref = lend ? front_lent_ref(disk, seg->va) : 0;
 
+		if (!ref)
+			ref = segment_ref(disk, slot, slot->first + i);
 		if (!ref)
 			break;
 		len_bytes += seg->len_bytes;
 		put_segment(to, ref, seg);
 	}
-	if (i < n)
-		all = shortage(disk, slot, i);
+	disk->stats.persistent_hits += i - slot->n_held;
 	slot->len_bytes = len_bytes;
-	disk->stats.persistent_hits += i - MIN(i, slot->n_held);
-	return all;
+	return i == n || shortage(disk, slot, i);
 }
 
 /* A page of the user's that is still mapped after the answer belongs to two: the reference waits,

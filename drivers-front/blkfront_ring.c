@@ -38,12 +38,12 @@ static void front_broken(struct front_disk *disk, const char *why)
  * besides is the price. */
 static uint8_t wire_op(const struct front_disk *disk, struct block_request *req)
 {
-	if (req->op == BLOCK_FLUSH || front_progress(req)->flushing)
-		return disk->flush_by_barrier ? BLKIF_OP_WRITE_BARRIER : BLKIF_OP_FLUSH_DISKCACHE;
 	if (req->op == BLOCK_READ)
 		return BLKIF_OP_READ;
 	if (req->op == BLOCK_DISCARD)
 		return BLKIF_OP_DISCARD;
+	if (req->op == BLOCK_FLUSH || front_progress(req)->flushing)
+		return disk->flush_by_barrier ? BLKIF_OP_WRITE_BARRIER : BLKIF_OP_FLUSH_DISKCACHE;
 	return req->flags & BLOCK_FUA && disk->has_barrier ? BLKIF_OP_WRITE_BARRIER
 							   : BLKIF_OP_WRITE;
 }
@@ -98,30 +98,30 @@ static void put_discard(struct front_disk *disk, const struct front_slot *slot, 
 	disk->stats.discards++;
 }
 
-/* How many segments this part carries, and in which form. A barrier has no indirect one: blkif.h has it for
- * reads and writes alone. */
-static void choose_size(struct front_disk *disk, struct front_slot *slot, unsigned n)
+/* How many segments this part carries, of those that it is to carry, and in which form. A barrier has no
+ * indirect one: blkif.h has it for reads and writes alone. */
+static void choose_size(struct front_disk *disk, struct front_slot *slot)
 {
-	slot->n_segments = (uint16_t)MIN(n, disk->max_segments);
-	if (slot->op == BLKIF_OP_WRITE_BARRIER) {
-		slot->n_segments = (uint16_t)MIN(n, BLKIF_SEGMENTS);
+	if (slot->op == BLKIF_OP_WRITE_BARRIER)
 		disk->stats.barriers++;
-	}
-	if (slot->n_segments > BLKIF_SEGMENTS)
+	else if (MIN(slot->n_segments, disk->max_segments) > BLKIF_SEGMENTS)
 		slot->indirect = front_indirect_get(disk);
-	if (!slot->indirect)
-		slot->n_segments = (uint16_t)MIN(slot->n_segments, BLKIF_SEGMENTS);
+	slot->n_segments =
+	    (uint16_t)MIN(slot->n_segments, slot->indirect ? disk->max_segments : BLKIF_SEGMENTS);
 }
 
 /* What of the request this part carries, and the memory for it. Nothing is taken when it fails: the slot
- * is still the first free one. */
-static bool prepare(struct front_disk *disk, struct front_slot *slot, peer_byte *segs)
+ * is still the first free one. Most parts are whole requests that fit a slot. */
+static inline bool prepare(struct front_disk *disk, struct front_slot *slot, peer_byte *segs)
 {
-	struct front_progress *p = front_progress(slot->req);
+	struct block_request *req = slot->req;
+	uint32_t given = front_progress(req)->given;
 
-	slot->op = wire_op(disk, slot->req);
-	slot->first = (uint16_t)p->given;
-	choose_size(disk, slot, slot->req->n_segments - p->given);
+	slot->op = wire_op(disk, req);
+	slot->first = (uint16_t)given;
+	slot->n_segments = (uint16_t)(req->n_segments - given);
+	if (slot->n_segments > BLKIF_SEGMENTS || slot->op == BLKIF_OP_WRITE_BARRIER)
+		choose_size(disk, slot);
 	if (slot->indirect)
 		segs = (peer_byte *)slot->indirect->page.va;
 	if (front_data_grant(disk, slot, segs))
@@ -133,31 +133,37 @@ static bool prepare(struct front_disk *disk, struct front_slot *slot, peer_byte 
 	return false;
 }
 
+static void put(struct front_disk *disk, const struct front_slot *slot, uint64_t id, peer_byte *to)
+{
+	if (slot->indirect)
+		put_indirect(disk, slot, id, to);
+	else if (slot->op == BLKIF_OP_DISCARD)
+		put_discard(disk, slot, id, to);
+	else
+		put_direct(disk, slot, id, to);
+}
+
 /* Puts one part of a request on the ring, unpublished. False: its memory cannot be granted now. */
 static bool start_part(struct front_queue *queue, struct block_request *req)
 {
+	struct front_disk *disk = queue->disk;
 	struct front_progress *p = front_progress(req);
 	unsigned id = queue->first_free;
 	struct front_slot *slot = &queue->slots[id];
 	peer_byte *to = ring_slot(&queue->ring, queue->ring.out);
 
 	slot->req = req;
-	if (!prepare(queue->disk, slot, to + BLKIF_HEAD_BYTES))
+	if (!prepare(disk, slot, to + BLKIF_HEAD_BYTES))
 		return false;
 	queue->first_free = slot->next_free;
-	if (slot->indirect)
-		put_indirect(queue->disk, slot, id, to);
-	else if (slot->op == BLKIF_OP_DISCARD)
-		put_discard(queue->disk, slot, id, to);
-	else
-		put_direct(queue->disk, slot, id, to);
+	put(disk, slot, id, to);
 	queue->ring.out++;
-	queue->disk->stats.segments += slot->n_segments;
+	disk->stats.segments += slot->n_segments;
 	p->parts++;
 	p->given += slot->n_segments;
 	if (p->given < req->n_segments) {
 		p->sector += slot->len_bytes / SECTOR_SIZE;
-		queue->disk->stats.split++;
+		disk->stats.split++;
 	}
 	return true;
 }

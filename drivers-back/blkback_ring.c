@@ -225,6 +225,7 @@ void back_run_requests(void *ctx)
 	if (!q->disk->connected || q->barrier)
 		return;
 	n = ring_back_fetch(&q->ring);
+	q->found = n != 0;
 	for (int round = 0; n > 0 && round < MAX_ROUNDS; round++) {
 		drain(q, n);
 		if (held_up(q))
@@ -242,5 +243,8 @@ void back_on_event(void *ctx)
 	struct back_queue *q = ctx;
 
 	q->disk->stats.notifications_received++;
+	q->found = true;
 	back_run_requests(q);
+	if (!q->found)
+		host_event_spurious(q->port);
 }

@@ -197,6 +197,8 @@ static void turn(void *ctx)
 	/* One event for both directions: room to write again, something to read. */
 	if (got || typed)
 		host_event_notify(c->port);
+	else if (may)
+		host_event_spurious(c->port);
 	if (c->stats.broken || got < may)
 		return; /* the ring is empty; its next event comes back here */
 	if (c->span_bytes < BYTES_PER_SPAN) {

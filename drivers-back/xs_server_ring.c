@@ -84,6 +84,8 @@ static void turn(void *ctx)
 		xs_conn_fail(conn, XENSTORE_ERROR_RINGIDX, "its ring's indices are impossible");
 	if (moved || conn->broken)
 		host_event_notify(conn->port);
+	else
+		host_event_spurious(conn->port);
 	if (in > 0 && !conn->broken)
 		host_work_soon(&conn->work);
 }

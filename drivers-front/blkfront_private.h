@@ -102,6 +102,7 @@ struct front_queue {
 	port_t port;
 	struct front_slot *slots; /* as many as the ring has, in whole pages */
 	uint16_t first_free;
+	bool found;        /* the last look at the ring found something, or was not made */
 	bool in_responses; /* pushes wait for the end of the loop over responses */
 	struct front_list waiting;
 	struct host_work again;

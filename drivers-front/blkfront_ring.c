@@ -411,6 +411,7 @@ void front_run_responses(void *ctx)
 	 *    look again (ring_front_arm) -- a response that came between the last look and the
 	 *                                  new rsp_event sent no event: it is found by this look */
 	n = ring_front_fetch(&queue->ring);
+	queue->found = n != 0;
 	for (int round = 0; n > 0 && round < MAX_ROUNDS; round++) {
 		consume_all(queue, n);
 		if (!disk->listening)
@@ -430,5 +431,8 @@ void front_on_event(void *ctx)
 	struct front_queue *queue = ctx;
 
 	queue->disk->dev.stats.notifications_in++;
+	queue->found = true;
 	front_run_responses(queue);
+	if (!queue->found)
+		host_event_spurious(queue->port);
 }

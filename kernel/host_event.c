@@ -10,10 +10,18 @@
 #include "mm.h"
 #include "worker.h"
 
+#define IDLE_FREE    4u       /* events without a cause, in a row, that cost the peer nothing */
+#define IDLE_REST_NS 62500ull /* the first rest; each one after it is twice as long */
+#define REST_MAX_NS  64000000ull
+
 /* One per bound port. Its work is queued at most once, which is what joins notifications. */
 struct slot {
-	struct host_work work;
+	struct host_work work, rest;
+	host_event_fn *fn;
+	void *ctx;
 	port_t port;
+	unsigned n_idle; /* calls in a row that found nothing to do */
+	bool idle;       /* the last one did not */
 };
 
 /* By port, to find what host_event_close() is to free. */
@@ -28,6 +36,41 @@ static void upcall(void *ctx)
 	worker_post(&slot->work);
 }
 
+/* The handler may close its own port: nothing of the slot is looked at behind it. */
+static void run(void *ctx)
+{
+	struct slot *slot = ctx;
+
+	if (!slot->idle)
+		slot->n_idle = 0;
+	slot->idle = false;
+	slot->fn(slot->ctx);
+}
+
+static void rest_over(void *ctx)
+{
+	struct slot *slot = ctx;
+
+	event_unmask(slot->port);
+}
+
+/* A port that is masked costs us nothing, however often the peer notifies: the hypervisor finds it pending
+ * already. Work that is queued by now still runs, and finds nothing once more. */
+void host_event_spurious(port_t port)
+{
+	struct slot *slot = port.v < EVENT_PORTS ? slots[port.v] : NULL;
+	unsigned times;
+
+	if (!slot)
+		return;
+	slot->idle = true;
+	if (++slot->n_idle <= IDLE_FREE)
+		return;
+	times = MIN(slot->n_idle - IDLE_FREE - 1, 16u);
+	event_mask(port);
+	host_work_after(&slot->rest, MIN(IDLE_REST_NS << times, REST_MAX_NS));
+}
+
 /* Before the port, because an event may come as soon as the port is bound. */
 static struct slot *slot_new(host_event_fn *fn, void *ctx)
 {
@@ -35,8 +78,10 @@ static struct slot *slot_new(host_event_fn *fn, void *ctx)
 
 	if (!slot)
 		return NULL;
-	slot->work.fn = fn;
-	slot->work.ctx = ctx;
+	slot->fn = fn;
+	slot->ctx = ctx;
+	slot->work = (struct host_work){.fn = run, .ctx = slot};
+	slot->rest = (struct host_work){.fn = rest_over, .ctx = slot};
 	return slot;
 }
 
@@ -91,6 +136,7 @@ void host_event_close(port_t port)
 	slots[port.v] = NULL;
 	event_close(port);
 	host_work_cancel(&slot->work);
+	host_work_cancel(&slot->rest);
 	kfree(slot, sizeof(*slot));
 }
 
@@ -102,6 +148,7 @@ void host_event_forget(void)
 		if (!slots[i])
 			continue;
 		host_work_cancel(&slots[i]->work);
+		host_work_cancel(&slots[i]->rest);
 		kfree(slots[i], sizeof(*slots[i]));
 		slots[i] = NULL;
 	}

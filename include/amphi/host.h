@@ -82,6 +82,10 @@ int host_event_offer(domid_t peer, host_event_fn *fn, void *ctx, port_t *out_por
 int host_event_bind(domid_t peer, uint32_t peer_port, host_event_fn *fn, void *ctx,
 		    port_t *out_port);
 void host_event_notify(port_t port);
+/* From fn: there was no cause for this event. A few of them in a row are the way of rings; a peer that goes on
+ * is not listened to for a while, longer each time (1/16 ms to 64 ms), until an event has a cause. What it sends
+ * meanwhile is one event at the end of that time. */
+void host_event_spurious(port_t port);
 void host_event_close(port_t port);
 
 /* ---- the store (xen/io/xs_wire.h) --------------------------------------------------- */

@@ -333,6 +333,25 @@ static void test_second_chance(void **state)
 	end();
 }
 
+/* Events without a request behind them are told to the kernel, which does not listen to them for ever
+ * (host_event_test); one with a request is none of them. */
+static void test_storm_of_events(void **state)
+{
+	struct blkif_request req;
+	uint64_t before;
+
+	begin("w", false);
+	before = mock_calls.spurious;
+	for (unsigned i = 0; i < 5; i++)
+		rogue_publish(&rogue, 0);
+	assert_int_equal(mock_calls.spurious, before + 5);
+	req = rogue_good(&rogue, BLKIF_OP_READ, 0, 0);
+	rogue_request(&rogue, 0, &req);
+	rogue_publish(&rogue, 1);
+	assert_int_equal(mock_calls.spurious, before + 5);
+	end();
+}
+
 /* ---- fetched once ---- */
 
 static void test_nothing_is_fetched_twice(void **state)
@@ -550,6 +569,7 @@ int main(void)
 	    cmocka_unit_test(test_overrun_in_flight),
 	    cmocka_unit_test(test_neighbour_unharmed),
 	    cmocka_unit_test(test_second_chance),
+	    cmocka_unit_test(test_storm_of_events),
 	    cmocka_unit_test(test_nothing_is_fetched_twice),
 	    cmocka_unit_test(test_wrong_keys),
 	    cmocka_unit_test(test_pool_is_bounded),

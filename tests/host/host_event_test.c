@@ -54,6 +54,18 @@ void event_close(port_t port)
 	ports[port.v].fn = NULL;
 }
 
+static bool masked[8];
+
+void event_mask(port_t port)
+{
+	masked[port.v] = true;
+}
+
+void event_unmask(port_t port)
+{
+	masked[port.v] = false;
+}
+
 void event_notify(port_t port)
 {
 	notified = port.v;
@@ -116,6 +128,60 @@ static void nothing_after_close(void **state)
 	assert_int_equal(calls, 0);
 }
 
+static bool no_cause;
+
+static void look(void *ctx)
+{
+	calls++;
+	if (no_cause)
+		host_event_spurious(own);
+}
+
+/* Notifies until it is not listened to any more, or often enough. How often it was heard. */
+static unsigned storm(void)
+{
+	unsigned n = 0;
+
+	for (; n < 20 && !masked[own.v]; n++) {
+		upcall(own);
+		thread_yield();
+	}
+	return n;
+}
+
+static void rest_ms(unsigned ms)
+{
+	thread_sleep_ns(ms * 1000000ull);
+}
+
+/* A peer that notifies for nothing is heard a few times, then at longer and longer intervals; one that had a
+ * cause is heard at once again. */
+static void a_storm_is_not_listened_to(void **state)
+{
+	assert_int_equal(host_event_bind(1, 5, look, NULL, &own), 0);
+	no_cause = true;
+	assert_int_equal(storm(), 5);
+	rest_ms(1);
+	assert_int_equal(storm(), 1);
+	assert_true(masked[own.v]);
+	for (unsigned i = 0; i < 12; i++) {
+		rest_ms(65);
+		assert_int_equal(storm(), 1);
+	}
+	rest_ms(60);
+	assert_true(masked[own.v]);
+	rest_ms(5);
+	assert_false(masked[own.v]);
+	no_cause = false;
+	assert_int_equal(storm(), 20);
+	no_cause = true;
+	assert_int_equal(storm(), 5);
+	host_event_close(own); /* the rest that is queued goes with it */
+	rest_ms(65);
+	host_event_spurious(own);
+	host_event_spurious((port_t){EVENT_PORTS});
+}
+
 static void close_own(void *ctx)
 {
 	calls++;
@@ -169,6 +235,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup(many_upcalls_one_call, setup),
 	    cmocka_unit_test_setup(nothing_after_close, setup),
+	    cmocka_unit_test_setup(a_storm_is_not_listened_to, setup),
 	    cmocka_unit_test_setup(a_handler_closes_its_port, setup),
 	    cmocka_unit_test_setup(refusals_leave_nothing, setup),
 	    cmocka_unit_test_setup(a_new_world_forgets, setup),

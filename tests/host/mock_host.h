@@ -55,7 +55,7 @@ void mock_tx_conflicts(int n); /* the next n commits say -XEN_EAGAIN */
 bool mock_logged(const char *part); /* some line since mock_reset contains it */
 void mock_log_to_stderr(bool on);
 struct mock_calls { /* hypercalls a kernel would have made, since mock_reset */
-	uint64_t notifies, map_calls, mapped, unmap_calls, unmapped, copies, works_run;
+	uint64_t notifies, spurious, map_calls, mapped, unmap_calls, unmapped, copies, works_run;
 };
 extern struct mock_calls mock_calls;
 

@@ -346,6 +346,12 @@ void host_event_notify(port_t port)
 		signal_port(p->other);
 }
 
+void host_event_spurious(port_t port)
+{
+	(void)port_of(port);
+	mock_calls.spurious++;
+}
+
 void host_event_close(port_t port)
 {
 	struct port *p = &ports[mock_current()][port.v % PORTS];

@@ -24,7 +24,7 @@ struct link {
 	_Alignas(4096) char page[PAGE_SIZE];
 	host_event_fn *fn;
 	void *ctx;
-	unsigned notified;
+	unsigned notified, spurious;
 };
 
 static struct guest {
@@ -146,6 +146,11 @@ int host_event_bind(domid_t peer, uint32_t peer_port, host_event_fn *fn, void *c
 void host_event_notify(port_t port)
 {
 	link_of((domid_t)(port.v / 16), port.v % 16)->notified++;
+}
+
+void host_event_spurious(port_t port)
+{
+	link_of((domid_t)(port.v / 16), port.v % 16)->spurious++;
 }
 
 void host_event_close(port_t port)

@@ -12,6 +12,8 @@
 static int (*const probes[])(const struct pci_function *f) = {nvme_probe, virtio_blk_probe,
 							      ahci_probe};
 
+unsigned drivers_wanted_vfs;
+
 static unsigned offer(const struct pci_function *f)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(probes); i++) {
@@ -28,11 +30,12 @@ static unsigned offer(const struct pci_function *f)
 }
 
 /* In the order of the scan, so that names (vda, vdb; nvme0n1) follow bus and slot and stay the same
- * from boot to boot. */
-unsigned drivers_native_init(void)
+ * from boot to boot. A driver may append to the list (virtual functions). */
+unsigned drivers_native_init(unsigned n_vfs)
 {
 	unsigned taken = 0;
 
+	drivers_wanted_vfs = n_vfs;
 	pci_scan();
 	for (unsigned n = 0; pci_get(n); n++)
 		taken += offer(pci_get(n));

@@ -1,7 +1,8 @@
 /* nvme.h: what the files of the NVMe driver share: registers, commands, the controller.
  *
  * Private to drivers-native. nvme_init.c finds and identifies, nvme_admin.c turns controllers on and off,
- * nvme.c moves data, nvme_recover.c resets. Layouts are those of the NVM Express base
+ * nvme.c moves data, nvme_recover.c resets,
+ * nvme_virtual.c gives it virtual functions. Layouts are those of the NVM Express base
  * specification 1.4, sections 3 (registers), 4 (queues) and 5-6 (commands). Worker context.
  */
 #ifndef DRIVERS_NATIVE_NVME_H
@@ -135,6 +136,7 @@ struct nvme {
 	uint32_t doorbell_stride_bytes;
 	unsigned max_transfer_pages; /* of one command; at most BLOCK_MAX_SEGMENTS */
 	bool has_cache, has_dsm;
+	unsigned n_virtual; /* functions that it was made to have */
 	char serial[21];
 	struct nvme_list lists[NVME_LISTS], *free_list;
 	struct nvme_ns *ns[NVME_NAMESPACES];
@@ -187,6 +189,10 @@ int nvme_reset(struct nvme *n);
 int nvme_admin(struct nvme *n, struct nvme_command *cmd, uint32_t *out_result);
 /* Creates the I/O queues in the controller, empty; at least one, fewer than n_io when it has no more. */
 int nvme_create_queues(struct nvme *n, unsigned *out_made);
+
+/* nvme_virtual.c: virtual functions: turns them on, and on again after a reset. */
+void nvme_virtual_enable(struct nvme *n, unsigned wanted);
+void nvme_virtual_resume(struct nvme *n);
 
 /* nvme_recover.c */
 void nvme_watch_init(struct nvme *n); /* when its registers can be read */

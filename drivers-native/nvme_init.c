@@ -278,6 +278,8 @@ static int bring_up(struct nvme *n)
 		err = nvme_reset(n);
 	if (!err)
 		err = with_page(n, identify_controller);
+	if (!err && !n->pci->virtual_bar.v && drivers_wanted_vfs)
+		nvme_virtual_enable(n, drivers_wanted_vfs);
 	if (!err)
 		err = pci_msix_find(n->pci, &n->msix);
 	if (!err)

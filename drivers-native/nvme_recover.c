@@ -94,7 +94,10 @@ static int reset(struct disk_watch *w)
 		return -XEN_EIO;
 	if (!(status & NVME_CSTS_READY))
 		return -XEN_EAGAIN;
-	return nvme_create_queues(n, &made) || made < n->n_io ? -XEN_EIO : 0;
+	if (nvme_create_queues(n, &made) || made < n->n_io)
+		return -XEN_EIO;
+	nvme_virtual_resume(n);
+	return 0;
 }
 
 /* The requests' memory is still theirs. done() of one that is lost may submit: it waits for the rest. */

@@ -41,16 +41,22 @@ static unsigned n_found;
  * function that lies would not end. */
 static uint8_t bus_seen[256 / 8];
 
+void pci_add(const struct pci_function *f)
+{
+	if (n_found < MAX_FUNCTIONS)
+		found[n_found++] = *f;
+}
+
 static void add_function(uint16_t bdf, uint32_t id)
 {
-	if (n_found == MAX_FUNCTIONS)
-		return;
-	found[n_found++] = (struct pci_function){
+	struct pci_function f = {
 	    .bdf = bdf,
 	    .vendor = (uint16_t)id,
 	    .device = (uint16_t)(id >> 16),
 	    .class_code = machine_pci_read(bdf, REG_CLASS, 4) >> 8,
 	};
+
+	pci_add(&f);
 }
 
 /* Looks at one function; *pending collects the buses behind bridges. False when it is not there. */
@@ -120,8 +126,11 @@ bool pci_bar(const struct pci_function *f, unsigned n, maddr_t *out_start)
 {
 	uint32_t low, high = 0;
 
-	if (n > 5)
+	if (n > 5 || (f->virtual_bar.v && n))
 		return false;
+	*out_start = f->virtual_bar;
+	if (out_start->v)
+		return true;
 	low = machine_pci_read(f->bdf, REG_BAR0 + 4 * n, 4);
 	if (low & 1) /* I/O ports */
 		return false;

@@ -169,19 +169,36 @@ static const char *take_stay(struct cmdline *out, const char *value, size_t len)
 	return NULL;
 }
 
+/* Decimal, of at most four digits. */
+static bool small_number(const char *value, size_t len, unsigned *out)
+{
+	*out = 0;
+	for (size_t i = 0; i < len; i++) {
+		if (value[i] < '0' || value[i] > '9' || i >= 4)
+			return false;
+		*out = *out * 10 + (unsigned)(value[i] - '0');
+	}
+	return len != 0;
+}
+
 /* At least the one that reads this, and four digits are more CPUs than anybody has. */
 static const char *take_maxcpus(struct cmdline *out, const char *value, size_t len)
 {
-	unsigned n = 0;
+	unsigned n;
 
-	for (size_t i = 0; i < len; i++) {
-		if (value[i] < '0' || value[i] > '9' || i >= 4)
-			return "no such number of CPUs";
-		n = n * 10 + (unsigned)(value[i] - '0');
-	}
-	if (!n)
+	if (!small_number(value, len, &n) || !n)
 		return "no such number of CPUs";
 	out->maxcpus = n;
+	return NULL;
+}
+
+static const char *take_vfs(struct cmdline *out, const char *value, size_t len)
+{
+	unsigned n;
+
+	if (!small_number(value, len, &n))
+		return "no such number of functions";
+	out->vfs = n;
 	return NULL;
 }
 
@@ -197,6 +214,7 @@ static const struct key {
     {"do", true, take_commands},       {"stay", false, take_stay},
     {"fpu", true, take_fpu},           {"ports", true, take_ports},
     {"pvops", true, take_pvops},       {"maxcpus", true, take_maxcpus},
+    {"vfs", true, take_vfs},
 };
 
 /* Loaders end lines as they like, so line ends count. */

@@ -21,6 +21,7 @@
 
 #define PCI_ADDRESS 0xcf8u
 #define PCI_DATA    0xcfcu
+#define PCI_SPACE   256u /* what the ports reach */
 #define MSI_ADDRESS 0xfee00000u
 
 /* Bare metal is always privileged (boot_native.c); among domains it is the one Xen gave the
@@ -66,21 +67,73 @@ void machine_io_write(uint16_t port, unsigned width_bytes, uint32_t value)
 		io_out32(port, value);
 }
 
+/* The page of a function's extended space; NULL: there is none. The one of the last function that was asked for is
+ * kept: who asks asks several times. Mappings are never undone, and few functions are asked at all. */
+static volatile uint8_t *extended(uint16_t bdf)
+{
+	const struct acpi_info *acpi = &boot.acpi;
+	static volatile uint8_t *page;
+	static uint16_t page_bdf;
+
+	if (!acpi->ecam || bdf >> 8 < acpi->ecam_first_bus || bdf >> 8 > acpi->ecam_last_bus)
+		return NULL;
+	if (!page || page_bdf != bdf)
+		page = machine_mmio_map((maddr_t){acpi->ecam + ((uint64_t)bdf << 12)}, PAGE_SIZE);
+	page_bdf = bdf;
+	return page;
+}
+
+static uint32_t read_extended(uint16_t bdf, unsigned offset, unsigned width_bytes)
+{
+	volatile uint8_t *page = extended(bdf);
+
+	if (!page)
+		return ~0u >> (32 - 8 * width_bytes);
+	if (width_bytes == 1)
+		return page[offset];
+	if (width_bytes == 2)
+		return *(volatile uint16_t *)(page + offset);
+	return *(volatile uint32_t *)(page + offset);
+}
+
+static void write_extended(uint16_t bdf, unsigned offset, unsigned width_bytes, uint32_t value)
+{
+	volatile uint8_t *page = extended(bdf);
+
+	if (!page)
+		return;
+	if (width_bytes == 1)
+		page[offset] = (uint8_t)value;
+	else if (width_bytes == 2)
+		*(volatile uint16_t *)(page + offset) = (uint16_t)value;
+	else
+		*(volatile uint32_t *)(page + offset) = value;
+}
+
 /* The width is kept at the data port: reading more than was asked may touch a register that
  * changes when it is read. */
 uint32_t machine_pci_read(uint16_t bdf, unsigned offset, unsigned width_bytes)
 {
-	uint64_t flags = irq_save();
-	uint32_t value = machine_io_read(pci_select(bdf, offset), width_bytes);
+	uint64_t flags;
+	uint32_t value;
 
+	if (offset >= PCI_SPACE)
+		return read_extended(bdf, offset, width_bytes);
+	flags = irq_save();
+	value = machine_io_read(pci_select(bdf, offset), width_bytes);
 	irq_restore(flags);
 	return value;
 }
 
 void machine_pci_write(uint16_t bdf, unsigned offset, unsigned width_bytes, uint32_t value)
 {
-	uint64_t flags = irq_save();
+	uint64_t flags;
 
+	if (offset >= PCI_SPACE) {
+		write_extended(bdf, offset, width_bytes, value);
+		return;
+	}
+	flags = irq_save();
 	machine_io_write(pci_select(bdf, offset), width_bytes, value);
 	irq_restore(flags);
 }

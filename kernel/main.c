@@ -63,7 +63,7 @@ static void say_hello(void)
 static int start_native(void *ctx)
 {
 	if (machine_has_devices())
-		(void)drivers_native_init();
+		(void)drivers_native_init(cmdline.vfs);
 	return 0;
 }
 

@@ -99,7 +99,7 @@ static int start_store(void)
 static int start_disks(void)
 {
 	if (machine_has_devices())
-		(void)drivers_native_init();
+		(void)drivers_native_init(cmdline.vfs);
 	return 0;
 }
 

@@ -186,6 +186,16 @@ static void read_fadt(const struct reader *r, const struct sdt *t, struct acpi_i
 	out->power_told = true;
 }
 
+/* PCI Firmware Specification 3.2, table 4-3: after 8 bytes the first segment's entry, which is a PC's only one. */
+static void read_mcfg(const uint8_t *p, struct acpi_info *out)
+{
+	if (p[52] | p[53]) /* of another segment */
+		return;
+	out->ecam = get64(p + 44);
+	out->ecam_first_bus = p[54];
+	out->ecam_last_bus = p[55];
+}
+
 /* RSDT with step 4, XSDT with step 8 (5.2.7, 5.2.8). A table that is damaged is passed over, as
  * others may be whole. */
 static void read_root(const struct reader *r, uint64_t address, unsigned step)
@@ -202,6 +212,8 @@ static void read_root(const struct reader *r, uint64_t address, unsigned step)
 			read_madt(t, r->out);
 		else if (memcmp(t->signature, "FACP", 4) == 0)
 			read_fadt(r, t, r->out);
+		else if (memcmp(t->signature, "MCFG", 4) == 0 && t->length >= 60)
+			read_mcfg((const uint8_t *)t, r->out);
 		else if (memcmp(t->signature, "HPET", 4) == 0 && t->length >= 52)
 			r->out->hpet = get64((const uint8_t *)t + 44);
 	}

@@ -16,6 +16,8 @@
 
 struct acpi_info {
 	uint64_t hpet; /* machine address; 0: none */
+	uint64_t ecam; /* of PCI configuration space in memory, from bus 0 on; 0: none */
+	uint8_t ecam_first_bus, ecam_last_bus; /* those that are there */
 	unsigned n_ioapics;
 	struct {
 		uint64_t address;

@@ -8,13 +8,17 @@
 
 struct pci_function;
 
-/* Number of disks registered. */
-unsigned drivers_native_init(void);
+/* Number of functions taken. Of each NVMe controller that has virtual functions, up to n_vfs are turned on and
+ * driven as controllers of their own. */
+unsigned drivers_native_init(unsigned n_vfs);
 
 /* One driver's part: 0 when it took the function, -XEN_ENODEV when it is not of its kind, or why the
  * device could not be used. */
 int nvme_probe(const struct pci_function *f);
 int virtio_blk_probe(const struct pci_function *f);
 int ahci_probe(const struct pci_function *f);
+
+/* What drivers_native_init was told. */
+extern unsigned drivers_wanted_vfs;
 
 #endif

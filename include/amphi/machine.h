@@ -16,8 +16,8 @@ bool machine_has_devices(void);
 /* Uncached mapping of a device's registers; NULL when the range cannot be had. Never unmapped. */
 void *machine_mmio_map(maddr_t start, size_t len_bytes);
 
-/* Type-1 configuration access (ports 0xcf8/0xcfc). bdf = bus << 8 | device << 3 | function; offset is a
- * multiple of the width. A function that is not there reads as all ones. */
+/* Configuration space: below 256 by ports 0xcf8/0xcfc, from there to 4096 in memory where the firmware says it is.
+ * bdf = bus << 8 | device << 3 | function; offset is a multiple of the width. What is not there reads as all ones. */
 uint32_t machine_pci_read(uint16_t bdf, unsigned offset, unsigned width_bytes);
 void machine_pci_write(uint16_t bdf, unsigned offset, unsigned width_bytes, uint32_t value);
 

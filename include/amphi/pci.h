@@ -13,6 +13,8 @@ struct pci_function {
 	uint16_t bdf; /* bus << 8 | device << 3 | function */
 	uint16_t vendor, device;
 	uint32_t class_code; /* class << 16 | subclass << 8 | programming interface */
+	maddr_t
+	    virtual_bar; /* of a virtual function its BAR 0, which its own registers do not tell; else 0 */
 };
 
 /* Finds all functions reachable from bus 0 through bridges. Returns their number. */
@@ -20,6 +22,9 @@ unsigned pci_scan(void);
 
 /* The n-th function found, NULL beyond the last. */
 const struct pci_function *pci_get(unsigned n);
+
+/* Appends a function that a scan does not find. */
+void pci_add(const struct pci_function *f);
 
 /* Offset of the first capability with this id after offset `after` (0: from the start); 0 when there is
  * none, also when the list loops or leaves configuration space. */

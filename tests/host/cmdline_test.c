@@ -54,6 +54,10 @@ static void numbers_of_cpus(void **state)
 	assert_int_equal(parse("maxcpus=2 maxcpus=0").maxcpus, 2);
 	assert_string_equal(complaints, "no such number of CPUs: maxcpus=0;");
 	assert_int_equal(parse("maxcpus=2x maxcpus= maxcpus=-1 maxcpus=10000").maxcpus, 0);
+	assert_int_equal(parse("vfs=3").vfs, 3);
+	assert_int_equal(parse("vfs=3 vfs=0").vfs, 0);
+	assert_int_equal(parse("vfs=x").vfs, 0);
+	assert_string_equal(complaints, "no such number of functions: vfs=x;");
 	parse("maxcpus");
 	assert_string_equal(complaints, "needs a value: maxcpus;");
 }

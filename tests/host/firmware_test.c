@@ -24,6 +24,7 @@
 #define MADT  0xf2000u
 #define FADT  0xf3000u
 #define HPET  0xf4000u
+#define MCFG  0xf4800u
 #define DSDT  0xf5000u
 
 static uint8_t memory[BYTES];
@@ -66,7 +67,8 @@ static int board(void **state)
 	put32(RSDT + 36, MADT);
 	put32(RSDT + 40, FADT);
 	put32(RSDT + 44, HPET);
-	table(RSDT, "RSDT", 48);
+	put32(RSDT + 48, MCFG);
+	table(RSDT, "RSDT", 52);
 	memcpy(memory + MADT + 44, (uint8_t[]){1, 12, 0, 0}, 4);
 	put32(MADT + 48, 0xfec10000);
 	put32(MADT + 52, 24);
@@ -86,12 +88,17 @@ static int board(void **state)
 	table(DSDT, "DSDT", 80);
 	put32(HPET + 44, 0xfed00000);
 	table(HPET, "HPET", 56);
+	put32(MCFG + 44, 0xb0000000);
+	memory[MCFG + 55] = 0x7f;
+	table(MCFG, "MCFG", 60);
 	return 0;
 }
 
 static void assert_facts(const struct acpi_info *a)
 {
 	assert_int_equal(a->hpet, 0xfed00000);
+	assert_int_equal(a->ecam, 0xb0000000);
+	assert_int_equal(a->ecam_last_bus, 0x7f);
 	assert_int_equal(a->n_ioapics, 1);
 	assert_int_equal(a->ioapic[0].address, 0xfec10000);
 	assert_int_equal(a->ioapic[0].first_gsi, 24);

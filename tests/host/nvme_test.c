@@ -8,9 +8,10 @@
  * one that is pulled out takes its disks with it, each request ended.
  *
  * links: drivers-native/nvme.c drivers-native/nvme_init.c drivers-native/nvme_admin.c drivers-native/nvme_recover.c
- * links: drivers-native/disk_error.c drivers-native/disk_watch.c lib/printf.c lib/text.c
+ * links: drivers-native/disk_error.c drivers-native/disk_watch.c drivers-native/nvme_virtual.c lib/printf.c lib/text.c
  */
 #include "drivers-native/nvme.h"
+#include "drivers-native/pci_sriov.h"
 
 #include <amphi/drivers.h>
 #include <amphi/host.h>
@@ -123,6 +124,11 @@ bool pci_bar(const struct pci_function *f, unsigned bar, maddr_t *out_start)
 	return true;
 }
 void pci_enable(const struct pci_function *f) {}
+unsigned drivers_wanted_vfs;
+int pci_sriov_enable(const struct pci_function *f, unsigned wanted)
+{
+	return -XEN_ENODEV;
+}
 void pci_disable(const struct pci_function *f)
 {
 	masters_off++;

@@ -288,7 +288,8 @@ void vblk_go_on(struct vblk_queue *queue)
 		else
 			finish(queue, slot);
 	}
-	pump(queue);
+	if (queue->waiting)
+		pump(queue);
 	vblk_kick(&v->disk);
 }
 

@@ -189,11 +189,3 @@ uint64_t virtio_pci_config64(const struct virtio_pci *t, unsigned offset)
 	}
 	return value;
 }
-
-void virtio_pci_notify(const struct virtio_pci *t, const struct virtio_queue *vq)
-{
-	if (t->port)
-		virtio_legacy_notify(t, vq->index);
-	else
-		*vq->notify = vq->index;
-}

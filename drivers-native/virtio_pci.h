@@ -75,9 +75,6 @@ void virtio_pci_ready(struct virtio_pci *t);
 uint32_t virtio_pci_config(const struct virtio_pci *t, unsigned offset, unsigned width);
 /* 64 bits of it, which do not change while they are read. */
 uint64_t virtio_pci_config64(const struct virtio_pci *t, unsigned offset);
-/* Tells the device of a queue. */
-void virtio_pci_notify(const struct virtio_pci *t, const struct virtio_queue *vq);
-
 /* virtio_legacy.c: the same of a device that has nothing newer; called by virtio_pci.c. */
 int virtio_legacy_find(struct virtio_pci *t);
 void virtio_legacy_set_status(const struct virtio_pci *t, uint8_t status);
@@ -88,5 +85,14 @@ int virtio_legacy_queue(struct virtio_pci *t, struct virtio_queue *vq, uint16_t 
 void virtio_legacy_config_vector(const struct virtio_pci *t, uint16_t vector);
 uint32_t virtio_legacy_config(const struct virtio_pci *t, unsigned offset, unsigned width);
 void virtio_legacy_notify(const struct virtio_pci *t, uint16_t index);
+
+/* Tells the device of a queue. */
+static inline void virtio_pci_notify(const struct virtio_pci *t, const struct virtio_queue *vq)
+{
+	if (vq->notify)
+		*vq->notify = vq->index;
+	else
+		virtio_legacy_notify(t, vq->index);
+}
 
 #endif

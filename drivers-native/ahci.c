@@ -206,6 +206,8 @@ static void port_interrupt(struct ahci_port *p)
 {
 	uint32_t is = ahci_read(p, PORT_IS);
 
+	if (is & IS_CHANGE) /* which are views of that register, and stay until it is clear */
+		ahci_write(p, PORT_SERR, ~0u);
 	ahci_write(p, PORT_IS, is);
 	if (p->watch.phase != DISK_RUNNING)
 		return;

@@ -66,6 +66,7 @@ struct back_request {
 	uint8_t wire_op; /* the guest's word: echoed */
 	uint8_t op;      /* what is done for it: BLKIF_OP_READ for an indirect read */
 	uint8_t flags;   /* BLOCK_SECURE */
+	const char *why; /* it was refused */
 	uint8_t step;    /* of a barrier */
 	bool own_part_busy, sending;
 };
@@ -106,7 +107,9 @@ struct back_disk {
 	unsigned unit_shift; /* the guest's sectors in ours: 0, or 3 where its are of 4096 bytes */
 	bool mode_readonly, discard_enabled; /* the toolstack's words */
 	bool readonly, cdrom, removable, discard;
-	bool gone; /* the disk went while it was served */
+	bool gone;            /* the disk went while it was served */
+	const char *said[16]; /* why requests were refused, told since said_ns */
+	uint64_t said_ns;
 	char name[16];
 	char params[STORE_PATH_MAX];
 	struct host_work news; /* the disk changed: the store is told */
@@ -171,6 +174,9 @@ void back_finish(void *ctx);
 void back_finished(struct back_request *req);
 /* blkback.c's: the last request in flight is done and the connection is over. */
 void back_idle(struct back_disk *disk);
+
+/* blkback.c's: counts a request that is not done, and says why, each reason once in a while. */
+void back_refused(struct back_disk *disk, const struct back_request *req);
 
 /* ---- blkback_request.c ---- */
 /* Copies one request in and checks it; takes its segments. BLKIF_RSP_OKAY, what to answer it with at once, or

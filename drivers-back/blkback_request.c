@@ -15,6 +15,12 @@ struct wire {
 	uint16_t third;     /* handle; an indirect request's segments */
 };
 
+static int16_t refused(struct back_request *req, int16_t status, const char *why)
+{
+	req->why = why;
+	return status;
+}
+
 /* What a guest that counts in larger sectors says of its segments, in ours. What no page holds stays so. */
 static void segments_in_our_units(struct blkif_request_segment *segs, unsigned n, unsigned shift)
 {
@@ -78,7 +84,9 @@ static inline __attribute__((always_inline)) int16_t take_data(struct back_queue
 	if (req->n_sectors && in_disk(q->disk, req->sector, req->n_sectors))
 		return BLKIF_RSP_OKAY;
 	back_segments_give(req);
-	return BLKIF_RSP_ERROR;
+	return refused(req, BLKIF_RSP_ERROR,
+		       req->n_sectors ? "beyond the disk, or within a sector of it"
+				      : "a segment is not whole sectors of a page");
 }
 
 /* Read, write, and the barrier, which may be without data. A frontend that has read `info` does not write
@@ -90,11 +98,11 @@ read_direct(struct back_queue *q, struct back_request *req, struct wire wire, co
 	unsigned n = wire.second;
 
 	if (wire.op != BLKIF_OP_READ && q->disk->readonly)
-		return BLKIF_RSP_ERROR;
+		return refused(req, BLKIF_RSP_ERROR, "a write to a read-only disk");
 	if (n == 0 && wire.op == BLKIF_OP_WRITE_BARRIER)
 		return BLKIF_RSP_OKAY;
 	if (n == 0 || n > BLKIF_SEGMENTS)
-		return BLKIF_RSP_ERROR;
+		return refused(req, BLKIF_RSP_ERROR, "no segments, or too many");
 	if (!back_segments_take(q, req, n))
 		return BACK_WAIT;
 	peer_copy_in(segs, tail, n * sizeof(segs[0]));
@@ -110,7 +118,7 @@ static int16_t read_barrier(struct back_queue *q, struct back_request *req, stru
 static int16_t read_flush(struct back_queue *q, struct back_request *req, struct wire wire,
 			  const peer_byte *tail)
 {
-	return wire.second ? BLKIF_RSP_ERROR : BLKIF_RSP_OKAY;
+	return wire.second ? refused(req, BLKIF_RSP_ERROR, "a flush with data") : BLKIF_RSP_OKAY;
 }
 
 /* BLKIF_DISCARD_SECURE on a disk that cannot is refused, though blkif.h lets it be ignored: who asks for it
@@ -122,16 +130,17 @@ static int16_t read_discard(struct back_queue *q, struct back_request *req, stru
 	uint64_t count;
 
 	if (!disk->discard)
-		return BLKIF_RSP_EOPNOTSUPP;
+		return refused(req, BLKIF_RSP_EOPNOTSUPP, "a discard, which was not offered");
 	if (disk->readonly)
-		return BLKIF_RSP_ERROR;
+		return refused(req, BLKIF_RSP_ERROR, "a discard on a read-only disk");
 	if ((wire.second & BLKIF_DISCARD_SECURE) && !disk->disk->discard_secure)
-		return BLKIF_RSP_EOPNOTSUPP;
+		return refused(req, BLKIF_RSP_EOPNOTSUPP,
+			       "a secure discard, which was not offered");
 	peer_copy_in(&count, tail, sizeof(count));
 	req->n_sectors = in_our_units(disk, count);
 	req->flags = wire.second & BLKIF_DISCARD_SECURE ? BLOCK_SECURE : 0;
 	if (count == 0 || !in_disk(disk, req->sector, req->n_sectors))
-		return BLKIF_RSP_ERROR;
+		return refused(req, BLKIF_RSP_ERROR, "a discard of nothing, or beyond the disk");
 	return BLKIF_RSP_OKAY;
 }
 
@@ -147,18 +156,18 @@ static int16_t read_indirect(struct back_queue *q, struct back_request *req, str
 	/* The answer names it, and not how it came: so Linux and we want it. */
 	req->wire_op = req->op = wire.second;
 	if (req->op != BLKIF_OP_READ && req->op != BLKIF_OP_WRITE)
-		return BLKIF_RSP_EOPNOTSUPP;
+		return refused(req, BLKIF_RSP_EOPNOTSUPP, "indirect, and neither read nor write");
 	if (req->op == BLKIF_OP_WRITE && disk->readonly)
-		return BLKIF_RSP_ERROR;
+		return refused(req, BLKIF_RSP_ERROR, "a write to a read-only disk");
 	if (n == 0 || n > BLKIF_INDIRECT_SEGMENTS)
-		return BLKIF_RSP_ERROR;
+		return refused(req, BLKIF_RSP_ERROR, "no segments, or too many");
 	if (!back_segments_take(q, req, n))
 		return BACK_WAIT;
 	req->n_segments = (uint16_t)n;
 	peer_copy_in(&list.v, tail + 4, sizeof(list.v));
 	if (!back_pool_copy_in(disk, list, n * (unsigned)sizeof(struct blkif_request_segment))) {
 		back_segments_give(req);
-		return BLKIF_RSP_ERROR;
+		return refused(req, BLKIF_RSP_ERROR, "the page of its segments is not granted");
 	}
 	disk->stats.indirect++;
 	return take_data(q, req, disk->indirect_page, n);
@@ -190,13 +199,13 @@ int16_t back_request_read(struct back_queue *q, struct back_request *req, const 
 	 * guest's own and are looked at no more. */
 	req->status = BLKIF_RSP_OKAY;
 	if (!q->disk->disk)
-		return BLKIF_RSP_ERROR; /* gone, or no medium */
+		return refused(req, BLKIF_RSP_ERROR, "the disk is gone, or has no medium");
 	/* Nearly all are of these two, whose way is straight. */
 	if (wire.op == BLKIF_OP_READ || wire.op == BLKIF_OP_WRITE)
 		return read_direct(q, req, wire, tail);
 	req->n_segments = 0;
 	req->n_sectors = 0;
 	if (wire.op >= ARRAY_SIZE(readers) || !readers[wire.op])
-		return BLKIF_RSP_EOPNOTSUPP;
+		return refused(req, BLKIF_RSP_EOPNOTSUPP, "an operation that there is not");
 	return readers[wire.op](q, req, wire, tail);
 }

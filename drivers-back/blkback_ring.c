@@ -149,7 +149,7 @@ static bool take(struct back_queue *q, struct back_request **out)
 	q->ring.in++;
 	q->disk->stats.requests++;
 	if (status != BLKIF_RSP_OKAY) {
-		q->disk->stats.refused++;
+		back_refused(q->disk, req);
 		respond(q, req, status);
 		return true;
 	}

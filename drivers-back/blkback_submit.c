@@ -268,7 +268,8 @@ static void refuse(struct back_request *req)
 	struct back_queue *q = req->queue;
 
 	req->status = BLKIF_RSP_ERROR;
-	q->disk->stats.refused++;
+	req->why = req->dev ? "a page of it is not granted" : "the disk is gone, or has no medium";
+	back_refused(q->disk, req);
 	if (q->barrier == req)
 		q->barrier = NULL;
 	back_finished(req);

@@ -34,4 +34,17 @@ ways=$(sed -n 's/^attacks //p' "$work/bad.said")
 [ "${ways:-0}" -ge 50 ] && [ "$(grep -c '^ok' "$work/bad.said")" = "$ways" ] || fail "the bad guest did not get through"
 [ "$(grep -c "@sha256 xvda $want" "$work/log")" = 12 ] || fail "its neighbour did not read rightly"
 grep -q '@domain good exit 0' "$work/log" || fail "its neighbour did not end well"
+while read -r why; do
+	grep -q "vbd/1/51712: domain 1: $why" "$work/log" || fail "not told: $why"
+done <<W
+request refused: an operation that there is not
+request refused: no segments, or too many
+request refused: a segment is not whole sectors of a page
+request refused: beyond the disk, or within a sector of it
+request refused: a page of it is not granted
+request refused: a flush with data
+request refused: indirect, and neither read nor write
+request refused: the page of its segments is not granted
+more requests than its ring holds; connection closed
+W
 echo "$ways ways to be a bad frontend, none of which anybody else noticed"

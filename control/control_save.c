@@ -306,20 +306,28 @@ static void look_for_disk(void *ctx, const struct control_domain *d)
 {
 	struct disk_search *s = ctx;
 
-	for (unsigned i = 0; i < d->config->n_disks; i++)
-		if (control_find_disk(d->config->disks[i].target) == s->dev)
+	for (unsigned i = 0; i < d->config->n_disks; i++) {
+		const struct block_device *dev = control_find_disk(d->config->disks[i].target);
+
+		if (dev && host_block_overlap(dev, s->dev))
 			s->user = d->config->name;
+	}
 }
 
+/* A disk that has partitions is somebody's, perhaps what the machine starts from: they can be named instead. */
 static int check_disk(const char *name, const char *disk, struct block_device **out)
 {
-	struct disk_search search = {.dev = control_find_disk(disk)};
+	struct disk_search search = {.dev = *out = control_find_disk(disk)};
+	const struct block_device *part;
 
-	*out = control_find_disk(disk);
-	if (!*out)
+	if (!search.dev)
 		return control_fail(-XEN_ENOENT, "%s: no such disk '%s'", name, disk);
-	if ((*out)->readonly)
+	if (search.dev->readonly)
 		return control_fail(-XEN_EROFS, "%s: '%s' cannot be written", name, disk);
+	part = host_block_part_of(search.dev);
+	if (part)
+		return control_fail(-XEN_EBUSY, "%s: '%s' is divided: it has %s", name, disk,
+				    part->name);
 	control_for_each(look_for_disk, &search);
 	if (search.user)
 		return control_fail(-XEN_EBUSY, "%s: '%s' is a disk of %s", name, disk,

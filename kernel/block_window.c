@@ -118,3 +118,43 @@ struct block_device *block_window_find(const struct block_device *whole, uint64_
 			return &w->dev;
 	return NULL;
 }
+
+/* ---- what lies on what ---------------------------------------------------------------------- */
+
+static const struct window *window_of(const struct block_device *dev)
+{
+	const struct window *w = windows;
+
+	while (w && &w->dev != dev)
+		w = w->next;
+	return w;
+}
+
+/* Windows may be of windows: down to the disk, and where on it dev begins. */
+static const struct block_device *bottom(const struct block_device *dev, uint64_t *out_start)
+{
+	const struct window *w;
+
+	*out_start = 0;
+	while ((w = window_of(dev))) {
+		*out_start += w->start;
+		dev = w->whole;
+	}
+	return dev;
+}
+
+bool host_block_overlap(const struct block_device *a, const struct block_device *b)
+{
+	uint64_t start_a, start_b;
+
+	return bottom(a, &start_a) == bottom(b, &start_b) && start_a < start_b + b->sectors &&
+	       start_b < start_a + a->sectors;
+}
+
+const struct block_device *host_block_part_of(const struct block_device *dev)
+{
+	for (const struct window *w = windows; w; w = w->next)
+		if (w->whole == dev && w->dev.name[0])
+			return &w->dev;
+	return NULL;
+}

@@ -82,7 +82,7 @@ int control_restore(const char *disk, const struct domain_config *config, contro
  * checkpoint). The disk is of nobody else's use meanwhile. What it had before is gone from the moment the guest
  * has suspended, and what it is given is a stream only when done is told 0. After an error the
  * guest goes on, or control_why() says that it cannot. -XEN_ENOENT: no such domain or disk; -XEN_ESRCH;
- * -XEN_EBUSY: a domain is being saved already, or a running domain has that disk; -XEN_EROFS; -XEN_ENOSPC: it
+ * -XEN_EBUSY: a domain is being saved already, a running domain has that disk or something on it, or it has partitions; -XEN_EROFS; -XEN_ENOSPC: it
  * is too small; -XEN_EOPNOTSUPP: the guest has not said that it can be suspended. By done: -XEN_ETIMEDOUT:
  * the guest does not do so in CONTROL_SUSPEND_WAIT_MS; -XEN_ESRCH: it has ended; -XEN_EIO, -XEN_EINVAL: of its memory. */
 #define CONTROL_SUSPEND_WAIT_MS 60000u

@@ -36,4 +36,11 @@ void host_block_unwatch(struct host_block_watch *watch);
  * NULL: none, more than one, or a slice that is not on its disk. */
 struct block_device *host_block_find(const char *params);
 
+/* Whether writing to one could change what the other has: they are the same, or stretches of one disk that
+ * share a sector. */
+bool host_block_overlap(const struct block_device *a, const struct block_device *b);
+
+/* A partition or slice of dev that is a disk of its own; NULL: there is none. */
+const struct block_device *host_block_part_of(const struct block_device *dev);
+
 #endif

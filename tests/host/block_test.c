@@ -251,6 +251,16 @@ static void names(void **state)
 	assert_ptr_equal(host_block_find("PARTUUID=abcdef01-02@4096+1024K"), slice);
 	assert_ptr_equal(host_block_find(slice->name), slice);
 	assert_ptr_not_equal(host_block_find("fake0@4K+2K"), slice);
+	assert_non_null(host_block_part_of(&dev));
+	assert_null(host_block_part_of(&second));
+	assert_null(host_block_part_of(slice));
+	assert_true(host_block_overlap(&dev, &dev) && host_block_overlap(slice, &dev) &&
+		    host_block_overlap(&dev, slice));
+	assert_true(host_block_overlap(host_block_find("fake0@0+8K"), slice));
+	assert_true(host_block_overlap(host_block_find("fake0@8K+4K"), slice));
+	assert_false(host_block_overlap(host_block_find("fake0@0+4K"), slice)); /* side by side */
+	assert_false(host_block_overlap(slice, host_block_find("fake0@1028K+4K")));
+	assert_false(host_block_overlap(&second, slice));
 	block_unregister(&second);
 	dev.partuuid[0] = dev.partlabel[0] = 0;
 }

@@ -386,6 +386,9 @@ static void test_refused(void **state)
 	expect_refused(-XEN_ENOENT, "h", "d", "h: no such domain");
 	expect_refused(-XEN_ENOENT, "g", "missing.img", "g: no such disk 'missing.img'");
 	expect_refused(-XEN_EBUSY, "g", "a.img", "g: 'a.img' is a disk of g");
+	strcpy(own->dev.name, "serial=d1");
+	expect_refused(-XEN_EBUSY, "g", "d", "g: 'd' is divided: it has serial=d1");
+	strcpy(own->dev.name, "serial=a.img");
 	disk->dev.readonly = true;
 	expect_refused(-XEN_EROFS, "g", "d", "g: 'd' cannot be written");
 	disk->dev.readonly = false;

@@ -3,6 +3,7 @@
  * A disk completes inside submit, or holds its requests until the test lets them go, or fails them.
  * It checks what the contract of block.h promises a driver (alignment, pages, limits).
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -163,6 +164,20 @@ struct mock_disk *mock_disk_new(const char *name, uint64_t sectors)
 			return d;
 		}
 	mock_bug("too many disks");
+}
+
+bool host_block_overlap(const struct block_device *a, const struct block_device *b)
+{
+	return a == b;
+}
+
+/* A disk called "X1" is one of X's. */
+const struct block_device *host_block_part_of(const struct block_device *dev)
+{
+	char name[sizeof(dev->name) + 1];
+
+	snprintf(name, sizeof(name), "%s1", dev->name);
+	return host_block_find(name);
 }
 
 struct block_device *host_block_find(const char *params)

@@ -17,6 +17,7 @@
 #define BATCH_PAGES      32u
 #define LIST_PIECE       1024u
 #define CONFIG_TEXT_MAX  (SAVE_PIECE_BYTES / 2)
+#define STATE_MAX        ((size_t)64 << 10) /* of a vCPU's: AVX-512 and all that is with it takes 3 KiB */
 #define PFINFO_TYPE(t)   ((uint32_t)(t) >> 28)
 #define PAGE_LEVEL(type) ((type) & ~STREAM_PAGE_PINNED)
 
@@ -260,33 +261,77 @@ static void put_extended(struct save_stream *s, const struct stream_vcpu *vcpu)
 	put_padding(s, sizeof(*vcpu) + len);
 }
 
-/* The area's size is asked for first; 0: the vCPU has used nothing that is kept there. */
-static int put_xsave(struct save_stream *s, const struct stream_vcpu *vcpu)
+/* One whose length comes in two steps: what it can be at most, and what it is. buffer is NULL in the first. */
+struct vcpu_state {
+	enum stream_type type;
+	const char *name;
+	size_t unit;
+	int (*get)(domid_t domid, uint32_t vcpu, void *buffer, uint64_t *count);
+};
+
+/* The second call tells how much of the buffer it has used. */
+static int get_xsave(domid_t domid, uint32_t vcpu, void *buffer, uint64_t *count)
 {
-	struct xen_domctl op = {.cmd = XEN_DOMCTL_getvcpuextstate, .domain = s->guest.domid};
+	struct xen_domctl op = {.cmd = XEN_DOMCTL_getvcpuextstate, .domain = domid};
 	struct xen_domctl_vcpuextstate *x = &op.u.vcpuextstate;
-	size_t len;
-	void *area;
 	int err;
 
-	x->vcpu = vcpu->vcpu;
-	if (host_domctl(&op) || !x->size)
-		return 0;
-	len = (size_t)x->size;
-	area = len <= SAVE_PIECE_BYTES / 2 ? host_alloc(len) : NULL;
-	if (!area)
-		return control_fail(-XEN_ENOMEM, "%s: no memory to save it", s->guest.name);
-	set_xen_guest_handle(x->buffer, area);
+	x->vcpu = vcpu;
 	err = host_domctl(&op);
-	if (!err) {
-		put_record(s, STREAM_VCPU_XSAVE, sizeof(*vcpu) + len);
+	if (!err && buffer) {
+		x->size = *count;
+		set_xen_guest_handle(x->buffer, buffer);
+		err = host_domctl(&op);
+	}
+	*count = x->size;
+	return err;
+}
+
+static int get_msrs(domid_t domid, uint32_t vcpu, void *buffer, uint64_t *count)
+{
+	struct xen_domctl op = {.cmd = XEN_DOMCTL_get_vcpu_msrs, .domain = domid};
+	struct xen_domctl_vcpu_msrs *m = &op.u.vcpu_msrs;
+	int err;
+
+	m->vcpu = vcpu;
+	m->msr_count = (uint32_t)*count;
+	set_xen_guest_handle(m->msrs, buffer);
+	err = host_domctl(&op);
+	*count = m->msr_count;
+	return err;
+}
+
+static const struct vcpu_state states[] = {
+    {STREAM_VCPU_XSAVE, "extended state", 1, get_xsave},
+    {STREAM_VCPU_MSRS, "MSRs", sizeof(struct xen_domctl_vcpu_msr), get_msrs},
+};
+
+/* A hypervisor that keeps none refuses the first call; an empty one is left out. */
+static int put_state(struct save_stream *s, const struct vcpu_state *state,
+		     const struct stream_vcpu *vcpu)
+{
+	uint64_t most = 0, count;
+	size_t len;
+	void *buffer;
+	int err;
+
+	if (state->get(s->guest.domid, vcpu->vcpu, NULL, &most) || !most)
+		return 0;
+	buffer = most <= STATE_MAX / state->unit ? host_alloc(most * state->unit) : NULL;
+	if (!buffer)
+		return control_fail(-XEN_ENOMEM, "%s: no memory to save it", s->guest.name);
+	count = most;
+	err = state->get(s->guest.domid, vcpu->vcpu, buffer, &count);
+	len = MIN(count, most) * state->unit;
+	if (!err && len) {
+		put_record(s, state->type, sizeof(*vcpu) + len);
 		put(s, vcpu, sizeof(*vcpu));
-		put(s, area, len);
+		put(s, buffer, len);
 		put_padding(s, sizeof(*vcpu) + len);
 	}
-	host_free(area, len);
-	return err ? control_fail(err, "%s: vCPU %u: its extended state cannot be read",
-				  s->guest.name, vcpu->vcpu)
+	host_free(buffer, most * state->unit);
+	return err ? control_fail(err, "%s: vCPU %u: its %s cannot be read", s->guest.name,
+				  vcpu->vcpu, state->name)
 		   : 0;
 }
 
@@ -313,7 +358,9 @@ static int put_vcpu(struct save_stream *s)
 	put(s, &s->context, sizeof(s->context));
 	put_padding(s, body);
 	put_extended(s, &vcpu);
-	return put_xsave(s, &vcpu);
+	for (unsigned i = 0; !err && i < ARRAY_SIZE(states); i++)
+		err = put_state(s, &states[i], &vcpu);
+	return err;
 }
 
 int save_stream_piece(struct save_stream *s, const struct domain_config *config)

@@ -31,7 +31,7 @@
 #define DISK_PAGES (PAGES + 600u)
 
 static struct mock_disk *disk;
-static unsigned dones;
+static unsigned dones, xsave_bytes, msrs; /* the last two: what the hypervisor keeps of the vCPU */
 static int result;
 
 static void done(void *ctx, int err, const char *name)
@@ -48,7 +48,7 @@ static int setup(void **state)
 	disk = mock_disk_new("serial=d", DISK_PAGES * 8);
 	disk->dev.has_flush = true;
 	disk->dev.max_segments = 32;
-	dones = 0;
+	dones = xsave_bytes = msrs = 0;
 	result = 77;
 	world_create();
 	world_set_node("/local/domain/%u/control/feature-suspend", "1");
@@ -276,6 +276,27 @@ static void check_front(void)
 		assert_memory_equal(copies[pages[i]], (char *)old_list + i * PAGE_SIZE, PAGE_SIZE);
 }
 
+/* Those that the hypervisor keeps, as long as they are and not as they could be. */
+static void check_states(void)
+{
+	uint32_t len;
+	const uint8_t *x = xsave_bytes ? take_record(STREAM_VCPU_XSAVE, &len) : NULL;
+	const xen_domctl_vcpu_msr_t *m;
+
+	if (x) {
+		assert_int_equal(len, 8 + xsave_bytes);
+		assert_memory_equal(x, "\0\0\0\0\0\0\0\0\x33\x33", 10);
+		assert_int_equal(x[len - 1], 0x33);
+	}
+	m = msrs ? take_record(STREAM_VCPU_MSRS, &len) : NULL;
+	if (m) {
+		assert_int_equal(len, 8 + msrs * sizeof(*m));
+		m = (const void *)((const uint8_t *)m + 8);
+		assert_int_equal(m[msrs - 1].index, 0x100 + msrs - 1);
+		assert_int_equal(m[msrs - 1].value, msrs - 1);
+	}
+}
+
 static void check_back(void)
 {
 	uint32_t len;
@@ -293,6 +314,7 @@ static void check_back(void)
 	assert_int_equal(xen_pfn_to_cr3(old_list[xen_cr3_to_pfn(c->ctrlreg[3])]),
 			 old_context.ctrlreg[3]);
 	assert_int_equal(c->ctrlreg[1], 0);
+	check_states();
 	(void)take_record(STREAM_END, &len);
 	assert_int_equal(len, 0);
 	(void)take_record((enum stream_type)STREAM_XL_END, &len);
@@ -337,6 +359,8 @@ static void test_checkpoint(void **state)
 {
 	save_and_check(true);
 	expect_goes_on();
+	fake_domain(world_id)->xsave_bytes = xsave_bytes = 851; /* nothing asks for whole words */
+	fake_domain(world_id)->msrs = msrs = 3;
 	save_and_check(true);
 	expect_goes_on();
 	assert_int_equal(control_destroy("g"), 0);

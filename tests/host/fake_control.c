@@ -325,6 +325,9 @@ static int domctl_of(struct fake_domain *d, struct xen_domctl *op)
 		return 0;
 	case XEN_DOMCTL_setvcpucontext:
 		return set_context(d, &op->u.vcpucontext);
+	case XEN_DOMCTL_getvcpuextstate:
+	case XEN_DOMCTL_get_vcpu_msrs:
+		return fake_vcpu_state(d, op);
 	case XEN_DOMCTL_getvcpucontext:
 		return fake_get_context(d, &op->u.vcpucontext);
 	case XEN_DOMCTL_getpageframeinfo3:

@@ -22,6 +22,7 @@ struct fake_domain {
 	unsigned paused_times; /* pausedomain less unpausedomain, with that of the making */
 	uint64_t map_end;      /* of its memory, as the builder told it */
 	uint64_t cpu_time_ns, affinity[32];
+	unsigned xsave_bytes, msrs; /* of its vCPU; 0: the hypervisor keeps none */
 	uint64_t pages, max_pages;
 	domid_t port_peer[FAKE_PORTS]; /* of port n; ports begin at 1 */
 	uint64_t handle;               /* its first half */
@@ -63,6 +64,7 @@ int fake_vcpu_affinity(struct fake_domain *d, struct xen_domctl_vcpuaffinity *a,
 int fake_vcpu_info(const struct fake_domain *d, struct xen_domctl_getvcpuinfo *i);
 void fake_get_info(const struct fake_domain *d, struct xen_domctl_getdomaininfo *out);
 int fake_set_extended(struct fake_domain *d, const struct xen_domctl_ext_vcpucontext *e);
+int fake_vcpu_state(const struct fake_domain *d, struct xen_domctl *op);
 int fake_get_context(const struct fake_domain *d, const struct xen_domctl_vcpucontext *v);
 
 /* A small good kernel image: entry, notes, a data segment of bytes 0x5a, zero memory behind it.

@@ -57,6 +57,31 @@ int fake_set_extended(struct fake_domain *d, const struct xen_domctl_ext_vcpucon
 	return 0;
 }
 
+/* As Xen: asked without a buffer, the most that there could be; with one, what there is. */
+int fake_vcpu_state(const struct fake_domain *d, struct xen_domctl *op)
+{
+	struct xen_domctl_vcpuextstate *x = &op->u.vcpuextstate;
+	struct xen_domctl_vcpu_msrs *m = &op->u.vcpu_msrs;
+	bool xsave = op->cmd == XEN_DOMCTL_getvcpuextstate;
+
+	if (!(xsave ? d->xsave_bytes : d->msrs))
+		return -XEN_ENOSYS;
+	if (xsave && !x->buffer.p) {
+		x->size = d->xsave_bytes + 1000;
+		x->xfeature_mask = 7;
+	} else if (xsave) {
+		if (x->size < d->xsave_bytes || x->xfeature_mask != 7)
+			return -XEN_EINVAL;
+		x->size = d->xsave_bytes;
+		memset(x->buffer.p, 0x33, d->xsave_bytes);
+	} else {
+		for (unsigned i = 0; m->msrs.p && i < d->msrs && i < m->msr_count; i++)
+			m->msrs.p[i] = (xen_domctl_vcpu_msr_t){.index = 0x100 + i, .value = i};
+		m->msr_count = m->msrs.p ? d->msrs : d->msrs + 4;
+	}
+	return 0;
+}
+
 int fake_get_context(const struct fake_domain *d, const struct xen_domctl_vcpucontext *v)
 {
 	if (v->vcpu)

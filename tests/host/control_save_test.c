@@ -12,6 +12,7 @@
  * links: unpack/unpack.c unpack/gzip.c unpack/gzip_fast.c unpack/gzip_trees.c unpack/xz.c unpack/zstd.c unpack/lz4.c
  * links: tests/host/control_world.c tests/host/fake_control.c tests/host/fake_versions.c tests/host/fake_kernel.c
  * links: tests/host/mock_host.c tests/host/mock_share.c tests/host/mock_store.c tests/host/mock_disk.c tests/host/peer_recorder.c
+ * links: tests/host/save_reader.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,16 +23,16 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "../../control/stream.h"
 #include "control_world.h"
 #include "fake_control.h"
 #include "mock_host.h"
+#include "save_reader.h"
 
-#define PAGES      2048u /* of world_config's 8 MiB */
+#define PAGES      READER_PAGES /* of world_config's 8 MiB */
 #define DISK_PAGES (PAGES + 600u)
 
 static struct mock_disk *disk;
-static unsigned dones, xsave_bytes, msrs; /* the last two: what the hypervisor keeps of the vCPU */
+static unsigned dones;
 static int result;
 
 static void done(void *ctx, int err, const char *name)
@@ -48,7 +49,7 @@ static int setup(void **state)
 	disk = mock_disk_new("serial=d", DISK_PAGES * 8);
 	disk->dev.has_flush = true;
 	disk->dev.max_segments = 32;
-	dones = xsave_bytes = msrs = 0;
+	dones = reader.xsave_bytes = reader.msrs = 0;
 	result = 77;
 	world_create();
 	world_set_node("/local/domain/%u/control/feature-suspend", "1");
@@ -77,7 +78,6 @@ static void expect_why(int err, const char *text)
 /* ---- the guest ------------------------------------------------------------------------------ */
 
 static struct start_info start;
-static mfn_t start_frame;
 
 static mfn_t frame_at(uint64_t va)
 {
@@ -107,11 +107,11 @@ static void prepare_guest(void)
 	struct arch_shared_info *arch = &shared()->arch;
 
 	assert_true(fake_guest_read(world_id, d->context.user_regs.rsi, &start, sizeof(start)));
-	start_frame = frame_at(d->context.user_regs.rsi);
+	reader.start_frame = frame_at(d->context.user_regs.rsi);
 	arch->max_pfn = PAGES;
 	arch->p2m_vaddr = start.mfn_list;
 	arch->p2m_cr3 = xen_pfn_to_cr3(d->pinned.v);
-	d->context.user_regs.rdx = start_frame.v;
+	d->context.user_regs.rdx = reader.start_frame.v;
 	d->context.user_regs.rax = 0;
 	d->context.user_regs.rip = 0x1234;
 }
@@ -136,7 +136,7 @@ static void expect_goes_on(void)
 {
 	expect_running();
 	assert_int_equal(fake_domain(world_id)->context.user_regs.rax, 1);
-	assert_int_equal(fake_domain(world_id)->context.user_regs.rdx, start_frame.v);
+	assert_int_equal(fake_domain(world_id)->context.user_regs.rdx, reader.start_frame.v);
 }
 
 /* The backend lets go; then nothing is left. */
@@ -154,185 +154,6 @@ static void expect_no_stream(void)
 		assert_int_equal(disk->data[i], 0);
 }
 
-/* ---- the checker ---------------------------------------------------------------------------- */
-
-static const uint8_t *at;
-static uint8_t *copies[PAGES]; /* of the domain's memory, before it was saved */
-static uint64_t old_list[PAGES];
-static unsigned seen[PAGES], tables, pinned;
-static struct vcpu_guest_context old_context;
-static uint8_t old_shared[PAGE_SIZE];
-
-static void remember(void)
-{
-	memcpy(old_list, list(), sizeof(old_list));
-	old_context = fake_domain(world_id)->context;
-	memcpy(old_shared, shared(), PAGE_SIZE);
-	for (unsigned i = 0; i < PAGES; i++) {
-		free(copies[i]);
-		copies[i] = calloc(1, PAGE_SIZE);
-		if (old_list[i] < 1u << 20)
-			memcpy(copies[i], fake_frame((mfn_t){old_list[i]}), PAGE_SIZE);
-	}
-	memset(seen, 0, sizeof(seen));
-	tables = pinned = 0;
-}
-
-static const void *take(size_t len)
-{
-	const uint8_t *here = at;
-
-	at += len;
-	return here;
-}
-
-/* The text in front has any length, and all behind it is aligned to it. */
-static void align(void)
-{
-	static uint64_t copy[DISK_PAGES * PAGE_SIZE / sizeof(uint64_t)];
-
-	memcpy(copy, at, sizeof(copy) - (size_t)(at - disk->data));
-	at = (const uint8_t *)copy;
-}
-
-static const void *take_record(enum stream_type type, uint32_t *out_len)
-{
-	const struct stream_record *r = take(sizeof(*r));
-	const uint8_t *body = at;
-
-	if (r->type != type)
-		fail_msg("record %#x, wanted %#x", r->type, type);
-	*out_len = r->body_bytes;
-	take(r->body_bytes + stream_padding(r->body_bytes));
-	return body;
-}
-
-static void check_table(uint64_t pfn, const uint64_t *now)
-{
-	const uint64_t *old = (const uint64_t *)copies[pfn];
-
-	for (unsigned i = 0; i < 512; i++) {
-		uint64_t number = (now[i] & 0x000ffffffffff000ull) >> PAGE_SHIFT;
-
-		assert_int_equal(now[i] & 0xfff, old[i] & 0xfff);
-		if (now[i] & 1)
-			assert_int_equal(old_list[number],
-					 (old[i] & 0x000ffffffffff000ull) >> PAGE_SHIFT);
-	}
-}
-
-static void check_pages(void)
-{
-	uint32_t len;
-	const struct stream_page_data *p = take_record(STREAM_PAGE_DATA, &len);
-	const uint64_t *pfns = (const void *)(p + 1);
-	const uint8_t *page = (const void *)(pfns + p->count);
-
-	assert_int_equal(len, sizeof(*p) + p->count * (8 + PAGE_SIZE));
-	for (unsigned i = 0; i < p->count; i++, page += PAGE_SIZE) {
-		uint64_t pfn = pfns[i] & STREAM_PFN_MASK, type = pfns[i] >> STREAM_TYPE_SHIFT;
-
-		assert_in_range(pfn, 0, PAGES - 1);
-		seen[pfn]++;
-		tables += type != 0;
-		pinned += type == (STREAM_PAGE_PINNED | 4);
-		if (type)
-			check_table(pfn, (const void *)page);
-		else
-			assert_memory_equal(page, copies[pfn], PAGE_SIZE);
-	}
-}
-
-static void check_front(void)
-{
-	const struct stream_xl_header *h;
-	const struct stream_p2m_frames *f;
-	const uint64_t *pages;
-	uint32_t len;
-
-	at = disk->data;
-	h = take(sizeof(*h));
-	assert_memory_equal(h->magic, STREAM_XL_MAGIC, 32);
-	assert_int_equal(h->mandatory_flags, STREAM_XL_FLAG_V2);
-	assert_int_equal(*(const uint32_t *)at + 4, h->optional_bytes);
-	assert_int_equal(strlen((const char *)at + 4) + 5, h->optional_bytes);
-	assert_memory_equal(at + 4, "name = \"g\"\n", 11);
-	take(h->optional_bytes);
-	align();
-	assert_memory_equal(take(16), "LibxlFmt\0\0\0\2\0\0\0\0", 16);
-	(void)take_record(STREAM_PAGE_DATA, &len); /* 1, as libxl's for libxc */
-	assert_int_equal(len, 0);
-	assert_memory_equal(take(24),
-			    "\xff\xff\xff\xff\xff\xff\xff\xffXENF\0\0\0\3\0\0\0\0\0\0\0\0", 24);
-	assert_memory_equal(take(16), "\1\0\0\0\14\0\0\0\4\0\0\0\21\0\0\0", 16);
-	assert_memory_equal(take_record(STREAM_PV_INFO, &len), "\10\4\0\0\0\0\0\0", 8);
-	(void)take_record(STREAM_STATIC_END, &len);
-	f = take_record(STREAM_PV_P2M_FRAMES, &len);
-	assert_int_equal(len, 8 + 8 * PAGES / 512);
-	assert_int_equal(f->start_pfn, 0);
-	assert_int_equal(f->end_pfn, PAGES - 1);
-	pages = (const void *)(f + 1);
-	for (unsigned i = 0; i < PAGES / 512; i++)
-		assert_memory_equal(copies[pages[i]], (char *)old_list + i * PAGE_SIZE, PAGE_SIZE);
-}
-
-/* Those that the hypervisor keeps, as long as they are and not as they could be. */
-static void check_states(void)
-{
-	uint32_t len;
-	const uint8_t *x = xsave_bytes ? take_record(STREAM_VCPU_XSAVE, &len) : NULL;
-	const xen_domctl_vcpu_msr_t *m;
-
-	if (x) {
-		assert_int_equal(len, 8 + xsave_bytes);
-		assert_memory_equal(x, "\0\0\0\0\0\0\0\0\x33\x33", 10);
-		assert_int_equal(x[len - 1], 0x33);
-	}
-	m = msrs ? take_record(STREAM_VCPU_MSRS, &len) : NULL;
-	if (m) {
-		assert_int_equal(len, 8 + msrs * sizeof(*m));
-		m = (const void *)((const uint8_t *)m + 8);
-		assert_int_equal(m[msrs - 1].index, 0x100 + msrs - 1);
-		assert_int_equal(m[msrs - 1].value, msrs - 1);
-	}
-}
-
-static void check_back(void)
-{
-	uint32_t len;
-	const struct stream_vcpu *v;
-	const struct vcpu_guest_context *c;
-
-	assert_memory_equal(take_record(STREAM_SHARED_INFO, &len), old_shared, PAGE_SIZE);
-	assert_int_equal(len, PAGE_SIZE);
-	v = take_record(STREAM_VCPU_BASIC, &len);
-	assert_int_equal(len, sizeof(*v) + sizeof(*c));
-	assert_int_equal(v->vcpu, 0);
-	c = (const void *)(v + 1);
-	assert_int_equal(c->user_regs.rip, 0x1234);
-	assert_int_equal(old_list[c->user_regs.rdx], start_frame.v);
-	assert_int_equal(xen_pfn_to_cr3(old_list[xen_cr3_to_pfn(c->ctrlreg[3])]),
-			 old_context.ctrlreg[3]);
-	assert_int_equal(c->ctrlreg[1], 0);
-	check_states();
-	(void)take_record(STREAM_END, &len);
-	assert_int_equal(len, 0);
-	(void)take_record((enum stream_type)STREAM_XL_END, &len);
-	assert_int_equal(len, 0);
-}
-
-static void check_stream(void)
-{
-	check_front();
-	while (*(const uint32_t *)at == STREAM_PAGE_DATA)
-		check_pages();
-	check_back();
-	for (unsigned i = 0; i < PAGES; i++)
-		assert_int_equal(seen[i], 1);
-	assert_true(tables > 4);
-	assert_int_equal(pinned, 1);
-}
-
 /* ---- what works ----------------------------------------------------------------------------- */
 
 static void save_and_check(bool keep)
@@ -340,11 +161,11 @@ static void save_and_check(bool keep)
 	dones = 0;
 	assert_int_equal(save(keep), 0);
 	prepare_guest();
-	remember();
+	reader_remember(world_id, list());
 	suspend();
 	assert_int_equal(dones, 1);
 	assert_int_equal(result, 0);
-	check_stream();
+	reader_all(disk->data, DISK_PAGES * PAGE_SIZE);
 }
 
 static void test_save(void **state)
@@ -359,8 +180,9 @@ static void test_checkpoint(void **state)
 {
 	save_and_check(true);
 	expect_goes_on();
-	fake_domain(world_id)->xsave_bytes = xsave_bytes = 851; /* nothing asks for whole words */
-	fake_domain(world_id)->msrs = msrs = 3;
+	fake_domain(world_id)->xsave_bytes = reader.xsave_bytes =
+	    851; /* nothing asks for whole words */
+	fake_domain(world_id)->msrs = reader.msrs = 3;
 	save_and_check(true);
 	expect_goes_on();
 	assert_int_equal(control_destroy("g"), 0);
@@ -378,14 +200,13 @@ static void test_holes(void **state)
 	    frame_at(start.mfn_list + (PAGES / 512 - 1) * PAGE_SIZE); /* of what no table maps */
 	((uint64_t *)fake_frame(frame))[509] = ~0ull;
 	((uint64_t *)fake_frame(frame))[511] = 1ull << 62; /* as Linux marks what is no memory */
-	remember();
+	reader_remember(world_id, list());
 	suspend();
 	assert_int_equal(result, 0);
-	check_front();
-	while (*(const uint32_t *)at == STREAM_PAGE_DATA)
-		check_pages();
-	assert_int_equal(seen[PAGES - 3] + seen[PAGES - 1], 0);
-	assert_int_equal(seen[PAGES - 2], 1);
+	reader_front(disk->data, DISK_PAGES * PAGE_SIZE);
+	reader_pages();
+	assert_int_equal(reader.seen[PAGES - 3] + reader.seen[PAGES - 1], 0);
+	assert_int_equal(reader.seen[PAGES - 2], 1);
 	expect_gone();
 }
 
@@ -540,13 +361,13 @@ static void test_lies_about_frames(void **state)
 	ask(); /* the list disowns a frame that a table has */
 	entry = (uint64_t *)fake_frame(frame_at(start.mfn_list));
 	for (unsigned i = 0; i < 512; i++)
-		if (entry[i] == start_frame.v)
+		if (entry[i] == reader.start_frame.v)
 			entry[i] = ~0ull;
 	for (unsigned p = 1; p < PAGES / 512; p++) {
 		uint64_t *more = fake_frame(frame_at(start.mfn_list + p * PAGE_SIZE));
 
 		for (unsigned i = 0; i < 512; i++)
-			if (more[i] == start_frame.v)
+			if (more[i] == reader.start_frame.v)
 				more[i] = ~0ull;
 	}
 	expect_guest_refused("maps what is not its own");

@@ -36,6 +36,7 @@ struct saving {
 	void *ctx;
 	struct host_work step, limit;
 	struct save_stream stream;
+	struct domain_config config; /* as the domain is, which may be not how it began */
 };
 
 static struct saving *saving; /* NULL: none */
@@ -190,7 +191,7 @@ static int write_some(void)
 	for (unsigned i = 0; !err && i < TURN_PIECES && s->stage != SAVE_END; i++) {
 		if (save_disk_room(&s->disk) < SAVE_PIECE_BYTES)
 			return 0; /* moved() comes when there is more */
-		err = save_stream_piece(s, saving->r->pub.config);
+		err = save_stream_piece(s, &saving->config);
 	}
 	tell_progress();
 	if (!err && s->stage == SAVE_END) {
@@ -363,6 +364,30 @@ static int check_guest(const struct domain_record *r)
 			    r->pub.config->name);
 }
 
+/* What it was told to have of memory and vCPUs is in the store; a restored domain that were told something else
+ * would change itself as its first thing. Nodes that are no such numbers change nothing. */
+static void read_wishes(domid_t domid, struct domain_config *c)
+{
+	char path[STORE_PATH_MAX], value[16];
+	unsigned online = 0;
+	uint64_t kib;
+
+	fmt_text(path, sizeof(path), "/local/domain/%u/memory/target", domid);
+	if (host_store_read(HOST_TX_NONE, path, value, sizeof(value)) > 0 &&
+	    str_to_u64(value, &kib) && kib / 1024 >= CONFIG_MIN_MEMORY_MIB &&
+	    kib / 1024 <= c->max_memory_mib)
+		c->memory_mib = (uint32_t)(kib / 1024);
+	while (online < c->max_vcpus) { /* control_set_vcpus has the first ones online */
+		fmt_text(path, sizeof(path), "/local/domain/%u/cpu/%u/availability", domid, online);
+		if (host_store_read(HOST_TX_NONE, path, value, sizeof(value)) < 0 ||
+		    strcmp(value, "online") != 0)
+			break;
+		online++;
+	}
+	if (online)
+		c->vcpus = online;
+}
+
 static int begin(struct domain_record *r, struct block_device *dev, bool keep)
 {
 	saving = host_alloc(sizeof(*saving));
@@ -375,6 +400,8 @@ static int begin(struct domain_record *r, struct block_device *dev, bool keep)
 	saving->asked_ns = host_time_ns();
 	saving->step = (struct host_work){.fn = step};
 	saving->limit = (struct host_work){.fn = give_up};
+	saving->config = *r->pub.config;
+	read_wishes(r->pub.domid, &saving->config);
 	saving->stream.guest.name = saving->name;
 	saving->stream.guest.domid = r->pub.domid;
 	return 0;

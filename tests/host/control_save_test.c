@@ -51,6 +51,7 @@ static int setup(void **state)
 	disk->dev.max_segments = 32;
 	dones = reader.xsave_bytes = reader.msrs = 0;
 	result = 77;
+	world_config.max_vcpus = 3;
 	world_create();
 	world_set_node("/local/domain/%u/control/feature-suspend", "1");
 	return 0;
@@ -187,6 +188,22 @@ static void test_checkpoint(void **state)
 	expect_goes_on();
 	assert_int_equal(control_destroy("g"), 0);
 	expect_gone();
+}
+
+/* Its file is of how it began; what it has been told since goes along. */
+static void test_wishes(void **state)
+{
+	assert_int_equal(control_set_memory("g", 6), 0);
+	assert_int_equal(control_set_vcpus("g", 2), 0);
+	save_and_check(true);
+	assert_non_null(
+	    strstr((char *)disk->data + 52, "\nmemory = 6\nmaxmem = 8\nvcpus = 2\nmaxvcpus = 3\n"));
+	world_set_node("/local/domain/%u/memory/target", "none");
+	world_set_node("/local/domain/%u/cpu/0/availability", "what");
+	save_and_check(true);
+	assert_non_null(
+	    strstr((char *)disk->data + 52, "\nmemory = 8\nmaxmem = 8\nvcpus = 1\nmaxvcpus = 3\n"));
+	assert_int_equal(control_find("g")->config->memory_mib, 8);
 }
 
 /* Balloons leave holes: a number without a frame is not in the stream. */
@@ -423,6 +440,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_save, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_checkpoint, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_wishes, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_holes, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_no_answer, setup, teardown),

@@ -32,7 +32,8 @@ struct read_buffer {
 struct job {
 	struct restore restore;
 	struct domain_record *record; /* not control's yet */
-	struct block_device *dev;
+	struct block_device *dev;     /* NULL: it has gone */
+	struct host_block_watch watch;
 	uint64_t next_sector; /* to be read */
 	struct read_buffer buffers[2];
 	unsigned turn; /* whose bytes come next */
@@ -89,6 +90,8 @@ static void free_job(struct job *j)
 	for (unsigned i = 0; i < ARRAY_SIZE(j->buffers); i++)
 		if (j->buffers[i].bytes)
 			host_pages_free(j->buffers[i].bytes, READ_SEGMENTS);
+	if (j->watch.fn)
+		host_block_unwatch(&j->watch);
 	if (j->restore.config)
 		host_free(j->restore.config, sizeof(*j->restore.config));
 	host_work_cancel(&j->work);
@@ -146,15 +149,35 @@ static void read_done(struct block_request *req, int status)
 	host_work_soon(&job->work);
 }
 
-/* The next bytes of the disk into a buffer; nothing at the end of the disk. */
+/* Its requests have ended when a disk goes; there are none after that. */
+static void on_device(void *ctx, struct block_device *dev)
+{
+	struct job *j = ctx;
+
+	if (dev == j->dev && dev->gone)
+		j->dev = NULL;
+}
+
+/* Bytes that the next request can be for; 0 at the end of the disk. */
+static uint32_t next_len(const struct job *j)
+{
+	unsigned pages;
+	uint64_t left;
+
+	if (!j->dev || j->next_sector >= j->dev->sectors)
+		return 0;
+	pages = MIN(READ_SEGMENTS, j->dev->max_segments);
+	left = (j->dev->sectors - j->next_sector) * SECTOR_SIZE;
+	return (uint32_t)MIN(left, pages * PAGE_SIZE);
+}
+
+/* The next bytes of the disk into a buffer, if there are any. */
 static void read_into(struct job *j, struct read_buffer *b)
 {
 	struct block_device *dev = j->dev;
-	unsigned pages = MIN(READ_SEGMENTS, dev->max_segments);
-	uint64_t left = (dev->sectors - j->next_sector) * SECTOR_SIZE;
 
 	b->full = false;
-	b->len = (uint32_t)MIN(left, pages * PAGE_SIZE);
+	b->len = next_len(j);
 	if (!b->len)
 		return;
 	b->req = (struct block_request){.op = BLOCK_READ,
@@ -206,8 +229,8 @@ static void on_work(void *ctx)
 		j->turn ^= 1;
 		b = &j->buffers[j->turn];
 		if (!b->full && !b->under_way)
-			err =
-			    restore_fail(&j->restore, -XEN_EINVAL, "the disk ends before it does");
+			err = restore_fail(&j->restore, -XEN_EINVAL, "the disk %s",
+					   j->dev ? "ends before it does" : "has gone");
 	}
 	if (err)
 		end(j, err);
@@ -271,6 +294,8 @@ int control_restore(const char *disk, const struct domain_config *config, contro
 		return control_fail(err, "no memory to restore a domain");
 	}
 	job = j;
+	j->watch = (struct host_block_watch){.fn = on_device, .ctx = j};
+	host_block_watch(&j->watch);
 	control_at_stop(stop);
 	read_into(j, &j->buffers[0]);
 	read_into(j, &j->buffers[1]);

@@ -47,7 +47,10 @@
 #define CR4_OSFXSR     0x200ull
 #define CR4_OSXMMEXCPT 0x400ull
 #define CR4_FSGSBASE   0x10000ull
+#define CR4_OSXSAVE    0x40000ull
 #define CR4_SMEP       0x100000ull
+#define CR4_PKE        0x400000ull
+#define CR4_CET        0x800000ull
 
 enum exception {
 	EXC_DE = 0,

@@ -145,6 +145,14 @@ static bool context_ok(const struct vcpu_guest_context *c)
 	       guest_range_ok(c->syscall_callback_eip, 1);
 }
 
+/* A guest that was saved elsewhere uses what it has switched on there: it would not run long without. */
+static bool has_what_it_needs(const struct vcpu_guest_context *c)
+{
+	uint64_t lacks = CR4_OSXSAVE | CR4_PKE | CR4_CET | (cpu_has_fsgsbase() ? 0 : CR4_FSGSBASE);
+
+	return !(c->ctrlreg[4] & lacks);
+}
+
 /* Of a vCPU that does not run and is not loaded. Nothing is changed unless all is in order, and
  * what is taken over is made harmless as hc_iret and the other hypercalls would: no interrupt flag
  * off, no ring but 3, and no break points, which only set_debugreg can check. */
@@ -155,6 +163,8 @@ int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 
 	if (!context_ok(c))
 		return -XEN_EINVAL;
+	if (!has_what_it_needs(c))
+		return -XEN_EOPNOTSUPP;
 	if (v->id == 0)
 		v->domain->vm_assist = c->vm_assist & PV_ASSISTS;
 	memcpy((char *)&pv->regs + GPR_OFFSET, u, GPR_BYTES);
@@ -189,8 +199,7 @@ int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 	pv->gs_base_user = c->gs_base_user;
 	pv->ts = (c->ctrlreg[0] & CR0_TS) != 0;
 	/* What a saved guest found on its CPU; a new one asks for it by itself. */
-	if ((c->ctrlreg[4] & CR4_FSGSBASE) && cpu_has_fsgsbase())
-		pv->cr4 |= CR4_FSGSBASE;
+	pv->cr4 |= c->ctrlreg[4] & CR4_FSGSBASE;
 	memcpy(pv->dr, c->debugreg, sizeof(pv->dr));
 	pv->dr[6] = DR6_FIXED;
 	pv->dr[7] = DR7_FIXED;

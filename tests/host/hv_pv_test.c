@@ -391,6 +391,8 @@ static void fsgsbase(void **state)
 	assert_int_equal(pv_set_context(other, &c), 0);
 	pv_load(other);
 	assert_true(world.fsgsbase);
+	c.ctrlreg[4] |= CR4_OSXSAVE; /* it would find its vector registers changed */
+	assert_int_equal(pv_set_context(other, &c), -XEN_EOPNOTSUPP);
 	pv_get_context(other, &c);
 	assert_int_equal(c.ctrlreg[4], CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_FSGSBASE);
 }

@@ -266,6 +266,31 @@ static void test_disk_faults(void **state)
 	world_expect_nothing_left();
 }
 
+/* Pulled out: its requests end with an error, or the last had just come back. */
+static void test_the_disk_goes(void **state)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		restore_setup(state);
+		restore_fill_disk();
+		restore_disk->hold = true;
+		restore_disk->dev.max_segments = 4;
+		restore_done.calls = 0;
+		assert_int_equal(control_restore(RESTORE_DISK, NULL, restore_on_done, &saved), 0);
+		mock_disk_release(restore_disk, 1);
+		mock_run();
+		restore_disk->fail_status = i ? -XEN_EIO : 0;
+		mock_disk_release(restore_disk, 2);
+		restore_disk->dev.gone = true;
+		host_block_changed(&restore_disk->dev);
+		mock_run();
+		assert_int_equal(restore_done.calls, 1);
+		assert_non_null(strstr(control_why(), i ? "s: the disk cannot be read: EIO"
+							: "s: the disk has gone (PAGE_DATA"));
+		restore_disk->fail_status = 0;
+		world_expect_nothing_left();
+	}
+}
+
 static void test_a_cut_stream(void **state)
 {
 	uint8_t *copy = malloc(saved.len);
@@ -339,6 +364,7 @@ int main(void)
 	    TEST(test_slow_disk),
 	    TEST(test_the_name_is_taken_meanwhile),
 	    TEST(test_disk_faults),
+	    TEST(test_the_disk_goes),
 	    TEST(test_a_cut_stream),
 	    TEST(test_every_call_may_fail),
 	    TEST(test_too_little_memory),

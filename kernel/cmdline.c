@@ -169,12 +169,12 @@ static const char *take_stay(struct cmdline *out, const char *value, size_t len)
 	return NULL;
 }
 
-/* Decimal, of at most four digits. */
-static bool small_number(const char *value, size_t len, unsigned *out)
+/* Decimal, of so few digits that it cannot overflow. */
+static bool small_number(const char *value, size_t len, unsigned digits, unsigned *out)
 {
 	*out = 0;
 	for (size_t i = 0; i < len; i++) {
-		if (value[i] < '0' || value[i] > '9' || i >= 4)
+		if (value[i] < '0' || value[i] > '9' || i >= digits)
 			return false;
 		*out = *out * 10 + (unsigned)(value[i] - '0');
 	}
@@ -186,7 +186,7 @@ static const char *take_maxcpus(struct cmdline *out, const char *value, size_t l
 {
 	unsigned n;
 
-	if (!small_number(value, len, &n) || !n)
+	if (!small_number(value, len, 4, &n) || !n)
 		return "no such number of CPUs";
 	out->maxcpus = n;
 	return NULL;
@@ -196,9 +196,25 @@ static const char *take_vfs(struct cmdline *out, const char *value, size_t len)
 {
 	unsigned n;
 
-	if (!small_number(value, len, &n))
+	if (!small_number(value, len, 4, &n))
 		return "no such number of functions";
 	out->vfs = n;
+	return NULL;
+}
+
+static const char *take_persistent(struct cmdline *out, const char *value, size_t len)
+{
+	unsigned per_queue, all;
+	size_t at = 0;
+
+	while (at < len && value[at] != ',')
+		at++;
+	if (at == len || !small_number(value, at, 5, &per_queue) ||
+	    !small_number(value + at + 1, len - at - 1, 5, &all))
+		return "not PAGES,PAGES";
+	out->persistent_set = true;
+	out->persistent_queue = per_queue;
+	out->persistent_all = all;
 	return NULL;
 }
 
@@ -214,7 +230,7 @@ static const struct key {
     {"do", true, take_commands},       {"stay", false, take_stay},
     {"fpu", true, take_fpu},           {"ports", true, take_ports},
     {"pvops", true, take_pvops},       {"maxcpus", true, take_maxcpus},
-    {"vfs", true, take_vfs},
+    {"vfs", true, take_vfs},           {"persistent", true, take_persistent},
 };
 
 /* Loaders end lines as they like, so line ends count. */

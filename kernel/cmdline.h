@@ -2,7 +2,7 @@
  *
  * Words are KEY, KEY=VALUE or KEY="VALUE with spaces". Known: role=guest|service|native,
  * do="command; command", console=auto|serial|ring|hypervisor|interactive, loglevel=0..3 or a name,
- * name=NAME, stay, maxcpus=N, vfs=N, pvops=auto|native|kvm|xen-pv|xen-pvh. Unknown words and bad values are reported to the caller and otherwise ignored.
+ * name=NAME, stay, maxcpus=N, persistent=N,N, vfs=N, pvops=auto|native|kvm|xen-pv|xen-pvh. Unknown words and bad values are reported to the caller and otherwise ignored.
  * Pure: no console, no allocation; the text is not kept.
  */
 #ifndef KERNEL_CMDLINE_H
@@ -38,7 +38,10 @@ struct cmdline {
 	    port_last;    /* programs may ask for them; none: port_first is the greater */
 	bool stay;        /* do not power off when the work is done */
 	unsigned maxcpus; /* how many to start; 0: all */
-	unsigned vfs;     /* virtual functions to turn on of each disk controller that has them */
+	/* Pages of guests that disks keep mapped, for each queue and in all (blkback.h); set: said here */
+	bool persistent_set;
+	unsigned persistent_queue, persistent_all;
+	unsigned vfs; /* virtual functions to turn on of each disk controller that has them */
 	char name[CMDLINE_NAME_MAX];
 	char commands[CMDLINE_DO_MAX]; /* of do=; "" when there is none */
 };

@@ -103,6 +103,13 @@ static int start_disks(void)
 	return 0;
 }
 
+static int start_backends(void)
+{
+	if (cmdline.persistent_set)
+		blkback_persistent_limits(cmdline.persistent_queue, cmdline.persistent_all);
+	return blkback_init();
+}
+
 static int start_control(void)
 {
 	return control_start(&hooks);
@@ -116,7 +123,7 @@ static const struct {
 } parts[] = {
     {start_store, "the store"},
     {start_disks, "the disks"},
-    {blkback_init, "the disk backends"},
+    {start_backends, "the disk backends"},
     {start_control, "the control of domains"},
 };
 

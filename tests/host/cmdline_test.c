@@ -46,6 +46,20 @@ static void defaults(void **state)
 	assert_string_equal(complaints, "");
 }
 
+static void pages_that_are_kept(void **state)
+{
+	assert_false(parse("").persistent_set);
+	assert_true(parse("persistent=100,2000").persistent_set);
+	assert_int_equal(parse("persistent=100,2000").persistent_queue, 100);
+	assert_int_equal(parse("persistent=100,2000").persistent_all, 2000);
+	assert_true(parse("persistent=0,0").persistent_set);
+	assert_false(parse("persistent= persistent=1 persistent=1, persistent=,1").persistent_set);
+	assert_false(parse("persistent=1,2,3 persistent=-1,1 persistent=1,123456").persistent_set);
+	assert_string_equal(complaints, "not PAGES,PAGES: persistent=1,2,3;"
+					"not PAGES,PAGES: persistent=-1,1;"
+					"not PAGES,PAGES: persistent=1,123456;");
+}
+
 static void numbers_of_cpus(void **state)
 {
 	assert_int_equal(parse("").maxcpus, 0);
@@ -148,11 +162,9 @@ bool str_starts(const char *s, const char *prefix)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(defaults),
-	    cmocka_unit_test(every_key),
-	    cmocka_unit_test(numbers_of_cpus),
-	    cmocka_unit_test(quotes),
-	    cmocka_unit_test(wrong_words_are_named),
+	    cmocka_unit_test(defaults),        cmocka_unit_test(every_key),
+	    cmocka_unit_test(numbers_of_cpus), cmocka_unit_test(pages_that_are_kept),
+	    cmocka_unit_test(quotes),          cmocka_unit_test(wrong_words_are_named),
 	    cmocka_unit_test(lengths),
 	};
 

@@ -268,7 +268,7 @@ void back_pool_map(struct back_disk *disk, struct back_batch *batch)
 
 /* A kept page is only given back to the pool. `page` is NULL for what was refused at the mapping,
  * which is how half a request is undone by the same code. */
-void back_pool_release(struct back_disk *disk, struct back_request *req, struct back_batch *batch)
+void back_pool_release_all(struct back_request *req, struct back_batch *batch)
 {
 	for (unsigned i = 0; i < req->n_segments; i++) {
 		struct back_segment *seg = &req->segs[i];

@@ -129,7 +129,7 @@ struct back_disk {
 	struct block_segment *pieces;
 	struct block_request *spares; /* for the parts of a request beyond the first */
 	void *spare_page;
-	struct blkif_request_segment *indirect_page; /* where a guest's list is copied to */
+	uint64_t *indirect_page; /* where a guest's list is copied to, a segment a word */
 };
 
 struct back_root {
@@ -230,7 +230,14 @@ void back_pool_collect(struct back_disk *disk, struct back_request *req, struct 
 /* Maps the batch; a segment whose page stays NULL was refused. */
 void back_pool_map(struct back_disk *disk, struct back_batch *batch);
 /* Puts a finished request's pages back, those to unmap into the batch, which is unmapped when it is full. */
-void back_pool_release(struct back_disk *disk, struct back_request *req, struct back_batch *batch);
+void back_pool_release_all(struct back_request *req, struct back_batch *batch);
+static inline void back_pool_release(struct back_request *req, struct back_batch *batch)
+{
+	if (req->n_segments == 1 && req->segs->kept)
+		req->segs->kept->in_use--;
+	else
+		back_pool_release_all(req, batch);
+}
 void back_pool_unmap(struct back_batch *batch);
 /* Copies len bytes from the start of the guest's page into indirect_page, each once. */
 bool back_pool_copy_in(struct back_disk *disk, gref_t ref, unsigned len);

@@ -21,37 +21,23 @@ static int16_t refused(struct back_request *req, int16_t status, const char *why
 	return status;
 }
 
-/* What a guest that counts in larger sectors says of its segments, in ours. What no page holds stays so. */
-static void segments_in_our_units(struct blkif_request_segment *segs, unsigned n, unsigned shift)
+/* Takes over one segment, eight bytes as they lie in every layout: its reference, and from bit 32 its first and
+ * its last sector. How many sectors it has, 0: it is wrong. It lies within its page and is whole sectors of the
+ * disk; nothing here can overflow, being unsigned of 8 bits widened. With the page's end included, a segment
+ * never reaches a neighbouring page, which is not mapped or is another guest's. */
+static inline unsigned take_segment(const struct back_disk *disk, struct back_request *req,
+				    unsigned i, uint64_t word)
 {
-	for (unsigned i = 0; i < n; i++) {
-		unsigned first = (unsigned)segs[i].first_sect << shift;
-		unsigned last = ((segs[i].last_sect + 1u) << shift) - 1;
+	unsigned first = (uint8_t)(word >> 32), end = (uint8_t)(word >> 40) + 1u;
 
-		segs[i].first_sect = (uint8_t)MIN(first, 255u);
-		segs[i].last_sect = (uint8_t)MIN(last, 255u);
-	}
-}
-
-/* Takes over n segments. The sectors they cover, 0: one is wrong. A segment lies within its page and is whole
- * sectors of the disk; nothing here can overflow, being unsigned of 8 bits widened. With the page's end
- * included, a segment never reaches a neighbouring page, which is not mapped or is another guest's. */
-static unsigned take_over(struct back_disk *disk, struct back_request *req,
-			  const struct blkif_request_segment *segs, unsigned n)
-{
-	unsigned align_mask = disk->align_mask, sectors = 0;
-
-	for (unsigned i = 0; i < n; i++) {
-		unsigned first = segs[i].first_sect, end = segs[i].last_sect + 1u;
-
-		if (first >= end || end > BLKIF_PAGE_SECTORS || ((first | end) & align_mask))
-			return 0;
-		req->segs[i].ref = segs[i].gref; /* the rest of it is the pool's to fill in */
-		req->segs[i].offset = first * SECTOR_SIZE;
-		req->pieces[i].len_bytes = (end - first) * SECTOR_SIZE;
-		sectors += end - first;
-	}
-	return sectors;
+	first <<= disk->unit_shift;
+	end <<= disk->unit_shift;
+	if (first >= end || end > BLKIF_PAGE_SECTORS || ((first | end) & disk->align_mask))
+		return 0;
+	req->segs[i].ref = (uint32_t)word; /* the rest of it is the pool's to fill in */
+	req->segs[i].offset = first * SECTOR_SIZE;
+	req->pieces[i].len_bytes = (end - first) * SECTOR_SIZE;
+	return end - first;
 }
 
 /* No sum that a guest's 64-bit sector could make overflow: count first, then the difference. */
@@ -63,25 +49,25 @@ static bool in_disk(const struct back_disk *disk, uint64_t sector, uint64_t coun
 	       ((sector | count) & disk->align_mask) == 0;
 }
 
-/* The guest's sector, or count of them, in ours; what does not fit is beyond any disk. */
-static uint64_t in_our_units(const struct back_disk *disk, uint64_t n)
+static __attribute__((noinline)) uint64_t scaled(uint64_t n, unsigned shift)
 {
-	if (!disk->unit_shift)
-		return n;
-	return n > (UINT64_MAX >> disk->unit_shift) ? UINT64_MAX : n << disk->unit_shift;
+	return n > (UINT64_MAX >> shift) ? UINT64_MAX : n << shift;
 }
 
-/* What both kinds of request with data have in common, once the list of n segments is in our memory. */
-static inline __attribute__((always_inline)) int16_t take_data(struct back_queue *q,
-							       struct back_request *req,
-							       struct blkif_request_segment *segs,
-							       unsigned n)
+/* The guest's sector, or count of them, in ours; what does not fit is beyond any disk. Out of line, because hardly
+ * any guest has other units. */
+static inline uint64_t in_our_units(const struct back_disk *disk, uint64_t n)
+{
+	return disk->unit_shift ? scaled(n, disk->unit_shift) : n;
+}
+
+/* What both kinds of request with data end with: sectors is what their n segments have, 0: one is wrong. */
+static inline __attribute__((always_inline)) int16_t
+data_taken(struct back_queue *q, struct back_request *req, unsigned n, unsigned sectors)
 {
 	req->n_segments = (uint16_t)n;
-	if (q->disk->unit_shift)
-		segments_in_our_units(segs, n, q->disk->unit_shift);
-	req->n_sectors = take_over(q->disk, req, segs, n);
-	if (req->n_sectors && in_disk(q->disk, req->sector, req->n_sectors))
+	req->n_sectors = sectors;
+	if (sectors && in_disk(q->disk, req->sector, sectors))
 		return BLKIF_RSP_OKAY;
 	back_segments_give(req);
 	return refused(req, BLKIF_RSP_ERROR,
@@ -94,8 +80,7 @@ static inline __attribute__((always_inline)) int16_t take_data(struct back_queue
 static inline __attribute__((always_inline)) int16_t
 read_direct(struct back_queue *q, struct back_request *req, struct wire wire, const peer_byte *tail)
 {
-	struct blkif_request_segment segs[BLKIF_SEGMENTS];
-	unsigned n = wire.second;
+	unsigned n = wire.second, sectors = 0, more;
 
 	if (wire.op != BLKIF_OP_READ && q->disk->readonly)
 		return refused(req, BLKIF_RSP_ERROR, "a write to a read-only disk");
@@ -105,8 +90,12 @@ read_direct(struct back_queue *q, struct back_request *req, struct wire wire, co
 		return refused(req, BLKIF_RSP_ERROR, "no segments, or too many");
 	if (!back_segments_take(q, req, n))
 		return BACK_WAIT;
-	peer_copy_in(segs, tail, n * sizeof(segs[0]));
-	return take_data(q, req, segs, n);
+	for (unsigned i = 0; i < n; i++, sectors += more) {
+		more = take_segment(q->disk, req, i, peer_fetch64(tail + i * 8));
+		if (!more)
+			return data_taken(q, req, n, 0);
+	}
+	return data_taken(q, req, n, sectors);
 }
 
 static int16_t read_barrier(struct back_queue *q, struct back_request *req, struct wire wire,
@@ -150,7 +139,7 @@ static int16_t read_indirect(struct back_queue *q, struct back_request *req, str
 			     const peer_byte *tail)
 {
 	struct back_disk *disk = q->disk;
-	unsigned n = wire.third;
+	unsigned n = wire.third, sectors = 0, more;
 	gref_t list;
 
 	/* The answer names it, and not how it came: so Linux and we want it. */
@@ -170,7 +159,12 @@ static int16_t read_indirect(struct back_queue *q, struct back_request *req, str
 		return refused(req, BLKIF_RSP_ERROR, "the page of its segments is not granted");
 	}
 	disk->stats.indirect++;
-	return take_data(q, req, disk->indirect_page, n);
+	for (unsigned i = 0; i < n; i++, sectors += more) {
+		more = take_segment(disk, req, i, disk->indirect_page[i]);
+		if (!more)
+			return data_taken(q, req, n, 0);
+	}
+	return data_taken(q, req, n, sectors);
 }
 
 typedef int16_t reader(struct back_queue *q, struct back_request *req, struct wire wire,
@@ -188,11 +182,9 @@ int16_t back_request_read(struct back_queue *q, struct back_request *req, const 
 	const peer_byte *ids = slot + q->disk->layout->id_at, *tail = ids + 16;
 	uint32_t head = peer_fetch32((const volatile uint32_t *)slot);
 	struct wire wire = {(uint8_t)head, (uint8_t)(head >> 8), (uint16_t)(head >> 16)};
-	uint64_t words[2];
 
-	peer_copy_in(words, ids, sizeof(words));
-	req->id = words[0];
-	req->sector = in_our_units(q->disk, words[1]);
+	req->id = peer_fetch64(ids);
+	req->sector = in_our_units(q->disk, peer_fetch64(ids + 8));
 	req->wire_op = req->op = wire.op;
 	req->flags = 0;
 	/* Set before any check: an answer to a refused request echoes id and op, which are the

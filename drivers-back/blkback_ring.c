@@ -47,13 +47,18 @@ static void back_broken(struct back_disk *disk, const char *why)
 /* There is always room: a response takes the slot of a request that was taken off the ring, and no
  * request has two. The slot is the oldest free one, not the request's own (xen/io/ring.h). The layouts
  * differ in the padding behind, which goes to the peer as zero. */
-static void respond(struct back_queue *q, const struct back_request *req, int16_t status)
+static inline void respond(struct back_queue *q, const struct back_request *req, int16_t status)
 {
 	uint64_t words[2] = {req->id, req->wire_op | (uint64_t)(uint16_t)status << 16};
+	peer_byte *slot = ring_slot(&q->ring, q->ring.out++);
 
 	_Static_assert(offsetof(struct blkif_response, status) == 10, "both layouts");
-	peer_copy_out(ring_slot(&q->ring, q->ring.out), words, q->disk->layout->response_bytes);
-	q->ring.out++;
+	if (q->disk->layout->response_bytes != sizeof(words)) {
+		peer_copy_out(slot, words, q->disk->layout->response_bytes);
+		return;
+	}
+	peer_store64((volatile uint64_t *)slot, words[0]);
+	peer_store64((volatile uint64_t *)slot + 1, words[1]);
 }
 
 /* Whether the guest wants to be told is in rsp_event, which it may set to nonsense: then it misses
@@ -76,6 +81,8 @@ static void count_done(struct blkback_stats *stats, const struct back_request *r
 		stats->bytes_read += bytes;
 	else if (req->op == BLKIF_OP_WRITE || req->op == BLKIF_OP_WRITE_BARRIER)
 		stats->bytes_written += bytes;
+	if (req->op <= BLKIF_OP_WRITE) /* and READ: nearly all */
+		return;
 	stats->flushes += req->op == BLKIF_OP_FLUSH_DISKCACHE;
 	stats->discards += req->op == BLKIF_OP_DISCARD;
 	stats->barriers += req->op == BLKIF_OP_WRITE_BARRIER;
@@ -90,7 +97,7 @@ static void answer_all(struct back_queue *q)
 	q->finished = NULL;
 	unmap_batch.count = 0;
 	for (req = list; req; req = req->next)
-		back_pool_release(q->disk, req, &unmap_batch);
+		back_pool_release(req, &unmap_batch);
 	back_pool_unmap(&unmap_batch);
 	while ((req = list)) {
 		list = req->next;

@@ -42,6 +42,14 @@ static inline uint16_t peer_fetch16(const volatile uint16_t *from)
 	peer_on_fetch(from, sizeof(*from));
 	return *from;
 }
+/* At a multiple of 4: the 32-bit layouts of rings align no better. */
+static inline uint64_t peer_fetch64(const volatile void *from)
+{
+	typedef uint64_t word __attribute__((aligned(4), may_alias));
+
+	peer_on_fetch(from, sizeof(uint64_t));
+	return *(const volatile word *)from;
+}
 static inline void peer_store32(volatile uint32_t *to, uint32_t value)
 {
 	*to = value;

@@ -186,19 +186,20 @@ static void tell_progress(void)
 static int write_some(void)
 {
 	struct save_stream *s = &saving->stream;
+	bool full = false;
 	int err = 0;
 
-	for (unsigned i = 0; !err && i < TURN_PIECES && s->stage != SAVE_END; i++) {
-		if (save_disk_room(&s->disk) < SAVE_PIECE_BYTES)
-			return 0; /* moved() comes when there is more */
-		err = save_stream_piece(s, &saving->config);
+	for (unsigned i = 0; !err && !full && i < TURN_PIECES && s->stage != SAVE_END; i++) {
+		full = save_disk_room(&s->disk) < SAVE_PIECE_BYTES;
+		if (!full)
+			err = save_stream_piece(s, &saving->config);
 	}
 	tell_progress();
 	if (!err && s->stage == SAVE_END) {
 		saving->phase = SEALING;
 		save_disk_finish(&s->disk);
 	}
-	if (!err)
+	if (!err && !full) /* else moved() comes when there is room */
 		host_work_soon(&saving->step);
 	return err;
 }

@@ -206,7 +206,7 @@ static void take_all(struct plain_queue *q, int n)
 static void on_event(void *ctx)
 {
 	struct plain_queue *q = ctx;
-	int n = ring_back_fetch(&q->ring);
+	int n = q->back->passive ? 0 : ring_back_fetch(&q->ring);
 
 	for (; n > 0; n = ring_back_arm(&q->ring, 1))
 		take_all(q, n);
@@ -228,7 +228,7 @@ void plain_release(struct plain_back *b, unsigned n)
 	mock_run();
 }
 
-static void take_ring(struct plain_back *b, unsigned index, const char *prefix)
+static bool take_ring(struct plain_back *b, unsigned index, const char *prefix)
 {
 	struct plain_queue *q = &b->q[index];
 	gref_t refs[16];
@@ -238,30 +238,46 @@ static void take_ring(struct plain_back *b, unsigned index, const char *prefix)
 	for (unsigned i = 0; i < b->n_pages; i++)
 		refs[i].v = b->n_pages == 1 ? front_number(prefix, "ring-ref", -1, 0)
 					    : front_number(prefix, "ring-ref", (int)i, 0);
-	if (host_ring_map(1, refs, b->n_pages, &q->va) ||
-	    host_event_bind(1, port, on_event, q, &q->port))
-		mock_bug("the frontend offered no ring %u", index);
+	if (host_ring_map(1, refs, b->n_pages, &q->va))
+		return false;
 	ring_init(&q->ring, q->va, b->n_pages, BLKIF_SLOT_BYTES);
+	if (host_event_bind(1, port, on_event, q, &q->port) == 0)
+		return true;
+	host_ring_unmap(q->va, b->n_pages);
+	return false;
+}
+
+bool plain_try(struct plain_back *b)
+{
+	unsigned n = front_number("", "multi-queue-num-queues", -1, 1);
+	char prefix[24];
+
+	mock_enter(0);
+	b->n_pages = 1u << front_number("", "ring-page-order", -1, 0);
+	if (n > PLAIN_QUEUES || b->n_pages > 16)
+		return false;
+	for (b->n_queues = 0; b->n_queues < n; b->n_queues++) {
+		snprintf(prefix, sizeof(prefix), "queue-%u/", b->n_queues);
+		if (!take_ring(b, b->n_queues, n == 1 ? "" : prefix)) {
+			plain_drop(b);
+			return false;
+		}
+	}
+	world_put_back(1, XVDA, "state", "4");
+	mock_run();
+	return true;
 }
 
 void plain_connect(struct plain_back *b)
 {
 	unsigned most = MAX(1u << b->order, b->old_pages);
-	char prefix[16];
 
-	mock_enter(0);
-	b->n_queues = front_number("", "multi-queue-num-queues", -1, 1);
-	b->n_pages = 1u << front_number("", "ring-page-order", -1, 0);
+	if (!plain_try(b))
+		mock_bug("the frontend offered no rings");
 	if (b->n_queues > MAX(b->queues, 1u) || b->n_pages > most)
 		mock_bug("%u rings of %u pages were not offered", b->n_queues, b->n_pages);
 	if (front_number("", "num-ring-pages", -1, 1) != b->n_pages)
 		mock_bug("two sizes of a ring");
-	for (unsigned i = 0; i < b->n_queues; i++) {
-		snprintf(prefix, sizeof(prefix), b->n_queues == 1 ? "" : "queue-%u/", i);
-		take_ring(b, i, prefix);
-	}
-	world_put_back(1, XVDA, "state", "4");
-	mock_run();
 }
 
 struct block_device *plain_begin(struct plain_back *b)

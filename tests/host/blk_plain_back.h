@@ -32,6 +32,7 @@ struct plain_back {
 	bool persistent, flush, barrier, discard, secure;
 	uint64_t sectors;
 	/* how it behaves */
+	bool passive;        /* never looks at its rings: the test has them in its hands */
 	bool hold;           /* answers wait for plain_release */
 	bool backwards;      /* and then the last come first */
 	uint8_t unsupported; /* this operation is answered EOPNOTSUPP; 0 (read): none */
@@ -59,6 +60,8 @@ struct plain_back {
 void plain_offer(struct plain_back *b, bool attach);
 /* Takes the rings that the frontend offered: Connected. Fails the test when there are none. */
 void plain_connect(struct plain_back *b);
+/* The same; false when there are none that can be taken, of as many as there may be. */
+bool plain_try(struct plain_back *b);
 /* All of it, with a frontend in guest 1, and its disk. */
 struct block_device *plain_begin(struct plain_back *b);
 /* Answers n of the held requests. */

@@ -292,3 +292,8 @@ void *world_front_ring(void)
 {
 	return front_roots->disks->queues[0].ring.shared;
 }
+
+void *world_front_queue_ring(unsigned queue)
+{
+	return front_roots->disks->queues[queue].ring.shared;
+}

@@ -61,6 +61,7 @@ int world_io(domid_t guest, struct block_device *dev, enum block_op op, uint64_t
 struct blkfront_stats world_front_stats(void);
 struct blkback_stats world_back_stats(void);
 unsigned world_back_count(void);
-void *world_front_ring(void); /* the frontend's own view of its ring's page */
+void *world_front_ring(void); /* the frontend's own view of its first ring */
+void *world_front_queue_ring(unsigned queue);
 
 #endif

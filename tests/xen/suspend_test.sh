@@ -109,5 +109,5 @@ for d in pv pvh; do
 		{ echo "the date in $d is not dom0's:"; grep '^dom0-date' "$work/log"; exit 1; }
 	[ $d = pvh ] && end='the toolstack asks for reboot' || end='^@exit 0'
 	expect "$work/$d" "$end"
-	echo "$d: $(grep -c '^@verify xvdb ok' "$work/$d") rounds of the disk, $(sed -n 's/.*front=xvdb.*replayed=//p' "$work/$d" | tail -n 1) requests sent again"
+	echo "$d: $(grep -c '^@verify xvdb ok' "$work/$d") rounds of the disk, $(sed -n 's/.*front=xvdb.*replayed=\([0-9]*\).*/\1/p' "$work/$d" | tail -n 1) requests sent again"
 done

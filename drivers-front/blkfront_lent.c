@@ -75,7 +75,7 @@ static uint32_t lent_begin(struct front_disk *disk, unsigned range, size_t offse
 uint32_t front_lent_find(struct front_disk *disk, const uint8_t *va)
 {
 	for (unsigned i = 0; i < FRONT_LENT_MAX; i++) {
-		size_t offset = (size_t)(va - disk->root->lent[i].va); /* as in front_lent_ref */
+		size_t offset = (size_t)(va - disk->root->lent[i].va); /* as in front_lent_hot */
 
 		if (offset < disk->root->lent[i].len_bytes)
 			return lent_begin(disk, i, offset);

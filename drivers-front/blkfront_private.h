@@ -227,21 +227,20 @@ void front_data_sweep(void *ctx);
 /* The standing reference of memory in a lent page; 0: it is not lent, or cannot be granted. */
 uint32_t front_lent_find(struct front_disk *disk, const uint8_t *va);
 
-/* The same, at once for a page that was used lately: this runs for every segment. */
-static inline uint32_t front_lent_ref(struct front_disk *disk, const uint8_t *va)
+/* The same at once, or 0, for a page that was used lately: this runs for every segment. */
+static inline uint32_t front_lent_hot(const struct front_disk *disk, const void *va)
 {
 	/* Below the range the difference wraps to a great number, so one comparison does for both
 	 * ends; without a range there is no length, and nothing is in it. */
-	size_t offset = (size_t)(va - disk->hot_va);
+	size_t offset = (size_t)((const uint8_t *)va - disk->hot_va);
+	uint32_t ref;
 
-	if (offset < disk->hot_len_bytes) {
-		uint32_t ref = disk->hot_refs[offset >> PAGE_SHIFT];
-
-		if ((ref & REF_FLAGS) == REF_USED)
-			return ref & ~REF_FLAGS;
-	}
-	return front_lent_find(disk, va);
+	if (offset >= disk->hot_len_bytes)
+		return 0;
+	ref = disk->hot_refs[offset >> PAGE_SHIFT];
+	return (ref & REF_FLAGS) == REF_USED ? ref & ~REF_FLAGS : 0;
 }
+
 void front_lent_disconnect(struct front_disk *disk);
 /* Ends grants that were not used since the last sweep; whether any stands. */
 bool front_lent_sweep(struct front_disk *disk);

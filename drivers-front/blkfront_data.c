@@ -33,8 +33,7 @@ static bool bounce_new(struct front_disk *disk, struct front_page *out)
 	disk->stats.grants_offered++;
 	disk->n_bounce++;
 	disk->bounce_low = 0;
-	if (!disk->sweep.queued)
-		host_work_after(&disk->sweep, FRONT_SWEEP_NS);
+	host_work_after(&disk->sweep, FRONT_SWEEP_NS); /* nothing when it waits already */
 	return true;
 }
 

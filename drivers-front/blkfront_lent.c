@@ -44,8 +44,7 @@ static uint32_t lent_first_use(struct front_disk *disk, uint32_t *entry, void *p
 		return 0;
 	disk->stats.grants_offered++;
 	disk->n_lent++;
-	if (!disk->sweep.queued)
-		host_work_after(&disk->sweep, FRONT_SWEEP_NS);
+	host_work_after(&disk->sweep, FRONT_SWEEP_NS); /* nothing when it waits already */
 	*entry = ref.v | REF_USED;
 	return ref.v;
 }

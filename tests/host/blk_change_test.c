@@ -152,6 +152,24 @@ static void test_replay_in_parts(void **state)
 	end();
 }
 
+/* All parts that were given are answered, and more are to come: the request has not ended. */
+static void test_half_given(void **state)
+{
+	begin((struct plain_back){.hold = true});
+	for (unsigned i = 0; i < 4; i++)
+		submit(i, 100, 0);
+	kick();
+	assert_int_equal(b.n_held, 32); /* 10 parts each; of the last one two */
+	plain_release(&b, 32);
+	assert_true(many[2].done);
+	assert_false(many[3].done);
+	assert_int_equal(b.n_held, 8);
+	plain_release(&b, 8);
+	assert_memory_equal(b.data + 3 * 16 * 512, many[3].data, many[3].len_bytes);
+	expect_done(4);
+	end();
+}
+
 /* A part that fails fails the request, once, when the others are back. */
 static void test_part_fails(void **state)
 {
@@ -462,6 +480,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(test_replay_in_order),
 	    cmocka_unit_test(test_replay_over_queues),
 	    cmocka_unit_test(test_replay_in_parts),
+	    cmocka_unit_test(test_half_given),
 	    cmocka_unit_test(test_part_fails),
 	    cmocka_unit_test(test_replay_without_the_feature),
 	    cmocka_unit_test(test_submits_from_inside),

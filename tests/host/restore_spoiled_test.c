@@ -218,6 +218,11 @@ static void test_tables(void **state)
 	restore_expect_refused(-XEN_EINVAL, "s: a table names page 0xc, which did not come");
 	l1[30] = SAVED_L2 << 12 | 7; /* writable: the hypervisor finds it */
 	restore_expect_refused(-XEN_EINVAL, "s: the hypervisor refuses its page tables: EINVAL");
+	l1[30] = l1[31] = SAVED_STORE << 12 | 7; /* twice and more, before it comes: one frame */
+	restore_expect_made();
+	restore_setup(state);
+	l1 = saved_page(&saved, SAVED_L1);
+	l4 = saved_page(&saved, SAVED_L4);
 	l1[30] = 0x00000ffffffff000;  /* not present: whatever it is */
 	l4[256] = 0x0000fffffffff007; /* the hypervisor's own */
 	l4[271] = 7;

@@ -160,6 +160,8 @@ static void take_done(struct ahci_port *p)
 		unsigned slot = (unsigned)__builtin_ctz(done);
 
 		p->issued &= ~(1u << slot);
+		if (p->slots[slot].req == &p->cd_question)
+			ahci_cd_take_answer(p, &p->slots[slot]);
 		if (has_more_to_discard(p, slot))
 			p->again |= 1u << slot;
 		else
@@ -202,6 +204,28 @@ static void on_error(struct ahci_port *p)
 	disk_watch_reset(&p->watch, "a command failed");
 }
 
+/* A drive that complains goes on when it has been asked why; the port only has to be started again. */
+static void on_complaint(struct ahci_port *p)
+{
+	uint32_t there = p->issued;
+	struct block_request *req;
+	unsigned slot;
+
+	if (!there || !ahci_stop(p) || ahci_read(p, PORT_TFD) & (TFD_BUSY | TFD_DRQ)) {
+		on_error(p);
+		return;
+	}
+	slot = (unsigned)__builtin_ctz(there);
+	req = p->slots[slot].req;
+	if (req != &p->cd_question) {
+		ahci_cd_complained(p);
+		disk_error(&p->disk, req, "status and error", ahci_read(p, PORT_TFD) & 0xffff);
+	}
+	ahci_start(p);
+	ahci_slot_end(p, slot, -XEN_EIO);
+	ahci_go_on(p);
+}
+
 static void port_interrupt(struct ahci_port *p)
 {
 	uint32_t is = ahci_read(p, PORT_IS);
@@ -215,7 +239,7 @@ static void port_interrupt(struct ahci_port *p)
 	if (SSTS_DETECT(ahci_read(p, PORT_SSTS)) != SSTS_PRESENT)
 		disk_watch_gone(&p->watch, "pulled out");
 	else if (is & IS_ERRORS)
-		on_error(p);
+		(p->is_cd ? on_complaint : on_error)(p);
 	else
 		ahci_go_on(p);
 }

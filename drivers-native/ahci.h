@@ -42,6 +42,7 @@ enum ahci_port_reg {
 #define GHC_IRQ   (1u << 1)
 #define GHC_AHCI  (1u << 31)
 
+#define CMD_PACKETS      (1u << 24)
 #define CMD_START        (1u << 0)
 #define CMD_SPIN_UP      (1u << 1)
 #define CMD_POWER_ON     (1u << 2)
@@ -62,6 +63,7 @@ enum ahci_port_reg {
 #define SSTS_PRESENT   3u
 
 #define SIG_DISK 0x00000101u
+#define SIG_CD   0xeb140101u
 
 enum ata_command {
 	ATA_DSM = 0x06,
@@ -70,19 +72,22 @@ enum ata_command {
 	ATA_WRITE_DMA_FUA = 0x3d,
 	ATA_READ_QUEUED = 0x60,
 	ATA_WRITE_QUEUED = 0x61,
+	ATA_PACKET = 0xa0,
+	ATA_IDENTIFY_PACKET = 0xa1,
 	ATA_FLUSH = 0xea,
 	ATA_IDENTIFY = 0xec
 };
 
 struct ahci_header {    /* of the command list, which is 32 of them */
-	uint16_t flags; /* length of the FIS in words of 4 bytes; AHCI_WRITE */
+	uint16_t flags; /* length of the FIS in words of 4 bytes; AHCI_WRITE, AHCI_PACKET */
 	uint16_t n_prds;
 	volatile uint32_t bytes_moved;
 	uint64_t table;
 	uint32_t reserved[4];
 };
 _Static_assert(sizeof(struct ahci_header) == 32, "section 4.2.2");
-#define AHCI_WRITE (1u << 6)
+#define AHCI_WRITE  (1u << 6)
+#define AHCI_PACKET (1u << 5)
 
 struct ahci_table { /* of one command: a page */
 	uint8_t fis[64], packet[16], reserved[48];
@@ -92,6 +97,10 @@ struct ahci_table { /* of one command: a page */
 	} prds[AHCI_SEGMENTS];
 };
 _Static_assert(sizeof(struct ahci_table) == 4096, "section 4.2.3");
+
+/* A command with one stretch of memory has no use for the second half of its page; discards and a CD-ROM's answers
+ * lie there. */
+#define AHCI_EXTRA_AT 2048u
 
 struct ahci_slot {
 	struct block_request *req; /* NULL: free */
@@ -112,11 +121,18 @@ struct ahci_port {
 	uint32_t used, issued, untold, again;
 	bool is_queued; /* what the device has are commands it may reorder (NCQ) */
 	bool holds;     /* requests wait, as the port is being reset */
-	bool has_ncq;
+	bool has_ncq, is_cd;
 	unsigned depth, sector_shift;
 	struct block_request *waiting, **waiting_tail;
 	struct disk_watch watch;
 	struct block_device disk;
+	/* of a CD-ROM */
+	struct block_request cd_question; /* in flight, or not */
+	unsigned cd_asks;                 /* what */
+	unsigned cd_tries;
+	uint64_t cd_sectors; /* the answers */
+	bool cd_news;
+	struct host_work cd_poll;
 };
 
 struct ahci {
@@ -142,6 +158,8 @@ int ahci_make(struct ahci_port *p, unsigned slot, bool queued);
 /* A command by itself, of at most a page: opcode and FIS's count field; page 0: no data. */
 void ahci_make_plain(struct ahci_port *p, unsigned slot, uint8_t opcode, dma_addr_t at,
 		     uint32_t len_bytes);
+/* A question to a CD-ROM drive. */
+void ahci_make_question(struct ahci_port *p, unsigned slot, unsigned question);
 /* Sectors that the discard in this slot takes care of. */
 uint64_t ahci_discard_sectors(const struct ahci_port *p, unsigned slot);
 
@@ -158,6 +176,20 @@ void ahci_start(struct ahci_port *p);
 /* Resets the link; whether a device is there and ready. */
 void ahci_comreset(struct ahci_port *p);
 bool ahci_is_ready(const struct ahci_port *p);
+
+/* The same for a command in slot 0 that is waited for without interrupts, at start-up: -XEN_EIO: refused; -XEN_EBUSY:
+ * no answer, and its memory is still the device's. */
+int ahci_wait_now(struct ahci_port *p);
+int ahci_ask_now(struct ahci_port *p, unsigned question);
+
+/* ahci_cd.c: packets for the slot: a question, whose answer has so many bytes, and a read; takes a question's answer. */
+uint32_t ahci_cd_question(struct ahci_slot *s, unsigned question);
+void ahci_cd_read(struct ahci_slot *s, uint64_t block, uint16_t blocks);
+void ahci_cd_take_answer(struct ahci_port *p, const struct ahci_slot *s);
+/* A request has met a complaint: the drive is asked why before anything else. */
+void ahci_cd_complained(struct ahci_port *p);
+/* The drive answers in slot 0: its medium's size, what it is; from here on it is asked every two seconds. */
+void ahci_cd_start(struct ahci_port *p);
 
 /* ahci_recover.c */
 void ahci_watch_init(struct ahci_port *p);

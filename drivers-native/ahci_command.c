@@ -14,12 +14,11 @@
 #define DEVICE_LBA     0x40
 #define DEVICE_FUA     0x80
 #define DSM_TRIM       1u
+#define PACKET_DMA     1u
 
-/* A discard's ranges: 64 in the sector that goes along, each of 48 bits of address and 16 of length. They lie in
- * the half of the slot's page that such a command, with one stretch of memory, has no use for. */
+/* A discard's ranges: 64 in the sector that goes along, each of 48 bits of address and 16 of length. */
 #define RANGES        64u
 #define RANGE_SECTORS 65535u
-#define RANGES_AT     2048u
 
 struct fields {
 	uint8_t opcode, device;
@@ -115,10 +114,15 @@ static int make_transfer(struct ahci_port *p, unsigned slot, bool queued)
 
 	if (err)
 		return err;
-	if (queued)
+	if (p->is_cd) {
+		ahci_cd_read(s, f.lba, blocks);
+		f = (struct fields){.opcode = ATA_PACKET, .features = PACKET_DMA};
+		flags |= AHCI_PACKET;
+	} else if (queued) {
 		make_queued(&f, req, slot, blocks);
-	else
+	} else {
 		make_single(&f, req, blocks);
+	}
 	put_fis(s->table, &f);
 	put_header(p, slot, req->n_segments, flags);
 	return 0;
@@ -126,7 +130,7 @@ static int make_transfer(struct ahci_port *p, unsigned slot, bool queued)
 
 static uint64_t *ranges_of(const struct ahci_slot *s)
 {
-	return (uint64_t *)((char *)s->table + RANGES_AT);
+	return (uint64_t *)((char *)s->table + AHCI_EXTRA_AT);
 }
 
 /* From where the request's discarding has come to (driver[0], in sectors of 512). */
@@ -147,7 +151,7 @@ static void make_discard(struct ahci_port *p, unsigned slot)
 		lba += n;
 		left -= n;
 	}
-	put_prd(s->table, 0, (dma_addr_t){s->table_at.v + RANGES_AT}, SECTOR_SIZE);
+	put_prd(s->table, 0, (dma_addr_t){s->table_at.v + AHCI_EXTRA_AT}, SECTOR_SIZE);
 	put_fis(s->table, &f);
 	put_header(p, slot, 1, AHCI_WRITE);
 }
@@ -173,10 +177,26 @@ void ahci_make_plain(struct ahci_port *p, unsigned slot, uint8_t opcode, dma_add
 	put_header(p, slot, len_bytes != 0, 0);
 }
 
+void ahci_make_question(struct ahci_port *p, unsigned slot, unsigned question)
+{
+	struct ahci_slot *s = &p->slots[slot];
+	uint32_t len = ahci_cd_question(s, question);
+	struct fields f = {.opcode = ATA_PACKET, .features = len ? PACKET_DMA : 0};
+
+	put_fis(s->table, &f);
+	if (len)
+		put_prd(s->table, 0, (dma_addr_t){s->table_at.v + AHCI_EXTRA_AT}, len);
+	put_header(p, slot, len != 0, AHCI_PACKET);
+}
+
 int ahci_make(struct ahci_port *p, unsigned slot, bool queued)
 {
 	const struct block_request *req = p->slots[slot].req;
 
+	if (req == &p->cd_question) {
+		ahci_make_question(p, slot, p->cd_asks);
+		return 0;
+	}
 	if (req->op <= BLOCK_WRITE)
 		return make_transfer(p, slot, queued);
 	if (req->op == BLOCK_DISCARD)

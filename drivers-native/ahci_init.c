@@ -1,7 +1,6 @@
 /* ahci_init.c: finds AHCI controllers, starts their ports, and registers the disks.
  *
- * A port with nothing on it is left alone; so is one with a CD-ROM, a port multiplier, or a disk of before 48-bit
- * addresses. Interrupts are one MSI for the controller: there is no driver for pin interrupts. AHCI 1.3.1 section 10
+ * A port with nothing on it is left alone; so is one with a port multiplier, or a disk of before 48-bit addresses. Interrupts are one MSI for the controller: there is no driver for pin interrupts. AHCI 1.3.1 section 10
  * (initialisation), ATA8-ACS 7.16 (IDENTIFY). The data path is ahci.c. Called by drivers.c.
  */
 #include "ahci.h"
@@ -107,7 +106,10 @@ static int wake_port(struct ahci_port *p)
 	ahci_write(p, PORT_SERR, ~0u);
 	if (!wait_until(p, PORT_TFD, TFD_BUSY | TFD_DRQ, 0, READY_MS))
 		return -XEN_EBUSY;
-	return ahci_read(p, PORT_SIG) == SIG_DISK ? 0 : -XEN_EOPNOTSUPP;
+	p->is_cd = ahci_read(p, PORT_SIG) == SIG_CD;
+	if (p->is_cd)
+		ahci_write(p, PORT_CMD, ahci_read(p, PORT_CMD) | CMD_PACKETS);
+	return p->is_cd || ahci_read(p, PORT_SIG) == SIG_DISK ? 0 : -XEN_EOPNOTSUPP;
 }
 
 /* ---- identify --------------------------------------------------------------------------------------- */
@@ -165,7 +167,6 @@ static int take_identity(struct ahci_port *p, const uint16_t *id)
 		return err ? err : -XEN_EOPNOTSUPP;
 	take_serial(p, id);
 	p->has_ncq = p->hba->cap & CAP_NCQ && id[76] & 1u << 8 && id[76] != 0xffff;
-	p->depth = 1;
 	if (p->has_ncq)
 		p->depth = MIN((id[75] & 31) + 1u, CAP_SLOTS(p->hba->cap));
 	p->disk.has_flush = id[83] & 1u << 13;
@@ -174,7 +175,36 @@ static int take_identity(struct ahci_port *p, const uint16_t *id)
 	return 0;
 }
 
-/* Polled: interrupts are not on yet. -XEN_EBUSY: no answer, and the page is still the device's. */
+/* A failed command leaves the engine stopped, or about to. */
+int ahci_wait_now(struct ahci_port *p)
+{
+	uint32_t is;
+
+	peer_wmb();
+	ahci_write(p, PORT_CI, 1);
+	for (unsigned n = 0; n < RESET_MS * 10; n++) {
+		machine_delay_us(100);
+		is = ahci_read(p, PORT_IS) & IS_ERRORS;
+		if (is || !(ahci_read(p, PORT_CI) & 1))
+			break;
+	}
+	peer_rmb();
+	if (!(ahci_read(p, PORT_IS) & IS_ERRORS) && !(ahci_read(p, PORT_TFD) & TFD_ERR))
+		return ahci_read(p, PORT_CI) & 1 ? -XEN_EBUSY : 0;
+	if (!ahci_stop(p))
+		return -XEN_EBUSY;
+	ahci_start(p);
+	ahci_write(p, PORT_IE, 0);
+	return -XEN_EIO;
+}
+
+int ahci_ask_now(struct ahci_port *p, unsigned question)
+{
+	ahci_make_question(p, 0, question);
+	return ahci_wait_now(p);
+}
+
+/* -XEN_EBUSY: no answer, and the page is still the device's. */
 static int identify(struct ahci_port *p)
 {
 	dma_addr_t at;
@@ -183,14 +213,14 @@ static int identify(struct ahci_port *p)
 
 	if (!page)
 		return -XEN_ENOMEM;
-	ahci_make_plain(p, 0, ATA_IDENTIFY, at, SECTOR_SIZE);
-	peer_wmb();
-	ahci_write(p, PORT_CI, 1);
-	if (!wait_until(p, PORT_CI, 1, 0, RESET_MS))
-		return -XEN_EBUSY;
-	peer_rmb();
-	err = ahci_read(p, PORT_TFD) & TFD_ERR ? -XEN_EIO : take_identity(p, page);
-	host_pages_free(page, 1);
+	ahci_make_plain(p, 0, p->is_cd ? ATA_IDENTIFY_PACKET : ATA_IDENTIFY, at, SECTOR_SIZE);
+	err = ahci_wait_now(p);
+	if (!err && p->is_cd)
+		take_serial(p, page);
+	else if (!err)
+		err = take_identity(p, page);
+	if (err != -XEN_EBUSY)
+		host_pages_free(page, 1);
 	return err;
 }
 
@@ -208,16 +238,21 @@ static int alloc_tables(struct ahci_port *p, unsigned first, unsigned end)
 
 static void describe(struct ahci_port *p)
 {
-	static unsigned count;
+	static unsigned disks, drives;
 	struct block_device *d = &p->disk;
 
-	fmt_text(d->name, sizeof(d->name), "sd%c", (char)('a' + count++ % 26));
+	if (p->is_cd)
+		fmt_text(d->name, sizeof(d->name), "sr%u", drives++);
+	else
+		fmt_text(d->name, sizeof(d->name), "sd%c", (char)('a' + disks++ % 26));
 	fmt_text(p->watch.name, sizeof(p->watch.name), "%s", d->name);
 	d->ops = &ahci_block_ops;
 	d->driver = p;
 	d->max_segments = AHCI_SEGMENTS;
 	d->n_queues = 1;
 	d->queue_depth = p->depth;
+	if (p->is_cd)
+		ahci_cd_start(p);
 }
 
 static int start_port(struct ahci_port *p)
@@ -232,6 +267,7 @@ static int start_port(struct ahci_port *p)
 		return err;
 	ahci_start(p);
 	ahci_write(p, PORT_IE, 0);
+	p->depth = 1;
 	err = identify(p);
 	return err ? err : alloc_tables(p, 1, p->depth);
 }

@@ -136,7 +136,8 @@ void partitions_find(void)
 
 	found_end = &all_found;
 	while (page && n < DISKS_MAX && (dev = block_next(dev)))
-		disks[n++] = dev;
+		if (!dev->cdrom) /* whose tables count in sectors that it does not have */
+			disks[n++] = dev;
 	for (unsigned i = 0; i < n; i++)
 		look_at(disks[i], page);
 	pages_free(page, 1);

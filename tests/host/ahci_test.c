@@ -3,9 +3,11 @@
  * Why: QEMU's disks answer at once, and a drive that fails one of 32 queued commands says only that one failed.
  * Expected: reads and writes are queued with their numbers, and never meet a flush or a discard; after an error the
  * commands that were in flight go one by one, the bad one ends with its error and the others with their data; a port
- * that falls silent is reset and gets its commands again, twice; a disk that is pulled out ends every request.
+ * that falls silent is reset and gets its commands again, twice; a disk that is pulled out ends every request; a CD-ROM
+ * drive that complains is asked why before anything else, and a new medium is told.
  *
  * links: drivers-native/ahci.c drivers-native/ahci_init.c drivers-native/ahci_command.c drivers-native/ahci_recover.c
+ * links: drivers-native/ahci_cd.c
  * links: drivers-native/disk_watch.c drivers-native/disk_error.c lib/printf.c lib/text.c
  */
 #include "drivers-native/ahci.h"
@@ -29,7 +31,8 @@ static void *interrupt_ctx;
 static struct host_work *timer;
 static unsigned n_gone, n_comresets;
 static uint32_t active, active_queued; /* what the device has */
-static bool answers_identify;
+static bool answers_identify, is_cd;
+static unsigned n_changed;
 
 static volatile uint32_t *port_reg(enum ahci_port_reg reg)
 {
@@ -48,7 +51,12 @@ static void identify(void)
 	struct ahci_table *table = (void *)list[0].table;
 	uint16_t *id = (void *)table->prds[0].at;
 
-	assert_int_equal(table->fis[2], ATA_IDENTIFY);
+	if (table->fis[2] == ATA_PACKET) {
+		assert_int_equal(table->packet[0], 0x25);
+		memcpy(id, "\0\0\x03\xe7\0\0\x08\0", 8);
+		return;
+	}
+	assert_int_equal(table->fis[2], is_cd ? ATA_IDENTIFY_PACKET : ATA_IDENTIFY);
 	memset(id, 0, 512);
 	for (unsigned i = 0; i < 10; i++)
 		id[10 + i] = "  sirea-l3  1       "[2 * i] << 8 | "  sirea-l3  1       "[2 * i + 1];
@@ -69,6 +77,7 @@ void machine_delay_us(unsigned us)
 		active = active_queued = 0;
 		*port_reg(PORT_CI) = *port_reg(PORT_SACT) = *port_reg(PORT_TFD) = 0;
 	}
+	*port_reg(PORT_IS) = 0;
 	if (answers_identify && *port_reg(PORT_CI)) {
 		identify();
 		*port_reg(PORT_CI) = 0;
@@ -124,6 +133,10 @@ void host_block_unregister(struct block_device *dev)
 {
 	n_gone++;
 }
+void host_block_changed(struct block_device *dev)
+{
+	n_changed++;
+}
 void host_work_after(struct host_work *work, uint64_t delay_ns)
 {
 	timer = work;
@@ -149,8 +162,8 @@ static int setup(void **state)
 	*hba_reg(AHCI_CAP) = CAP_NCQ | CAP_64 | 31u << 8;
 	*hba_reg(AHCI_PI) = 1;
 	*port_reg(PORT_SSTS) = 3;
-	*port_reg(PORT_SIG) = SIG_DISK;
-	n_gone = n_comresets = 0;
+	*port_reg(PORT_SIG) = is_cd ? SIG_CD : SIG_DISK;
+	n_gone = n_comresets = n_changed = 0;
 	active = active_queued = 0;
 	answers_identify = true;
 	disk = NULL;
@@ -403,6 +416,50 @@ static void silence_is_followed_by_a_reset_and_the_same_commands(void **state)
 	assert_false(timer->queued);
 }
 
+static int setup_cd(void **state)
+{
+	is_cd = true;
+	setup(state);
+	is_cd = false;
+	return 0;
+}
+
+static void a_medium_is_changed(void **state)
+{
+	struct ending a, b;
+	struct block_request bad = request(BLOCK_READ, 40, &a), next = request(BLOCK_READ, 4, &b);
+	const struct ahci_table *table = port->slots[0].table;
+	static struct block_segment page = {(void *)0x1000, 4096};
+
+	assert_int_equal(disk->sectors, 4000);
+	assert_int_equal(disk->sector_size, 2048);
+	assert_true(disk->cdrom && disk->removable && disk->readonly);
+	bad.segments = next.segments = &page;
+	bad.n_segments = next.n_segments = 1;
+	submit(&bad);
+	submit(&next);
+	assert_int_equal(table->fis[2], ATA_PACKET);
+	assert_memory_equal(table->packet, "\x28\0\0\0\0\x0a\0\0\x02\0", 10);
+	assert_int_equal(port->list[0].flags, 5 | AHCI_PACKET);
+	device_fails();
+	*port_reg(PORT_TFD) = 0;
+	assert_int_equal(a.status, -XEN_EIO);
+	assert_int_equal(n_comresets, 1); /* the start's */
+	assert_int_equal(table->packet[0], 0x03);
+	active = *port_reg(PORT_CI) = 1;
+	device_does(1);
+	assert_int_equal(b.times, 0);
+	assert_int_equal(table->packet[0], 0x28); /* which waited before the next question */
+	device_does(1);
+	assert_int_equal(b.times, 1);
+	assert_int_equal(table->packet[0], 0x25);
+	memcpy((char *)table + AHCI_EXTRA_AT, "\0\0\x07\xcf\0\0\x08\0", 8);
+	device_does(1);
+	assert_int_equal(n_changed, 1);
+	assert_int_equal(disk->sectors, 8000);
+	assert_true(port->cd_poll.queued);
+}
+
 static void one_that_is_pulled_out_ends_everything(void **state)
 {
 	struct ending a, b;
@@ -430,6 +487,7 @@ int main(void)
 	    TEST(after_an_error_they_go_one_by_one),
 	    TEST(a_link_that_always_fails),
 	    TEST(silence_is_followed_by_a_reset_and_the_same_commands),
+	    cmocka_unit_test_setup(a_medium_is_changed, setup_cd),
 	    TEST(one_that_is_pulled_out_ends_everything),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

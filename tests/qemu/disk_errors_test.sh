@@ -4,7 +4,7 @@
 # hang its guests. Errors and silence are made by QEMU beneath its devices (blkdebug, throttling). Expected: an error
 # at one sector is told with disk, command and sector, and the next reading is right; silence is followed by a reset,
 # after which the same requests give the right bytes; a disk that grows is known to be larger; a discard frees the
-# image's clusters; each namespace is a disk of its own.
+# image's clusters; each namespace is a disk of its own; a CD-ROM's medium is taken out and another put in.
 # timeout: 240
 . "$(dirname "$0")/lib.sh"
 cat >"$work/error.conf" <<'C'
@@ -16,7 +16,7 @@ once = "on"
 C
 # One of several queued commands that fails is tried again by itself: to be seen it must fail twice.
 grep -v once "$work/error.conf" >"$work/bad.conf"
-for d in n n2 v a g h; do head -c 2M /dev/urandom >"$work/$d.img"; done
+for d in n n2 v a g h i; do head -c 2M /dev/urandom >"$work/$d.img"; done
 for d in c e f; do qemu-img create -q -f qcow2 -o preallocation=full "$work/$d.qcow2" 2M; done
 export BUILD work
 cat >"$work/drive.py" <<'P'
@@ -73,7 +73,8 @@ def errors():
         *drive("g", "format=raw,file="), *drive("c", discarding, "c.qcow2"), *drive("e", discarding, "e.qcow2"), *drive("f", discarding, "f.qcow2"),
         *device("nvme,id=ctrl,serial=two"), *device("nvme-ns,drive=n,bus=ctrl,nsid=1"), *device("nvme-ns,drive=n2,bus=ctrl,nsid=7"),
         *device("virtio-blk-pci,drive=v,disable-modern=on"), *device("virtio-blk-pci,drive=g"), *device("virtio-blk-pci,drive=c"),
-        *device("nvme,serial=e,drive=e"), *device("ide-hd,drive=a,bus=ide.0"), *device("ide-hd,drive=f,bus=ide.1"))
+        *device("nvme,serial=e,drive=e"), *device("ide-hd,drive=a,bus=ide.0"), *device("ide-hd,drive=f,bus=ide.1"),
+        *drive("cd", "media=cdrom,format=raw,file=", "i.img"), *device("ide-cd,drive=cd,bus=ide.2"))
     for disk, image in [("nvme0n1", "n"), ("vda", "v")]:
         m.do("sha256 " + disk, disk + r": read of sector \d+: ")
         m.wait("sha256: EIO")
@@ -83,6 +84,12 @@ def errors():
     m.wait("sha256: EIO")
     m.do("sha256 sda@0+512K", "@sha256 slice0 " + sha("a", 512 << 10))
     m.do("sha256 serial=two-7", "@sha256 nvme0n7 " + sha("n2"))
+    m.do("sha256 sr0", "@sha256 sr0 " + sha("i"))
+    m.hmp("eject -f cd")
+    m.wait("sr0: no medium")
+    m.hmp("change cd %s/h.img raw" % work)
+    m.wait("sr0: another medium, 2048 KiB")
+    m.do("sha256 sr0", "@sha256 sr0 " + sha("h"))
     m.hmp("block_resize g 4M")
     m.wait("vdb: 4096 KiB now")
     m.do("fill vdb@2M+2M 9", "@fill slice1")

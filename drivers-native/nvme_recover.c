@@ -41,6 +41,7 @@ static void blame_all(struct nvme *n)
 			n->io[q]->slots[i].age.looks = DISK_LOOKS_MAX;
 }
 
+/* One that runs and is not ready was turned off behind our back: a virtual function, by its primary's reset. */
 static int health(struct disk_watch *w)
 {
 	struct nvme *n = nvme_of(w);
@@ -48,9 +49,10 @@ static int health(struct disk_watch *w)
 
 	if (status == NOBODY)
 		return -XEN_ENODEV;
-	if (!(status & NVME_CSTS_FATAL))
+	if (status & NVME_CSTS_FATAL)
+		blame_all(n);
+	else if (status & NVME_CSTS_READY)
 		return 0;
-	blame_all(n);
 	return -XEN_EIO;
 }
 

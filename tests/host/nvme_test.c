@@ -519,6 +519,25 @@ static void a_controller_that_fails_is_reset(void **state)
 	assert_int_equal(ended_with, -XEN_EIO);
 }
 
+/* By a reset of its primary controller: it is not waited for. */
+static void one_that_was_turned_off_is_turned_on(void **state)
+{
+	struct block_request req = five_segments();
+
+	submit(&req);
+	put32(NVME_CSTS, 0);
+	n->watch.work.queued = false;
+	n->watch.work.fn(n->watch.work.ctx);
+	assert_true(is_resetting());
+	pass_time(is_running);
+	told = 0;
+	complete(io->q.sq[0].id, 0);
+	complete(io->q.sq[1].id, 0);
+	nvme_io_interrupt(io);
+	assert_int_equal(ended, 1);
+	assert_int_equal(ended_with, 0);
+}
+
 static struct block_request again;
 
 /* A user that tries again at once must not keep the driver. */
@@ -574,6 +593,7 @@ int main(void)
 	    TEST(the_third_time_it_fails),
 	    TEST(the_watchdog_takes_completions),
 	    TEST(a_controller_that_fails_is_reset),
+	    TEST(one_that_was_turned_off_is_turned_on),
 	    TEST(one_that_is_pulled_out_takes_its_disks_along),
 	    TEST(one_that_does_not_come_back_is_gone),
 	};

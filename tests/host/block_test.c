@@ -227,10 +227,19 @@ static void names(void **state)
 {
 	static struct block_device second;
 	struct block_device *slice;
-	static const char *const bad[] = {"fake0@0+",   "fake0@+512",    "fake0@1M",
-					  "fake0@0+0",  "fake0@100+512", "fake0@0+100",
-					  "fake0@2M+1", "fake0@2M+512",  "fake0@0+3M",
-					  "none@0+512", "fake0@0x+512",  "fake0@99999999999G+512"};
+	static const char *const bad[] = {"fake0@0+",
+					  "fake0@+512",
+					  "fake0@1M",
+					  "fake0@0+0",
+					  "fake0@100+512",
+					  "fake0@0+100",
+					  "fake0@2M+1",
+					  "fake0@2M+512",
+					  "fake0@1M+1025K",
+					  "fake0@0+3M",
+					  "none@0+512",
+					  "fake0@0x+512",
+					  "fake0@99999999999G+512"};
 
 	second = dev;
 	strcpy(second.name, "fake1");

@@ -1,7 +1,7 @@
 # linux.sh: a stock Debian Linux as guest of amphi-hv (or of real Xen), managed by our service domain, for a test; sourced by
 # tests/xen/linux_*_test.sh after lib.sh. linux_initrd OUT makes a ramdisk of busybox, the modules of an ext4 on xen-blkfront
 # and the job on standard input: what its init runs when /proc, /sys and /dev are there and xvda has come ($linux_programs adds
-# files). linux_domain NAME WORDS LINE... writes a domain file; linux_start QEMU... boots what ar_pack has packed, with a
+# files; a word blkfront:A=1,B=2 of the kernel's line gives xen-blkfront parameters). linux_domain NAME WORDS LINE... writes a domain file; linux_start QEMU... boots what ar_pack has packed, with a
 # control port; linux_wait REGEX waits for a line of its serial port, linux_ctl and linux_says speak to the port.
 # It does not say what is expected: the tests do. Calls cpio(1), QEMU and amphi-tool ctl.
 . "$here/../lib/archive.sh"
@@ -30,7 +30,11 @@ linux_initrd() {
 	for word in poweroff reboot; do printf '#!/bin/busybox sh\nexec /bin/busybox %s -f\n' $word >"$root/sbin/$word"; done
 	linux_module_files xen-blkfront crc32c_generic ext4 | while read -r m; do
 		cp "$linux_modules/$m" "$root/m/"
-		echo "insmod /m/$(basename "$m")"
+		case $m in
+		*/xen-blkfront.ko) # printf, because echo makes a byte of \1
+			printf '%s\n' "insmod /m/xen-blkfront.ko \$(sed -n 's/.*blkfront:\([^ ]*\).*/\1/p' /proc/cmdline | tr , ' ')" ;;
+		*) echo "insmod /m/$(basename "$m")" ;;
+		esac
 	done >"$root/modules"
 	cat >"$root/job"
 	cat >"$root/init" <<-'I'

@@ -119,17 +119,13 @@ done
 for d in lpv lph; do
 	says $d '^GUEST bytes .*[.]'
 	home=/local/domain/$(xl domid $d)/device/vbd
-	for v in $(xenstore-list $home); do
-		echo "FRONT $d $v $(for k in $(xenstore-list $home/$v | grep -E 'feature|ring|queue|protocol'); do echo "$k=$(xenstore-read $home/$v/$k 2>/dev/null)"; done | tr '\n' ' ')"
-	done
+	xenstore-ls -f $home | sed -n "s,^$home/\([0-9]*\)/,FRONT $d \1 ,p" | grep -E 'feature|ring|queue|protocol'
 	step detach $d # xl waits 10 s for each half, and a slow machine may need more
 	xl block-detach $d xvdc || xl block-detach $d xvdc || echo "MISSED detach"
 done
 for b in bpv bph; do
 	home=/local/domain/$(xl domid $b)/backend/vbd
-	for g in $(xenstore-list $home); do for v in $(xenstore-list $home/$g); do
-		echo "BACK $b $g/$v $(for k in $(xenstore-list $home/$g/$v); do echo "$k=$(xenstore-read $home/$g/$v/$k)"; done | grep -E '^(feature|sector|multi|max|discard|state)' | tr '\n' ' ')"
-	done; done
+	xenstore-ls -f $home | sed -n "s,^$home/\([0-9]*/[0-9]*\)/,BACK $b \1 ,p" | grep -E ' (feature|sector|multi|max|discard|state)'
 	tell $b "sha256 ram2"
 done
 for d in lpv lph; do says $d '^GUEST round'; done

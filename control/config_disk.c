@@ -3,8 +3,7 @@
  * A disk is fields parted by commas: up to four without a name (target, format, vdev, access) and
  * named ones in any order; target= goes on to the next named field, so it may hold commas. With an
  * old prefix (phy: file:) the format is left out of the unnamed ones. Errors point at the column of
- * the field. Pure. Caller: domain_config.c; config_vdev_number is also the host tool's. Calls:
- * string.h.
+ * the field. Pure. Callers: domain_config.c, control_block.c. Calls config_words.c, string.h.
  */
 #include <amphi/domain_config.h>
 #include <amphi/string.h>
@@ -20,6 +19,7 @@ struct spec {
 	struct config_disk *disk;
 	unsigned unnamed; /* which unnamed field comes next, an enum disk_field */
 	char text[CONFIG_PATH_MAX + 128];
+	bool writable; /* it was said */
 	bool failed;
 };
 
@@ -65,7 +65,7 @@ static void set_vdev(struct spec *s, size_t at, const char *value)
 		SPEC_ERROR(s, at, "disk vdev '%s' is not one of xvda, hda, sda and so on", value);
 }
 
-/* Nothing said is "rw". Cdroms are not disks here, so xl's exception for them has no place. */
+/* Nothing said is "rw", or "ro" of a CD-ROM (check_disk). */
 static void set_access(struct spec *s, size_t at, const char *value)
 {
 	bool ro = strcmp(value, "ro") == 0 || strcmp(value, "r") == 0;
@@ -73,20 +73,46 @@ static void set_access(struct spec *s, size_t at, const char *value)
 	if (!ro && value[0] && strcmp(value, "rw") != 0 && strcmp(value, "w") != 0)
 		SPEC_ERROR(s, at, "disk access '%s' is none of rw, w, ro, r", value);
 	s->disk->readonly = ro;
+	s->writable = !ro && value[0];
 }
 
 static void set_devtype(struct spec *s, size_t at, const char *value)
 {
-	if (strcmp(value, "disk") != 0)
-		SPEC_ERROR(s, at, "disk devtype '%s' is not supported: only disk is", value);
+	s->disk->cdrom = strcmp(value, "cdrom") == 0;
+	if (!s->disk->cdrom && strcmp(value, "disk") != 0)
+		SPEC_ERROR(s, at, "disk devtype '%s' is neither disk nor cdrom", value);
 }
 
-/* Backends in other domains would need control to write their nodes into a domain that it does not
- * run. */
+static void set_cdrom(struct spec *s, size_t at, const char *value)
+{
+	(void)at, (void)value;
+	s->disk->cdrom = true;
+}
+
+/* A domain by its name, since its number is another after each start; and the two names of the service domain. */
 static void set_backend(struct spec *s, size_t at, const char *value)
 {
-	if (value[0] && strcmp(value, "0") != 0 && strcmp(value, "Domain-0") != 0)
-		SPEC_ERROR(s, at, "disk backend '%s': only the service domain serves disks", value);
+	uint64_t number;
+
+	s->disk->backend[0] = 0;
+	if (!value[0] || strcmp(value, "0") == 0 || strcmp(value, "Domain-0") == 0)
+		return;
+	if (str_to_u64(value, &number))
+		SPEC_ERROR(s, at, "disk backend '%s' is a number: say the domain's name", value);
+	else if (!str_copy(s->disk->backend, sizeof(s->disk->backend), value))
+		SPEC_ERROR(s, at, "disk backend longer than %u characters", CONFIG_NAME_MAX - 1);
+}
+
+static void set_discard(struct spec *s, size_t at, const char *value)
+{
+	(void)at, (void)value;
+	s->disk->no_discard = false;
+}
+
+static void set_no_discard(struct spec *s, size_t at, const char *value)
+{
+	(void)at, (void)value;
+	s->disk->no_discard = true;
 }
 
 /* For keys that say how dom0 shall do its work: files made for xl have them, and nothing is lost
@@ -96,15 +122,36 @@ static void set_nothing(struct spec *s, size_t at, const char *value)
 	(void)s, (void)at, (void)value;
 }
 
-/* The first four are also the order of the fields without a name (enum disk_field). */
+/* The text of a field stands whole behind its name, also here: the word is cut at its end. */
+static void set_limit(struct spec *s, size_t at, const char *value)
+{
+	const char *why = config_limit_word(s->text + at, &s->disk->limit);
+
+	(void)value;
+	if (why)
+		SPEC_ERROR(s, at, "disk '%s': %s", s->text + at, why);
+}
+
+/* The first four are also the order of the fields without a name (enum disk_field). Flags stand alone. */
 static const struct named_field {
 	const char *name;
 	void (*set)(struct spec *s, size_t at, const char *value);
+	bool is_flag;
 } named_fields[] = {
-    {"target", set_target},       {"format", set_format},          {"vdev", set_vdev},
-    {"access", set_access},       {"devtype", set_devtype},        {"backend", set_backend},
-    {"backendtype", set_nothing}, {"direct-io-safe", set_nothing}, {"discard", set_nothing},
-    {"no-discard", set_nothing},
+    {"target", set_target, false},
+    {"format", set_format, false},
+    {"vdev", set_vdev, false},
+    {"access", set_access, false},
+    {"devtype", set_devtype, false},
+    {"cdrom", set_cdrom, true},
+    {"backend", set_backend, false},
+    {"backendtype", set_nothing, false},
+    {"direct-io-safe", set_nothing, true},
+    {"discard", set_discard, true},
+    {"no-discard", set_no_discard, true},
+    {"iops", set_limit, false},
+    {"bps", set_limit, false},
+    {"burst", set_limit, false},
 };
 
 /* The unnamed ones are the first four of the same table. */
@@ -145,7 +192,7 @@ static void take_field(struct spec *s, char *field)
 	    find_named(field, equals ? (size_t)(equals - field) : strlen(field));
 
 	/* Named, or a bare word that is a flag; a bare "target" is an unnamed value. */
-	if (named && (equals || named->set == set_nothing))
+	if (named && (equals || named->is_flag))
 		named->set(s, at, equals ? equals + 1 : "");
 	else if (equals && is_key_like(field, equals))
 		SPEC_ERROR(s, at, "unknown disk key '%.*s'", (int)(equals - field), field);
@@ -201,14 +248,24 @@ static void take_fields(struct spec *s)
 	}
 }
 
+/* A CD-ROM is read-only and may be empty; of xl's ways to say so, "" is the one that is left of a file. */
+static void check_kind(struct spec *s)
+{
+	if (s->disk->cdrom && s->writable)
+		SPEC_ERROR(s, 0, "a CD-ROM cannot be written to");
+	if (!s->disk->cdrom && !s->disk->target[0])
+		SPEC_ERROR(s, 0, "disk without a target");
+	s->disk->readonly |= s->disk->cdrom;
+}
+
 /* One message a disk: what follows from an error that was told already is not told again. Numbers
  * are compared and not names, because the number is what the store and the guest know a disk by. */
 static void check_disk(struct spec *s)
 {
 	struct domain_config *c = s->p->out;
 
-	if (!s->failed && !s->disk->target[0])
-		SPEC_ERROR(s, 0, "disk without a target");
+	if (!s->failed)
+		check_kind(s);
 	if (!s->failed && !s->disk->vdev[0])
 		SPEC_ERROR(s, 0, "disk without a vdev");
 	for (unsigned i = 0; !s->failed && i < c->n_disks; i++) {
@@ -232,62 +289,9 @@ void config_add_disk(struct config_parser *p, const struct token *token)
 		return;
 	}
 	s.disk = &p->out->disks[p->out->n_disks];
-	*s.disk = (struct config_disk){0};
+	*s.disk = (struct config_disk){.limit.burst_ms = CONFIG_BURST_USUAL_MS};
 	take_fields(&s);
 	check_disk(&s);
 	if (!s.failed)
 		p->out->n_disks++;
-}
-
-/* ---- device numbers: xen-vbd-interface(7) ------------------------------------------- */
-
-/* Letters as a number without a zero: a 0, z 25, aa 26. The bound keeps the product small; a letter
- * behind it is left over and no partition, so the name is refused. */
-static bool take_letters(const char **at, uint32_t *out)
-{
-	uint32_t n = 0;
-	const char *s = *at;
-
-	for (; *s >= 'a' && *s <= 'z' && n < 1000; s++)
-		n = n * 26 + (uint32_t)(*s - 'a' + 1);
-	*out = n - 1;
-	*at = s;
-	return n > 0;
-}
-
-/* None, or 1 to 255 without a leading zero: "xvda0" and "xvda01" name nothing. */
-static bool take_partition(const char *s, uint32_t *out)
-{
-	uint64_t n = 0;
-
-	*out = 0;
-	if (*s == 0)
-		return true;
-	if (*s == '0' || !str_to_u64(s, &n) || n > 255)
-		return false;
-	*out = (uint32_t)n;
-	return true;
-}
-
-/* xen-vbd-interface(7): the number is the Linux one of the name where there is one (major 202, 3
- * and 22, 8), which also says how many partitions a disk may have; xvd's beyond the 16th have bit
- * 28 and a numbering of their own. *out is set from unchecked parts and counts only when true comes
- * back. */
-bool config_vdev_number(const char *vdev, uint32_t *out)
-{
-	uint32_t disk, part;
-	const char *s = vdev;
-	bool xvd = str_starts(s, "xvd"), hd = str_starts(s, "hd"), sd = str_starts(s, "sd");
-
-	s += xvd ? 3 : 2;
-	if (!(xvd || hd || sd) || !take_letters(&s, &disk) || !take_partition(s, &part))
-		return false;
-	if (xvd)
-		*out = disk < 16 && part < 16 ? 202u << 8 | disk << 4 | part
-					      : 1u << 28 | disk << 8 | part;
-	else if (hd)
-		*out = (disk < 2 ? 3u : 22u) << 8 | (disk & 1) << 6 | part;
-	else
-		*out = 8u << 8 | disk << 4 | part;
-	return xvd ? disk < 1u << 20 : hd ? disk < 4 && part < 64 : disk < 16 && part < 16;
 }

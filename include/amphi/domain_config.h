@@ -31,11 +31,26 @@
  * makes it again under its own. */
 enum config_action { CONFIG_DESTROY, CONFIG_RESTART, CONFIG_PRESERVE, CONFIG_RENAME_RESTART };
 
+/* What a disk may take of the real one it is on; 0: no limit. burst_ms: for how long it may save up its rate while
+ * it does not use it, to be used at once. */
+struct config_limit {
+	uint64_t iops, bps; /* requests, and bytes, per second */
+	uint32_t burst_ms;
+};
+#define CONFIG_IOPS_MAX       10000000u
+#define CONFIG_BPS_MAX        (1ull << 40)
+#define CONFIG_BURST_MAX_MS   60000u
+#define CONFIG_BURST_USUAL_MS 100u
+
 struct config_disk {
-	char target[CONFIG_PATH_MAX]; /* as written: a host file or device */
-	char vdev[16];                /* "xvda", "xvdb1", "hda" */
-	uint32_t devid;               /* of the xenbus node: xvda is 51712 */
-	bool readonly;
+	char target[CONFIG_PATH_MAX];  /* as written: a host file or device; "": an empty CD-ROM */
+	char vdev[16];                 /* "xvda", "xvdb1", "hda" */
+	uint32_t devid;                /* of the xenbus node: xvda is 51712 */
+	char backend[CONFIG_NAME_MAX]; /* the domain that serves it; "": the service domain */
+	uint16_t backend_id;           /* control's: that domain's number */
+	bool readonly;                 /* always of a CD-ROM */
+	bool cdrom, no_discard;
+	struct config_limit limit;
 };
 
 struct domain_config {
@@ -68,6 +83,10 @@ struct config_listener {
  * 0 or -XEN_EINVAL. file_name is used in messages only. Any context. */
 int domain_config_parse(const char *file_name, const char *text, size_t len,
 			const struct config_listener *listener, struct domain_config *out);
+
+/* Reads "iops=...", "bps=..." or "burst=..." (as in disk=) into *limit, of which the others stay. NULL, or what is
+ * wrong with it. */
+const char *config_limit_word(const char *word, struct config_limit *limit);
 
 /* The number of a vdev as xenbus wants it (xl-disk-configuration(5) and Xen's vbd-interface):
  * xvda.. xvdp, further xvd letters, hda hdb.., sda..; with an optional partition number.

@@ -3,7 +3,7 @@
  *
  * Why: domain files are written by users, and the parser runs in the service domain. Called by
  * libFuzzer; calls control/domain_config.c.
- * links: control/domain_config.c control/config_lex.c control/config_disk.c
+ * links: control/domain_config.c control/config_lex.c control/config_disk.c control/config_words.c
  * links: control/config_cpus.c lib/printf.c lib/text.c
  */
 #include <stdlib.h>
@@ -30,10 +30,15 @@ static void check_accepted(const struct domain_config *c)
 	    c->vcpus < 1 || c->vcpus > CONFIG_MAX_VCPUS || c->n_disks > CONFIG_MAX_DISKS)
 		abort();
 	for (unsigned i = 0; i < c->n_disks; i++) {
+		const struct config_disk *d = &c->disks[i];
 		uint32_t devid;
 
-		if (!c->disks[i].target[0] || !config_vdev_number(c->disks[i].vdev, &devid) ||
-		    devid != c->disks[i].devid)
+		if (!config_vdev_number(d->vdev, &devid) || devid != d->devid)
+			abort();
+		if (d->cdrom ? !d->readonly : !d->target[0])
+			abort();
+		if (d->limit.iops > CONFIG_IOPS_MAX || d->limit.bps > CONFIG_BPS_MAX ||
+		    d->limit.burst_ms > CONFIG_BURST_MAX_MS)
 			abort();
 	}
 }

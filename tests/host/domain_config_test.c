@@ -4,7 +4,7 @@
  * Why: a domain file is the first thing a user gives us, and files written for xl must do. The
  * texts below are whole files; what is expected stands next to each. Not tested here: whether the
  * files they name exist. The tool and the service domain run this very code.
- * links: control/domain_config.c control/config_lex.c control/config_disk.c
+ * links: control/domain_config.c control/config_lex.c control/config_disk.c control/config_words.c
  * links: control/config_cpus.c lib/printf.c lib/text.c
  */
 #include <setjmp.h>
@@ -352,6 +352,59 @@ static void test_disk_forms(void **state)
 	assert_int_equal(config.n_disks, 1);
 }
 
+static const struct config_disk *the_disk(const char *spec)
+{
+	char line[512];
+
+	snprintf(line, sizeof(line), "disk = ['%s']", spec);
+	expect_ok(line);
+	assert_int_equal(config.n_disks, 1);
+	return &config.disks[0];
+}
+
+/* What a disk is beyond its name: an empty CD-ROM too, and a slice, whose name is not looked into here. */
+static void test_disk_kinds(void **state)
+{
+	const struct config_disk *d = the_disk("vdev=xvdd,devtype=cdrom");
+
+	(void)state;
+	assert_true(d->cdrom && d->readonly && !d->target[0]);
+	d = the_disk("a.iso,raw,xvdd,cdrom");
+	assert_true(d->cdrom && d->readonly);
+	assert_string_equal(d->target, "a.iso");
+	d = the_disk("x@1M+64M,,xvda,backend=drv,no-discard");
+	assert_string_equal(d->target, "x@1M+64M");
+	assert_string_equal(d->backend, "drv");
+	assert_true(d->no_discard && !d->readonly && !d->cdrom);
+	assert_false(the_disk("x,,xvda,no-discard,discard,direct-io-safe")->no_discard);
+	assert_string_equal(the_disk("x,,xvda,backend=Domain-0")->backend, "");
+}
+
+static void test_disk_limits(void **state)
+{
+	const struct config_limit *l = &the_disk("x,,xvda")->limit;
+
+	(void)state;
+	assert_true(!l->iops && !l->bps && l->burst_ms == CONFIG_BURST_USUAL_MS);
+	l = &the_disk("x,,xvda,w,iops=1500,bps=20M,burst=2s")->limit;
+	assert_true(l->iops == 1500 && l->bps == 20 << 20 && l->burst_ms == 2000);
+	l = &the_disk("x,,xvda,bps=3G,iops=2K,burst=250ms")->limit;
+	assert_true(l->iops == 2048 && l->bps == 3ull << 30 && l->burst_ms == 250);
+	assert_int_equal(the_disk("x,,xvda,burst=60")->limit.burst_ms, 60000);
+	expect_line_error("disk=['x,,xvda,iops=many']",
+			  "f.cfg:2:16: error: disk 'iops=many': not a number of requests per "
+			  "second (K, M; 0: no limit)\n");
+	expect_line_error("disk=['x,,xvda,iops=10M']",
+			  "f.cfg:2:16: error: disk 'iops=10M': not a number of requests per "
+			  "second (K, M; 0: no limit)\n");
+	expect_line_error("disk=['x,,xvda,bps=']",
+			  "f.cfg:2:16: error: disk 'bps=': not a number of bytes per second (K, M, "
+			  "G; 0: no limit)\n");
+	expect_line_error("disk=['x,,xvda,burst=61s']",
+			  "f.cfg:2:16: error: disk 'burst=61s': not a time up to 60 s (2s, "
+			  "200ms)\n");
+}
+
 static void test_bad_disks(void **state)
 {
 	expect_line_error("disk=['']", "f.cfg:2:8: error: disk without a target\n");
@@ -367,15 +420,13 @@ static void test_bad_disks(void **state)
 			  "f.cfg:2:14: error: unknown disk key 'vdve'\n");
 	expect_line_error("disk=['x.img,raw,xvda,rw,more']",
 			  "f.cfg:2:26: error: disk has a field 'more' too many\n");
-	expect_line_error("disk=['x.img,vdev=xvda,backend=drv']",
-			  "f.cfg:2:24: error: disk backend 'drv': only the service domain serves "
-			  "disks\n");
 	expect_line_error("disk=['x.img,vdev=xvda,backend=1']",
-			  "f.cfg:2:24: error: disk backend '1': only the service domain serves "
-			  "disks\n");
-	expect_line_error(
-	    "disk=['x.img,vdev=xvda,devtype=cdrom']",
-	    "f.cfg:2:24: error: disk devtype 'cdrom' is not supported: only disk is\n");
+			  "f.cfg:2:24: error: disk backend '1' is a number: say the domain's "
+			  "name\n");
+	expect_line_error("disk=['x.img,vdev=xvda,devtype=tape']",
+			  "f.cfg:2:24: error: disk devtype 'tape' is neither disk nor cdrom\n");
+	expect_line_error("disk=['x.img,raw,xvda,w,cdrom']",
+			  "f.cfg:2:8: error: a CD-ROM cannot be written to\n");
 	expect_line_error("disk=['a,raw,xvda',\n 'b,raw,xvda']",
 			  "f.cfg:3:3: error: disk vdev 'xvda' given twice\n");
 }
@@ -447,6 +498,8 @@ int main(void)
 	    cmocka_unit_test(test_name_and_kernel_are_needed),
 	    cmocka_unit_test(test_goes_on_after_errors),
 	    cmocka_unit_test(test_disk_forms),
+	    cmocka_unit_test(test_disk_kinds),
+	    cmocka_unit_test(test_disk_limits),
 	    cmocka_unit_test(test_bad_disks),
 	    cmocka_unit_test(test_too_many),
 	    cmocka_unit_test(test_vdev_numbers),

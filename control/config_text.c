@@ -88,6 +88,22 @@ static void put_cpus(struct text *t, const struct domain_config *c)
 	put(t, "]\n");
 }
 
+static void put_disk_extras(struct text *t, const struct config_disk *d)
+{
+	if (d->cdrom)
+		put(t, "devtype=cdrom,");
+	if (d->no_discard)
+		put(t, "no-discard,");
+	if (d->backend[0]) {
+		put(t, "backend=");
+		put_escaped(t, d->backend);
+		put(t, ",");
+	}
+	if (d->limit.iops || d->limit.bps || d->limit.burst_ms != CONFIG_BURST_USUAL_MS)
+		put(t, "iops=%llu,bps=%llu,burst=%ums,", (unsigned long long)d->limit.iops,
+		    (unsigned long long)d->limit.bps, d->limit.burst_ms);
+}
+
 /* The target last, where it may hold what it likes. */
 static void put_disks(struct text *t, const struct domain_config *c)
 {
@@ -97,8 +113,10 @@ static void put_disks(struct text *t, const struct domain_config *c)
 	for (unsigned i = 0; i < c->n_disks; i++) {
 		const struct config_disk *d = &c->disks[i];
 
-		put(t, "%s\"vdev=%s,access=%s,format=raw,target=", i ? ", " : "", d->vdev,
+		put(t, "%s\"vdev=%s,access=%s,format=raw,", i ? ", " : "", d->vdev,
 		    d->readonly ? "ro" : "rw");
+		put_disk_extras(t, d);
+		put(t, "target=");
 		put_escaped(t, d->target);
 		put(t, "\"");
 	}

@@ -60,6 +60,11 @@ static int get_file(const struct domain_record *r, const char *what, const char 
 		   : 0;
 }
 
+int control_disk_params(const char *target, char *out_params, size_t cap)
+{
+	return control.hooks->disk(control.hooks->ctx, target, out_params, cap);
+}
+
 /* What the backends shall open, for every disk. Before anything is built, since a disk that is
  * missing is the most likely mistake and the cheapest to find. */
 static int find_disks(const struct domain_record *r, control_params *params)
@@ -67,11 +72,10 @@ static int find_disks(const struct domain_record *r, control_params *params)
 	const struct domain_config *c = r->pub.config;
 
 	for (unsigned i = 0; i < c->n_disks; i++) {
-		int err = control.hooks->disk(control.hooks->ctx, c->disks[i].target, params[i],
-					      sizeof(params[i]));
+		int err = control_resolve_disk(r, (struct config_disk *)&c->disks[i], params[i]);
+
 		if (err)
-			return control_fail(err, "%s: disk %s '%s': %s", c->name, c->disks[i].vdev,
-					    c->disks[i].target, error_name(err));
+			return err;
 	}
 	return 0;
 }

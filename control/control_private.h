@@ -85,6 +85,29 @@ void control_store_rename(domid_t domid, const char *name);
 /* Writes one node below the domain's own directory. 0 or a negative XEN_Exxx. */
 int control_store_ask(domid_t domid, const char *node, const char *value);
 
+/* control_block.c: who serves the disk (its backend_id), and what that one shall open. 0, or an error that has been
+ * told. */
+int control_resolve_disk(const struct domain_record *r, struct config_disk *disk,
+			 char params[CONFIG_PATH_MAX]);
+
+/* control.c: what the service domain opens for a target: its hook's word. */
+int control_disk_params(const char *target, char *out_params, size_t cap);
+
+/* ---- control_store_disk.c: of one disk; its backend_id is set. 0 or a negative XEN_Exxx, nothing written. */
+int control_store_add_disk(const struct domain_record *r, const struct config_disk *disk,
+			   const char *params);
+int control_store_change_medium(const struct domain_record *r, const struct config_disk *disk,
+				const char *params);
+int control_store_change_limit(const struct domain_record *r, const struct config_disk *disk);
+void control_store_remove_disk(domid_t id, const struct config_disk *disk);
+/* XenbusState... of its halves; 0: there is no such node. */
+unsigned control_store_disk_state(domid_t id, const struct config_disk *disk);
+unsigned control_store_front_state(domid_t id, const struct config_disk *disk);
+/* In the backend's half: a word to the frontend. */
+void control_store_set_disk_state(domid_t id, const struct config_disk *disk, unsigned state);
+/* Makes its backend let go, without the guest; called again until it is true: it has. */
+bool control_store_close_disk(domid_t id, const struct config_disk *disk);
+
 /* Tells the backends of a stopped domain to let go; returns how many have not yet. */
 unsigned control_store_close_backends(const struct domain_record *r);
 

@@ -11,15 +11,8 @@
 #include <amphi/printf.h>
 #include <amphi/string.h>
 
+#include "ctl_run.h"
 #include "ctl_table.h"
-
-/* One command that is being run. */
-struct run {
-	const struct ctl_hooks *hooks;
-	int argc;
-	char **argv;
-	struct ctl_answer *out;
-};
 
 __attribute__((format(printf, 3, 4))) static int refuse(struct run *r, int err, const char *fmt,
 							...)
@@ -349,6 +342,21 @@ static const struct {
     {{"restore", "DISK [NAME]", "makes a domain of what was saved on a disk"}, restore, 1, 2},
     {{"mem-set", "NAME MIB", "how much memory it shall have"}, mem_set, 2, 2},
     {{"vcpu-set", "NAME N", "how many vCPUs it shall use"}, vcpu_set, 2, 2},
+    {{"block-attach", "NAME SPEC", "gives a domain a disk more, written as in its file"},
+     ctl_block_attach,
+     2,
+     6},
+    {{"block-detach", "NAME DISK [--force]", "takes it away; --force: without asking the guest"},
+     ctl_block_detach,
+     2,
+     3},
+    {{"block-limit", "NAME DISK [iops=N] [bps=N] [burst=T]", "what a disk may take; 0: all"},
+     ctl_block_limit,
+     3,
+     5},
+    {{"block-list", "[NAME]", "the disks of the domains"}, ctl_block_list, 0, 1},
+    {{"cd-insert", "NAME DISK TARGET", "puts a medium into a CD-ROM"}, ctl_cd_insert, 3, 3},
+    {{"cd-eject", "NAME DISK", "takes it out"}, ctl_cd_eject, 2, 2},
     {{"console", "NAME", "gives a guest the terminal; Ctrl-A steps on"}, console, 1, 1},
     {{"help", "", "this list"}, help, 0, 0},
 };

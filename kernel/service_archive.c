@@ -55,21 +55,43 @@ int archive_file(void *ctx, const char *path, const void **out_bytes, size_t *ou
 	return 0;
 }
 
+static bool find_serial(const char *file, char *out, size_t cap)
+{
+	return manifest.data &&
+	       manifest_find(manifest.data, manifest.len, MANIFEST_DISK, file, out, cap) == 0;
+}
+
+/* Where the slice begins that a target may be of a file: the last '@' of it, or its end. The host tool cuts at the
+ * same place. */
+static size_t slice_at(const char *target)
+{
+	size_t at = strlen(target);
+
+	for (const char *s = target; (s = strchr(s, '@')); s++)
+		at = (size_t)(s - target);
+	return at;
+}
+
 /* The same for disks: a target is a host path, and the serial number is how the host tool marked
  * the disk it attached for it. What comes out is the `params` of the backend's node, as
  * host_block_find reads it. A target that no mark explains may be one of the machine's disks by its own name. */
 int archive_disk(void *ctx, const char *target, char *out_params, size_t cap)
 {
-	char serial[64];
+	char serial[64], file[CONFIG_PATH_MAX];
+	size_t at = strlen(target);
 
 	(void)ctx;
-	if (!manifest.data || manifest_find(manifest.data, manifest.len, MANIFEST_DISK, target,
-					    serial, sizeof(serial))) {
-		if (!host_block_find(target))
-			return -XEN_ENOENT;
-		return str_copy(out_params, cap, target) ? 0 : -XEN_E2BIG;
+	(void)str_copy(file, sizeof(file), target);
+	if (!find_serial(file, serial, sizeof(serial))) {
+		at = slice_at(target);
+		file[MIN(at, sizeof(file) - 1)] = '\0';
+		if (!find_serial(file, serial, sizeof(serial))) {
+			if (!host_block_find(target))
+				return -XEN_ENOENT;
+			return str_copy(out_params, cap, target) ? 0 : -XEN_E2BIG;
+		}
 	}
-	fmt_text(out_params, cap, "serial=%s", serial);
+	fmt_text(out_params, cap, "serial=%s%s", serial, target + at);
 	return host_block_find(out_params) ? 0 : -XEN_ENODEV;
 }
 

@@ -4,7 +4,7 @@
  * a crash) the restored domain lacks. Expected: the text read again gives the same struct, every byte; quotes, backslashes and
  * bytes that are no ASCII survive in strings; a text that does not fit says how long it is.
  *
- * links: control/config_text.c control/domain_config.c control/config_lex.c control/config_disk.c
+ * links: control/config_text.c control/domain_config.c control/config_lex.c control/config_disk.c control/config_words.c
  * links: control/config_cpus.c lib/printf.c lib/text.c
  */
 #include <setjmp.h>
@@ -69,11 +69,15 @@ static void test_all(void **state)
 	    "root='/dev/xvda'\nextra='ro'\ncpus=['0-2','5','all']\ncpu_weight=512\ncap=50\n"
 	    "on_poweroff='preserve'\non_reboot='destroy'\non_crash='rename-restart'\n"
 	    "on_watchdog='restart'\n"
-	    "disk=['/a b.img,raw,xvda,w','vdev=hdc,access=ro,target=/dev/x,y=z']\n"
+	    "disk=['/a b.img,raw,xvda,w','vdev=hdc,access=ro,target=/dev/x,y=z',"
+	    "'vdev=xvdd,cdrom','x@1M+2M,,xvde,w,backend=d,no-discard,iops=5,bps=1K,burst=3s']\n"
 	    "vif=['bridge=a,mac=00:16:3e:00:00:01','']\npci=['0000:00:04.0']\n");
 	expect_line("cpus = [\"0,1,2\", \"5\", \"all\"]\n");
 	expect_line("disk = [\"vdev=xvda,access=rw,format=raw,target=/a b.img\", "
-		    "\"vdev=hdc,access=ro,format=raw,target=/dev/x,y=z\"]\n");
+		    "\"vdev=hdc,access=ro,format=raw,target=/dev/x,y=z\", "
+		    "\"vdev=xvdd,access=ro,format=raw,devtype=cdrom,target=\", "
+		    "\"vdev=xvde,access=rw,format=raw,no-discard,backend=d,iops=5,bps=1024,"
+		    "burst=3000ms,target=x@1M+2M\"]\n");
 	expect_line("on_crash = \"rename-restart\"\n");
 }
 

@@ -4,8 +4,8 @@
  * Why: scripts of others live by these keys and by the protocol's three endings; whoever types a wrong
  * word must be told which. Expected: what amphi/ctl.h promises, letter by letter where scripts read it.
  *
- * links: control/ctl.c control/ctl_commands.c control/ctl_table.c
- * links: control/control_save.c control/save_*.c control/config_text.c control/control.c control/control_list.c control/control_store.c control/domain_builder.c
+ * links: control/ctl.c control/ctl_commands.c control/ctl_block.c control/ctl_table.c
+ * links: control/control_save.c control/save_*.c control/config_*.c control/domain_config.c control/control.c control/control_list.c control/control_store*.c control/control_block.c control/domain_builder.c
  * links: control/control_ask.c control/control_version.c lib/start_layout.c control/builder_memory.c control/builder_start.c
  * links: lib/error_name.c lib/elf.c lib/printf.c lib/text.c
  * links: control/builder_unpack.c unpack/unpack.c unpack/gzip.c unpack/gzip_fast.c unpack/gzip_trees.c unpack/xz.c unpack/zstd.c unpack/lz4.c
@@ -46,7 +46,11 @@ static int hook_config(void *ctx, const char *name, struct domain_config *out)
 	return strcmp(name, "none") ? 0
 				    : control_fail(-XEN_ENOENT, "none: not in the boot archive");
 }
-static void hook_done(void *ctx, int err, const char *name) {}
+static unsigned n_done;
+static void hook_done(void *ctx, int err, const char *name)
+{
+	n_done++;
+}
 static const struct ctl_hooks hooks = {
     .create = hook_create, .console = hook_console, .done = hook_done, .config = hook_config};
 
@@ -306,6 +310,53 @@ static void test_each_command_does_its_thing(void **state)
 	expect_text("console g", "");
 }
 
+/* Attaching and detaching are done when `done` is told. */
+static void test_disks(void **state)
+{
+	world_create();
+	n_done = 0;
+	expect_text("block-attach g b.img, raw, xvdb, r, iops=50", "");
+	assert_true(answer.begun);
+	world_set_node("/local/domain/0/backend/vbd/%u/51728/state", "4");
+	mock_run();
+	assert_int_equal(n_done, 1);
+	expect_text("block-limit g xvdb bps=2M", "");
+	expect_text("block-list", "NAME              DISK     DEVID  STATE      IOPS          BPS  "
+				  "BURST ms  KIND   MODE  "
+				  "TARGET\n"
+				  "g                 xvda     51712      1         -            -  "
+				  "       -  disk   r     "
+				  "a.img\n"
+				  "g                 xvdb     51728      4        50      2097152  "
+				  "     100  disk   r     "
+				  "b.img\n");
+	expect_text(
+	    "--json block-list g",
+	    "[\n{\"name\":\"g\",\"disk\":\"xvda\",\"devid\":51712,\"state\":1,\"iops\":null,"
+	    "\"bps\":null,\"burst_ms\":null,\"kind\":\"disk\",\"mode\":\"r\",\"target\":"
+	    "\"a.img\"}\n,{\"name\":\"g\",\"disk\":\"xvdb\",\"devid\":51728,\"state\":4,"
+	    "\"iops\":50,\"bps\":2097152,\"burst_ms\":100,\"kind\":\"disk\",\"mode\":\"r\","
+	    "\"target\":\"b.img\"}\n]\n");
+	expect_text("block-detach --force g xvdb", "");
+	assert_true(answer.begun);
+	world_set_node("/local/domain/0/backend/vbd/%u/51728/state", "6");
+	mock_run();
+	assert_int_equal(n_done, 2);
+	expect_text("block-attach g vdev=xvdd,cdrom", "");
+	expect_refusal("cd-insert g xvdd a.img", -XEN_EBUSY, "g: disk xvdd is being attached");
+	world_set_node("/local/domain/0/backend/vbd/%u/51760/state", "2");
+	mock_run();
+	expect_text("cd-insert g xvdd a.img", "");
+	expect_text("cd-eject g xvdd", "");
+	expect_refusal("block-limit g xvda iops=x", -XEN_EINVAL,
+		       "iops=x: not a number of requests per second (K, M; 0: no limit)");
+	expect_refusal("block-limit g xvda", -XEN_EINVAL,
+		       "usage: block-limit NAME DISK [iops=N] [bps=N] [burst=T]");
+	expect_refusal("block-detach g --force", -XEN_EINVAL,
+		       "usage: block-detach NAME DISK [--force]");
+	expect_refusal("block-list h", -XEN_ENOENT, "h: no such domain");
+}
+
 static void test_refusals_name_the_thing(void **state)
 {
 	world_create();
@@ -389,6 +440,7 @@ int main(void)
 	    TEST(test_create),
 	    TEST(test_restore),
 	    TEST(test_each_command_does_its_thing),
+	    TEST(test_disks),
 	    TEST(test_refusals_name_the_thing),
 	    TEST(test_an_error_is_forgotten),
 	    TEST(test_help_lists_all),

@@ -1,6 +1,6 @@
 /* disks.c: which disks the machine gets: one for each host file that a domain names.
  *
- * A file that two domains share is attached once, and only when neither writes. The disk's serial number
+ * A file that two domains share is attached once, and only when neither writes or each has a slice of it. The disk's serial number
  * is how the service domain finds it again (manifest.h).
  */
 #include "tool.h"
@@ -33,16 +33,16 @@ static const char *kind_problem(const struct stat *st, uint64_t bytes)
 /* Whether the target can be a disk; says why not. Opened as QEMU will open it, because QEMU would
  * only say that it cannot when the machine is half made. An empty file is refused here: a disk
  * without a sector is nothing a guest could use. */
-static bool usable(const struct domain_file *d, const struct config_disk *disk)
+static bool usable(const struct domain_file *d, const struct config_disk *disk, const char *file)
 {
-	int fd = open(disk->target, disk->readonly ? O_RDONLY : O_RDWR);
+	int fd = open(file, disk->readonly ? O_RDONLY : O_RDWR);
 	const char *problem;
 	struct stat st;
 	uint64_t bytes;
 
 	if (fd < 0) {
 		fprintf(stderr, "%s: error: disk %s: cannot %s '%s': %s\n", d->path, disk->vdev,
-			disk->readonly ? "read" : "write", disk->target, strerror(errno));
+			disk->readonly ? "read" : "write", file, strerror(errno));
 		return false;
 	}
 	problem = "cannot be looked at";
@@ -54,43 +54,77 @@ static bool usable(const struct domain_file *d, const struct config_disk *disk)
 	}
 	close(fd);
 	if (problem)
-		fprintf(stderr, "%s: error: disk %s: '%s' %s\n", d->path, disk->vdev, disk->target,
+		fprintf(stderr, "%s: error: disk %s: '%s' %s\n", d->path, disk->vdev, file,
 			problem);
 	return !problem;
 }
 
-/* "ram0": memory of the service domain, not a file of ours. A file of that name must be written
- * ./ram0. */
-bool is_ram_disk(const char *target)
+/* "ram0", or a slice of it, "ram0@0+8M": memory of the service domain, not a file of ours. A file of that name must
+ * be written ./ram0. */
+static bool is_ram_disk(const char *target)
 {
-	return !strncmp(target, "ram", 3) && target[3] &&
-	       strspn(target + 3, "0123456789") == strlen(target + 3);
+	size_t digits = strncmp(target, "ram", 3) ? 0 : strspn(target + 3, "0123456789");
+
+	return digits && (!target[3 + digits] || target[3 + digits] == '@');
+}
+
+/* What is in another domain only that one knows, and an empty CD-ROM is nothing. */
+bool is_not_ours(const struct config_disk *disk)
+{
+	return disk->backend[0] || !disk->target[0] || is_ram_disk(disk->target);
+}
+
+/* The file behind "FILE@OFFSET+LENGTH"; the target itself when it is no slice, or a file of just that name is there. The
+ * caller frees it. The service domain cuts at the same place. */
+static char *file_of(const char *target)
+{
+	const char *at = strrchr(target, '@');
+
+	if (!at || !strchr(at, '+') || !access(target, F_OK))
+		return strdup(target);
+	return strndup(target, (size_t)(at - target));
 }
 
 /* One writer would change the disk under the other's caches: neither side has a lock, and QEMU
- * would refuse the second drive with words about locks. Serial numbers are our own, since NVMe
- * takes 20 characters at most and paths are longer. */
-static unsigned add(struct plan *plan, const struct domain_file *d, const struct config_disk *disk)
+ * would refuse the second drive with words about locks. Slices are parts of a disk each, whose author knows
+ * why. */
+static bool may_share(const struct disk *known, const struct config_disk *disk)
 {
-	struct disk *known = find(plan, disk->target);
+	bool slice = strcmp(known->target, disk->target) != 0;
 
-	if (is_ram_disk(disk->target))
-		return 0;
-	if (known && !(known->readonly && disk->readonly)) {
+	return (known->slices && slice) || (known->readonly && disk->readonly);
+}
+
+/* Serial numbers are our own, since NVMe takes 20 characters at most and paths are longer. */
+static unsigned add_file(struct plan *plan, const struct domain_file *d,
+			 const struct config_disk *disk, const char *file)
+{
+	struct disk *known = find(plan, file);
+
+	if (known && !may_share(known, disk)) {
 		fprintf(stderr,
 			"%s: error: disk %s: '%s' is used twice and not read-only each time\n",
 			d->path, disk->vdev, disk->target);
 		return 1;
 	}
-	if (known)
-		return 0;
-	if (!usable(d, disk))
+	if (!usable(d, disk, file))
 		return 1;
+	if (known) {
+		known->readonly &= disk->readonly;
+		return 0;
+	}
 	known = &plan->disks[plan->n_disks];
-	known->target = disk->target;
+	known->target = file;
 	known->readonly = disk->readonly;
+	known->slices = strcmp(file, disk->target) != 0;
 	snprintf(known->serial, sizeof(known->serial), "amphi%u", plan->n_disks++);
 	return 0;
+}
+
+/* A file's name stays as long as the plan, which is until the end. */
+static unsigned add(struct plan *plan, const struct domain_file *d, const struct config_disk *disk)
+{
+	return is_not_ours(disk) ? 0 : add_file(plan, d, disk, file_of(disk->target));
 }
 
 /* All of them, also after an error: each message is worth the same. */

@@ -99,8 +99,7 @@ static unsigned check_disks(const struct options *o, const struct domain_file *d
 	for (unsigned i = 0; i < d->config.n_disks; i++) {
 		const struct config_disk *disk = &d->config.disks[i];
 
-		if (is_ram_disk(disk->target) ||
-		    is_said(o->disk_words, o->n_disk_words, disk->target) ||
+		if (is_not_ours(disk) || is_said(o->disk_words, o->n_disk_words, disk->target) ||
 		    is_said(o->part_words, o->n_parts, disk->target))
 			continue;
 		fprintf(

@@ -60,6 +60,7 @@ struct disk {
 	const char *target;
 	char serial[16];
 	bool readonly;
+	bool slices; /* it is not named as a whole */
 };
 
 struct plan {
@@ -86,8 +87,8 @@ unsigned domains_load(struct plan *plan);
 /* disks.c: one machine disk for each file named by the domains. Returns the number of errors. */
 unsigned disks_plan(struct plan *plan);
 
-/* "ram0" and the like: a disk that is memory of the service domain. */
-bool is_ram_disk(const char *target);
+/* A disk that is no file of the host's: memory of the service domain, another domain's, or an empty CD-ROM. */
+bool is_not_ours(const struct config_disk *disk);
 
 /* archive.c: writes the boot archive into a temporary file. */
 void archive_write(struct plan *plan);

@@ -1,0 +1,26 @@
+/* ctl_run.h: a command that is being run, for the files that have commands; private to control/.
+ *
+ * ctl_commands.c has the table of all and checks how many words there are; a command of another file is declared
+ * here. Each returns 0 or a negative XEN_Exxx that has been told (control_fail), or is told by its name.
+ */
+#ifndef CONTROL_CTL_RUN_H
+#define CONTROL_CTL_RUN_H
+
+#include <amphi/ctl.h>
+
+struct run {
+	const struct ctl_hooks *hooks;
+	int argc;
+	char **argv; /* NULL behind the last */
+	struct ctl_answer *out;
+};
+
+/* ctl_block.c */
+int ctl_block_attach(struct run *r);
+int ctl_block_detach(struct run *r);
+int ctl_block_limit(struct run *r);
+int ctl_block_list(struct run *r);
+int ctl_cd_insert(struct run *r);
+int ctl_cd_eject(struct run *r);
+
+#endif

@@ -48,6 +48,8 @@ static int back_connect(struct xenbus_device *bus)
 		err = back_write_nodes(disk);
 	if (!err)
 		err = back_queues_connect(disk);
+	if (!err)
+		err = back_flow_join(disk);
 	if (err)
 		return err;
 	disk->connected = true;
@@ -70,6 +72,7 @@ static void take_down(struct back_disk *disk)
 		back_segments_share(disk->root);
 	}
 	disk->counted = false;
+	back_flow_part(disk);
 	back_queues_drop(disk);
 }
 
@@ -90,6 +93,7 @@ static bool back_disconnect(struct xenbus_device *bus)
 
 	disk->connected = false;
 	back_queues_close(disk);
+	back_flow_drop(disk);
 	if (back_in_flight(disk))
 		return false; /* back_idle goes on */
 	take_down(disk);
@@ -104,6 +108,12 @@ void back_idle(struct back_disk *disk)
 		return;
 	take_down(disk);
 	xenbus_disconnected(&disk->bus);
+}
+
+static void back_changed(struct xenbus_device *bus)
+{
+	back_on_params(bus);
+	back_flow_changed(disk_of(bus));
 }
 
 static void back_gone(struct xenbus_device *bus)
@@ -121,7 +131,7 @@ static const struct xenbus_ops back_ops = {
     .open = back_open,
     .connect = back_connect,
     .disconnect = back_disconnect,
-    .changed = back_on_params,
+    .changed = back_changed,
     .gone = back_gone,
 };
 

@@ -53,6 +53,8 @@ static int read_type(struct back_disk *disk)
  * not aligned to them is refused rather than read, changed and written. */
 static void take_disk(struct back_disk *disk, struct block_device *dev)
 {
+	if (disk->disk != dev)
+		back_flow_drop(disk); /* they were checked against the other */
 	disk->disk = dev;
 	disk->gone = false;
 	if (!dev)

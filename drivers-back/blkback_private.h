@@ -3,7 +3,7 @@
  * blkback.c: disks come, connect, are dropped and go. blkback_nodes.c: what the store says of them.
  * blkback_queues.c: rings are mapped and unmapped. blkback_ring.c: requests in, responses out.
  * blkback_request.c: one request checked in our copy of it. blkback_submit.c: a checked request on its
- * way through the disk. blkback_pool.c: guest pages mapped for a request or kept. blkback_segments.c:
+ * way through the disk. blkback_flow.c: whose turn it is. blkback_pool.c: guest pages mapped for a request or kept. blkback_segments.c:
  * the memory for their lists. Nobody else includes this. Worker context, nothing is locked.
  */
 #ifndef DRIVERS_BACK_BLKBACK_PRIVATE_H
@@ -13,6 +13,8 @@
 #include <amphi/blkif.h>
 #include <amphi/ring.h>
 #include <amphi/xenbus.h>
+
+#include "blkback_share.h"
 
 /* Segments in flight of one disk, whatever its rings: 8 MiB of data. In units of 4, because most requests
  * have few; 64 units, one word of free bits, are what the greatest request needs. */
@@ -69,6 +71,8 @@ struct back_request {
 	const char *why; /* it was refused */
 	uint8_t step;    /* of a barrier */
 	bool own_part_busy, sending;
+	bool in_share; /* blkback_flow.c was asked, and is told of its end */
+	struct share_item item;
 };
 
 struct back_pool {
@@ -115,6 +119,9 @@ struct back_disk {
 	struct host_work news; /* the disk changed: the store is told */
 
 	/* the connection */
+	struct share_member member; /* of real's */
+	struct back_real *real;     /* NULL: not connected */
+	struct share_limit limit;   /* as the toolstack wrote it */
 	bool connected, persistent;
 	bool counted; /* in the root's n_connected */
 	const struct blkif_layout *layout;
@@ -188,6 +195,35 @@ int16_t back_request_read(struct back_queue *q, struct back_request *req, const 
 /* Every request that passed its checks and has its pages comes through here once, in the order of its ring, and
  * ends in back_finished. */
 void back_submit(struct back_request *req);
+/* What had to wait: its turn has come; it will not. */
+void back_submit_next(struct back_request *req);
+void back_submit_drop(struct back_request *req);
+
+/* ---- blkback_flow.c ---- */
+/* For a connection: of the disk that is there when it begins. part: nothing is in flight, and nothing if it did
+ * not join. */
+int back_flow_join(struct back_disk *disk);
+void back_flow_part(struct back_disk *disk);
+void back_flow_changed(struct back_disk *disk);
+/* Everything that waits ends with an error. */
+void back_flow_drop(struct back_disk *disk);
+/* Requests are given to the disk that will be kicked behind them. */
+bool back_flow_kicks(const struct back_disk *disk);
+bool back_flow_ask(struct back_request *req);
+void back_flow_tell(struct back_request *req);
+
+/* Whether it may go now; else back_submit_next comes. Then back_flow_leave when it is back. */
+static inline bool back_flow_enter(struct back_request *req)
+{
+	req->in_share = !req->queue->disk->member.passes;
+	return !req->in_share || back_flow_ask(req);
+}
+
+static inline void back_flow_leave(struct back_request *req)
+{
+	if (req->in_share)
+		back_flow_tell(req);
+}
 
 /* ---- blkback_segments.c ---- */
 void back_segments_reset(struct back_disk *disk);

@@ -5,7 +5,7 @@
  * back at the disk's time and not at its own, so nobody saves up. Limits are told apart from shares: a member held by
  * its own limit is passed over and holds nobody. Pure. Caller: blkback_flow.c; contract: blkback_share.h.
  *
- * Alone on its disk a member passes share_enter in a few comparisons: nothing waits and no clock is read. That several
+ * Alone on its disk a member passes without a question, and nothing is counted. That several
  * use it is seen by whom requests come from, and not by who is connected: a guest that does nothing costs the
  * others no depth.
  */
@@ -20,12 +20,20 @@ void share_disk_init(struct share_disk *d, unsigned depth)
 	share_turn(d);
 }
 
+/* After any change of who is there or of a limit. */
+static void decide_who_passes(struct share_disk *d)
+{
+	for (struct share_member *m = d->members; m; m = m->next)
+		m->passes = d->n_members == 1 && !m->limited && !m->first;
+}
+
 void share_join(struct share_disk *d, struct share_member *m)
 {
 	*m = (struct share_member){.disk = d, .next = d->members};
 	m->last = &m->first;
 	d->members = m;
 	d->n_members++;
+	decide_who_passes(d);
 }
 
 void share_part(struct share_member *m)
@@ -40,6 +48,7 @@ void share_part(struct share_member *m)
 	if (d->last_served == m)
 		d->last_served = NULL;
 	m->disk = NULL;
+	decide_who_passes(d);
 }
 
 /* ---- limits ----------------------------------------------------------------------------- */
@@ -47,8 +56,10 @@ void share_part(struct share_member *m)
 void share_set_limit(struct share_member *m, const struct share_limit *limit)
 {
 	m->limit = *limit;
+	m->limit.burst_ms = MAX(limit->burst_ms, SHARE_BURST_LEAST_MS);
 	m->limited = limit->iops || limit->bps;
 	m->requests_due_ns = m->bytes_due_ns = 0; /* what the old rate made of it */
+	decide_who_passes(m->disk);
 }
 
 /* When the member's next request may go: now or earlier, or a moment to come. */
@@ -186,9 +197,11 @@ static struct share_item *take_first(struct share_member *m)
 	struct share_item *item = m->first;
 
 	m->first = item->next;
-	if (!m->first)
-		m->last = &m->first;
 	m->n_waiting--;
+	if (!m->first) {
+		m->last = &m->first;
+		decide_who_passes(m->disk);
+	}
 	return item;
 }
 
@@ -237,5 +250,6 @@ struct share_item *share_take_waiting(struct share_member *m)
 	m->first = NULL;
 	m->last = &m->first;
 	m->n_waiting = 0;
+	decide_who_passes(m->disk);
 	return all;
 }

@@ -25,6 +25,10 @@
 #define SHARE_BURST_MAX_MS   60000u
 #define SHARE_BURST_USUAL_MS 100u
 
+/* Whatever is configured: the caller's clock does not wake it to the microsecond, and what a late look has missed would
+ * be lost. */
+#define SHARE_BURST_LEAST_MS 10u
+
 /* 0: no limit. burst_ms: how long an idle member may save up its rate. */
 struct share_limit {
 	uint64_t iops, bps;
@@ -46,6 +50,9 @@ struct share_member {
 	uint64_t finish; /* the disk's virtual time when what it was given so far is paid for */
 	struct share_limit limit;
 	bool limited;
+	/* Alone on its disk and without a limit: what it asks for may go without being asked about. The caller
+	 * remembers of which requests it has asked, and tells of those alone. */
+	bool passes;
 	/* A rate is a clock that runs ahead: each request moves it by what it takes at that rate, and may go as
 	 * long as it is not further ahead of now than the burst. */
 	uint64_t requests_due_ns, bytes_due_ns;

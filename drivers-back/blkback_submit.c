@@ -101,7 +101,7 @@ static bool more(const struct back_request *req, enum block_op op)
 static void send(struct back_request *req, enum block_op op)
 {
 	struct block_device *dev = req->dev;
-	bool kick = !req->queue->in_drain;
+	bool kick = !req->queue->in_drain && !back_flow_kicks(req->queue->disk);
 	struct block_request *blk;
 
 	req->sending = true;
@@ -198,14 +198,27 @@ static void barrier_over(struct back_queue *q)
 		host_work_soon(&q->again); /* what waits behind it on the ring */
 }
 
+static void over(struct back_request *req)
+{
+	back_flow_leave(req);
+	back_finished(req);
+}
+
+static void barrier_begin(struct back_request *req)
+{
+	if (!next_step(req)) {
+		barrier_over(req->queue);
+		over(req);
+	}
+}
+
+/* It is asked about when it could begin, so that those before it do not wait for each other. */
 static void barrier_run(struct back_queue *q)
 {
 	struct back_request *req = q->barrier;
 
-	if (req && req->step == WAIT && q->n_with_disk == 0 && !next_step(req)) {
-		barrier_over(q);
-		back_finished(req);
-	}
+	if (req && req->step == WAIT && q->n_with_disk == 0 && back_flow_enter(req))
+		barrier_begin(req);
 }
 
 static void ended(struct back_request *req)
@@ -216,11 +229,11 @@ static void ended(struct back_request *req)
 		if (!req->status && next_step(req))
 			return;
 		barrier_over(q);
-		back_finished(req);
+		over(req);
 		return;
 	}
 	q->n_with_disk--;
-	back_finished(req);
+	over(req);
 	if (q->barrier)
 		barrier_run(q);
 }
@@ -275,14 +288,25 @@ static void refuse(struct back_request *req)
 	back_finished(req);
 }
 
+static const uint8_t block_ops[] = {
+    [BLKIF_OP_READ] = BLOCK_READ,
+    [BLKIF_OP_WRITE] = BLOCK_WRITE,
+    [BLKIF_OP_FLUSH_DISKCACHE] = BLOCK_FLUSH,
+    [BLKIF_OP_DISCARD] = BLOCK_DISCARD,
+};
+
+static inline void go(struct back_request *req)
+{
+	enum block_op op = block_ops[req->op];
+
+	if (has_data(op) && req->n_segments <= req->dev->max_segments)
+		submit_whole(req, op);
+	else
+		send(req, op);
+}
+
 void back_submit(struct back_request *req)
 {
-	static const uint8_t ops[] = {
-	    [BLKIF_OP_READ] = BLOCK_READ,
-	    [BLKIF_OP_WRITE] = BLOCK_WRITE,
-	    [BLKIF_OP_FLUSH_DISKCACHE] = BLOCK_FLUSH,
-	    [BLKIF_OP_DISCARD] = BLOCK_DISCARD,
-	};
 	struct back_queue *q = req->queue;
 
 	req->dev = q->disk->disk;
@@ -298,8 +322,44 @@ void back_submit(struct back_request *req)
 		return;
 	}
 	q->n_with_disk++;
-	if (has_data(ops[req->op]) && req->n_segments <= req->dev->max_segments)
-		submit_whole(req, ops[req->op]);
+	if (back_flow_enter(req))
+		go(req);
+}
+
+/* ---- those that waited for their turn --------------------------------------------------- */
+
+/* A barrier behind it could begin now, at a disk that may be about to go: it ends as well. */
+void back_submit_drop(struct back_request *req)
+{
+	struct back_queue *q = req->queue;
+
+	req->status = BLKIF_RSP_ERROR;
+	if (req->step)
+		barrier_over(q);
 	else
-		send(req, ops[req->op]);
+		q->n_with_disk--;
+	back_finished(req);
+	if (q->barrier && q->barrier->step == WAIT && q->n_with_disk == 0)
+		back_submit_drop(q->barrier); /* none is behind that one */
+}
+
+/* The disk may have become smaller since the request was checked. */
+static bool still_fits(const struct back_request *req)
+{
+	uint64_t sectors = req->dev->sectors;
+
+	return !req->n_sectors ||
+	       (req->n_sectors <= sectors && req->sector <= sectors - req->n_sectors);
+}
+
+void back_submit_next(struct back_request *req)
+{
+	if (!still_fits(req)) {
+		req->status = BLKIF_RSP_ERROR;
+		ended(req);
+	} else if (req->step) {
+		barrier_begin(req);
+	} else {
+		go(req);
+	}
 }

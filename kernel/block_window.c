@@ -96,6 +96,7 @@ struct block_device *block_window_new(struct block_device *whole, uint64_t start
 	watching = true;
 	w->dev = *whole; /* its limits; the rest is our own */
 	w->dev.ops = &ops;
+	w->dev.whole = whole->whole ? whole->whole : whole;
 	w->dev.driver = w;
 	w->dev.layer = NULL;
 	w->dev.stats = (struct block_stats){0};

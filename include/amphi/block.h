@@ -82,6 +82,7 @@ struct block_device {
 	unsigned queue_depth;  /* requests worth having in flight, in all queues together */
 	unsigned n_queues;     /* 0 counts as 1 */
 	struct block_stats stats;
+	struct block_device *whole; /* of a window: the disk that it is one of; else NULL */
 	void *driver;
 	void *layer; /* the registry's, from register to unregister */
 };

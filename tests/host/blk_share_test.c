@@ -154,6 +154,7 @@ static void one_alone_is_never_kept(void **state)
 {
 	(void)state;
 	sim_start(8, 1);
+	assert_true(sim.guests[0].m.passes);
 	for (unsigned i = 0; i < 500; i++)
 		assert_true(ask(&sim.guests[0]));
 	assert_int_equal(sim.guests[0].m.n_waited, 0);
@@ -375,10 +376,15 @@ static void what_waits_goes_with_its_guest(void **state)
 		n++;
 	assert_int_equal(n, 9);
 	assert_int_equal(g->m.n_waiting, 0);
+	assert_false(g->m.passes || sim.guests[0].m.passes);
 	share_part(&g->m);
+	assert_false(sim.guests[0].m.passes); /* some of its own wait, and come first */
 	sim.n_guests = 1;
 	run_until(NS_PER_S);
 	assert_true(sim.guests[0].done > 9000);
+	assert_true(sim.guests[0].m.passes);
+	limit(0, 1, 0, 0);
+	assert_false(sim.guests[0].m.passes);
 }
 
 int main(void)

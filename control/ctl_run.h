@@ -23,4 +23,8 @@ int ctl_block_list(struct run *r);
 int ctl_cd_insert(struct run *r);
 int ctl_cd_eject(struct run *r);
 
+/* ctl_blkstat.c */
+int ctl_blkstat(struct run *r);
+int ctl_blktrace(struct run *r);
+
 #endif

@@ -9,7 +9,7 @@
 
 #include "ctl_table.h"
 
-#define ROW_MAX   512u
+#define ROW_MAX   1536u /* a target may be long */
 #define NS_PER_MS 1000000ull
 
 /* ---- lines ---------------------------------------------------------------------------------- */
@@ -67,14 +67,12 @@ static void end_row(struct ctl_answer *a, const struct row *r)
 
 /* ---- for people ----------------------------------------------------------------------------- */
 
-static void value_text(const struct ctl_column *c, const struct ctl_cell *cell, char *out,
-		       size_t cap)
+static void number_text(const struct ctl_column *c, const struct ctl_cell *cell, char *out,
+			size_t cap)
 {
 	uint64_t n = cell->number, ms = n / NS_PER_MS;
 
-	if (c->kind == CTL_TEXT)
-		(void)str_copy(out, cap, cell->text);
-	else if (n == CTL_NOTHING)
+	if (n == CTL_NOTHING)
 		(void)str_copy(out, cap, "-");
 	else if (c->kind == CTL_NUMBER)
 		fmt_text(out, cap, "%llu", (unsigned long long)n);
@@ -103,11 +101,13 @@ static void add_field(struct row *r, const struct ctl_column *c, const char *tex
 static void text_row(struct row *r, const struct ctl_column *columns, unsigned n,
 		     const struct ctl_cell *cells)
 {
-	char text[CONFIG_NAME_MAX];
+	char number[32];
 
 	for (unsigned i = 0; i < n; i++) {
-		value_text(&columns[i], &cells[i], text, sizeof(text));
-		add_field(r, &columns[i], text, i + 1 == n);
+		if (columns[i].kind != CTL_TEXT)
+			number_text(&columns[i], &cells[i], number, sizeof(number));
+		add_field(r, &columns[i], columns[i].kind == CTL_TEXT ? cells[i].text : number,
+			  i + 1 == n);
 	}
 }
 

@@ -251,10 +251,14 @@ void blkback_for_each(void (*fn)(const struct blkback_info *info, void *ctx), vo
 			    .ring_pages = back_ring_pages(d),
 			    .protocol = d->n_queues ? d->layout->protocol : "",
 			    .stats = d->stats,
+			    .disk = d,
 			};
 
 			info.stats.persistent_held = d->connected ? d->pool.n_held : 0;
 			info.stats.in_flight = back_in_flight(d);
+			info.stats.waited = d->member.n_waited;
+			info.stats.held = d->member.n_held;
+			info.stats.waiting = d->member.n_waiting;
 			fn(&info, ctx);
 		}
 }

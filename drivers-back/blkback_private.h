@@ -3,7 +3,7 @@
  * blkback.c: disks come, connect, are dropped and go. blkback_nodes.c: what the store says of them.
  * blkback_queues.c: rings are mapped and unmapped. blkback_ring.c: requests in, responses out.
  * blkback_request.c: one request checked in our copy of it. blkback_submit.c: a checked request on its
- * way through the disk. blkback_flow.c: whose turn it is. blkback_pool.c: guest pages mapped for a request or kept. blkback_segments.c:
+ * way through the disk. blkback_flow.c: whose turn it is. blkback_count.c: what people see of it. blkback_pool.c: guest pages mapped for a request or kept. blkback_segments.c:
  * the memory for their lists. Nobody else includes this. Worker context, nothing is locked.
  */
 #ifndef DRIVERS_BACK_BLKBACK_PRIVATE_H
@@ -73,6 +73,8 @@ struct back_request {
 	bool own_part_busy, sending;
 	bool in_share; /* blkback_flow.c was asked, and is told of its end */
 	struct share_item item;
+	uint64_t taken_ns;
+	uint32_t trace, trace_round; /* 0: it is not traced */
 };
 
 struct back_pool {
@@ -97,6 +99,8 @@ struct back_queue {
 	unsigned in_flight;           /* those and the ones that wait in finished */
 	bool in_drain;                /* the loop over requests ends with a push of its own */
 	bool found;   /* the last look at the ring found something, or was not made */
+	uint64_t now_ns;              /* of the batch that is being taken */
+	struct blkback_queue_stats stats;
 	bool starved; /* the next request of the ring waits for segments */
 	struct host_work finish, again;
 };
@@ -198,6 +202,18 @@ void back_submit(struct back_request *req);
 /* What had to wait: its turn has come; it will not. */
 void back_submit_next(struct back_request *req);
 void back_submit_drop(struct back_request *req);
+
+/* ---- blkback_count.c ---- */
+extern bool back_tracing;
+void back_count_answer(struct back_queue *q, const struct back_request *req, uint64_t now_ns);
+void back_trace_begin(struct back_request *req);
+void back_trace_step(struct back_request *req, enum blkback_step step);
+
+static inline void back_trace_at(struct back_request *req, enum blkback_step step)
+{
+	if (__builtin_expect(req->trace != 0, 0))
+		back_trace_step(req, step);
+}
 
 /* ---- blkback_flow.c ---- */
 /* For a connection: of the disk that is there when it begins. part: nothing is in flight, and nothing if it did

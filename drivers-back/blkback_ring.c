@@ -68,6 +68,7 @@ static void push(struct back_queue *q)
 	if (ring_back_push(&q->ring)) {
 		host_event_notify(q->port);
 		q->disk->stats.notifications_sent++;
+		q->stats.notifications_sent++;
 	}
 }
 
@@ -93,6 +94,7 @@ static void count_done(struct blkback_stats *stats, const struct back_request *r
 static void answer_all(struct back_queue *q)
 {
 	struct back_request *list = q->finished, *req;
+	uint64_t now = host_time_ns();
 
 	q->finished = NULL;
 	unmap_batch.count = 0;
@@ -104,6 +106,8 @@ static void answer_all(struct back_queue *q)
 		if (q->disk->connected) {
 			count_done(&q->disk->stats, req);
 			respond(q, req, req->status);
+			back_count_answer(q, req, now);
+			back_trace_at(req, BLKBACK_ANSWERED);
 		}
 		/* Freed before the guest can see the answer (push comes later): the slot that it
 		 * then may fill finds a free request here. */
@@ -163,6 +167,10 @@ static bool take(struct back_queue *q, struct back_request **out)
 	q->disk->stats.segments += req->n_segments;
 	q->free = req->next;
 	q->in_flight++;
+	req->taken_ns = q->now_ns;
+	req->trace = 0;
+	if (__builtin_expect(back_tracing, 0))
+		back_trace_begin(req);
 	if (req->op == BLKIF_OP_WRITE_BARRIER)
 		q->barrier = req;
 	*out = req;
@@ -187,6 +195,7 @@ static int drain_batch(struct back_queue *q, int n)
 	int looked = 0;
 
 	map_batch.count = 0;
+	q->now_ns = host_time_ns();
 	for (; looked < n && !q->barrier && take(q, &req); looked++) {
 		if (!req)
 			continue;
@@ -251,6 +260,7 @@ void back_on_event(void *ctx)
 
 	q->disk->stats.notifications_received++;
 	q->found = true;
+	q->stats.notifications_received++;
 	back_run_requests(q);
 	if (!q->found)
 		host_event_spurious(q->port);

@@ -200,12 +200,14 @@ static void barrier_over(struct back_queue *q)
 
 static void over(struct back_request *req)
 {
+	back_trace_at(req, BLKBACK_DONE);
 	back_flow_leave(req);
 	back_finished(req);
 }
 
 static void barrier_begin(struct back_request *req)
 {
+	back_trace_at(req, BLKBACK_GIVEN);
 	if (!next_step(req)) {
 		barrier_over(req->queue);
 		over(req);
@@ -299,6 +301,7 @@ static inline void go(struct back_request *req)
 {
 	enum block_op op = block_ops[req->op];
 
+	back_trace_at(req, BLKBACK_GIVEN);
 	if (has_data(op) && req->n_segments <= req->dev->max_segments)
 		submit_whole(req, op);
 	else
@@ -316,6 +319,7 @@ void back_submit(struct back_request *req)
 		return;
 	}
 	req->n_sent = 0;
+	back_trace_at(req, BLKBACK_MAPPED);
 	if (req->op == BLKIF_OP_WRITE_BARRIER) {
 		req->step = WAIT;
 		barrier_run(q);

@@ -26,6 +26,20 @@ struct blkback_stats {
 	uint64_t persistent_hits;     /* segments whose page was mapped already */
 	uint64_t persistent_released; /* pages let go of because nobody used them */
 	unsigned persistent_held, in_flight;
+	uint64_t waited; /* requests that waited for their turn at the disk, or for a limit */
+	uint64_t held;   /* times that a limit was in the way */
+	unsigned waiting;
+};
+
+enum blkback_kind { BLKBACK_READ, BLKBACK_WRITE, BLKBACK_OTHER, BLKBACK_KINDS };
+#define BLKBACK_LATENCIES 40u
+
+/* Of one ring, since it was connected. latency[kind][n] counts answers that came 2^n to 2^(n+1) ns (the last: or
+ * more) after their requests were taken off the ring; both moments are those of a batch. */
+struct blkback_queue_stats {
+	uint64_t bytes, notifications_sent, notifications_received;
+	uint32_t latency[BLKBACK_KINDS][BLKBACK_LATENCIES];
+	unsigned in_flight;
 };
 
 /* Calls fn for each disk served: by whom, its virtual device number and name in the guest. */
@@ -37,8 +51,39 @@ struct blkback_info {
 	unsigned n_queues, ring_pages; /* of each queue; 0 when not connected */
 	const char *protocol;          /* "x86_64-abi"; "" when not connected */
 	struct blkback_stats stats;
+	void *disk; /* for blkback_queue */
 };
 void blkback_for_each(void (*fn)(const struct blkback_info *info, void *ctx), void *ctx);
+
+/* One of its rings; NULL: none of that number. Only during the call of fn. */
+const struct blkback_queue_stats *blkback_queue(const struct blkback_info *info, unsigned number);
+
+/* ---- one request looked at ---- */
+
+enum blkback_step {
+	BLKBACK_TAKEN,    /* off the ring, and checked */
+	BLKBACK_MAPPED,   /* its pages are there */
+	BLKBACK_GIVEN,    /* to the disk: it was its turn */
+	BLKBACK_DONE,     /* by the disk */
+	BLKBACK_ANSWERED, /* on the ring */
+	BLKBACK_STEPS
+};
+
+struct blkback_trace {
+	domid_t guest;
+	unsigned vdev, queue;
+	uint8_t op; /* BLKIF_OP_... */
+	int16_t status;
+	uint64_t sector, bytes;
+	uint64_t at_ns[BLKBACK_STEPS]; /* 0: it did not come there */
+};
+#define BLKBACK_TRACES 16u
+
+/* From the next request on each every-th is traced, of this guest's disk or (DOMID_INVALID) of any; 0: none any more.
+ * The last BLKBACK_TRACES that have been answered are kept, and forgotten by the next call. */
+void blkback_trace(domid_t guest, unsigned vdev, unsigned every);
+/* Calls fn for each, oldest first. */
+void blkback_trace_for_each(void (*fn)(const struct blkback_trace *trace, void *ctx), void *ctx);
 
 /* Pages of guests that may stay mapped between requests: for each queue of a disk, and for all disks together,
  * which share that number evenly. Holds for connections made later. Default 1056 and 12288; 0 is none. */

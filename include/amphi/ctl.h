@@ -36,7 +36,7 @@
 #define CTL_TAG_MAX    17u
 #define CTL_WORDS_MAX  8u
 #define CTL_WHY_MAX    200u
-#define CTL_ANSWER_MAX 16384u /* 32 domains with room to spare */
+#define CTL_ANSWER_MAX 32768u /* 32 domains with room to spare */
 
 /* What commands ask of the service domain beyond control.h. */
 struct ctl_hooks {

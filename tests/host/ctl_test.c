@@ -4,14 +4,14 @@
  * Why: scripts of others live by these keys and by the protocol's three endings; whoever types a wrong
  * word must be told which. Expected: what amphi/ctl.h promises, letter by letter where scripts read it.
  *
- * links: control/ctl.c control/ctl_commands.c control/ctl_block.c control/ctl_table.c
+ * links: control/ctl.c control/ctl_commands.c control/ctl_block.c control/ctl_blkstat.c control/ctl_table.c
  * links: control/control_save.c control/save_*.c control/config_*.c control/domain_config.c control/control.c control/control_list.c control/control_store*.c control/control_block.c control/domain_builder.c
  * links: control/control_ask.c control/control_version.c lib/start_layout.c control/builder_memory.c control/builder_start.c
  * links: lib/error_name.c lib/elf.c lib/printf.c lib/text.c
  * links: control/builder_unpack.c unpack/unpack.c unpack/gzip.c unpack/gzip_fast.c unpack/gzip_trees.c unpack/xz.c unpack/zstd.c unpack/lz4.c
  * links: tests/host/control_world.c tests/host/fake_control.c tests/host/fake_versions.c tests/host/fake_kernel.c tests/host/mock_host.c
  * links: tests/host/mock_share.c tests/host/mock_store.c tests/host/mock_disk.c
- * links: tests/host/peer_recorder.c
+ * links: tests/host/peer_recorder.c tests/host/fake_blkback.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,6 +24,7 @@
 #include <amphi/ctl.h>
 
 #include "control_world.h"
+#include "fake_blkback.h"
 #include "fake_control.h"
 #include "mock_host.h"
 
@@ -95,6 +96,12 @@ static void expect_text(const char *line, const char *wanted)
 	if (strcmp(text, wanted) != 0)
 		fail_msg("%s: wanted:\n%s\nsaid:\n%s", line, wanted, text);
 	assert_int_equal(answer.len, strlen(wanted));
+}
+
+static void expect_part(const char *wanted)
+{
+	if (!strstr(text, wanted))
+		fail_msg("wanted '%s' in:\n%s", wanted, text);
 }
 
 /* ---- lines from bytes ------------------------------------------------------------------------ */
@@ -357,6 +364,43 @@ static void test_disks(void **state)
 	expect_refusal("block-list h", -XEN_ENOENT, "h: no such domain");
 }
 
+/* A row for each disk and one for each ring; fake_blkback.c has the figures. */
+static void test_blkstat(void **state)
+{
+	world_create();
+	assert_int_equal(run("blkstat g"), 0);
+	expect_part("\ng                1  xvda      -        100          4096  ");
+	expect_part("  7       8       9       10  ");
+	expect_part("  8192        8192  10:1 12:98 13:1\n");
+	expect_part("\ng                1  xvda      1          1             -  ");
+	expect_part("  16384       16384  13:1\n");
+	expect_refusal("blkstat h", -XEN_ENOENT, "h: no such domain");
+	assert_int_equal(run("--json blkstat"), 0);
+	assert_non_null(
+	    strstr(text, "{\"name\":\"g\",\"id\":1,\"disk\":\"xvda\",\"queue\":0,\"requests\":99,"
+			 "\"bytes_read\":null,"));
+	expect_part("\"waited\":7,\"held\":8,\"errors\":9,\"refused\":10,");
+	expect_part("\"latency\":\"10:1 12:98\"}");
+}
+
+static void test_blktrace(void **state)
+{
+	world_create();
+	expect_text("blktrace 5 g xvda", "");
+	assert_string_equal(fake_traced, "domain 1 disk 51712 every 5");
+	expect_text("blktrace 1", "");
+	assert_string_equal(fake_traced, "domain 32756 disk 0 every 1");
+	assert_int_equal(run("blktrace"), 0);
+	expect_part(
+	    "     0  write              8      4096  ok                1000        10        20"
+	    "          -         -         60\n");
+	expect_text("blktrace off", "");
+	assert_string_equal(fake_traced, "domain 32756 disk 0 every 0");
+	expect_refusal("blktrace 0", -XEN_EINVAL, "'0' is neither off nor a number");
+	expect_refusal("blktrace 1 g", -XEN_EINVAL, "usage: blktrace [off | EVERY [NAME DISK]]");
+	expect_refusal("blktrace 1 g xvdz", -XEN_ENOENT, "g: has no disk 'xvdz'");
+}
+
 static void test_refusals_name_the_thing(void **state)
 {
 	world_create();
@@ -441,6 +485,8 @@ int main(void)
 	    TEST(test_restore),
 	    TEST(test_each_command_does_its_thing),
 	    TEST(test_disks),
+	    TEST(test_blkstat),
+	    TEST(test_blktrace),
 	    TEST(test_refusals_name_the_thing),
 	    TEST(test_an_error_is_forgotten),
 	    TEST(test_help_lists_all),

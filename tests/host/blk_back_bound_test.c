@@ -131,10 +131,12 @@ static void test_share_of_what_is_in_flight(void **state)
 	begin();
 	ram->hold = true;
 	attach(&(struct guest_plan){.n_queues = 2, .order = 4, .persistent = true});
+	mock_enter(0);
+	mock_disk_new("ram1", WORLD_SECTORS); /* beside it, and not in its way at its disk */
 	for (domid_t d = 2; d < 7; d++) {
 		world_start_front(d);
 		for (unsigned vdev = XVDB; vdev < XVDB + 5 * 16; vdev += 16)
-			world_attach(d, vdev, "ram0", "w");
+			world_attach(d, vdev, "ram1", "w");
 	}
 	for (unsigned i = 0; i < 1024; i++) {
 		guest_put(&guest, i & 1,

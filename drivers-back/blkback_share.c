@@ -137,7 +137,7 @@ static void give(struct share_member *m, const struct share_item *item, uint64_t
 	if (d->last_served == m)
 		d->alone += d->alone < SHARE_ALONE;
 	d->last_served = m;
-	d->turn_left -= d->turn_left != 0;
+	d->turn_left -= MIN(d->turn_left, item->bytes + SHARE_REQUEST_BYTES);
 }
 
 /* Another than the one served last: from here on several use the disk. */
@@ -189,7 +189,7 @@ bool share_wants_turn(const struct share_disk *d)
 
 void share_turn(struct share_disk *d)
 {
-	d->turn_left = SHARE_DEPTH;
+	d->turn_left = SHARE_TURN_BYTES;
 }
 
 static struct share_item *take_first(struct share_member *m)

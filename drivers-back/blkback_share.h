@@ -17,6 +17,8 @@
 #define SHARE_REQUEST_BYTES 16384u
 /* In flight in a disk that several use: more would only queue up in there, where nobody is fair. */
 #define SHARE_DEPTH 32u
+/* And given to it in one turn, by cost: a disk that answers at once never has any in flight. */
+#define SHARE_TURN_BYTES (512u * 1024u)
 /* After so many requests of one member alone it has the disk's whole depth again. */
 #define SHARE_ALONE 256u
 
@@ -85,8 +87,7 @@ bool share_enter(struct share_member *m, struct share_item *item, uint64_t now_n
 /* A request that the disk was given has come back. True: share_next has something to say. */
 bool share_leave(struct share_member *m);
 
-/* A turn of the caller's loop over share_next begins: a disk that answers at once gets no more than
- * SHARE_DEPTH in one turn when several use it. */
+/* A turn of the caller's loop over share_next begins, of SHARE_TURN_BYTES when several use the disk. */
 void share_turn(struct share_disk *d);
 
 /* share_next said NULL because the turn was over: another is wanted, soon. */

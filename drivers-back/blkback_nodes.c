@@ -57,10 +57,10 @@ static void take_disk(struct back_disk *disk, struct block_device *dev)
 		back_flow_drop(disk); /* they were checked against the other */
 	disk->disk = dev;
 	disk->gone = false;
+	disk->readonly = disk->mode_readonly || (dev && dev->readonly);
 	if (!dev)
 		return;
 	disk->align_mask = dev->sector_size / SECTOR_SIZE - 1;
-	disk->readonly = disk->mode_readonly || dev->readonly;
 	disk->discard = dev->has_discard && disk->discard_enabled;
 }
 

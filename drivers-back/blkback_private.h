@@ -98,8 +98,8 @@ struct back_queue {
 	unsigned n_with_disk;         /* between back_submit and its end */
 	unsigned in_flight;           /* those and the ones that wait in finished */
 	bool in_drain;                /* the loop over requests ends with a push of its own */
-	bool found;   /* the last look at the ring found something, or was not made */
-	uint64_t now_ns;              /* of the batch that is being taken */
+	bool found;      /* the last look at the ring found something, or was not made */
+	uint64_t now_ns; /* of the batch that is being taken */
 	struct blkback_queue_stats stats;
 	bool starved; /* the next request of the ring waits for segments */
 	struct host_work finish, again;

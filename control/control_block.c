@@ -5,7 +5,8 @@
  *    detach   the backend's state says Closing, which the guest reads --> the guest closes, the backend follows:
  *             nodes taken back, done
  *                               it does not: Connected again, refused
- *    force    the frontend's half is closed for it, the backend told to go offline --> it lets go: as above
+ *    force    the same word to the guest, but it has CONTROL_FORCE_WAIT_MS; then the frontend's half is closed for it,
+ *             and the backend told to go offline --> it lets go: as above
  *
  * One operation at a time of a disk; each watches its backend's nodes and has its time. Whatever ends the domain ends
  * them. Contract: amphi/control_disk.h. Calls control_store_disk.c, config_disk.c. Worker context.
@@ -28,7 +29,7 @@ struct disk_op {
 	char name[CONFIG_NAME_MAX];
 	domid_t domid; /* the name may be another's by the time we look */
 	uint32_t devid;
-	uint64_t give_up_ns;
+	uint64_t give_up_ns, force_ns; /* force_ns: of OP_FORCE, when the guest has had its time */
 	struct host_watch *watch;
 	struct host_work look;
 	control_done_fn *done;
@@ -161,7 +162,7 @@ static int judge_detach(unsigned state)
 
 static int judge(const struct disk_op *op, const struct config_disk *disk)
 {
-	if (op->kind == OP_FORCE)
+	if (op->kind == OP_FORCE && host_time_ns() >= op->force_ns)
 		return control_store_close_disk(op->domid, disk) ? 0 : WAITING;
 	return (op->kind == OP_ATTACH ? judge_attach
 				      : judge_detach)(control_store_disk_state(op->domid, disk));
@@ -215,7 +216,8 @@ static void look(void *ctx)
 	if (err == WAITING && now >= op->give_up_ns)
 		err = time_is_over(op, disk);
 	if (err == WAITING) {
-		host_work_after(&op->look, op->give_up_ns - now);
+		host_work_after(&op->look,
+				MAX(now, now < op->force_ns ? op->force_ns : op->give_up_ns) - now);
 		return;
 	}
 	/* An attached disk stays when it is there, one that is detached when it is not let go. */
@@ -249,6 +251,8 @@ static int begin_op(const struct domain_record *r, const struct config_disk *dis
 			       .look = {.fn = look, .ctx = op},
 			       .done = done,
 			       .ctx = ctx};
+	if (kind == OP_FORCE)
+		op->force_ns = host_time_ns() + CONTROL_FORCE_WAIT_MS * 1000000ull;
 	(void)str_copy(op->name, sizeof(op->name), r->pub.config->name);
 	fmt_text(path, sizeof(path), "/local/domain/%u/backend/vbd/%u/%u", disk->backend_id,
 		 op->domid, op->devid);
@@ -338,7 +342,8 @@ int control_disk_attach(const char *name, const char *spec, control_done_fn *don
 /* ---- detach ------------------------------------------------------------------------------- */
 
 /* The word to the guest is the backend's state. Not `online`: a backend that is offline gives a guest a few seconds
- * and then goes without it, and a disk in use would be pulled out. */
+ * and then goes without it, and a disk in use would be pulled out. By force too it comes first: a Linux whose disk vanishes without it waits for ever
+ * for what was on its way, and for every other device with it. */
 int control_disk_detach(const char *name, const char *word, bool force, control_done_fn *done,
 			void *ctx)
 {
@@ -348,7 +353,7 @@ int control_disk_detach(const char *name, const char *word, bool force, control_
 
 	if (!err)
 		err = begin_op(r, disk, force ? OP_FORCE : OP_DETACH, done, ctx);
-	if (!err && !force && control_store_disk_state(r->pub.domid, disk) == XenbusStateConnected)
+	if (!err && control_store_disk_state(r->pub.domid, disk) == XenbusStateConnected)
 		control_store_set_disk_state(r->pub.domid, disk, XenbusStateClosing);
 	return err;
 }

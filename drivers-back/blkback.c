@@ -7,6 +7,8 @@
  * A guest may end its connection, or its life, while the disk works on its requests: the disk holds
  * mapped pages then, so the connection is taken down only when the last request is back.
  */
+#include <xen/io/xenbus.h>
+
 #include "blkback_private.h"
 
 /* A list only because host tests run several backends in one program. */
@@ -52,7 +54,7 @@ static int back_connect(struct xenbus_device *bus)
 		err = back_flow_join(disk);
 	if (err)
 		return err;
-	disk->connected = true;
+	disk->connected = disk->answers = true;
 	disk->counted = true;
 	disk->root->n_connected++;
 	back_segments_share(disk->root);
@@ -86,12 +88,16 @@ static void take_down(struct back_disk *disk)
  *                     Closed  <------------   xenbus_disconnected
  *
  * The disk cannot be told to stop, and it writes into the guest's pages: unmapping them under it
- * would let it write into whoever gets the frames next. */
+ * would let it write into whoever gets the frames next. What comes back meanwhile is answered: a frontend that was told to
+ * close may wait for it, and Linux's, whose disk was taken from it, does so for ever. Not one that has begun anew,
+ * or is no more: its ring is no ring any longer. */
 static bool back_disconnect(struct xenbus_device *bus)
 {
 	struct back_disk *disk = disk_of(bus);
 
 	disk->connected = false;
+	if (bus->peer_state <= XenbusStateInitialising)
+		disk->answers = false;
 	back_queues_close(disk);
 	back_flow_drop(disk);
 	if (back_in_flight(disk))
@@ -198,6 +204,9 @@ static bool root_stop(struct back_root *root)
 {
 	struct back_root **link = &back_roots;
 
+	for (struct back_disk *d = root->disks; d; d = d->next)
+		d->answers =
+		    false; /* who ends so abruptly is as good as dead: another does it again */
 	xenbus_class_stop(&root->class);
 	if (root->disks)
 		return false;

@@ -127,6 +127,7 @@ struct back_disk {
 	struct back_real *real;     /* NULL: not connected */
 	struct share_limit limit;   /* as the toolstack wrote it */
 	bool connected, persistent;
+	bool answers; /* what is in flight is answered, also when it is connected no more */
 	bool counted; /* in the root's n_connected */
 	const struct blkif_layout *layout;
 	unsigned n_queues;

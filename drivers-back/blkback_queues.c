@@ -116,10 +116,18 @@ static int connect_queue(struct back_queue *q, const char *dir)
 	return host_event_bind(q->disk->bus.peer, (uint32_t)port, back_on_event, q, &q->port);
 }
 
+static void close_port(struct back_queue *q)
+{
+	host_event_close(q->port);
+	q->port = PORT_NONE;
+}
+
 static void drop_queue(struct back_queue *q)
 {
 	host_work_cancel(&q->finish);
 	host_work_cancel(&q->again);
+	if (q->port.v)
+		close_port(q);
 	if (q->requests)
 		host_pages_free(q->requests, request_pages(q));
 	if (q->ring_va)
@@ -205,9 +213,8 @@ void back_queues_close(struct back_disk *disk)
 		struct back_queue *q = &disk->queues[i];
 
 		host_work_cancel(&q->again);
-		if (q->port.v)
-			host_event_close(q->port);
-		q->port = PORT_NONE;
+		if (q->port.v && !disk->answers)
+			close_port(q);
 	}
 }
 

@@ -35,10 +35,10 @@ void back_requests_reset(struct back_queue *q)
 }
 
 /* No ring of the disk is read any more from here; requests that the disk has come back, and their pages
- * go, but nobody is answered (answer_all asks for connected). */
+ * go, but nobody is answered. */
 static void back_broken(struct back_disk *disk, const char *why)
 {
-	disk->connected = false;
+	disk->connected = disk->answers = false;
 	xenbus_fail(&disk->bus, why);
 }
 
@@ -103,7 +103,7 @@ static void answer_all(struct back_queue *q)
 	back_pool_unmap(&unmap_batch);
 	while ((req = list)) {
 		list = req->next;
-		if (q->disk->connected) {
+		if (q->disk->answers) {
 			count_done(&q->disk->stats, req);
 			respond(q, req, req->status);
 			back_count_answer(q, req, now);
@@ -126,9 +126,9 @@ void back_finish(void *ctx)
 
 	if (q->finished)
 		answer_all(q);
-	if (q->disk->connected)
+	if (q->disk->answers)
 		push(q);
-	else if (q->in_flight == 0)
+	if (!q->disk->connected && q->in_flight == 0)
 		back_idle(q->disk);
 }
 

@@ -22,8 +22,9 @@
 int control_disk_attach(const char *name, const char *spec, control_done_fn *done, void *ctx);
 
 /* Asks the guest to let the disk go, and done is called when it has. By done: -XEN_EBUSY: it does not, and has the disk
- * as before; one that has said it will is believed, and the disk goes when it does. force: it is not asked and finds the disk
- * gone, as if it were pulled out. */
+ * as before; one that has said it will is believed, and the disk goes when it does. force: it is told, and has
+ * CONTROL_FORCE_WAIT_MS to follow; then the disk is gone, as if it were pulled out. */
+#define CONTROL_FORCE_WAIT_MS 1000u
 int control_disk_detach(const char *name, const char *disk, bool force, control_done_fn *done,
 			void *ctx);
 

@@ -277,6 +277,55 @@ static void test_a_guest_goes(void **state)
 	assert_true(world_end());
 }
 
+/* Pulled out while the disk works: what was on its way is answered, and only then are its pages let go. */
+static void test_what_is_in_flight_is_answered(void **state)
+{
+	(void)state;
+	begin(1);
+	disk->hold = true;
+	submit(1, 0, 8);
+	world_put_back(1, XVDA, "online", "0");
+	world_put_front(1, XVDA, "state", "6");
+	mock_run();
+	assert_int_equal(count_done(1, 8), 0);
+	assert_true(mock_left(0).maps > 0);
+	mock_disk_release(disk, 8);
+	mock_run();
+	assert_int_equal(count_done(1, 8), 8);
+	for (unsigned i = 0; i < 8; i++)
+		assert_int_equal(requests[1][i].status, 0);
+	assert_int_equal(mock_left(0).maps, 0);
+	assert_int_equal(mock_left(0).ports, 0);
+	release_all(1, 8);
+	assert_true(world_end());
+}
+
+/* One that begins anew without a word is not: its ring may be anything by now. */
+static void test_who_begins_anew_is_not_answered(void **state)
+{
+	uint64_t notifies;
+
+	(void)state;
+	begin(1);
+	disk->hold = true;
+	submit(1, 0, 8);
+	mock_freeze(1, true);
+	world_put_front(1, XVDA, "state", "1");
+	mock_run();
+	notifies = mock_calls.notifies;
+	mock_disk_release(disk, 8);
+	mock_run();
+	assert_int_equal(mock_calls.notifies, notifies);
+	disk->hold = false; /* it is asked again by the guest, who had not begun anew */
+	mock_freeze(1, false);
+	mock_run();
+	world_detach_begin(1, XVDA);
+	world_detach_end(1, XVDA);
+	mock_advance(60 * SECOND);
+	release_all(1, 8);
+	assert_true(world_end());
+}
+
 /* The disk goes while requests wait: they end with an error, and none is given to it. */
 static void test_the_disk_goes(void **state)
 {
@@ -331,6 +380,8 @@ int main(void)
 	    cmocka_unit_test(test_a_limit_while_it_runs),
 	    cmocka_unit_test(test_a_flush_is_held_too),
 	    cmocka_unit_test(test_a_guest_goes),
+	    cmocka_unit_test(test_what_is_in_flight_is_answered),
+	    cmocka_unit_test(test_who_begins_anew_is_not_answered),
 	    cmocka_unit_test(test_the_disk_goes),
 	    cmocka_unit_test(test_the_disk_shrinks),
 	};

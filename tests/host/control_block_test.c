@@ -214,12 +214,39 @@ static void test_detach_by_force(void **state)
 	with_two_disks();
 	assert_int_equal(control_disk_detach("g", "xvdb", true, done, &told), 0);
 	mock_run();
+	world_expect_node(BACK_B "/state", "5"); /* it is told, */
+	world_expect_node(BACK_B "/online", "1");
+	mock_advance(CONTROL_FORCE_WAIT_MS * 1000000ull); /* and does not follow */
 	world_expect_node(BACK_B "/online", "0");
 	world_expect_node(FRONT_B "/state", "6");
 	expect_told(0, 0);
 	world_set_node(BACK_B "/state", "6");
 	expect_told(1, 0);
 	expect_no_second_disk();
+}
+
+/* A guest that follows at once is not waited for. */
+static void test_detach_by_force_of_one_that_follows(void **state)
+{
+	with_two_disks();
+	assert_int_equal(control_disk_detach("g", "xvdb", true, done, &told), 0);
+	mock_run();
+	world_set_node(FRONT_B "/state", "6");
+	world_set_node(BACK_B "/state", "6");
+	expect_told(1, 0);
+	expect_no_second_disk();
+}
+
+/* Nor does the backend let go of it: the disk stays, and is said to. */
+static void test_force_of_no_avail(void **state)
+{
+	with_two_disks();
+	assert_int_equal(control_disk_detach("g", "xvdb", true, done, &told), 0);
+	mock_advance(CONTROL_FORCE_WAIT_MS * 1000000ull);
+	mock_advance(WAIT_NS);
+	expect_told(1, -XEN_EBUSY);
+	expect_why("g: disk xvdb: its backend does not let it go");
+	assert_int_equal(config()->n_disks, 2);
 }
 
 static void test_detach_wrong(void **state)
@@ -312,6 +339,8 @@ int main(void)
 	    TEST(test_detach_of_a_disk_in_use),
 	    TEST(test_detach_later),
 	    TEST(test_detach_by_force),
+	    TEST(test_detach_by_force_of_one_that_follows),
+	    TEST(test_force_of_no_avail),
 	    TEST(test_detach_wrong),
 	    TEST(test_media),
 	    TEST(test_limits),

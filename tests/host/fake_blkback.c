@@ -30,11 +30,12 @@ void blkback_for_each(void (*fn)(const struct blkback_info *info, void *ctx), vo
 
 const struct blkback_queue_stats *blkback_queue(const struct blkback_info *info, unsigned number)
 {
-	static const struct blkback_queue_stats queues[2] = {
-	    {.latency = {[BLKBACK_READ] = {[10] = 1, [12] = 50}, [BLKBACK_WRITE] = {[12] = 48}}},
-	    {.latency = {[BLKBACK_OTHER] = {[13] = 1}}},
-	};
+	static struct blkback_queue_stats queues[2];
 
+	queues[0].latency[BLKBACK_READ][10] = 1;
+	queues[0].latency[BLKBACK_READ][12] = 50;
+	queues[0].latency[BLKBACK_WRITE][12] = 48;
+	queues[1].latency[BLKBACK_OTHER][13] = 1;
 	(void)info;
 	return number < 2 ? &queues[number] : NULL;
 }

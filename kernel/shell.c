@@ -69,10 +69,11 @@ static int help(int argc, char **argv)
 static const struct shell_command help_command = {"help", "", "this list", help};
 
 /* -EINVAL means "used wrongly" and shows the usage; any other error is told by its name. A command
- * that has more to say says it itself. */
+ * that has more to say says it itself. With a '-' before its name it may fail, as in a Makefile. */
 static int run_command(int argc, char **argv)
 {
-	const struct shell_command *c = find(argv[0]);
+	bool may_fail = argv[0][0] == '-';
+	const struct shell_command *c = find(argv[0] += may_fail);
 	int error;
 
 	if (!c) {
@@ -84,7 +85,7 @@ static int run_command(int argc, char **argv)
 		console_printf("usage: %s %s\n", c->name, c->usage);
 	else if (error)
 		console_printf("%s: %s\n", c->name, error_name(error));
-	return error;
+	return may_fail ? 0 : error;
 }
 
 /* Stops at the first command that fails: those behind it were meant for what it would have done.

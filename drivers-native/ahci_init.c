@@ -14,7 +14,6 @@
 
 #define CLASS_AHCI    0x010601u
 #define BAR_REGISTERS 5u
-#define REGISTERS_LEN 0x1100u /* of 32 ports */
 #define PORTS_AT      0x100u
 #define PORT_BYTES    0x80u
 #define FIS_AT        1024u /* received frames, behind the command list */
@@ -344,6 +343,20 @@ static uint32_t find_ports(const struct ahci *hba)
 	return found;
 }
 
+/* As many of them as there are: what lies behind a controller's last port may be another device's, and a
+ * hypervisor that knows it maps us nothing then. */
+static int map_registers(struct ahci *hba, maddr_t bar)
+{
+	uint32_t ports;
+
+	hba->regs = machine_mmio_map(bar, PORTS_AT);
+	ports = hba->regs ? read32(hba, AHCI_PI) : 0;
+	if (ports)
+		hba->regs = machine_mmio_map(
+		    bar, PORTS_AT + (32u - (unsigned)__builtin_clz(ports)) * PORT_BYTES);
+	return hba->regs ? 0 : -XEN_ENOMEM;
+}
+
 /* Interrupts are on before the first disk is registered, whose first requests may come from there. */
 static int bring_up(struct ahci *hba)
 {
@@ -353,9 +366,9 @@ static int bring_up(struct ahci *hba)
 	if (!pci_bar(hba->pci, BAR_REGISTERS, &bar))
 		return -XEN_ENXIO;
 	pci_enable(hba->pci);
-	hba->regs = machine_mmio_map(bar, REGISTERS_LEN);
-	if (!hba->regs)
-		return -XEN_ENOMEM;
+	err = map_registers(hba, bar);
+	if (err)
+		return err;
 	hba->cap = read32(hba, AHCI_CAP);
 	hba->dma = (struct dma_device){.bdf = hba->pci->bdf,
 				       .mask = hba->cap & CAP_64 ? ~0ull : 0xffffffffull};

@@ -21,46 +21,7 @@
 
 #include <cmocka.h>
 
-#include "blk_guest.h"
-
-static struct guest guest;
-static struct mock_disk *ram;
-
-static void begin(void)
-{
-	ram = world_begin(WORLD_SECTORS);
-	world_fill(ram->data, WORLD_SECTORS * 512, 3);
-	world_start_back();
-}
-
-static void attach(const struct guest_plan *plan)
-{
-	world_attach(1, XVDA, "ram0", "w");
-	guest_connect(&guest, plan);
-	assert_string_equal(world_back(1, XVDA, "state"), "4");
-}
-
-static void end(void)
-{
-	guest_end(&guest);
-	assert_true(world_end());
-}
-
-static struct guest_request rw(uint8_t op, uint64_t sector, unsigned page, unsigned n)
-{
-	return (struct guest_request){
-	    .op = op, .id = sector * 3 + 1, .sector = sector, .page = page, .n_segments = n};
-}
-
-static int ask(unsigned queue, struct guest_request r)
-{
-	return guest_ask(&guest, queue, &r);
-}
-
-static uint8_t *page(unsigned n)
-{
-	return guest.data + n * PAGE_SIZE;
-}
+#include "blk_back_fixture.h"
 
 /* ---- the bound on what is in flight ---- */
 

@@ -9,14 +9,18 @@
 #include <amphi/hypercall.h>
 #include "boot.h"
 #include "console_sinks.h"
+#include "time.h"
 
-/* Counted and not timed, since the console also speaks when there is no clock yet. */
-#define YIELDS_MAX 10000u
+/* By the processor's own count, since the console also speaks when there is no clock yet: a second or two.
+ * A reader may be slow on purpose: xenconsoled looks at a domain's ring 30 times in 200 ms and not once more. */
+#define PATIENCE_TICKS 4000000000ull
 
 /* ---- the ring ----------------------------------------------------------------------- */
 
 static struct consfront ring;
 static port_t ring_port;
+static bool
+    reader_gone; /* it read nothing for as long as that: nobody waits for it until it reads again */
 
 /* By hypercall itself: event_notify answers only after event_init, and the console speaks before.
  */
@@ -38,18 +42,29 @@ static bool ring_start(void)
 	return true;
 }
 
+/* False when it is time to give up. */
+static bool wait_for_reader(uint64_t since)
+{
+	(void)hypercall_sched_op(SCHEDOP_yield, NULL);
+	reader_gone |= time_tsc() - since > PATIENCE_TICKS;
+	return !reader_gone;
+}
+
 static void ring_write(const char *text, size_t len)
 {
-	unsigned yields = 0;
+	uint64_t since = time_tsc();
 	size_t n;
 
-	while (len && yields < YIELDS_MAX) {
+	for (;;) {
 		n = consfront_write(&ring, text, len);
 		text += n;
 		len -= n;
-		yields = n ? 0 : yields + 1;
-		if (len)
-			(void)hypercall_sched_op(SCHEDOP_yield, NULL);
+		if (n) {
+			since = time_tsc();
+			reader_gone = false;
+		}
+		if (!len || !wait_for_reader(since))
+			return;
 	}
 }
 
@@ -78,10 +93,10 @@ static int ring_listen(void)
 /* Last words count more than time, but the reader may be what is broken. */
 static void ring_drain(void)
 {
-	unsigned yields;
+	uint64_t since = time_tsc();
 
-	for (yields = 0; yields < YIELDS_MAX && !consfront_drained(&ring); yields++)
-		(void)hypercall_sched_op(SCHEDOP_yield, NULL);
+	while (!consfront_drained(&ring) && wait_for_reader(since))
+		;
 }
 
 /* The page came along, at another port. Its indices are read again, because the toolstack empties the ring of a

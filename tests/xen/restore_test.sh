@@ -79,6 +79,7 @@ both() { # both COMMAND: of each domain and the disk that has it
 		[ "$1" = save ] && linux_ctl save $d || linux_ctl restore "${d#* }"
 	done
 }
+ended() { cat "$work/xen" "$work/said" "$log" 2>/dev/null | grep -c '^\[ours\] @program count [12] exit 0'; }
 for hv in amphi-hv xen; do
 	from=0
 	linux_start $hv 1 500 "$@"
@@ -88,6 +89,8 @@ for hv in amphi-hv xen; do
 	both save
 	both restore
 	went_on
+	# A fast machine is through with all this before the programs have counted to their end.
+	for _ in $(seq 300); do [ $hv = amphi-hv ] || [ "$(ended)" = 2 ] && break; sleep 0.2; done
 	both save
 	linux_stop
 	tr -d '\r' <"$log" >>"$work/said"
@@ -99,5 +102,5 @@ seq "$(tail -n 1 "$work/turns")" | cmp -s - "$work/turns" || linux_fail "turns o
 cat "$work/xen" "$work/said" | grep -E 'GUEST complains|disk bad|^\[ours\] .*( bad|refused|panic)' && linux_fail "a guest complains"
 first=$(sed -n 's/^\[ours\] @fill xvdb \([0-9]*\).*/\1/p' "$work/said" | head -n 1)
 [ "$first" -ge "$round" ] && [ "$first" -le $((round + 1)) ] || linux_fail "ours went on at $first, having been at $round"
-[ "$(cat "$work/xen" "$work/said" | grep -c '^\[ours\] @program count [12] exit 0')" = 2 ] || linux_fail "its programs did not end well"
+[ "$(log=/dev/null && ended)" = 2 ] || linux_fail "its programs did not end well"
 echo "real Xen's Linux goes on at turn $((turn + 1)) of its loop, our kernel at round $first, and both by streams of ours on amphi-hv and on real Xen"

@@ -6,6 +6,8 @@
 #ifndef TESTS_BLK_BACK_FIXTURE_H
 #define TESTS_BLK_BACK_FIXTURE_H
 
+#include <string.h>
+
 #include "blk_guest.h"
 
 static struct guest guest;

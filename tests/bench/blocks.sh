@@ -131,13 +131,14 @@ for kind in $kinds; do
 	random1) echo "4 KiB random read, one at a time: from submission to completion"; percent=60 ;;
 	*) echo "1 MiB sequential $kind, one at a time" ;;
 	esac
+	long=$([ ${kind#random} != $kind ] || echo open)
 	figure "  Linux with Linux, real Xen: split" "$(of linux split)"
 	figure "  ours with ours, amphi-hv: split" "$(of both split)" "$(share split $percent)"
 	figure "  our front, Linux's back, real Xen: split" "$(of front split)" "$(share split 80)"
 	figure "  Linux with Linux, real Xen: whole" "$(of linux whole)"
-	figure "  Linux's front, our back, real Xen: whole" "$(of back whole)" "$(share whole 80)"
+	figure "  Linux's front, our back, real Xen: whole" "$(of back whole)" "$(share whole 80)" "$long"
 	figure "  hypercalls: Linux with Linux" "$(of linux hypercalls)"
-	figure "  hypercalls: ours with ours, both domains" "$(of both hypercalls)" "$([ $kind != random32 ] || echo 0.1)"
+	figure "  hypercalls: ours with ours, both domains" "$(of both hypercalls)" "$([ $kind != random32 ] || echo 0.1)" open
 done
 deep="@bench random dev=xvda depth=32 "
 figure "notifications, both ways, for each 4 KiB with 32 in flight: ours with ours" "$(awk -v n=$random32 -v s="$(get "$work/both" "$deep" events_sent)" \

@@ -7,11 +7,12 @@ get() { # get FILE LINE-REGEX KEY: the value in the first line that matches
 	sed -n "/$2/s/.*[ ]$3=\([0-9]*\).*/\1/p" "$1" | head -n 1
 }
 
-# Not only whole numbers: awk compares.
-figure() { # figure WHAT VALUE [BAR]: one line of the table
+# Not only whole numbers: awk compares. `open` says of a bar that nothing on main has met it yet: it is shown as missed, and does
+# not fail the run, which is for what was met and is no more.
+figure() { # figure WHAT VALUE [BAR [open]]: one line of the table
 	verdict=
 	[ -z "${3:-}" ] || { awk -v v="$2" -v b="$3" 'BEGIN { exit !(v != "" && v + 0 <= b + 0) }' && verdict="bar $3: met" || {
-		verdict="bar $3: MISSED"; failed=1; }; }
+		verdict="bar $3: MISSED${4:+, as before}"; [ "${4:-}" ] || failed=1; }; }
 	printf '%-66s %12s  %s\n' "$1" "$2" "$verdict"
 }
 

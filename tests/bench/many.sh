@@ -46,4 +46,4 @@ alone=$(get "$work/alone" '@bench random dev=xvda' ticks_per_io)
 flooded=$(get "$work/flooded" '^\[second\] @bench random dev=xvda' ticks_per_io)
 figure "  a second guest's 4 KiB read while a first floods, and alone" "$flooded $alone"
 figure "  how far its share is from a half, percent" "$(awk -v a="$alone" -v f="$flooded" \
-	'BEGIN { d = 200 * a / f - 100; printf "%.1f", d < 0 ? -d : d }')" 10
+	'BEGIN { d = 200 * a / f - 100; printf "%.1f", d < 0 ? -d : d }')" 10 open

@@ -65,8 +65,7 @@ struct back_request {
 	uint16_t n_segments, n_sent;    /* n_sent: given to the disk so far */
 	uint16_t n_parts;               /* with the disk now */
 	int16_t status;
-	uint8_t wire_op; /* the guest's word: echoed */
-	uint8_t op;      /* what is done for it: BLKIF_OP_READ for an indirect read */
+	uint8_t op;      /* what is done and answered: BLKIF_OP_READ for an indirect read */
 	uint8_t flags;   /* BLOCK_SECURE */
 	const char *why; /* it was refused */
 	uint8_t step;    /* of a barrier */

@@ -143,7 +143,7 @@ static int16_t read_indirect(struct back_queue *q, struct back_request *req, str
 	gref_t list;
 
 	/* The answer names it, and not how it came: so Linux and we want it. */
-	req->wire_op = req->op = wire.second;
+	req->op = wire.second;
 	if (req->op != BLKIF_OP_READ && req->op != BLKIF_OP_WRITE)
 		return refused(req, BLKIF_RSP_EOPNOTSUPP, "indirect, and neither read nor write");
 	if (req->op == BLKIF_OP_WRITE && disk->readonly)
@@ -185,7 +185,7 @@ int16_t back_request_read(struct back_queue *q, struct back_request *req, const 
 
 	req->id = peer_fetch64(ids);
 	req->sector = in_our_units(q->disk, peer_fetch64(ids + 8));
-	req->wire_op = req->op = wire.op;
+	req->op = wire.op;
 	req->flags = 0;
 	/* Set before any check: an answer to a refused request echoes id and op, which are the
 	 * guest's own and are looked at no more. */

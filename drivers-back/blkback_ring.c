@@ -49,7 +49,7 @@ static void back_broken(struct back_disk *disk, const char *why)
  * differ in the padding behind, which goes to the peer as zero. */
 static inline void respond(struct back_queue *q, const struct back_request *req, int16_t status)
 {
-	uint64_t words[2] = {req->id, req->wire_op | (uint64_t)(uint16_t)status << 16};
+	uint64_t words[2] = {req->id, req->op | (uint64_t)(uint16_t)status << 16};
 	peer_byte *slot = ring_slot(&q->ring, q->ring.out++);
 
 	_Static_assert(offsetof(struct blkif_response, status) == 10, "both layouts");

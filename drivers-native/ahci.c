@@ -30,16 +30,11 @@ static bool may_issue(const struct ahci_port *p, bool queued)
 
 static void end_request(struct ahci_port *p, struct block_request *req, int status)
 {
-	struct block_stats *stats = &p->disk.stats;
 	uint64_t bytes = 0;
 
-	stats->flushes += req->op == BLOCK_FLUSH;
 	for (unsigned i = 0; req->op <= BLOCK_WRITE && i < req->n_segments; i++)
 		bytes += req->segments[i].len_bytes;
-	if (req->op == BLOCK_READ)
-		stats->bytes_read += bytes;
-	else
-		stats->bytes_written += bytes;
+	block_count(&p->disk.stats, req, bytes);
 	req->done(req, status);
 }
 

@@ -269,25 +269,15 @@ void nvme_send_again(struct nvme_io *io, struct nvme_slot *slot)
 	io->ctrl->untold |= io->bit;
 }
 
-/* What was sent and not what was asked: the two differ only after an error. */
-static void count_bytes(struct block_stats *stats, const struct block_request *req, uint64_t bytes)
-{
-	stats->flushes += req->op == BLOCK_FLUSH;
-	if (req->op == BLOCK_WRITE)
-		stats->bytes_written += bytes;
-	else if (req->op == BLOCK_READ)
-		stats->bytes_read += bytes;
-}
-
 /* Both conditions: commands of an early part may all be back while a later part still waits for a
- * slot. */
+ * slot. Counted is what was sent and not what was asked: the two differ only after an error. */
 static void finish_if_done(struct block_request *req)
 {
 	struct progress *p = progress(req);
 
 	if (p->in_flight || !p->all_sent)
 		return;
-	count_bytes(&p->ns->disk.stats, req, p->sectors_sent * SECTOR_SIZE);
+	block_count(&p->ns->disk.stats, req, p->sectors_sent * SECTOR_SIZE);
 	req->done(req, p->status);
 }
 

@@ -148,16 +148,11 @@ static int start(struct vblk_queue *queue, struct block_request *req)
 
 static void end_request(struct vblk *v, struct block_request *req, int status)
 {
-	struct block_stats *stats = &v->disk.stats;
 	uint64_t bytes = 0;
 
-	stats->flushes += req->op == BLOCK_FLUSH;
 	for (unsigned i = 0; req->op <= BLOCK_WRITE && i < req->n_segments; i++)
 		bytes += req->segments[i].len_bytes;
-	if (req->op == BLOCK_READ)
-		stats->bytes_read += bytes;
-	else
-		stats->bytes_written += bytes;
+	block_count(&v->disk.stats, req, bytes);
 	req->done(req, status);
 }
 

@@ -61,6 +61,17 @@ struct block_stats {
 	    notifications_in; /* doorbells or events; interrupts or upcalls */
 };
 
+/* For drivers: a request has ended that moved so many bytes; those of a flush or discard are not counted. */
+static inline void block_count(struct block_stats *stats, const struct block_request *req,
+			       uint64_t bytes)
+{
+	stats->flushes += req->op == BLOCK_FLUSH;
+	if (req->op == BLOCK_WRITE)
+		stats->bytes_written += bytes;
+	else if (req->op == BLOCK_READ)
+		stats->bytes_read += bytes;
+}
+
 /* Made by the driver, found by the user through the registry of the kernel (kernel/block.h). */
 struct block_device {
 	const struct block_ops *ops;

@@ -7,6 +7,7 @@
 
 void commands_disk_add(void);
 void commands_ledger_add(void);   /* disks sha256 fill verify ramdisk */
+void commands_copy_add(void);     /* copy */
 void commands_info_add(void);     /* pvops store mem stats threads hypercalls */
 void commands_system_add(void);   /* reboot crash halt sleep */
 void commands_bench_add(void);    /* bench */

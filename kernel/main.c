@@ -148,6 +148,7 @@ static void shell_thread(void *ctx)
 {
 	commands_disk_add();
 	commands_ledger_add();
+	commands_copy_add();
 	commands_info_add();
 	commands_system_add();
 	commands_bench_add();

@@ -13,7 +13,7 @@
 #include "shell.h"
 
 static const struct selftest_room *const rooms[] = {
-    &selftest_pvops,   &selftest_tables, &selftest_memory, &selftest_traps,
+    &selftest_pvops,   &selftest_tables, &selftest_memory, &selftest_traps, &selftest_upcall,
     &selftest_threads, &selftest_cpus,   &selftest_xen,    &selftest_user,
 };
 

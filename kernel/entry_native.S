@@ -5,8 +5,10 @@
  * it is, at DIRECT_BASE, and (the first 1 GiB) at KERNEL_BASE; then go to 64 bits and call
  * boot_native_start(loader, info). mm_native.c takes the identity mapping away later.
  * The trap stubs and the system call entry here are for a processor of our own; entry_xen.S has those of a
- * PV domain. Both end in trap_common and syscall_common.
+ * PV domain. Both end in trap_common and syscall_common; how registers are kept is entry_frame.S's.
  */
+#include "entry_frame.S"
+
 #define KERNEL_BASE 0xffffffff80000000
 #define PHYS(sym) (sym - KERNEL_BASE)
 #define STACK_SIZE 16384
@@ -210,50 +212,6 @@ syscall_entry_native:
 	push $0
 	push $VECTOR_SYSCALL
 	jmp syscall_common
-
-.macro SAVE_REGISTERS
-	cld
-	push %rdi
-	push %rsi
-	push %rdx
-	push %rcx
-	push %rax
-	push %r8
-	push %r9
-	push %r10
-	push %r11
-	push %rbx
-	push %rbp
-	push %r12
-	push %r13
-	push %r14
-	push %r15
-	mov %rsp, %rdi
-	mov 17 * 8(%rsp), %rax		/* the interrupted rip and rbp make a frame for backtraces */
-	push %rax
-	push %rbp
-	mov %rsp, %rbp
-.endm
-
-/* Changes no flags. The vector and the error code go too: what is left is the processor's frame. */
-.macro RESTORE_REGISTERS
-	pop %r15
-	pop %r14
-	pop %r13
-	pop %r12
-	pop %rbp
-	pop %rbx
-	pop %r11
-	pop %r10
-	pop %r9
-	pop %r8
-	pop %rax
-	pop %rcx
-	pop %rdx
-	pop %rsi
-	pop %rdi
-	lea 16(%rsp), %rsp
-.endm
 
 	.globl trap_common
 trap_common:

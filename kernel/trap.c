@@ -12,7 +12,8 @@
 #include "trap_parts.h"
 #include "user.h"
 
-#define INSN_HLT 0xf4u
+#define INSN_HLT     0xf4u
+#define VECTOR_DEBUG 1u
 
 /* Where an instruction that may fault goes on instead: section trap_fixups, sorted by nothing, few. The
  * marks have the names that the linker gives a section by itself, for the host test's sake. */
@@ -65,6 +66,13 @@ static bool programs_own(const struct trap_frame *frame)
 	return user_frame(frame) && frame->vector != 2 && frame->vector != 8 && frame->vector != 18;
 }
 
+static trap_step_fn *step;
+
+void trap_set_step(trap_step_fn *fn)
+{
+	step = fn;
+}
+
 /* A program's exception never looks at the kernel's fixups: its rip is its own number, and might
  * be chosen to equal one. */
 static void exception(struct trap_frame *frame)
@@ -72,6 +80,8 @@ static void exception(struct trap_frame *frame)
 	if (programs_own(frame)) {
 		kernel_lock();
 		user_exception(frame);
+	} else if (frame->vector == VECTOR_DEBUG && step) {
+		step(frame);
 	} else if (!fix_up(frame)) {
 		trap_unhandled(frame);
 	}

@@ -58,6 +58,11 @@ struct trap_fixed {
 };
 struct trap_fixed trap_last_fixed(void);
 
+/* In a PV domain: while fn is not NULL it is called for each debug exception of kernel code, with events masked, and may
+ * change the frame, which is returned to. For selftest_upcall.c, which steps. */
+typedef void trap_step_fn(struct trap_frame *frame);
+void trap_set_step(trap_step_fn *fn);
+
 /* kernel/panic.c: says what happened, with a backtrace from the frame, and ends the kernel. */
 void trap_unhandled(const struct trap_frame *frame) __attribute__((noreturn));
 

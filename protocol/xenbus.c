@@ -19,6 +19,9 @@
  *        | disconnect()                v                      |
  *      Closed  -- sees 1, 2: begin   Closed  -- sees 1 -------'
  *
+ * A class that is `at_once` (network interfaces) has no Initialised in the store: a front half that has
+ * opened says Connected there, and by that its back half connects. In here it is Initialised all the same.
+ *
  * A front half in Closed begins again when a (new) backend is at its beginning: so a service domain
  * may be replaced under it.
  */
@@ -103,6 +106,19 @@ static void check_invariants(const struct xenbus_device *dev)
 	HOST_ASSERT(dev->side == XENBUS_FRONT || dev->state != S_READY);
 }
 
+/* The peer's state as the rows know it. At once, a front half that has offered its rings to a backend that is now
+ * another one offers anew: it cannot say Initialised a second time. */
+static uint8_t peer_state(const struct xenbus_device *dev)
+{
+	if (!dev->class->at_once)
+		return dev->peer_state;
+	if (dev->side == XENBUS_BACK && dev->state == S_WAIT && dev->peer_state == S_CONN)
+		return S_READY;
+	if (dev->side == XENBUS_FRONT && dev->state == S_READY && dev->peer_state == S_INIT)
+		return S_CLOSED;
+	return dev->peer_state;
+}
+
 /* The first row that fits; no two can, since the rows of one state have disjoint peers. */
 static const struct rule *find_rule(const struct xenbus_device *dev)
 {
@@ -110,7 +126,7 @@ static const struct rule *find_rule(const struct xenbus_device *dev)
 		const struct rule *r = &rules[i];
 
 		if (r->side == dev->side && r->ours == dev->state &&
-		    r->peers & S(dev->peer_state) && (dev->online || !r->online_only))
+		    r->peers & S(peer_state(dev)) && (dev->online || !r->online_only))
 			return r;
 	}
 	return NULL;
@@ -126,6 +142,8 @@ static int put_state(uint32_t tx, void *ctx)
 
 	if (err == -XEN_ENOENT)
 		return err;
+	if (dev->class->at_once && dev->state == S_READY)
+		return xenbus_write_number(tx, dev->path, "state", S_CONN);
 	return xenbus_write_number(tx, dev->path, "state", dev->state);
 }
 
@@ -138,8 +156,8 @@ static void enter(struct xenbus_device *dev, uint8_t state)
 	 * the peer can read a state that sends it to look. */
 	dev->state = state;
 	check_invariants(dev);
-	if (dev->removed)
-		return;
+	if (dev->removed || (dev->class->at_once && dev->side == XENBUS_FRONT && state == S_CONN))
+		return; /* the latter has been said */
 	err = xenbus_transaction(put_state, dev);
 	if (err && err != -XEN_ENOENT)
 		host_log(HOST_LOG_WARN, "%s: state %s not written (%d)", dev->path,
@@ -187,6 +205,9 @@ static void apply(struct xenbus_device *dev, const struct rule *r)
 		return;
 	}
 	enter(dev, r->next);
+	/* What a peer said before it could have read ours is about another backend's rings. */
+	if (dev->class->at_once && r->next == S_WAIT && dev->peer_state == S_CONN)
+		dev->stuck = true;
 }
 
 /* After a step that failed the same state of the peer does not lead to it again. */

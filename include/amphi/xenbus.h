@@ -72,6 +72,9 @@ struct xenbus_class {
 	const char *root; /* lives as long as the class */
 	const struct xenbus_class_ops *ops;
 	void *ctx;
+	/* Front halves say Connected when open() is done, as those of "vif" do; connect() is called as ever, when the
+	 * peer is Connected. */
+	bool at_once;
 	/* the engine's own */
 	struct xenbus_device *devices;
 	struct host_watch *watch;

@@ -98,6 +98,8 @@ static const char *get(const char *dir, const char *key)
 	return value ? value : "";
 }
 
+static bool at_once;
+
 static void begin(enum xenbus_side side)
 {
 	mock_reset();
@@ -116,6 +118,7 @@ static void begin(enum xenbus_side side)
 	    .side = side,
 	    .root = side == XENBUS_FRONT ? "device/toy" : "backend/toy",
 	    .ops = &class_ops,
+	    .at_once = at_once,
 	};
 	assert_int_equal(xenbus_class_start(&class), 0);
 	mock_run();
@@ -149,7 +152,7 @@ static const char *ours(void)
 
 /* The peer's states in order (digits; '-' removes its node), then our state and the steps gone
  * through. */
-static const struct {
+static const struct run {
 	enum xenbus_side side;
 	const char *peer, *state, *steps;
 } runs[] = {
@@ -174,27 +177,72 @@ static const struct {
     {XENBUS_BACK, "3463", "6", "ocd"},   {XENBUS_BACK, "-", "2", "o"},
 };
 
+/* Of a class whose front halves say Connected by themselves. */
+static const struct run at_once_runs[] = {
+    {XENBUS_FRONT, "2", "4", "o"},      {XENBUS_FRONT, "24", "4", "oc"},
+    {XENBUS_FRONT, "245", "6", "ocd"},  {XENBUS_FRONT, "2462", "4", "ocdo"},
+    {XENBUS_FRONT, "21", "1", "od"},    {XENBUS_FRONT, "2124", "4", "odoc"},
+    {XENBUS_FRONT, "241", "1", "ocd"},  {XENBUS_BACK, "4", "4", "oc"},
+    {XENBUS_BACK, "3", "4", "oc"},      {XENBUS_BACK, "34", "4", "oc"},
+    {XENBUS_BACK, "456", "6", "ocd"},   {XENBUS_BACK, "41", "2", "ocdo"},
+    {XENBUS_BACK, "414", "4", "ocdoc"}, {XENBUS_BACK, "4561", "2", "ocdo"},
+};
+
+static void walk(const struct run *run)
+{
+	begin(run->side);
+	for (const char *s = run->peer; *s; s++) {
+		char text[2] = {*s, '\0'};
+
+		if (*s != '-') {
+			peer(text);
+			continue;
+		}
+		mock_store_remove(class.side == XENBUS_FRONT ? BACK "/state" : FRONT "/state");
+		mock_run();
+	}
+	if (strcmp(ours(), run->state) || strcmp(steps, run->steps))
+		fail_msg("side %d, peer %s: state %s steps '%s', expected %s '%s'", run->side,
+			 run->peer, ours(), steps, run->state, run->steps);
+	end();
+}
+
 static void test_table(void **state)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(runs); i++) {
-		begin(runs[i].side);
-		for (const char *s = runs[i].peer; *s; s++) {
-			char text[2] = {*s, '\0'};
+	for (unsigned i = 0; i < ARRAY_SIZE(runs); i++)
+		walk(&runs[i]);
+}
 
-			if (*s != '-') {
-				peer(text);
-				continue;
-			}
-			mock_store_remove(class.side == XENBUS_FRONT ? BACK "/state"
-								     : FRONT "/state");
-			mock_run();
-		}
-		if (strcmp(ours(), runs[i].state) || strcmp(steps, runs[i].steps))
-			fail_msg("side %d, peer %s: state %s steps '%s', expected %s '%s'",
-				 runs[i].side, runs[i].peer, ours(), steps, runs[i].state,
-				 runs[i].steps);
-		end();
-	}
+static void test_at_once(void **state)
+{
+	at_once = true;
+	for (unsigned i = 0; i < ARRAY_SIZE(at_once_runs); i++)
+		walk(&at_once_runs[i]);
+	at_once = false;
+}
+
+/* A backend that begins while its front half says Connected to the one before: those rings are not its own. */
+static void test_at_once_and_stale(void **state)
+{
+	at_once = true;
+	begin(XENBUS_BACK);
+	peer("4");
+	xenbus_class_stop(&class);
+	mock_run();
+	put(BACK, "frontend", FRONT);
+	put(BACK, "frontend-id", "1");
+	put(BACK, "state", "1");
+	memset(steps, 0, sizeof(steps));
+	assert_int_equal(xenbus_class_start(&class), 0);
+	mock_run();
+	assert_string_equal(steps, "o");
+	assert_string_equal(ours(), "2");
+	peer("6");
+	peer("1");
+	peer("4");
+	assert_string_equal(steps, "oc");
+	end();
+	at_once = false;
 }
 
 static void test_failing_steps(void **state)
@@ -418,6 +466,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_table),
+	    cmocka_unit_test(test_at_once),
+	    cmocka_unit_test(test_at_once_and_stale),
 	    cmocka_unit_test(test_failing_steps),
 	    cmocka_unit_test(test_slow_disconnect),
 	    cmocka_unit_test(test_slow_and_removed),

@@ -115,6 +115,18 @@ static void set_no_discard(struct spec *s, size_t at, const char *value)
 	s->disk->no_discard = true;
 }
 
+static void set_no_flush_cache(struct spec *s, size_t at, const char *value)
+{
+	(void)at, (void)value;
+	s->disk->no_flush_cache = true;
+}
+
+static void set_no_persistent(struct spec *s, size_t at, const char *value)
+{
+	(void)at, (void)value;
+	s->disk->no_persistent = true;
+}
+
 /* For keys that say how dom0 shall do its work: files made for xl have them, and nothing is lost
  * here. */
 static void set_nothing(struct spec *s, size_t at, const char *value)
@@ -149,6 +161,8 @@ static const struct named_field {
     {"direct-io-safe", set_nothing, true},
     {"discard", set_discard, true},
     {"no-discard", set_no_discard, true},
+    {"no-flush-cache", set_no_flush_cache, true},
+    {"no-persistent", set_no_persistent, true},
     {"iops", set_limit, false},
     {"bps", set_limit, false},
     {"burst", set_limit, false},

@@ -94,6 +94,10 @@ static void put_disk_extras(struct text *t, const struct config_disk *d)
 		put(t, "devtype=cdrom,");
 	if (d->no_discard)
 		put(t, "no-discard,");
+	if (d->no_flush_cache)
+		put(t, "no-flush-cache,");
+	if (d->no_persistent)
+		put(t, "no-persistent,");
 	if (d->backend[0]) {
 		put(t, "backend=");
 		put_escaped(t, d->backend);

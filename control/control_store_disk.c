@@ -19,8 +19,16 @@ static void put_limit(struct writer *w, const struct config_limit *limit)
 	store_put(w, "limit-burst-ms", "%u", limit->burst_ms);
 }
 
-/* params says what to open, so the guest may only read it; the limits are our own addition, which other
- * backends pass over. */
+/* Our own addition, as the limits are: other backends pass over it. */
+static void put_withheld(struct writer *w, const struct config_disk *disk)
+{
+	if (disk->no_flush_cache)
+		store_put(w, "flush-cache-enable", "0");
+	if (disk->no_persistent)
+		store_put(w, "persistent-enable", "0");
+}
+
+/* params says what to open, so the guest may only read it. */
 static void put_backend(struct writer *w, const struct config_disk *disk, const char *params)
 {
 	domid_t id = w->r->pub.domid;
@@ -38,6 +46,7 @@ static void put_backend(struct writer *w, const struct config_disk *disk, const 
 	store_put(w, "mode", "%s", disk->readonly ? "r" : "w");
 	store_put(w, "device-type", "%s", disk->cdrom ? "cdrom" : "disk");
 	store_put(w, "discard-enable", "%d", !disk->no_discard && !disk->readonly);
+	put_withheld(w, disk);
 	if (disk->limit.iops || disk->limit.bps)
 		put_limit(w, &disk->limit);
 	store_put(w, "state", "%d", XenbusStateInitialising);

@@ -31,21 +31,28 @@ static int read_mode(struct back_disk *disk)
 	return 0;
 }
 
-/* What kind of device the toolstack gives the guest. A missing key is a disk. */
+/* What kind of device the toolstack gives the guest, and what of it; a missing key is a disk, and everything. The
+ * keys are not those that tell the guest (feature-...), which are ours to write: what we said at the last opening, of
+ * another disk perhaps, would be read for the toolstack's word at the next. */
 static int read_type(struct back_disk *disk)
 {
-	static const struct xenbus_number keys[] = {
-	    {"removable", 0, 1, 0, false},
-	    {"discard-enable", 0, 1, 1, false},
+	enum { REMOVABLE, DISCARD, FLUSH, PERSISTENT, N_KEYS };
+	static const struct xenbus_number keys[N_KEYS] = {
+	    [REMOVABLE] = {"removable", 0, 1, 0, false},
+	    [DISCARD] = {"discard-enable", 0, 1, 1, false},
+	    [FLUSH] = {"flush-cache-enable", 0, 1, 1, false},
+	    [PERSISTENT] = {"persistent-enable", 0, 1, 1, false},
 	};
-	uint64_t values[ARRAY_SIZE(keys)];
+	uint64_t values[N_KEYS];
 	char type[16] = "";
-	int err = xenbus_read_numbers(HOST_TX_NONE, disk->bus.path, keys, ARRAY_SIZE(keys), values);
+	int err = xenbus_read_numbers(HOST_TX_NONE, disk->bus.path, keys, N_KEYS, values);
 
 	(void)xenbus_read_text(HOST_TX_NONE, disk->bus.path, "device-type", type, sizeof(type));
 	disk->cdrom = strcmp(type, "cdrom") == 0;
-	disk->removable = values[0];
-	disk->discard_enabled = values[1];
+	disk->removable = values[REMOVABLE];
+	disk->discard_enabled = values[DISCARD];
+	disk->flush_enabled = values[FLUSH];
+	disk->persistent_enabled = values[PERSISTENT];
 	return err;
 }
 
@@ -131,7 +138,7 @@ static int put_features(uint32_t tx, const struct back_disk *disk)
 	    {"max-ring-page-order", BLKIF_RING_ORDER_MAX, true},
 	    {"max-ring-pages", BLKIF_RING_PAGES_MAX, true},
 	    {"multi-queue-max-queues", BLKIF_QUEUES_MAX, true},
-	    {"feature-persistent", 1, true},
+	    {"feature-persistent", disk->persistent_enabled, true},
 	    {"feature-max-indirect-segments", BLKIF_INDIRECT_SEGMENTS, true},
 	};
 
@@ -152,7 +159,7 @@ static int put_disk(uint32_t tx, const struct back_disk *disk)
 	    {"info", info, true},
 	    {"sector-size", dev->sector_size, true},
 	    {"physical-sector-size", MAX(dev->physical_sector_size, dev->sector_size), true},
-	    {"feature-flush-cache", dev->has_flush, true},
+	    {"feature-flush-cache", dev->has_flush && disk->flush_enabled, true},
 	    {"feature-barrier", dev->has_flush, true},
 	    {"feature-discard", disk->discard, true},
 	    {"discard-granularity", MAX(dev->discard_granularity, dev->sector_size), disk->discard},

@@ -112,7 +112,8 @@ struct back_disk {
 	struct blkback_stats stats;
 	unsigned align_mask; /* of sectors: 0 on a disk of 512 bytes, 7 on one of 4096 */
 	unsigned unit_shift; /* the guest's sectors in ours: 0, or 3 where its are of 4096 bytes */
-	bool mode_readonly, discard_enabled; /* the toolstack's words */
+	/* the toolstack's words */
+	bool mode_readonly, discard_enabled, flush_enabled, persistent_enabled;
 	bool readonly, cdrom, removable, discard;
 	bool gone;            /* the disk went while it was served */
 	const char *said[16]; /* why requests were refused, told since said_ns */

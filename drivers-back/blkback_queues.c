@@ -199,8 +199,8 @@ int back_queues_connect(struct back_disk *disk)
 		err = alloc_queues(disk, (unsigned)keys[K_QUEUES], pages);
 	if (err)
 		return err;
-	/* Persistence takes both halves (blkif.h): we always offer it, so the guest's key decides. */
-	disk->persistent = keys[K_PERSISTENT] != 0;
+	/* Persistence takes both halves (blkif.h), and a guest may write the key unasked. */
+	disk->persistent = disk->persistent_enabled && keys[K_PERSISTENT] != 0;
 	err = alloc_arena(disk);
 	if (!err)
 		err = back_pool_alloc(disk);

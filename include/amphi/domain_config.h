@@ -49,7 +49,8 @@ struct config_disk {
 	char backend[CONFIG_NAME_MAX]; /* the domain that serves it; "": the service domain */
 	uint16_t backend_id;           /* control's: that domain's number */
 	bool readonly;                 /* always of a CD-ROM */
-	bool cdrom, no_discard;
+	bool cdrom;
+	bool no_discard, no_flush_cache, no_persistent; /* not to be offered */
 	struct config_limit limit;
 };
 

@@ -91,6 +91,42 @@ static void test_discard_switched_off(void **state)
 	end();
 }
 
+/* ---- features that the toolstack keeps from a guest ---- */
+
+/* A guest without flushes flushes by barriers, as they did before there were any. */
+static void test_withheld(void **state)
+{
+	struct guest_request r = rw(BLKIF_OP_WRITE_BARRIER, 8, 0, 1);
+
+	begin();
+	world_put_back(1, XVDA, "flush-cache-enable", "0");
+	world_put_back(1, XVDA, "persistent-enable", "0");
+	attach(&(struct guest_plan){.persistent = true}); /* though not asked to */
+	assert_string_equal(world_back(1, XVDA, "feature-flush-cache"), "0");
+	assert_string_equal(world_back(1, XVDA, "feature-barrier"), "1");
+	assert_string_equal(world_back(1, XVDA, "feature-persistent"), "0");
+	assert_int_equal(guest_ask(&guest, 0, &r), BLKIF_RSP_OKAY);
+	assert_int_equal(world_back_stats().barriers, 1);
+	assert_int_equal(world_back_stats().persistent_held, 0);
+	end();
+}
+
+/* What we said of one disk is not the toolstack's word about the next. */
+static void test_said_is_not_withheld(void **state)
+{
+	begin();
+	ram->dev.has_flush = false;
+	attach(&(struct guest_plan){0});
+	assert_string_equal(world_back(1, XVDA, "feature-flush-cache"), "0");
+	guest_disconnect(&guest);
+	ram->dev.has_flush = true;
+	world_put_front(1, XVDA, "state", "1");
+	mock_run();
+	guest_connect(&guest, &(struct guest_plan){0});
+	assert_string_equal(world_back(1, XVDA, "feature-flush-cache"), "1");
+	end();
+}
+
 /* ---- sectors of 4096 ---- */
 
 /* A guest that says feature-large-sector-size counts in them; one that does not counts in 512. */
@@ -408,6 +444,8 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(test_discard),
 	    cmocka_unit_test(test_no_secure_discard),
 	    cmocka_unit_test(test_discard_switched_off),
+	    cmocka_unit_test(test_withheld),
+	    cmocka_unit_test(test_said_is_not_withheld),
 	    cmocka_unit_test(test_units),
 	    cmocka_unit_test(test_nodes),
 	    cmocka_unit_test(test_info),

@@ -70,14 +70,15 @@ static void test_all(void **state)
 	    "on_poweroff='preserve'\non_reboot='destroy'\non_crash='rename-restart'\n"
 	    "on_watchdog='restart'\n"
 	    "disk=['/a b.img,raw,xvda,w','vdev=hdc,access=ro,target=/dev/x,y=z',"
-	    "'vdev=xvdd,cdrom','x@1M+2M,,xvde,w,backend=d,no-discard,iops=5,bps=1K,burst=3s']\n"
+	    "'vdev=xvdd,cdrom','x@1M+2M,,xvde,w,backend=d,no-discard,no-flush-cache,"
+	    "no-persistent,iops=5,bps=1K,burst=3s']\n"
 	    "vif=['bridge=a,mac=00:16:3e:00:00:01','']\npci=['0000:00:04.0']\n");
 	expect_line("cpus = [\"0,1,2\", \"5\", \"all\"]\n");
 	expect_line("disk = [\"vdev=xvda,access=rw,format=raw,target=/a b.img\", "
 		    "\"vdev=hdc,access=ro,format=raw,target=/dev/x,y=z\", "
 		    "\"vdev=xvdd,access=ro,format=raw,devtype=cdrom,target=\", "
-		    "\"vdev=xvde,access=rw,format=raw,no-discard,backend=d,iops=5,bps=1024,"
-		    "burst=3000ms,target=x@1M+2M\"]\n");
+		    "\"vdev=xvde,access=rw,format=raw,no-discard,no-flush-cache,no-persistent,"
+		    "backend=d,iops=5,bps=1024,burst=3000ms,target=x@1M+2M\"]\n");
 	expect_line("on_crash = \"rename-restart\"\n");
 }
 

@@ -97,11 +97,13 @@ static void with_two_disks(void)
 static void test_attach(void **state)
 {
 	world_create();
-	assert_int_equal(attach("b.img,raw,xvdb,w,iops=100,bps=1M,burst=1s,no-discard"), 0);
+	assert_int_equal(
+	    attach("b.img,raw,xvdb,w,iops=100,bps=1M,burst=1s,no-discard,no-flush-cache"), 0);
 	world_expect_node(BACK_B "/params", "serial=b.img");
 	world_expect_node(BACK_B "/mode", "w");
 	world_expect_node(BACK_B "/state", "1");
 	world_expect_node(BACK_B "/discard-enable", "0");
+	world_expect_node(BACK_B "/flush-cache-enable", "0");
 	world_expect_node(BACK_B "/limit-iops", "100");
 	world_expect_node(BACK_B "/limit-bps", "1048576");
 	world_expect_node(BACK_B "/limit-burst-ms", "1000");

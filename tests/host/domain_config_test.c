@@ -377,6 +377,9 @@ static void test_disk_kinds(void **state)
 	assert_string_equal(d->backend, "drv");
 	assert_true(d->no_discard && !d->readonly && !d->cdrom);
 	assert_false(the_disk("x,,xvda,no-discard,discard,direct-io-safe")->no_discard);
+	assert_false(d->no_flush_cache || d->no_persistent);
+	d = the_disk("x,,xvda,no-flush-cache,no-persistent");
+	assert_true(d->no_flush_cache && d->no_persistent && !d->no_discard);
 	assert_string_equal(the_disk("x,,xvda,backend=Domain-0")->backend, "");
 }
 

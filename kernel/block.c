@@ -13,31 +13,16 @@
 #include <amphi/host_block.h>
 #include <amphi/string.h>
 #include "block.h"
+#include "block_part.h"
 
 #define SCAN_MAX 64u /* pieces looked at for a neighbour */
-#define DEPTH_MAX                                                                                  \
-	64u /* requests and segments of one that the layer itself has room for: 96 KiB a disk */
-#define SEGMENTS_MAX 64u
-
-/* A request and the pieces it carries parts of: at most one more with each segment. There are as
- * many as the device takes requests, made once, each with room for as many segments and pieces as the
- * device takes: I/O allocates nothing. */
-struct part {
-	struct block_request req;
-	struct block_queue *queue;
-	struct part *next;
-	unsigned n_pieces;
-	struct block_piece **pieces;
-};
-
 /* head may be partly given already (given_bytes); it leaves the list when the last of it is in a
  * request. */
 struct block_queue {
 	struct block_queue *next;
 	struct block_device *dev;
 	struct block_piece *head, *tail; /* not wholly in requests yet */
-	struct part *parts, *free;       /* all of them; those not in flight */
-	unsigned depth, max_segments;    /* when it was registered */
+	struct part_stock stock;         /* by the limits when it was registered */
 	unsigned turn;                   /* which of the device's queues is next */
 	bool dispatching;
 	struct host_work kick; /* for who submits and does not kick */
@@ -75,23 +60,23 @@ static void piece_part_ended(struct block_piece *piece, int status)
 static void part_done(struct block_request *req, int status)
 {
 	struct part *part = container_of(req, struct part, req);
-	struct block_queue *q = part->queue;
+	struct block_queue *q = part->owner;
 	unsigned i;
 
 	for (i = 0; i < part->n_pieces; i++)
 		piece_part_ended(part->pieces[i], status);
-	part->next = q->free;
-	q->free = part;
+	part_put(&q->stock, part);
 	if (q->head)
 		host_work_soon(&q->kick);
 }
 
-/* Puts memory at the request's end: into the last segment where it goes on there, else into a new
- * one. False when there is none left. A segment never crosses a page: backends know memory by page,
+/* Puts memory at the part's end: into the last segment where it goes on there, else into a new
+ * one. False when it has no room. A segment never crosses a page: backends know memory by page,
  * and frames side by side in our addresses need not be so in the machine. Within a page a piece may
  * go on where the one before it ended. */
-static bool add_memory(struct block_request *req, unsigned max_segments, char *va, uint32_t len)
+static bool add_memory(struct part *part, char *va, uint32_t len)
 {
+	struct block_request *req = &part->req;
 	struct block_segment *next = req->segments + req->n_segments;
 
 	if (req->n_segments && (char *)next[-1].va + next[-1].len_bytes == va &&
@@ -99,7 +84,7 @@ static bool add_memory(struct block_request *req, unsigned max_segments, char *v
 		next[-1].len_bytes += len;
 		return true;
 	}
-	if (req->n_segments == max_segments)
+	if (req->n_segments == part->room)
 		return false;
 	next->va = va;
 	next->len_bytes = len;
@@ -107,10 +92,17 @@ static bool add_memory(struct block_request *req, unsigned max_segments, char *v
 	return true;
 }
 
+/* A part that is full, of segments or of pieces, and the request could go on. What the device takes may have become
+ * less since it was registered, by another backend. */
+static bool lengthen(struct block_queue *q, struct part *part)
+{
+	return part_lengthen(&q->stock, part, MIN(q->stock.max_segments, q->dev->max_segments));
+}
+
 /* Moves as much of the piece into the part as fits. Nothing fits, nothing is noted: a piece that is
  * listed without a byte would count a part that never ends. A flush has no bytes and is listed all
  * the same. */
-static void add_piece(struct part *part, unsigned max_segments, struct block_piece *piece)
+static void add_piece(struct block_queue *q, struct part *part, struct block_piece *piece)
 {
 	uint32_t before = piece->given_bytes, len;
 	char *va;
@@ -123,9 +115,10 @@ static void add_piece(struct part *part, unsigned max_segments, struct block_pie
 		va = (char *)piece->va + piece->given_bytes;
 		len = (uint32_t)(PAGE_SIZE - ((uintptr_t)va & ~PAGE_MASK));
 		len = MIN(len, piece->len_bytes - piece->given_bytes);
-		if (!add_memory(&part->req, max_segments, va, len))
+		if (add_memory(part, va, len))
+			piece->given_bytes += len;
+		else if (!lengthen(q, part))
 			break;
-		piece->given_bytes += len;
 	}
 	if (piece->given_bytes == before && piece->len_bytes)
 		return;
@@ -147,13 +140,14 @@ static void fill_part(struct block_queue *q, struct part *part)
 	uint64_t end;
 
 	part->n_pieces = 0;
+	part->room = MIN(q->stock.own_room, q->dev->max_segments);
 	part->req.op = piece->op;
 	part->req.flags = piece->flags;
 	part->req.n_sectors = 0;
 	part->req.sector = piece->sector + piece->given_bytes / SECTOR_SIZE;
 	part->req.n_segments = 0;
 	do {
-		add_piece(part, MIN(q->max_segments, q->dev->max_segments), piece);
+		add_piece(q, part, piece);
 		if (piece->given_bytes < piece->len_bytes) {
 			q->stats.split++;
 			return;
@@ -162,7 +156,7 @@ static void fill_part(struct block_queue *q, struct part *part)
 		q->head = piece->next;
 		piece = q->head;
 	} while (piece && is_joinable(piece) && piece->op == part->req.op && !part->req.flags &&
-		 piece->sector == end && part->n_pieces < q->max_segments);
+		 piece->sector == end && (part->n_pieces < part->room || lengthen(q, part)));
 	q->stats.merged += part->n_pieces - 1;
 	if (!q->head)
 		q->tail = NULL;
@@ -181,9 +175,7 @@ static void dispatch(struct block_queue *q)
 		return;
 	q->dispatching = true;
 	do {
-		for (sent = 0; q->head && q->free; sent++) {
-			part = q->free;
-			q->free = part->next;
+		for (sent = 0; q->head && (part = part_take(&q->stock)); sent++) {
 			fill_part(q, part);
 			part->req.queue = q->turn;
 			q->dev->ops->submit(q->dev, &part->req);
@@ -192,7 +184,7 @@ static void dispatch(struct block_queue *q)
 		if (sent)
 			q->dev->ops->kick(q->dev);
 		q->turn += sent != 0;
-	} while (sent && q->head && q->free);
+	} while (sent && q->head && q->stock.free);
 	q->dispatching = false;
 }
 
@@ -299,31 +291,6 @@ const struct block_layer_stats *block_layer_stats(const struct block_device *dev
 
 /* ---- registry ----------------------------------------------------------------------- */
 
-/* The parts, then the segments of all, then the lists of pieces of all: one allocation. */
-static size_t parts_size(const struct block_queue *q)
-{
-	return q->depth * (sizeof(struct part) + q->max_segments * (sizeof(struct block_segment) +
-								    sizeof(struct block_piece *)));
-}
-
-static void parts_init(struct block_queue *q)
-{
-	struct block_segment *segments = (struct block_segment *)(q->parts + q->depth);
-	struct block_piece **pieces =
-	    (struct block_piece **)(segments + q->depth * q->max_segments);
-
-	for (unsigned i = 0; i < q->depth; i++) {
-		struct part *part = &q->parts[i];
-
-		part->req.done = part_done;
-		part->req.segments = segments + i * q->max_segments;
-		part->pieces = pieces + i * q->max_segments;
-		part->queue = q;
-		part->next = q->free;
-		q->free = part;
-	}
-}
-
 static struct block_queue *queue_new(struct block_device *dev)
 {
 	struct block_queue *q = host_alloc(sizeof(*q));
@@ -331,14 +298,12 @@ static struct block_queue *queue_new(struct block_device *dev)
 	if (!q)
 		return NULL;
 	q->dev = dev;
-	q->depth = MIN(MAX(dev->queue_depth, 1u), DEPTH_MAX);
-	q->max_segments = MIN(dev->max_segments, SEGMENTS_MAX);
-	q->parts = host_alloc(parts_size(q));
-	if (!q->parts) {
+	q->stock.owner = q;
+	q->stock.done = part_done;
+	if (!part_stock_begin(&q->stock, dev->queue_depth, dev->max_segments)) {
 		host_free(q, sizeof(*q));
 		return NULL;
 	}
-	parts_init(q);
 	q->kick.fn = dispatch_work;
 	q->kick.ctx = q;
 	return q;
@@ -408,7 +373,7 @@ void block_unregister(struct block_device *dev)
 		q->head = piece->next;
 		piece->done(piece, -XEN_EIO);
 	}
-	host_free(q->parts, parts_size(q));
+	part_stock_end(&q->stock);
 	host_free(q, sizeof(*q));
 }
 

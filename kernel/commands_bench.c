@@ -25,11 +25,12 @@
 /* The size of a page, a segment and most requests of file systems. */
 #define IO_BYTES   4096u
 #define IO_KIB_MAX 1024u
-#define DEPTH_MAX  64u
-/* All the pieces of a measurement. */
-#define MEMORY_PAGES 256u
-#define CALLS        1000u
-#define IO_COUNT_MAX (1u << 20)
+#define DEPTH_MAX  512u
+/* All the pieces of a measurement: as much as most need, and at most. */
+#define MEMORY_PAGES     256u
+#define MEMORY_PAGES_MAX 4096u
+#define CALLS            1000u
+#define IO_COUNT_MAX     (1u << 20)
 
 #define MARK(n) __asm__ volatile("nopl 0x616d70" #n "(%%rax)" ::: "memory")
 
@@ -189,16 +190,29 @@ static int run_disk(struct bench *b, uint64_t n)
 }
 
 /* Kept and lent for good: a backend may hold on to the pages. With standing grants
- * (feature-persistent) it does, until the connection ends. */
+ * (feature-persistent) it does, until the connection ends. Who wants more gets another piece, twice as large: there
+ * are five at most. */
 static char *bench_memory;
+static unsigned bench_pages;
 
 /* Worker: blkfront grants the pages once, so that no request pays for it. */
 static int lend(void *ctx)
 {
-	bench_memory = host_pages_alloc(MEMORY_PAGES);
-	if (bench_memory)
-		(void)blkfront_lend(bench_memory, MEMORY_PAGES);
-	return bench_memory ? 0 : -XEN_ENOMEM;
+	const struct bench *b = ctx;
+	unsigned pages = MAX(bench_pages, MEMORY_PAGES);
+	char *more;
+
+	while (pages * PAGE_SIZE < (size_t)b->depth * b->io_bytes)
+		pages *= 2;
+	if (pages == bench_pages)
+		return 0;
+	more = host_pages_alloc(pages);
+	if (!more)
+		return -XEN_ENOMEM;
+	(void)blkfront_lend(more, pages);
+	bench_memory = more;
+	bench_pages = pages;
+	return 0;
 }
 
 /* A first run, not measured, brings standing grants and caches into the state that lasts. Twice the
@@ -208,7 +222,7 @@ static int measure(const char *what, struct bench *b, uint64_t n)
 	struct counters from;
 	int error;
 
-	if (!bench_memory && worker_call(lend, NULL))
+	if (worker_call(lend, b))
 		return -XEN_ENOMEM;
 	b->memory = bench_memory;
 	error = run_disk(b, 2 * b->depth);
@@ -234,7 +248,7 @@ static bool disk_args(struct bench *b, int argc, char **argv, uint64_t *out_n)
 		return false;
 	if (!depth || depth > DEPTH_MAX || !*out_n || *out_n > IO_COUNT_MAX)
 		return false;
-	if (!kib || kib > IO_KIB_MAX || depth * kib > MEMORY_PAGES * PAGE_SIZE / 1024)
+	if (!kib || kib > IO_KIB_MAX || depth * kib > MEMORY_PAGES_MAX * PAGE_SIZE / 1024)
 		return false;
 	b->depth = (unsigned)depth;
 	b->io_bytes = (uint32_t)kib * 1024;

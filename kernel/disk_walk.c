@@ -16,12 +16,12 @@
 #include "thread.h"
 #include "worker.h"
 
-/* 64 KiB: more than a request of any of our devices takes, so that the layer always has something
- * to join across chunks; and a MiB in flight at most. */
+/* 64 KiB, which the layer joins with its neighbours to what the device takes; 4 MiB in flight at most, since half
+ * of it is wanted at a time (let_pump_run) and a request may be of a MiB. */
 #define CHUNK_SECTORS 128u
 #define CHUNK_BYTES   (CHUNK_SECTORS * SECTOR_SIZE)
 #define CHUNK_PAGES   (CHUNK_BYTES / (unsigned)PAGE_SIZE)
-#define SLOTS_MAX     16u
+#define SLOTS_MAX     64u
 #define SLOTS_MIN     2u
 
 /* busy is set by the thread when it wants the chunk and cleared by the worker when it has ended. */

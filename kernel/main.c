@@ -68,9 +68,9 @@ static int start_native(void *ctx)
 }
 
 /* What a disk may take of this domain's memory, in the worst case an eighth: a queue of 16 pages has 512 slots
- * of 220 bytes, a request of 256 segments in flight two pages, and the block layer's table 24 bytes for each
- * segment of each request in flight. And of the store: a node for each page of a ring, where a domain may have a
- * thousand, hence 32 in all. */
+ * of 220 bytes, a request of 256 segments in flight two pages here and two in the block layer, of which either has
+ * at most 64. And of the store: a node for each page of a ring, where a domain may have a thousand, hence 32 in
+ * all. */
 static struct blkfront_limits disk_limits(void)
 {
 	uint64_t mib = pages_total_count() * PAGE_SIZE >> 20;
@@ -85,7 +85,7 @@ static struct blkfront_limits disk_limits(void)
 									     : 4,
 					.segments = BLOCK_MAX_SEGMENTS,
 					.copy_pages = (unsigned)MIN(mib * 4, 1024u),
-					.depth = mib < 96 ? 64 : 128};
+					.depth = mib < 96 ? 128 : 512};
 }
 
 /* Without a store there is nobody to ask for disks, nor to say which CPUs to use; the same goes on with

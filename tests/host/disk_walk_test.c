@@ -5,7 +5,7 @@
  * at a time; an error of the disk or of the caller ends the walk with nothing left in flight. The
  * real threads, worker and block layer run beneath. Why: sha256, fill and verify stand on it.
  *
- * links: kernel/disk_walk.c kernel/block.c kernel/worker.c kernel/thread.c kernel/thread_home.c kernel/timers.c
+ * links: kernel/disk_walk.c kernel/block.c kernel/block_part.c kernel/worker.c kernel/thread.c kernel/thread_home.c kernel/timers.c
  * links: lib/error_name.c lib/pattern.c tests/host/fake_processor.c
  */
 #include <stdarg.h>

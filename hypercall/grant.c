@@ -14,34 +14,60 @@
  *                                                               (and GTF_writing) in flags
  *   grant_end:    flags -> 0 only while neither is set          clears them at the last unmapping
  */
-#define ENTRIES_MAX 2048u
-#define NO_ENTRY    0xffffu
+#define ENTRIES_FIRST 2048u
+#define NO_ENTRY      0xffffu
+_Static_assert(GRANT_ENTRIES_MAX < NO_ENTRY, "a link can name each");
 
-/* The links are not in the entries, which the peer's hypervisor may read at any time. */
+/* The links are not in the entries, which the peer's hypervisor may read at any time, and which are gone when the
+ * domain wakes up in another world. */
 static struct grant_entry_v1 *table;
-static uint16_t next_free[ENTRIES_MAX]; /* of a free entry: the next one */
+static uint16_t first_links[ENTRIES_FIRST];
+static uint16_t *next_free = first_links; /* of a free entry: the next one */
 static uint16_t first_free = NO_ENTRY;
-static unsigned n_used, n_free, n_mapped;
+static unsigned n_entries, n_used, n_free, n_mapped;
+static bool (*grow)(void);
 
-/* From the top down, so that the lowest free reference is handed out first. The reserved ones
- * (console, store) were filled by whoever built this domain. */
-void grant_init(struct grant_entry_v1 *entries, unsigned n)
+/* From the top down, so that the lowest free reference is handed out first. */
+static void add_entries(unsigned from, unsigned to)
 {
-	table = entries;
-	for (unsigned ref = MIN(n, ENTRIES_MAX); ref-- > GNTTAB_NR_RESERVED_ENTRIES;) {
+	for (unsigned ref = to; ref-- > from;) {
 		next_free[ref] = first_free;
 		first_free = (uint16_t)ref;
 		n_free++;
 	}
+	n_entries = to;
+}
+
+/* The reserved entries (console, store) were filled by whoever built this domain. */
+void grant_init(struct grant_entry_v1 *entries, unsigned n)
+{
+	table = entries;
+	add_entries(GNTTAB_NR_RESERVED_ENTRIES, MIN(n, ENTRIES_FIRST));
+}
+
+void grant_set_growth(bool (*how)(void))
+{
+	grow = how;
+}
+
+uint16_t *grant_grown(uint16_t *links, unsigned entries)
+{
+	uint16_t *before = next_free;
+
+	memcpy(links, before, n_entries * sizeof(*links));
+	next_free = links;
+	add_entries(n_entries, MIN(entries, GRANT_ENTRIES_MAX));
+	return before == first_links ? NULL : before;
 }
 
 /* Version 1 has 32 bits for a frame: machines up to 16 TiB. */
 int grant_offer(domid_t peer, mfn_t frame, bool readonly, gref_t *out_ref)
 {
-	uint16_t ref = first_free;
+	uint16_t ref;
 
-	if (ref == NO_ENTRY)
+	if (first_free == NO_ENTRY && !(grow && grow()))
 		return -XEN_ENOSPC;
+	ref = first_free;
 	first_free = next_free[ref];
 	n_free--, n_used++;
 	table[ref].domid = peer;
@@ -61,7 +87,7 @@ int grant_end(gref_t ref)
 {
 	uint16_t flags;
 
-	if (!table || ref.v < GNTTAB_NR_RESERVED_ENTRIES || ref.v >= ENTRIES_MAX)
+	if (!table || ref.v < GNTTAB_NR_RESERVED_ENTRIES || ref.v >= n_entries)
 		return -XEN_EINVAL;
 	flags = __atomic_load_n(&table[ref.v].flags, __ATOMIC_ACQUIRE);
 	do {

@@ -6,20 +6,18 @@
  * enough.
  */
 #include <amphi/event.h>
-#include <amphi/grant.h>
 #include <amphi/hypercall.h>
 #include <amphi/pvops.h>
 #include <amphi/string.h>
 
 #include "boot_parse.h"
 #include "boot_start.h"
+#include "grant_frames.h"
 #include "mm.h"
 #include "mm_parts.h"
 #include "panic.h"
 #include "trap_parts.h"
 #include "vcpu_xen.h"
-
-#define GRANT_FRAMES 4u /* 2048 entries: six disks with every request of the ring in flight */
 
 static struct start_info info_copy;
 
@@ -80,60 +78,40 @@ static void start_vcpu(void)
 		panic("the vCPU's part of the shared memory is refused (%d)", err);
 }
 
-/* Returns how many frames there are now: n or none. GNTTABOP_setup_table fails as a whole when n
- * is above the domain's limit. */
-static unsigned setup_grant_frames(xen_pfn_t *frames, unsigned n)
+/* GNTTABOP_setup_table grows the table to what is asked and tells all of it; it fails as a whole above the domain's
+ * limit. */
+static bool add_grant_frames(void *window, unsigned from, unsigned to)
 {
-	struct gnttab_setup_table setup = {.dom = DOMID_SELF, .nr_frames = n};
+	xen_pfn_t frames[GRANT_FRAMES_MAX];
+	mfn_t mfns[GRANT_FRAMES_MAX];
+	struct gnttab_setup_table setup = {.dom = DOMID_SELF, .nr_frames = to};
 
 	set_xen_guest_handle(setup.frame_list, frames);
 	if (hypercall_grant_table_op(GNTTABOP_setup_table, &setup, 1) || setup.status != GNTST_okay)
-		return 0;
-	return n;
+		return false;
+	for (unsigned i = from; i < to; i++)
+		mfns[i] = (mfn_t){frames[i]};
+	return !map_frames((char *)window + from * PAGE_SIZE, mfns + from, to - from, MM_WRITE,
+			   DOMID_SELF);
 }
 
-/* Its window and how many frames of it are used. */
-static void *grant_window;
-static unsigned n_grant_frames;
-
-/* Also after a suspend, when there must be as many as before: references in use point into all of them. */
+/* After a suspend there must be as many as before: references in use point into all of them. */
 void boot_xen_pv_map_grants(void)
 {
-	xen_pfn_t frames[GRANT_FRAMES];
-	mfn_t mfns[GRANT_FRAMES];
+	unsigned n;
+	void *window = grant_frames_window(&n);
 
-	if (!n_grant_frames)
-		return;
-	if (!setup_grant_frames(frames, n_grant_frames))
+	if (n && !add_grant_frames(window, 0, n))
 		panic("the grant table cannot be had again");
-	for (unsigned i = 0; i < n_grant_frames; i++)
-		mfns[i] = (mfn_t){frames[i]};
-	if (map_frames(grant_window, mfns, n_grant_frames, MM_WRITE, DOMID_SELF))
-		panic("the grant table cannot be mapped");
 }
 
 void boot_xen_pv_unmap_grants(void)
 {
-	if (n_grant_frames)
-		unmap_frames(grant_window, n_grant_frames);
-}
+	unsigned n;
+	void *window = grant_frames_window(&n);
 
-/* A host with a lower limit gives one frame; none at all leaves an empty table: offers fail, and a
- * domain without devices goes on. */
-static void start_grants(void)
-{
-	xen_pfn_t frames[GRANT_FRAMES];
-
-	grant_window = vmap_reserve(GRANT_FRAMES);
-	if (!grant_window)
-		return;
-	n_grant_frames = setup_grant_frames(frames, GRANT_FRAMES);
-	if (!n_grant_frames)
-		n_grant_frames = setup_grant_frames(frames, 1);
-	boot_xen_pv_map_grants();
-	if (n_grant_frames)
-		grant_init(grant_window,
-			   n_grant_frames * (unsigned)(PAGE_SIZE / sizeof(struct grant_entry_v1)));
+	if (n)
+		unmap_frames(window, n);
 }
 
 /* The order is not free: the interrupt mask, which operations of pvops touch, is found through gs, and gs
@@ -151,6 +129,6 @@ void boot_xen_pv_start(struct start_info *info)
 	trap_init_xen_pv();
 	event_init(boot.shared_info);
 	mm_init_xen_pv();
-	start_grants();
+	grant_frames_start(add_grant_frames);
 	boot_finish();
 }

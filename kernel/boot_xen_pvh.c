@@ -7,7 +7,6 @@
  * parameters are those of <xen/hvm/params.h>. Not for PV domains: boot_xen.c.
  */
 #include <amphi/event.h>
-#include <amphi/grant.h>
 #include <amphi/hypercall.h>
 #include <amphi/pvops.h>
 
@@ -16,6 +15,7 @@
 
 #include "boot_parse.h"
 #include "boot_start.h"
+#include "grant_frames.h"
 #include "guest_frames.h"
 #include "mm.h"
 #include "mm_parts.h"
@@ -24,7 +24,6 @@
 #include "trap.h"
 #include "vcpu_xen.h"
 
-#define GRANT_FRAMES        4u
 #define CALLBACK_TYPE_SHIFT 56u
 
 /* As a BIOS would tell it (ACPI specification, "System Address Map Interfaces"). */
@@ -126,33 +125,28 @@ static void set_callback(void)
 		panic("Xen refuses the vector for events (%d)", (int)err);
 }
 
-static char *grant_window;
-static unsigned n_grant_frames;
-
-/* As many frames as Xen gives; none leaves an empty table, as in boot_xen.c. */
-static void start_grants(void)
+/* A frame that was put at its number without the others stays there, until it is asked for again. */
+static bool add_grant_frames(void *window, unsigned from, unsigned to)
 {
-	grant_window = vmap_reserve(GRANT_FRAMES);
-	guest_frames_init();
-	for (; grant_window && n_grant_frames < GRANT_FRAMES; n_grant_frames++) {
-		char *page = grant_window + n_grant_frames * PAGE_SIZE;
+	for (unsigned i = from; i < to; i++) {
+		char *page = (char *)window + i * PAGE_SIZE;
 
-		if (add_frame(XENMAPSPACE_grant_table, n_grant_frames, guest_frame_of(page).v))
-			break;
+		if (add_frame(XENMAPSPACE_grant_table, i, guest_frame_of(page).v))
+			return false;
 		guest_frame_enter(page, false);
 	}
-	if (n_grant_frames)
-		grant_init((struct grant_entry_v1 *)grant_window,
-			   n_grant_frames * (unsigned)(PAGE_SIZE / sizeof(struct grant_entry_v1)));
+	return true;
 }
 
 /* The toolstack has carried the contents of these frames as if they were memory, and put pages of memory where
  * they were; the hypervisor takes those back when its own frames come to the same numbers again. */
 static void map_grants_again(void)
 {
-	for (unsigned i = 0; i < n_grant_frames; i++)
-		if (add_frame(XENMAPSPACE_grant_table, i,
-			      guest_frame_of(grant_window + i * PAGE_SIZE).v))
+	unsigned n;
+	char *window = grant_frames_window(&n);
+
+	for (unsigned i = 0; i < n; i++)
+		if (add_frame(XENMAPSPACE_grant_table, i, guest_frame_of(window + i * PAGE_SIZE).v))
 			panic("the grant table cannot be had again");
 }
 
@@ -180,7 +174,8 @@ void boot_xen_pvh_join(void)
 	map_shared_page();
 	event_init(boot.shared_info);
 	set_callback();
-	start_grants();
+	guest_frames_init();
+	grant_frames_start(add_grant_frames);
 	find_held_back();
 }
 

@@ -1,7 +1,7 @@
 /* grant_test.c: pages are offered and taken back, mapped and unmapped, and every counter comes back.
  *
  * Shows: offers fill the shared table as its layout says, never the builder's entries, until it is full;
- * a grant in use cannot be ended and stays whole; a batch of maps is one hypercall with a status for each,
+ * then the table grows, while there is more; a grant in use cannot be ended and stays whole; a batch of maps is one hypercall with a status for each,
  * unmapping skips what was not mapped and works once; copies are cut into batches. Why: an entry freed
  * while the peer still maps it gives the peer somebody else's page.
  *
@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -22,8 +23,9 @@
 
 #define ENTRIES 512u
 #define FREE    (ENTRIES - GNTTAB_NR_RESERVED_ENTRIES)
+#define MOST    1024u /* entries, grown */
 
-static struct grant_entry_v1 table[ENTRIES];
+static struct grant_entry_v1 table[MOST];
 static int64_t answer;
 static unsigned n_calls, last_count, last_cmd;
 static uint64_t addresses[8]; /* of the last map or unmap */
@@ -93,6 +95,56 @@ static void offers_until_full(void **state)
 		assert_int_equal(grant_end(refs[i]), 0);
 	assert_int_equal(grant_used(), 0);
 	assert_int_equal(grant_free(), FREE);
+}
+
+/* ---- growth ------------------------------------------------------------------------------ */
+
+static uint16_t *links, *links_before;
+static unsigned n_grown, length = ENTRIES;
+
+static bool grow_by_half(void)
+{
+	n_grown++;
+	if (length == MOST)
+		return false;
+	length = length == ENTRIES ? 3 * ENTRIES / 2 : MOST;
+	links = calloc(length, sizeof(*links));
+	links_before = grant_grown(links, length);
+	return true;
+}
+
+/* A full table asks for more, keeps what is out and what is free, and is full again when there is no more. */
+static void a_full_table_grows(void **state)
+{
+	static gref_t refs[MOST];
+	static bool seen[MOST];
+	unsigned n = 0;
+	gref_t ref;
+
+	grant_set_growth(grow_by_half);
+	while (grant_offer(4, (mfn_t){2000 + n}, false, &refs[n]) == 0) {
+		assert_true(refs[n].v < length && !seen[refs[n].v]);
+		seen[refs[n].v] = true;
+		assert_int_equal(table[refs[n].v].frame, 2000 + n);
+		if (n++ == FREE) /* the first one that asked */
+			assert_null(links_before);
+		if (n == FREE + 5) {
+			assert_int_equal(grant_end(refs[7]), 0);
+			assert_int_equal(grant_offer(4, (mfn_t){2007}, false, &ref), 0);
+			assert_int_equal(ref.v, refs[7].v);
+		}
+	}
+	assert_int_equal(n, MOST - GNTTAB_NR_RESERVED_ENTRIES);
+	assert_int_equal(n_grown, 3);
+	assert_non_null(links_before);
+	free(links_before);
+	assert_int_equal(grant_free(), 0);
+	while (n)
+		assert_int_equal(grant_end(refs[--n]), 0);
+	assert_int_equal(grant_free(), MOST - GNTTAB_NR_RESERVED_ENTRIES);
+	assert_int_equal(grant_end((gref_t){MOST}), -XEN_EINVAL);
+	assert_int_equal(grant_used(), 0);
+	grant_set_growth(NULL);
 }
 
 static void a_grant_in_use_stays(void **state)
@@ -221,9 +273,13 @@ static void copies_in_batches(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(natively_there_are_none),     cmocka_unit_test(offers_until_full),
-	    cmocka_unit_test(a_grant_in_use_stays),        cmocka_unit_test(a_batch_of_maps),
-	    cmocka_unit_test(windows_follow_their_frames), cmocka_unit_test(refused_batches),
+	    cmocka_unit_test(natively_there_are_none),
+	    cmocka_unit_test(offers_until_full),
+	    cmocka_unit_test(a_grant_in_use_stays),
+	    cmocka_unit_test(a_full_table_grows),
+	    cmocka_unit_test(a_batch_of_maps),
+	    cmocka_unit_test(windows_follow_their_frames),
+	    cmocka_unit_test(refused_batches),
 	    cmocka_unit_test(copies_in_batches),
 	};
 

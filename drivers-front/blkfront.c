@@ -60,6 +60,8 @@ static void take_down(struct front_disk *disk)
 	disk->connected = disk->listening = disk->starved = false;
 	host_work_cancel(&disk->drained);
 	host_work_cancel(&disk->sweep);
+	host_work_cancel(&disk->want);
+	disk->want_tries = 0;
 	front_requeue_all(disk);
 	front_data_disconnect(disk);
 	front_offer_end(disk);
@@ -154,6 +156,7 @@ static struct xenbus_device *front_create(struct xenbus_class *class,
 	disk->hold = (struct host_work){.fn = give_up, .ctx = disk};
 	disk->drained = (struct host_work){.fn = drained, .ctx = disk};
 	disk->sweep = (struct host_work){.fn = front_data_sweep, .ctx = disk};
+	disk->want = (struct host_work){.fn = front_want_work, .ctx = disk};
 	disk->next = root->disks;
 	root->disks = disk;
 	return &disk->bus;

@@ -101,6 +101,14 @@ static struct front_indirect *indirect_new(struct front_disk *disk)
 	return NULL;
 }
 
+/* Its page has gone its own way. */
+static void indirect_free(struct front_disk *disk, struct front_indirect *in)
+{
+	host_pages_free(in->held, 1);
+	host_free(in, sizeof(*in));
+	disk->n_indirect--;
+}
+
 struct front_indirect *front_indirect_get(struct front_disk *disk)
 {
 	struct front_indirect *first = disk->indirect;
@@ -301,6 +309,32 @@ int front_data_begin(struct front_disk *disk)
 	return disk->bounce ? 0 : -XEN_ENOMEM;
 }
 
+/* A page of a long request is not given back by a sweep: there are few. */
+static void indirect_let_go(struct front_disk *disk)
+{
+	struct front_indirect **link = &disk->indirect, *in;
+
+	while ((in = *link)) {
+		if (host_grant_end(in->page.ref) != 0) {
+			link = &in->next;
+			continue;
+		}
+		*link = in->next;
+		host_pages_free(in->page.va, 1);
+		indirect_free(disk, in);
+	}
+}
+
+/* Two sweeps, the first of which takes the marks of use away. */
+void front_data_let_go(struct front_disk *disk)
+{
+	disk->bounce_low = disk->n_bounce_free;
+	bounce_sweep(disk);
+	indirect_let_go(disk);
+	if (front_lent_sweep(disk))
+		(void)front_lent_sweep(disk);
+}
+
 /* Lent pages not while requests are in flight: what these use may look unused, since a backend that has
  * not mapped a page yet does not keep its grant from being ended. A busy disk is looked at again later. */
 void front_data_sweep(void *ctx)
@@ -330,9 +364,7 @@ void front_data_disconnect(struct front_disk *disk)
 	while ((in = disk->indirect)) {
 		disk->indirect = in->next;
 		grant_retire(in->page.ref, in->page.va);
-		host_pages_free(in->held, 1);
-		host_free(in, sizeof(*in));
-		disk->n_indirect--;
+		indirect_free(disk, in);
 	}
 	/* All were there: front_requeue_all has released every slot before. */
 	HOST_ASSERT(disk->n_bounce == 0 && disk->n_indirect == 0);

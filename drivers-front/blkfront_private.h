@@ -3,7 +3,7 @@
  * blkfront.c: disks come and go. blkfront_offer.c: the rings they are offered with. blkfront_connect.c:
  * what the backend says of the disk. blkfront_queue.c: requests that wait, and their order. blkfront_ring.c:
  * requests out, responses in. blkfront_data.c: how a segment's memory reaches the backend;
- * blkfront_lent.c: memory that is granted once. Nobody else includes this. All in the worker context, so
+ * blkfront_lent.c: memory that is granted once; blkfront_want.c: when there is none. Nobody else includes this. All in the worker context, so
  * nothing is locked.
  *
  *    block_request --- parts ---> slots of a queue's ring --- indirect: a page with more segments
@@ -129,7 +129,8 @@ struct front_disk {
 	bool given_up;  /* held too long: requests fail until connected again */
 	bool starved;   /* a queue waits for memory that answers on another one bring */
 	bool untrusted; /* the toolstack's word (trusted=0): no page of a user's is ever granted */
-	struct host_work hold, drained, sweep;
+	struct host_work hold, drained, sweep, want;
+	unsigned want_tries; /* of what waits for memory while nothing is in flight */
 	uint64_t next_order;
 	struct front_list waiting; /* for a backend */
 
@@ -199,6 +200,8 @@ void front_run_responses(void *ctx); /* the same work, without a notification */
 bool front_start(struct front_queue *queue, struct block_request *req);
 /* Starts what waits in a queue, as far as there are slots and memory. */
 void front_start_queued(struct front_queue *queue);
+/* That and front_publish for every queue: memory came back that any of them may wait for. */
+void front_feed(struct front_disk *disk);
 /* Publishes what was started, tells the backend if it wants to know, and asks to be told. */
 void front_publish(struct front_queue *queue);
 
@@ -218,6 +221,13 @@ int front_data_begin(struct front_disk *disk);
 void front_data_disconnect(struct front_disk *disk);
 /* Work: gives back standing grants that nobody used for a while. */
 void front_data_sweep(void *ctx);
+/* Gives back all that the backend has let go of; nothing is in flight. */
+void front_data_let_go(struct front_disk *disk);
+
+/* ---- blkfront_want.c ---- */
+/* Nothing is in flight, and what waits has no grants or no pages to go with. True: it will be tried again. */
+bool front_want(struct front_disk *disk);
+void front_want_work(void *ctx);
 
 /* ---- blkfront_lent.c ---- */
 #define REF_STALE 0x80000000u /* of a connection that is over; the old backend still maps it */

@@ -80,6 +80,7 @@ static void put_indirect(struct front_disk *disk, const struct front_slot *slot,
 	out.indirect_grefs[0] = slot->indirect->page.ref.v;
 	peer_copy_out(to, &out, sizeof(out));
 	disk->stats.indirect++;
+	disk->stats.longest = MAX(disk->stats.longest, (unsigned)slot->n_segments);
 }
 
 static void put_discard(struct front_disk *disk, const struct front_slot *slot, uint64_t id,
@@ -181,15 +182,18 @@ bool front_start(struct front_queue *queue, struct block_request *req)
  * and under load that is most of the time. */
 static void push(struct front_queue *queue)
 {
+	struct blkfront_stats *stats = &queue->disk->stats;
+
 	if (ring_front_push(&queue->ring)) {
 		host_event_notify(queue->port);
+		stats->deepest = MAX(stats->deepest, ring_front_in_flight(&queue->ring));
 		queue->disk->dev.stats.notifications_out++;
 	}
 }
 
 /* Starts what is queued. Memory that cannot be granted comes back with responses; when there are
- * none to come on any queue, the request has to fail. Bounded by the slots of the ring. A request is taken
- * off the queue only after it has started, so that one that cannot stays where it was. */
+ * none to come on any queue, it is sought with other disks, for a while. Bounded by the slots of the ring. A
+ * request is taken off the queue only after it has started, so that one that cannot stays where it was. */
 void front_start_queued(struct front_queue *queue)
 {
 	struct front_disk *disk = queue->disk;
@@ -202,7 +206,7 @@ void front_start_queued(struct front_queue *queue)
 		if (ring_front_in_flight(&queue->ring))
 			break;
 		disk->starved = front_in_flight(disk) != 0;
-		if (disk->starved)
+		if (disk->starved || front_want(disk))
 			break;
 		front_end_request(disk, front_list_take(&queue->waiting), -XEN_ENOMEM);
 	}
@@ -363,8 +367,7 @@ void front_publish(struct front_queue *queue)
 	rearm(queue);
 }
 
-/* Memory came back that another queue waits for. */
-static void feed_starved(struct front_disk *disk)
+void front_feed(struct front_disk *disk)
 {
 	disk->starved = false;
 	for (unsigned i = 0; i < disk->n_queues; i++) {
@@ -385,7 +388,7 @@ static void after_responses(struct front_queue *queue, int n)
 	else if (n > 0 && disk->listening)
 		host_work_soon(&queue->again);
 	if (disk->connected && disk->starved)
-		feed_starved(disk);
+		front_feed(disk);
 	/* A disconnect waits for the last answer; not from here, where its queue is still in use. */
 	if (disk->listening && !disk->connected && front_in_flight(disk) == 0) {
 		host_work_cancel(&disk->drained);

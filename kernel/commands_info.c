@@ -220,19 +220,21 @@ static int hypercalls(int argc, char **argv)
 /* Keys are read by the host tool's users and the benches by name; new ones go to the end. */
 static void print_front(const struct block_device *dev, const struct blkfront_stats *s, void *ctx)
 {
-	console_printf(
-	    "@stat front=%s requests=%llu segments=%llu bytes_read=%llu "
-	    "bytes_written=%llu flushes=%llu errors=%llu notifications=%llu "
-	    "notified=%llu grants=%llu persistent_hits=%llu copied_bytes=%llu "
-	    "replayed=%llu queues=%u queues_used=%u ring_pages=%u max_segments=%u "
-	    "persistent=%u standing=%u released=%llu untrusted=%u indirect=%llu "
-	    "discards=%llu barriers=%llu split=%llu changes=%llu\n",
-	    dev->name, ULL(s->requests), ULL(s->segments), ULL(s->bytes_read),
-	    ULL(s->bytes_written), ULL(s->flushes), ULL(s->errors), ULL(s->notifications_sent),
-	    ULL(s->notifications_received), ULL(s->grants_offered), ULL(s->persistent_hits),
-	    ULL(s->copied_bytes), ULL(s->replayed), s->queues, s->queues_used, s->ring_pages,
-	    s->max_segments, s->persistent, s->standing, ULL(s->grants_released), s->untrusted,
-	    ULL(s->indirect), ULL(s->discards), ULL(s->barriers), ULL(s->split), ULL(s->changes));
+	console_printf("@stat front=%s requests=%llu segments=%llu bytes_read=%llu "
+		       "bytes_written=%llu flushes=%llu errors=%llu notifications=%llu "
+		       "notified=%llu grants=%llu persistent_hits=%llu copied_bytes=%llu "
+		       "replayed=%llu queues=%u queues_used=%u ring_pages=%u max_segments=%u "
+		       "persistent=%u standing=%u released=%llu untrusted=%u indirect=%llu "
+		       "discards=%llu barriers=%llu split=%llu changes=%llu longest=%u deepest=%u "
+		       "wanted=%llu\n",
+		       dev->name, ULL(s->requests), ULL(s->segments), ULL(s->bytes_read),
+		       ULL(s->bytes_written), ULL(s->flushes), ULL(s->errors),
+		       ULL(s->notifications_sent), ULL(s->notifications_received),
+		       ULL(s->grants_offered), ULL(s->persistent_hits), ULL(s->copied_bytes),
+		       ULL(s->replayed), s->queues, s->queues_used, s->ring_pages, s->max_segments,
+		       s->persistent, s->standing, ULL(s->grants_released), s->untrusted,
+		       ULL(s->indirect), ULL(s->discards), ULL(s->barriers), ULL(s->split),
+		       ULL(s->changes), s->longest, s->deepest, ULL(s->wanted));
 }
 
 /* A name is back=DOMID/DEV, since two guests may both call theirs xvda. */

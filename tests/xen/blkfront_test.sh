@@ -1,7 +1,7 @@
 #!/bin/sh
 # blkfront_test: our blkfront, in a PV and in a PVH domU of real Xen, uses all that Linux's xen-blkback offers.
 # Why: our own halves agree with each other in any case; this other half was written by others. Expected: two queues of
-# 16 pages each, indirect requests, standing grants, copies for a backend that is not trusted, discards and flushes,
+# 16 pages each with hundreds of requests in flight, requests of 256 segments, standing grants, copies for a backend that is not trusted, discards and flushes,
 # each seen used in our counters and in the backend's own (sysfs); what the guest wrote has the SHA-256 in dom0 that
 # it has in the guest; a disk grows under the guest, another is attached and detached while it runs. The PVH domain
 # gets a backend without standing grants.
@@ -54,7 +54,7 @@ look() { # look NAME: at both halves' nodes and the backend's counters
 	done
 }
 domain u1 pv 2 "$(disk xvda a ro),$(disk xvdb b rw),$(disk xvdc c rw)" \
-	'sha256 xvda; fill xvdb 7; verify xvdb 7; fill xvdc 8; verify xvdc 8; stats; sleep 6000; sha256 xvdb; fill xvdb 9; sha256 xvdb; sha256 xvdd; stats; sleep 6000; sha256 xvdc; discard xvdc; sha256 xvdc; stats; halt 5' 51744
+	'sha256 xvda; fill xvdb 7; verify xvdb 7; bench random xvdb 256 2000; fill xvdc 8; verify xvdc 8; stats; sleep 6000; sha256 xvdb; fill xvdb 9; sha256 xvdb; sha256 xvdd; stats; sleep 6000; sha256 xvdc; discard xvdc; sha256 xvdc; stats; halt 5' 51744
 said u1 '@verify xvdc ok' && look u1
 echo "sysfs" # the disk grows: the backend looks at its size when requests come
 loop=$(losetup -a | sed -n 's,^/dev/\(loop[0-9]*\):.*/tmp/b.img.*,\1,p')
@@ -95,7 +95,8 @@ expect "$log" '^\[u1\] .*xvdc: .*persistent grants, not trusted'
 expect "$log" '^\[u1\] @verify xvdb ok'
 expect "$log" '^\[u1\] @verify xvdc ok'
 expect "$log" '^\[u1\] .*xvdb: now 6144 sectors'
-expect "$log" '^\[u1\] @stat front=xvdb .* persistent_hits=[1-9].* queues=2 queues_used=2 ring_pages=16 max_segments=256 persistent=1 .* indirect=[1-9]'
+expect "$log" '^\[u1\] @stat front=xvdb .* persistent_hits=[1-9].* queues=2 queues_used=2 ring_pages=16 max_segments=256 persistent=1 .* indirect=[1-9].* longest=256 deepest=[1-9][0-9][0-9]'
+expect "$log" '^\[u1\] @bench random dev=xvdb depth=256 bytes=4096 count=2000 '
 expect "$log" '^\[u1\] @stat front=xvdc .* copied_bytes=[1-9].* untrusted=1 indirect=[1-9].* discards=[1-9]'
 expect "$log" '^\[u1 front\] *multi-queue-num-queues = "2"'
 expect "$log" '^\[u1 front\] *ring-page-order = "4"'

@@ -1,0 +1,45 @@
+/* blkfront_want.c: requests that have nothing to go out with, and what is let go for them.
+ *
+ * A request needs grants, and one that is copied needs pages. Both come back with answers; but when nothing of the
+ * disk is in flight they are with others: other disks' standing grants above all, which fill the table of a guest with
+ * many disks. So every idle disk gives back what its backend has let go of, now and again until the request can
+ * go. Called by blkfront_ring.c and the worker's timer; calls blkfront_data.c and blkfront_lent.c.
+ */
+#include "blkfront_private.h"
+
+/* Longer than a backend that keeps pages mapped keeps those that nobody uses: a minute in Linux's and in ours, and a
+ * sweep of its own before it looks. */
+#define WANT_TRIES    1200u
+#define WANT_FIRST_NS 1000000ull
+#define WANT_AGAIN_NS 100000000ull
+
+bool front_want(struct front_disk *disk)
+{
+	if (disk->want_tries >= WANT_TRIES)
+		return false;
+	host_work_after(&disk->want, disk->want_tries ? WANT_AGAIN_NS : WANT_FIRST_NS);
+	return true;
+}
+
+/* Disks with requests in flight keep theirs: see front_data_sweep. */
+static void relieve(const struct front_root *root)
+{
+	for (struct front_disk *d = root->disks; d; d = d->next)
+		if (d->connected && front_in_flight(d) == 0)
+			front_data_let_go(d);
+}
+
+/* At the last try what still cannot go fails (front_start_queued); the next request is waited for anew. */
+void front_want_work(void *ctx)
+{
+	struct front_disk *disk = ctx;
+
+	if (!disk->connected)
+		return;
+	disk->want_tries++;
+	disk->stats.wanted++;
+	relieve(disk->root);
+	front_feed(disk);
+	if (front_in_flight(disk) || disk->want_tries >= WANT_TRIES)
+		disk->want_tries = 0;
+}

@@ -55,7 +55,8 @@ struct blkfront_stats {
 	uint64_t discards, barriers;
 	uint64_t split;   /* parts beyond the first of a request */
 	uint64_t changes; /* of size or medium while connected */
-	uint64_t wanted;  /* looks for memory while nothing was in flight and something waited for it */
+	uint64_t
+	    wanted; /* looks for memory while nothing was in flight and something waited for it */
 	unsigned longest; /* segments of one request */
 	unsigned deepest; /* requests in flight on one ring when its backend was told */
 	unsigned in_flight, queued;

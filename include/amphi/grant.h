@@ -24,7 +24,8 @@ void grant_set_growth(bool (*grow)(void));
 /* The table has entries in all now (at most GRANT_ENTRIES_MAX), for each of which links has room. Returns the links
  * of before, which are the caller's again; NULL for those that grant.c was built with. */
 uint16_t *grant_grown(uint16_t *links, unsigned entries);
-#define GRANT_ENTRIES_MAX 32768u /* 64 frames, as many as Xen gives a domain if nobody tells it otherwise */
+#define GRANT_ENTRIES_MAX                                                                          \
+	32768u /* 64 frames, as many as Xen gives a domain if nobody tells it otherwise */
 
 /* Lets peer map frame. -XEN_ENOSPC: the table is full and does not grow. */
 int grant_offer(domid_t peer, mfn_t frame, bool readonly, gref_t *out_ref);

@@ -1,7 +1,7 @@
 /* net_offload.h: what a network card does for a processor, done by the processor.
  *
  * Callers: the bridge (before a port that cannot), netfront and netback (headers of frames they did not make), native
- * drivers (where a checksum begins), tests. Implemented by lib/net_*.c. Pure functions but net_fit, which asks host.h
+ * drivers (where a checksum begins), tests. Implemented by protocol/net_*.c. Pure functions but net_fit, which asks host.h
  * for memory; any context but for that. Bytes are hostile: every length in a header is held against what is there.
  * Sources: RFC 791, 1071, 1624, 8200 (extension headers), 9293; IEEE 802.1Q; the Toeplitz hash of xen/io/netif.h.
  */
@@ -24,8 +24,7 @@ struct net_headers {
 	uint16_t l3_at;   /* IP header; with ARP its packet */
 	uint16_t l4_at;   /* with l4 != OTHER */
 	uint16_t data_at; /* behind TCP's or UDP's header */
-	uint32_t
-	    l3_end; /* where the IP datagram ends, as its header says; the frame's length with gso */
+	uint32_t l3_end;  /* where the IP datagram ends, as its header says */
 };
 
 /* Looks at the first bytes of a frame of frame_len. -XEN_EINVAL: a header says what cannot be (a length beyond the frame, an IHL

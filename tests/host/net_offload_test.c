@@ -243,30 +243,32 @@ static void test_headers_that_cannot_be(void **state)
 	assert_int_equal(h.l4, NET_L4_OTHER);
 }
 
+static void check_sum_of(bool v6, unsigned data)
+{
+	uint32_t len = tcp_frame(v6, data), l4 = v6 ? 54 : 34, cut = l4 + 32 + data / 3;
+	struct net_frame frame = frame_of(len);
+
+	frame.n_segments = 3;
+	frame.segments[0].len_bytes = cut;
+	frame.segments[1] = (struct net_segment){bytes + cut, data / 3, 0, {0}};
+	frame.segments[2] =
+	    (struct net_segment){bytes + cut + data / 3, len - cut - data / 3, 0, {0}};
+	assert_int_equal(net_fill_checksum(&frame), 0);
+	assert_int_equal(plain_sum(bytes, v6, l4, len, 6), 0xffff);
+	assert_true(net_checksum_right(&frame));
+	bytes[len - 1] ^= 1;
+	assert_false(net_checksum_right(&frame));
+}
+
 /* Over all lengths, and cut into segments at odd places. */
 static void test_checksums(void **state)
 {
-	struct net_frame frame;
-	unsigned data, v6;
+	unsigned data;
 
 	(void)state;
 	for (data = 0; data < 300; data++) {
-		for (v6 = 0; v6 < 2; v6++) {
-			uint32_t len = tcp_frame(v6, data), l4 = v6 ? 54 : 34,
-				 cut = l4 + 32 + data / 3;
-
-			frame = frame_of(len);
-			frame.n_segments = 3;
-			frame.segments[0].len_bytes = cut;
-			frame.segments[1] = (struct net_segment){bytes + cut, data / 3, 0, {0}};
-			frame.segments[2] = (struct net_segment){
-			    bytes + cut + data / 3, len - cut - data / 3, 0, {0}};
-			assert_int_equal(net_fill_checksum(&frame), 0);
-			assert_int_equal(plain_sum(bytes, v6, l4, len, 6), 0xffff);
-			assert_true(net_checksum_right(&frame));
-			bytes[len - 1] ^= 1;
-			assert_false(net_checksum_right(&frame));
-		}
+		check_sum_of(false, data);
+		check_sum_of(true, data);
 	}
 }
 
@@ -318,33 +320,32 @@ static void check_piece(void *ctx, struct net_frame *frame)
 	net_frame_put(frame, 0);
 }
 
+static void check_cut(bool v6, bool together)
+{
+	struct net_frame frame = frame_of(tcp_frame(v6, 60000));
+
+	frame.gso = v6 ? NET_GSO_TCPV6 : NET_GSO_TCPV4;
+	frame.gso_size = 1400;
+	memset(&pieces, 0, sizeof(pieces));
+	pieces.l4 = v6 ? 54 : 34, pieces.mss = 1400, pieces.v6 = v6;
+	pieces.one_segment = together;
+	puts_seen = 0;
+	assert_int_equal(net_fit(&frame, together ? 0 : NET_CAN_SEGMENTS, 1500, check_piece, NULL),
+			 43);
+	assert_int_equal(puts_seen, 1);
+	assert_int_equal(pieces.n, 43);
+	assert_int_equal(pieces.stream_at, 60000);
+	assert_int_equal(pieces.last_flags & 9, 9);
+	assert_true(allocated <= 32);
+}
+
 static void test_long_frames_are_cut(void **state)
 {
-	unsigned v6, together, data = 60000;
-
 	(void)state;
-	puts_seen = 0;
-	for (v6 = 0; v6 < 2; v6++) {
-		for (together = 0; together < 2; together++) {
-			struct net_frame frame;
-			uint32_t len = tcp_frame(v6, data);
-
-			frame = frame_of(len);
-			frame.gso = v6 ? NET_GSO_TCPV6 : NET_GSO_TCPV4;
-			frame.gso_size = 1400;
-			memset(&pieces, 0, sizeof(pieces));
-			pieces.l4 = v6 ? 54 : 34, pieces.mss = 1400, pieces.v6 = v6;
-			pieces.one_segment = together;
-			assert_int_equal(net_fit(&frame, together ? 0 : NET_CAN_SEGMENTS, 1500,
-						 check_piece, NULL),
-					 43);
-			assert_int_equal(pieces.n, 43);
-			assert_int_equal(pieces.stream_at, data);
-			assert_int_equal(pieces.last_flags & 9, 9);
-		}
-	}
-	assert_int_equal(puts_seen, 4);
-	assert_true(allocated <= 32);
+	check_cut(false, false);
+	check_cut(false, true);
+	check_cut(true, false);
+	check_cut(true, true);
 }
 
 static struct net_frame *held[64];

@@ -1,0 +1,384 @@
+/* bridge_test: frames go where their address was heard, and nowhere else.
+ *
+ * Why: a bridge that forgets, floods or believes too much shows one guest the other's traffic, or melts in a loop. Expected:
+ * learning per VLAN, ageing, flooding to all but the port of origin, the hold that stops thieves and loops, the bound of a
+ * guest's port, ports that come and go, and the domain's own interface in between.
+ * links: drivers-back/bridge.c drivers-back/bridge_table.c kernel/net.c protocol/net_parse.c protocol/net_sum.c protocol/net_fit.c lib/text.c
+ */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include <amphi/bridge.h>
+#include <amphi/host.h>
+
+/* ---- the host ------------------------------------------------------------------------------- */
+
+static uint64_t now_ns;
+static long allocated;
+
+void *host_alloc(size_t size_bytes)
+{
+	allocated++;
+	return calloc(1, size_bytes);
+}
+void host_free(void *p, size_t size_bytes)
+{
+	(void)size_bytes;
+	allocated -= p != NULL;
+	free(p);
+}
+void *host_pages_alloc(unsigned count)
+{
+	return aligned_alloc(PAGE_SIZE, count * PAGE_SIZE);
+}
+void host_pages_free(void *pages, unsigned count)
+{
+	(void)count;
+	free(pages);
+}
+maddr_t host_virt_to_maddr(const void *va)
+{
+	return (maddr_t){(uintptr_t)va};
+}
+int host_grants_copy(struct gnttab_copy *ops, unsigned count)
+{
+	(void)ops, (void)count;
+	return -XEN_EINVAL;
+}
+uint64_t host_time_ns(void)
+{
+	return now_ns;
+}
+void host_log(enum host_log_level level, const char *fmt, ...)
+{
+	(void)level, (void)fmt;
+}
+void host_bug(const char *what, const char *file, int line)
+{
+	fail_msg("%s:%d: %s", file, line, what);
+	__builtin_unreachable();
+}
+
+/* ---- ports ---------------------------------------------------------------------------------- */
+
+#define PORTS 4u
+
+/* peer: whatever is sent to this port comes in at that one, as a guest does that bridges two of its own. */
+struct test_port {
+	struct net_device dev;
+	unsigned got, kicks;
+	uint32_t last_len;
+	struct test_port *peer;
+	unsigned looped;
+};
+static struct test_port ports[PORTS];
+
+static unsigned frames_out; /* not put yet */
+
+static void on_put(struct net_frame *frame, int status)
+{
+	(void)status;
+	frames_out--;
+	free(frame);
+}
+
+/* A frame of len bytes from one address to another (their last bytes), with a tag when vlan is not 0. */
+static struct net_frame *frame_new(uint8_t to, uint8_t from, unsigned vlan, uint32_t len)
+{
+	struct net_frame *frame = calloc(1, sizeof(*frame) + len);
+	uint8_t *head = (uint8_t *)(frame + 1);
+
+	memset(head, to == 0xff ? 0xff : 0, NET_MAC_BYTES);
+	head[0] |= 0x02, head[5] = to;
+	head[6] = 0x02, head[11] = from;
+	head[12] = vlan ? 0x81 : 0x88, head[13] = vlan ? 0x00 : 0xb5;
+	head[14] = (uint8_t)(vlan >> 8), head[15] = (uint8_t)vlan;
+	frame->len_bytes = len;
+	frame->n_segments = 1;
+	frame->segments[0] = (struct net_segment){head, len, 0, {0}};
+	frame->done = on_put;
+	frame->holders = 1;
+	frames_out++;
+	return frame;
+}
+
+static void port_send(struct net_device *dev, struct net_frame *frame)
+{
+	struct test_port *p = dev->driver;
+
+	p->got++;
+	p->last_len = frame->len_bytes;
+	if (!p->peer) {
+		net_frame_put(frame, 0);
+		return;
+	}
+	p->looped++;
+	assert_true(p->looped < 100);
+	host_net_receive(&p->peer->dev, frame);
+	host_net_batch_end(&p->peer->dev);
+}
+
+static void port_kick(struct net_device *dev)
+{
+	((struct test_port *)dev->driver)->kicks++;
+}
+
+static const struct net_ops port_ops = {.send = port_send, .kick = port_kick};
+
+static void port_up(unsigned i)
+{
+	struct test_port *p = &ports[i];
+
+	*p = (struct test_port){.dev = {.ops = &port_ops,
+					.bridge = "br0",
+					.mtu = 1500,
+					.can = ~0u,
+					.carrier = true,
+					.n_queues = 1,
+					.driver = p}};
+	(void)snprintf(p->dev.name, sizeof(p->dev.name), "vif%u.0", i);
+	assert_int_equal(host_net_register(&p->dev), 0);
+}
+
+static int setup(void **state)
+{
+	unsigned i;
+
+	(void)state;
+	now_ns = 1000000000000;
+	assert_int_equal(bridge_start("br0"), 0);
+	for (i = 0; i < PORTS; i++)
+		port_up(i);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < PORTS; i++)
+		if (host_net_find(ports[i].dev.name))
+			host_net_unregister(&ports[i].dev);
+	bridge_stop();
+	assert_null(host_net_next(NULL));
+	assert_int_equal(frames_out, 0);
+	assert_int_equal(allocated, 0);
+	return 0;
+}
+
+/* Sends and says who got it: bit i for port i. */
+static unsigned sent(unsigned port, struct net_frame *frame)
+{
+	unsigned before[PORTS], i, who = 0;
+
+	for (i = 0; i < PORTS; i++)
+		before[i] = ports[i].got;
+	host_net_receive(&ports[port].dev, frame);
+	host_net_batch_end(&ports[port].dev);
+	for (i = 0; i < PORTS; i++)
+		who |= (ports[i].got != before[i]) << i;
+	return who;
+}
+
+static void pass_ms(unsigned ms)
+{
+	now_ns += ms * 1000000ull;
+}
+
+/* ---- tests ------------------------------------------------------------------------------------ */
+
+static void test_learns(void **state)
+{
+	(void)state;
+	assert_int_equal(sent(0, frame_new(2, 1, 0, 60)), 0xe); /* nobody knows 2 */
+	assert_int_equal(sent(1, frame_new(1, 2, 0, 60)), 0x1);
+	assert_int_equal(sent(0, frame_new(2, 1, 0, 60)), 0x2);
+	assert_int_equal(sent(2, frame_new(0xff, 3, 0, 60)), 0xb);
+	assert_int_equal(sent(0, frame_new(1, 9, 0, 60)), 0); /* back where it came from: no */
+	assert_int_equal(ports[1].kicks, 3);
+}
+
+static void test_forgets(void **state)
+{
+	(void)state;
+	assert_int_equal(sent(1, frame_new(0xff, 2, 0, 60)), 0xd);
+	pass_ms(BRIDGE_AGE_MS - 1);
+	assert_int_equal(sent(0, frame_new(2, 1, 0, 60)), 0x2);
+	pass_ms(2);
+	assert_int_equal(sent(0, frame_new(2, 1, 0, 60)), 0xe);
+}
+
+/* One address may be in two places, under two tags. */
+static void test_tags(void **state)
+{
+	(void)state;
+	assert_int_equal(sent(1, frame_new(0xff, 2, 10, 60)), 0xd);
+	assert_int_equal(sent(2, frame_new(0xff, 2, 20, 60)), 0xb);
+	assert_int_equal(sent(0, frame_new(2, 1, 10, 60)), 0x2);
+	assert_int_equal(sent(0, frame_new(2, 1, 20, 60)), 0x4);
+	assert_int_equal(sent(0, frame_new(2, 1, 30, 60)), 0xe);
+}
+
+static void test_nobody_takes_an_address(void **state)
+{
+	(void)state;
+	assert_int_equal(sent(1, frame_new(0xff, 2, 0, 60)), 0xd);
+	assert_int_equal(sent(3, frame_new(0xff, 2, 0, 60)), 0); /* a thief */
+	assert_int_equal(sent(0, frame_new(2, 1, 0, 60)), 0x2);
+	assert_int_equal(ports[3].dev.stats[0].drops[NET_DROP_spoofed], 1);
+	pass_ms(BRIDGE_HOLD_MS + 1); /* silent since: it has moved */
+	assert_int_equal(sent(3, frame_new(0xff, 2, 0, 60)), 0x7);
+	assert_int_equal(sent(0, frame_new(2, 1, 0, 60)), 0x8);
+}
+
+/* Two ports whose guest sends out of one what comes in at the other: a broadcast goes round once. */
+static void test_a_loop_ends(void **state)
+{
+	(void)state;
+	ports[1].peer = &ports[2];
+	ports[2].peer = &ports[1];
+	(void)sent(0, frame_new(0xff, 1, 0, 60));
+	assert_int_equal(ports[1].looped + ports[2].looped, 2);
+	assert_int_equal(ports[3].got, 1);
+}
+
+static void count_addresses(const struct bridge_port_info *info, void *ctx)
+{
+	if (!strcmp(info->dev->name, "vif0.0"))
+		*(unsigned *)ctx = info->addresses;
+}
+
+static void test_a_guest_has_so_many_addresses(void **state)
+{
+	unsigned i, n = 0;
+
+	(void)state;
+	for (i = 1; i <= BRIDGE_GUEST_ADDRESSES; i++)
+		assert_int_equal(sent(0, frame_new(0xff, (uint8_t)i, 0, 60)), 0xe);
+	assert_int_equal(sent(0, frame_new(0xff, 200, 0, 60)), 0);
+	bridge_for_each_port(count_addresses, &n);
+	assert_int_equal(n, BRIDGE_GUEST_ADDRESSES);
+	pass_ms(BRIDGE_AGE_MS + 1); /* the old ones make room */
+	assert_int_equal(sent(0, frame_new(0xff, 200, 0, 60)), 0xe);
+}
+
+static void test_sources_that_cannot_be(void **state)
+{
+	struct net_frame *frame = frame_new(2, 1, 0, 60);
+	uint8_t *head = frame->segments[0].va;
+
+	(void)state;
+	head[6] = 0x03; /* a group sends nothing */
+	assert_int_equal(sent(0, frame), 0);
+	frame = frame_new(2, 0, 0, 60);
+	head = frame->segments[0].va;
+	head[6] = 0;
+	assert_int_equal(sent(0, frame), 0);
+	frame = frame_new(2, 1, 0, 60);
+	memcpy(frame->segments[0].va, "\x01\x80\xc2\0\0\x0e", 6); /* between neighbours only */
+	assert_int_equal(sent(0, frame), 0);
+}
+
+static void test_ports_come_and_go(void **state)
+{
+	(void)state;
+	assert_int_equal(sent(1, frame_new(0xff, 2, 0, 60)), 0xd);
+	host_net_unregister(&ports[1].dev);
+	assert_int_equal(sent(0, frame_new(2, 1, 0, 60)), 0xc);
+	port_up(1);
+	ports[2].dev.carrier = false;
+	assert_int_equal(sent(0, frame_new(2, 1, 0, 60)), 0xa);
+	assert_int_equal(ports[2].dev.stats[0].drops[NET_DROP_down], 1);
+	ports[3].dev.mtu = 100;
+	assert_int_equal(sent(0, frame_new(2, 1, 0, 1000)), 0x2);
+	assert_int_equal(ports[3].dev.stats[0].drops[NET_DROP_too_long], 1);
+}
+
+/* ---- the own interface ------------------------------------------------------------------------- */
+
+static unsigned own_got, own_batches;
+
+static void own_received(struct net_device *dev, struct net_frame *frame)
+{
+	assert_string_equal(dev->name, "br0");
+	own_got++;
+	net_frame_put(frame, 0);
+}
+static void own_batch_end(struct net_device *dev)
+{
+	(void)dev;
+	own_batches++;
+}
+static void own_changed(struct net_device *dev)
+{
+	(void)dev;
+}
+static const struct net_user_ops own_user = {own_received, own_batch_end, own_changed};
+
+static void test_own_interface(void **state)
+{
+	struct net_device *own = host_net_find("br0");
+
+	(void)state;
+	assert_non_null(own);
+	assert_int_equal(host_net_attach(own, &own_user, NULL), 0);
+	assert_int_equal(sent(0, frame_new(0xff, 1, 0, 60)), 0xe);
+	assert_int_equal(own_got, 1);
+	assert_int_equal(own_batches, 1);
+	own->ops->send(own, frame_new(1, 0x77, 0, 60));
+	own->ops->kick(own);
+	assert_int_equal(ports[0].got, 1);
+	assert_int_equal(ports[0].kicks, 1);
+	assert_int_equal(ports[1].got, 1);
+	assert_int_equal(sent(2, frame_new(0x77, 3, 0, 60)), 0);
+	assert_int_equal(own_got, 2);
+}
+
+/* An interface that names no bridge is nobody's port, but a wire is the default one's; another name makes another bridge. */
+static void test_which_bridge(void **state)
+{
+	struct test_port other = {
+	    .dev = {.name = "x", .ops = &port_ops, .mtu = 9000, .carrier = true, .driver = &other}};
+
+	(void)state;
+	assert_int_equal(host_net_register(&other.dev), 0);
+	assert_null(other.dev.user);
+	host_net_unregister(&other.dev);
+	other.dev.uplink = true;
+	assert_int_equal(host_net_register(&other.dev), 0);
+	assert_int_equal(sent(0, frame_new(0xff, 1, 0, 60)), 0xe);
+	assert_int_equal(other.got, 1);
+	host_net_unregister(&other.dev);
+	(void)strcpy(other.dev.bridge, "br1");
+	assert_int_equal(host_net_register(&other.dev), 0);
+	assert_non_null(host_net_find("br1"));
+	assert_int_equal(host_net_find("br1")->mtu, 9000);
+	assert_int_equal(sent(0, frame_new(0xff, 1, 0, 60)), 0xe);
+	assert_int_equal(other.got, 1);
+	host_net_unregister(&other.dev);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(test_learns),
+	    TEST(test_forgets),
+	    TEST(test_tags),
+	    TEST(test_nobody_takes_an_address),
+	    TEST(test_a_loop_ends),
+	    TEST(test_a_guest_has_so_many_addresses),
+	    TEST(test_sources_that_cannot_be),
+	    TEST(test_ports_come_and_go),
+	    TEST(test_own_interface),
+	    TEST(test_which_bridge),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -56,6 +56,7 @@ void event_forget(void)
 {
 	memset(handlers, 0, sizeof(handlers));
 	n_bound = 0;
+	event_forget_held();
 	event_init(shared);
 }
 
@@ -246,6 +247,7 @@ void event_close(port_t port)
 {
 	if (!shared || port.v == 0 || port.v >= EVENT_PORTS)
 		return;
+	event_flush(); /* the last word is often for this port */
 	event_mask(port);
 	event_set_handler(port, NULL, NULL);
 	set_owner(port.v, 0);
@@ -350,7 +352,7 @@ bool event_pending(void)
 
 uint64_t event_sent(void)
 {
-	return n_sent;
+	return n_sent + event_sent_waiting();
 }
 
 uint64_t event_received(void)

@@ -135,6 +135,10 @@ static int run_entry(uint64_t va)
 	return guest_write(va + offsetof(struct multicall_entry, args), &e.args) ? -XEN_EFAULT : 1;
 }
 
+/* Who asks for the CPU waits for this many entries, each of which looks by itself when it is long. Not after the first: it may be
+ * the notification that made somebody ready, and the last the wait that gives him the CPU. */
+#define LOOK_EVERY 8u
+
 /* A batch goes on past an entry that fails; it ends early when its own memory cannot be reached, or
  * when an entry ended the domain. */
 long hc_multicall(uint64_t list_va, uint64_t n)
@@ -143,7 +147,7 @@ long hc_multicall(uint64_t list_va, uint64_t n)
 	uint64_t i;
 	int status = 0;
 
-	for (i = 0; i < n && !(i && hypercall_preempt()); i++) {
+	for (i = 0; i < n && !(i % LOOK_EVERY == LOOK_EVERY - 1 && hypercall_preempt()); i++) {
 		status = run_entry(list_va + i * sizeof(struct multicall_entry));
 		if (status || current_domain()->shut_down)
 			break;

@@ -119,9 +119,10 @@ int host_event_bind(domid_t peer, uint32_t peer_port, host_event_fn *fn, void *c
 			 out_port);
 }
 
+/* At the end of what the worker is doing, with all that it says until then. */
 void host_event_notify(port_t port)
 {
-	event_notify(port);
+	event_notify_soon(port);
 }
 
 /* The worker took the work off its list before it called fn, so a handler may close its own port.

@@ -151,6 +151,7 @@ void thread_schedule(void)
 	to->switches++;
 	here->switches++;
 	if (to != from) {
+		thread_cpu_send_held();
 		this_cpu()->thread = to;
 		if (to->user)
 			thread_cpu_user(to->user);

@@ -3,7 +3,9 @@
  * Callers: thread.c, and the WAIT macros of thread.h. Apart from thread.c so that the scheduler
  * can be tested in a host program.
  */
+#include <amphi/event.h>
 #include <amphi/pvops.h>
+#include "boot.h"
 #include "kernel_lock.h"
 #include "smp.h"
 #include "thread.h"
@@ -22,15 +24,27 @@ void wait_leave(unsigned long flags)
 
 /* Called and left with interrupts off. sti and hlt are one operation: an interrupt between them
  * would wake nobody, and the processor would sleep over the thread it made ready. On PV it is
- * SCHEDOP_block, which lets events in and returns at once when one is there. An interrupt takes the lock and
+ * SCHEDOP_block, which lets events in and returns at once when one is there; notifications that were held go with it. An interrupt takes the lock and
  * keeps it (trap.c), since it is wanted here at once. */
 void thread_cpu_idle(void)
 {
+	bool held = event_held();
+
+	if (held && boot.platform != BOOT_XEN_PV)
+		event_flush();
 	kernel_unlock();
-	pv_safe_halt();
+	if (held && boot.platform == BOOT_XEN_PV)
+		event_flush_and_block();
+	else
+		pv_safe_halt();
 	pv_irq_disable();
 	if (!kernel_locked())
 		kernel_lock();
+}
+
+void thread_cpu_send_held(void)
+{
+	event_flush();
 }
 
 void thread_cpu_kick(unsigned cpu)

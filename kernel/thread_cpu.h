@@ -11,6 +11,9 @@
  * interrupts are let in, and another CPU's kick is one. */
 void thread_cpu_idle(void);
 
+/* This CPU goes on to something else: notifications that were held for its idling are sent now. */
+void thread_cpu_send_held(void);
+
 /* That CPU has something in its queue: it comes into the kernel soon. Any context. */
 void thread_cpu_kick(unsigned cpu);
 

@@ -7,6 +7,7 @@
 #include <amphi/host.h>
 #include "panic.h"
 #include "thread.h"
+#include "thread_cpu.h"
 #include "time.h"
 #include "worker.h"
 
@@ -147,6 +148,8 @@ static void worker_main(void *ctx)
 		work = pop_soon();
 		wait_leave(flags);
 		work->fn(work->ctx);
+		if (soon_head) /* the peers need not wait for the next as well */
+			thread_cpu_send_held();
 		if (++done % WORK_IN_A_ROW == 0)
 			thread_yield();
 	}

@@ -60,6 +60,19 @@ void event_close(port_t port);
 /* Tells the other end. One hypercall. */
 void event_notify(port_t port);
 
+/* The same, but perhaps only when this CPU is about to wait or to run another thread, which sends it with the call that
+ * waits; several for one port are then one. Who calls it sees to it that one of these comes soon:
+ * event_flush, which sends what is held, or, in a PV domain and with interrupts off, event_flush_and_block, which waits as well and
+ * returns with interrupts on. Thread context, under the kernel's lock; waiting alone goes without. */
+void event_notify_soon(port_t port);
+bool event_held(void);
+void event_flush(void);
+void event_flush_and_block(void);
+/* After a suspend, by event_forget(): those ports are not ours any more. */
+void event_forget_held(void);
+/* Those that went out with the call that waits; event_sent() has them too. */
+uint64_t event_sent_waiting(void);
+
 /* While masked, notifications are kept; unmask delivers them. */
 void event_mask(port_t port);
 void event_unmask(port_t port);

@@ -81,6 +81,8 @@ typedef void host_event_fn(void *ctx);
 int host_event_offer(domid_t peer, host_event_fn *fn, void *ctx, port_t *out_port);
 int host_event_bind(domid_t peer, uint32_t peer_port, host_event_fn *fn, void *ctx,
 		    port_t *out_port);
+/* Tells the other end, once this context has come to the end of its work or waits: what is written to shared memory until then
+ * may be told by the same notification. */
 void host_event_notify(port_t port);
 /* From fn: there was no cause for this event. A few of them in a row are the way of rings; a peer that goes on
  * is not listened to for a while, longer each time (1/16 ms to 64 ms), until an event has a cause. What it sends

@@ -138,7 +138,7 @@ for kind in $kinds; do
 	figure "  Linux with Linux, real Xen: whole" "$(of linux whole)"
 	figure "  Linux's front, our back, real Xen: whole" "$(of back whole)" "$(share whole 80)" "$long"
 	figure "  hypercalls: Linux with Linux" "$(of linux hypercalls)"
-	figure "  hypercalls: ours with ours, both domains" "$(of both hypercalls)" "$([ $kind != random32 ] || echo 0.1)" open
+	figure "  hypercalls: ours with ours, both domains" "$(of both hypercalls)" "$([ $kind != random32 ] || echo 0.1)"
 done
 deep="@bench random dev=xvda depth=32 "
 figure "notifications, both ways, for each 4 KiB with 32 in flight: ours with ours" "$(awk -v n=$random32 -v s="$(get "$work/both" "$deep" events_sent)" \

@@ -7,7 +7,7 @@
  * errors and leave nothing bound; a port of another vCPU is that one's to take, and the hypervisor's to
  * unmask. Why: a lost event is a disk request that never ends.
  *
- * links: hypercall/event.c hypercall/count.c tests/host/fake_hypercall.c tests/host/fake_percpu.c
+ * links: hypercall/event.c hypercall/event_hold.c hypercall/count.c tests/host/fake_hypercall.c tests/host/fake_percpu.c
  */
 #include <stdarg.h>
 #include <setjmp.h>

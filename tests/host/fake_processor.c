@@ -25,7 +25,7 @@ __asm__(".include \"kernel/switch.S\"\n .text\n");
 
 uint64_t fake_now_ns, fake_programmed_ns;
 unsigned long fake_irqs_on = 1;
-unsigned fake_blocks_held;
+unsigned fake_blocks_held, fake_sendings;
 static unsigned idles;
 
 unsigned long wait_enter(void)
@@ -39,6 +39,11 @@ unsigned long wait_enter(void)
 void wait_leave(unsigned long flags)
 {
 	fake_irqs_on = flags;
+}
+
+void thread_cpu_send_held(void)
+{
+	fake_sendings++;
 }
 
 void thread_cpu_irqs_on(void)

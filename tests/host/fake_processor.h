@@ -13,6 +13,7 @@ extern uint64_t fake_programmed_ns; /* the one-shot timer */
 extern unsigned long fake_irqs_on;  /* 1: on */
 extern unsigned fake_user_loads;    /* how often a thread with a program was about to run */
 extern void *fake_user_loaded;      /* the last one's program */
+extern unsigned fake_sendings;      /* how often what was held for idling was to go out */
 extern unsigned fake_blocks_held;   /* stacks and small blocks not freed */
 
 /* ---- more CPUs, played one after the other: by step() until they have nothing to do. They begin on a stack of

@@ -66,7 +66,7 @@ void event_unmask(port_t port)
 	masked[port.v] = false;
 }
 
-void event_notify(port_t port)
+void event_notify_soon(port_t port)
 {
 	notified = port.v;
 }

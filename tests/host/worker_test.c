@@ -160,6 +160,29 @@ static void posted_by_an_interrupt(void **state)
 	assert_int_equal(fake_irqs_on, 1);
 }
 
+static unsigned sendings[2], sendings_seen;
+
+static void note_sendings(void *ctx)
+{
+	sendings[sendings_seen++] = fake_sendings;
+}
+
+/* What a piece of work has to tell waits for no other; after the last it is idling, or who runs next, that sees to it. */
+static void peers_do_not_wait_for_the_next_piece(void **state)
+{
+	struct host_work a = {.fn = note_sendings}, b = {.fn = note_sendings};
+	unsigned before;
+
+	host_work_soon(&a);
+	host_work_soon(&b);
+	before = fake_sendings;
+	thread_yield();
+	assert_int_equal(sendings_seen, 2);
+	assert_int_equal(sendings[0], before + 1); /* by the switch to the worker */
+	assert_int_equal(sendings[1], before + 2);
+	assert_int_equal(fake_sendings, before + 3); /* by the switch back */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -169,6 +192,7 @@ int main(void)
 	    cmocka_unit_test_setup(itself_again, begin),
 	    cmocka_unit_test_setup(calls, begin),
 	    cmocka_unit_test_setup(posted_by_an_interrupt, begin),
+	    cmocka_unit_test_setup(peers_do_not_wait_for_the_next_piece, begin),
 	};
 
 	thread_init();

@@ -7,19 +7,6 @@
 
 /* ---- histograms ------------------------------------------------------------------------- */
 
-void back_count_answer(struct back_queue *q, const struct back_request *req, uint64_t now_ns)
-{
-	enum blkback_kind kind = req->op == BLKIF_OP_READ    ? BLKBACK_READ
-				 : req->op == BLKIF_OP_WRITE ? BLKBACK_WRITE
-							     : BLKBACK_OTHER;
-	uint64_t ns = now_ns - req->taken_ns;
-	unsigned n = 63u - (unsigned)__builtin_clzll(ns | 1);
-
-	q->stats.latency[kind][MIN(n, BLKBACK_LATENCIES - 1)]++;
-	if (req->op != BLKIF_OP_DISCARD)
-		q->stats.bytes += req->n_sectors * SECTOR_SIZE;
-}
-
 const struct blkback_queue_stats *blkback_queue(const struct blkback_info *info, unsigned number)
 {
 	struct back_disk *disk = info->disk;

@@ -9,7 +9,7 @@
  * References are the guest's numbers: here they are keys that are compared, and words for the
  * hypervisor, which alone judges them.
  */
-#include "blkback_private.h"
+#include "blkback_straight.h"
 
 /* Together, because an unmap costs a hypercall and a flush of TLBs, whether it is of one page or of
  * sixteen. More would throw away what is about to be used again. */
@@ -27,11 +27,6 @@ void blkback_persistent_limits(unsigned pages_per_queue, unsigned pages_in_all)
 {
 	per_queue = pages_per_queue;
 	total = pages_in_all;
-}
-
-static unsigned hash_of(uint32_t ref)
-{
-	return ref % BACK_POOL_HASH; /* guests number their references from small ones up */
 }
 
 /* A guest's share of the whole, which shrinks as others connect; what it has above it goes with its next
@@ -74,23 +69,9 @@ int back_pool_alloc(struct back_disk *disk)
 	return 0;
 }
 
-/* Chains are as long as a guest makes them: at most n_kept steps when all its references are
- * equal modulo the hash. That slows its own requests. */
-static struct back_kept *find(const struct back_pool *pool, uint32_t ref)
-{
-	struct back_kept *k;
-
-	for (uint16_t i = pool->hash[hash_of(ref)]; i != BACK_NONE; i = k->next) {
-		k = &pool->kept[i];
-		if (k->ref == ref)
-			return k;
-	}
-	return NULL;
-}
-
 static void unlink_kept(struct back_pool *pool, uint16_t index)
 {
-	uint16_t *link = &pool->hash[hash_of(pool->kept[index].ref)];
+	uint16_t *link = &pool->hash[back_hash_of(pool->kept[index].ref)];
 
 	while (*link != index)
 		link = &pool->kept[*link].next;
@@ -107,7 +88,7 @@ static void evict(struct back_pool *pool);
 static void keep(struct back_disk *disk, struct back_segment *seg)
 {
 	struct back_pool *pool = &disk->pool;
-	uint16_t index, *chain = &pool->hash[hash_of(seg->ref)];
+	uint16_t index, *chain = &pool->hash[back_hash_of(seg->ref)];
 
 	/* Only when a page is there to be kept, so that refused references empty nobody's pool. */
 	if (pool->n_held >= limit_of(disk))
@@ -115,7 +96,7 @@ static void keep(struct back_disk *disk, struct back_segment *seg)
 	index = pool->n_held < limit_of(disk) ? pool->first_free : BACK_NONE;
 	/* The same reference twice in one batch (two segments of one page) was mapped twice: the
 	 * second mapping is that request's own and ends with it. */
-	if (index == BACK_NONE || find(pool, seg->ref))
+	if (index == BACK_NONE || back_pool_find(pool, seg->ref))
 		return;
 	pool->first_free = pool->kept[index].next;
 	pool->kept[index] = (struct back_kept){
@@ -205,15 +186,6 @@ static void on_tick(void *ctx)
 		host_work_after(&disk->age, TICK_NS);
 }
 
-static uint8_t *use(struct back_kept *k)
-{
-	k->recent = true;
-	k->age = 0;
-	return k->page;
-}
-
-/* in_use is counted per segment and at once: a page found here must not be evicted by the mapping
- * of another request in the same batch. */
 void back_pool_collect(struct back_disk *disk, struct back_request *req, struct back_batch *batch)
 {
 	bool persistent = disk->persistent;
@@ -222,13 +194,11 @@ void back_pool_collect(struct back_disk *disk, struct back_request *req, struct 
 	for (unsigned i = 0; i < n; i++) {
 		struct back_segment *seg = &req->segs[i];
 
-		seg->kept = persistent ? find(&disk->pool, seg->ref) : NULL;
-		if (seg->kept) {
-			seg->page = use(seg->kept);
-			seg->kept->in_use++;
+		if (persistent && back_pool_hit(disk, seg)) {
 			hits++;
 			continue;
 		}
+		seg->kept = NULL;
 		seg->page = NULL;
 		if (batch->count == HOST_GRANT_BATCH)
 			back_pool_map(disk, batch);
@@ -314,10 +284,10 @@ bool back_pool_copy_in(struct back_disk *disk, gref_t ref, unsigned len)
 
 	if (!disk->persistent)
 		return copy_granted(disk, ref, len);
-	seg.kept = find(&disk->pool, ref.v);
-	if (seg.kept) {
+	if (back_pool_hit(disk, &seg)) {
 		disk->stats.persistent_hits++;
-		peer_copy_in(disk->indirect_page, use(seg.kept), len);
+		peer_copy_in(disk->indirect_page, seg.page, len);
+		seg.kept->in_use--; /* nobody works on it */
 		return true;
 	}
 	if (host_grants_map(&map, 1) != 0 || map.status != GNTST_okay)

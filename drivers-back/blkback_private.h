@@ -2,7 +2,7 @@
  *
  * blkback.c: disks come, connect, are dropped and go. blkback_nodes.c: what the store says of them.
  * blkback_queues.c: rings are mapped and unmapped. blkback_ring.c: requests in, responses out.
- * blkback_request.c: one request checked in our copy of it. blkback_submit.c: a checked request on its
+ * blkback_request.c: one request checked in our copy of it; blkback_straight.h: the plain ones. blkback_submit.c: a checked request on its
  * way through the disk. blkback_flow.c: whose turn it is. blkback_count.c: what people see of it. blkback_pool.c: guest pages mapped for a request or kept. blkback_segments.c:
  * the memory for their lists. Nobody else includes this. Worker context, nothing is locked.
  */
@@ -182,8 +182,6 @@ void back_requests_reset(struct back_queue *q);
 void back_on_event(void *ctx);
 void back_run_requests(void *ctx);
 void back_finish(void *ctx);
-/* A request has ended; its answer goes out with others'. */
-void back_finished(struct back_request *req);
 /* blkback.c's: the last request in flight is done and the connection is over. */
 void back_idle(struct back_disk *disk);
 
@@ -191,24 +189,40 @@ void back_idle(struct back_disk *disk);
 void back_refused(struct back_disk *disk, const struct back_request *req);
 
 /* ---- blkback_request.c ---- */
-/* Copies one request in and checks it; takes its segments. BLKIF_RSP_OKAY, what to answer it with at once, or
- * BACK_WAIT: leave it on the ring, there are no segments now. */
-#define BACK_WAIT 1
-int16_t back_request_read(struct back_queue *q, struct back_request *req, const peer_byte *slot);
+#define BACK_WAIT 1 /* leave it on the ring */
+/* For blkback_straight.h: the rest of a request whose head was fetched; a segment that is wrong, which is given back. */
+int16_t back_read_any(struct back_queue *q, struct back_request *req, uint32_t head,
+		      const peer_byte *tail);
+int16_t back_wrong_data(struct back_request *req);
+uint64_t back_scaled(uint64_t n, unsigned shift);
 
 /* ---- blkback_submit.c: the seam between a checked request and the disk ---- */
 /* Every request that passed its checks and has its pages comes through here once, in the order of its ring, and
  * ends in back_finished. */
 void back_submit(struct back_request *req);
+void back_whole_done(struct block_request *blk, int status);
 /* What had to wait: its turn has come; it will not. */
 void back_submit_next(struct back_request *req);
 void back_submit_drop(struct back_request *req);
 
 /* ---- blkback_count.c ---- */
 extern bool back_tracing;
-void back_count_answer(struct back_queue *q, const struct back_request *req, uint64_t now_ns);
 void back_trace_begin(struct back_request *req);
 void back_trace_step(struct back_request *req, enum blkback_step step);
+
+/* One of a batch of answers, which mostly were taken at one moment. */
+static inline void back_count_latency(struct back_queue *q, const struct back_request *req,
+				      uint64_t now_ns)
+{
+	unsigned kind = MIN((unsigned)req->op, (unsigned)BLKBACK_OTHER);
+	uint64_t ns = now_ns - req->taken_ns;
+	unsigned n = 63u - (unsigned)__builtin_clzll(ns | 1);
+
+	_Static_assert((unsigned)BLKBACK_READ == BLKIF_OP_READ &&
+			   (unsigned)BLKBACK_WRITE == BLKIF_OP_WRITE,
+		       "kind");
+	q->stats.latency[kind][MIN(n, BLKBACK_LATENCIES - 1)]++;
+}
 
 static inline void back_trace_at(struct back_request *req, enum blkback_step step)
 {

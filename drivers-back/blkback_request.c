@@ -5,9 +5,9 @@
  * connection. Called by blkback_ring.c; touches no page of data.
  *
  * All kinds of request begin alike and differ in what follows the sector (struct blkif_layout). So the head
- * is fetched first: it says how much more there is.
+ * is fetched first (blkback_straight.h, where a read or write of one segment is done): it says how much more there is.
  */
-#include "blkback_private.h"
+#include "blkback_straight.h"
 
 /* The first four bytes of a slot: what the second and third mean depends on the kind. */
 struct wire {
@@ -21,64 +21,41 @@ static int16_t refused(struct back_request *req, int16_t status, const char *why
 	return status;
 }
 
-/* Takes over one segment, eight bytes as they lie in every layout: its reference, and from bit 32 its first and
- * its last sector. How many sectors it has, 0: it is wrong. It lies within its page and is whole sectors of the
- * disk; nothing here can overflow, being unsigned of 8 bits widened. With the page's end included, a segment
- * never reaches a neighbouring page, which is not mapped or is another guest's. */
-static inline unsigned take_segment(const struct back_disk *disk, struct back_request *req,
-				    unsigned i, uint64_t word)
-{
-	unsigned first = (uint8_t)(word >> 32), end = (uint8_t)(word >> 40) + 1u;
-
-	first <<= disk->unit_shift;
-	end <<= disk->unit_shift;
-	if (first >= end || end > BLKIF_PAGE_SECTORS || ((first | end) & disk->align_mask))
-		return 0;
-	req->segs[i].ref = (uint32_t)word; /* the rest of it is the pool's to fill in */
-	req->segs[i].offset = first * SECTOR_SIZE;
-	req->pieces[i].len_bytes = (end - first) * SECTOR_SIZE;
-	return end - first;
-}
-
-/* No sum that a guest's 64-bit sector could make overflow: count first, then the difference. */
-static bool in_disk(const struct back_disk *disk, uint64_t sector, uint64_t count)
-{
-	uint64_t size = disk->disk->sectors;
-
-	return count <= size && sector <= size - count &&
-	       ((sector | count) & disk->align_mask) == 0;
-}
-
-static __attribute__((noinline)) uint64_t scaled(uint64_t n, unsigned shift)
+/* The guest's sector, or count of them, in ours; what does not fit is beyond any disk. Out of line, because hardly
+ * any guest has other units. */
+uint64_t back_scaled(uint64_t n, unsigned shift)
 {
 	return n > (UINT64_MAX >> shift) ? UINT64_MAX : n << shift;
 }
 
-/* The guest's sector, or count of them, in ours; what does not fit is beyond any disk. Out of line, because hardly
- * any guest has other units. */
-static inline uint64_t in_our_units(const struct back_disk *disk, uint64_t n)
+static uint64_t in_our_units(const struct back_disk *disk, uint64_t n)
 {
-	return disk->unit_shift ? scaled(n, disk->unit_shift) : n;
+	return disk->unit_shift ? back_scaled(n, disk->unit_shift) : n;
 }
 
-/* What both kinds of request with data end with: sectors is what their n segments have, 0: one is wrong. */
-static inline __attribute__((always_inline)) int16_t
-data_taken(struct back_queue *q, struct back_request *req, unsigned n, unsigned sectors)
+int16_t back_wrong_data(struct back_request *req)
 {
-	req->n_segments = (uint16_t)n;
-	req->n_sectors = sectors;
-	if (sectors && in_disk(q->disk, req->sector, sectors))
-		return BLKIF_RSP_OKAY;
 	back_segments_give(req);
 	return refused(req, BLKIF_RSP_ERROR,
 		       req->n_sectors ? "beyond the disk, or within a sector of it"
 				      : "a segment is not whole sectors of a page");
 }
 
+/* What both kinds of request with data end with: sectors is what their n segments have, 0: one is wrong. */
+static int16_t data_taken(struct back_queue *q, struct back_request *req, unsigned n,
+			  unsigned sectors)
+{
+	req->n_segments = (uint16_t)n;
+	req->n_sectors = sectors;
+	if (sectors && back_in_disk(q->disk, req->sector, sectors))
+		return BLKIF_RSP_OKAY;
+	return back_wrong_data(req);
+}
+
 /* Read, write, and the barrier, which may be without data. A frontend that has read `info` does not write
  * to a disk that cannot be written; one that does gets an answer and keeps its connection. */
-static inline __attribute__((always_inline)) int16_t
-read_direct(struct back_queue *q, struct back_request *req, struct wire wire, const peer_byte *tail)
+static int16_t read_direct(struct back_queue *q, struct back_request *req, struct wire wire,
+			   const peer_byte *tail)
 {
 	unsigned n = wire.second, sectors = 0, more;
 
@@ -91,17 +68,12 @@ read_direct(struct back_queue *q, struct back_request *req, struct wire wire, co
 	if (!back_segments_take(q, req, n))
 		return BACK_WAIT;
 	for (unsigned i = 0; i < n; i++, sectors += more) {
-		more = take_segment(q->disk, req, i, peer_fetch64(tail + i * 8));
+		more = back_take_segment(q->disk, &req->segs[i], &req->pieces[i],
+					 peer_fetch64(tail + i * 8));
 		if (!more)
 			return data_taken(q, req, n, 0);
 	}
 	return data_taken(q, req, n, sectors);
-}
-
-static int16_t read_barrier(struct back_queue *q, struct back_request *req, struct wire wire,
-			    const peer_byte *tail)
-{
-	return read_direct(q, req, wire, tail);
 }
 
 static int16_t read_flush(struct back_queue *q, struct back_request *req, struct wire wire,
@@ -128,7 +100,7 @@ static int16_t read_discard(struct back_queue *q, struct back_request *req, stru
 	peer_copy_in(&count, tail, sizeof(count));
 	req->n_sectors = in_our_units(disk, count);
 	req->flags = wire.second & BLKIF_DISCARD_SECURE ? BLOCK_SECURE : 0;
-	if (count == 0 || !in_disk(disk, req->sector, req->n_sectors))
+	if (count == 0 || !back_in_disk(disk, req->sector, req->n_sectors))
 		return refused(req, BLKIF_RSP_ERROR, "a discard of nothing, or beyond the disk");
 	return BLKIF_RSP_OKAY;
 }
@@ -160,7 +132,8 @@ static int16_t read_indirect(struct back_queue *q, struct back_request *req, str
 	}
 	disk->stats.indirect++;
 	for (unsigned i = 0; i < n; i++, sectors += more) {
-		more = take_segment(disk, req, i, disk->indirect_page[i]);
+		more =
+		    back_take_segment(disk, &req->segs[i], &req->pieces[i], disk->indirect_page[i]);
 		if (!more)
 			return data_taken(q, req, n, 0);
 	}
@@ -171,32 +144,21 @@ typedef int16_t reader(struct back_queue *q, struct back_request *req, struct wi
 		       const peer_byte *tail);
 
 static reader *const readers[] = {
-    [BLKIF_OP_WRITE_BARRIER] = read_barrier,
-    [BLKIF_OP_FLUSH_DISKCACHE] = read_flush,
-    [BLKIF_OP_DISCARD] = read_discard,
-    [BLKIF_OP_INDIRECT] = read_indirect,
+    [BLKIF_OP_READ] = read_direct,          [BLKIF_OP_WRITE] = read_direct,
+    [BLKIF_OP_WRITE_BARRIER] = read_direct, [BLKIF_OP_FLUSH_DISKCACHE] = read_flush,
+    [BLKIF_OP_DISCARD] = read_discard,      [BLKIF_OP_INDIRECT] = read_indirect,
 };
 
-int16_t back_request_read(struct back_queue *q, struct back_request *req, const peer_byte *slot)
+int16_t back_read_any(struct back_queue *q, struct back_request *req, uint32_t head,
+		      const peer_byte *tail)
 {
-	const peer_byte *ids = slot + q->disk->layout->id_at, *tail = ids + 16;
-	uint32_t head = peer_fetch32((const volatile uint32_t *)slot);
 	struct wire wire = {(uint8_t)head, (uint8_t)(head >> 8), (uint16_t)(head >> 16)};
 
-	req->id = peer_fetch64(ids);
-	req->sector = in_our_units(q->disk, peer_fetch64(ids + 8));
-	req->op = wire.op;
-	req->flags = 0;
-	/* Set before any check: an answer to a refused request echoes id and op, which are the
-	 * guest's own and are looked at no more. */
 	req->status = BLKIF_RSP_OKAY;
+	req->n_segments = req->n_sent = req->n_parts = 0;
+	req->n_sectors = 0;
 	if (!q->disk->disk)
 		return refused(req, BLKIF_RSP_ERROR, "the disk is gone, or has no medium");
-	/* Nearly all are of these two, whose way is straight. */
-	if (wire.op == BLKIF_OP_READ || wire.op == BLKIF_OP_WRITE)
-		return read_direct(q, req, wire, tail);
-	req->n_segments = 0;
-	req->n_sectors = 0;
 	if (wire.op >= ARRAY_SIZE(readers) || !readers[wire.op])
 		return refused(req, BLKIF_RSP_EOPNOTSUPP, "an operation that there is not");
 	return readers[wire.op](q, req, wire, tail);

@@ -7,7 +7,7 @@
  * with one kick; finished ones are gathered, unmapped together, answered, and published together. A disk
  * that completes inside submit so costs one notification per ring.
  */
-#include "blkback_private.h"
+#include "blkback_straight.h"
 
 #define MAX_ROUNDS 8 /* over the ring in one event; then others have a turn */
 #define AT_ONCE    64u /* requests between two kicks: the disk begins while others are still checked */
@@ -44,21 +44,29 @@ static void back_broken(struct back_disk *disk, const char *why)
 
 /* ---- responses out ------------------------------------------------------------------- */
 
-/* There is always room: a response takes the slot of a request that was taken off the ring, and no
- * request has two. The slot is the oldest free one, not the request's own (xen/io/ring.h). The layouts
- * differ in the padding behind, which goes to the peer as zero. */
-static inline void respond(struct back_queue *q, const struct back_request *req, int16_t status)
+/* The layouts differ in the padding behind, which goes to the peer as zero, and in what an answer is aligned to. */
+static __attribute__((noinline)) void respond_short(const struct back_queue *q, peer_byte *slot,
+						    uint64_t id, uint64_t op_and_status)
 {
-	uint64_t words[2] = {req->id, req->op | (uint64_t)(uint16_t)status << 16};
-	peer_byte *slot = ring_slot(&q->ring, q->ring.out++);
+	uint64_t words[2] = {id, op_and_status};
 
 	_Static_assert(offsetof(struct blkif_response, status) == 10, "both layouts");
-	if (q->disk->layout->response_bytes != sizeof(words)) {
-		peer_copy_out(slot, words, q->disk->layout->response_bytes);
+	peer_copy_out(slot, words, q->disk->layout->response_bytes);
+}
+
+/* There is always room: a response takes the slot of a request that was taken off the ring, and no
+ * request has two. The slot is the oldest free one, not the request's own (xen/io/ring.h). */
+static inline void respond(struct back_queue *q, const struct back_request *req, int16_t status)
+{
+	uint64_t op_and_status = req->op | (uint64_t)(uint16_t)status << 16;
+	peer_byte *slot = ring_slot(&q->ring, q->ring.out++);
+
+	if (q->disk->layout->response_bytes != sizeof(struct blkif_response)) {
+		respond_short(q, slot, req->id, op_and_status);
 		return;
 	}
-	peer_store64((volatile uint64_t *)slot, words[0]);
-	peer_store64((volatile uint64_t *)slot + 1, words[1]);
+	peer_store64((volatile uint64_t *)slot, req->id);
+	peer_store64((volatile uint64_t *)slot + 1, op_and_status);
 }
 
 /* Whether the guest wants to be told is in rsp_event, which it may set to nonsense: then it misses
@@ -72,29 +80,60 @@ static void push(struct back_queue *q)
 	}
 }
 
-static void count_done(struct blkback_stats *stats, const struct back_request *req)
-{
-	uint64_t bytes = req->n_sectors * SECTOR_SIZE;
+/* What a batch of answers adds to the counters, gathered in registers: of reads and writes that went well, which are nearly all. A batch
+ * mostly was taken at one moment, so its latencies are in one class. */
+struct tally {
+	uint64_t bytes[2]; /* by BLKIF_OP_READ, BLKIF_OP_WRITE */
+	unsigned n_segments, n;
+};
 
+static void tally_end(struct back_queue *q, const struct tally *t)
+{
+	struct blkback_stats *stats = &q->disk->stats;
+
+	stats->bytes_read += t->bytes[BLKIF_OP_READ];
+	stats->bytes_written += t->bytes[BLKIF_OP_WRITE];
+	q->stats.bytes += t->bytes[BLKIF_OP_READ] + t->bytes[BLKIF_OP_WRITE];
+	q->disk->n_segments -= t->n_segments;
+	q->in_flight -= t->n;
+}
+
+static void count_other(struct back_queue *q, const struct back_request *req)
+{
+	struct blkback_stats *stats = &q->disk->stats;
+	uint64_t bytes = req->op == BLKIF_OP_DISCARD ? 0 : req->n_sectors * SECTOR_SIZE;
+
+	q->stats.bytes += bytes;
 	if (req->status != BLKIF_RSP_OKAY)
 		stats->errors++;
-	else if (req->op == BLKIF_OP_READ)
-		stats->bytes_read += bytes;
-	else if (req->op == BLKIF_OP_WRITE || req->op == BLKIF_OP_WRITE_BARRIER)
+	else if (req->op == BLKIF_OP_WRITE_BARRIER)
 		stats->bytes_written += bytes;
-	if (req->op <= BLKIF_OP_WRITE) /* and READ: nearly all */
-		return;
 	stats->flushes += req->op == BLKIF_OP_FLUSH_DISKCACHE;
 	stats->discards += req->op == BLKIF_OP_DISCARD;
 	stats->barriers += req->op == BLKIF_OP_WRITE_BARRIER;
 }
 
+static inline void answer(struct back_queue *q, struct back_request *req, struct tally *t,
+			  uint64_t now)
+{
+	if (req->op <= BLKIF_OP_WRITE && req->status == BLKIF_RSP_OKAY)
+		t->bytes[req->op] += req->n_sectors * SECTOR_SIZE;
+	else
+		count_other(q, req);
+	respond(q, req, req->status);
+	back_count_latency(q, req, now);
+	back_trace_at(req, BLKBACK_ANSWERED);
+}
+
 /* Answers the finished requests, when there still is somebody to answer. Pages are unmapped before the first
- * answer is written: then the guest may reuse them. */
+ * answer is written: then the guest may reuse them. Requests are freed before the guest can see the answer (push
+ * comes later): the slot that it then may fill finds a free request here. */
 static void answer_all(struct back_queue *q)
 {
 	struct back_request *list = q->finished, *req;
+	bool answers = q->disk->answers;
 	uint64_t now = host_time_ns();
+	struct tally t = {0};
 
 	q->finished = NULL;
 	unmap_batch.count = 0;
@@ -103,18 +142,15 @@ static void answer_all(struct back_queue *q)
 	back_pool_unmap(&unmap_batch);
 	while ((req = list)) {
 		list = req->next;
-		if (q->disk->answers) {
-			count_done(&q->disk->stats, req);
-			respond(q, req, req->status);
-			back_count_answer(q, req, now);
-			back_trace_at(req, BLKBACK_ANSWERED);
-		}
-		/* Freed before the guest can see the answer (push comes later): the slot that it
-		 * then may fill finds a free request here. */
-		q->in_flight--;
-		back_segments_give(req);
+		if (answers)
+			answer(q, req, &t, now);
+		t.n++;
+		t.n_segments += req->n_segments;
+		if (req->n_segments > 1)
+			back_segments_give_many(req);
 		request_free(q, req);
 	}
+	tally_end(q, &t);
 	back_segments_wake(q->disk);
 }
 
@@ -130,17 +166,6 @@ void back_finish(void *ctx)
 		push(q);
 	if (!q->disk->connected && q->in_flight == 0)
 		back_idle(q->disk);
-}
-
-/* Gathered: many completions of one interrupt make one work item, one unmap, one push. */
-void back_finished(struct back_request *req)
-{
-	struct back_queue *q = req->queue;
-
-	req->next = q->finished;
-	q->finished = req;
-	if (!q->in_drain)
-		host_work_soon(&q->finish);
 }
 
 /* ---- requests in --------------------------------------------------------------------- */
@@ -185,7 +210,8 @@ static bool held_up(const struct back_queue *q)
 
 /* Up to n requests. How many were taken.
  *
- *    take, take, take ...   none behind a barrier
+ *    take, take, take ...   none behind a barrier; one whose page is kept is submitted at once, unless one before
+ *                           it has to be mapped
  *    map                    one hypercall for HOST_GRANT_BATCH pages
  *    submit, submit ...     one kick for all */
 static int drain_batch(struct back_queue *q, int n)
@@ -197,9 +223,13 @@ static int drain_batch(struct back_queue *q, int n)
 	map_batch.count = 0;
 	q->now_ns = host_time_ns();
 	for (; looked < n && !q->barrier && take(q, &req); looked++) {
-		if (!req)
+		if (!req || (!first && back_go_straight(q, req)))
 			continue;
 		back_pool_collect(disk, req, &map_batch);
+		if (!map_batch.count) { /* so nobody waits: who does has a page in it */
+			back_submit(req);
+			continue;
+		}
 		*last = req;
 		last = &req->next;
 	}

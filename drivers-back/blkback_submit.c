@@ -10,7 +10,7 @@
  *                     |  '--- a barrier's next step <--- ended <--- part_done
  *                     '--- a barrier waits for those before it          '---> back_finished
  */
-#include "blkback_private.h"
+#include "blkback_straight.h"
 
 /* ---- parts ---------------------------------------------------------------------------- */
 
@@ -198,7 +198,7 @@ static void barrier_over(struct back_queue *q)
 		host_work_soon(&q->again); /* what waits behind it on the ring */
 }
 
-static void over(struct back_request *req)
+static inline void over(struct back_request *req)
 {
 	back_trace_at(req, BLKBACK_DONE);
 	back_flow_leave(req);
@@ -243,26 +243,17 @@ static void ended(struct back_request *req)
 /* ---- in ------------------------------------------------------------------------------- */
 
 /* Most requests are one part, and have no step and no other part to think of. */
-static void whole_done(struct block_request *blk, int status)
+void back_whole_done(struct block_request *blk, int status)
 {
 	struct back_request *req = blk->ctx;
+	struct back_queue *q = req->queue;
 
 	if (status)
 		req->status = answer_to(status);
-	ended(req);
-}
-
-static void submit_whole(struct back_request *req, enum block_op op)
-{
-	struct block_request *blk = &req->blk;
-
-	blk->op = op;
-	blk->flags = 0;
-	blk->sector = req->sector;
-	blk->n_segments = req->n_segments;
-	blk->segments = req->pieces;
-	blk->done = whole_done;
-	req->dev->ops->submit(req->dev, blk);
+	q->n_with_disk--;
+	over(req);
+	if (q->barrier)
+		barrier_run(q);
 }
 
 /* Where the data is, now that its pages are mapped. Refused are: a reference that was never given, one given to
@@ -303,7 +294,7 @@ static inline void go(struct back_request *req)
 
 	back_trace_at(req, BLKBACK_GIVEN);
 	if (has_data(op) && req->n_segments <= req->dev->max_segments)
-		submit_whole(req, op);
+		back_submit_whole(req, op);
 	else
 		send(req, op);
 }
@@ -318,7 +309,6 @@ void back_submit(struct back_request *req)
 		refuse(req);
 		return;
 	}
-	req->n_sent = 0;
 	back_trace_at(req, BLKBACK_MAPPED);
 	if (req->op == BLKIF_OP_WRITE_BARRIER) {
 		req->step = WAIT;

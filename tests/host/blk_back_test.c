@@ -305,6 +305,28 @@ static void test_barrier(void **state)
 		}
 }
 
+/* One whose page has to be mapped first holds up those behind it, whose pages are kept; another ring's not. */
+static void test_in_their_turn(void **state)
+{
+	static const unsigned pages[][2] = {{0, 1}, {0, 2}, {5, 1}, {0, 1}, {0, 2}};
+
+	begin();
+	attach(&(struct guest_plan){.persistent = true});
+	assert_int_equal(ask(0, rw(BLKIF_OP_READ, 8, 0, 2)), BLKIF_RSP_OKAY);
+	for (unsigned i = 0; i < ARRAY_SIZE(pages); i++) {
+		struct guest_request r = rw(BLKIF_OP_READ, 16 * i, pages[i][0], pages[i][1]);
+
+		guest_put(&guest, 0, &r);
+	}
+	guest_push(&guest, 0);
+	mock_run();
+	assert_int_equal(ram->submits, 1 + ARRAY_SIZE(pages));
+	for (unsigned i = 0; i < ARRAY_SIZE(pages); i++)
+		assert_int_equal(asked(1 + i)->sector, 16 * i);
+	assert_int_equal(world_back_stats().persistent_hits, 2 * 3);
+	end();
+}
+
 /* What was taken before it comes back first; what stands behind it stays on its ring; other rings go on. */
 static void test_barrier_waits(void **state)
 {
@@ -432,6 +454,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(test_pieces_side_by_side),
 	    cmocka_unit_test(test_every_limit_of_a_disk),
 	    cmocka_unit_test(test_a_piece_fails),
+	    cmocka_unit_test(test_in_their_turn),
 	    cmocka_unit_test(test_barrier),
 	    cmocka_unit_test(test_barrier_waits),
 	    cmocka_unit_test(test_barriers_in_a_row),

@@ -1,20 +1,28 @@
 #!/bin/sh
 # blkfront_test: our blkfront, in a PV and in a PVH domU of real Xen, uses all that Linux's xen-blkback offers.
 # Why: our own halves agree with each other in any case; this other half was written by others. Expected: two queues of
-# 16 pages each with hundreds of requests in flight, requests of 256 segments, standing grants, copies for a backend that is not trusted, discards and flushes,
-# each seen used in our counters and in the backend's own (sysfs); what the guest wrote has the SHA-256 in dom0 that
+# 16 pages each with hundreds of requests in flight, requests of 256 segments, standing grants, copies for a backend that is not
+# trusted, discards and flushes, each seen used in our counters and in the backend's own (sysfs); what the guest wrote has the SHA-256 in dom0 that
 # it has in the guest; a disk grows under the guest, another is attached and detached while it runs. The PVH domain
-# gets a backend without standing grants.
+# gets a backend without standing grants. And a file system: dom0 makes one, works it by fio and leaves it, each guest copies the
+# disk to another through its frontend, and on that dom0's e2fsck and fio, which verifies every block, find nothing wrong; both
+# images are the same bytes.
 # timeout: 700
 . "$(dirname "$0")/lib.sh"
+"$here/tools.sh" || { echo "cannot get fio"; exit 1; }
 mkdir -p "$work/test"
-cp "$BUILD/amphi" "$work/test/"
+cp "$BUILD/amphi" "$here/fs.sh" "$work/test/"
 cat >"$work/test/run.sh" <<'R'
+. /test/fs.sh
+modprobe -a nvme crc32c_generic ext4
 parameters=/sys/module/xen_blkback/parameters
 echo 4 >$parameters/max_queues
 dd if=/dev/urandom of=/tmp/a.img bs=64k count=48 2>/dev/null
 for n in b c d; do dd if=/dev/zero of=/tmp/$n.img bs=64k count=32 2>/dev/null; done
 dd if=/dev/urandom of=/tmp/e.img bs=64k count=4 2>/dev/null
+for n in fs fs-u1 fs-h1; do truncate -s 20M /tmp/$n.img; losetup -f /tmp/$n.img; done
+image() { losetup -a | sed -n "s,^\(/dev/loop[0-9]*\):.*/tmp/$1.img.*,\1,p" | head -n 1; }
+fs_programs /dev/nvme0n1 && fs_make $(image fs)
 domain() { # domain NAME TYPE VCPUS DISKS COMMANDS [NUMBER-OF-UNTRUSTED]
 	cat >/tmp/$1.cfg <<C
 name="$1"
@@ -53,8 +61,8 @@ look() { # look NAME: at both halves' nodes and the backend's counters
 		echo "[$1 sysfs] $(basename $d | cut -d- -f3)$(for c in rd wr f ds; do echo " $c=$(cat $d/statistics/${c}_req)"; done | tr -d '\n')"
 	done
 }
-domain u1 pv 2 "$(disk xvda a ro),$(disk xvdb b rw),$(disk xvdc c rw)" \
-	'sha256 xvda; fill xvdb 7; verify xvdb 7; bench random xvdb 256 2000; fill xvdc 8; verify xvdc 8; stats; sleep 6000; sha256 xvdb; fill xvdb 9; sha256 xvdb; sha256 xvdd; stats; sleep 6000; sha256 xvdc; discard xvdc; sha256 xvdc; stats; halt 5' 51744
+domain u1 pv 2 "$(disk xvda a ro),$(disk xvdb b rw),$(disk xvdc c rw),$(disk xvde fs ro),$(disk xvdf fs-u1 rw)" \
+	'sha256 xvda; copy xvde xvdf; fill xvdb 7; verify xvdb 7; bench random xvdb 256 2000; fill xvdc 8; verify xvdc 8; stats; sleep 6000; sha256 xvdb; fill xvdb 9; sha256 xvdb; sha256 xvdd; stats; sleep 6000; sha256 xvdc; discard xvdc; sha256 xvdc; stats; halt 5' 51744
 said u1 '@verify xvdc ok' && look u1
 echo "sysfs" # the disk grows: the backend looks at its size when requests come
 loop=$(losetup -a | sed -n 's,^/dev/\(loop[0-9]*\):.*/tmp/b.img.*,\1,p')
@@ -70,15 +78,19 @@ status=0
 gone u1 || status=1
 echo "dom0 c after the discard $(sha256sum </tmp/c.img | cut -d' ' -f1)"
 echo N >$parameters/feature_persistent
-domain h1 pvh 1 "$(disk xvda a ro),$(disk xvdb d rw)" 'sha256 xvda; fill xvdb 7; verify xvdb 7; sha256 xvdb; stats; sleep 8000; halt 6'
+domain h1 pvh 1 "$(disk xvda a ro),$(disk xvdb d rw),$(disk xvde fs ro),$(disk xvdf fs-h1 rw)" 'sha256 xvda; copy xvde xvdf; fill xvdb 7; verify xvdb 7; sha256 xvdb; stats; sleep 8000; halt 6'
 said h1 '@stat front=xvdb' && look h1
 gone h1 || status=1
 echo "dom0 d $(sha256sum </tmp/d.img | cut -d' ' -f1)"
+for d in u1 h1; do
+	cmp /tmp/fs.img /tmp/fs-$d.img && echo "FS $d same bytes"
+	fs_check $(image fs-$d) | sed "s/^FS [^ ]*/FS $d/"
+done
 for d in u1 h1; do sed "s/^/[$d] /" /var/log/xen/console/guest-$d.log; done
 echo "dom0 a $(sha256sum </tmp/a.img | cut -d' ' -f1)"
 (exit $status)
 R
-xen_linux "$work/test" >"$work/log"
+xen_linux "$work/test" -drive "file=$xen_dir/tools.img,if=none,id=t,format=raw,readonly=on" -device nvme,serial=t,drive=t >"$work/log"
 log=$work/log
 same() { # same GUEST DISK WHAT: some digest of the guest's is dom0's
 	expect "$log" "^\[$1\] @sha256 $2 $(sed -n "s/^dom0 $3 \([0-9a-f]*\)$/\1/p" "$log")"
@@ -101,6 +113,11 @@ expect "$log" '^\[u1\] @stat front=xvdc .* copied_bytes=[1-9].* untrusted=1 indi
 expect "$log" '^\[u1 front\] *multi-queue-num-queues = "2"'
 expect "$log" '^\[u1 front\] *ring-page-order = "4"'
 expect "$log" '^detached xvdd'
+for d in u1 h1; do
+	expect "$log" "^\\[$d\\] @copy xvde xvdf ok 40960"
+	expect "$log" "^\\[$d\\] @stat front=xvdf .* bytes_written=20971520 "
+	for word in clean verified 'files equal' 'same bytes'; do expect "$log" "^FS $d $word"; done
+done
 expect "$log" '^\[u1\] @exit 5'
 expect "$log" '^\[h1\] .*xvdb: .* 1 queues of 16 pages, 256 segments$'
 expect "$log" '^\[h1\] @stat front=xvdb .* persistent=0 .* indirect=[1-9]'

@@ -16,7 +16,6 @@ PATH=$PATH:/sbin:/usr/sbin
 mkdir -p "$work/disk/from"
 for kib in 1 4 700 5000; do head -c $((kib * 1024 + 13)) /dev/urandom >"$work/disk/from/$kib"; done
 mke2fs -q -F -t ext4 -d "$work/disk" "$work/a.img" 512M
-mke2fs -q -F -t ext4 -d "$xen_dir/tools" "$work/b.img" 160M
 
 linux_initrd "$work/initrd" <<R
 mount -t ext4 /dev/xvda /mnt || echo "GUEST cannot mount xvda"
@@ -56,7 +55,7 @@ ar_pack "$work/archive"
 
 SERVICE_WORDS=
 linux_start amphi-hv 2 840 -drive "file=$work/a.img,if=none,id=a,format=raw" -device nvme,serial=amphi0,drive=a \
-	-drive "file=$work/b.img,if=none,id=b,format=raw,readonly=on" -device nvme,serial=amphi1,drive=b
+	-drive "file=$xen_dir/tools.img,if=none,id=b,format=raw,readonly=on" -device nvme,serial=amphi1,drive=b
 linux_wait '^@exit ' "${LINUX_SECONDS:-240}"
 wait $machine
 tr -d '\r' <"$log" >"$work/said"

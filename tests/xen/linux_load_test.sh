@@ -9,11 +9,9 @@
 . "$(dirname "$0")/lib.sh"
 . "$here/linux.sh"
 "$here/tools.sh" || { echo "cannot get stress-ng"; exit 1; }
-PATH=$PATH:/sbin:/usr/sbin
 seconds=20
 [ "${SOAK:-}" ] && seconds=600 && LINUX_SECONDS=6000
 
-mke2fs -q -F -t ext4 -d "$xen_dir/tools" "$work/b.img" 160M >/dev/null
 linux_initrd "$work/initrd" <<R
 mount -t ext4 -o ro /dev/xvda /tools
 for d in dev proc sys tmp; do mount --bind /\$d /tools/\$d; done
@@ -46,7 +44,7 @@ pack() {
 	linux_domain linux "$1" 'memory = 384' 'vcpus = 2' "disk = ['/b.img,raw,xvda,ro']"
 	ar_pack "$work/archive"
 }
-disk="-drive file=$work/b.img,if=none,id=b,format=raw,readonly=on -device nvme,serial=amphi1,drive=b"
+disk="-drive file=$xen_dir/tools.img,if=none,id=b,format=raw,readonly=on -device nvme,serial=amphi1,drive=b"
 SERVICE_WORDS=
 run() { # run HYPERVISOR WORDS OUT
 	pack "$2"

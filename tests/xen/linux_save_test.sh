@@ -10,7 +10,7 @@
 PATH=$PATH:/sbin:/usr/sbin
 mkdir "$work/empty"
 mke2fs -q -F -t ext4 -d "$work/empty" "$work/a.img" 128M
-mke2fs -q -F -t ext4 -d "$xen_dir/tools" "$work/b.img" 160M
+cp "$xen_dir/tools.img" "$work/b.img"
 truncate -s 260M "$work/c.img"
 
 linux_initrd "$work/initrd" <<'R'

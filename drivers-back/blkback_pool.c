@@ -186,31 +186,41 @@ static void on_tick(void *ctx)
 		host_work_after(&disk->age, TICK_NS);
 }
 
+/* Out of line, and rare with standing grants. */
+static __attribute__((noinline)) void map_later(struct back_disk *disk, struct back_segment *seg,
+						bool readonly, struct back_batch *batch)
+{
+	seg->page = NULL;
+	if (batch->count == HOST_GRANT_BATCH)
+		back_pool_map(disk, batch);
+	batch->maps[batch->count] = (struct host_grant_map){
+	    .owner = disk->bus.peer,
+	    .ref = {seg->ref},
+	    .readonly = readonly,
+	};
+	batch->segs[batch->count++] = seg;
+}
+
 void back_pool_collect(struct back_disk *disk, struct back_request *req, struct back_batch *batch)
 {
+	const struct back_pool pool = disk->pool; /* its tables stay where they are */
 	bool persistent = disk->persistent;
-	unsigned n = req->n_segments, hits = 0;
+	/* A page that is kept will serve both ways. */
+	bool readonly = req->op != BLKIF_OP_READ && !persistent;
+	struct back_segment *seg = req->segs, *end = seg + req->n_segments;
+	struct block_segment *piece = req->pieces;
 
-	for (unsigned i = 0; i < n; i++) {
-		struct back_segment *seg = &req->segs[i];
-
-		if (persistent && back_pool_hit(disk, seg)) {
-			hits++;
+	req->n_mapped = 0;
+	for (; seg < end; seg++, piece++) {
+		seg->kept = NULL;
+		if (persistent && back_pool_hit(&pool, seg)) {
+			piece->va = seg->page + seg->offset;
 			continue;
 		}
-		seg->kept = NULL;
-		seg->page = NULL;
-		if (batch->count == HOST_GRANT_BATCH)
-			back_pool_map(disk, batch);
-		batch->maps[batch->count] = (struct host_grant_map){
-		    .owner = disk->bus.peer,
-		    .ref = {seg->ref},
-		    /* A page that is kept will serve both ways. */
-		    .readonly = req->op != BLKIF_OP_READ && !persistent,
-		};
-		batch->segs[batch->count++] = seg;
+		req->n_mapped++;
+		map_later(disk, seg, readonly, batch);
 	}
-	disk->stats.persistent_hits += hits;
+	disk->stats.persistent_hits += (unsigned)req->n_segments - req->n_mapped;
 }
 
 /* Each grant has its own answer: a guest that gives one bad reference in a batch fails that request, not
@@ -240,9 +250,14 @@ void back_pool_map(struct back_disk *disk, struct back_batch *batch)
  * which is how half a request is undone by the same code. */
 void back_pool_release_all(struct back_request *req, struct back_batch *batch)
 {
-	for (unsigned i = 0; i < req->n_segments; i++) {
-		struct back_segment *seg = &req->segs[i];
+	struct back_segment *seg = req->segs, *end = seg + req->n_segments;
 
+	if (!req->n_mapped) {
+		for (; seg < end; seg++)
+			seg->kept->in_use--;
+		return;
+	}
+	for (; seg < end; seg++) {
 		if (!seg->page)
 			continue;
 		if (seg->kept) {
@@ -284,7 +299,7 @@ bool back_pool_copy_in(struct back_disk *disk, gref_t ref, unsigned len)
 
 	if (!disk->persistent)
 		return copy_granted(disk, ref, len);
-	if (back_pool_hit(disk, &seg)) {
+	if (back_pool_hit(&disk->pool, &seg)) {
 		disk->stats.persistent_hits++;
 		peer_copy_in(disk->indirect_page, seg.page, len);
 		seg.kept->in_use--; /* nobody works on it */

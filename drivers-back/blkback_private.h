@@ -63,6 +63,7 @@ struct back_request {
 	    one_seg; /* the lists of a request of one segment, which takes none of */
 	struct block_segment one_piece; /* the arena's: it never waits */
 	uint16_t n_segments, n_sent;    /* n_sent: given to the disk so far */
+	uint16_t n_mapped;              /* segments that the pool did not have: some may be NULL */
 	uint16_t n_parts;               /* with the disk now */
 	int16_t status;
 	uint8_t op;      /* what is done and answered: BLKIF_OP_READ for an indirect read */

@@ -107,9 +107,9 @@ static inline struct back_kept *back_pool_find(const struct back_pool *pool, uin
 
 /* in_use is counted per segment and at once: a page found here must not be evicted by the mapping
  * of another request in the same batch. */
-static inline bool back_pool_hit(struct back_disk *disk, struct back_segment *seg)
+static inline bool back_pool_hit(const struct back_pool *pool, struct back_segment *seg)
 {
-	struct back_kept *k = back_pool_find(&disk->pool, seg->ref);
+	struct back_kept *k = back_pool_find(pool, seg->ref);
 
 	seg->kept = k;
 	if (!k)
@@ -144,7 +144,7 @@ static inline bool back_go_straight(struct back_queue *q, struct back_request *r
 	struct back_disk *disk = q->disk;
 
 	if (req->n_segments != 1 || req->op > BLKIF_OP_WRITE || !disk->persistent || back_tracing ||
-	    !disk->disk || !back_pool_hit(disk, req->segs))
+	    !disk->disk || !back_pool_hit(&disk->pool, req->segs))
 		return false;
 	disk->stats.persistent_hits++;
 	req->step = 0;

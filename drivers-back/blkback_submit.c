@@ -256,10 +256,13 @@ void back_whole_done(struct block_request *blk, int status)
 		barrier_run(q);
 }
 
-/* Where the data is, now that its pages are mapped. Refused are: a reference that was never given, one given to
- * another domain, or read-only where writing is needed. The hypervisor has said so by page NULL. */
+/* Where the data is, now that its pages are mapped; of those that the pool had it is known. Refused are: a
+ * reference that was never given, one given to another domain, or read-only where writing is needed. The hypervisor
+ * has said so by page NULL. */
 static bool find_data(struct back_request *req)
 {
+	if (!req->n_mapped)
+		return true;
 	for (unsigned i = 0; i < req->n_segments; i++) {
 		if (!req->segs[i].page)
 			return false;

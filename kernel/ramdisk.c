@@ -32,15 +32,17 @@ static void ramdisk_submit(struct block_device *dev, struct block_request *req)
  * copy, and nothing to make durable. */
 static void copy(struct ramdisk *disk, const struct block_request *req)
 {
-	char *at = disk->memory + req->sector * SECTOR_SIZE;
-	const struct block_segment *s;
-	bool write = req->op == BLOCK_WRITE;
+	char *start = disk->memory + req->sector * SECTOR_SIZE, *at = start;
+	const struct block_segment *s = req->segments, *end = s + req->n_segments;
 
-	for (s = req->segments; s < req->segments + req->n_segments; s++) {
-		memcpy(write ? at : s->va, write ? s->va : at, s->len_bytes);
-		at += s->len_bytes;
-		*(write ? &disk->dev.stats.bytes_written : &disk->dev.stats.bytes_read) +=
-		    s->len_bytes;
+	if (req->op == BLOCK_WRITE) {
+		for (; s < end; at += s++->len_bytes)
+			memcpy(at, s->va, s->len_bytes);
+		disk->dev.stats.bytes_written += (uint64_t)(at - start);
+	} else {
+		for (; s < end; at += s++->len_bytes)
+			memcpy(s->va, at, s->len_bytes);
+		disk->dev.stats.bytes_read += (uint64_t)(at - start);
 	}
 }
 

@@ -10,7 +10,9 @@
 # "whole" is everything from the program's call to its completion, the device's copy of each page included (512 instructions,
 # docs/decisions/0005). "split" is that without what the same load takes on a RAM disk in the guest itself: without the program's
 # way through its kernel and without the device. A guest that is ours has no system calls on that way, so its rows are held
-# to "split", which gives it nothing for that; rows of the same Linux guest are held to "whole", device and all.
+# to "split", which gives it nothing for that; rows of the same Linux guest are held to "whole", device and all, at 4 KiB, and to
+# "split" at 1 MiB. There the guest alone, with what Xen does for its own threads, and the device's copy come to 0.80 of Linux with
+# Linux (read) and 0.78 (write), whoever serves it: docs/decisions/0015. Its "whole" is shown for what it is.
 # Taken in by tests/bench.sh; lib.sh has the words.
 here=tests/xen xen_dir=$BUILD/xen
 . tests/xen/linux.sh
@@ -131,12 +133,16 @@ for kind in $kinds; do
 	random1) echo "4 KiB random read, one at a time: from submission to completion"; percent=60 ;;
 	*) echo "1 MiB sequential $kind, one at a time" ;;
 	esac
-	long=$([ ${kind#random} != $kind ] || echo open)
 	figure "  Linux with Linux, real Xen: split" "$(of linux split)"
 	figure "  ours with ours, amphi-hv: split" "$(of both split)" "$(share split $percent)"
 	figure "  our front, Linux's back, real Xen: split" "$(of front split)" "$(share split 80)"
 	figure "  Linux with Linux, real Xen: whole" "$(of linux whole)"
-	figure "  Linux's front, our back, real Xen: whole" "$(of back whole)" "$(share whole 80)" "$long"
+	if [ ${kind#random} != $kind ]; then
+		figure "  Linux's front, our back, real Xen: whole" "$(of back whole)" "$(share whole 80)"
+	else
+		figure "  Linux's front, our back, real Xen: split" "$(of back split)" "$(share split 80)"
+		figure "  Linux's front, our back, real Xen: whole" "$(of back whole)"
+	fi
 	figure "  hypercalls: Linux with Linux" "$(of linux hypercalls)"
 	figure "  hypercalls: ours with ours, both domains" "$(of both hypercalls)" "$([ $kind != random32 ] || echo 0.1)"
 done

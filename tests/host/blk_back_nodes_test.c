@@ -151,6 +151,9 @@ static void test_units(void **state)
 		assert_int_equal(guest_ask(&guest, 0, &r), BLKIF_RSP_ERROR);
 		r.last = 0x3f;
 		assert_int_equal(guest_ask(&guest, 0, &r), BLKIF_RSP_ERROR);
+		r.last = 7; /* eight of 512 are a page, eight of 4096 are not */
+		assert_int_equal(guest_ask(&guest, 0, &r),
+				 large ? BLKIF_RSP_ERROR : BLKIF_RSP_OKAY);
 		r = rw(BLKIF_OP_READ, 1ull << 61, 0, 1); /* nothing, if the units overflowed */
 		assert_int_equal(guest_ask(&guest, 0, &r), BLKIF_RSP_ERROR);
 		end();

@@ -47,7 +47,7 @@ $(THIRD): tools/sources.sh
 $(foreach k,kernel plain tool host fuzz,$(patsubst %,$(BUILD)/$(k)/%.o,$(wildcard unpack/*.c))): | $(THIRD)
 
 # Of what is included there only a part is used: it is cut by functions, and the rest is left out of the link. Small,
-# because the kernel starts in 2 MiB; xz, which Debian's kernels want, is small as it is.
+# because the kernel starts in 3 MiB; xz, which Debian's kernels want, is small as it is.
 UNPACK_SMALL := $(filter-out %/xz.c.o,$(foreach k,kernel plain,$(patsubst %,$(BUILD)/$(k)/%.o,$(wildcard unpack/*.c))))
 $(UNPACK_SMALL): KFLAGS += -Os -ffunction-sections -fdata-sections
 $(BUILD)/amphi.pass1 $(BUILD)/amphi $(BUILD)/amphi-plain.pass1 $(BUILD)/amphi-plain: KLINK += -Wl,--gc-sections

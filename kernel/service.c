@@ -7,6 +7,7 @@
 #include <amphi/blkback.h>
 #include <amphi/drivers.h>
 #include <amphi/machine.h>
+#include <amphi/netback.h>
 #include <amphi/xs_server.h>
 #include "cmdline.h"
 #include "commands.h"
@@ -124,6 +125,7 @@ static const struct {
     {start_store, "the store"},
     {start_disks, "the disks"},
     {start_backends, "the disk backends"},
+    {netback_init, "the network backends"},
     {start_control, "the control of domains"},
 };
 

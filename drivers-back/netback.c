@@ -1,0 +1,288 @@
+/* netback.c: guests' network interfaces come, connect, are dropped and go.
+ *
+ * Called by the service domain (netback.h) and by the xenbus engine, whose steps it fills in; calls netback_nodes.c for
+ * the store, netback_queues.c for the rings, and host_net.h, where a connected interface is a device that a bridge
+ * takes. Worker context.
+ *
+ * A connection ends at once, unlike a disk's: frames that the guest gave are put by their holders while the device is
+ * unregistered (host_net.h), and frames for the guest are put here.
+ */
+#include <amphi/printf.h>
+#include <amphi/string.h>
+#include <xen/io/xenbus.h>
+
+#include "netback_private.h"
+
+/* A list only because host tests run several backends in one program. */
+static struct vif_root *vif_roots;
+
+/* ---- open, connect ------------------------------------------------------------------------- */
+
+static int vif_open(struct xenbus_device *bus)
+{
+	struct vif *vif = vif_of_bus(bus);
+	int err = vif_read_nodes(vif);
+
+	return err ? err : vif_write_nodes(vif);
+}
+
+static void log_connected(const struct vif *vif)
+{
+	host_log(HOST_LOG_INFO, "%s: %s for domain %u, bridge '%s', %u queue%s%s%s%s",
+		 vif->bus.path, vif->dev.name, vif->bus.peer, vif->dev.bridge, vif->n_queues,
+		 vif->n_queues == 1 ? "" : "s", vif->sg ? ", sg" : "",
+		 vif->dev.can & NET_CAN_GSO4 ? ", gso4" : "",
+		 vif->dev.can & NET_CAN_GSO6 ? ", gso6" : "");
+}
+
+static int join(struct vif *vif)
+{
+	int err;
+
+	memset(vif->dev.stats, 0, sizeof(vif->dev.stats));
+	vif->connected = vif->dev.carrier = true;
+	err = host_net_register(&vif->dev);
+	if (err)
+		vif->connected = false;
+	vif->registered = err == 0;
+	return err;
+}
+
+/* What is done when a later step fails is undone by vif_disconnect. Requests and room may be there already. */
+static int vif_connect(struct xenbus_device *bus)
+{
+	struct vif *vif = vif_of_bus(bus);
+	int err = vif_read_features(vif);
+
+	if (!err)
+		err = vif_queues_connect(vif);
+	if (!err)
+		err = vif_multicast_connect(vif);
+	if (!err)
+		err = join(vif);
+	if (err)
+		return err;
+	vif_rate_read(vif);
+	vif_write_carrier(vif);
+	log_connected(vif);
+	for (unsigned i = 0; i < vif->n_queues; i++)
+		host_work_soon(&vif->queues[i].again);
+	return 0;
+}
+
+/* ---- disconnect, gone ---------------------------------------------------------------------- */
+
+/* The order: no more work of the guest's; what waits for it goes back; its own frames come back, and are answered in
+ * rings that are still mapped; then nobody knows of them. */
+static bool vif_disconnect(struct xenbus_device *bus)
+{
+	struct vif *vif = vif_of_bus(bus);
+
+	vif->connected = vif->dev.carrier = false;
+	for (unsigned i = 0; i < vif->n_queues; i++)
+		vif_rx_drop(&vif->queues[i], -XEN_ENOTCONN);
+	if (vif->registered)
+		host_net_unregister(&vif->dev);
+	vif->registered = false;
+	vif->tap = NULL;
+	host_work_cancel(&vif->look);
+	vif_multicast_drop(vif);
+	vif_queues_drop(vif);
+	return true;
+}
+
+/* The toolstack's keys that count while a guest is connected. */
+static void vif_changed(struct xenbus_device *bus)
+{
+	struct vif *vif = vif_of_bus(bus);
+
+	if (vif->connected)
+		vif_rate_read(vif);
+}
+
+static void vif_gone(struct xenbus_device *bus)
+{
+	struct vif *vif = vif_of_bus(bus), **link = &vif->root->vifs;
+
+	while (*link != vif)
+		link = &(*link)->next;
+	*link = vif->next;
+	host_free(vif, sizeof(*vif));
+}
+
+static const struct xenbus_ops vif_ops = {
+    .open = vif_open,
+    .connect = vif_connect,
+    .disconnect = vif_disconnect,
+    .changed = vif_changed,
+    .gone = vif_gone,
+};
+
+/* ---- what is refused ------------------------------------------------------------------------ */
+
+#define SAID_SPAN_NS 10000000000ull
+
+/* Whether this reason was told already in this span; there is room for as many as matter. */
+static bool said(struct vif *vif, const char *why)
+{
+	uint64_t now = host_time_ns();
+	unsigned i = 0;
+
+	if (now - vif->said_ns >= SAID_SPAN_NS) {
+		vif->said_ns = now;
+		memset(vif->said, 0, sizeof(vif->said));
+	}
+	while (i < ARRAY_SIZE(vif->said) && vif->said[i] && vif->said[i] != why)
+		i++;
+	if (i == ARRAY_SIZE(vif->said) || vif->said[i])
+		return true;
+	vif->said[i] = why;
+	return false;
+}
+
+/* A guest may send wrong packets as fast as it can: each kind of mistake is told once in a while. */
+void vif_refused(struct vif *vif, const char *why)
+{
+	vif->stats.refused++;
+	if (!said(vif, why))
+		host_log(HOST_LOG_WARN, "%s: domain %u: packet refused: %s", vif->bus.path,
+			 vif->bus.peer, why);
+}
+
+void vif_broken(struct vif *vif, const char *why)
+{
+	vif->connected = vif->dev.carrier = false;
+	xenbus_fail(&vif->bus, why);
+}
+
+/* ---- the class ------------------------------------------------------------------------------ */
+
+static void look_for_user(void *ctx)
+{
+	struct vif *vif = ctx;
+
+	if (vif->connected)
+		vif_write_carrier(vif);
+}
+
+/* Nothing of the guest's is looked at before open(): a domain that has only a directory costs this struct and a
+ * watch. */
+static struct xenbus_device *vif_create(struct xenbus_class *class,
+					const struct xenbus_device *found)
+{
+	struct vif_root *root = container_of(class, struct vif_root, class);
+	struct vif *vif = host_alloc(sizeof(*vif));
+
+	if (!vif) {
+		host_log(HOST_LOG_ERROR, "%s: no memory", found->path);
+		return NULL;
+	}
+	vif->bus = *found;
+	vif->bus.ops = &vif_ops;
+	vif->root = root;
+	vif->carrier = -1;
+	vif->look = (struct host_work){.fn = look_for_user, .ctx = vif};
+	vif->dev.ops = &vif_net_ops;
+	vif->dev.driver = vif;
+	fmt_text(vif->dev.name, sizeof(vif->dev.name), "vif%u.%u", found->peer, found->id);
+	vif->next = root->vifs;
+	root->vifs = vif;
+	return &vif->bus;
+}
+
+static const struct xenbus_class_ops vif_class_ops = {.create = vif_create};
+
+/* A bridge came or went, and took its ports or left them: who is told before the bridge is does not know yet. */
+static void on_net(void *ctx, struct net_device *dev)
+{
+	struct vif_root *root = ctx;
+
+	(void)dev;
+	for (struct vif *vif = root->vifs; vif; vif = vif->next)
+		if (vif->connected)
+			host_work_soon(&vif->look);
+}
+
+static void root_stop(struct vif_root *root)
+{
+	struct vif_root **link = &vif_roots;
+
+	xenbus_class_stop(&root->class);
+	while (*link != root)
+		link = &(*link)->next;
+	*link = root->next;
+	host_net_unwatch(&root->watch);
+	host_free(root, sizeof(*root));
+}
+
+int netback_init(void)
+{
+	struct vif_root *root = host_alloc(sizeof(*root));
+	int err;
+
+	if (!root)
+		return -XEN_ENOMEM;
+	root->class.side = XENBUS_BACK;
+	root->class.at_once = true;
+	root->class.root = "backend/vif";
+	root->class.ops = &vif_class_ops;
+	root->watch = (struct host_net_watch){.fn = on_net, .ctx = root};
+	host_net_watch(&root->watch);
+	root->next = vif_roots;
+	vif_roots = root;
+	err = xenbus_class_start(&root->class);
+	if (err)
+		root_stop(root);
+	return err;
+}
+
+void netback_exit(void)
+{
+	for (struct vif_root *root = vif_roots, *next; root; root = next) {
+		next = root->next;
+		root_stop(root);
+	}
+}
+
+/* ---- looking ---------------------------------------------------------------------------------- */
+
+void netback_for_each(void (*fn)(const struct netback_info *info, void *ctx), void *ctx)
+{
+	for (struct vif_root *root = vif_roots; root; root = root->next)
+		for (struct vif *vif = root->vifs; vif; vif = vif->next) {
+			struct netback_info info = {
+			    .guest = vif->bus.peer,
+			    .handle = vif->bus.id,
+			    .connected = vif->connected,
+			    .filters_multicast = vif->filters,
+			    .n_queues = vif->n_queues,
+			    .n_multicast = vif->n_multicast,
+			    .dev = &vif->dev,
+			    .stats = vif->stats,
+			};
+
+			fn(&info, ctx);
+		}
+}
+
+static struct vif *find(const char *name)
+{
+	for (struct vif_root *root = vif_roots; root; root = root->next)
+		for (struct vif *vif = root->vifs; vif; vif = vif->next)
+			if (vif->connected && strcmp(vif->dev.name, name) == 0)
+				return vif;
+	return NULL;
+}
+
+int netback_tap(const char *name, netback_tap_fn *fn, void *ctx)
+{
+	struct vif *vif = find(name);
+
+	if (!vif)
+		return -XEN_ENODEV;
+	if (fn && vif->tap)
+		return -XEN_EBUSY;
+	vif->tap = fn;
+	vif->tap_ctx = ctx;
+	return 0;
+}

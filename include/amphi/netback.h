@@ -1,0 +1,50 @@
+/* netback.h: the back half of network interfaces: what guests send and are sent.
+ *
+ * Callers: the service domain's start-up, commands and the control port. Implemented by drivers-back/netback*.c over host.h,
+ * xenbus.h, host_net.h and net_offload.h. Each directory under backend/vif is a guest's interface; while its guest is
+ * connected it is a net_device "vifDOMAIN.NUMBER" of the registry, whose `bridge` is the toolstack's word.
+ * Context: the worker. Errors: negative XEN_Exxx. Not promised: delivery; that a guest which does not take its frames
+ * is waited for (docs/decisions/0015).
+ */
+#ifndef AMPHI_NETBACK_H
+#define AMPHI_NETBACK_H
+
+#include <amphi/net.h>
+
+#define NETBACK_QUEUES_MAX NET_QUEUES_MAX
+
+/* Watches backend/vif and serves what is there, now and later. */
+int netback_init(void);
+
+/* Ends every connection and frees all. For host tests; a kernel never stops. */
+void netback_exit(void);
+
+struct netback_stats {
+	uint64_t requests, responses; /* slots of the guest's tx rings */
+	uint64_t refused;             /* packets answered with an error */
+	uint64_t copied;              /* pieces moved by the hypervisor */
+	uint64_t copy_calls;          /* in so many calls */
+	uint64_t unmapped_copies;     /* pieces moved without it: both sides were mapped, or ours */
+	uint64_t control;             /* messages of the control ring */
+	uint64_t waited;              /* frames that found the guest's rx ring full */
+};
+
+struct netback_info {
+	domid_t guest;
+	unsigned handle;
+	bool connected, filters_multicast, hashes, guarded;
+	unsigned n_queues, n_multicast, n_staged;
+	const struct net_device *dev;
+	struct netback_stats stats;
+};
+
+/* Each interface, connected or not. What info points to lives until fn returns. */
+void netback_for_each(void (*fn)(const struct netback_info *info, void *ctx), void *ctx);
+
+/* A listener at a vif: fn(ctx, frame, to_guest) for each frame before it goes its way, which may look at it and no
+ * more: remote segments have no va. One to an interface; NULL takes it away. It ends with the interface's
+ * connection. -XEN_ENODEV: no such interface is connected. -XEN_EBUSY. */
+typedef void netback_tap_fn(void *ctx, const struct net_frame *frame, bool to_guest);
+int netback_tap(const char *name, netback_tap_fn *fn, void *ctx);
+
+#endif

@@ -1,7 +1,7 @@
-/* ctl_blkstat.c: the commands that look at disks at work: counters and latencies, and requests step by step.
+/* ctl_blkstat.c: the commands that look at disks at work: counters and latencies.
  *
  * A row for each disk that this domain serves, and one for each of its rings; figures are blkback.h's. Worker context.
- * Caller: ctl_commands.c. Calls blkback.h, control.h, ctl_table.h.
+ * Caller: ctl_commands.c, and ctl_blktrace.c for names. Calls blkback.h, control.h, ctl_table.h.
  */
 #include <amphi/blkback.h>
 #include <amphi/blkif.h>
@@ -25,8 +25,7 @@ static void match(void *ctx, const struct control_domain *d)
 		n->name = d->config->name;
 }
 
-/* "?" for one that another toolstack has made. */
-static const char *name_of(domid_t domid)
+const char *ctl_guest_name(domid_t domid)
 {
 	struct name_of n = {domid, "?"};
 
@@ -169,7 +168,7 @@ static void add_stat(const struct blkback_info *i, void *ctx)
 {
 	const struct stat_listing *list = ctx;
 	const struct blkback_queue_stats *q;
-	const char *name = name_of(i->guest);
+	const char *name = ctl_guest_name(i->guest);
 	struct latencies l = {0};
 
 	if (list->only && strcmp(list->only, name) != 0)
@@ -190,99 +189,5 @@ int ctl_blkstat(struct run *r)
 	ctl_table_begin(r->out, stat_columns, ARRAY_SIZE(stat_columns));
 	blkback_for_each(add_stat, &list);
 	ctl_table_end(r->out);
-	return 0;
-}
-
-/* ---- blktrace ------------------------------------------------------------------------------- */
-
-/* The steps as what each took since the one before; the last is the whole. Instructions, where time is counted in
- * them. */
-static const struct ctl_column trace_columns[] = {
-    {"NAME", "name", -12, CTL_TEXT},
-    {"ID", "id", 4, CTL_NUMBER},
-    {"DEVID", "devid", 6, CTL_NUMBER},
-    {"RING", "queue", 4, CTL_NUMBER},
-    {"DOES", "op", -8, CTL_TEXT},
-    {"SECTOR", "sector", 10, CTL_NUMBER},
-    {"BYTES", "bytes", 8, CTL_NUMBER},
-    {"STATUS", "status", -6, CTL_TEXT},
-    {"TAKEN", "taken_ns", 14, CTL_NUMBER},
-    {"MAPPED", "mapped_ns", 8, CTL_NUMBER},
-    {"TURN", "turn_ns", 8, CTL_NUMBER},
-    {"DISK", "disk_ns", 9, CTL_NUMBER},
-    {"ANSWER", "answered_ns", 8, CTL_NUMBER},
-    {"ALL", "all_ns", 9, CTL_NUMBER},
-};
-
-static const char *op_name(uint8_t op)
-{
-	static const char *const names[] = {
-	    [BLKIF_OP_READ] = "read",
-	    [BLKIF_OP_WRITE] = "write",
-	    [BLKIF_OP_WRITE_BARRIER] = "barrier",
-	    [BLKIF_OP_FLUSH_DISKCACHE] = "flush",
-	    [BLKIF_OP_DISCARD] = "discard",
-	};
-
-	return op < ARRAY_SIZE(names) && names[op] ? names[op] : "?";
-}
-
-/* A step that was not made (of a request that was refused) has no time. */
-static uint64_t took(const struct blkback_trace *t, enum blkback_step step)
-{
-	if (!t->at_ns[step] || !t->at_ns[step - 1])
-		return CTL_NOTHING;
-	return t->at_ns[step] - t->at_ns[step - 1];
-}
-
-static void add_trace(const struct blkback_trace *t, void *ctx)
-{
-	ctl_table_row(ctx, trace_columns, ARRAY_SIZE(trace_columns),
-		      (const struct ctl_cell[]){
-			  {.text = name_of(t->guest)},
-			  {.number = t->guest},
-			  {.number = t->vdev},
-			  {.number = t->queue},
-			  {.text = op_name(t->op)},
-			  {.number = t->sector},
-			  {.number = t->bytes},
-			  {.text = t->status == BLKIF_RSP_OKAY ? "ok" : "error"},
-			  {.number = t->at_ns[BLKBACK_TAKEN]},
-			  {.number = took(t, BLKBACK_MAPPED)},
-			  {.number = took(t, BLKBACK_GIVEN)},
-			  {.number = took(t, BLKBACK_DONE)},
-			  {.number = took(t, BLKBACK_ANSWERED)},
-			  {.number = t->at_ns[BLKBACK_ANSWERED] - t->at_ns[BLKBACK_TAKEN]},
-		      });
-}
-
-static int show(struct run *r)
-{
-	ctl_table_begin(r->out, trace_columns, ARRAY_SIZE(trace_columns));
-	blkback_trace_for_each(add_trace, r->out);
-	ctl_table_end(r->out);
-	return 0;
-}
-
-/* blktrace: what was traced. blktrace off; blktrace EVERY [NAME DISK]: from now on. */
-int ctl_blktrace(struct run *r)
-{
-	const struct config_disk *disk = NULL;
-	uint64_t every = 0;
-
-	if (r->argc == 1)
-		return show(r);
-	if (strcmp(r->argv[1], "off") != 0 &&
-	    (!str_to_u64(r->argv[1], &every) || !every || every > UINT32_MAX))
-		return control_fail(-XEN_EINVAL, "'%s' is neither off nor a number", r->argv[1]);
-	if (r->argc == 3)
-		return control_fail(-XEN_EINVAL, "usage: blktrace [off | EVERY [NAME DISK]]");
-	if (r->argc == 4) {
-		disk = control_disk_find(r->argv[2], r->argv[3]);
-		if (!disk)
-			return -XEN_ENOENT;
-	}
-	blkback_trace(disk ? control_find(r->argv[2])->domid : DOMID_INVALID,
-		      disk ? disk->devid : 0, (unsigned)every);
 	return 0;
 }

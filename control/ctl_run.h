@@ -25,6 +25,10 @@ int ctl_cd_eject(struct run *r);
 
 /* ctl_blkstat.c */
 int ctl_blkstat(struct run *r);
+/* "?" for a domain that another toolstack has made. */
+const char *ctl_guest_name(domid_t domid);
+
+/* ctl_blktrace.c */
 int ctl_blktrace(struct run *r);
 
 #endif

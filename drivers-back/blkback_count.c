@@ -25,7 +25,7 @@ bool back_tracing;
  * went) is free again with the next blkback_trace, which no pointer outlives: it counts up the round. */
 static struct {
 	domid_t guest;
-	unsigned vdev, every, until_next;
+	unsigned vdev, every;
 	uint32_t round;
 	unsigned written; /* so many slots were begun; the last BLKBACK_TRACES are there */
 	struct blkback_trace slots[BLKBACK_TRACES];
@@ -33,33 +33,34 @@ static struct {
 
 void blkback_trace(domid_t guest, unsigned vdev, unsigned every)
 {
+	back_tracing = every != 0;
+	if (!every)
+		return;
 	tracer.guest = guest;
 	tracer.vdev = vdev;
 	tracer.every = every;
-	tracer.until_next = 0;
 	tracer.written = 0;
 	tracer.round++;
 	__builtin_memset(tracer.slots, 0, sizeof(tracer.slots));
-	back_tracing = every != 0;
 }
 
+/* By its number on the ring, which the frontend counts too: one of ours then looks at the same requests. */
 void back_trace_begin(struct back_request *req)
 {
 	const struct back_queue *q = req->queue;
 	const struct xenbus_device *bus = &q->disk->bus;
+	uint32_t number = q->ring.in - 1;
 	struct blkback_trace *t;
 
 	if (tracer.guest != DOMID_INVALID && (tracer.guest != bus->peer || tracer.vdev != bus->id))
 		return;
-	if (tracer.until_next) {
-		tracer.until_next--;
+	if (number % tracer.every)
 		return;
-	}
-	tracer.until_next = tracer.every - 1;
 	t = &tracer.slots[tracer.written % BLKBACK_TRACES];
 	*t = (struct blkback_trace){.guest = bus->peer,
 				    .vdev = bus->id,
 				    .queue = q->index,
+				    .number = number,
 				    .op = req->op,
 				    .sector = req->sector,
 				    .bytes = req->n_sectors * SECTOR_SIZE};

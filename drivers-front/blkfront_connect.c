@@ -129,7 +129,7 @@ static void describe(struct front_disk *disk, const uint64_t *keys)
 	if (disk->registered)
 		return;
 	blkif_vdev_name(disk->vdev, dev->name, sizeof(dev->name));
-	dev->ops = &front_block_ops;
+	dev->ops = front_tracing ? &front_traced_ops : &front_block_ops;
 	dev->driver = disk;
 	dev->queue_depth = worth_in_flight(disk);
 }

@@ -56,7 +56,8 @@ _Static_assert(BLOCK_MAX_SEGMENTS * sizeof(struct blkif_request_segment) <= PAGE
 struct front_slot {
 	struct block_request *req; /* NULL: the slot is free */
 	struct front_indirect *indirect;
-	uint8_t op; /* that the answer has to name: an indirect request is a read or a write */
+	uint8_t op;    /* that the answer has to name: an indirect request is a read or a write */
+	uint8_t trace; /* 0: it is not traced */
 	uint16_t next_free;
 	uint16_t first, n_segments; /* of the request's */
 	uint16_t n_held;
@@ -73,6 +74,8 @@ struct front_progress {
 	uint32_t parts;   /* slots that carry some now */
 	int32_t status;   /* the first error */
 	uint8_t flushing; /* a write that is done but for its flush */
+	/* when anything is traced; else what was there before */
+	uint64_t submitted_ns;
 };
 _Static_assert(sizeof(struct front_progress) <= sizeof(((struct block_request *)0)->driver),
 	       "there is room in a request");
@@ -179,7 +182,7 @@ static inline void front_end_request(struct front_disk *disk, struct block_reque
 }
 
 /* ---- blkfront_queue.c ---- */
-extern const struct block_ops front_block_ops;
+extern const struct block_ops front_block_ops, front_traced_ops;
 void front_list_reset(struct front_list *list);
 struct block_request *front_list_take(struct front_list *list);
 void front_list_put(struct front_list *list, struct block_request *req);
@@ -223,6 +226,16 @@ void front_data_disconnect(struct front_disk *disk);
 void front_data_sweep(void *ctx);
 /* Gives back all that the backend has let go of; nothing is in flight. */
 void front_data_let_go(struct front_disk *disk);
+
+/* ---- blkfront_trace.c ---- */
+extern bool front_tracing;
+/* slot's request is put on the ring now, and may be one that is looked at. */
+void front_trace_begin(struct front_queue *queue, struct front_slot *slot, uint32_t number);
+/* What was put is about to be published. */
+void front_trace_tell(const struct front_queue *queue);
+/* The answer to a slot with a trace is there; its user has been told. Nothing else is seen in between. */
+void front_trace_seen(struct front_slot *slot, int status);
+void front_trace_done(void);
 
 /* ---- blkfront_want.c ---- */
 /* Nothing is in flight, and what waits has no grants or no pages to go with. True: it will be tried again. */

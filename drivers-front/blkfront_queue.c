@@ -133,9 +133,16 @@ static inline bool answer_now(struct front_disk *disk, struct block_request *req
 	return true;
 }
 
+/* All but when it was submitted. */
 static void progress_reset(struct block_request *req, uint64_t order)
 {
-	*front_progress(req) = (struct front_progress){.order = order, .sector = req->sector};
+	struct front_progress *p = front_progress(req);
+
+	p->order = order;
+	p->sector = req->sector;
+	p->given = p->parts = 0;
+	p->status = 0;
+	p->flushing = 0;
 }
 
 /* Past the queue only when it is empty, so that requests go out in the order they came. Nothing is
@@ -170,6 +177,13 @@ static void front_submit(struct block_device *dev, struct block_request *req)
 		front_list_put(&disk->waiting, req);
 }
 
+/* In place of front_submit while anything is traced. */
+static void traced_submit(struct block_device *dev, struct block_request *req)
+{
+	front_progress(req)->submitted_ns = host_time_ns();
+	front_submit(dev, req);
+}
+
 static void front_kick(struct block_device *dev)
 {
 	struct front_disk *disk = dev->driver;
@@ -181,6 +195,7 @@ static void front_kick(struct block_device *dev)
 }
 
 const struct block_ops front_block_ops = {.submit = front_submit, .kick = front_kick};
+const struct block_ops front_traced_ops = {.submit = traced_submit, .kick = front_kick};
 
 /* ---- around a connection ------------------------------------------------------------- */
 

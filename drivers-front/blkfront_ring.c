@@ -158,6 +158,8 @@ static bool start_part(struct front_queue *queue, struct block_request *req)
 		return false;
 	queue->first_free = slot->next_free;
 	put(disk, slot, id, to);
+	if (__builtin_expect(front_tracing, 0))
+		front_trace_begin(queue, slot, queue->ring.out);
 	queue->ring.out++;
 	disk->stats.segments += slot->n_segments;
 	p->parts++;
@@ -184,6 +186,8 @@ static void push(struct front_queue *queue)
 {
 	struct blkfront_stats *stats = &queue->disk->stats;
 
+	if (__builtin_expect(front_tracing, 0))
+		front_trace_tell(queue);
 	if (ring_front_push(&queue->ring)) {
 		host_event_notify(queue->port);
 		stats->deepest = MAX(stats->deepest, ring_front_in_flight(&queue->ring));
@@ -307,6 +311,7 @@ static bool consume(struct front_queue *queue)
 	struct blkif_response rsp;
 	struct block_request *req;
 	struct front_slot *slot;
+	bool traced;
 	int status;
 
 	/* One copy, checked here: an id of ours, in flight, and the operation that was asked. All
@@ -320,6 +325,9 @@ static bool consume(struct front_queue *queue)
 	req = slot->req;
 	queue->ring.in++;
 	status = status_of(disk, slot->op, rsp.status);
+	traced = slot->trace != 0;
+	if (__builtin_expect(traced, 0))
+		front_trace_seen(slot, status);
 	if (slot->n_held && !front_data_release(disk, slot, status == 0)) {
 		front_broken(disk, "answered a request whose memory it still has mapped");
 		status = -XEN_EIO;
@@ -329,6 +337,8 @@ static bool consume(struct front_queue *queue)
 	/* Before done(): the callback may submit the next request into this very slot. */
 	slot_free(queue, slot, (unsigned)rsp.id);
 	part_ended(queue, req, status);
+	if (__builtin_expect(traced, 0))
+		front_trace_done();
 	return true;
 }
 

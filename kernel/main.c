@@ -5,6 +5,7 @@
  * another domain serves, shell), service (kernel/service.c: store, backends, builder, shell).
  */
 #include <amphi/blkfront.h>
+#include <amphi/blktrace.h>
 #include <amphi/drivers.h>
 #include <amphi/error_name.h>
 #include <amphi/host.h>
@@ -16,6 +17,7 @@
 #include "cmdline.h"
 #include "commands.h"
 #include "console.h"
+#include "disk_trace.h"
 #include "guest_control.h"
 #include "hotplug_xen.h"
 #include "kernel_lock.h"
@@ -99,6 +101,9 @@ static int start_guest(void *ctx)
 	error = boot.store_page ? blkfront_init() : -XEN_ENODEV;
 	if (error)
 		klog(LOG_WARN, "no disks from other domains: %s", error_name(error));
+	error = boot.store_page ? disk_trace_start() : 0;
+	if (error)
+		klog(LOG_WARN, BLKTRACE_ASK " is not watched: %s", error_name(error));
 	error = boot.store_page && smp_count() > 1 ? hotplug_xen_start() : 0;
 	if (error)
 		klog(LOG_WARN, "CPUs stay as they are: %s", error_name(error));

@@ -72,15 +72,16 @@ enum blkback_step {
 struct blkback_trace {
 	domid_t guest;
 	unsigned vdev, queue;
-	uint8_t op; /* BLKIF_OP_... */
+	uint32_t number; /* of the requests on this ring, from 0; the frontend counts the same */
+	uint8_t op;      /* BLKIF_OP_... */
 	int16_t status;
 	uint64_t sector, bytes;
 	uint64_t at_ns[BLKBACK_STEPS]; /* 0: it did not come there */
 };
 #define BLKBACK_TRACES 16u
 
-/* From the next request on each every-th is traced, of this guest's disk or (DOMID_INVALID) of any; 0: none any more.
- * The last BLKBACK_TRACES that have been answered are kept, and forgotten by the next call. */
+/* From now on every request whose number is a multiple of every is traced, of this guest's disk or (DOMID_INVALID) of
+ * any; 0: none any more. The last BLKBACK_TRACES that have been answered are kept until tracing begins anew. */
 void blkback_trace(domid_t guest, unsigned vdev, unsigned every);
 /* Calls fn for each, oldest first. */
 void blkback_trace_for_each(void (*fn)(const struct blkback_trace *trace, void *ctx), void *ctx);

@@ -71,6 +71,34 @@ void blkfront_for_each(void (*fn)(const struct block_device *dev,
 				  const struct blkfront_stats *stats, void *ctx),
 		       void *ctx);
 
+/* ---- one request looked at ---- */
+
+enum blkfront_step {
+	BLKFRONT_SUBMITTED, /* by its user */
+	BLKFRONT_PUT,       /* on the ring, its memory granted */
+	BLKFRONT_TOLD,      /* published; the backend is notified if it sleeps */
+	BLKFRONT_SEEN,      /* the answer */
+	BLKFRONT_DONE,      /* its user has been told, and has done what he does then */
+	BLKFRONT_STEPS
+};
+
+struct blkfront_trace {
+	unsigned vdev, queue;
+	uint32_t number; /* of the requests on this ring, from 0; the backend counts the same */
+	uint8_t op;      /* BLKIF_OP_... */
+	int status;
+	uint64_t sector, bytes;
+	uint64_t at_ns[BLKFRONT_STEPS];
+};
+#define BLKFRONT_TRACES 32u
+#define BLKFRONT_ANY    0xffffffffu
+
+/* From now on every request whose number is a multiple of every is traced, of this disk (its directory's number) or
+ * BLKFRONT_ANY; 0: none any more. The last BLKFRONT_TRACES that have ended are kept until tracing begins anew. */
+void blkfront_trace(unsigned vdev, unsigned every);
+/* Calls fn for each, oldest first. */
+void blkfront_trace_for_each(void (*fn)(const struct blkfront_trace *trace, void *ctx), void *ctx);
+
 /* Drops every connection and frees all; for host programs. Disks in use are ended with -XEN_EIO. */
 void blkfront_exit(void);
 

@@ -43,7 +43,7 @@ struct block_request {
 	void *ctx;
 	/* the driver's, from submit to done */
 	struct block_request *next;
-	uint64_t driver[4];
+	uint64_t driver[5];
 };
 
 struct block_device;

@@ -186,13 +186,19 @@ static void test_each_third_of_the_right_disk(void **state)
 	for (unsigned i = 1; i < 8; i++)
 		submit(i, BLOCK_READ);
 	s = traces();
-	assert_int_equal(s.count, 3);
-	assert_int_equal(s.first.sector, 8);
-	assert_int_equal(s.last.sector, 7 * 8);
+	assert_int_equal(s.count, 2); /* by their number on the ring, the first of which is 0 */
+	assert_int_equal(s.first.number, 3);
+	assert_int_equal(s.first.sector, 3 * 8);
+	assert_int_equal(s.last.number, 6);
+	assert_int_equal(s.last.sector, 6 * 8);
 	blkback_trace(DOMID_INVALID, 0, 0);
-	submit(8, BLOCK_READ);
+	for (unsigned i = 8; i < 12; i++)
+		submit(i, BLOCK_READ);
+	assert_int_equal(traces().count, 2); /* kept until the next begin */
+	blkback_trace(2, XVDA, 1);
 	assert_int_equal(traces().count, 0);
-	end(9);
+	blkback_trace(DOMID_INVALID, 0, 0);
+	end(12);
 }
 
 /* The slot of one that takes long is another's by the time it is done, and stays that one's. */
@@ -210,11 +216,17 @@ static void test_more_than_are_kept(void **state)
 	assert_int_equal(s.count, BLKBACK_TRACES);
 	assert_int_equal(s.first.sector, 4 * 8);
 	assert_int_equal(s.last.sector, 19 * 8);
-	submit(20, BLOCK_READ); /* and one that is done after the traces were ended */
+	submit(20, BLOCK_READ); /* and one that is done after tracing was ended */
 	blkback_trace(DOMID_INVALID, 0, 0);
+	assert_int_equal(traces().last.sector, 19 * 8);
+	answer(1);
+	assert_int_equal(traces().last.sector, 20 * 8);
+	submit(21, BLOCK_READ); /* and after it was begun anew */
+	blkback_trace(DOMID_INVALID, 0, 1);
 	answer(1);
 	assert_int_equal(traces().count, 0);
-	end(21);
+	blkback_trace(DOMID_INVALID, 0, 0);
+	end(22);
 }
 
 int main(void)

@@ -4,7 +4,7 @@
  * Why: scripts of others live by these keys and by the protocol's three endings; whoever types a wrong
  * word must be told which. Expected: what amphi/ctl.h promises, letter by letter where scripts read it.
  *
- * links: control/ctl.c control/ctl_commands.c control/ctl_block.c control/ctl_blkstat.c control/ctl_table.c
+ * links: control/ctl.c control/ctl_commands.c control/ctl_block.c control/ctl_blkstat.c control/ctl_blktrace.c protocol/blktrace.c control/ctl_table.c
  * links: control/control_save.c control/save_*.c control/config_*.c control/domain_config.c control/control.c control/control_list.c control/control_store*.c control/control_block.c control/domain_builder.c
  * links: control/control_ask.c control/control_version.c lib/start_layout.c control/builder_memory.c control/builder_start.c
  * links: lib/error_name.c lib/elf.c lib/printf.c lib/text.c
@@ -383,19 +383,60 @@ static void test_blkstat(void **state)
 	expect_part("\"latency\":\"10:1 12:98\"}");
 }
 
+#define BACK_ALONE                                                                                 \
+	"     0        14  write              8      4096  ok                   -         -      " \
+	"   "                                                                                      \
+	"-         -            1000        10        20          -         -         60         " \
+	"-         -          -\n"
+
+/* What a guest told stands beside the backend's steps; what cannot be so is nothing. */
+static void test_blktrace_of_both_halves(void **state)
+{
+	static const char *const untrue[] = {
+	    "",
+	    "51712 0 14 1 0 8 4096 900 910 950 1100",
+	    "51712 0 14 1 0 8 4096 900 910 950 1100 1200 ",
+	    "51712 0 14 1 0 8 4096 900 910 950 1100 99999999999999999999",
+	    "51712 0 14 1 0 8 4096 910 900 950 1100 1200",
+	    "51712 0 14 1 0 8 4096 900 910 1001 1100 1200", /* told after it was taken */
+	    "51712 0 14 1 0 8 4096 900 910 950 1059 1200",  /* seen before it was answered */
+	    "51712 0 14 1 0 9 4096 900 910 950 1100 1200",
+	    "51712 0 14 0 0 8 4096 900 910 950 1100 1200",
+	    "51712 0 21 1 0 8 4096 900 910 950 1100 1200",
+	    "51712 1 14 1 0 8 4096 900 910 950 1100 1200",
+	    "51728 0 14 1 0 8 4096 900 910 950 1100 1200",
+	};
+
+	world_create();
+	mock_store_put("/local/domain/1/data/blktrace/0",
+		       "51712 0 7 1 0 8 4096 800 810 850 1000 1010");
+	mock_store_put("/local/domain/1/data/blktrace/1",
+		       "51712 0 14 1 0 8 4096 900 910 950 1100 1200");
+	assert_int_equal(run("blktrace"), 0);
+	expect_part(
+	    "  ok                 900        10        40        50            1000        "
+	    "10        20          -         -         60        40       100        300\n");
+	for (unsigned i = 0; i < ARRAY_SIZE(untrue); i++) {
+		mock_store_put("/local/domain/1/data/blktrace/1", untrue[i]);
+		assert_int_equal(run("blktrace"), 0);
+		expect_part(BACK_ALONE);
+	}
+}
+
 static void test_blktrace(void **state)
 {
 	world_create();
 	expect_text("blktrace 5 g xvda", "");
+	assert_string_equal(mock_store_get("/local/domain/1/control/blktrace"), "5 51712");
 	assert_string_equal(fake_traced, "domain 1 disk 51712 every 5");
 	expect_text("blktrace 1", "");
 	assert_string_equal(fake_traced, "domain 32756 disk 0 every 1");
+	assert_string_equal(mock_store_get("/local/domain/1/control/blktrace"), "1");
 	assert_int_equal(run("blktrace"), 0);
-	expect_part(
-	    "     0  write              8      4096  ok                1000        10        20"
-	    "          -         -         60\n");
+	expect_part(BACK_ALONE);
 	expect_text("blktrace off", "");
 	assert_string_equal(fake_traced, "domain 32756 disk 0 every 0");
+	assert_string_equal(mock_store_get("/local/domain/1/control/blktrace"), "0");
 	expect_refusal("blktrace 0", -XEN_EINVAL, "'0' is neither off nor a number");
 	expect_refusal("blktrace 1 g", -XEN_EINVAL, "usage: blktrace [off | EVERY [NAME DISK]]");
 	expect_refusal("blktrace 1 g xvdz", -XEN_ENOENT, "g: has no disk 'xvdz'");
@@ -487,6 +528,7 @@ int main(void)
 	    TEST(test_disks),
 	    TEST(test_blkstat),
 	    TEST(test_blktrace),
+	    TEST(test_blktrace_of_both_halves),
 	    TEST(test_refusals_name_the_thing),
 	    TEST(test_an_error_is_forgotten),
 	    TEST(test_help_lists_all),

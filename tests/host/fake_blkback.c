@@ -1,6 +1,6 @@
 /* fake_blkback.c: the figures of fake_blkback.h, by the functions of amphi/blkback.h that give them.
  *
- * Caller: ctl_test.c, by way of control/ctl_blkstat.c.
+ * Caller: ctl_test.c, by way of control/ctl_blkstat.c and ctl_blktrace.c.
  */
 #include <stdio.h>
 
@@ -50,6 +50,7 @@ void blkback_trace_for_each(void (*fn)(const struct blkback_trace *trace, void *
 {
 	const struct blkback_trace trace = {.guest = 1,
 					    .vdev = 51712,
+					    .number = 14,
 					    .op = BLKIF_OP_WRITE,
 					    .sector = 8,
 					    .bytes = 4096,

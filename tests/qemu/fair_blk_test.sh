@@ -3,7 +3,8 @@
 # a slice. Why: a guest that asks for all there is must not make another's disk slow, and who pays for a part of a disk gets
 # that part. Expected, by the service domain's own counters (blkstat, read by a script): the same load gets the same within
 # 10 %; beside a flood of long requests a guest has its half of the disk within 10 %; iops= and bps= hold within 10 %, from
-# the start and when they are changed, and what they leave is the others'; a request that is traced has its steps in order.
+# the start and when they are changed, and what they leave is the others'; a request that is traced has its steps in order,
+# from its submission in the guest to its end there.
 # Time is counted in instructions: a busy machine changes nothing.
 # timeout: 120
 set -u
@@ -35,7 +36,7 @@ look="blkstat --json"
 timeout -k 5 100 qemu-system-x86_64 -M q35 -accel tcg -icount shift=0,sleep=off -rtc clock=vm -cpu max -m 128 -nodefaults \
 	-display none -no-reboot -serial stdio -monitor none -kernel "$BUILD/amphi-hv" -append dom0_mem=32M \
 	-initrd "$BUILD/amphi role=service stay do=\"sleep 50; pause slow; pause flood; sleep 50; $look; sleep 200; $look; \
-blktrace 7 two xvda; unpause slow; sleep 50; $look; sleep 200; $look; blktrace --json; pause slow; \
+blktrace 7 two xvda; unpause slow; sleep 50; $look; sleep 200; $look; blktrace off; sleep 100; blktrace --json; pause slow; \
 block-limit one xvda bps=20M burst=20ms; sleep 200; $look; sleep 200; $look; \
 block-limit one xvda bps=0; pause one; unpause flood; sleep 50; $look; sleep 300; $look; halt\",$work/archive" \
 	</dev/null 2>&1 | tr -d '\r' >"$work/log"
@@ -76,5 +77,12 @@ for t in traces[0]:
     steps = [t[k] for k in ("mapped_ns", "turn_ns", "disk_ns", "answered_ns")]
     assert t["name"] == "two" and t["status"] == "ok" and sum(steps) == t["all_ns"], t
     assert t["disk_ns"] > 0 and t["bytes"] % 16384 == 0, t
-print(len(traces[0]), "requests traced, the last:", traces[0][-1])
+    assert t["number"] % 7 == 0, t
+whole = [t for t in traces[0] if t["whole_ns"] is not None]
+for t in whole:
+    steps = [t[k] for k in ("put_ns", "told_ns", "reached_ns", "all_ns", "seen_ns", "done_ns")]
+    assert sum(steps) == t["whole_ns"] and t["submitted_ns"] + sum(steps[:3]) == t["taken_ns"], t
+    assert t["put_ns"] > 0 and t["reached_ns"] > 0 and t["seen_ns"] > 0 and t["done_ns"] > 0, t
+assert len(whole) >= len(traces[0]) / 2, "of most the frontend told its steps too"
+print(len(traces[0]), "requests traced,", len(whole), "from the frontend on; one of them:", whole[-1])
 P

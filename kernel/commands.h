@@ -17,6 +17,7 @@ void commands_line_add(void);     /* start repeat */
 void commands_time_add(void);     /* clock date */
 void commands_cpu_add(void);      /* cpu */
 void commands_selftest_add(void); /* selftest */
+void commands_wire_add(void);     /* netecho netblast */
 
 #include <amphi/block.h>
 

@@ -163,6 +163,7 @@ static void shell_thread(void *ctx)
 	commands_time_add();
 	commands_selftest_add();
 	commands_cpu_add();
+	commands_wire_add();
 	smp_init();
 	switch (cmdline.role) {
 	case ROLE_SERVICE:

@@ -32,7 +32,7 @@ HV_OBJS := $(call objs,$(HV_ROOMS),hv)
 PLAIN_OBJS := $(patsubst $(BUILD)/kernel/%,$(BUILD)/plain/%,$(filter-out $(BUILD)/kernel/pvops/%,$(K_OBJS))) \
 	$(patsubst %,$(BUILD)/plain/%.o,tests/plain/plain.c pvops/native_cpu.c pvops/lock.c)
 TOOL_OBJS := $(patsubst %,$(BUILD)/tool/%.o,$(wildcard tools/amphi-tool/*.c) lib/elf.c lib/cpio.c lib/manifest.c \
-	lib/pattern.c lib/text.c lib/printf.c control/domain_config.c control/config_lex.c control/config_disk.c control/config_words.c \
+	lib/pattern.c lib/text.c lib/printf.c control/domain_config.c control/config_lex.c control/config_disk.c control/config_vif.c control/config_words.c \
 	control/config_cpus.c $(wildcard unpack/*.c))
 
 all: $(BUILD)/amphi $(BUILD)/amphi-hv $(BUILD)/amphi-tool programs

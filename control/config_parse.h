@@ -1,6 +1,7 @@
 /* config_parse.h: what the files of the domain-file parser share; private to control/.
  *
- * domain_config.c reads statements and plain values, config_disk.c understands one disk, config_cpus.c
+ * domain_config.c reads statements and plain values, config_disk.c understands one disk, config_vif.c one
+ * interface, config_cpus.c
  * which processors a vCPU may run on. All report through config_error, which counts.
  */
 #ifndef CONTROL_CONFIG_PARSE_H
@@ -33,6 +34,12 @@ void config_note(struct config_parser *p, const struct token *at, const char *fm
 
 /* One element of disk = [...], a string. */
 void config_add_disk(struct config_parser *p, const struct token *spec);
+
+/* One element of vif = [...], a string. */
+void config_add_vif(struct config_parser *p, const struct token *spec);
+
+/* Gives those without an address one, when the domain's name is known. */
+void config_vif_finish(struct domain_config *c);
 
 /* The value of cpus, or one element of its list. */
 void config_set_cpus(struct config_parser *p, const struct token *v);

@@ -127,6 +127,41 @@ static void put_disks(struct text *t, const struct domain_config *c)
 	put(t, "]\n");
 }
 
+static void put_vif(struct text *t, const struct config_vif *v)
+{
+	put(t, "mac=%02x:%02x:%02x:%02x:%02x:%02x,bridge=", v->mac[0], v->mac[1], v->mac[2],
+	    v->mac[3], v->mac[4], v->mac[5]);
+	put_escaped(t, v->bridge);
+	if (v->ip[0]) {
+		put(t, ",ip=");
+		put_escaped(t, v->ip);
+	}
+	if (v->rate_bytes)
+		put(t, ",rate=%lluB/s@%uus",
+		    (unsigned long long)(v->rate_bytes * 1000000 / v->rate_us), v->rate_us);
+	if (v->mtu)
+		put(t, ",mtu=%u", v->mtu);
+	if (v->untrusted)
+		put(t, ",trusted=0");
+	if (v->backend[0]) {
+		put(t, ",backend=");
+		put_escaped(t, v->backend);
+	}
+}
+
+static void put_vifs(struct text *t, const struct domain_config *c)
+{
+	if (!c->n_vifs)
+		return;
+	put(t, "vif = [");
+	for (unsigned i = 0; i < c->n_vifs; i++) {
+		put(t, "%s\"", i ? ", " : "");
+		put_vif(t, &c->vifs[i]);
+		put(t, "\"");
+	}
+	put(t, "]\n");
+}
+
 static void put_specs(struct text *t, const char *key, const char (*specs)[CONFIG_SPEC_MAX],
 		      unsigned n)
 {
@@ -163,7 +198,7 @@ size_t domain_config_text(const struct domain_config *c, char *out, size_t cap)
 	put_action(&t, "on_crash", c->on_crash);
 	put_action(&t, "on_watchdog", c->on_watchdog);
 	put_disks(&t, c);
-	put_specs(&t, "vif", c->vifs, c->n_vifs);
+	put_vifs(&t, c);
 	put_specs(&t, "pci", c->pci, c->n_pci);
 	return t.len;
 }

@@ -65,14 +65,20 @@ int control_disk_params(const char *target, char *out_params, size_t cap)
 	return control.hooks->disk(control.hooks->ctx, target, out_params, cap);
 }
 
-/* What the backends shall open, for every disk. Before anything is built, since a disk that is
+/* What the backends shall open, for every disk, and who they are. Before anything is built, since a disk that is
  * missing is the most likely mistake and the cheapest to find. */
-static int find_disks(const struct domain_record *r, control_params *params)
+static int find_devices(const struct domain_record *r, control_params *params)
 {
 	const struct domain_config *c = r->pub.config;
 
 	for (unsigned i = 0; i < c->n_disks; i++) {
 		int err = control_resolve_disk(r, (struct config_disk *)&c->disks[i], params[i]);
+
+		if (err)
+			return err;
+	}
+	for (unsigned i = 0; i < c->n_vifs; i++) {
+		int err = control_resolve_vif(r, (struct config_vif *)&c->vifs[i]);
 
 		if (err)
 			return err;
@@ -169,7 +175,7 @@ static int start_by(struct domain_record *r, int (*make)(struct domain_record *r
 {
 	size_t params_bytes = sizeof(control_params) * MAX(r->pub.config->n_disks, 1u);
 	control_params *params = host_alloc(params_bytes);
-	int err = params ? find_disks(r, params) : -XEN_ENOMEM;
+	int err = params ? find_devices(r, params) : -XEN_ENOMEM;
 
 	if (!err)
 		err = make(r);
@@ -250,7 +256,7 @@ static int have_disks(const struct domain_record *r)
 {
 	size_t params_bytes = sizeof(control_params) * MAX(r->pub.config->n_disks, 1u);
 	control_params *params = host_alloc(params_bytes);
-	int err = params ? find_disks(r, params) : -XEN_ENOMEM;
+	int err = params ? find_devices(r, params) : -XEN_ENOMEM;
 
 	host_free(params, params_bytes);
 	return err;

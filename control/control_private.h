@@ -90,6 +90,14 @@ int control_store_ask(domid_t domid, const char *node, const char *value);
 int control_resolve_disk(const struct domain_record *r, struct config_disk *disk,
 			 char params[CONFIG_PATH_MAX]);
 
+/* control_net.c: who serves the interface. As above. */
+int control_resolve_vif(const struct domain_record *r, struct config_vif *vif);
+
+/* control_device.c: the domain that a device names as its backend, "": our own. 0, or an error that has been told; what: "disk
+ * xvda". */
+int control_find_backend(const struct domain_record *r, const char *backend, const char *what,
+			 uint16_t *out_id);
+
 /* control.c: what the service domain opens for a target: its hook's word. */
 int control_disk_params(const char *target, char *out_params, size_t cap);
 
@@ -99,14 +107,34 @@ int control_store_add_disk(const struct domain_record *r, const struct config_di
 int control_store_change_medium(const struct domain_record *r, const struct config_disk *disk,
 				const char *params);
 int control_store_change_limit(const struct domain_record *r, const struct config_disk *disk);
-void control_store_remove_disk(domid_t id, const struct config_disk *disk);
+
+/* ---- control_store_vif.c: the same of an interface. */
+int control_store_add_vif(const struct domain_record *r, const struct config_vif *vif);
+
+/* ---- control_store_device.c: of a device of any kind, whose backend's number is known. */
+struct store_device {
+	const char *kind; /* "vbd", "vif" */
+	uint32_t devid;
+	domid_t backend_id;
+};
+static inline struct store_device disk_device(const struct config_disk *disk)
+{
+	return (struct store_device){"vbd", disk->devid, disk->backend_id};
+}
+static inline struct store_device vif_device(const struct config_vif *vif)
+{
+	return (struct store_device){"vif", vif->devid, vif->backend_id};
+}
+/* The i-th device of a domain, disks first; false: it has not so many. */
+bool control_device(const struct domain_config *c, unsigned i, struct store_device *out);
+void control_store_remove_device(domid_t id, const struct store_device *dev);
 /* XenbusState... of its halves; 0: there is no such node. */
-unsigned control_store_disk_state(domid_t id, const struct config_disk *disk);
-unsigned control_store_front_state(domid_t id, const struct config_disk *disk);
+unsigned control_store_device_state(domid_t id, const struct store_device *dev);
+unsigned control_store_front_state(domid_t id, const struct store_device *dev);
 /* In the backend's half: a word to the frontend. */
-void control_store_set_disk_state(domid_t id, const struct config_disk *disk, unsigned state);
+void control_store_set_device_state(domid_t id, const struct store_device *dev, unsigned state);
 /* Makes its backend let go, without the guest; called again until it is true: it has. */
-bool control_store_close_disk(domid_t id, const struct config_disk *disk);
+bool control_store_close_device(domid_t id, const struct store_device *dev);
 
 /* Tells the backends of a stopped domain to let go; returns how many have not yet. */
 unsigned control_store_close_backends(const struct domain_record *r);

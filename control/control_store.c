@@ -1,7 +1,7 @@
 /* control_store.c: what the store says of a domain: the nodes libxl writes, and their removal.
  *
  * A domain's directory, its console's and store's keys (Xen's docs: xenstore-paths), and by
- * control_store_disk.c its disks. All appear in one transaction, so that a backend never sees half a
+ * control_store_disk.c and control_store_vif.c its devices. All appear in one transaction, so that a backend never sees half a
  * device. Not the store itself. Caller: control.c. Calls: host.h's store, printf.h.
  */
 #include <amphi/host.h>
@@ -124,6 +124,8 @@ static void put_all(struct writer *w, const void *ctx)
 	put_rings(w);
 	for (unsigned i = 0; i < w->r->pub.config->n_disks; i++)
 		store_put_disk(w, &w->r->pub.config->disks[i], params[i]);
+	for (unsigned i = 0; i < w->r->pub.config->n_vifs; i++)
+		store_put_vif(w, &w->r->pub.config->vifs[i]);
 }
 
 /* Begun anew, from the first node, when the store asks for it: what was written in a failed
@@ -205,9 +207,10 @@ void store_remove(const char *fmt, ...)
 void control_store_remove(const struct domain_record *r)
 {
 	domid_t id = r->pub.domid;
+	struct store_device dev;
 
-	for (unsigned i = 0; i < r->pub.config->n_disks; i++)
-		control_store_remove_disk(id, &r->pub.config->disks[i]);
+	for (unsigned i = 0; control_device(r->pub.config, i, &dev); i++)
+		control_store_remove_device(id, &dev);
 	store_remove("/local/domain/%u", id);
 	store_remove("/vm/%u", id);
 }
@@ -229,11 +232,11 @@ unsigned store_number(const char *path, unsigned limit, unsigned otherwise)
  * looks. */
 unsigned control_store_close_backends(const struct domain_record *r)
 {
-	const struct domain_config *c = r->pub.config;
+	struct store_device dev;
 	unsigned busy = 0;
 
-	for (unsigned i = 0; i < c->n_disks; i++)
-		busy += !control_store_close_disk(r->pub.domid, &c->disks[i]);
+	for (unsigned i = 0; control_device(r->pub.config, i, &dev); i++)
+		busy += !control_store_close_device(r->pub.domid, &dev);
 	return busy;
 }
 

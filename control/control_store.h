@@ -1,7 +1,8 @@
 /* control_store.h: how nodes are written, for the files that write them; private to control/.
  *
  * A writer is one transaction while it is filled: puts read as a list, without a test behind each, since the first
- * error stays and ends it. control_store.c has these and a domain's own nodes, control_store_disk.c a disk's.
+ * error stays and ends it. control_store.c has these and a domain's own nodes, control_store_device.c,
+ * control_store_disk.c and control_store_vif.c a device's.
  */
 #ifndef CONTROL_CONTROL_STORE_H
 #define CONTROL_CONTROL_STORE_H
@@ -44,7 +45,12 @@ unsigned store_number(const char *path, unsigned limit, unsigned otherwise);
 /* With everything below; it may be gone already. */
 void store_remove(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* Both halves of a disk. */
+/* What is the same in the halves of every device; the writer's directory is that half's from then on. */
+void store_put_backend(struct writer *w, const struct store_device *dev);
+void store_put_frontend(struct writer *w, const struct store_device *dev);
+
+/* Both halves of a disk, of an interface. */
 void store_put_disk(struct writer *w, const struct config_disk *disk, const char *params);
+void store_put_vif(struct writer *w, const struct config_vif *vif);
 
 #endif

@@ -12,11 +12,12 @@
 #include "ctl_table.h"
 
 /* A spec with blanks comes as several words, as it would of a shell that quotes: they are one again. */
-static bool join_words(char **words, char *out, size_t cap)
+bool ctl_join_words(char **words, char *out, size_t cap)
 {
 	size_t len = 0;
 	bool fits = true;
 
+	out[0] = 0;
 	for (; *words; words++) {
 		fits = fits && str_copy(out + len, cap - len, *words);
 		len = strlen(out);
@@ -29,26 +30,33 @@ int ctl_block_attach(struct run *r)
 	char spec[CTL_LINE_MAX];
 	int err;
 
-	if (!join_words(r->argv + 2, spec, sizeof(spec)))
+	if (!ctl_join_words(r->argv + 2, spec, sizeof(spec)))
 		return -XEN_E2BIG;
 	err = control_disk_attach(r->argv[1], spec, r->hooks->done, r->hooks->ctx);
 	r->out->begun = !err;
 	return err;
 }
 
+bool ctl_detach_words(const struct run *r, const char *words[2], bool *out_force)
+{
+	unsigned n = 0;
+
+	*out_force = false;
+	for (int i = 1; i < r->argc; i++)
+		if (!strcmp(r->argv[i], "--force"))
+			*out_force = true;
+		else if (n < 2)
+			words[n++] = r->argv[i];
+	return n == 2 && r->argc - 1 == 2 + *out_force;
+}
+
 int ctl_block_detach(struct run *r)
 {
 	const char *words[2] = {0};
-	unsigned n = 0;
-	bool force = false;
+	bool force;
 	int err;
 
-	for (int i = 1; i < r->argc; i++)
-		if (!strcmp(r->argv[i], "--force"))
-			force = true;
-		else if (n < ARRAY_SIZE(words))
-			words[n++] = r->argv[i];
-	if (n < ARRAY_SIZE(words) || r->argc - 1 > (int)n + force)
+	if (!ctl_detach_words(r, words, &force))
 		return control_fail(-XEN_EINVAL, "usage: block-detach NAME DISK [--force]");
 	err = control_disk_detach(words[0], words[1], force, r->hooks->done, r->hooks->ctx);
 	r->out->begun = !err;
@@ -106,12 +114,14 @@ static uint64_t or_nothing(uint64_t limit)
 static void add_disk(const struct listing *l, const struct control_domain *d,
 		     const struct config_disk *disk)
 {
+	struct store_device dev = disk_device(disk);
+
 	ctl_table_row(l->out, list_columns, ARRAY_SIZE(list_columns),
 		      (const struct ctl_cell[]){
 			  {.text = d->config->name},
 			  {.text = disk->vdev},
 			  {.number = disk->devid},
-			  {.number = control_store_disk_state(d->domid, disk)},
+			  {.number = control_store_device_state(d->domid, &dev)},
 			  {.number = or_nothing(disk->limit.iops)},
 			  {.number = or_nothing(disk->limit.bps)},
 			  {.number = disk->limit.iops || disk->limit.bps ? disk->limit.burst_ms

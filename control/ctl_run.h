@@ -15,11 +15,19 @@ struct run {
 	struct ctl_answer *out;
 };
 
-/* ctl_block.c */
+/* ctl_block.c. join: a spec with blanks, which came as several words, false: too long. detach: a domain and a device, and
+ * --force anywhere; false: not so. */
+bool ctl_join_words(char **words, char *out, size_t cap);
+bool ctl_detach_words(const struct run *r, const char *words[2], bool *out_force);
 int ctl_block_attach(struct run *r);
 int ctl_block_detach(struct run *r);
 int ctl_block_limit(struct run *r);
 int ctl_block_list(struct run *r);
+
+/* ctl_net.c */
+int ctl_net_attach(struct run *r);
+int ctl_net_detach(struct run *r);
+int ctl_net_list(struct run *r);
 int ctl_cd_insert(struct run *r);
 int ctl_cd_eject(struct run *r);
 

@@ -266,18 +266,13 @@ static void add_disk(struct config_parser *p, const struct config_key *key, cons
 	config_add_disk(p, v);
 }
 
-/* Counted and kept although nothing serves them, so that a file with too many is still refused. */
 static void add_vif(struct config_parser *p, const struct config_key *key, const struct token *v)
 {
-	struct domain_config *c = p->out;
-
-	if (c->n_vifs == CONFIG_MAX_VIFS)
-		config_error(p, v, "more than %u vifs", CONFIG_MAX_VIFS);
-	else if (get_text(p, key, v, c->vifs[c->n_vifs], CONFIG_SPEC_MAX))
-		c->n_vifs++;
-	know_unused(p, key, v);
+	(void)key;
+	config_add_vif(p, v);
 }
 
+/* Counted and kept although nothing serves them, so that a file with too many is still refused. */
 static void add_pci(struct config_parser *p, const struct config_key *key, const struct token *v)
 {
 	struct domain_config *c = p->out;
@@ -531,5 +526,6 @@ int domain_config_parse(const char *file_name, const char *text, size_t len,
 		take_statement(&p);
 	}
 	check_whole(&p);
+	config_vif_finish(out);
 	return p.errors ? -XEN_EINVAL : 0;
 }

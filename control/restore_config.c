@@ -142,11 +142,55 @@ static int disk_writable(struct reading *g, const struct key *k, const struct js
 	return 0;
 }
 
+/* As a disk; one whose bridge is not told had the usual one. */
+static struct config_vif *vif_at(struct reading *g, const struct json_value *v)
+{
+	struct domain_config *c = g->r->config;
+
+	if (v->index >= CONFIG_MAX_VIFS)
+		return NULL;
+	for (; c->n_vifs <= v->index; c->n_vifs++)
+		c->vifs[c->n_vifs] = (struct config_vif){.devid = c->n_vifs,
+							 .bridge = CONFIG_BRIDGE_USUAL,
+							 .rate_us = CONFIG_RATE_USUAL_US};
+	return &c->vifs[v->index];
+}
+
+static int vif_text(struct reading *g, const struct key *k, const struct json_value *v)
+{
+	struct config_vif *vif = vif_at(g, v);
+
+	return vif && v->is_string && str_copy((char *)vif + k->offset, k->size, v->text)
+		   ? 0
+		   : refuse(g, v);
+}
+
+static int vif_mac(struct reading *g, const struct key *k, const struct json_value *v)
+{
+	struct config_vif *vif = vif_at(g, v);
+
+	(void)k;
+	return vif && config_mac(v->text, vif->mac) ? 0 : refuse(g, v);
+}
+
+/* A member of four bytes, or of eight. */
+static int vif_number(struct reading *g, const struct key *k, const struct json_value *v)
+{
+	struct config_vif *vif = vif_at(g, v);
+	uint64_t n;
+
+	if (!vif || !str_to_u64(v->text, &n) || (k->size == 4 && n > UINT32_MAX))
+		return refuse(g, v);
+	memcpy((char *)vif + k->offset, &n, k->size);
+	return 0;
+}
+
 /* ---- the table --------------------------------------------------------------------------------- */
 
 #define CONFIG(member)                                                                             \
 	offsetof(struct domain_config, member), sizeof(((struct domain_config *)0)->member)
 #define READING(member) offsetof(struct reading, member), 0
+#define VIF(member)     offsetof(struct config_vif, member), sizeof(((struct config_vif *)0)->member)
 #define DISK(member)    offsetof(struct config_disk, member), sizeof(((struct config_disk *)0)->member)
 
 static const struct key keys[] = {
@@ -164,6 +208,13 @@ static const struct key keys[] = {
     {"disks[].pdev_path", disk_text, DISK(target)},
     {"disks[].vdev", disk_vdev, DISK(vdev)},
     {"disks[].readwrite", disk_writable, 0, 0},
+    {"nics[].devid", vif_number, VIF(devid)},
+    {"nics[].mac", vif_mac, 0, 0},
+    {"nics[].bridge", vif_text, VIF(bridge)},
+    {"nics[].ip", vif_text, VIF(ip)},
+    {"nics[].mtu", vif_number, VIF(mtu)},
+    {"nics[].rate_bytes_per_interval", vif_number, VIF(rate_bytes)},
+    {"nics[].rate_interval_usecs", vif_number, VIF(rate_us)},
     {"on_poweroff", action, CONFIG(on_poweroff)},
     {"on_reboot", action, CONFIG(on_reboot)},
     {"on_crash", action, CONFIG(on_crash)},
@@ -211,6 +262,9 @@ static const char *fault(const struct reading *g)
 	for (unsigned i = 0; i < c->n_disks; i++)
 		if (!c->disks[i].vdev[0] || !c->disks[i].target[0])
 			return "a disk has no name or no target";
+	for (unsigned i = 0; i < c->n_vifs; i++)
+		if (c->vifs[i].rate_bytes && !c->vifs[i].rate_us)
+			return "an interface has a rate in no time";
 	return NULL;
 }
 

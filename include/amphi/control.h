@@ -68,6 +68,10 @@ int control_create(const struct domain_config *config, domid_t *out_domid);
  * valid during the call. Once, never before the call that began it has returned. */
 typedef void control_done_fn(void *ctx, int err, const char *name);
 
+/* How long a backend, or a guest, has for its part when a device is attached or detached, and a guest when it is detached by force. */
+#define CONTROL_DEVICE_WAIT_MS 10000u
+#define CONTROL_FORCE_WAIT_MS  1000u
+
 /* Begins to make a domain of what was saved on a disk, named as a domain file's disk= does or as
  * host_block_find does: a stream of xl's from its first byte on (control/stream.h). When done is told 0
  * the domain runs. config: copied; NULL: the one that was saved with it. Reading takes its time, other work

@@ -13,9 +13,6 @@
 
 #include <amphi/control.h>
 
-/* How long a backend, or a guest, has for its part. */
-#define CONTROL_DISK_WAIT_MS 10000u
-
 /* spec: as an element of disk = [...]. Done when the backend is ready for the guest, which may take its time. By done:
  * -XEN_ETIMEDOUT, -XEN_EIO: the backend does not answer, or refuses; nothing is left of the disk then. -XEN_EINVAL:
  * the spec, -XEN_EEXIST: its vdev is taken. */
@@ -24,7 +21,6 @@ int control_disk_attach(const char *name, const char *spec, control_done_fn *don
 /* Asks the guest to let the disk go, and done is called when it has. By done: -XEN_EBUSY: it does not, and has the disk
  * as before; one that has said it will is believed, and the disk goes when it does. force: it is told, and has
  * CONTROL_FORCE_WAIT_MS to follow; then the disk is gone, as if it were pulled out. */
-#define CONTROL_FORCE_WAIT_MS 1000u
 int control_disk_detach(const char *name, const char *disk, bool force, control_done_fn *done,
 			void *ctx);
 

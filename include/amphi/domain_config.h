@@ -54,6 +54,24 @@ struct config_disk {
 	struct config_limit limit;
 };
 
+#define CONFIG_MAC_BYTES 6u
+
+struct config_vif {
+	uint32_t devid; /* of the xenbus node: its place in the list, or the first that is free */
+	uint8_t mac
+	    [CONFIG_MAC_BYTES]; /* given, or made of the domain's name and devid, in Xen's range */
+	char bridge[16];
+	char ip[CONFIG_SPEC_MAX]; /* addresses that it may send from, blanks between; "": any */
+	uint64_t rate_bytes;      /* in rate_us; 0: no limit */
+	uint32_t rate_us;
+	uint32_t mtu;                  /* 0: not said, 1500 */
+	bool untrusted;                /* the backend, by the guest */
+	char backend[CONFIG_NAME_MAX]; /* as a disk's */
+	uint16_t backend_id;
+};
+#define CONFIG_BRIDGE_USUAL  "xenbr0"
+#define CONFIG_RATE_USUAL_US 50000u
+
 struct domain_config {
 	char name[CONFIG_NAME_MAX];
 	char kernel[CONFIG_PATH_MAX];
@@ -70,8 +88,8 @@ struct domain_config {
 	enum config_action on_poweroff, on_reboot, on_crash, on_watchdog;
 	unsigned n_disks, n_vifs, n_pci;
 	struct config_disk disks[CONFIG_MAX_DISKS];
-	char vifs[CONFIG_MAX_VIFS][CONFIG_SPEC_MAX]; /* as written; nothing serves them yet */
-	char pci[CONFIG_MAX_PCI][CONFIG_SPEC_MAX];   /* as written */
+	struct config_vif vifs[CONFIG_MAX_VIFS];
+	char pci[CONFIG_MAX_PCI][CONFIG_SPEC_MAX]; /* as written; nothing serves them yet */
 };
 
 struct config_listener {
@@ -88,6 +106,9 @@ int domain_config_parse(const char *file_name, const char *text, size_t len,
 /* Reads "iops=...", "bps=..." or "burst=..." (as in disk=) into *limit, of which the others stay. NULL, or what is
  * wrong with it. */
 const char *config_limit_word(const char *word, struct config_limit *limit);
+
+/* Reads six bytes as "00:16:3e:01:02:03"; false: it is none, or a group's. */
+bool config_mac(const char *text, uint8_t out[CONFIG_MAC_BYTES]);
 
 /* The number of a vdev as xenbus wants it (xl-disk-configuration(5) and Xen's vbd-interface):
  * xvda.. xvdp, further xvd letters, hda hdb.., sda..; with an optional partition number.

@@ -3,7 +3,7 @@
  *
  * Why: domain files are written by users, and the parser runs in the service domain. Called by
  * libFuzzer; calls control/domain_config.c.
- * links: control/domain_config.c control/config_lex.c control/config_disk.c control/config_words.c
+ * links: control/domain_config.c control/config_lex.c control/config_disk.c control/config_vif.c control/config_words.c
  * links: control/config_cpus.c lib/printf.c lib/text.c
  */
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  * a crash) the restored domain lacks. Expected: the text read again gives the same struct, every byte; quotes, backslashes and
  * bytes that are no ASCII survive in strings; a text that does not fit says how long it is.
  *
- * links: control/config_text.c control/domain_config.c control/config_lex.c control/config_disk.c control/config_words.c
+ * links: control/config_text.c control/domain_config.c control/config_lex.c control/config_disk.c control/config_vif.c control/config_words.c
  * links: control/config_cpus.c lib/printf.c lib/text.c
  */
 #include <setjmp.h>
@@ -72,7 +72,8 @@ static void test_all(void **state)
 	    "disk=['/a b.img,raw,xvda,w','vdev=hdc,access=ro,target=/dev/x,y=z',"
 	    "'vdev=xvdd,cdrom','x@1M+2M,,xvde,w,backend=d,no-discard,no-flush-cache,"
 	    "no-persistent,iops=5,bps=1K,burst=3s']\n"
-	    "vif=['bridge=a,mac=00:16:3e:00:00:01','']\npci=['0000:00:04.0']\n");
+	    "vif=['bridge=a,mac=00:16:3e:00:00:01,ip=10.0.0.2,rate=1MB/s@20ms,mtu=9000,trusted=0,"
+	    "backend=net','']\npci=['0000:00:04.0']\n");
 	expect_line("cpus = [\"0,1,2\", \"5\", \"all\"]\n");
 	expect_line("disk = [\"vdev=xvda,access=rw,format=raw,target=/a b.img\", "
 		    "\"vdev=hdc,access=ro,format=raw,target=/dev/x,y=z\", "
@@ -80,6 +81,8 @@ static void test_all(void **state)
 		    "\"vdev=xvde,access=rw,format=raw,no-discard,no-flush-cache,no-persistent,"
 		    "backend=d,iops=5,bps=1024,burst=3000ms,target=x@1M+2M\"]\n");
 	expect_line("on_crash = \"rename-restart\"\n");
+	expect_line("vif = [\"mac=00:16:3e:00:00:01,bridge=a,ip=10.0.0.2,"
+		    "rate=1000000B/s@20000us,mtu=9000,trusted=0,backend=net\", \"mac=00:16:3e:");
 }
 
 static void test_strings(void **state)

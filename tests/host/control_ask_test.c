@@ -5,7 +5,7 @@
  * its target) leaves a guest that cannot do what it was told. Expected values are those of Xen's
  * xenstore-paths and xl.cfg(5).
  *
- * links: control/control_save.c control/save_*.c control/config_*.c control/domain_config.c control/control.c control/control_list.c control/control_store*.c control/control_block.c control/domain_builder.c
+ * links: control/control_save.c control/save_*.c control/config_*.c control/domain_config.c control/control.c control/control_list.c control/control_store*.c control/control_block.c control/control_device.c control/control_net.c control/domain_builder.c
  * links: control/control_ask.c control/control_version.c lib/start_layout.c control/builder_memory.c control/builder_start.c
  * links: lib/error_name.c lib/elf.c lib/printf.c lib/text.c
  * links: control/builder_unpack.c unpack/unpack.c unpack/gzip.c unpack/gzip_fast.c unpack/gzip_trees.c unpack/xz.c unpack/zstd.c unpack/lz4.c

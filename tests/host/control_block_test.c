@@ -25,7 +25,7 @@
 #include "fake_control.h"
 #include "mock_host.h"
 
-#define WAIT_NS (CONTROL_DISK_WAIT_MS * 1000000ull)
+#define WAIT_NS (CONTROL_DEVICE_WAIT_MS * 1000000ull)
 #define BACK_B  "/local/domain/0/backend/vbd/%u/51728"
 #define FRONT_B "/local/domain/%u/device/vbd/51728"
 

@@ -5,7 +5,7 @@
  * behind adds up. The hypervisor is the fake of fake_control.c, the store that of the mock world;
  * the test plays backends and guests by writing their nodes.
  *
- * links: control/control_save.c control/save_*.c control/config_*.c control/domain_config.c control/control.c control/control_list.c control/control_store*.c control/control_block.c control/domain_builder.c
+ * links: control/control_save.c control/save_*.c control/config_*.c control/domain_config.c control/control.c control/control_list.c control/control_store*.c control/control_block.c control/control_device.c control/control_net.c control/domain_builder.c
  * links: control/control_ask.c control/control_version.c lib/start_layout.c control/builder_memory.c control/builder_start.c
  * links: lib/error_name.c lib/elf.c lib/printf.c lib/text.c
  * links: control/builder_unpack.c unpack/unpack.c unpack/gzip.c unpack/gzip_fast.c unpack/gzip_trees.c unpack/xz.c unpack/zstd.c unpack/lz4.c

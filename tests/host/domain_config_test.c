@@ -4,7 +4,7 @@
  * Why: a domain file is the first thing a user gives us, and files written for xl must do. The
  * texts below are whole files; what is expected stands next to each. Not tested here: whether the
  * files they name exist. The tool and the service domain run this very code.
- * links: control/domain_config.c control/config_lex.c control/config_disk.c control/config_words.c
+ * links: control/domain_config.c control/config_lex.c control/config_disk.c control/config_vif.c control/config_words.c
  * links: control/config_cpus.c lib/printf.c lib/text.c
  */
 #include <setjmp.h>
@@ -89,8 +89,7 @@ static void test_whole_file(void **state)
 		  "cpu_weight=512\ncap=50\n"
 		  "on_crash = 'preserve'\non_poweroff='restart'\non_reboot=\"destroy\""),
 	    0);
-	assert_string_equal(said, "f.cfg:14:8: note: vif has no effect here\n"
-				  "f.cfg:15:9: note: pci has no effect here\n");
+	assert_string_equal(said, "f.cfg:15:9: note: pci has no effect here\n");
 	assert_string_equal(config.name, "guest");
 	assert_string_equal(config.kernel, "/boot/amphi");
 	assert_string_equal(config.ramdisk, "r.img");
@@ -110,7 +109,8 @@ static void test_whole_file(void **state)
 	assert_string_equal(config.disks[1].target, "b.img");
 	assert_false(config.disks[1].readonly);
 	assert_int_equal(config.disks[1].devid, 51728);
-	assert_string_equal(config.vifs[0], "mac=00:16:3e:00:00:02");
+	assert_memory_equal(config.vifs[0].mac, "\x00\x16\x3e\x00\x00\x02", 6);
+	assert_string_equal(config.vifs[0].bridge, "xenbr0");
 	assert_string_equal(config.pci[0], "00:10.0");
 }
 
@@ -259,10 +259,10 @@ static void test_bad_statements(void **state)
 			  "f.cfg:2:8: error: a character that has no meaning here\n");
 	expect_line_error("memory = 8\nvcpus = 1\nmemory = 9",
 			  "f.cfg:4:1: error: key 'memory' given twice, first on line 2\n");
-	expect_line_error("vif = ['a' 'b']",
+	expect_line_error("pci = ['a' 'b']",
 			  "f.cfg:2:12: error: a string where ',' or ']' should be\n");
-	expect_line_error("vif = [,]", "f.cfg:2:8: error: ',' where a string or ']' should be\n");
-	expect_line_error("vif = ['a'",
+	expect_line_error("pci = [,]", "f.cfg:2:8: error: ',' where a string or ']' should be\n");
+	expect_line_error("pci = ['a'",
 			  "f.cfg:2:11: error: the end of the file where ',' or ']' should be\n");
 }
 
@@ -450,6 +450,88 @@ static void test_too_many(void **state)
 	expect_line_error(line, "f.cfg:2:30: error: more than 8 vifs\n");
 }
 
+static void test_vif_forms(void **state)
+{
+	expect_ok("vif = ['', 'mac=00:16:3E:0a:0B:0c,bridge=br1,ip=10.0.0.2 fe80::1,rate=10Mb/s,"
+		  "mtu=9000,trusted=0,backend=net,script=x,type=vif', ' bridge=b , mtu=68']\n");
+	assert_int_equal(config.n_vifs, 3);
+	assert_int_equal(config.vifs[0].devid, 0);
+	assert_memory_equal(config.vifs[0].mac, "\x00\x16\x3e", 3);
+	assert_int_equal(config.vifs[0].rate_bytes, 0);
+	assert_int_equal(config.vifs[1].devid, 1);
+	assert_memory_equal(config.vifs[1].mac, "\x00\x16\x3e\x0a\x0b\x0c", 6);
+	assert_string_equal(config.vifs[1].bridge, "br1");
+	assert_string_equal(config.vifs[1].ip, "10.0.0.2 fe80::1");
+	assert_int_equal(config.vifs[1].rate_bytes, 62500); /* of 1,250,000 bytes/s in 50 ms */
+	assert_int_equal(config.vifs[1].rate_us, 50000);
+	assert_int_equal(config.vifs[1].mtu, 9000);
+	assert_true(config.vifs[1].untrusted);
+	assert_string_equal(config.vifs[1].backend, "net");
+	assert_int_equal(config.vifs[2].mtu, 68);
+	/* addresses that are not given differ, and are the same at the next start */
+	assert_memory_not_equal(config.vifs[0].mac, config.vifs[2].mac, 6);
+}
+
+static void test_vif_rates(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t bytes;
+		uint32_t us;
+	} rates[] = {{"8Kb/s", 50, 50000},
+		     {"1MB/s@20ms", 20000, 20000},
+		     {"1GB/s@1s", 1000000000, 1000000},
+		     {"3B/s@100us", 1, 100}};
+	char line[64];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(rates); i++) {
+		snprintf(line, sizeof(line), "vif=['rate=%s']\n", rates[i].text);
+		expect_ok(line);
+		assert_int_equal(config.vifs[0].rate_bytes, rates[i].bytes);
+		assert_int_equal(config.vifs[0].rate_us, rates[i].us);
+	}
+}
+
+static void test_bad_vifs(void **state)
+{
+	static const char *const rates[] = {
+	    "",         "10",         "10Mb",      "b/s",   "0b/s",
+	    "1Mb/s@",   "1Mb/s@5",    "1Mb/s@0ms", "1Tb/s", "99999999999999999999b/s",
+	    "2000GB/s", "1Mb/s@5000s"};
+	char line[64], error[160];
+
+	expect_line_error("vif=['mac=01:16:3e:00:00:01']",
+			  "f.cfg:2:7: error: vif mac '01:16:3e:00:00:01' is no address like "
+			  "00:16:3e:01:02:03\n");
+	expect_line_error("vif=['bridge=a,mac=00:16:3e:00:00']",
+			  "f.cfg:2:16: error: vif mac '00:16:3e:00:00' is no address like "
+			  "00:16:3e:01:02:03\n");
+	expect_line_error("vif=['bridge=0123456789abcdef']",
+			  "f.cfg:2:7: error: vif bridge '0123456789abcdef' is no name of 1 to 15 "
+			  "characters\n");
+	expect_line_error("vif=['colour=red']", "f.cfg:2:7: error: unknown vif key 'colour'\n");
+	expect_line_error("vif=['bridge']",
+			  "f.cfg:2:7: error: vif field 'bridge' is not KEY=VALUE\n");
+	expect_line_error("vif=['mtu=67']",
+			  "f.cfg:2:7: error: vif mtu '67' is none of 68 to 65521\n");
+	expect_line_error("vif=['type=ioemu']",
+			  "f.cfg:2:7: error: vif type 'ioemu' is not supported: only vif is\n");
+	expect_line_error("vif=['ip=a host']",
+			  "f.cfg:2:7: error: vif ip 'a host' is no list of IPv4 "
+			  "and IPv6 addresses\n");
+	expect_line_error("vif=['backend=3']",
+			  "f.cfg:2:7: error: vif backend '3' is a number: say the domain's name\n");
+	for (unsigned i = 0; i < ARRAY_SIZE(rates); i++) {
+		snprintf(line, sizeof(line), "vif=['rate=%s']", rates[i]);
+		snprintf(error, sizeof(error),
+			 "f.cfg:2:7: error: vif rate '%s' is no rate like 10Mb/s, 1GB/s or "
+			 "10Mb/s@20ms\n",
+			 rates[i]);
+		expect_line_error(line, error);
+	}
+	assert_int_equal(config.n_vifs, 0);
+}
+
 static void test_vdev_numbers(void **state)
 {
 	/* From the table of xen-vbd-interface(7). */
@@ -505,6 +587,9 @@ int main(void)
 	    cmocka_unit_test(test_disk_limits),
 	    cmocka_unit_test(test_bad_disks),
 	    cmocka_unit_test(test_too_many),
+	    cmocka_unit_test(test_vif_forms),
+	    cmocka_unit_test(test_vif_rates),
+	    cmocka_unit_test(test_bad_vifs),
 	    cmocka_unit_test(test_vdev_numbers),
 	};
 

@@ -5,9 +5,9 @@
  * text names what is wrong, the record, and where it begins.
  *
  * links: control/restore.c control/restore_domain.c control/restore_stream.c control/restore_memory.c control/restore_vcpu.c control/restore_config.c control/json.c
- * links: control/control_save.c control/save_*.c control/config_text.c control/control.c control/control_list.c control/control_store*.c control/control_block.c control/domain_builder.c control/control_ask.c
+ * links: control/control_save.c control/save_*.c control/config_text.c control/control.c control/control_list.c control/control_store*.c control/control_block.c control/control_device.c control/control_net.c control/domain_builder.c control/control_ask.c
  * links: control/control_version.c lib/start_layout.c control/builder_memory.c control/builder_start.c control/builder_unpack.c
- * links: control/domain_config.c control/config_lex.c control/config_disk.c control/config_words.c control/config_cpus.c
+ * links: control/domain_config.c control/config_lex.c control/config_disk.c control/config_vif.c control/config_words.c control/config_cpus.c
  * links: lib/error_name.c lib/elf.c lib/printf.c lib/text.c
  * links: unpack/unpack.c unpack/gzip.c unpack/gzip_fast.c unpack/gzip_trees.c unpack/xz.c unpack/zstd.c unpack/lz4.c
  * links: tests/host/control_world.c tests/host/fake_control.c tests/host/fake_versions.c tests/host/fake_kernel.c tests/host/mock_host.c tests/host/mock_share.c
@@ -332,6 +332,13 @@ static void test_configurations(void **state)
 			      "b_info.max_vcpus is '1'");
 	expect_config_refused("{" C ", \"b_info\": {\"target_memkb\": 9999999999999}}",
 			      "b_info.target_memkb is '9999999999999'");
+	expect_config_refused("{" C ", " B ", \"nics\": [{\"mac\": \"01:00:00:00:00:00\"}]}",
+			      "nics[].mac is '01:00:00:00:00:00'");
+	expect_config_refused("{" C ", " B ", \"nics\": [{\"mtu\": 5000000000}]}",
+			      "nics[].mtu is '5000000000'");
+	expect_config_refused("{" C ", " B ", \"nics\": [{\"rate_bytes_per_interval\": 5, "
+			      "\"rate_interval_usecs\": 0}]}",
+			      "an interface has a rate in no time");
 	expect_config_refused("{" C ", " B ", \"disks\": [{\"vdev\": \"q\"}]}",
 			      "disks[].vdev is 'q'");
 	expect_config_refused("{" C ", " B ", \"disks\": [{\"vdev\": \"xvda\"}]}",

@@ -8,6 +8,8 @@
 void commands_disk_add(void);
 void commands_ledger_add(void);   /* disks sha256 fill verify ramdisk */
 void commands_copy_add(void);     /* copy */
+void commands_net_add(void);      /* netstat */
+void commands_blast_add(void);    /* netblast */
 void commands_info_add(void);     /* pvops store mem stats threads hypercalls */
 void commands_system_add(void);   /* reboot crash halt sleep */
 void commands_bench_add(void);    /* bench */
@@ -17,7 +19,6 @@ void commands_line_add(void);     /* start repeat */
 void commands_time_add(void);     /* clock date */
 void commands_cpu_add(void);      /* cpu */
 void commands_selftest_add(void); /* selftest */
-void commands_wire_add(void);     /* netecho netblast */
 
 #include <amphi/block.h>
 

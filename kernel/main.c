@@ -6,6 +6,7 @@
  */
 #include <amphi/blkfront.h>
 #include <amphi/blktrace.h>
+#include <amphi/netfront.h>
 #include <amphi/drivers.h>
 #include <amphi/error_name.h>
 #include <amphi/host.h>
@@ -90,11 +91,25 @@ static struct blkfront_limits disk_limits(void)
 					.depth = mib < 96 ? 128 : 512};
 }
 
+/* A queue lends its backend so many pages, and may have as many again with users: in the worst case a sixteenth of memory
+ * in all. */
+static struct netfront_limits net_limits(void)
+{
+	uint64_t mib = pages_total_count() * PAGE_SIZE >> 20;
+
+	if (mib < 32)
+		return (struct netfront_limits){.queues = 1, .rx_pages = 64, .tx_pages = 32};
+	return (struct netfront_limits){.queues = MIN(smp_count(), mib < 96 ? 1u : NET_QUEUES_MAX),
+					.rx_pages = mib < 96 ? 128 : 256,
+					.tx_pages = mib < 96 ? 64 : 128};
+}
+
 /* Without a store there is nobody to ask for disks, nor to say which CPUs to use; the same goes on with
  * none. */
 static int start_guest(void *ctx)
 {
 	struct blkfront_limits limits = disk_limits();
+	struct netfront_limits networks = net_limits();
 	int error;
 
 	blkfront_limit(&limits);
@@ -104,6 +119,10 @@ static int start_guest(void *ctx)
 	error = boot.store_page ? disk_trace_start() : 0;
 	if (error)
 		klog(LOG_WARN, BLKTRACE_ASK " is not watched: %s", error_name(error));
+	netfront_limit(&networks);
+	error = boot.store_page ? netfront_init() : -XEN_ENODEV;
+	if (error)
+		klog(LOG_WARN, "no networks from other domains: %s", error_name(error));
 	error = boot.store_page && smp_count() > 1 ? hotplug_xen_start() : 0;
 	if (error)
 		klog(LOG_WARN, "CPUs stay as they are: %s", error_name(error));
@@ -154,6 +173,8 @@ static void shell_thread(void *ctx)
 	commands_disk_add();
 	commands_ledger_add();
 	commands_copy_add();
+	commands_net_add();
+	commands_blast_add();
 	commands_info_add();
 	commands_system_add();
 	commands_bench_add();
@@ -163,7 +184,6 @@ static void shell_thread(void *ctx)
 	commands_time_add();
 	commands_selftest_add();
 	commands_cpu_add();
-	commands_wire_add();
 	smp_init();
 	switch (cmdline.role) {
 	case ROLE_SERVICE:

@@ -6,6 +6,7 @@
  * notices nothing. Calls suspend_order.c, the platform's part, and whoever has to bind anew.
  */
 #include <amphi/blkfront.h>
+#include <amphi/netfront.h>
 #include <amphi/error_name.h>
 #include <amphi/event.h>
 #include <amphi/grant.h>
@@ -74,10 +75,14 @@ static const char *words_stop(void)
 	return NULL;
 }
 
-static void disks_go_on(enum suspend_end end)
+/* All are dropped before any begins again. */
+static void devices_go_on(enum suspend_end end)
 {
-	if (end == SUSPEND_NEW_WORLD)
-		blkfront_resume();
+	if (end != SUSPEND_NEW_WORLD)
+		return;
+	netfront_drop();
+	blkfront_resume();
+	netfront_resume();
 }
 
 /* Without it there are no disks and no next suspend, but the domain lives. */
@@ -173,7 +178,7 @@ static int64_t leave(void)
  * needs on its way back is below it: disks need the store, the store its port, ports the shared page. */
 static const struct suspend_step steps[] = {
     {"role", role_stop, NULL},           {"CPUs", cpus_stop, cpus_go_on},
-    {"disks", NULL, disks_go_on},        {"store", NULL, store_go_on},
+    {"devices", NULL, devices_go_on},    {"store", NULL, store_go_on},
     {"last words", words_stop, NULL},    {"interrupts", interrupts_stop, interrupts_go_on},
     {"last look", last_look_stop, NULL}, {"programs", programs_stop, programs_go_on},
     {"console", NULL, console_go_on},    {"clock", clock_stop, clock_go_on},

@@ -83,6 +83,9 @@ static inline uint8_t netif_rx_frame_flags(uint16_t flags)
 	return flags & NETRXF_data_validated ? NET_CSUM_VALID : 0;
 }
 
+/* "00:16:3e:01:02:03", and nothing behind; false: none, or that of a group, which no station has. */
+bool netif_mac_read(const char *text, uint8_t mac[NET_MAC_BYTES]);
+
 /* ---- extra infos ---------------------------------------------------------------------------- */
 
 #define NETIF_EXTRA_XDP        5u /* of Linux: u.xdp, { uint16_t headroom, pad[2] } */

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include <amphi/blkfront.h>
+#include <amphi/netfront.h>
 #include <amphi/event.h>
 #include <amphi/grant.h>
 #include <amphi/hypercall.h>
@@ -59,9 +60,19 @@ static void enable(void)
 	irqs_on = true;
 }
 
+void netfront_drop(void)
+{
+	say("net-");
+}
+
 void blkfront_resume(void)
 {
 	say("disks");
+}
+
+void netfront_resume(void)
+{
+	say("net");
 }
 
 int host_store_resume(void)
@@ -242,7 +253,7 @@ static void a_pv_domain(void **state)
 	assert_true(suspend_possible());
 	assert_int_equal(run(0).end, SUSPEND_NEW_WORLD);
 	assert_string_equal(story, "drain programs-leave- clock-stops- unmap- LEAVE- new- ports- "
-				   "slots- clock- kick- console- programs- store disks ");
+				   "slots- clock- kick- console- programs- store net- disks net ");
 	assert_int_equal(run(1).end, SUSPEND_SAME_WORLD);
 	assert_string_equal(story, "drain programs-leave- clock-stops- unmap- LEAVE- map- ");
 }
@@ -252,7 +263,7 @@ static void a_pvh_domain(void **state)
 	boot.platform = BOOT_XEN_PVH;
 	assert_int_equal(run(0).end, SUSPEND_NEW_WORLD);
 	assert_string_equal(story, "drain programs-leave- clock-stops- LEAVE- new- ports- slots- "
-				   "clock- kick- console- programs- store disks ");
+				   "clock- kick- console- programs- store net- disks net ");
 	assert_int_equal(run(1).end, SUSPEND_SAME_WORLD);
 	assert_string_equal(story, "drain programs-leave- clock-stops- LEAVE- same- ");
 }
@@ -285,7 +296,7 @@ static void several_cpus(void **state)
 	assert_int_equal(run(0).end, SUSPEND_NEW_WORLD);
 	assert_string_equal(
 	    story, "down1 down3 drain programs-leave- clock-stops- LEAVE- new- ports- slots- "
-		   "clock- kick- console- programs- store disks up1 up3 ");
+		   "clock- kick- console- programs- store net- disks net up1 up3 ");
 }
 
 static void a_cpu_that_stays(void **state)

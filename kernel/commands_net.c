@@ -1,0 +1,108 @@
+/* commands_net.c: the shell's look at network interfaces: what went through each queue, and what did not.
+ *
+ * Caller: shell.c. Calls host_net.h for the interfaces, and netfront.h for what only that driver counts. All is read in
+ * the worker, whose counters they are. Not here: addresses, connections (kernel/net/).
+ */
+#include <amphi/host_net.h>
+#include <amphi/netfront.h>
+#include <amphi/string.h>
+#include <amphi/xen.h>
+#include "commands.h"
+#include "console.h"
+#include "shell.h"
+#include "worker.h"
+
+#define ULL(x) ((unsigned long long)(x))
+
+/* In the order of their bits. */
+static const char *const can_names[] = {"sg", "remote", "csum4", "csum6", "gso4", "gso6"};
+
+static void print_device(const struct net_device *dev)
+{
+	const uint8_t *m = dev->mac;
+
+	console_printf("@stat net=%s mac=%02x:%02x:%02x:%02x:%02x:%02x mtu=%u carrier=%u queues=%u "
+		       "used=%u bridge=%s can=",
+		       dev->name, m[0], m[1], m[2], m[3], m[4], m[5], dev->mtu, dev->carrier,
+		       dev->n_queues, dev->user != NULL, dev->bridge[0] ? dev->bridge : "-");
+	for (unsigned i = 0, n = 0; i < ARRAY_SIZE(can_names); i++)
+		if (dev->can & 1u << i)
+			console_printf("%s%s", n++ ? "," : "", can_names[i]);
+	console_printf("\n");
+}
+
+/* Frames by batches is how well they are batched. A queue that nothing went through has no line but the first. */
+static void print_queue(const struct net_device *dev, unsigned queue)
+{
+	static const char *const reasons[] = {
+#define REASON(name, text) #name,
+	    NET_DROPS(REASON)
+#undef REASON
+	};
+	const struct net_stats *s = &dev->stats[queue];
+	uint64_t dropped = 0;
+
+	for (unsigned i = 0; i < NET_DROP_REASONS; i++)
+		dropped += s->drops[i];
+	if (queue && !(s->frames_in | s->frames_out | dropped))
+		return;
+	console_printf("@stat net=%s queue=%u frames_in=%llu bytes_in=%llu frames_out=%llu "
+		       "bytes_out=%llu batches_in=%llu batches_out=%llu notified=%llu "
+		       "notifications=%llu dropped=%llu",
+		       dev->name, queue, ULL(s->frames_in), ULL(s->bytes_in), ULL(s->frames_out),
+		       ULL(s->bytes_out), ULL(s->batches_in), ULL(s->batches_out),
+		       ULL(s->notifications_in), ULL(s->notifications_out), ULL(dropped));
+	for (unsigned i = 0; i < NET_DROP_REASONS; i++)
+		if (s->drops[i])
+			console_printf(" drop_%s=%llu", reasons[i], ULL(s->drops[i]));
+	console_printf("\n");
+}
+
+static void print_front(const struct net_device *dev, const struct netfront_stats *s, void *ctx)
+{
+	if (ctx && strcmp(ctx, dev->name))
+		return;
+	console_printf(
+	    "@stat netfront=%s copied_out=%llu granted_out=%llu gso_out=%llu gso_in=%llu "
+	    "merged_in=%llu copied_in=%llu grants=%llu reconnects=%llu queues=%u "
+	    "waiting=%u in_flight=%u posted=%u untrusted=%u split=%u control=%u "
+	    "staged=%u hashed=%u multicast=%u\n",
+	    dev->name, ULL(s->copied_out), ULL(s->granted_out), ULL(s->gso_out), ULL(s->gso_in),
+	    ULL(s->merged_in), ULL(s->copied_in), ULL(s->grants_offered), ULL(s->reconnects),
+	    s->queues, s->waiting, s->in_flight, s->posted, s->untrusted, s->split, s->control,
+	    s->staged, s->hashed, s->multicast_filter);
+}
+
+/* ctx: the name of one, or NULL for all. */
+static int print_all(void *ctx)
+{
+	unsigned n = 0;
+
+	for (struct net_device *dev = host_net_next(NULL); dev; dev = host_net_next(dev)) {
+		if (ctx && strcmp(ctx, dev->name))
+			continue;
+		print_device(dev);
+		for (unsigned i = 0; i < dev->n_queues; i++)
+			print_queue(dev, i);
+		n++;
+	}
+	netfront_for_each(print_front, ctx);
+	return n || !ctx ? 0 : -XEN_ENODEV;
+}
+
+static int netstat(int argc, char **argv)
+{
+	if (argc > 2)
+		return -XEN_EINVAL;
+	return worker_call(print_all, argc == 2 ? argv[1] : NULL);
+}
+
+void commands_net_add(void)
+{
+	static const struct shell_command table[] = {
+	    {"netstat", "[IF]",
+	     "what went through each queue of an interface, and what was dropped", netstat},
+	};
+
+	shell_add(table, ARRAY_SIZE(table));
+}

@@ -3,13 +3,15 @@
 # Why: flush and FUA are promises to file systems; a driver or layer that answers too early is found by nothing else.
 # The disk is a qcow2 image, whose tables QEMU keeps in memory until it is told to flush: a write without its flush is
 # lost when QEMU is killed, as in a disk's own cache. Expected: QEMU killed at a random moment, every entry that the
-# kernel said was flushed, or written through, is in the image. POWER_CUTS is how often (6 here; 100 the long way).
+# kernel said was flushed, or written through, is in the image. Clusters of 4 KiB: an entry then is a cluster, so nothing is
+# written around it, and an L2 table holds 32 entries, so that many tables wait for a flush. POWER_CUTS is how often
+# (27 here; 100 in make soak).
 # timeout: 900
 . "$(dirname "$0")/lib.sh"
 # In memory where there is some to be had: flushes that wait for the host's disk, which is everybody's, are long.
 fast=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d)
 trap 'rm -rf "$work" "$fast"' EXIT
-cuts=${POWER_CUTS:-6}
+cuts=${POWER_CUTS:-27}
 devices="nvme,serial=x virtio-blk-pci ide-hd"
 
 look() { # look LOG IMAGE: every acknowledged entry is in the image
@@ -39,12 +41,12 @@ while [ $n -lt "$cuts" ]; do
 		n=$((n + 1))
 		case $device in nvme*) disk=nvme0n1 ;; virtio*) disk=vda ;; *) disk=sda ;; esac
 		rm -f "$fast/d.qcow2" "$fast/d.raw" "$work/log"
-		qemu-img create -q -f qcow2 "$fast/d.qcow2" 1G
+		qemu-img create -q -f qcow2 -o cluster_size=4k "$fast/d.qcow2" 1G
 		timeout -s KILL 60 qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 32 -nodefaults -display none -no-reboot \
 			-serial "file:$work/log" -monitor none -kernel "$BUILD/amphi" -append "do='ledger $disk'" \
 			-drive "if=none,id=d,format=qcow2,cache=writeback,file=$fast/d.qcow2" -device "$device,drive=d" </dev/null &
 		qemu=$!
-		for i in $(seq 100); do grep -q '@ledger' "$work/log" 2>/dev/null && break; sleep 0.1; done
+		for i in $(seq 1000); do grep -q '@ledger' "$work/log" 2>/dev/null && break; sleep 0.02; done
 		sleep "0.$(awk -v s="$n$(date +%N)" 'BEGIN { srand(s); printf "%03d", rand() * 1000 }')"
 		# The child of timeout, so that nothing of it runs on.
 		pkill -KILL -P $qemu
@@ -55,4 +57,4 @@ while [ $n -lt "$cuts" ]; do
 		total=$((total + found))
 	done
 done
-echo "$n cuts (100 with POWER_CUTS=100): $total acknowledged entries, all there"
+echo "$n cuts (make soak: 100): $total acknowledged entries, all there"

@@ -11,7 +11,7 @@
  */
 #include <amphi/string.h>
 
-#include "blkfront_private.h"
+#include "blkfront_straight.h"
 
 /* ---- pages of our own ---------------------------------------------------------------- */
 
@@ -133,12 +133,6 @@ static uint8_t *page_of(void *va)
 	return (uint8_t *)((uintptr_t)va & PAGE_MASK);
 }
 
-/* Sectors are counted within the page, in 512 bytes whatever the disk's sector is. */
-static unsigned offset_of(const struct block_segment *seg)
-{
-	return (unsigned)((uintptr_t)seg->va & ~PAGE_MASK);
-}
-
 static bool is_write(const struct front_slot *slot)
 {
 	return slot->op != BLKIF_OP_READ;
@@ -179,7 +173,7 @@ static uint32_t bounce_grant(struct front_disk *disk, struct front_slot *slot, u
 	 * bounce pages are not shared between disks. */
 	held_of(slot)[slot->n_held++] = (struct front_held){page.ref, i, page.va};
 	if (is_write(slot)) {
-		memcpy((uint8_t *)page.va + offset_of(seg), seg->va, seg->len_bytes);
+		memcpy((uint8_t *)page.va + front_offset_of(seg), seg->va, seg->len_bytes);
 		disk->stats.copied_bytes += seg->len_bytes;
 	}
 	return page.ref.v;
@@ -196,17 +190,6 @@ static uint32_t segment_ref(struct front_disk *disk, struct front_slot *slot, un
 		return own_grant(disk, slot, i);
 	ref = front_lent_find(disk, slot->req->segments[i].va);
 	return ref ? ref : bounce_grant(disk, slot, i);
-}
-
-/* Two stores a segment: blkif.h's struct of a reference, two bytes of sectors, and two bytes of padding,
- * which go to the peer too and are zero. */
-static void put_segment(volatile uint32_t *to, uint32_t ref, const struct block_segment *seg)
-{
-	unsigned first = offset_of(seg) / SECTOR_SIZE, n = seg->len_bytes / SECTOR_SIZE;
-
-	_Static_assert(sizeof(struct blkif_request_segment) == 8, "two words");
-	peer_store32(&to[0], ref);
-	peer_store32(&to[1], first | (first + n - 1) << 8);
 }
 
 /* Memory comes back with answers. When none are to come, a part goes with what there is; n segments of the
@@ -232,14 +215,13 @@ static bool grant_rest(struct front_disk *disk, struct front_slot *slot, unsigne
 		if (!ref)
 			break;
 		slot->len_bytes += seg->len_bytes;
-		put_segment(to, ref, seg);
+		front_put_segment(to, ref, seg);
 	}
 	disk->stats.persistent_hits += i - slot->n_held;
 	return i == slot->n_segments || shortage(disk, slot, i);
 }
 
-/* Memory that stands granted needs no more than two words a segment; whatever begins with it is done at once,
- * because under load that is nearly everything. */
+/* Memory that stands granted needs no more than two words a segment; whatever begins with it is done at once. */
 bool front_data_grant(struct front_disk *disk, struct front_slot *slot, peer_byte *segs)
 {
 	const struct block_segment *first = slot->req->segments + slot->first, *seg = first;
@@ -251,7 +233,7 @@ bool front_data_grant(struct front_disk *disk, struct front_slot *slot, peer_byt
 	if (disk->persistent && !disk->untrusted)
 		for (; seg < end && (ref = front_lent_hot(disk, seg->va)); seg++, to += 2) {
 			len_bytes += seg->len_bytes;
-			put_segment(to, ref, seg);
+			front_put_segment(to, ref, seg);
 		}
 	slot->len_bytes = len_bytes;
 	if (seg < end)
@@ -276,7 +258,7 @@ static bool held_release(struct front_disk *disk, struct front_slot *slot, struc
 	/* The page stays writable for the backend, but this copy is the last that is read of it for
 	 * this request: what it writes later is not seen. */
 	if (copy && !is_write(slot)) {
-		memcpy(seg->va, (uint8_t *)held->bounce + offset_of(seg), seg->len_bytes);
+		memcpy(seg->va, (uint8_t *)held->bounce + front_offset_of(seg), seg->len_bytes);
 		disk->stats.copied_bytes += seg->len_bytes;
 	}
 	bounce_put(disk, held->bounce, held->ref);

@@ -3,7 +3,7 @@
  * blkfront.c: disks come and go. blkfront_offer.c: the rings they are offered with. blkfront_connect.c:
  * what the backend says of the disk. blkfront_queue.c: requests that wait, and their order. blkfront_ring.c:
  * requests out, responses in. blkfront_data.c: how a segment's memory reaches the backend;
- * blkfront_lent.c: memory that is granted once; blkfront_want.c: when there is none. Nobody else includes this. All in the worker context, so
+ * blkfront_lent.c: memory that is granted once; blkfront_want.c: when there is none; blkfront_straight.h: the plain ones. Nobody else includes this. All in the worker context, so
  * nothing is locked.
  *
  *    block_request --- parts ---> slots of a queue's ring --- indirect: a page with more segments

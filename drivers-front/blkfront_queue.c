@@ -5,7 +5,7 @@
  * disk for a backend. Whatever happens between, what goes out of one queue goes out in the order of its
  * submission: when a connection ends, its requests are put in that order again before the next gets them.
  */
-#include "blkfront_private.h"
+#include "blkfront_straight.h"
 
 /* ---- lists --------------------------------------------------------------------------- */
 
@@ -163,11 +163,8 @@ static struct front_queue *queue_of(struct front_disk *disk, const struct block_
 	return &disk->queues[req->queue % disk->n_queues];
 }
 
-static void front_submit(struct block_device *dev, struct block_request *req)
+static void submit_any(struct front_disk *disk, struct block_request *req)
 {
-	struct front_disk *disk = dev->driver;
-
-	dev->stats.requests++;
 	if (answer_now(disk, req))
 		return;
 	progress_reset(req, disk->next_order++);
@@ -177,11 +174,24 @@ static void front_submit(struct block_device *dev, struct block_request *req)
 		front_list_put(&disk->waiting, req);
 }
 
-/* In place of front_submit while anything is traced. */
+static void front_submit(struct block_device *dev, struct block_request *req)
+{
+	struct front_disk *disk = dev->driver;
+
+	dev->stats.requests++;
+	if (front_is_straight(disk, req) &&
+	    front_go_straight(queue_of(disk, req), req, disk->next_order))
+		disk->next_order++;
+	else
+		submit_any(disk, req);
+}
+
+/* In place of front_submit while anything is traced: the straight way is not looked at. */
 static void traced_submit(struct block_device *dev, struct block_request *req)
 {
 	front_progress(req)->submitted_ns = host_time_ns();
-	front_submit(dev, req);
+	dev->stats.requests++;
+	submit_any(dev->driver, req);
 }
 
 static void front_kick(struct block_device *dev)

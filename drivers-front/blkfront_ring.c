@@ -7,7 +7,7 @@
  * a loop over responses; and the backend is asked to wake us only when three quarters of what it
  * has are answered. That wake-up always comes, because everything it has is answered in the end.
  */
-#include "blkfront_private.h"
+#include "blkfront_straight.h"
 
 #define MAX_ROUNDS                                                                                 \
 	8 /* over the ring in one event, so that a fast backend does not hold the worker */
@@ -46,22 +46,6 @@ static uint8_t wire_op(const struct front_disk *disk, struct block_request *req)
 		return disk->flush_by_barrier ? BLKIF_OP_WRITE_BARRIER : BLKIF_OP_FLUSH_DISKCACHE;
 	return req->flags & BLOCK_FUA && disk->has_barrier ? BLKIF_OP_WRITE_BARRIER
 							   : BLKIF_OP_WRITE;
-}
-
-/* The head of a request as three words, which is what every request costs: operation, count of segments and
- * handle, with the hole behind them; id; sector. The segments, memory of the peer's already, were written by
- * front_data_grant. */
-static void put_direct(struct front_disk *disk, const struct front_slot *slot, uint64_t id,
-		       peer_byte *to)
-{
-	volatile uint64_t *words = (volatile uint64_t *)(volatile void *)to;
-
-	_Static_assert(offsetof(struct blkif_request, handle) == 2 && BLKIF_HEAD_BYTES == 24,
-		       "the order of the words");
-	peer_store64(&words[0], slot->op | (uint64_t)slot->n_segments << 8 |
-				    (uint64_t)(blkif_vdev_t)disk->bus.id << 16);
-	peer_store64(&words[1], id);
-	peer_store64(&words[2], front_progress(slot->req)->sector);
 }
 
 /* The holes of the layouts go to the peer too: these are zeroed first, or they would carry our stack. */
@@ -141,7 +125,8 @@ static void put(struct front_disk *disk, const struct front_slot *slot, uint64_t
 	else if (slot->op == BLKIF_OP_DISCARD)
 		put_discard(disk, slot, id, to);
 	else
-		put_direct(disk, slot, id, to);
+		front_put_head(to, slot->op, slot->n_segments, disk->bus.id, id,
+			       front_progress(slot->req)->sector);
 }
 
 /* Puts one part of a request on the ring, unpublished. False: its memory cannot be granted now. */
@@ -308,23 +293,25 @@ static bool answers(const struct front_slot *slot, uint8_t op)
 static bool consume(struct front_queue *queue)
 {
 	struct front_disk *disk = queue->disk;
-	struct blkif_response rsp;
+	const peer_byte *at = ring_slot(&queue->ring, queue->ring.in);
+	uint64_t id = peer_fetch64(at), second = peer_fetch64(at + 8);
 	struct block_request *req;
 	struct front_slot *slot;
 	bool traced;
 	int status;
 
-	/* One copy, checked here: an id of ours, in flight, and the operation that was asked. All
-	 * that follows goes by the slot's own op, never by this copy's. */
-	peer_copy_in(&rsp, ring_slot(&queue->ring, queue->ring.in), sizeof(rsp));
-	if (rsp.id >= queue->ring.n_slots)
+	/* One copy of each word, checked here: an id of ours, in flight, and the operation that was
+	 * asked. All that follows goes by the slot's own op, never by this copy's. */
+	_Static_assert(offsetof(struct blkif_response, operation) == 8, "the second word");
+	_Static_assert(offsetof(struct blkif_response, status) == 10, "the second word");
+	if (id >= queue->ring.n_slots)
 		return false;
-	slot = &queue->slots[rsp.id];
-	if (!slot->req || !answers(slot, rsp.operation))
+	slot = &queue->slots[id];
+	if (!slot->req || !answers(slot, (uint8_t)second))
 		return false;
 	req = slot->req;
 	queue->ring.in++;
-	status = status_of(disk, slot->op, rsp.status);
+	status = status_of(disk, slot->op, (int16_t)(second >> 16));
 	traced = slot->trace != 0;
 	if (__builtin_expect(traced, 0))
 		front_trace_seen(slot, status);
@@ -335,7 +322,7 @@ static bool consume(struct front_queue *queue)
 	if (status == 0)
 		count_done(&disk->dev.stats, slot);
 	/* Before done(): the callback may submit the next request into this very slot. */
-	slot_free(queue, slot, (unsigned)rsp.id);
+	slot_free(queue, slot, (unsigned)id);
 	part_ended(queue, req, status);
 	if (__builtin_expect(traced, 0))
 		front_trace_done();

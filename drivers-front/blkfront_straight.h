@@ -65,8 +65,11 @@ static inline bool front_go_straight(struct front_queue *queue, struct block_req
 
 	if (!ref || queue->waiting.head || !ring_front_free(&queue->ring))
 		return false;
-	*front_progress(req) =
-	    (struct front_progress){.order = order, .sector = req->sector, .given = 1, .parts = 1};
+	p->order = order;
+	p->sector = req->sector;
+	p->given = p->parts = 1;
+	p->status = 0;
+	p->flushing = 0;
 	slot->req = req;
 	slot->op = (uint8_t)req->op;
 	slot->first = 0;

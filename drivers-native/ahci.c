@@ -70,16 +70,14 @@ static void send_again(struct ahci_port *p)
 /* The first that waits, when its kind may go and there is a slot. */
 static bool send_waiting(struct ahci_port *p)
 {
-	struct block_request *req = p->waiting;
+	struct block_request *req = p->waiting.first;
 	bool queued = p->has_ncq && req->op <= BLOCK_WRITE;
 	unsigned slot = (unsigned)__builtin_ctzll(~(uint64_t)p->used);
 	int err;
 
 	if (slot >= p->depth || !may_issue(p, queued))
 		return false;
-	p->waiting = req->next;
-	if (!p->waiting)
-		p->waiting_tail = &p->waiting;
+	disk_waiting_drop(&p->waiting);
 	p->slots[slot].req = req;
 	p->slots[slot].age = (struct disk_age){0};
 	p->used |= 1u << slot;
@@ -95,7 +93,7 @@ static void pump(struct ahci_port *p)
 {
 	if (p->again && !p->holds)
 		send_again(p);
-	while (p->waiting && !p->again && !p->holds && send_waiting(p))
+	while (p->waiting.first && !p->again && !p->holds && send_waiting(p))
 		;
 }
 
@@ -104,9 +102,7 @@ static void submit(struct block_device *disk, struct block_request *req)
 	struct ahci_port *p = disk->driver;
 
 	req->driver[0] = 0;
-	req->next = NULL;
-	*p->waiting_tail = req;
-	p->waiting_tail = &req->next;
+	disk_waiting_add(&p->waiting, req);
 	disk->stats.requests++;
 	pump(p);
 }
@@ -171,7 +167,7 @@ void ahci_go_on(struct ahci_port *p)
 	kick(&p->disk);
 }
 
-/* Each is one that was waited for in vain: it counts for disk_age_is_lost. */
+/* As disk_watch_blame does, also while requests wait for a reset already. */
 static void blame_issued(struct ahci_port *p)
 {
 	for (uint32_t left = p->issued; left; left &= left - 1)

@@ -123,7 +123,7 @@ struct ahci_port {
 	bool holds;     /* requests wait, as the port is being reset */
 	bool has_ncq, is_cd;
 	unsigned depth, sector_shift;
-	struct block_request *waiting, **waiting_tail;
+	struct disk_waiting waiting;
 	struct disk_watch watch;
 	struct block_device disk;
 	/* of a CD-ROM */

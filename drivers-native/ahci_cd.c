@@ -146,18 +146,18 @@ void ahci_cd_take_answer(struct ahci_port *p, const struct ahci_slot *s)
 /* It may be waiting behind others with another question: it comes first now, with this one. */
 void ahci_cd_complained(struct ahci_port *p)
 {
-	struct block_request **link = &p->waiting, *question = &p->cd_question;
+	struct block_request **link = &p->waiting.first, *question = &p->cd_question;
 
 	host_work_cancel(&p->cd_poll);
 	while (*link && *link != question)
 		link = &(*link)->next;
 	if (*link)
 		*link = question->next;
-	question->next = p->waiting;
-	p->waiting = question;
-	for (link = &p->waiting; *link; link = &(*link)->next)
+	question->next = p->waiting.first;
+	p->waiting.first = question;
+	for (link = &p->waiting.first; *link; link = &(*link)->next)
 		;
-	p->waiting_tail = link;
+	p->waiting.tail = link;
 	p->cd_asks = MMC_SENSE;
 	p->cd_tries = 0;
 }

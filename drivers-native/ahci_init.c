@@ -282,7 +282,7 @@ static void add_port(struct ahci *hba, unsigned i)
 	p->hba = hba;
 	p->index = i;
 	p->regs = hba->regs + PORTS_AT + i * PORT_BYTES;
-	p->waiting_tail = &p->waiting;
+	disk_waiting_init(&p->waiting);
 	err = start_port(p);
 	if (err && err != -XEN_ENODEV)
 		host_log(HOST_LOG_WARN, "ahci port %u: not usable, error %d", i, -err);

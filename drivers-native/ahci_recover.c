@@ -7,8 +7,6 @@
 
 #include <amphi/host_block.h>
 
-#include "disk_error.h"
-
 #define RESET_POLLS 1000u /* ten seconds: a disk may have to spin up */
 #define NOBODY      0xffffffffu
 
@@ -17,15 +15,16 @@ static struct ahci_port *port_of(struct disk_watch *w)
 	return container_of(w, struct ahci_port, watch);
 }
 
-/* What waits for its turn is not looked at: only what the device has can be late. */
-static unsigned look(struct disk_watch *w)
+/* What waits for its turn at a running port is not late; after a reset it goes with the others. */
+static bool command(struct disk_watch *w, unsigned slot, struct disk_command *out)
 {
 	struct ahci_port *p = port_of(w);
-	unsigned oldest = 0;
+	struct ahci_slot *s = &p->slots[slot];
 
-	for (uint32_t left = p->issued; left; left &= left - 1)
-		oldest = disk_age_look(&p->slots[__builtin_ctz(left)].age, oldest);
-	return oldest;
+	if (!((p->holds ? p->used : p->issued) >> slot & 1))
+		return false;
+	*out = (struct disk_command){&s->age, &p->disk, s->req};
+	return true;
 }
 
 static int health(struct disk_watch *w)
@@ -58,60 +57,60 @@ static int reset(struct disk_watch *w)
 	if (!ahci_is_ready(p))
 		return -XEN_EAGAIN;
 	ahci_start(p);
+	p->issued = p->untold = 0;
 	return 0;
 }
 
-static void resend(struct disk_watch *w)
+static void again(struct disk_watch *w, unsigned slot)
 {
-	struct ahci_port *p = port_of(w);
+	port_of(w)->again |= 1u << slot;
+}
 
-	p->issued = p->untold = 0;
-	for (uint32_t left = p->used; left; left &= left - 1) {
-		unsigned slot = (unsigned)__builtin_ctz(left);
-		struct disk_age *age = &p->slots[slot].age;
-		bool lost = disk_age_is_lost(age);
+static void fail(struct disk_watch *w, unsigned slot)
+{
+	ahci_slot_end(port_of(w), slot, -XEN_EIO);
+}
 
-		age->looks = 0;
-		p->again |= 1u << slot;
-		if (!lost)
-			continue;
-		disk_error(&p->disk, p->slots[slot].req, "no answer, tries", age->tries);
-		ahci_slot_end(p, slot, -XEN_EIO);
-	}
-	p->holds = false;
-	ahci_go_on(p);
+static void resume(struct disk_watch *w)
+{
+	port_of(w)->holds = false;
+	ahci_go_on(port_of(w));
 }
 
 /* The engine is off first, so that nothing of the port reaches memory that has gone back to its owner. */
-static void end(struct disk_watch *w)
+static void detach(struct disk_watch *w)
 {
 	struct ahci_port *p = port_of(w);
-	struct block_request *req;
 
 	ahci_write(p, PORT_IE, 0);
 	(void)ahci_stop(p);
 	p->disk.ops = &disk_gone_ops;
-	for (uint32_t left = p->used; left; left &= left - 1)
-		ahci_slot_end(p, (unsigned)__builtin_ctz(left), -XEN_EIO);
-	while ((req = p->waiting)) {
-		p->waiting = req->next;
-		req->done(req, -XEN_EIO);
-	}
-	p->waiting_tail = &p->waiting;
+	p->holds = true;
+}
+
+static void gone(struct disk_watch *w)
+{
+	struct ahci_port *p = port_of(w);
+
+	disk_waiting_fail(&p->waiting);
 	host_block_unregister(&p->disk);
 }
 
 void ahci_watch_init(struct ahci_port *p)
 {
-	static const struct disk_watch_ops ops = {.look = look,
+	static const struct disk_watch_ops ops = {.command = command,
 						  .health = health,
 						  .reap = reap,
 						  .stop = stop,
 						  .reset = reset,
-						  .resend = resend,
-						  .end = end};
+						  .again = again,
+						  .fail = fail,
+						  .resume = resume,
+						  .detach = detach,
+						  .gone = gone};
 
 	p->watch.ops = &ops;
 	p->watch.reset_polls = RESET_POLLS;
+	p->watch.n_commands = AHCI_SLOTS;
 	disk_watch_init(&p->watch);
 }

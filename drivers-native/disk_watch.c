@@ -3,7 +3,7 @@
  * Contract: disk_watch.h. Called by the drivers (disk_watch) and the worker's timer; calls back through the driver's
  * table.
  *
- *              300 looks in vain, or failed          reset() is 0: resend()
+ *              300 looks in vain, or failed        reset() is 0: send_again()
  *     RUNNING -------------------------> RESETTING -------------------------> RUNNING
  *        |                                   | too long, an error
  *        '-- not there any more --> GONE <---'
@@ -11,6 +11,8 @@
 #include "disk_watch.h"
 
 #include <amphi/machine.h>
+
+#include "disk_error.h"
 
 #define LOOK_US   500u
 #define LOOK_LATE 10u /* looks after which it is worth waiting */
@@ -25,16 +27,83 @@ static void refuse_kick(struct block_device *disk) {}
 
 const struct block_ops disk_gone_ops = {.submit = refuse, .kick = refuse_kick};
 
-bool disk_age_is_lost(struct disk_age *age)
+/* ---- what is in flight, and what waits ------------------------------------------------------- */
+
+/* Counts a look at every command; the oldest's, 0: there is none. */
+static unsigned look(struct disk_watch *w)
+{
+	struct disk_command c;
+	unsigned oldest = 0;
+
+	for (unsigned n = 0; n < w->n_commands; n++)
+		if (w->ops->command(w, n, &c)) {
+			c.age->looks++;
+			oldest = MAX(oldest, (unsigned)c.age->looks);
+		}
+	return oldest;
+}
+
+void disk_watch_blame(struct disk_watch *w)
+{
+	struct disk_command c;
+
+	for (unsigned n = 0; n < w->n_commands; n++)
+		if (w->ops->command(w, n, &c))
+			c.age->looks = DISK_LOOKS_MAX;
+}
+
+static bool is_lost(struct disk_age *age)
 {
 	return age->looks >= DISK_LOOKS_MAX && age->tries++ == DISK_TRIES_MAX;
 }
+
+/* The requests' memory is still theirs. */
+static void send_again(struct disk_watch *w)
+{
+	struct disk_command c;
+
+	for (unsigned n = 0; n < w->n_commands; n++) {
+		if (!w->ops->command(w, n, &c))
+			continue;
+		if (is_lost(c.age)) {
+			disk_error(c.disk, c.req, "no answer, tries", c.age->tries);
+			w->ops->fail(w, n);
+		} else {
+			c.age->looks = 0;
+			w->ops->again(w, n);
+		}
+	}
+	w->ops->resume(w);
+}
+
+static void fail_all(struct disk_watch *w)
+{
+	struct disk_command c;
+
+	for (unsigned n = 0; n < w->n_commands; n++)
+		if (w->ops->command(w, n, &c))
+			w->ops->fail(w, n);
+}
+
+void disk_waiting_fail(struct disk_waiting *list)
+{
+	while (list->first) {
+		struct block_request *req = list->first;
+
+		disk_waiting_drop(list);
+		req->done(req, -XEN_EIO);
+	}
+}
+
+/* ---- phases ---------------------------------------------------------------------------------- */
 
 void disk_watch_gone(struct disk_watch *w, const char *why)
 {
 	host_log(HOST_LOG_ERROR, "%s: %s: its disks are gone", w->name, why);
 	w->phase = DISK_GONE;
-	w->ops->end(w);
+	w->ops->detach(w);
+	fail_all(w);
+	w->ops->gone(w);
 }
 
 void disk_watch_reset(struct disk_watch *w, const char *why)
@@ -51,7 +120,7 @@ void disk_watch_reset(struct disk_watch *w, const char *why)
 /* Answers are taken here too: an interrupt that was lost costs a moment and not the request. */
 static void running(struct disk_watch *w)
 {
-	unsigned oldest = w->ops->look(w);
+	unsigned oldest = look(w);
 	int health = oldest ? w->ops->health(w) : 0;
 
 	if (!oldest)
@@ -72,7 +141,7 @@ static void running(struct disk_watch *w)
 		disk_watch(w);
 }
 
-/* All that waited is sent by resend, done() of what has failed included: so the phase comes first. */
+/* All that waited is sent, done() of what has failed is called: so the phase comes first. */
 static void resetting(struct disk_watch *w)
 {
 	int err = w->ops->reset(w);
@@ -86,7 +155,7 @@ static void resetting(struct disk_watch *w)
 		return;
 	}
 	w->phase = DISK_RUNNING;
-	w->ops->resend(w);
+	send_again(w);
 	disk_watch(w);
 }
 

@@ -26,9 +26,16 @@ struct disk_age {
 
 struct disk_watch;
 
+/* A command in flight. */
+struct disk_command {
+	struct disk_age *age;
+	struct block_device *disk;
+	const struct block_request *req;
+};
+
 struct disk_watch_ops {
-	/* Counts a look at every command in flight (disk_age_look); returns the oldest's, 0: there is none. */
-	unsigned (*look)(struct disk_watch *w);
+	/* The n-th, n below n_commands. False: there is none; of a running device, none that it has. */
+	bool (*command)(struct disk_watch *w, unsigned n, struct disk_command *out);
 	/* 0; -XEN_EIO: it has failed and wants a reset; -XEN_ENODEV: nobody is there any more. */
 	int (*health)(struct disk_watch *w);
 	/* Takes answers whose interrupt did not come, and sends what waited for room. */
@@ -38,11 +45,15 @@ struct disk_watch_ops {
 	/* Called every 10 ms after that: 0 when the device takes commands again, -XEN_EAGAIN: not yet, at most
 	 * reset_polls times; another error ends it. */
 	int (*reset)(struct disk_watch *w);
-	/* Sends what was in flight again, but for what disk_age_is_lost says has failed, and what waited. */
-	void (*resend)(struct disk_watch *w);
-	/* Takes memory away from the device, ends everything with -XEN_EIO, refuses what comes (disk_gone_ops)
-	 * and unregisters its disks. */
-	void (*end)(struct disk_watch *w);
+	/* After that, of the n-th command: sends it again; ends it with -XEN_EIO. What its done() submits waits. */
+	void (*again)(struct disk_watch *w, unsigned n);
+	void (*fail)(struct disk_watch *w, unsigned n);
+	/* Sends what waited. */
+	void (*resume)(struct disk_watch *w);
+	/* Takes memory away from the device, and refuses what comes (disk_gone_ops); all that is in flight fails. */
+	void (*detach)(struct disk_watch *w);
+	/* Then: ends what waits, and unregisters the disks. */
+	void (*gone)(struct disk_watch *w);
 };
 
 enum disk_phase { DISK_RUNNING, DISK_RESETTING, DISK_GONE };
@@ -51,13 +62,14 @@ struct disk_watch {
 	const struct disk_watch_ops *ops;
 	char name[16];        /* of the device, for the log */
 	unsigned reset_polls; /* how long a reset may take, in 10 ms */
+	unsigned n_commands;  /* that can be in flight */
 	/* the watch's */
 	struct host_work work;
 	enum disk_phase phase;
 	unsigned polls_left, resets;
 };
 
-/* With ops, name and reset_polls set. */
+/* With ops, name, reset_polls and n_commands set. */
 void disk_watch_init(struct disk_watch *w);
 
 /* Something was sent: it will be looked at until nothing is in flight. */
@@ -71,16 +83,40 @@ static inline void disk_watch(struct disk_watch *w)
 void disk_watch_reset(struct disk_watch *w, const char *why);
 void disk_watch_gone(struct disk_watch *w, const char *why);
 
-static inline unsigned disk_age_look(struct disk_age *age, unsigned oldest)
-{
-	age->looks++;
-	return MAX(oldest, (unsigned)age->looks);
-}
-
-/* For resend: whether the command has been lost too often. */
-bool disk_age_is_lost(struct disk_age *age);
+/* A device that fails by itself does so by one of the commands it has, and nobody knows which: each counts as one that
+ * was waited for in vain. */
+void disk_watch_blame(struct disk_watch *w);
 
 /* What a disk's ops are when it is gone: everything fails. */
 extern const struct block_ops disk_gone_ops;
+
+/* Requests that were submitted and are not wholly sent, in order. */
+struct disk_waiting {
+	struct block_request *first, **tail;
+};
+
+static inline void disk_waiting_init(struct disk_waiting *list)
+{
+	list->first = NULL;
+	list->tail = &list->first;
+}
+
+static inline void disk_waiting_add(struct disk_waiting *list, struct block_request *req)
+{
+	req->next = NULL;
+	*list->tail = req;
+	list->tail = &req->next;
+}
+
+/* The first goes; there is one. */
+static inline void disk_waiting_drop(struct disk_waiting *list)
+{
+	list->first = list->first->next;
+	if (!list->first)
+		list->tail = &list->first;
+}
+
+/* All end with -XEN_EIO. */
+void disk_waiting_fail(struct disk_waiting *list);
 
 #endif

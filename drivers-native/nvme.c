@@ -87,8 +87,7 @@ void nvme_io_init(struct nvme_io *io, struct nvme *n, unsigned index)
 		io->slots[i].next_free = (uint16_t)(i + 1 < NVME_SLOTS ? i + 1 : NO_SLOT);
 	io->first_free = 0;
 	io->bit = 1u << index;
-	io->waiting = NULL;
-	io->waiting_tail = &io->waiting;
+	disk_waiting_init(&io->waiting);
 }
 
 /* How many segments from `first` one command can carry, and their length.
@@ -260,7 +259,6 @@ void nvme_send_again(struct nvme_io *io, struct nvme_slot *slot)
 {
 	uint16_t id = (uint16_t)(slot - io->slots);
 
-	slot->age.looks = 0;
 	if (make_command(io->ctrl, slot, id, nvme_next(&io->q))) {
 		nvme_slot_end(io, slot, -XEN_EFAULT);
 		return;
@@ -284,8 +282,8 @@ static void finish_if_done(struct block_request *req)
 /* Moves waiting requests into free slots, in order. Not while the controller is reset. */
 static void pump(struct nvme_io *io)
 {
-	while (io->waiting && io->first_free != NO_SLOT) {
-		struct block_request *req = io->waiting;
+	while (io->waiting.first && io->first_free != NO_SLOT) {
+		struct block_request *req = io->waiting.first;
 
 		/* A request stays the first until all of it is sent: a later one must not take the
 		 * slots that it waits for, or a big one would never get through. */
@@ -294,9 +292,7 @@ static void pump(struct nvme_io *io)
 			continue;
 		/* Off the list before done() can come: it may submit the next one, which runs this
 		 * very loop again. */
-		io->waiting = req->next;
-		if (!io->waiting)
-			io->waiting_tail = &io->waiting;
+		disk_waiting_drop(&io->waiting);
 		finish_if_done(req); /* only when nothing of it could be sent */
 	}
 }
@@ -310,9 +306,7 @@ static struct nvme_io *append(struct block_device *disk, struct block_request *r
 	struct nvme_io *io = n->io[req->queue < n->n_io ? req->queue : req->queue % n->n_io];
 
 	*progress(req) = (struct progress){.ns = ns};
-	req->next = NULL;
-	*io->waiting_tail = req;
-	io->waiting_tail = &req->next;
+	disk_waiting_add(&io->waiting, req);
 	disk->stats.requests++;
 	return io;
 }
@@ -374,10 +368,9 @@ void nvme_slot_end(struct nvme_io *io, struct nvme_slot *slot, int status)
 	finish_if_done(req);
 }
 
-void nvme_slot_lost(struct nvme_io *io, struct nvme_slot *slot)
+struct block_device *nvme_slot_disk(const struct nvme_slot *slot)
 {
-	disk_error(&progress(slot->req)->ns->disk, slot->req, "no answer, tries", slot->age.tries);
-	nvme_slot_end(io, slot, -XEN_EIO);
+	return &progress(slot->req)->ns->disk;
 }
 
 /* One completion. An id that is not in flight is the device's mistake: said, and ignored. */
@@ -393,7 +386,7 @@ static void complete(struct nvme_io *io, const struct nvme_completion *c)
 		return;
 	}
 	if (code) {
-		disk_error(&progress(slot->req)->ns->disk, slot->req, "status", code);
+		disk_error(nvme_slot_disk(slot), slot->req, "status", code);
 		status = error_of(slot->req, code);
 	}
 	nvme_slot_end(io, slot, status);
@@ -417,7 +410,7 @@ void nvme_reap(struct nvme_io *io)
 
 void nvme_go_on(struct nvme_io *io)
 {
-	if (io->waiting)
+	if (io->waiting.first)
 		pump(io);
 	/* One doorbell for what waited for slots and for what the done() calls submitted. */
 	if (io->ctrl->untold & io->bit)

@@ -111,8 +111,8 @@ struct nvme_io {
 	struct nvme_queue q;
 	struct nvme_slot slots[NVME_SLOTS];
 	uint16_t first_free;
-	uint32_t bit;                                  /* of its number */
-	struct block_request *waiting, **waiting_tail; /* submitted, not wholly in slots */
+	uint32_t bit; /* of its number */
+	struct disk_waiting waiting;
 };
 
 /* One namespace, as a disk. */
@@ -157,8 +157,8 @@ void nvme_go_on(struct nvme_io *io);
 void nvme_send_again(struct nvme_io *io, struct nvme_slot *slot);
 /* Ends what the slot carries, its device being unable to touch its memory any more. */
 void nvme_slot_end(struct nvme_io *io, struct nvme_slot *slot, int status);
-/* The same with -XEN_EIO, because no answer came. */
-void nvme_slot_lost(struct nvme_io *io, struct nvme_slot *slot);
+/* Whose the slot's request is. */
+struct block_device *nvme_slot_disk(const struct nvme_slot *slot);
 /* Takes new completions; their done() may have been called when it returns. */
 void nvme_reap(struct nvme_io *io);
 

@@ -21,24 +21,21 @@ static void set_ops(struct nvme *n, const struct block_ops *ops)
 		n->ns[i]->disk.ops = ops;
 }
 
-static unsigned look(struct disk_watch *w)
+/* Slot n of all queues, counted through. */
+static struct nvme_io *queue_of(struct nvme *n, unsigned number)
 {
-	struct nvme *n = nvme_of(w);
-	unsigned oldest = 0;
-
-	for (unsigned q = 0; q < n->n_io; q++)
-		for (unsigned i = 0; i < NVME_SLOTS; i++)
-			if (n->io[q]->slots[i].req)
-				oldest = disk_age_look(&n->io[q]->slots[i].age, oldest);
-	return oldest;
+	return number / NVME_SLOTS < n->n_io ? n->io[number / NVME_SLOTS] : NULL;
 }
 
-/* A controller that fails by itself does so by one of the commands it has, and nobody knows which. */
-static void blame_all(struct nvme *n)
+static bool command(struct disk_watch *w, unsigned number, struct disk_command *out)
 {
-	for (unsigned q = 0; q < n->n_io; q++)
-		for (unsigned i = 0; i < NVME_SLOTS; i++)
-			n->io[q]->slots[i].age.looks = DISK_LOOKS_MAX;
+	struct nvme_io *io = queue_of(nvme_of(w), number);
+	struct nvme_slot *slot = io ? &io->slots[number % NVME_SLOTS] : NULL;
+
+	if (!slot || !slot->req)
+		return false;
+	*out = (struct disk_command){&slot->age, nvme_slot_disk(slot), slot->req};
+	return true;
 }
 
 /* One that runs and is not ready was turned off behind our back: a virtual function, by its primary's reset. */
@@ -50,7 +47,7 @@ static int health(struct disk_watch *w)
 	if (status == NOBODY)
 		return -XEN_ENODEV;
 	if (status & NVME_CSTS_FATAL)
-		blame_all(n);
+		disk_watch_blame(w);
 	else if (status & NVME_CSTS_READY)
 		return 0;
 	return -XEN_EIO;
@@ -102,56 +99,45 @@ static int reset(struct disk_watch *w)
 	return 0;
 }
 
-/* The requests' memory is still theirs. done() of one that is lost may submit: it waits for the rest. */
-static void resend_queue(struct nvme_io *io)
+static void again(struct disk_watch *w, unsigned number)
 {
-	for (unsigned i = 0; i < NVME_SLOTS; i++) {
-		struct nvme_slot *slot = &io->slots[i];
+	struct nvme_io *io = queue_of(nvme_of(w), number);
 
-		if (!slot->req)
-			continue;
-		if (disk_age_is_lost(&slot->age))
-			nvme_slot_lost(io, slot);
-		else
-			nvme_send_again(io, slot);
-	}
+	nvme_send_again(io, &io->slots[number % NVME_SLOTS]);
 }
 
-static void resend(struct disk_watch *w)
+static void fail(struct disk_watch *w, unsigned number)
+{
+	struct nvme_io *io = queue_of(nvme_of(w), number);
+
+	nvme_slot_end(io, &io->slots[number % NVME_SLOTS], -XEN_EIO);
+}
+
+static void resume(struct disk_watch *w)
 {
 	struct nvme *n = nvme_of(w);
 
-	for (unsigned q = 0; q < n->n_io; q++)
-		resend_queue(n->io[q]);
 	set_ops(n, &nvme_block_ops);
 	for (unsigned q = 0; q < n->n_io; q++)
 		nvme_go_on(n->io[q]);
 }
 
-static void end_queue(struct nvme_io *io)
-{
-	struct block_request *req;
-
-	for (unsigned i = 0; i < NVME_SLOTS; i++)
-		if (io->slots[i].req)
-			nvme_slot_end(io, &io->slots[i], -XEN_EIO);
-	while ((req = io->waiting)) {
-		io->waiting = req->next;
-		req->done(req, -XEN_EIO);
-	}
-	io->waiting_tail = &io->waiting;
-}
-
 /* Bus mastering goes off first: a controller that cannot be reset must not write into memory that has gone back
  * to its owner. */
-static void end(struct disk_watch *w)
+static void detach(struct disk_watch *w)
 {
 	struct nvme *n = nvme_of(w);
 
 	pci_disable(n->pci);
 	set_ops(n, &disk_gone_ops);
+}
+
+static void gone(struct disk_watch *w)
+{
+	struct nvme *n = nvme_of(w);
+
 	for (unsigned q = 0; q < n->n_io; q++)
-		end_queue(n->io[q]);
+		disk_waiting_fail(&n->io[q]->waiting);
 	for (unsigned i = 0; i < n->n_ns; i++)
 		host_block_unregister(&n->ns[i]->disk);
 }
@@ -159,15 +145,19 @@ static void end(struct disk_watch *w)
 /* Both changes of readiness, off and on. */
 void nvme_watch_init(struct nvme *n)
 {
-	static const struct disk_watch_ops ops = {.look = look,
+	static const struct disk_watch_ops ops = {.command = command,
 						  .health = health,
 						  .reap = reap,
 						  .stop = stop,
 						  .reset = reset,
-						  .resend = resend,
-						  .end = end};
+						  .again = again,
+						  .fail = fail,
+						  .resume = resume,
+						  .detach = detach,
+						  .gone = gone};
 
 	n->watch.ops = &ops;
 	n->watch.reset_polls = 2 * nvme_ready_ms(n) / MS_PER_POLL;
+	n->watch.n_commands = NVME_QUEUES * NVME_SLOTS;
 	disk_watch_init(&n->watch);
 }

@@ -158,17 +158,15 @@ static void end_request(struct vblk *v, struct block_request *req, int status)
 
 static void pump(struct vblk_queue *queue)
 {
-	while (queue->waiting && !queue->disk->holds) {
-		struct block_request *req = queue->waiting;
+	while (queue->waiting.first && !queue->disk->holds) {
+		struct block_request *req = queue->waiting.first;
 		int err = start(queue, req);
 
 		if (err == -XEN_EBUSY)
 			return;
 		/* Off the list before done() can come: it may submit again, which runs this loop
 		 * again. */
-		queue->waiting = req->next;
-		if (!queue->waiting)
-			queue->waiting_tail = &queue->waiting;
+		disk_waiting_drop(&queue->waiting);
 		if (err)
 			end_request(queue->disk, req, err);
 	}
@@ -181,9 +179,7 @@ static void submit(struct block_device *disk, struct block_request *req)
 	    v->queues[req->queue < v->n_queues ? req->queue : req->queue % v->n_queues];
 
 	req->driver[REQ_DISCARDED] = 0;
-	req->next = NULL;
-	*queue->waiting_tail = req;
-	queue->waiting_tail = &req->next;
+	disk_waiting_add(&queue->waiting, req);
 	disk->stats.requests++;
 	pump(queue);
 }
@@ -283,7 +279,7 @@ void vblk_go_on(struct vblk_queue *queue)
 		else
 			finish(queue, slot);
 	}
-	if (queue->waiting)
+	if (queue->waiting.first)
 		pump(queue);
 	vblk_kick(&v->disk);
 }

@@ -60,7 +60,7 @@ struct vblk_queue {
 	struct vblk *disk;
 	struct virtio_queue vq;
 	struct vblk_slot slots[VBLK_SLOTS], *free;
-	struct block_request *waiting, **waiting_tail;
+	struct disk_waiting waiting;
 };
 
 struct vblk {

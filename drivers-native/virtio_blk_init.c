@@ -93,7 +93,7 @@ static int add_queue(struct vblk *v)
 		return -XEN_ENOMEM;
 	queue->disk = v;
 	queue->vq.index = (uint16_t)v->n_queues;
-	queue->waiting_tail = &queue->waiting;
+	disk_waiting_init(&queue->waiting);
 	err = alloc_slots(v, queue);
 	if (!err)
 		err = pci_msix_bind(v->pci.pci, &v->pci.msix, v->n_queues, vblk_interrupt, queue);

@@ -7,8 +7,6 @@
 
 #include <amphi/host_block.h>
 
-#include "disk_error.h"
-
 #define RESET_POLLS 500u /* five seconds */
 #define NOBODY      0xffu
 
@@ -17,24 +15,22 @@ static struct vblk *vblk_of(struct disk_watch *w)
 	return container_of(w, struct vblk, watch);
 }
 
-static unsigned look(struct disk_watch *w)
+/* Slot n of all queues, counted through. */
+static struct vblk_queue *queue_of(struct vblk *v, unsigned number)
 {
-	struct vblk *v = vblk_of(w);
-	unsigned oldest = 0;
-
-	for (unsigned q = 0; q < v->n_queues; q++)
-		for (unsigned i = 0; i < VBLK_SLOTS; i++)
-			if (v->queues[q]->slots[i].req)
-				oldest = disk_age_look(&v->queues[q]->slots[i].age, oldest);
-	return oldest;
+	return number / VBLK_SLOTS < v->n_queues ? v->queues[number / VBLK_SLOTS] : NULL;
 }
 
-/* A device that fails by itself does so by one of the requests it has, and nobody knows which. */
-static void blame_all(struct vblk *v)
+static bool command(struct disk_watch *w, unsigned number, struct disk_command *out)
 {
-	for (unsigned q = 0; q < v->n_queues; q++)
-		for (unsigned i = 0; i < VBLK_SLOTS; i++)
-			v->queues[q]->slots[i].age.looks = DISK_LOOKS_MAX;
+	struct vblk *v = vblk_of(w);
+	struct vblk_queue *queue = queue_of(v, number);
+	struct vblk_slot *slot = queue ? &queue->slots[number % VBLK_SLOTS] : NULL;
+
+	if (!slot || !slot->req)
+		return false;
+	*out = (struct disk_command){&slot->age, &v->disk, slot->req};
+	return true;
 }
 
 static int health(struct disk_watch *w)
@@ -46,7 +42,7 @@ static int health(struct disk_watch *w)
 		return -XEN_ENODEV;
 	if (status & VIRTIO_DRIVER_OK && !(status & VIRTIO_NEEDS_RESET))
 		return 0;
-	blame_all(v);
+	disk_watch_blame(w);
 	return -XEN_EIO;
 }
 
@@ -77,71 +73,61 @@ static int reset(struct disk_watch *w)
 	return status ? -XEN_EAGAIN : vblk_start(v);
 }
 
-static void resend_queue(struct vblk_queue *queue)
+static void fail(struct disk_watch *w, unsigned number)
 {
-	for (unsigned i = 0; i < VBLK_SLOTS; i++) {
-		struct vblk_slot *slot = &queue->slots[i];
-		bool lost = slot->req && disk_age_is_lost(&slot->age);
+	struct vblk_queue *queue = queue_of(vblk_of(w), number);
 
-		if (!slot->req)
-			continue;
-		slot->age.looks = 0;
-		if (lost)
-			disk_error(&queue->disk->disk, slot->req, "no answer, tries",
-				   slot->age.tries);
-		if (lost || !vblk_send(queue, slot))
-			vblk_slot_end(queue, slot, -XEN_EIO);
-	}
+	vblk_slot_end(queue, &queue->slots[number % VBLK_SLOTS], -XEN_EIO);
 }
 
-static void resend(struct disk_watch *w)
+static void again(struct disk_watch *w, unsigned number)
 {
-	struct vblk *v = vblk_of(w);
+	struct vblk_queue *queue = queue_of(vblk_of(w), number);
 
-	for (unsigned q = 0; q < v->n_queues; q++)
-		resend_queue(v->queues[q]);
-	v->holds = false;
+	if (!vblk_send(queue, &queue->slots[number % VBLK_SLOTS]))
+		fail(w, number);
+}
+
+static void resume(struct disk_watch *w)
+{
+	vblk_of(w)->holds = false;
 	reap(w);
-}
-
-static void end_queue(struct vblk_queue *queue)
-{
-	struct block_request *req;
-
-	for (unsigned i = 0; i < VBLK_SLOTS; i++)
-		if (queue->slots[i].req)
-			vblk_slot_end(queue, &queue->slots[i], -XEN_EIO);
-	while ((req = queue->waiting)) {
-		queue->waiting = req->next;
-		req->done(req, -XEN_EIO);
-	}
-	queue->waiting_tail = &queue->waiting;
 }
 
 /* Bus mastering goes off first: a device that cannot be reset must not write into memory that has gone back to its
  * owner. */
-static void end(struct disk_watch *w)
+static void detach(struct disk_watch *w)
 {
 	struct vblk *v = vblk_of(w);
 
 	pci_disable(v->pci.pci);
 	v->disk.ops = &disk_gone_ops;
+}
+
+static void gone(struct disk_watch *w)
+{
+	struct vblk *v = vblk_of(w);
+
 	for (unsigned q = 0; q < v->n_queues; q++)
-		end_queue(v->queues[q]);
+		disk_waiting_fail(&v->queues[q]->waiting);
 	host_block_unregister(&v->disk);
 }
 
 void vblk_watch_init(struct vblk *v)
 {
-	static const struct disk_watch_ops ops = {.look = look,
+	static const struct disk_watch_ops ops = {.command = command,
 						  .health = health,
 						  .reap = reap,
 						  .stop = stop,
 						  .reset = reset,
-						  .resend = resend,
-						  .end = end};
+						  .again = again,
+						  .fail = fail,
+						  .resume = resume,
+						  .detach = detach,
+						  .gone = gone};
 
 	v->watch.ops = &ops;
 	v->watch.reset_polls = RESET_POLLS;
+	v->watch.n_commands = VBLK_QUEUES * VBLK_SLOTS;
 	disk_watch_init(&v->watch);
 }

@@ -20,6 +20,7 @@
 #include <amphi/printf.h>
 #include <amphi/string.h>
 
+#include "control_plan.h"
 #include "control_private.h"
 #include <amphi/error_name.h>
 
@@ -91,21 +92,11 @@ static int find_devices(const struct domain_record *r, control_params *params)
 static int build(struct domain_record *r)
 {
 	const struct domain_config *c = r->pub.config;
-	struct domain_plan plan = {
-	    .name = c->name,
-	    .kernel_name = c->kernel,
-	    .cmdline = c->cmdline,
-	    .memory_kib = (uint64_t)c->memory_mib * 1024,
-	    .max_memory_kib = (uint64_t)c->max_memory_mib * 1024,
-	    .max_vcpus = c->max_vcpus,
-	    .cpus = c->cpus,
-	    .cpu_weight = c->cpu_weight,
-	    .cpu_cap = c->cpu_cap,
-	    .service = host_own_domid(),
-	};
+	struct domain_plan plan = control_plan(c);
 	char why[BUILD_WHY_MAX];
 	int err = get_file(r, "kernel", c->kernel, &plan.kernel, &plan.kernel_bytes);
 
+	plan.cmdline = c->cmdline;
 	if (!err && c->ramdisk[0])
 		err = get_file(r, "ramdisk", c->ramdisk, &plan.ramdisk, &plan.ramdisk_bytes);
 	if (err)

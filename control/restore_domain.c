@@ -8,24 +8,13 @@
 #include <amphi/error_name.h>
 #include <amphi/host.h>
 
+#include "control_plan.h"
 #include "restore.h"
 
 /* As control_create's plan, but for the kernel: all that is in memory comes from the stream. */
 static void make_plan(struct restore *r)
 {
-	const struct domain_config *c = r->config;
-
-	r->plan = (struct domain_plan){
-	    .name = c->name,
-	    .kernel_name = c->kernel,
-	    .memory_kib = (uint64_t)c->memory_mib * 1024,
-	    .max_memory_kib = (uint64_t)c->max_memory_mib * 1024,
-	    .max_vcpus = c->max_vcpus,
-	    .cpus = c->cpus,
-	    .cpu_weight = c->cpu_weight,
-	    .cpu_cap = c->cpu_cap,
-	    .service = host_own_domid(),
-	};
+	r->plan = control_plan(r->config);
 	r->build.plan = &r->plan;
 	r->build.out = &r->built;
 	r->build.why = r->why;

@@ -14,6 +14,7 @@
 #include <amphi/string.h>
 #include "block.h"
 #include "block_part.h"
+#include "block_watch.h"
 
 #define SCAN_MAX 64u /* pieces looked at for a neighbour */
 /* head may be partly given already (given_bytes); it leaves the list when the last of it is in a
@@ -334,23 +335,17 @@ int block_register(struct block_device *dev)
 /* The driver may have given up a limit, never raised it above what the queue was made for. */
 void host_block_changed(struct block_device *dev)
 {
-	for (struct host_block_watch *w = watches; w; w = w->next)
-		w->fn(w->ctx, dev);
+	block_watch_tell(watches, dev);
 }
 
 void host_block_watch(struct host_block_watch *watch)
 {
-	watch->next = watches;
-	watches = watch;
+	block_watch_add(&watches, watch);
 }
 
 void host_block_unwatch(struct host_block_watch *watch)
 {
-	struct host_block_watch **link = &watches;
-
-	while (*link != watch)
-		link = &(*link)->next;
-	*link = watch->next;
+	block_watch_remove(&watches, watch);
 }
 
 /* What waits for a device that is gone ends with an error. */

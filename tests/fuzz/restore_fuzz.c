@@ -17,22 +17,10 @@
 #include <string.h>
 
 #include "control/restore.h"
+#include "tests/fuzz/fuzz_input.h"
 #include "tests/host/fake_control.h"
 #include "tests/host/mock_host.h"
 #include "tests/host/saved_guest.h"
-
-struct input {
-	const uint8_t *at, *end;
-};
-
-static uint64_t take(struct input *in, unsigned bytes)
-{
-	uint64_t v = 0;
-
-	for (; bytes && in->at < in->end; bytes--)
-		v = v << 8 | *in->at++;
-	return v;
-}
 
 /* The text in front, and the records behind it, are a small part of all bytes: places are given in a quarter of
  * the cases as offsets from a record's header. */

@@ -17,6 +17,7 @@
 #include "control/control_private.h"
 #include "control/save_stream.h"
 #include "control/stream.h"
+#include "tests/fuzz/fuzz_input.h"
 #include "tests/host/fake_control.h"
 #include "tests/host/mock_host.h"
 
@@ -31,19 +32,6 @@ int control_fail(int err, const char *fmt, ...)
 	if (!err || !fmt[0])
 		abort();
 	return err;
-}
-
-struct input {
-	const uint8_t *at, *end;
-};
-
-static uint64_t take(struct input *in, unsigned bytes)
-{
-	uint64_t v = 0;
-
-	for (; bytes && in->at < in->end; bytes--)
-		v = v << 8 | *in->at++;
-	return v;
 }
 
 /* ---- the guest ------------------------------------------------------------------------------ */

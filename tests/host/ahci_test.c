@@ -6,11 +6,12 @@
  * that falls silent is reset and gets its commands again, twice; a disk that is pulled out ends every request; a CD-ROM
  * drive that complains is asked why before anything else, and a new medium is told.
  *
- * links: drivers-native/ahci.c drivers-native/ahci_init.c drivers-native/ahci_command.c drivers-native/ahci_recover.c
+ * links: tests/host/fake_dma.c drivers-native/ahci.c drivers-native/ahci_init.c drivers-native/ahci_command.c drivers-native/ahci_recover.c
  * links: drivers-native/ahci_cd.c
  * links: drivers-native/disk_watch.c drivers-native/disk_error.c lib/printf.c lib/text.c
  */
 #include "drivers-native/ahci.h"
+#include "fake_dma.h"
 
 #include <amphi/drivers.h>
 #include <amphi/host.h>
@@ -103,28 +104,6 @@ int pci_msi_bind(const struct pci_function *f, void (*fn)(void *ctx), void *ctx)
 	interrupt = fn;
 	interrupt_ctx = ctx;
 	return 0;
-}
-int dma_map(const struct dma_device *dev, void *va, size_t len, enum dma_direction dir,
-	    dma_addr_t *out_addr)
-{
-	*out_addr = (dma_addr_t){(uintptr_t)va};
-	return 0;
-}
-void *dma_page_alloc(const struct dma_device *dev, dma_addr_t *out_addr)
-{
-	void *page = aligned_alloc(PAGE_SIZE, PAGE_SIZE);
-
-	memset(page, 0, PAGE_SIZE);
-	*out_addr = (dma_addr_t){(uintptr_t)page};
-	return page;
-}
-void *host_alloc(size_t size_bytes)
-{
-	return calloc(1, size_bytes);
-}
-void host_pages_free(void *pages, unsigned count)
-{
-	free(pages);
 }
 void host_block_register(struct block_device *dev)
 {

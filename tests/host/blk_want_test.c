@@ -97,6 +97,13 @@ static void on_lent_done(struct block_request *req, int status)
 	lent_done = true;
 }
 
+static void end_well(void)
+{
+	assert_true(w.done && w.status == 0);
+	world_release(&w, 1);
+	end();
+}
+
 /* A read of lent pages, which stay granted. */
 static void read_lent(struct block_device *dev, unsigned pages)
 {
@@ -124,9 +131,7 @@ static void test_waits_for_a_grant(void **state)
 	assert_false(w.done);
 	give_back(1);
 	pass(1);
-	assert_true(w.done && w.status == 0);
-	world_release(&w, 1);
-	end();
+	end_well();
 }
 
 /* They stand granted for the second disk, and mapped by its backend, which lets go of what is unused for a minute. */
@@ -139,9 +144,7 @@ static void test_another_disk_gives(void **state)
 	pass(1);
 	assert_false(w.done);
 	pass(110);
-	assert_true(w.done && w.status == 0);
-	world_release(&w, 1);
-	end();
+	end_well();
 }
 
 /* A disk that has a little gives all of a long request, in parts. */
@@ -158,9 +161,7 @@ static void test_a_few_are_enough(void **state)
 	assert_false(w.done);
 	give_back(4);
 	pass(1);
-	assert_true(w.done && w.status == 0);
-	world_release(&w, 1);
-	end();
+	end_well();
 }
 
 /* Nothing ever comes: it fails after two minutes, and the next one waits anew. */
@@ -179,9 +180,7 @@ static void test_not_for_ever(void **state)
 	assert_false(w.done);
 	give_back(1);
 	pass(1);
-	assert_true(w.done && w.status == 0);
-	world_release(&w, 1);
-	end();
+	end_well();
 }
 
 /* The backend goes while a request waits: it is replayed on the next connection, for which nothing waits. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel/block_watch.h"
 #include "mock_host.h"
 
 #define DISKS      8u
@@ -216,23 +217,17 @@ void host_block_unregister(struct block_device *dev)
 
 void host_block_changed(struct block_device *dev)
 {
-	for (struct host_block_watch *w = watches; w; w = w->next)
-		w->fn(w->ctx, dev);
+	block_watch_tell(watches, dev);
 }
 
 void host_block_watch(struct host_block_watch *watch)
 {
-	watch->next = watches;
-	watches = watch;
+	block_watch_add(&watches, watch);
 }
 
 void host_block_unwatch(struct host_block_watch *watch)
 {
-	struct host_block_watch **link = &watches;
-
-	while (*link != watch)
-		link = &(*link)->next;
-	*link = watch->next;
+	block_watch_remove(&watches, watch);
 }
 
 struct block_device *mock_find_registered(domid_t domain, const char *name)

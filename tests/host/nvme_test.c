@@ -7,11 +7,12 @@
  * start-up keeps the page that it was told of; one that falls silent later is reset and gets its commands again, twice;
  * one that is pulled out takes its disks with it, each request ended.
  *
- * links: drivers-native/nvme.c drivers-native/nvme_init.c drivers-native/nvme_admin.c drivers-native/nvme_recover.c
+ * links: tests/host/fake_dma.c drivers-native/nvme.c drivers-native/nvme_init.c drivers-native/nvme_admin.c drivers-native/nvme_recover.c
  * links: drivers-native/disk_error.c drivers-native/disk_watch.c drivers-native/nvme_virtual.c lib/printf.c lib/text.c
  */
 #include "drivers-native/nvme.h"
 #include "drivers-native/pci_sriov.h"
+#include "fake_dma.h"
 
 #include <amphi/drivers.h>
 #include <amphi/host.h>
@@ -27,7 +28,7 @@
 #define VECTORS 3u
 
 static uint8_t registers[0x2000] __attribute__((aligned(4096)));
-static unsigned pages_freed, lines_logged, n_registered, n_unregistered, masters_off, creations;
+static unsigned lines_logged, n_registered, n_unregistered, masters_off, creations;
 static bool completes_for_ever, is_silent;
 static struct nvme *n;
 static struct nvme_io *io;
@@ -142,33 +143,6 @@ int pci_msix_bind(const struct pci_function *f, struct pci_msix *msix, unsigned 
 		  void (*fn)(void *ctx), void *ctx)
 {
 	return 0;
-}
-int dma_map(const struct dma_device *dev, void *va, size_t len, enum dma_direction dir,
-	    dma_addr_t *out_addr)
-{
-	*out_addr = (dma_addr_t){(uintptr_t)va};
-	return 0;
-}
-void *dma_page_alloc(const struct dma_device *dev, dma_addr_t *out_addr)
-{
-	void *page = aligned_alloc(PAGE_SIZE, PAGE_SIZE);
-
-	memset(page, 0, PAGE_SIZE);
-	*out_addr = (dma_addr_t){(uintptr_t)page};
-	return page;
-}
-void *host_alloc(size_t size_bytes)
-{
-	return calloc(1, size_bytes);
-}
-void host_free(void *p, size_t size_bytes)
-{
-	free(p);
-}
-void host_pages_free(void *pages, unsigned count)
-{
-	pages_freed++;
-	free(pages);
 }
 void host_block_register(struct block_device *dev)
 {
@@ -410,10 +384,10 @@ static void one_that_does_not_answer_keeps_its_page(void **state)
 	static struct pci_function function = {.class_code = 0x010802};
 
 	memset(registers, 0, sizeof(registers));
-	pages_freed = 0;
+	fake_pages_freed = 0;
 	is_silent = true;
 	assert_int_equal(nvme_probe(&function), -XEN_EBUSY);
-	assert_int_equal(pages_freed, 0);
+	assert_int_equal(fake_pages_freed, 0);
 }
 
 /* ---- silence ---------------------------------------------------------------------------------------- */

@@ -7,11 +7,12 @@
  * falls silent and is reset, in vain, or is pulled out. A long request goes by a table, a long discard in pieces.
  * The device's registers are plain memory: it takes every feature that it offers.
  *
- * links: drivers-native/virtio_blk.c drivers-native/virtio_blk_init.c drivers-native/virtio_blk_recover.c
+ * links: tests/host/fake_dma.c drivers-native/virtio_blk.c drivers-native/virtio_blk_init.c drivers-native/virtio_blk_recover.c
  * links: drivers-native/virtio_pci.c drivers-native/virtio_legacy.c drivers-native/virtio_ring.c drivers-native/pci.c
  * links: drivers-native/disk_watch.c drivers-native/disk_error.c lib/pci_cap.c lib/printf.c lib/text.c
  */
 #include "drivers-native/virtio_ring.h"
+#include "fake_dma.h"
 
 #include <amphi/drivers.h>
 #include <amphi/host.h>
@@ -150,8 +151,6 @@ static void device_interrupts(void)
 /* ---- what the driver asks of its surroundings ------------------------------------------------ */
 
 static struct block_device *disk;
-static uint8_t unreachable[SECTOR_SIZE] __attribute__((aligned(SECTOR_SIZE)));
-static unsigned pages_freed;
 
 void *machine_mmio_map(maddr_t start, size_t len_bytes)
 {
@@ -182,12 +181,6 @@ void machine_delay_us(unsigned us)
 {
 	device_work();
 }
-int dma_map(const struct dma_device *dev, void *va, size_t len, enum dma_direction dir,
-	    dma_addr_t *out_addr)
-{
-	*out_addr = (dma_addr_t){(uintptr_t)va};
-	return va == unreachable ? -XEN_EFAULT : 0;
-}
 void *dma_pages_alloc(const struct dma_device *dev, unsigned count, dma_addr_t *out_addr)
 {
 	return NULL;
@@ -216,23 +209,6 @@ void host_block_changed(struct block_device *dev)
 {
 	n_changed++;
 }
-void *dma_page_alloc(const struct dma_device *dev, dma_addr_t *out_addr)
-{
-	void *page = aligned_alloc(PAGE_SIZE, PAGE_SIZE);
-
-	memset(page, 0, PAGE_SIZE);
-	*out_addr = (dma_addr_t){(uintptr_t)page};
-	return page;
-}
-void *host_alloc(size_t size_bytes)
-{
-	return calloc(1, size_bytes);
-}
-void host_pages_free(void *pages, unsigned count)
-{
-	pages_freed++;
-	free(pages);
-}
 void host_log(enum host_log_level level, const char *fmt, ...) {}
 void host_block_register(struct block_device *dev)
 {
@@ -255,7 +231,7 @@ static void probe(bool silent)
 
 	device_reset();
 	device.silent = silent;
-	pages_freed = 0;
+	fake_pages_freed = 0;
 	disk = NULL;
 	assert_int_equal(virtio_blk_probe(&function), 0);
 	assert_non_null(disk);
@@ -313,7 +289,7 @@ static void what_is_written_is_read(void **state)
 
 	probe(false);
 	assert_string_equal(disk->serial, SERIAL);
-	assert_int_equal(pages_freed, 1);
+	assert_int_equal(fake_pages_freed, 1);
 	assert_int_equal(disk->sectors, SECTORS);
 	assert_true(disk->has_flush);
 	memset(data, 0x5a, sizeof(data));
@@ -341,7 +317,7 @@ static void a_request_returned_without_a_status_has_failed(void **state)
 static void one_that_cannot_be_mapped_ends_once_though_done_submits(void **state)
 {
 	struct ending bad_end = {0}, good_end = {0};
-	struct block_request bad = request(BLOCK_READ, unreachable, &bad_end);
+	struct block_request bad = request(BLOCK_READ, fake_unreachable, &bad_end);
 	struct block_request good = request(BLOCK_READ, data, &good_end);
 
 	probe(false);
@@ -363,7 +339,7 @@ static void a_serial_number_that_comes_late_harms_nobody(void **state)
 
 	probe(true);
 	assert_string_equal(disk->serial, "");
-	assert_int_equal(pages_freed, 0);
+	assert_int_equal(fake_pages_freed, 0);
 	device.silent = false;
 	assert_int_equal(run(&r, &ending), 0);
 	for (unsigned i = 0; i < 100; i++)

@@ -1,0 +1,44 @@
+/* fake_dma.c: the memory of fake_dma.h: single pages for the device, and what host.h gives.
+ *
+ * Called by drivers under test. Nothing is short, and what a driver keeps is the test's end to find.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fake_dma.h"
+
+unsigned fake_pages_freed;
+uint8_t fake_unreachable[512] __attribute__((aligned(512)));
+
+int dma_map(const struct dma_device *dev, void *va, size_t len, enum dma_direction dir,
+	    dma_addr_t *out_addr)
+{
+	*out_addr = (dma_addr_t){(uintptr_t)va};
+	return va == fake_unreachable ? -XEN_EFAULT : 0;
+}
+
+void *dma_page_alloc(const struct dma_device *dev, dma_addr_t *out_addr)
+{
+	void *page = aligned_alloc(PAGE_SIZE, PAGE_SIZE);
+
+	memset(page, 0, PAGE_SIZE);
+	*out_addr = (dma_addr_t){(uintptr_t)page};
+	return page;
+}
+
+void *host_alloc(size_t size_bytes)
+{
+	return calloc(1, size_bytes);
+}
+
+void host_free(void *p, size_t size_bytes)
+{
+	free(p);
+}
+
+void host_pages_free(void *pages, unsigned count)
+{
+	fake_pages_freed++;
+	free(pages);
+}

@@ -1,0 +1,14 @@
+/* fake_dma.h: memory as a device driver of a host test asks for it: addresses for the device are our own.
+ *
+ * Included by the tests of drivers-native, implemented by fake_dma.c.
+ */
+#ifndef TESTS_HOST_FAKE_DMA_H
+#define TESTS_HOST_FAKE_DMA_H
+
+#include <amphi/dma.h>
+#include <amphi/host.h>
+
+extern unsigned fake_pages_freed;
+extern uint8_t fake_unreachable[512]; /* memory that the device cannot be told of */
+
+#endif

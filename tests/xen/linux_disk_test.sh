@@ -2,7 +2,7 @@
 # linux_disk_test: a stock Debian Linux on amphi-hv, 2 vCPUs on 2 CPUs, has an ext4 on a disk of ours and works it with fio.
 # Why: the reading of one image (linux_guest_test) shows no lost, doubled or misplaced write; fio's verified blocks do, at all sizes that
 # blkfront makes, with four writers and queues that are full, and a file system is what people have.
-# Expected: fio verifies every block, random and in sequence, 4k to 1m, without an error; a read of 1 MiB is one request (indirect); the guest's kernel has no complaint;
+# The disk has sectors of 4096 bytes and takes discards. Expected: fio verifies every block, random and in sequence, 4k to 1m, without an error; a read of 1 MiB is one request (indirect); the guest's kernel has no complaint;
 # afterwards e2fsck on the host finds nothing, files copied in the guest equal the host's byte for byte, and those that
 # the guest made have the SHA-256 that it took. SOAK=1 writes ten times as much.
 # timeout: 420
@@ -39,6 +39,9 @@ echo "GUEST read 16 times 1 MiB by \$((\$(reads) - before)) requests"
 mkdir /mnt/to
 cp /mnt/from/* /mnt/to/
 for n in 1 100 4000; do dd if=/dev/urandom of=/mnt/to/made-\$n bs=1000 count=\$n 2>/dev/null; done
+q=/sys/block/xvda/queue
+echo "GUEST xvda has sectors of \$(cat \$q/logical_block_size) bytes, \$(cat \$q/physical_block_size) in the medium"
+fstrim -v /mnt | sed 's/^/GUEST trimmed /'
 cd /mnt/to; sha256sum made-* | sed 's/^/GUEST made /'; cd /
 dmesg -r | grep -E '^<[0-4]>' | grep -iE 'blk|xvd|ext4|jbd|i/o error|warn|bug|hung|stall' | sed 's/^/GUEST complains: /'
 for d in mnt dev proc sys tmp; do umount /tools/\$d; done
@@ -54,7 +57,8 @@ linux_domain linux blkfront:max_indirect_segments=256,max_queues=1 'memory = 384
 ar_pack "$work/archive"
 
 SERVICE_WORDS=
-linux_start amphi-hv 2 840 -drive "file=$work/a.img,if=none,id=a,format=raw" -device nvme,serial=amphi0,drive=a \
+linux_start amphi-hv 2 840 -drive "file=$work/a.img,if=none,id=a,format=raw,discard=unmap" \
+	-device nvme,serial=amphi0,drive=a,logical_block_size=4096,physical_block_size=4096 \
 	-drive "file=$xen_dir/tools.img,if=none,id=b,format=raw,readonly=on" -device nvme,serial=amphi1,drive=b
 linux_wait '^@exit ' "${LINUX_SECONDS:-240}"
 wait $machine
@@ -65,7 +69,9 @@ done
 ! grep -E 'GUEST (complains|cannot)' "$work/said" || linux_fail "the guest complained"
 expect "$work/said" '^\[linux\] GUEST unmounted'
 expect "$work/said" '^\[linux\] GUEST read 16 times 1 MiB by (1[6-9]|2[0-3]) requests' # a few are of the file system there
-expect "$work/said" '^@stat back=1/xvda .* indirect=[1-9]'
+expect "$work/said" '^\[linux\] GUEST xvda has sectors of 4096 bytes, 4096 in the medium'
+expect "$work/said" '^\[linux\] GUEST trimmed /mnt: [1-9][0-9]'
+expect "$work/said" '^@stat back=1/xvda .* indirect=[1-9].* discards=[1-9]'
 
 e2fsck -fn "$work/a.img" >"$work/fsck" 2>&1 || { cat "$work/fsck"; exit 1; }
 out_of_image() { debugfs -R "dump /to/$1 $work/dumped" "$work/a.img" >/dev/null 2>&1; }

@@ -1,10 +1,11 @@
 #!/bin/sh
 # linux_hotplug_test: disks come to a stock Debian Linux and to our own kernel on amphi-hv while they run, and leave them: attached,
-# detached, pulled out, refused, and a CD-ROM's medium changed.
+# detached, pulled out, refused, grown, and a CD-ROM's medium changed.
 # Why: our own frontend would obey a toolstack that is wrong in the same way as it is. Expected: a disk is there when the
 # command has answered, with its size and rights, what Linux writes to it is in the host's file; it is gone when it was
 # detached, and comes again; one pulled out under load gives errors and harms nothing else; a guest that does not answer keeps its
-# disk; a wrong word is named and leaves nothing; a CD-ROM comes empty, gets a medium and loses it.
+# disk; a wrong word is named and leaves nothing; a disk that grows under the service domain grows in the guest; a CD-ROM comes
+# empty, gets a medium and loses it.
 #
 . "$(dirname "$0")/lib.sh"
 . "$here/linux.sh"
@@ -44,7 +45,9 @@ refused() { # refused REGEX WORD...
 }
 bytes() { tail -c "+$(($1 * 1048576 + 1))" "$work/disk" | head -c "$(($2 * 1048576))"; }
 
-linux_start amphi-hv 1 600 -drive "file=$work/disk,if=none,id=d,format=raw,cache=writethrough" -device nvme,serial=d,drive=d
+truncate -s 4M "$work/grows"
+linux_start amphi-hv 1 600 -drive "file=$work/disk,if=none,id=d,format=raw,cache=writethrough" -device nvme,serial=d,drive=d \
+	-drive "file=$work/grows,if=none,id=grows,format=raw" -device virtio-blk-pci,drive=grows -monitor "unix:$work/monitor,server=on,wait=off"
 linux_wait 'LINUX: up [0-9]+, disks xvda:81921\.'
 
 # Attached: written to, detached, and the same bytes there when it comes again, read-only.
@@ -76,6 +79,22 @@ linux_says '"disk":"xvdc","queue":null,"requests":[1-9][0-9]+,' --json blkstat l
 linux_mark
 linux_ctl block-detach linux xvdc --force
 linux_wait 'LINUX: xvdc gives errors'
+linux_wait 'disks xvda:81921 xvdb:163841\.'
+
+# The service domain's disk is made larger by its machine.
+linux_ctl block-attach linux 'vda,raw,xvde,w'
+linux_wait 'disks xvda:81921 xvdb:163841 xvde:81920\.'
+python3 - "$work/monitor" <<'P'
+import socket, sys
+s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.settimeout(60)
+s.sendall(b"block_resize grows 6M\n")
+said = b""
+while said.count(b"(qemu)") < 2: # its greeting, and when it is done
+    said += s.recv(4096)
+P
+linux_wait 'disks xvda:81921 xvdb:163841 xvde:122880\.'
+linux_ctl block-detach linux xvde
+linux_mark
 linux_wait 'disks xvda:81921 xvdb:163841\.'
 
 # A CD-ROM: empty, with a medium, empty.

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the Debian packages that a target needs and this machine lacks: deps.sh build|run|test|debian.
+# Installs the Debian packages that a target needs and this machine lacks: deps.sh build|run|test|bench|debian.
 # Says what it installs. Needs root or sudo only when something is missing.
 set -eu
 case ${1:-} in
@@ -9,7 +9,8 @@ debian) need="mmdebstrap debian-archive-keyring e2fsprogs" ;;
 test) need="gcc libc6-dev binutils libxen-dev bzip2 qemu-system-x86 seabios e2fsprogs clang-14 libclang-rt-14-dev
 	libcmocka-dev libcapstone-dev universal-ctags python3 cpio xz-utils grub-pc-bin grub-efi-amd64-bin grub-common ovmf
 	xorriso mtools clang-format zstd lz4" ;;
-*) echo "usage: deps.sh build|run|test|debian" >&2; exit 2 ;;
+bench) need=valgrind ;;
+*) echo "usage: deps.sh build|run|test|bench|debian" >&2; exit 2 ;;
 esac
 missing=
 for p in $need; do

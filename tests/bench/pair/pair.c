@@ -3,7 +3,8 @@
  * A host program, run by tests/bench/pair.sh: it forks, so that front and back run at the same time on two processors and meet in
  * shared memory alone; the lines are a machine's cache's, and noisy: it is no bar. Of time there is that on the wall, which a machine that is
  * busy with others makes long, and that of the processors while they had something to do. Cache misses come from the processor's counters where
- * the system lends them. Calls pair_blkif.c and pair_virtio.c, which are the two rings.
+ * the system lends them; else pair.sh runs it under cachegrind, by words: RING REQUESTS. Calls pair_blkif.c and pair_virtio.c, which are
+ * the two rings.
  */
 #define _GNU_SOURCE
 #include <linux/perf_event.h>
@@ -11,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -30,6 +32,7 @@ static struct shared {
 } * shared;
 enum pair_side pair_side;
 static uint64_t done, generator;
+static uint64_t wanted; /* requests; 0: as many as the time allows */
 
 void *pair_memory(unsigned pages)
 {
@@ -76,6 +79,11 @@ static int misses_open(void)
 	return (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0);
 }
 
+static bool is_over(uint64_t end_ns)
+{
+	return wanted ? done >= wanted : now_ns(CLOCK_MONOTONIC) > end_ns;
+}
+
 /* One side. The processor is given away now and then: there may be fewer than two. */
 static void turn(void (*step)(void), uint64_t end_ns)
 {
@@ -92,7 +100,7 @@ static void turn(void (*step)(void), uint64_t end_ns)
 		} else if (++idle % 1024 == 0) {
 			sched_yield();
 		}
-		if (pair_side == PAIR_GUEST && idle % 1024 == 0 && now_ns(CLOCK_MONOTONIC) > end_ns)
+		if (pair_side == PAIR_GUEST && idle % 1024 == 0 && is_over(end_ns))
 			shared->stop = 1;
 	}
 	shared->busy_ns[pair_side] = busy;
@@ -140,10 +148,16 @@ void pair_run(const char *what, void (*begin)(void), void (*step[2])(void))
 	print(what, from);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	bool both = argc != 3;
+
 	shared = pair_memory(1);
-	pair_blkif();
-	pair_virtio();
+	if (!both)
+		wanted = strtoull(argv[2], NULL, 10);
+	if (both || !strcmp(argv[1], "blkif"))
+		pair_blkif();
+	if (both || !strcmp(argv[1], "virtio"))
+		pair_virtio();
 	return 0;
 }

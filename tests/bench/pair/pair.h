@@ -23,7 +23,7 @@ void *pair_memory(unsigned pages); /* zeroed; before the fork */
 void pair_ring(enum pair_side side);
 
 /* Forks. step does what there is to do when its side's bell has rung; the guest's has counted by pair_done. Prints a line for `what` and
- * returns after two seconds. begin: the guest's first requests. */
+ * returns after two seconds, or the requests that the command line asks for. begin: the guest's first requests. */
 void pair_run(const char *what, void (*begin)(void), void (*step[2])(void));
 void pair_done(unsigned requests);
 uint64_t pair_next_slot(void); /* at random, the same each time */

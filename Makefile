@@ -13,7 +13,7 @@ MAKEFLAGS += --no-builtin-rules
 
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
 	-Wundef -Wvla -Wpointer-arith -Wwrite-strings -Wno-unused-parameter -Wno-missing-field-initializers
-BASE := -std=gnu11 -O2 -g $(WARN) -Iinclude -I. -isystem $(BUILD)/third -MMD -MP
+BASE := -std=gnu11 -O2 -g $(WARN) -Iinclude -I. -Ikernel/net/port -isystem $(BUILD)/third -isystem $(BUILD)/third/lwip/include -MMD -MP
 FREE := $(BASE) -ffreestanding -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \
 	-fno-omit-frame-pointer -fno-strict-aliasing -fno-common -mno-red-zone -mgeneral-regs-only -m64
 KFLAGS := $(FREE) -mcmodel=kernel -fno-pic -fno-pie
@@ -23,7 +23,7 @@ ASAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 
 # ---- rooms ---------------------------------------------------------------------------
 PORTABLE := protocol drivers-front drivers-back control iommu unpack
-KERNEL_ROOMS := lib pvops hypercall $(PORTABLE) drivers-native kernel
+KERNEL_ROOMS := lib pvops hypercall $(PORTABLE) drivers-native kernel kernel/net
 HV_ROOMS := lib hypervisor
 src = $(sort $(foreach r,$(1),$(wildcard $(r)/*.c $(r)/*.S)))
 objs = $(patsubst %,$(BUILD)/$(2)/%.o,$(call src,$(1)))
@@ -40,16 +40,17 @@ DEPS := $(BUILD)/.deps-build
 $(DEPS): tools/deps.sh
 	@tools/deps.sh build && mkdir -p $(@D) && touch $@
 
-# What unpack/ includes is fetched first.
+# What unpack/ and kernel/net include is fetched first.
 THIRD := $(BUILD)/third/.ready
 $(THIRD): tools/sources.sh
 	@tools/sources.sh $(@D) && touch $@
-$(foreach k,kernel plain tool host fuzz,$(patsubst %,$(BUILD)/$(k)/%.o,$(wildcard unpack/*.c))): | $(THIRD)
+of_all = $(foreach k,$(1),$(patsubst %,$(BUILD)/$(k)/%.o,$(2)))
+$(call of_all,kernel plain tool host fuzz,$(wildcard unpack/*.c kernel/net/*.c tests/*/net_stack_*.c)): | $(THIRD)
 
 # Of what is included there only a part is used: it is cut by functions, and the rest is left out of the link. Small,
-# because the kernel starts in 3 MiB; xz, which Debian's kernels want, is small as it is.
-UNPACK_SMALL := $(filter-out %/xz.c.o,$(foreach k,kernel plain,$(patsubst %,$(BUILD)/$(k)/%.o,$(wildcard unpack/*.c))))
-$(UNPACK_SMALL): KFLAGS += -Os -ffunction-sections -fdata-sections
+# because the kernel starts in 4 MiB; xz, which Debian's kernels want, is small as it is.
+$(filter-out %/xz.c.o,$(call of_all,kernel plain,$(wildcard unpack/*.c))): KFLAGS += -Os
+$(call of_all,kernel plain,$(filter-out unpack/xz.c,$(wildcard unpack/*.c)) $(wildcard kernel/net/*.c)): KFLAGS += -ffunction-sections -fdata-sections
 $(BUILD)/amphi.pass1 $(BUILD)/amphi $(BUILD)/amphi-plain.pass1 $(BUILD)/amphi-plain: KLINK += -Wl,--gc-sections
 
 $(BUILD)/kernel/%.c.o: %.c | $(DEPS)

@@ -157,6 +157,12 @@ static const char *take_name(struct cmdline *out, const char *value, size_t len)
 	return take_text(out->name, sizeof(out->name), value, len);
 }
 
+/* Not taken apart here: what addresses look like is the stack's to know. */
+static const char *take_ip(struct cmdline *out, const char *value, size_t len)
+{
+	return take_text(out->ip, sizeof(out->ip), value, len);
+}
+
 /* Not taken apart here. The shell reads them, by the rules for what is typed. */
 static const char *take_commands(struct cmdline *out, const char *value, size_t len)
 {
@@ -225,12 +231,19 @@ static const struct key {
 	bool has_value;
 	key_fn *take;
 } keys[] = {
-    {"role", true, take_role},         {"console", true, take_console},
-    {"loglevel", true, take_loglevel}, {"name", true, take_name},
-    {"do", true, take_commands},       {"stay", false, take_stay},
-    {"fpu", true, take_fpu},           {"ports", true, take_ports},
-    {"pvops", true, take_pvops},       {"maxcpus", true, take_maxcpus},
-    {"vfs", true, take_vfs},           {"persistent", true, take_persistent},
+    {"role", true, take_role},
+    {"console", true, take_console},
+    {"loglevel", true, take_loglevel},
+    {"name", true, take_name},
+    {"do", true, take_commands},
+    {"stay", false, take_stay},
+    {"fpu", true, take_fpu},
+    {"ports", true, take_ports},
+    {"pvops", true, take_pvops},
+    {"maxcpus", true, take_maxcpus},
+    {"vfs", true, take_vfs},
+    {"persistent", true, take_persistent},
+    {"ip", true, take_ip},
 };
 
 /* Loaders end lines as they like, so line ends count. */

@@ -2,7 +2,7 @@
  *
  * Words are KEY, KEY=VALUE or KEY="VALUE with spaces". Known: role=guest|service|native,
  * do="command; command", console=auto|serial|ring|hypervisor|interactive, loglevel=0..3 or a name,
- * name=NAME, stay, maxcpus=N, persistent=N,N, vfs=N, pvops=auto|native|kvm|xen-pv|xen-pvh. Unknown words and bad values are reported to the caller and otherwise ignored.
+ * name=NAME, stay, maxcpus=N, ip=..., persistent=N,N, vfs=N, pvops=auto|native|kvm|xen-pv|xen-pvh. Unknown words and bad values are reported to the caller and otherwise ignored.
  * Pure: no console, no allocation; the text is not kept.
  */
 #ifndef KERNEL_CMDLINE_H
@@ -14,6 +14,7 @@
 
 #define CMDLINE_DO_MAX   1024u
 #define CMDLINE_NAME_MAX 32u
+#define CMDLINE_IP_MAX   128u
 
 enum role { ROLE_UNSET, ROLE_NATIVE, ROLE_GUEST, ROLE_SERVICE };
 enum console_choice {
@@ -43,6 +44,7 @@ struct cmdline {
 	unsigned persistent_queue, persistent_all;
 	unsigned vfs; /* virtual functions to turn on of each disk controller that has them */
 	char name[CMDLINE_NAME_MAX];
+	char ip[CMDLINE_IP_MAX];       /* as net/net_stack.h reads it; "" when it is not said */
 	char commands[CMDLINE_DO_MAX]; /* of do=; "" when there is none */
 };
 

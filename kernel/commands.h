@@ -18,6 +18,7 @@ void commands_user_add(void);     /* run */
 void commands_line_add(void);     /* start repeat */
 void commands_time_add(void);     /* clock date */
 void commands_cpu_add(void);      /* cpu */
+void commands_ip_add(void);       /* ip ping host */
 void commands_selftest_add(void); /* selftest */
 
 #include <amphi/block.h>

@@ -10,6 +10,7 @@
 #include <amphi/xen.h>
 #include "commands.h"
 #include "console.h"
+#include "kernel/net/net_stack.h"
 #include "mm.h"
 #include "shell.h"
 #include "thread.h"
@@ -39,6 +40,7 @@ struct blast {
 	unsigned pages; /* of a frame */
 	uint64_t count, sent, answered, wrong, refused, others;
 	bool gone;
+	bool from_stack; /* who gets it back at the end */
 	struct slot slots[DEPTH];
 	uint8_t *memory;
 	struct wait_queue wait;
@@ -185,6 +187,7 @@ static int begin(void *ctx)
 
 	if (b->len_bytes > b->dev->mtu + NET_HEAD_BYTES)
 		return -XEN_E2BIG;
+	b->from_stack = net_stack_drop(b->dev);
 	error = host_net_attach(b->dev, &ops, b);
 	return error ? error : send_some(b);
 }
@@ -204,6 +207,8 @@ static int end(void *ctx)
 
 	if (!b->gone)
 		host_net_detach(b->dev);
+	if (!b->gone && b->from_stack)
+		(void)net_stack_take(b->dev);
 	return 0;
 }
 

@@ -23,6 +23,7 @@
 #include "hotplug_xen.h"
 #include "kernel_lock.h"
 #include "mm.h"
+#include "net_start.h"
 #include "partition.h"
 #include "panic.h"
 #include "power.h"
@@ -184,7 +185,9 @@ static void shell_thread(void *ctx)
 	commands_time_add();
 	commands_selftest_add();
 	commands_cpu_add();
+	commands_ip_add();
 	smp_init();
+	(void)worker_call(net_start, NULL);
 	switch (cmdline.role) {
 	case ROLE_SERVICE:
 		service_main();

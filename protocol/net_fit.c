@@ -96,6 +96,24 @@ static void buffer_put(struct fit_buffer *buffer)
 	host_free(buffer, sizeof(*buffer));
 }
 
+static void trim(struct fit_buffer **list)
+{
+	struct fit_buffer *buffer;
+
+	while ((buffer = *list)) {
+		*list = buffer->next;
+		host_pages_free(buffer->bytes, buffer->n_pages);
+		host_free(buffer, sizeof(*buffer));
+	}
+}
+
+void net_fit_trim(void)
+{
+	trim(&kept.one);
+	trim(&kept.many);
+	kept.n = 0;
+}
+
 static void frame_done(struct net_frame *frame, int status)
 {
 	(void)status;

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Fetches the decoders that unpack/ is made of, from Debian's source packages: sources.sh FOLDER.
-# Taken unchanged: zlib's inflate, XZ Embedded (in busybox's sources; public domain), zstd's and lz4's decoders. Nothing of
-# the machine is changed: the lists of source packages are read into FOLDER.
+# Fetches the libraries that unpack/ and kernel/net/ are made of, from Debian's source packages: sources.sh FOLDER.
+# Taken unchanged: zlib's inflate, XZ Embedded (in busybox's sources; public domain), zstd's and lz4's decoders, and lwIP (BSD
+# license). Nothing of the machine is changed: the lists of source packages are read into FOLDER.
 set -eu
 mkdir -p "$1"
 out=$(cd "$1" && pwd)
-[ -e "$out/.ready" ] && exit 0
-echo "amphi: fetching the sources of zlib, busybox (XZ Embedded), libzstd and lz4 from Debian"
+[ -e "$out/.ready" ] && [ -e "$out/lwip" ] && exit 0
+echo "amphi: fetching the sources of zlib, busybox (XZ Embedded), libzstd, lz4 and lwip from Debian"
 mkdir -p "$out/apt/parts" "$out/apt/lists/partial" "$out/apt/cache/archives/partial" "$out/debs"
 for f in /etc/apt/sources.list.d/*.sources; do
 	[ -e "$f" ] && sed 's/^Types:.*/Types: deb-src/' "$f" >"$out/apt/parts/${f##*/}"
@@ -22,8 +22,8 @@ Dir::Cache "$out/apt/cache";
 APT::Sandbox::User "$(id -un)";
 C
 export APT_CONFIG="$out/apt/conf"
-{ apt-get -qq update && (cd "$out/debs" && apt-get -qq source --download-only zlib busybox libzstd lz4); } >"$out/log" 2>&1 || {
-	cat "$out/log" >&2; echo "amphi: cannot fetch the sources of zlib, busybox, libzstd and lz4" >&2; exit 1; }
+{ apt-get -qq update && (cd "$out/debs" && apt-get -qq source --download-only zlib busybox libzstd lz4 lwip); } >"$out/log" 2>&1 || {
+	cat "$out/log" >&2; echo "amphi: cannot fetch the sources of zlib, busybox, libzstd, lz4 and lwip" >&2; exit 1; }
 unpack() { # unpack PACKAGE FOLDER NAME: what FOLDER of its sources holds (empty: all) becomes NAME; the rest is left in x
 	rm -rf "$out/x" "${out:?}/$3"
 	mkdir "$out/x"
@@ -33,6 +33,7 @@ unpack() { # unpack PACKAGE FOLDER NAME: what FOLDER of its sources holds (empty
 unpack zlib "" zlib
 unpack busybox archival/libarchive/unxz unxz
 unpack lz4 lib lz4
+unpack lwip src lwip
 unpack libzstd lib zstd
 cp "$out"/x/*/build/single_file_libs/zstddeclib-in.c "$out/zstd/"
 rm -rf "$out/apt" "$out/debs" "$out/x" "$out/log"

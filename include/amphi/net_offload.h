@@ -55,6 +55,9 @@ bool net_checksum_right(const struct net_frame *frame);
 int net_fit(struct net_frame *frame, uint32_t can, uint16_t mtu,
 	    void (*fn)(void *ctx, struct net_frame *frame), void *ctx);
 
+/* Gives back the memory that is kept for the next frame. For host programs, whose world ends. */
+void net_fit_trim(void);
+
 /* ---- flows --------------------------------------------------------------------------------- */
 
 /* Which flow: equal for frames of one connection in one direction, never 0. By addresses and ports, or for what is not

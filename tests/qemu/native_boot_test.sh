@@ -1,7 +1,7 @@
 #!/bin/sh
 # native_boot_test: one image, every native way in, and machines of every shape. Why: the loader and the
 # firmware decide what the first thousand instructions find, and nobody sees what happens there when it goes
-# wrong. Expected: the prompt from the PVH entry with 3 MiB and with memory above 4 GiB, without no-execute, with
+# wrong. Expected: the prompt from the PVH entry with 4 MiB and with memory above 4 GiB, without no-execute, with
 # a ramdisk; from GRUB by multiboot2 on a BIOS and on UEFI; every pv site patched.
 . "$(dirname "$0")/lib.sh"
 do_all='do="pvops verify; mem; halt"'
@@ -16,7 +16,7 @@ boots() { # boots NAME MIB CMDLINE [QEMU...]: gets to the prompt with all sites 
 	echo "$name: $(sed -n 's/^memory //p' "$work/log")"
 }
 
-boots 'PVH, 3 MiB' 3 "$do_all"
+boots 'PVH, 4 MiB' 4 "$do_all"
 boots 'PVH, 5 GiB' 5120 "$do_all"
 boots 'PVH, no NX, no 1 GiB pages' 64 "$do_all" -cpu qemu64,-nx
 boots 'PVH, i440FX' 64 "$do_all" -M pc

@@ -11,7 +11,10 @@ import os, re, sys
 
 FREE = "lib pvops hypercall protocol drivers-front drivers-back drivers-native iommu control unpack kernel hypervisor".split()
 COMPILER = {"stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdalign.h", "limits.h"}
-LIBRARIES = ("zlib/", "unxz/", "zstd/", "lz4/", "stdlib.h", "string.h")  # unpack/ is made of these
+LIBRARIES = {  # what is made of others' sources
+    "unpack": ("zlib/", "unxz/", "zstd/", "lz4/", "stdlib.h", "string.h"),
+    "kernel/net": ("lwip/", "netif/"),
+}
 PRIVATE_OF = {"kernel": FREE[:-1]}  # the kernel ties all the others together
 
 
@@ -24,7 +27,7 @@ def includes(path):
 
 def allowed(room, folder, kind, target):
     if kind == "<":
-        if room == "unpack" and target.startswith(LIBRARIES):
+        if target.startswith(LIBRARIES.get(next((r for r in LIBRARIES if (folder + "/").startswith(r + "/")), ""), "?")):
             return True
         return target.startswith(("amphi/", "xen/")) or target in COMPILER
     if os.path.exists(os.path.join(folder, target)) and "/" not in target:

@@ -45,6 +45,8 @@ static int join(struct vif *vif)
 	if (err)
 		vif->connected = false;
 	vif->registered = err == 0;
+	vif->counted = true;
+	vif->root->n_connected++;
 	return err;
 }
 
@@ -58,6 +60,8 @@ static int vif_connect(struct xenbus_device *bus)
 		err = vif_queues_connect(vif);
 	if (!err)
 		err = vif_multicast_connect(vif);
+	if (!err)
+		err = vif_ctrl_connect(vif);
 	if (!err)
 		err = join(vif);
 	if (err)
@@ -85,7 +89,11 @@ static bool vif_disconnect(struct xenbus_device *bus)
 		host_net_unregister(&vif->dev);
 	vif->registered = false;
 	vif->tap = NULL;
+	if (vif->counted)
+		vif->root->n_connected--;
+	vif->counted = false;
 	host_work_cancel(&vif->look);
+	vif_ctrl_drop(vif);
 	vif_multicast_drop(vif);
 	vif_queues_drop(vif);
 	return true;
@@ -255,12 +263,15 @@ void netback_for_each(void (*fn)(const struct netback_info *info, void *ctx), vo
 			    .handle = vif->bus.id,
 			    .connected = vif->connected,
 			    .filters_multicast = vif->filters,
+			    .hashes = vif->hash.types != 0,
 			    .n_queues = vif->n_queues,
 			    .n_multicast = vif->n_multicast,
 			    .dev = &vif->dev,
 			    .stats = vif->stats,
 			};
 
+			for (unsigned i = 0; i < vif->n_queues; i++)
+				info.n_staged += vif->queues[i].n_staged;
 			fn(&info, ctx);
 		}
 }

@@ -100,6 +100,7 @@ static int put_all(uint32_t tx, void *ctx)
 	    {"feature-multicast-control", 1},
 	    {"feature-dynamic-multicast-control", 1},
 	    {"feature-split-event-channels", 1},
+	    {"feature-ctrl-ring", 1},
 	    {"multi-queue-max-queues", NETBACK_QUEUES_MAX},
 	};
 	const struct vif *vif = ctx;

@@ -3,7 +3,8 @@
  * netback.c: interfaces come, connect, are dropped and go. netback_nodes.c: what the store says of them.
  * netback_queues.c: rings are mapped and unmapped. netback_take.c: a packet off a guest's tx ring, decoded.
  * netback_tx.c: batches of them become frames, and are answered. netback_rx.c: frames for the guest wait.
- * netback_slots.c: frames put in the slots of its rx ring. netback_checks.c: what a packet may be.
+ * netback_slots.c: frames put in the slots of its rx ring. netback_checks.c: what a packet may be. netback_rate.c,
+ * netback_multicast.c: how much, and which. netback_ctrl.c: the control ring. netback_staging.c: pages kept mapped.
  * Nobody else includes this. Worker context, nothing is locked.
  */
 #ifndef DRIVERS_BACK_NETBACK_PRIVATE_H
@@ -44,8 +45,9 @@ struct vif_frame {
 	uint8_t *head;          /* VIF_HEAD_BYTES, within a page */
 	const char *why;        /* it is refused */
 	uint16_t first_op, n_ops;
-	uint8_t n_ids, n_extras;
-	uint16_t ids[NETIF_SLOTS_MAX]; /* the guest's: echoed, never looked at */
+	uint8_t n_ids, n_extras, n_staged;
+	uint16_t ids[NETIF_SLOTS_MAX];              /* the guest's: echoed, never looked at */
+	struct vif_staged *staged[NETIF_SLOTS_MAX]; /* pages that its segments point into */
 };
 
 #define VIF_NO_HASH 0xffu
@@ -84,6 +86,27 @@ struct vif_queue {
 	bool stalled;   /* the guest let frames time out, and has not taken one since */
 	bool ticking;
 	struct host_work tick, rx_again;
+	/* pages kept mapped */
+	struct vif_staging *staging; /* NULL: none ever were */
+	unsigned n_staged;
+};
+
+/* A page of the guest that is kept mapped. */
+struct vif_staged {
+	uint32_t ref, handle;
+	uint8_t *page;   /* NULL: free entry */
+	uint16_t in_use; /* by how many segments of frames on their way */
+	uint16_t next;   /* in its hash chain, or in the free list */
+	bool readonly;
+};
+
+struct vif_ctrl {
+	struct ring ring;
+	void *va;      /* NULL: the guest has no control ring */
+	uint8_t *page; /* of ours, for what messages point to */
+	port_t port;
+	bool found;
+	struct host_work again;
 };
 
 /* What the guest may send: credit is renewed in each span (netback_rate.c). */
@@ -103,6 +126,7 @@ struct vif {
 	struct vif_rate rate;
 	/* the connection */
 	bool connected, registered;
+	bool counted; /* in the root's n_connected */
 	bool sg, rx_notify;
 	uint16_t headroom; /* in front of the data of each rx slot, as the guest's XDP wants it */
 	unsigned n_queues;
@@ -111,6 +135,8 @@ struct vif {
 	uint8_t multicast[NETIF_MULTICAST_MAX][NET_MAC_BYTES];
 	unsigned n_multicast;
 	struct host_watch *multicast_watch;
+	struct netif_hash hash;
+	struct vif_ctrl ctrl;
 	netback_tap_fn *tap;
 	void *tap_ctx;
 	const char *said[12]; /* why packets were refused, told since said_ns */
@@ -123,6 +149,7 @@ struct vif_root {
 	struct xenbus_class class;
 	struct vif_root *next;
 	struct vif *vifs;
+	unsigned n_connected;
 	struct host_net_watch watch;
 };
 
@@ -189,6 +216,21 @@ void vif_multicast_drop(struct vif *vif);
 bool vif_multicast_ask(struct vif *vif, const uint8_t *mac, bool add);
 /* Whether the guest wants a frame that begins so. */
 bool vif_multicast_wanted(const struct vif *vif, const uint8_t *head);
+
+/* ---- netback_ctrl.c */
+int vif_ctrl_connect(struct vif *vif);
+void vif_ctrl_drop(struct vif *vif);
+/* len bytes (<= a page) from the beginning of a page of the guest, and to it. */
+bool vif_ctrl_fetch(struct vif *vif, uint32_t ref, void *to, size_t len);
+bool vif_ctrl_put(struct vif *vif, uint32_t ref, const void *from, size_t len);
+
+/* ---- netback_staging.c: data is a message's, results are XEN_NETIF_CTRL_STATUS_* */
+unsigned vif_staging_size(const struct vif_queue *q);
+uint32_t vif_staging_add(struct vif_queue *q, const uint32_t *data);
+uint32_t vif_staging_del(struct vif_queue *q, const uint32_t *data, uint32_t *out_n);
+void vif_staging_drop(struct vif_queue *q);
+/* Of a queue that has any (n_staged). NULL: it is not mapped. */
+struct vif_staged *vif_staged_find(const struct vif_queue *q, uint32_t ref);
 
 /* ---- netback_checks.c */
 

@@ -103,6 +103,7 @@ static void drop_queue(struct vif_queue *q)
 		host_event_close(q->rx_port);
 	if (q->tx_port.v)
 		host_event_close(q->tx_port);
+	vif_staging_drop(q);
 	if (q->frames)
 		host_pages_free(q->frames, FRAME_PAGES);
 	if (q->heads)

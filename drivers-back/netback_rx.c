@@ -156,17 +156,20 @@ void vif_on_rx_event(void *ctx)
 
 /* ---- the interface's operations ----------------------------------------------------------- */
 
-/* Which queue: the guest's choice where it made one, else by flow. */
+/* Which queue: by the hash that the guest has set, else by flow. The bytes are looked at only when it matters. */
 static struct vif_queue *queue_for(struct vif *vif, struct net_frame *frame, struct vif_waiting *w)
 {
 	const struct net_segment *head = &frame->segments[0];
 	struct net_headers h;
 
 	w->hash_type = VIF_NO_HASH;
-	if (vif->n_queues == 1)
+	if ((vif->n_queues == 1 || frame->hash) && !vif->hash.types)
+		return &vif->queues[frame->hash % vif->n_queues];
+	if (net_parse(head->va, MIN(head->len_bytes, NET_PARSE_BYTES), frame->len_bytes, &h))
 		return &vif->queues[0];
-	if (!frame->hash &&
-	    net_parse(head->va, MIN(head->len_bytes, NET_PARSE_BYTES), frame->len_bytes, &h) == 0)
+	if (vif->hash.types && netif_hash(&vif->hash, head->va, &h, &w->hash, &w->hash_type))
+		return &vif->queues[netif_hash_queue(&vif->hash, w->hash, vif->n_queues)];
+	if (!frame->hash)
 		frame->hash = net_flow_hash(head->va, &h);
 	return &vif->queues[frame->hash % vif->n_queues];
 }

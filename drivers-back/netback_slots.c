@@ -3,7 +3,7 @@
  * Caller: netback_rx.c, with frames for which there are slots. A batch of them is planned (which stretch of which segment
  * goes to which page), copied by as few hypercalls as hold it, and only then answered: a response takes its request's
  * place, and Linux's netfront wants it in that very slot. A stretch in another guest's page goes from there to here by
- * one copy with a grant on both sides; this domain never sees it.
+ * one copy with a grant on both sides; this domain never sees it. Where both pages are mapped here, it copies itself.
  *
  * A first slot, the extra infos, the other slots (xen/io/netif.h, "Guest receive"). Their sizes are free: when each segment
  * can have a slot of its own no stretch is cut in two, which is half the copies of a packed frame.
@@ -44,6 +44,7 @@ struct plan {
 	bool by_segment;
 	unsigned slot; /* in work.slots */
 	gref_t ref;    /* its page */
+	uint8_t *page; /* where that is kept mapped; NULL: nowhere */
 	uint32_t room; /* in its page */
 	uint32_t left; /* of the frame, not in a slot yet */
 };
@@ -139,6 +140,11 @@ static uint32_t copy_piece(struct plan *p, const struct net_segment *s, uint32_t
 	struct gnttab_copy *op;
 	uint32_t len;
 
+	if (p->page && s->va) {
+		peer_copy_out(p->page + (PAGE_SIZE - p->room), (uint8_t *)s->va + at, want);
+		p->q->vif->stats.unmapped_copies++;
+		return want;
+	}
 	if (work.n_ops == HOST_GRANT_BATCH)
 		run_ops(p->q->vif);
 	op = &work.ops[work.n_ops];
@@ -167,10 +173,19 @@ static uint16_t next_slot(struct plan *p, gref_t *out_ref)
 	return (uint16_t)req;
 }
 
+/* One that the guest lets us only read is not for what it receives: the copy by its grant will say so. */
+static uint8_t *staged_page(const struct vif_queue *q, gref_t ref)
+{
+	const struct vif_staged *e = vif_staged_find(q, ref.v);
+
+	return e && !e->readonly ? e->page : NULL;
+}
+
 static void data_slot(struct plan *p)
 {
 	uint16_t id = next_slot(p, &p->ref);
 
+	p->page = p->q->n_staged ? staged_page(p->q, p->ref) : NULL;
 	p->room = (uint32_t)PAGE_SIZE - p->q->vif->headroom;
 	work.slots[p->slot].rsp =
 	    (struct netif_rx_response){.id = id, .offset = p->q->vif->headroom};

@@ -172,7 +172,7 @@ static void begin(struct take *t, struct vif_frame *frame, const struct netif_tx
 	t->pieces = 0;
 	t->extras = (struct netif_extras){0};
 	t->why = NULL;
-	frame->n_ids = frame->n_extras = 0;
+	frame->n_ids = frame->n_extras = frame->n_staged = 0;
 	frame->why = NULL;
 	frame->net.len_bytes = first->size;
 	frame->net.flags = netif_tx_frame_flags(first->flags);

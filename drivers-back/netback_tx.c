@@ -28,6 +28,8 @@ static void frame_free(struct vif_frame *frame)
 {
 	struct vif_queue *q = frame->queue;
 
+	for (; frame->n_staged; frame->n_staged--)
+		frame->staged[frame->n_staged - 1]->in_use--;
 	frame->next = q->free;
 	q->free = frame;
 	q->n_frames_out--;
@@ -146,28 +148,57 @@ static void add_op(const struct vif_frame *frame, const struct net_segment *piec
 	op->status = GNTST_general_error;
 }
 
+/* The pieces in pages that are kept mapped have an address, besides their grant. What is not used up by the head stays
+ * in use until the frame is back. */
+static void find_staged(struct vif_frame *frame)
+{
+	for (unsigned i = 1; i <= frame->n_ids; i++) {
+		struct net_segment *s = &frame->net.segments[i];
+		struct vif_staged *e = vif_staged_find(frame->queue, s->ref.v);
+
+		if (!e)
+			continue;
+		s->va = e->page + s->offset;
+		e->in_use++;
+		frame->staged[frame->n_staged++] = e;
+	}
+}
+
+/* So much of a piece goes to the head. */
+static void move_head(struct vif_frame *frame, struct net_segment *s, uint32_t at, uint32_t len)
+{
+	if (s->va) {
+		peer_copy_in(frame->head + at, s->va, len);
+		frame->queue->vif->stats.unmapped_copies++;
+		s->va = (uint8_t *)s->va + len;
+	} else {
+		add_op(frame, s, at, len);
+	}
+	s->offset = (uint16_t)(s->offset + len);
+	s->len_bytes -= len;
+}
+
 /* Segment 0 is what the pieces begin with; they lose that much. A piece that is used up is none. */
 static void take_head(struct vif_frame *frame)
 {
 	struct net_frame *net = &frame->net;
-	uint32_t want = MIN(net->len_bytes, VIF_HEAD_BYTES), at = 0;
-	unsigned piece = 1, n = frame->n_ids, left;
+	uint32_t want = MIN(net->len_bytes, VIF_HEAD_BYTES), at = 0, len;
+	unsigned piece = 1, left;
 
 	frame->first_op = (uint16_t)n_ops;
-	while (at < want) {
+	if (frame->queue->n_staged)
+		find_staged(frame);
+	for (; at < want; at += len) {
 		struct net_segment *s = &net->segments[piece];
-		uint32_t len = MIN(s->len_bytes, want - at);
 
-		add_op(frame, s, at, len);
-		at += len;
-		s->offset = (uint16_t)(s->offset + len);
-		s->len_bytes -= len;
+		len = MIN(s->len_bytes, want - at);
+		move_head(frame, s, at, len);
 		if (s->len_bytes == 0)
 			piece++;
 	}
 	frame->n_ops = (uint16_t)(n_ops - frame->first_op);
 	net->segments[0] = (struct net_segment){.va = frame->head, .len_bytes = want};
-	left = n + 1 - piece;
+	left = frame->n_ids + 1u - piece;
 	for (unsigned i = 0; piece > 1 && i < left; i++)
 		net->segments[1 + i] = net->segments[piece + i];
 	net->n_segments = (uint16_t)(1 + left);

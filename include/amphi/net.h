@@ -33,11 +33,11 @@
 enum net_gso { NET_GSO_NONE, NET_GSO_TCPV4, NET_GSO_TCPV6 };
 
 /* A stretch of a frame: memory of ours, which may cross pages, or (va is NULL) part of a page that frame->owner has
- * granted to us. */
+ * granted to us. Both (ref is not 0): such a page that is also mapped here, at va, and does not cross its end. */
 struct net_segment {
 	void *va;
 	uint32_t len_bytes;
-	uint16_t offset; /* into the page; 0 with va */
+	uint16_t offset; /* into the granted page */
 	gref_t ref;
 };
 

@@ -41,6 +41,10 @@ struct netback_info {
 /* Each interface, connected or not. What info points to lives until fn returns. */
 void netback_for_each(void (*fn)(const struct netback_info *info, void *ctx), void *ctx);
 
+/* Pages of guests that are kept mapped (staging grants) by all interfaces together: 3072 unless said. At any time; what
+ * is mapped stays. */
+void netback_staging_limit(unsigned pages);
+
 /* A listener at a vif: fn(ctx, frame, to_guest) for each frame before it goes its way, which may look at it and no
  * more: remote segments have no va. One to an interface; NULL takes it away. It ends with the interface's
  * connection. -XEN_ENODEV: no such interface is connected. -XEN_EBUSY. */

@@ -249,10 +249,14 @@ static uint8_t *copy_side(const struct gnttab_copy *op, bool source)
 	uint16_t offset = source ? op->source.offset : op->dest.offset;
 	struct grant *g;
 
-	if (!(op->flags & (source ? GNTCOPY_source_gref : GNTCOPY_dest_gref)))
-		return (uint8_t *)(uintptr_t)((source ? op->source.u.gmfn : op->dest.u.gmfn)
-					      << PAGE_SHIFT) +
-		       offset;
+	if (!(op->flags & (source ? GNTCOPY_source_gref : GNTCOPY_dest_gref))) {
+		uint8_t *page =
+		    (uint8_t *)(uintptr_t)((source ? op->source.u.gmfn : op->dest.u.gmfn)
+					   << PAGE_SHIFT);
+
+		/* As Xen does: by frame only of the domain's own, which a mapped grant is not. */
+		return window && page >= window && page < window + WINDOW ? NULL : page + offset;
+	}
 	g = find_grant(domid, source ? op->source.u.ref : op->dest.u.ref, source);
 	return g && offset + op->len <= PAGE_SIZE ? (uint8_t *)g->page + offset : NULL;
 }

@@ -263,6 +263,7 @@ void netback_for_each(void (*fn)(const struct netback_info *info, void *ctx), vo
 			    .handle = vif->bus.id,
 			    .connected = vif->connected,
 			    .filters_multicast = vif->filters,
+			    .guarded = vif->guard.on,
 			    .hashes = vif->hash.types != 0,
 			    .n_queues = vif->n_queues,
 			    .n_multicast = vif->n_multicast,

@@ -2,7 +2,7 @@
  *
  * Looks at our copy of the packet's head, once it is there. A plain packet may be anything: it is the receiver's business.
  * One with a checksum to fill in, or to be cut in segments, is worked on by whoever carries it, who then finds the fields
- * where net_parse() says they are. Caller: netback_tx.c. Pure.
+ * where net_parse() says they are. A guest with given addresses is held to them (netback_guard.c). Caller: netback_tx.c. Pure.
  */
 #include "netback_private.h"
 
@@ -34,7 +34,7 @@ const char *vif_check(struct vif *vif, struct vif_frame *frame, enum net_drop *o
 	const char *why = NULL;
 
 	*out_drop = NET_DROP_malformed;
-	if (!(net->flags & NET_CSUM_BLANK))
+	if (!(net->flags & NET_CSUM_BLANK) && !vif->guard.on)
 		return NULL;
 	if (net_parse(head->va, head->len_bytes, net->len_bytes, &h))
 		return "headers longer than the packet";
@@ -42,5 +42,9 @@ const char *vif_check(struct vif *vif, struct vif_frame *frame, enum net_drop *o
 		why = check_checksum(net, &h);
 	if (!why && net->gso != NET_GSO_NONE)
 		why = check_gso(net, &h);
+	if (!why && vif->guard.on && !vif_guard_allows(vif, head->va, head->len_bytes, &h)) {
+		*out_drop = NET_DROP_spoofed;
+		why = "an address that is not its own";
+	}
 	return why;
 }

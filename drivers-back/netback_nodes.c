@@ -16,7 +16,7 @@
 
 /* ---- the toolstack's ----------------------------------------------------------------------- */
 
-static int hex_digit(char c)
+int vif_hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -25,12 +25,12 @@ static int hex_digit(char c)
 }
 
 /* "00:16:3e:01:02:03" */
-bool vif_parse_mac(const char *text, uint8_t *out)
+static bool parse_mac(const char *text, uint8_t *out)
 {
 	if (strlen(text) != 3 * NET_MAC_BYTES - 1)
 		return false;
 	for (unsigned i = 0; i < NET_MAC_BYTES; i++, text += 3) {
-		int high = hex_digit(text[0]), low = hex_digit(text[1]);
+		int high = vif_hex_digit(text[0]), low = vif_hex_digit(text[1]);
 
 		if (high < 0 || low < 0 || (text[2] && text[2] != ':'))
 			return false;
@@ -46,7 +46,7 @@ static int read_mac(struct vif *vif)
 
 	if (len < 0)
 		return len;
-	if (!vif_parse_mac(text, vif->dev.mac)) {
+	if (!parse_mac(text, vif->dev.mac)) {
 		host_log(HOST_LOG_ERROR, "%s: mac is no Ethernet address", vif->bus.path);
 		return -XEN_EINVAL;
 	}
@@ -79,6 +79,8 @@ int vif_read_nodes(struct vif *vif)
 
 	if (!err)
 		err = read_mtu(vif);
+	if (!err)
+		err = vif_guard_read(vif);
 	return err ? err : read_bridge(vif);
 }
 

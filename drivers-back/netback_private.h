@@ -4,7 +4,7 @@
  * netback_queues.c: rings are mapped and unmapped. netback_take.c: a packet off a guest's tx ring, decoded.
  * netback_tx.c: batches of them become frames, and are answered. netback_rx.c: frames for the guest wait.
  * netback_slots.c: frames put in the slots of its rx ring. netback_checks.c: what a packet may be. netback_rate.c,
- * netback_multicast.c: how much, and which. netback_ctrl.c: the control ring. netback_staging.c: pages kept mapped.
+ * netback_multicast.c: how much, and which. netback_ctrl.c: the control ring. netback_staging.c: pages kept mapped. netback_guard.c: from which addresses.
  * Nobody else includes this. Worker context, nothing is locked.
  */
 #ifndef DRIVERS_BACK_NETBACK_PRIVATE_H
@@ -100,6 +100,15 @@ struct vif_staged {
 	bool readonly;
 };
 
+#define VIF_GUARD_MAX 8u /* addresses of each kind */
+
+/* Addresses that the guest may send from (netback_guard.c). */
+struct vif_guard {
+	bool on;
+	uint8_t n4, n6;
+	uint8_t v4[VIF_GUARD_MAX][4], v6[VIF_GUARD_MAX][16], link_local[16];
+};
+
 struct vif_ctrl {
 	struct ring ring;
 	void *va;      /* NULL: the guest has no control ring */
@@ -124,6 +133,7 @@ struct vif {
 	/* the toolstack's words */
 	uint8_t mac[NET_MAC_BYTES];
 	struct vif_rate rate;
+	struct vif_guard guard;
 	/* the connection */
 	bool connected, registered;
 	bool counted; /* in the root's n_connected */
@@ -170,7 +180,7 @@ void vif_broken(struct vif *vif, const char *why);
 void vif_refused(struct vif *vif, const char *why);
 
 /* ---- netback_nodes.c */
-bool vif_parse_mac(const char *text, uint8_t *out);
+int vif_hex_digit(char c); /* -1: it is none */
 int vif_read_nodes(struct vif *vif);
 int vif_write_nodes(struct vif *vif);
 int vif_read_features(struct vif *vif);
@@ -231,6 +241,12 @@ uint32_t vif_staging_del(struct vif_queue *q, const uint32_t *data, uint32_t *ou
 void vif_staging_drop(struct vif_queue *q);
 /* Of a queue that has any (n_staged). NULL: it is not mapped. */
 struct vif_staged *vif_staged_find(const struct vif_queue *q, uint32_t ref);
+
+/* ---- netback_guard.c */
+int vif_guard_read(struct vif *vif);
+/* head: len bytes, parsed as h. */
+bool vif_guard_allows(const struct vif *vif, const uint8_t *head, uint32_t len,
+		      const struct net_headers *h);
 
 /* ---- netback_checks.c */
 

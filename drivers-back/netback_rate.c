@@ -44,8 +44,10 @@ void vif_rate_read(struct vif *vif)
 	    .credit = (int64_t)bytes,
 	    .next_ns = host_time_ns() + us * NS_PER_US,
 	};
-	for (unsigned i = 0; i < vif->n_queues; i++) /* who was held may be so no more */
+	for (unsigned i = 0; i < vif->n_queues; i++) { /* who was held may be so no more */
+		host_work_cancel(&vif->queues[i].again);
 		host_work_soon(&vif->queues[i].again);
+	}
 	if (bytes)
 		host_log(HOST_LOG_INFO, "%s: at most %llu bytes in %llu us", vif->bus.path,
 			 (unsigned long long)bytes, (unsigned long long)us);

@@ -6,11 +6,20 @@
  */
 #include "blkback_private.h"
 
+/* A domain on it, with as many disks as it has there. */
+struct back_sharer {
+	struct share_guest guest; /* first */
+	struct back_sharer *next;
+	domid_t domid;
+};
+
 struct back_real {
 	struct back_real *next;
 	const struct block_device *key; /* compared and not looked at: it may have gone */
 	struct share_disk share;
-	struct host_work soon, later; /* both run the line; later waits for a limit */
+	struct back_sharer *sharers;
+	struct host_work soon,
+	    later; /* both run the line; later waits for a limit, or for a guest */
 	bool running;
 };
 
@@ -146,14 +155,55 @@ static struct back_real *real_of(const struct block_device *dev)
 	return real;
 }
 
+static struct back_sharer *sharer_of(struct back_real *real, domid_t domid)
+{
+	struct back_sharer *s = real->sharers;
+
+	while (s && s->domid != domid)
+		s = s->next;
+	if (s)
+		return s;
+	s = host_alloc(sizeof(*s));
+	if (!s)
+		return NULL;
+	s->domid = domid;
+	s->next = real->sharers;
+	real->sharers = s;
+	return s;
+}
+
+static void free_sharer(struct back_real *real, struct back_sharer *s)
+{
+	struct back_sharer **link = &real->sharers;
+
+	while (*link != s)
+		link = &(*link)->next;
+	*link = s->next;
+	host_free(s, sizeof(*s));
+}
+
+static void free_real(struct back_real *real)
+{
+	struct back_real **link = &reals;
+
+	while (*link != real)
+		link = &(*link)->next;
+	*link = real->next;
+	host_free(real, sizeof(*real));
+}
+
 int back_flow_join(struct back_disk *disk)
 {
 	struct back_real *real = real_of(disk->disk);
+	struct back_sharer *sharer = real ? sharer_of(real, disk->bus.peer) : NULL;
 
-	if (!real)
+	if (!sharer) {
+		if (real && !real->share.n_members)
+			free_real(real);
 		return -XEN_ENOMEM;
+	}
 	disk->real = real;
-	share_join(&real->share, &disk->member);
+	share_join(&real->share, &sharer->guest, &disk->member);
 	disk->limit = (struct share_limit){0};
 	read_limit(disk);
 	return 0;
@@ -161,20 +211,19 @@ int back_flow_join(struct back_disk *disk)
 
 void back_flow_part(struct back_disk *disk)
 {
-	struct back_real *real = disk->real, **link = &reals;
+	struct back_real *real = disk->real;
+	struct share_guest *guest = disk->member.guest;
 
 	if (!real)
 		return;
 	disk->real = NULL;
 	share_part(&disk->member);
+	if (!guest->n_members)
+		free_sharer(real, container_of(guest, struct back_sharer, guest));
 	host_work_cancel(&real->soon);
 	host_work_cancel(&real->later);
-	if (real->share.n_members) {
+	if (real->share.n_members)
 		host_work_soon(&real->soon); /* one may be alone now */
-		return;
-	}
-	while (*link != real)
-		link = &(*link)->next;
-	*link = real->next;
-	host_free(real, sizeof(*real));
+	else
+		free_real(real);
 }

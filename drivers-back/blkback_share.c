@@ -1,8 +1,9 @@
 /* blkback_share.c: fair shares of a disk, and limits: start-time fair queueing with a bounded depth.
  *
- * Each member has a place in the disk's virtual time, `finish`: what it was given so far is paid for then. The
+ * Each guest has a place in the disk's virtual time, `finish`: what it was given so far is paid for then. The
  * next to be served is who would begin earliest, and the disk's time is where that one began; who was away comes
- * back at the disk's time and not at its own, so nobody saves up. Limits are told apart from shares: a member held by
+ * back at the disk's time and not at its own, so nobody saves up. In the same way each member has a place in its guest's
+ * time. Limits are told apart from shares: a member held by
  * its own limit is passed over and holds nobody. Pure. Caller: blkback_flow.c; contract: blkback_share.h.
  *
  * Alone on its disk a member passes without a question, and nothing is counted. That several
@@ -27,13 +28,36 @@ static void decide_who_passes(struct share_disk *d)
 		m->passes = d->n_members == 1 && !m->limited && !m->first;
 }
 
-void share_join(struct share_disk *d, struct share_member *m)
+void share_join(struct share_disk *d, struct share_guest *g, struct share_member *m)
 {
-	*m = (struct share_member){.disk = d, .next = d->members};
+	if (g->n_members++ == 0) {
+		g->next = d->guests;
+		d->guests = g;
+		d->n_guests++;
+	}
+	*m = (struct share_member){.disk = d, .guest = g, .next = d->members};
 	m->last = &m->first;
 	d->members = m;
 	d->n_members++;
 	decide_who_passes(d);
+}
+
+static void stop_awaiting(struct share_disk *d, struct share_guest *g)
+{
+	d->n_awaited -= g->awaited;
+	g->awaited = false;
+}
+
+static void guest_parts(struct share_disk *d, struct share_guest *g)
+{
+	struct share_guest **link = &d->guests;
+
+	while (*link != g)
+		link = &(*link)->next;
+	*link = g->next;
+	d->n_guests--;
+	stop_awaiting(d, g);
+	*g = (struct share_guest){0};
 }
 
 void share_part(struct share_member *m)
@@ -47,6 +71,8 @@ void share_part(struct share_member *m)
 	d->n_members--;
 	if (d->last_served == m)
 		d->last_served = NULL;
+	if (--m->guest->n_members == 0)
+		guest_parts(d, m->guest);
 	m->disk = NULL;
 	decide_who_passes(d);
 }
@@ -94,11 +120,6 @@ static bool is_contended(const struct share_disk *d)
 	return d->alone < SHARE_ALONE;
 }
 
-static uint64_t start_of(const struct share_member *m)
-{
-	return MAX(m->disk->virtual_time, m->finish);
-}
-
 /* Alone, a member may fill the disk, and if nobody else is connected to it, its driver's queue too. */
 static unsigned depth_now(const struct share_disk *d)
 {
@@ -111,7 +132,9 @@ static unsigned depth_now(const struct share_disk *d)
  * given to it while that one was alone, and it would wait for all of them. */
 static bool is_owed(const struct share_member *m)
 {
-	return !m->in_flight && m->finish <= m->disk->virtual_time;
+	const struct share_guest *g = m->guest;
+
+	return !m->in_flight && g->finish <= m->disk->virtual_time && m->finish <= g->virtual_time;
 }
 
 static bool has_room(const struct share_member *m)
@@ -126,18 +149,23 @@ static bool has_room(const struct share_member *m)
 static void give(struct share_member *m, const struct share_item *item, uint64_t now_ns)
 {
 	struct share_disk *d = m->disk;
-	uint64_t start = start_of(m);
+	struct share_guest *g = m->guest;
+	uint32_t cost = item->bytes + SHARE_REQUEST_BYTES;
 
-	d->virtual_time = start;
-	m->finish = start + item->bytes + SHARE_REQUEST_BYTES;
+	d->virtual_time = MAX(d->virtual_time, g->finish);
+	g->finish = d->virtual_time + cost;
+	g->virtual_time = MAX(g->virtual_time, m->finish);
+	m->finish = g->virtual_time + cost;
+	g->taken += cost;
 	if (m->limited)
 		use_rate(m, item, now_ns);
 	d->in_flight++;
+	g->in_flight++;
 	m->in_flight++;
 	if (d->last_served == m)
 		d->alone += d->alone < SHARE_ALONE;
 	d->last_served = m;
-	d->turn_left -= MIN(d->turn_left, item->bytes + SHARE_REQUEST_BYTES);
+	d->turn_left -= MIN(d->turn_left, cost);
 }
 
 /* Another than the one served last: from here on several use the disk. */
@@ -149,6 +177,42 @@ static void note_asking(const struct share_member *m)
 		d->alone = 0;
 }
 
+/* ---- who is waited for ------------------------------------------------------------------ */
+
+/* Several guests use the disk, and this one has had enough of it lately to be about to come for more. */
+static bool comes_back(const struct share_disk *d, const struct share_guest *g)
+{
+	return d->n_guests > 1 && is_contended(d) && g->taken >= SHARE_AWAITED_BYTES;
+}
+
+/* The last of its requests is back. */
+static void has_nothing(struct share_disk *d, struct share_guest *g)
+{
+	if (comes_back(d, g) && !g->awaited) {
+		g->awaited = true;
+		d->n_awaited++;
+		d->awaited_ns = 0;
+	}
+	g->taken = 0;
+}
+
+/* Nobody is given anything until those that are waited for are back, or it takes too long. A disk that has requests
+ * in flight is not one that answers at once: there who comes back finds the others no further than that. */
+static bool is_waiting_for_one(struct share_disk *d, uint64_t now_ns, uint64_t *out_wake_ns)
+{
+	if (!d->n_awaited)
+		return false;
+	if (!d->awaited_ns)
+		d->awaited_ns = now_ns + SHARE_AWAITED_NS;
+	if (!d->in_flight && now_ns < d->awaited_ns) {
+		*out_wake_ns = *out_wake_ns ? MIN(*out_wake_ns, d->awaited_ns) : d->awaited_ns;
+		return true;
+	}
+	for (struct share_guest *g = d->guests; g; g = g->next)
+		stop_awaiting(d, g);
+	return false;
+}
+
 /* ---- the three calls of a request's way ------------------------------------------------- */
 
 static void wait_in_line(struct share_member *m, struct share_item *item)
@@ -157,7 +221,15 @@ static void wait_in_line(struct share_member *m, struct share_item *item)
 	*m->last = item;
 	m->last = &item->next;
 	m->n_waiting++;
+	m->guest->n_waiting++;
 	m->n_waited++;
+}
+
+/* Past those that wait, or that are waited for, goes only who is owed it. */
+static bool may_pass(const struct share_member *m)
+{
+	return !m->first && ((!m->disk->hungry && !m->disk->n_awaited) || is_owed(m)) &&
+	       has_room(m);
 }
 
 bool share_enter(struct share_member *m, struct share_item *item, uint64_t now_ns)
@@ -165,7 +237,8 @@ bool share_enter(struct share_member *m, struct share_item *item, uint64_t now_n
 	struct share_disk *d = m->disk;
 
 	note_asking(m);
-	if (!m->first && (!d->hungry || is_owed(m)) && has_room(m) && !held(m, now_ns)) {
+	stop_awaiting(d, m->guest);
+	if (may_pass(m) && !held(m, now_ns)) {
 		give(m, item, now_ns);
 		return true;
 	}
@@ -178,13 +251,18 @@ bool share_enter(struct share_member *m, struct share_item *item, uint64_t now_n
 
 bool share_leave(struct share_member *m)
 {
+	struct share_disk *d = m->disk;
+	struct share_guest *g = m->guest;
+
 	m->in_flight--;
-	return --m->disk->in_flight < depth_now(m->disk) && m->disk->hungry;
+	if (--g->in_flight == 0 && !g->n_waiting)
+		has_nothing(d, g);
+	return --d->in_flight < depth_now(d) && d->hungry;
 }
 
 bool share_wants_turn(const struct share_disk *d)
 {
-	return d->hungry && d->in_flight < depth_now(d);
+	return d->hungry && !d->n_awaited && d->in_flight < depth_now(d);
 }
 
 void share_turn(struct share_disk *d)
@@ -198,11 +276,18 @@ static struct share_item *take_first(struct share_member *m)
 
 	m->first = item->next;
 	m->n_waiting--;
+	m->guest->n_waiting--;
 	if (!m->first) {
 		m->last = &m->first;
 		decide_who_passes(m->disk);
 	}
 	return item;
+}
+
+/* Those of one guest go in the order of their own places. */
+static bool is_before(const struct share_member *a, const struct share_member *b)
+{
+	return a->guest == b->guest ? a->finish < b->finish : a->guest->finish < b->guest->finish;
 }
 
 /* Whose turn it is, of those who wait and are not held by a limit: by where they would begin, and of the same those
@@ -220,7 +305,7 @@ static struct share_member *choose(const struct share_disk *d, uint64_t now_ns, 
 
 			m->n_held++;
 			*out_wake = *out_wake ? MIN(*out_wake, when) : when;
-		} else if (!best || m->finish < best->finish) {
+		} else if (!best || is_before(m, best)) {
 			best = m;
 		}
 	}
@@ -234,10 +319,13 @@ struct share_item *share_next(struct share_disk *d, uint64_t now_ns, struct shar
 	struct share_item *item;
 
 	d->hungry = m != NULL;
-	if (!m || !has_room(m))
+	if (!m || is_waiting_for_one(d, now_ns, out_wake_ns) || !has_room(m))
 		return NULL;
 	item = take_first(m);
 	give(m, item, now_ns);
+	/* It had what it wanted: what the others get is for when the disk has answered. */
+	if (!m->guest->n_waiting && comes_back(d, m->guest))
+		d->turn_left = 0;
 	*out_m = m;
 	return item;
 }
@@ -249,6 +337,7 @@ struct share_item *share_take_waiting(struct share_member *m)
 
 	m->first = NULL;
 	m->last = &m->first;
+	m->guest->n_waiting -= m->n_waiting;
 	m->n_waiting = 0;
 	decide_who_passes(m->disk);
 	return all;

@@ -1,11 +1,13 @@
 /* blkback_share.h: who of several guests may use a real disk next; private to drivers-back/.
  *
- * A share_disk is a real disk, a share_member a guest's disk on it, a share_item a request of that one. The
+ * A share_disk is a real disk, a share_guest a domain that uses it, a share_member a disk of that domain's on it, a
+ * share_item a request of that one. The
  * caller (blkback_flow.c) asks before it gives a request to the disk, tells when it is back, and asks for
  * the next. Implemented by blkback_share.c: pure, no clock, no memory, no disk. Times are host_time_ns's.
  *
- * Two promises. Members that want more than the disk has get the same of it, by cost: the bytes of their
- * requests and SHARE_REQUEST_BYTES for each. And none gets more than its own limit. Not promised: that a
+ * Two promises. Guests that want more than the disk has get the same of it, by cost: the bytes of their
+ * requests and SHARE_REQUEST_BYTES for each; and the disks of one guest get the same of what the guest gets. And no
+ * member gets more than its own limit. Not promised: that a
  * member that asks for little is never kept waiting by the requests that the disk has already.
  */
 #ifndef DRIVERS_BACK_BLKBACK_SHARE_H
@@ -19,6 +21,11 @@
 #define SHARE_DEPTH 32u
 /* And given to it in one turn, by cost: a disk that answers at once never has any in flight. */
 #define SHARE_TURN_BYTES (512u * 1024u)
+/* A guest that had so much of the disk since it last had nothing to do there, and has nothing now, is waited for: it has its
+ * answers and is about to ask for more. On a disk that answers at once it would find, each time, that others have had what
+ * they wanted meanwhile, and who keeps most waiting would get most. */
+#define SHARE_AWAITED_BYTES (SHARE_TURN_BYTES / 4)
+#define SHARE_AWAITED_NS    50000u
 /* After so many requests of one member alone it has the disk's whole depth again. */
 #define SHARE_ALONE 256u
 
@@ -44,12 +51,23 @@ struct share_item {
 
 struct share_disk;
 
+/* Its memory is the caller's, from the first of its members that joins to the last that parts. All zero before. */
+struct share_guest {
+	struct share_guest *next; /* of the disk's guests */
+	unsigned n_members, n_waiting, in_flight;
+	uint64_t finish; /* the disk's virtual time when what it was given so far is paid for */
+	uint64_t virtual_time; /* its own: where its member served last began */
+	uint64_t taken;        /* cost of what it was given since it had nothing to do */
+	bool awaited;
+};
+
 struct share_member {
 	struct share_disk *disk;
+	struct share_guest *guest;
 	struct share_member *next;        /* of the disk's members */
 	struct share_item *first, **last; /* those that wait, oldest first */
 	unsigned n_waiting, in_flight;
-	uint64_t finish; /* the disk's virtual time when what it was given so far is paid for */
+	uint64_t finish; /* as the guest's, in the guest's virtual time */
 	struct share_limit limit;
 	bool limited;
 	/* Alone on its disk and without a limit: what it asks for may go without being asked about. The caller
@@ -64,16 +82,18 @@ struct share_member {
 
 struct share_disk {
 	struct share_member *members, *last_served;
-	unsigned n_members, depth;
+	struct share_guest *guests;
+	unsigned n_members, n_guests, n_awaited, depth;
 	unsigned in_flight, alone, turn_left;
-	uint64_t virtual_time; /* in bytes of cost: where the member served last began */
+	uint64_t virtual_time; /* in bytes of cost: where the guest served last began */
+	uint64_t awaited_ns;   /* until then; 0: the next look at the line says */
 	bool hungry;           /* somebody waits for room, so nobody goes past */
 };
 
 /* depth: requests worth having in flight in it, 0 counts as 1. */
 void share_disk_init(struct share_disk *d, unsigned depth);
 
-void share_join(struct share_disk *d, struct share_member *m);
+void share_join(struct share_disk *d, struct share_guest *g, struct share_member *m);
 /* Nothing of it waits or is in flight. */
 void share_part(struct share_member *m);
 
@@ -93,8 +113,8 @@ void share_turn(struct share_disk *d);
 /* share_next said NULL because the turn was over: another is wanted, soon. */
 bool share_wants_turn(const struct share_disk *d);
 
-/* The next request for the disk, and whose; NULL: none now. Then *out_wake_ns is when a limit lets the next go, 0:
- * none waits for that. */
+/* The next request for the disk, and whose; NULL: none now. Then *out_wake_ns is when a limit lets the next go, or a
+ * guest is waited for no longer; 0: none waits for that. */
 struct share_item *share_next(struct share_disk *d, uint64_t now_ns, struct share_member **out_m,
 			      uint64_t *out_wake_ns);
 

@@ -30,7 +30,7 @@
 #define SECOND 1000000000ull
 
 static struct mock_disk *disk;
-static struct block_device *devs[GUESTS + 1];
+static struct block_device *devs[GUESTS + 2]; /* the last: the first guest's other one */
 static struct world_request requests[GUESTS + 1][EACH];
 
 static void begin(unsigned n_guests)
@@ -161,6 +161,42 @@ static void test_a_flood_and_another(void **state)
 	assert_int_equal(count_done(1, FLOOD), FLOOD);
 	release_all(1, FLOOD);
 	release_all(2, 12);
+	assert_true(world_end());
+}
+
+/* Two disks of one guest's against one of another's: by guest, and not by disk. */
+static void test_a_guest_with_two_disks(void **state)
+{
+	(void)state;
+	begin(2);
+	world_attach(1, XVDB, "ram0", "w");
+	mock_run();
+	devs[GUESTS + 1] = mock_find_registered(1, "xvdb");
+	assert_non_null(devs[GUESTS + 1]);
+	disk->hold = true;
+	submit(1, 0, FLOOD);
+	for (unsigned i = 0; i < FLOOD; i++) {
+		world_prepare(&requests[0][i], 1, BLOCK_READ, i * 8, 4096, 0);
+		world_submit(&requests[0][i], 1, devs[GUESTS + 1]);
+	}
+	world_kick(1, devs[GUESTS + 1]);
+	submit(2, 0, FLOOD);
+	mock_disk_release(disk, DEPTH + 2); /* what the first had before the second came */
+	mock_run();
+	while (served(2) < FLOOD - DEPTH) {
+		assert_true(mock_disk_release(disk, 2) > 0);
+		mock_run();
+	}
+	assert_in_range(served(1), FLOOD - 2, FLOOD + DEPTH);
+	let_go();
+	assert_true(served(1) < 2 * FLOOD); /* the second is waited for, having had so much */
+	mock_advance(2 * SHARE_AWAITED_NS);
+	let_go();
+	assert_int_equal(count_done(1, FLOOD) + count_done(0, FLOOD), 2 * FLOOD);
+	release_all(1, FLOOD);
+	for (unsigned i = 0; i < FLOOD; i++)
+		world_release(&requests[0][i], 1);
+	release_all(2, FLOOD);
 	assert_true(world_end());
 }
 
@@ -375,6 +411,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_alone),
 	    cmocka_unit_test(test_a_flood_and_another),
+	    cmocka_unit_test(test_a_guest_with_two_disks),
 	    cmocka_unit_test(test_one_kick_for_a_turn),
 	    cmocka_unit_test(test_a_limit_from_the_start),
 	    cmocka_unit_test(test_a_limit_while_it_runs),

@@ -2,8 +2,9 @@
  *
  * A simulated disk serves requests in the order it was given them, one after another, each for a time by its
  * length; guests keep so and so many requests out. Shown: the same load gets the same; a flood leaves the other its
- * half; cost and not count is shared; who was away has saved nothing up; rates hold and hold nobody else; a disk that
- * answers at once is shared too; one guest alone is never kept. Why: without it who asks most gets most.
+ * half; cost and not count is shared; who has four disks has no more of it than who has one; who was away has saved nothing
+ * up; rates hold and hold nobody else; a disk that answers at once is shared too, also by one that has little in flight;
+ * one guest alone is never kept. Why: without it who asks most gets most.
  *
  * links: drivers-back/blkback_share.c
  */
@@ -25,6 +26,7 @@
 
 struct guest {
 	struct share_member m;
+	struct share_guest g;
 	unsigned outstanding, wanted; /* requests it has out, and wants to have */
 	uint32_t bytes;               /* of each */
 	uint64_t done, bytes_done;
@@ -44,6 +46,7 @@ static struct {
 	struct sim_request *queue[DISK_MAX];
 	unsigned in, out, deepest;
 	uint64_t now_ns, wake_ns;
+	bool answers_at_once;
 	struct guest guests[GUESTS_MAX];
 	unsigned n_guests;
 	struct sim_request all[GUESTS_MAX * DISK_MAX], *free;
@@ -56,7 +59,7 @@ static void sim_start(unsigned depth, unsigned n_guests)
 	sim.n_guests = n_guests;
 	for (unsigned i = 0; i < n_guests; i++) {
 		sim.guests[i].bytes = 4096;
-		share_join(&sim.share, &sim.guests[i].m);
+		share_join(&sim.share, &sim.guests[i].g, &sim.guests[i].m);
 	}
 	for (unsigned i = 0; i < ARRAY_SIZE(sim.all); i++) {
 		sim.all[i].next_free = sim.free;
@@ -113,7 +116,7 @@ static void serve_one(void)
 	struct sim_request *r = sim.queue[sim.out++ % DISK_MAX];
 	struct guest *g = r->guest;
 
-	sim.now_ns += 100000 + r->item.bytes;
+	sim.now_ns += sim.answers_at_once ? 0 : 100000 + r->item.bytes;
 	g->done++;
 	g->bytes_done += r->item.bytes;
 	g->outstanding--;
@@ -234,6 +237,34 @@ static void cost_is_shared_and_not_count(void **state)
 	assert_true(sim.guests[1].done > 40 * sim.guests[0].done);
 }
 
+/* Disks 1 to 3 are one guest's: they have together what the other one has, and each the same of that. */
+static void a_guest_has_one_share_whatever_its_disks(void **state)
+{
+	uint64_t others = 0;
+
+	(void)state;
+	sim_start(64, 1);
+	sim.n_guests = GUESTS_MAX;
+	sim.guests[0].wanted = 40;
+	for (unsigned i = 1; i < GUESTS_MAX; i++) {
+		sim.guests[i].bytes = 4096;
+		sim.guests[i].wanted = 40 * i;
+		share_join(&sim.share, &sim.guests[1].g, &sim.guests[i].m);
+	}
+	assert_int_equal(sim.share.n_guests, 2);
+	run_until(5 * NS_PER_S);
+	for (unsigned i = 1; i < GUESTS_MAX; i++) {
+		others += sim.guests[i].done;
+		assert_near(sim.guests[i].done, sim.guests[1].done, 4);
+	}
+	assert_near(sim.guests[0].done, others, 4);
+	for (unsigned i = 1; i < GUESTS_MAX; i++) {
+		(void)share_take_waiting(&sim.guests[i].m);
+		share_part(&sim.guests[i].m);
+	}
+	assert_int_equal(sim.share.n_guests, 1);
+}
+
 /* Who was away for long gets its half from then on, and not the whole to make up for it. */
 static void nobody_saves_up(void **state)
 {
@@ -264,7 +295,7 @@ static void a_disk_that_answers_at_once_is_shared(void **state)
 		if (ask(&sim.guests[0]))
 			serve_one();
 	assert_true(sim.guests[0].done <= SHARE_DEPTH);
-	for (unsigned i = 0; i < 10; i++)
+	for (unsigned i = 0; i < 5; i++)
 		assert_false(ask(&sim.guests[1])); /* behind those that wait, in their line */
 	assert_true(share_wants_turn(&sim.share));
 	share_turn(&sim.share);
@@ -274,8 +305,80 @@ static void a_disk_that_answers_at_once_is_shared(void **state)
 		served++;
 	}
 	assert_int_equal(served, DIV_ROUND_UP(SHARE_TURN_BYTES, 4096 + SHARE_REQUEST_BYTES));
-	assert_int_equal(sim.guests[1].done, 11);
+	assert_int_equal(sim.guests[1].done, 6);
 	assert_true(share_wants_turn(&sim.share));
+}
+
+/* ---- a disk that answers at once, and guests that ask when they have their answers ---------- */
+
+/* What one turn of the line serves; the answers are there when it ends. */
+static unsigned serve_turn(void)
+{
+	struct share_member *m;
+	struct share_item *item;
+	unsigned n = 0;
+
+	share_turn(&sim.share);
+	for (; (item = share_next(&sim.share, sim.now_ns, &m, &sim.wake_ns)); n++)
+		give_disk(item);
+	while (sim.in != sim.out)
+		serve_one();
+	return n;
+}
+
+/* Guests ask for all they want to have out; the backend works until it has nothing to do, or rests; then they run
+ * again. Of 100 rounds. */
+static void rounds(unsigned flood, unsigned other)
+{
+	sim_start(64, 2);
+	sim.answers_at_once = true;
+	sim.guests[0].wanted = flood;
+	sim.guests[1].wanted = other;
+	for (unsigned round = 0; round < 100; round++) {
+		for (unsigned i = 0; i < 2; i++)
+			for (unsigned n = sim.guests[i].wanted - sim.guests[i].outstanding; n; n--)
+				if (ask(&sim.guests[i]))
+					serve_one();
+		while (serve_turn())
+			;
+	}
+}
+
+/* Time does not reach what would be too long to wait for the other. */
+static void who_has_less_in_flight_has_its_half(void **state)
+{
+	static const unsigned others[] = {8, 16, 32};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
+		rounds(64, others[i]);
+		assert_near(sim.guests[0].done, sim.guests[1].done, 8);
+	}
+	rounds(64, 2); /* for so few the disk does not rest */
+	assert_true(sim.guests[0].done > 20 * sim.guests[1].done);
+}
+
+/* It is waited for, and the rest of the line is served when it took too long: once, and from then on without it. */
+static void who_does_not_come_back_is_forgotten(void **state)
+{
+	uint64_t before;
+
+	(void)state;
+	rounds(64, 16);
+	assert_int_equal(sim.share.n_awaited, 1);
+	assert_true(sim.wake_ns > sim.now_ns && sim.wake_ns <= sim.now_ns + SHARE_AWAITED_NS);
+	assert_false(share_wants_turn(&sim.share));
+	assert_true(sim.guests[0].m.n_waiting > 0);
+	before = sim.guests[0].done;
+	sim.now_ns = sim.wake_ns - 1;
+	assert_int_equal(serve_turn(), 0);
+	sim.now_ns++;
+	while (serve_turn())
+		assert_false(sim.guests[1].g.awaited);
+	assert_true(sim.guests[0].done > before);
+	assert_int_equal(sim.guests[0].m.n_waiting, 0);
+	share_part(&sim.guests[1].m);
+	assert_true(sim.guests[0].m.passes);
 }
 
 /* ---- limits ----------------------------------------------------------------------------- */
@@ -396,8 +499,11 @@ int main(void)
 	    cmocka_unit_test(same_load_gets_the_same),
 	    cmocka_unit_test(a_flood_leaves_the_other_its_half),
 	    cmocka_unit_test(cost_is_shared_and_not_count),
+	    cmocka_unit_test(a_guest_has_one_share_whatever_its_disks),
 	    cmocka_unit_test(nobody_saves_up),
 	    cmocka_unit_test(a_disk_that_answers_at_once_is_shared),
+	    cmocka_unit_test(who_has_less_in_flight_has_its_half),
+	    cmocka_unit_test(who_does_not_come_back_is_forgotten),
 	    cmocka_unit_test(iops_hold),
 	    cmocka_unit_test(bytes_hold),
 	    cmocka_unit_test(both_hold),

@@ -262,7 +262,9 @@ bool share_leave(struct share_member *m)
 
 bool share_wants_turn(const struct share_disk *d)
 {
-	return d->hungry && !d->n_awaited && d->in_flight < depth_now(d);
+	bool is_timed = d->n_awaited && d->awaited_ns; /* share_next said when */
+
+	return d->hungry && !is_timed && d->in_flight < depth_now(d);
 }
 
 void share_turn(struct share_disk *d)

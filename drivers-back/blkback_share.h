@@ -110,7 +110,8 @@ bool share_leave(struct share_member *m);
 /* A turn of the caller's loop over share_next begins, of SHARE_TURN_BYTES when several use the disk. */
 void share_turn(struct share_disk *d);
 
-/* share_next said NULL because the turn was over: another is wanted, soon. */
+/* Another turn is wanted, soon: share_next said NULL because the turn was over, or has yet to say for how long somebody is
+ * waited for. */
 bool share_wants_turn(const struct share_disk *d);
 
 /* The next request for the disk, and whose; NULL: none now. Then *out_wake_ns is when a limit lets the next go, or a

@@ -326,6 +326,14 @@ static unsigned serve_turn(void)
 	return n;
 }
 
+static void ask_for_all(void)
+{
+	for (unsigned i = 0; i < 2; i++)
+		for (unsigned n = sim.guests[i].wanted - sim.guests[i].outstanding; n; n--)
+			if (ask(&sim.guests[i]))
+				serve_one();
+}
+
 /* Guests ask for all they want to have out; the backend works until it has nothing to do, or rests; then they run
  * again. Of 100 rounds. */
 static void rounds(unsigned flood, unsigned other)
@@ -335,10 +343,7 @@ static void rounds(unsigned flood, unsigned other)
 	sim.guests[0].wanted = flood;
 	sim.guests[1].wanted = other;
 	for (unsigned round = 0; round < 100; round++) {
-		for (unsigned i = 0; i < 2; i++)
-			for (unsigned n = sim.guests[i].wanted - sim.guests[i].outstanding; n; n--)
-				if (ask(&sim.guests[i]))
-					serve_one();
+		ask_for_all();
 		while (serve_turn())
 			;
 	}
@@ -379,6 +384,22 @@ static void who_does_not_come_back_is_forgotten(void **state)
 	assert_int_equal(sim.guests[0].m.n_waiting, 0);
 	share_part(&sim.guests[1].m);
 	assert_true(sim.guests[0].m.passes);
+}
+
+/* It has its last answers when a turn ends: somebody has to look once more, to see how long it is waited for. */
+static void waiting_begins_with_a_look(void **state)
+{
+	(void)state;
+	rounds(64, 16);
+	ask_for_all();
+	while (!sim.share.n_awaited)
+		assert_true(serve_turn() > 0);
+	assert_true(sim.guests[0].m.n_waiting > 0);
+	assert_true(share_wants_turn(&sim.share));
+	sim.wake_ns = 0;
+	assert_int_equal(serve_turn(), 0);
+	assert_int_equal(sim.wake_ns, sim.now_ns + SHARE_AWAITED_NS);
+	assert_false(share_wants_turn(&sim.share));
 }
 
 /* ---- limits ----------------------------------------------------------------------------- */
@@ -504,6 +525,7 @@ int main(void)
 	    cmocka_unit_test(a_disk_that_answers_at_once_is_shared),
 	    cmocka_unit_test(who_has_less_in_flight_has_its_half),
 	    cmocka_unit_test(who_does_not_come_back_is_forgotten),
+	    cmocka_unit_test(waiting_begins_with_a_look),
 	    cmocka_unit_test(iops_hold),
 	    cmocka_unit_test(bytes_hold),
 	    cmocka_unit_test(both_hold),

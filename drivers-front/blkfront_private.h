@@ -233,7 +233,8 @@ extern bool front_tracing;
 void front_trace_begin(struct front_queue *queue, struct front_slot *slot, uint32_t number);
 /* What was put is about to be published. */
 void front_trace_tell(const struct front_queue *queue);
-/* The answer to a slot with a trace is there; its user has been told. Nothing else is seen in between. */
+/* The answer to a slot with a trace is there; its user has been told, of this or of one that is not traced. Nothing else is
+ * seen in between. */
 void front_trace_seen(struct front_slot *slot, int status);
 void front_trace_done(void);
 

@@ -297,7 +297,6 @@ static bool consume(struct front_queue *queue)
 	uint64_t id = peer_fetch64(at), second = peer_fetch64(at + 8);
 	struct block_request *req;
 	struct front_slot *slot;
-	bool traced;
 	int status;
 
 	/* One copy of each word, checked here: an id of ours, in flight, and the operation that was
@@ -312,8 +311,7 @@ static bool consume(struct front_queue *queue)
 	req = slot->req;
 	queue->ring.in++;
 	status = status_of(disk, slot->op, (int16_t)(second >> 16));
-	traced = slot->trace != 0;
-	if (__builtin_expect(traced, 0))
+	if (__builtin_expect(slot->trace, 0))
 		front_trace_seen(slot, status);
 	if (slot->n_held && !front_data_release(disk, slot, status == 0)) {
 		front_broken(disk, "answered a request whose memory it still has mapped");
@@ -324,7 +322,7 @@ static bool consume(struct front_queue *queue)
 	/* Before done(): the callback may submit the next request into this very slot. */
 	slot_free(queue, slot, (unsigned)id);
 	part_ended(queue, req, status);
-	if (__builtin_expect(traced, 0))
+	if (__builtin_expect(front_tracing, 0))
 		front_trace_done();
 	return true;
 }

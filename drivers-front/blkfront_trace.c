@@ -116,4 +116,5 @@ void front_trace_done(void)
 {
 	if (tracer.ending)
 		tracer.ending->trace.at_ns[BLKFRONT_DONE] = host_time_ns();
+	tracer.ending = NULL;
 }

@@ -4,6 +4,7 @@
  * the steps, and host_net.h. Worker context. A connection that ends takes with it what was on its way: frames are put with an
  * error, and pages that users still hold come back to nobody (their life is over).
  */
+#include <amphi/string.h>
 #include <xen/io/xenbus.h>
 
 #include "netfront_private.h"
@@ -20,6 +21,7 @@ static struct nf_device *device_of(struct xenbus_device *bus)
 
 void netfront_limit(const struct netfront_limits *limits)
 {
+	nf_limits.staging = limits->staging;
 	nf_limits.queues = MIN(MAX(limits->queues, 1u), NETIF_QUEUES_MAX);
 	nf_limits.rx_pages = MIN(MAX(limits->rx_pages, NF_RX_PAGES_MIN), NETIF_RING_SLOTS);
 	/* A frame of 64 KiB that has to be copied needs 16 at once. */
@@ -154,6 +156,39 @@ void netfront_resume(void)
 		xenbus_class_resume(&root->class);
 }
 
+static struct nf_device *find(const char *name)
+{
+	for (struct nf_root *root = nf_roots; root; root = root->next)
+		for (struct nf_device *d = root->devices; d; d = d->next)
+			if (d->registered && !strcmp(d->net.name, name))
+				return d;
+	return NULL;
+}
+
+int netfront_hash(const char *name, bool on)
+{
+	struct nf_device *dev = find(name);
+
+	return dev ? nf_hash_set(dev, on) : -XEN_ENODEV;
+}
+
+int netfront_staging(const char *name, bool on)
+{
+	struct nf_device *dev = find(name);
+
+	if (!dev)
+		return -XEN_ENODEV;
+	if (!dev->connected || !dev->control.ring.shared)
+		return -XEN_EOPNOTSUPP;
+	if (dev->control.first)
+		return -XEN_EBUSY;
+	if (on && !dev->stats.staged)
+		nf_staging_begin(dev);
+	else if (!on)
+		nf_staging_stop(dev);
+	return 0;
+}
+
 static void fill_in_stats(struct nf_device *dev)
 {
 	struct netfront_stats *s = &dev->stats;
@@ -169,6 +204,7 @@ static void fill_in_stats(struct nf_device *dev)
 	}
 	s->untrusted = dev->untrusted;
 	s->split = dev->split;
+	s->control = dev->control.port.v != 0;
 }
 
 void netfront_for_each(void (*fn)(const struct net_device *dev, const struct netfront_stats *stats,

@@ -135,6 +135,11 @@ int nf_connect(struct xenbus_device *bus)
 	dev->net.carrier = read_carrier(dev);
 	for (unsigned i = 0; i < dev->n_queues; i++)
 		nf_rx_fill(&dev->queues[i]);
+	nf_control_begin(dev);
+	if (nf_limits.staging)
+		nf_staging_begin(dev);
+	nf_hash_begin(dev);
+	nf_multicast_begin(dev);
 	if (dev->registered) {
 		dev->stats.reconnects++;
 		host_net_changed(&dev->net);
@@ -153,6 +158,8 @@ void nf_connect_end(struct nf_device *dev)
 		host_store_unwatch(dev->watch_carrier);
 	dev->watch_carrier = NULL;
 	dev->connected = dev->net.carrier = false;
+	dev->stats.staged = 0;
+	dev->stats.hashed = false;
 	if (was && dev->registered)
 		host_net_changed(&dev->net);
 }

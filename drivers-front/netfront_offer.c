@@ -13,11 +13,14 @@
 /* ---- how much ------------------------------------------------------------------------ */
 
 /* A backend that cannot copy into our pages would give us its own in exchange (rx-flip): dead for fifteen years. */
-enum { K_COPY, K_QUEUES, K_SPLIT, K_COUNT };
+enum { K_COPY, K_QUEUES, K_SPLIT, K_CONTROL, K_MULTICAST, K_DYNAMIC, K_COUNT };
 static const struct xenbus_number transport[K_COUNT] = {
     [K_COPY] = {"feature-rx-copy", 1, UINT32_MAX, 0, true},
     [K_QUEUES] = {"multi-queue-max-queues", 0, UINT32_MAX, 1, false},
     [K_SPLIT] = {"feature-split-event-channels", 0, UINT32_MAX, 0, false},
+    [K_CONTROL] = {"feature-ctrl-ring", 0, UINT32_MAX, 0, false},
+    [K_MULTICAST] = {"feature-multicast-control", 0, UINT32_MAX, 0, false},
+    [K_DYNAMIC] = {"feature-dynamic-multicast-control", 0, UINT32_MAX, 0, false},
 };
 
 static int choose_layout(struct nf_device *dev)
@@ -29,6 +32,9 @@ static int choose_layout(struct nf_device *dev)
 		return err;
 	dev->n_queues = (unsigned)MIN(MAX(keys[K_QUEUES], 1u), nf_limits.queues);
 	dev->split = keys[K_SPLIT] != 0;
+	dev->has_control = keys[K_CONTROL] != 0;
+	dev->has_multicast = keys[K_MULTICAST] || keys[K_DYNAMIC];
+	dev->dynamic_multicast = keys[K_DYNAMIC] != 0;
 	dev->rx_pages = nf_limits.rx_pages;
 	dev->tx_pages = nf_limits.tx_pages;
 	return 0;
@@ -38,7 +44,7 @@ static int choose_layout(struct nf_device *dev)
 
 #define SLOT_PAGES PAGES_FOR(NETIF_RING_SLOTS * sizeof(struct nf_slot))
 
-static int offer_ring(struct nf_device *dev, struct ring *ring, uint32_t slot_bytes, gref_t *ref)
+int nf_offer_ring(struct nf_device *dev, struct ring *ring, uint32_t slot_bytes, gref_t *ref)
 {
 	void *va = host_pages_alloc(1);
 	int err;
@@ -80,9 +86,9 @@ static int queue_begin(struct nf_device *dev, struct nf_queue *q)
 	q->slots = host_pages_alloc(SLOT_PAGES);
 	if (!q->slots)
 		return -XEN_ENOMEM;
-	err = offer_ring(dev, &q->tx, NETIF_TX_SLOT_BYTES, &q->tx_ref);
+	err = nf_offer_ring(dev, &q->tx, NETIF_TX_SLOT_BYTES, &q->tx_ref);
 	if (!err)
-		err = offer_ring(dev, &q->rx, NETIF_RX_SLOT_BYTES, &q->rx_ref);
+		err = nf_offer_ring(dev, &q->rx, NETIF_RX_SLOT_BYTES, &q->rx_ref);
 	if (!err)
 		err = host_event_offer(dev->bus.peer, nf_on_event, q, &q->port_tx);
 	q->port_rx = q->port_tx;
@@ -187,14 +193,29 @@ static void remove_key(uint32_t tx, const struct nf_device *dev, const char *key
 		(void)host_store_rm(tx, path); /* not there is as good */
 }
 
+static int put_control(uint32_t tx, const struct nf_device *dev)
+{
+	int err;
+
+	if (!dev->control.port.v)
+		return 0;
+	err = put_number(tx, dev, "", "ctrl-ring-ref", dev->control.ref.v);
+	return err ? err : put_number(tx, dev, "", "event-channel-ctrl", dev->control.port.v);
+}
+
 /* What an earlier connection of another layout wrote would be read with what this one writes. */
 static void remove_old(uint32_t tx, const struct nf_device *dev)
 {
 	static const char *const keys[] = {"tx-ring-ref",      "rx-ring-ref",
 					   "event-channel",    "event-channel-tx",
 					   "event-channel-rx", "multi-queue-num-queues"};
+	static const char *const control[] = {"ctrl-ring-ref", "event-channel-ctrl"};
 	char key[KEY_MAX];
 
+	for (unsigned i = 0; i < ARRAY_SIZE(control) && !dev->control.port.v; i++)
+		remove_key(tx, dev, control[i]);
+	if (!dev->has_multicast)
+		remove_key(tx, dev, "request-multicast-control");
 	if (dev->kept_queues == dev->n_queues && dev->kept_split == dev->split)
 		return;
 	for (unsigned i = 0; dev->kept_queues > 1 && i < dev->kept_queues; i++) {
@@ -228,7 +249,11 @@ static int put_keys(uint32_t tx, void *ctx)
 	if (dev->kept_queues)
 		remove_old(tx, dev);
 	err = put_queues(tx, dev);
-	return err ? err : put_features(tx, dev);
+	if (!err)
+		err = put_control(tx, dev);
+	if (!err)
+		err = put_features(tx, dev);
+	return err ? err : nf_multicast_offer(dev, tx);
 }
 
 int nf_offer(struct nf_device *dev)
@@ -241,6 +266,9 @@ int nf_offer(struct nf_device *dev)
 		dev->n_queues = 0;
 		return err;
 	}
+	/* Without it less is asked for, and all goes on. */
+	if (dev->has_control && nf_control_offer(dev))
+		nf_control_end(dev);
 	err = xenbus_transaction(put_keys, dev);
 	if (!err) {
 		dev->kept_queues = dev->n_queues;
@@ -251,6 +279,7 @@ int nf_offer(struct nf_device *dev)
 
 void nf_offer_end(struct nf_device *dev)
 {
+	nf_control_end(dev);
 	if (dev->n_queues)
 		queues_end(dev);
 	dev->n_queues = 0;

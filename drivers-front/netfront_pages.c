@@ -27,6 +27,7 @@ bool nf_page_grant(struct nf_queue *q, struct nf_page *page, bool readonly)
 	if (host_grant_offer(q->dev->bus.peer, page->va, readonly, &page->ref))
 		return false;
 	page->granted = true;
+	page->readonly = readonly;
 	q->dev->stats.grants_offered++;
 	return true;
 }

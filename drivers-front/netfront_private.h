@@ -2,7 +2,8 @@
  *
  * netfront.c: interfaces come and go. netfront_offer.c: the rings they are offered with. netfront_connect.c: what the backend
  * says. netfront_tx.c: frames out, netfront_tx_put.c: how one lies in slots; netfront_rx.c: frames in, netfront_rx_frame.c: how one
- * is made of slots. netfront_pages.c: pages that are lent. Nobody else includes this. All in the worker context, so nothing is locked.
+ * is made of slots. netfront_pages.c: pages that are lent; netfront_staging.c: for good. netfront_control.c, netfront_hash.c,
+ * netfront_multicast.c: what is asked of the backend besides. Nobody else includes this. All in the worker context, so nothing is locked.
  *
  *    frame --- copied --> chunk of its slot, or pages of the queue     rx page: lent -- response --> a frame has it (private
  *          '-- granted -> held until the answer                          ^                             or staged)
@@ -34,9 +35,10 @@ struct nf_page {
 	uint8_t *va;
 	gref_t ref;
 	uint16_t queue;
-	bool granted;
+	bool granted, readonly;
 	bool
 	    staged; /* the backend has it mapped, or is about to: granted until the connection ends */
+	bool leaving;  /* the backend is asked to unmap it */
 	uint32_t life; /* of which connection */
 };
 
@@ -84,6 +86,7 @@ struct nf_queue {
 	unsigned n_rx_pages;                      /* all: posted, ready, free, held by users */
 	bool hungry;                              /* less is posted than should be */
 	bool found;                               /* the last look at the rings found something */
+	bool staged; /* what is copied out goes through pages that the backend has mapped */
 };
 
 /* A frame that came in, while a user has it. */
@@ -94,6 +97,30 @@ struct nf_rx_frame {
 	unsigned n_pages;
 	struct nf_page *pages[NETIF_SLOTS_MAX];
 	uint8_t head[NF_COPY_BYTES];
+};
+
+/* A question over the control ring. done is called with the answer, if one comes. */
+struct nf_call {
+	struct nf_call *next;
+	uint16_t type; /* XEN_NETIF_CTRL_TYPE_* */
+	uint32_t data[3];
+	uint8_t *page; /* lent with it, or NULL */
+	gref_t ref;
+	void (*done)(struct nf_device *dev, struct nf_call *call, uint32_t status, uint32_t data);
+};
+
+struct nf_control {
+	struct ring ring;
+	gref_t ref;
+	port_t port;
+	struct nf_call *first; /* the one that was asked, when asked; then those that wait */
+	bool asked;
+	uint16_t id; /* of the last question */
+};
+
+struct nf_group {
+	uint8_t mac[NET_MAC_BYTES];
+	bool wanted, told; /* by the user; to the backend */
 };
 
 struct nf_root {
@@ -122,6 +149,20 @@ struct nf_device {
 	bool kept_split;
 	unsigned rx_pages, tx_pages; /* of a queue */
 	struct host_watch *watch_carrier;
+	bool has_control;
+	struct nf_control control;
+
+	/* groups (netfront_multicast.c) */
+	bool has_multicast, dynamic_multicast;
+	bool promiscuous, groups_lost, groups_wait; /* wait: for slots */
+	bool filtered;                              /* as the store says */
+	unsigned n_groups;
+	struct nf_group groups[NETIF_MULTICAST_MAX];
+
+	/* the hash (netfront_hash.c) */
+	bool hash_wanted, hash_asking;
+	unsigned hash_step;
+	uint32_t hash_answer, hash_size;
 
 	struct nf_rx_frame *frames; /* free ones */
 	unsigned n_frames, n_frames_free;
@@ -150,6 +191,8 @@ static inline struct net_stats *nf_stats(struct nf_queue *q)
 int nf_offer(struct nf_device *dev);
 /* After nf_tx_end and nf_rx_end. */
 void nf_offer_end(struct nf_device *dev);
+/* A page for a ring, granted. */
+int nf_offer_ring(struct nf_device *dev, struct ring *ring, uint32_t slot_bytes, gref_t *ref);
 
 /* ---- netfront_connect.c ---- */
 int nf_connect(struct xenbus_device *bus);
@@ -188,6 +231,8 @@ void nf_tx_begin(struct nf_queue *q);
 void nf_tx_end(struct nf_queue *q);
 /* Takes in answers; starts what waited and publishes it. */
 void nf_tx_run(struct nf_queue *q);
+/* Publishes what was put. */
+void nf_tx_push(struct nf_queue *q);
 
 /* ---- netfront_tx_put.c ---- */
 /* Puts a frame on the ring, unpublished. 0: done, the frame is put or held by its slots. -XEN_EAGAIN: not now, and nothing has
@@ -195,6 +240,34 @@ void nf_tx_run(struct nf_queue *q);
 int nf_tx_put(struct nf_queue *q, struct net_frame *frame);
 /* A request of no data, for what its extra infos say. False: no slot. */
 bool nf_tx_put_word(struct nf_queue *q, const struct netif_extras *extras);
+/* All chunks, and up to n pages for longer frames, before they are needed. */
+void nf_tx_make_pages(struct nf_queue *q, unsigned n);
+
+/* ---- netfront_control.c ---- */
+int nf_control_offer(struct nf_device *dev);
+/* Connected: what waits is asked. */
+void nf_control_begin(struct nf_device *dev);
+void nf_control_end(struct nf_device *dev);
+/* NULL: no memory, or no control ring. With a zeroed page that is lent from now on. */
+struct nf_call *nf_call_new(struct nf_device *dev, uint16_t type, bool with_page);
+/* Takes it, and frees it after done, or with the connection. */
+void nf_call_ask(struct nf_device *dev, struct nf_call *call);
+
+/* ---- netfront_staging.c ---- */
+void nf_staging_begin(struct nf_device *dev);
+void nf_staging_stop(struct nf_device *dev);
+
+/* ---- netfront_hash.c ---- */
+void nf_hash_begin(struct nf_device *dev);
+/* -XEN_EOPNOTSUPP, -XEN_EBUSY: the last change is under way still. */
+int nf_hash_set(struct nf_device *dev, bool on);
+
+/* ---- netfront_multicast.c ---- */
+int nf_multicast_offer(struct nf_device *dev, uint32_t tx);
+void nf_multicast_begin(struct nf_device *dev);
+void nf_multicast_run(struct nf_device *dev);
+void nf_multicast(struct net_device *net, const uint8_t *mac, bool on);
+void nf_promiscuous(struct net_device *net, bool on);
 
 /* ---- netfront_rx.c ---- */
 /* Lends as many pages as the backend is to have. */

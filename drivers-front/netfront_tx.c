@@ -103,7 +103,7 @@ static void start_waiting(struct nf_queue *q)
 		q->w_out++;
 }
 
-static void push(struct nf_queue *q)
+void nf_tx_push(struct nf_queue *q)
 {
 	if (q->tx.out == q->tx.out_pushed)
 		return;
@@ -142,8 +142,10 @@ void nf_tx_run(struct nf_queue *q)
 		answers(q, n);
 		if (!q->dev->connected)
 			return;
+		if (q->dev->groups_wait && q->index == 0)
+			nf_multicast_run(q->dev);
 		start_waiting(q);
-		push(q);
+		nf_tx_push(q);
 		n = look_again(q);
 	}
 	if (n < 0)
@@ -195,7 +197,7 @@ static void kick(struct nf_queue *q)
 
 	if (q->tx.out == q->tx.out_pushed && !waits)
 		return;
-	push(q);
+	nf_tx_push(q);
 	if (waits ? ring_front_arm(&q->tx, patience(q)) != 0 : q->n_free < NETIF_RING_SLOTS / 2)
 		nf_tx_run(q);
 }
@@ -208,7 +210,8 @@ static void nf_kick(struct net_device *net)
 		kick(&dev->queues[i]);
 }
 
-const struct net_ops nf_net_ops = {.send = nf_send, .kick = nf_kick};
+const struct net_ops nf_net_ops = {
+    .send = nf_send, .kick = nf_kick, .promiscuous = nf_promiscuous, .multicast = nf_multicast};
 
 /* ---- the end of a connection ------------------------------------------------------------------- */
 

@@ -2,7 +2,8 @@
  *
  * Three ways, by what they cost. A frame of at most NF_CHUNK_BYTES is copied into the chunk that goes with its slot, which
  * is granted once. A longer one is lent as it is, page by page, with its headers in a chunk. And all is copied into pages of
- * ours when the backend is not trusted, or takes only one slot, or the frame is in too many pieces for a packet's slots.
+ * ours when the backend is not trusted, or takes only one slot, or the frame is in too many pieces for a packet's slots; or in one page
+ * when the backend has such pages mapped (netfront_staging.c).
  * Called by netfront_tx.c; calls netfront_pages.c and host.h. First a plan is made, which can fail and changes nothing.
  */
 #include <amphi/string.h>
@@ -48,24 +49,30 @@ static void read_bytes(struct reader *r, uint8_t *to, uint32_t len)
 
 /* ---- the plan -------------------------------------------------------------------------------- */
 
-/* The pages come from the queue's stack, made when there are none; what is not used goes back to it. */
+/* One more on the queue's stack. */
+static bool make_page(struct nf_queue *q)
+{
+	struct nf_page *page = q->n_tx_pages < q->dev->tx_pages ? nf_page_new(q) : NULL;
+
+	if (!page)
+		return false;
+	if (!nf_page_grant(q, page, true)) {
+		nf_page_end(page);
+		return false;
+	}
+	nf_pages_put(&q->tx_pages, page);
+	q->n_tx_pages++;
+	return true;
+}
+
+/* What is not used in the end goes back to the stack. */
 static int take_page(struct nf_queue *q, struct piece *piece)
 {
 	piece->kind = NF_PAGE;
 	piece->page = nf_pages_get(&q->tx_pages);
-	if (piece->page)
-		return 0;
-	if (q->n_tx_pages == q->dev->tx_pages)
-		return -XEN_EAGAIN;
-	piece->page = nf_page_new(q);
-	if (!piece->page)
-		return -XEN_EAGAIN;
-	if (!nf_page_grant(q, piece->page, true)) {
-		nf_page_end(piece->page);
-		return -XEN_EAGAIN;
-	}
-	q->n_tx_pages++;
-	return 0;
+	if (!piece->page && make_page(q))
+		piece->page = nf_pages_get(&q->tx_pages);
+	return piece->page ? 0 : -XEN_EAGAIN;
 }
 
 static void plan_drop(struct nf_queue *q, struct plan *plan)
@@ -153,10 +160,15 @@ static bool fits(const struct net_frame *frame)
 
 static int plan_frame(struct nf_queue *q, const struct net_frame *frame, struct plan *plan)
 {
+	bool copies = q->dev->untrusted || q->dev->no_sg;
+
 	plan->n = 0;
 	if (!fits(frame))
 		return -XEN_EINVAL;
-	if (!q->dev->untrusted && !q->dev->no_sg && plan_lend(frame, plan))
+	if (q->staged && !copies && frame->len_bytes <= PAGE_SIZE && !plan_copy(q, frame, plan))
+		return 0;
+	plan_drop(q, plan);
+	if (!copies && plan_lend(frame, plan))
 		return 0;
 	plan->n = 0;
 	return plan_copy(q, frame, plan);
@@ -387,4 +399,12 @@ bool nf_tx_put_word(struct nf_queue *q, const struct netif_extras *extras)
 	put_request(q, &req);
 	put_extras(q, extras);
 	return true;
+}
+
+void nf_tx_make_pages(struct nf_queue *q, unsigned n)
+{
+	for (unsigned i = 0; i < NF_CHUNK_PAGES; i++)
+		(void)chunk_page(q, i * (unsigned)(PAGE_SIZE / NF_CHUNK_BYTES));
+	while (q->n_tx_pages < n && make_page(q))
+		;
 }

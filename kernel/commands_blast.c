@@ -1,7 +1,7 @@
 /* commands_blast.c: the shell's test of an interface without a stack: echo requests go out, answers are counted.
  *
  * The frames are ICMP echo requests over IPv4 with the addresses that the user gives, to all stations; whoever has the
- * address answers, and each answer is held against what was sent. Caller: shell.c. Calls host_net.h as the interface's only
+ * address answers, asking for ours first (ARP), and each answer is held against what was sent. Caller: shell.c. Calls host_net.h as the interface's only
  * user for a while, so not where the TCP/IP stack has it. The command's thread waits; all else is done in the worker.
  */
 #include <amphi/host_net.h>
@@ -17,13 +17,13 @@
 #include "time.h"
 #include "worker.h"
 
-#define ULL(x)      ((unsigned long long)(x))
-#define DEPTH       64u
-#define ICMP_AT     34u
-#define DATA_AT     42u
-#define ECHO_ID     0x616du
-#define QUIET_NS    (2 * NS_PER_S) /* no answer for so long: the rest is lost */
-#define FRAME_PAGES PAGES_FOR(DATA_AT + 65507u)
+#define ULL(x)       ((unsigned long long)(x))
+#define DEPTH        64u
+#define ICMP_AT      34u
+#define DATA_AT      42u
+#define ECHO_ID      0x616du
+#define QUIET_NS     (2 * NS_PER_S) /* no answer for so long: the rest is lost */
+#define FLIGHT_BYTES 16384u /* an answering Linux drops what is beyond its socket's buffer */
 
 struct slot {
 	struct net_frame frame;
@@ -42,6 +42,8 @@ struct blast {
 	bool gone;
 	bool from_stack; /* who gets it back at the end */
 	struct slot slots[DEPTH];
+	struct slot arp; /* the answer to whoever asks for our address */
+	uint8_t arp_frame[60];
 	uint8_t *memory;
 	struct wait_queue wait;
 };
@@ -87,6 +89,17 @@ static void make(const struct blast *b, uint8_t *f, uint64_t number)
 	put_sum(f + ICMP_AT + 2, f + ICMP_AT, b->len_bytes - ICMP_AT);
 }
 
+static void lend(struct slot *slot, uint32_t len_bytes)
+{
+	slot->busy = true;
+	slot->frame.len_bytes = len_bytes;
+	slot->frame.n_segments = 1;
+	slot->frame.segments[0] = (struct net_segment){.va = slot->va, .len_bytes = len_bytes};
+	slot->frame.holders = 1;
+	slot->frame.status = 0;
+	slot->frame.hash = 0;
+}
+
 static void on_done(struct net_frame *frame, int status)
 {
 	struct slot *slot = frame->ctx;
@@ -96,7 +109,12 @@ static void on_done(struct net_frame *frame, int status)
 	wait_wake(&slot->blast->wait);
 }
 
-/* Worker: as many as there is room for, and no more on their way than DEPTH. */
+static uint64_t most_in_flight(const struct blast *b)
+{
+	return MIN(MAX(FLIGHT_BYTES / b->len_bytes, 2u), DEPTH);
+}
+
+/* Worker: as many as there is room for, and no more on their way than whoever answers can bear. */
 static int send_some(void *ctx)
 {
 	struct blast *b = ctx;
@@ -104,17 +122,10 @@ static int send_some(void *ctx)
 	for (unsigned i = 0; i < DEPTH && !b->gone; i++) {
 		struct slot *slot = &b->slots[i];
 
-		if (slot->busy || b->sent == b->count || b->sent - b->answered >= DEPTH)
+		if (slot->busy || b->sent == b->count || b->sent - b->answered >= most_in_flight(b))
 			continue;
 		make(b, slot->va, b->sent++);
-		slot->busy = true;
-		slot->frame.len_bytes = b->len_bytes;
-		slot->frame.n_segments = 1;
-		slot->frame.segments[0] =
-		    (struct net_segment){.va = slot->va, .len_bytes = b->len_bytes};
-		slot->frame.holders = 1;
-		slot->frame.status = 0;
-		slot->frame.hash = 0;
+		lend(slot, b->len_bytes);
 		b->dev->ops->send(b->dev, &slot->frame);
 	}
 	if (!b->gone)
@@ -142,6 +153,25 @@ static bool same(const struct net_frame *frame, uint32_t number)
 	return true;
 }
 
+/* Whoever asks where our address is gets the same packet back, as an answer. */
+static void answer_arp(struct blast *b, const uint8_t *f)
+{
+	uint8_t *a = b->arp_frame;
+
+	if (b->arp.busy || f[20] != 0 || f[21] != 1 || memcmp(f + 38, b->from, 4) != 0)
+		return;
+	memset(a, 0, sizeof(b->arp_frame));
+	memcpy(a, f + 6, NET_MAC_BYTES);
+	memcpy(a + 6, b->dev->mac, NET_MAC_BYTES);
+	memcpy(a + 12, f + 12, 8);
+	a[21] = 2;
+	memcpy(a + 22, b->dev->mac, NET_MAC_BYTES);
+	memcpy(a + 28, b->from, 4);
+	memcpy(a + 32, f + 22, 10);
+	lend(&b->arp, sizeof(b->arp_frame));
+	b->dev->ops->send(b->dev, &b->arp.frame);
+}
+
 static void on_received(struct net_device *dev, struct net_frame *frame)
 {
 	struct blast *b = dev->user_ctx;
@@ -152,6 +182,8 @@ static void on_received(struct net_device *dev, struct net_frame *frame)
 
 	if (!ours) {
 		b->others++;
+		if (frame->segments[0].len_bytes >= 42 && f[12] == 8 && f[13] == 6)
+			answer_arp(b, f);
 	} else {
 		b->answered++;
 		b->wrong += frame->len_bytes != b->len_bytes ||
@@ -198,7 +230,7 @@ static bool all_back(const struct blast *b)
 	for (unsigned i = 0; i < DEPTH; i++)
 		if (b->slots[i].busy)
 			return false;
-	return true;
+	return !b->arp.busy;
 }
 
 static int end(void *ctx)
@@ -254,6 +286,14 @@ static bool read_address(const char *text, uint8_t out[4])
 	return true;
 }
 
+static void slot_init(struct blast *b, struct slot *slot, uint8_t *va)
+{
+	slot->va = va;
+	slot->blast = b;
+	slot->frame.done = on_done;
+	slot->frame.ctx = slot;
+}
+
 static int blast_memory(struct blast *b)
 {
 	int error;
@@ -262,12 +302,9 @@ static int blast_memory(struct blast *b)
 	b->memory = pages_alloc(b->pages * DEPTH);
 	if (!b->memory)
 		return -XEN_ENOMEM;
-	for (unsigned i = 0; i < DEPTH; i++) {
-		b->slots[i].va = b->memory + i * b->pages * PAGE_SIZE;
-		b->slots[i].blast = b;
-		b->slots[i].frame.done = on_done;
-		b->slots[i].frame.ctx = &b->slots[i];
-	}
+	for (unsigned i = 0; i < DEPTH; i++)
+		slot_init(b, &b->slots[i], b->memory + i * b->pages * PAGE_SIZE);
+	slot_init(b, &b->arp, b->arp_frame);
 	error = run(b);
 	if (all_back(b))
 		pages_free(b->memory, b->pages * DEPTH);

@@ -99,10 +99,12 @@ static struct netfront_limits net_limits(void)
 	uint64_t mib = pages_total_count() * PAGE_SIZE >> 20;
 
 	if (mib < 32)
-		return (struct netfront_limits){.queues = 1, .rx_pages = 64, .tx_pages = 32};
+		return (struct netfront_limits){
+		    .queues = 1, .rx_pages = 64, .tx_pages = 32, .staging = true};
 	return (struct netfront_limits){.queues = MIN(smp_count(), mib < 96 ? 1u : NET_QUEUES_MAX),
 					.rx_pages = mib < 96 ? 128 : 256,
-					.tx_pages = mib < 96 ? 64 : 128};
+					.tx_pages = mib < 96 ? 64 : 128,
+					.staging = true};
 }
 
 /* Without a store there is nobody to ask for disks, nor to say which CPUs to use; the same goes on with

@@ -15,11 +15,11 @@
  * can do with. */
 struct netfront_limits {
 	unsigned queues; /* 1 .. NET_QUEUES_MAX; one per vCPU is as many as make sense */
-	unsigned
-	    rx_pages; /* lent to the backend for what comes in, for each queue; 32 .. 256. Users may hold as many
-			      again. */
-	unsigned
-	    tx_pages; /* of each queue, for what is copied on its way out; besides at most 16 for small frames */
+	/* Lent to the backend for what comes in, for each queue; 32 .. 256. Users may hold as many again. */
+	unsigned rx_pages;
+	/* Of each queue, for what is copied on its way out; besides at most 16 for small frames. */
+	unsigned tx_pages;
+	bool staging; /* a backend that maps such pages for good may do so */
 };
 
 /* For connections made after it. */
@@ -32,6 +32,11 @@ int netfront_init(void);
  * dropped, before any driver makes a new one; then, when the store works, all are made anew. */
 void netfront_drop(void);
 void netfront_resume(void);
+
+/* Changes a connection. -XEN_ENODEV: no such interface; -XEN_EOPNOTSUPP: its backend cannot; -XEN_EBUSY: a change is under
+ * way. Staging goes until the next connection; the hash stays, and is told in net_frame.hash of what comes in. */
+int netfront_hash(const char *name, bool on);
+int netfront_staging(const char *name, bool on);
 
 /* Beyond net_device.stats, of all queues together. */
 struct netfront_stats {

@@ -102,7 +102,7 @@ void nb_offer(void)
 
 /* ---- rings ------------------------------------------------------------------------------------ */
 
-static unsigned front_number(const char *prefix, const char *key)
+unsigned nb_front_number(const char *prefix, const char *key)
 {
 	char path[64];
 
@@ -129,13 +129,13 @@ static bool map_ring(struct ring *ring, unsigned ref, uint32_t slot_bytes)
 
 static bool take_queue(struct nb_queue *q, const char *prefix)
 {
-	unsigned tx = front_number(prefix, "event-channel-tx"),
-		 rx = front_number(prefix, "event-channel-rx"),
-		 both = front_number(prefix, "event-channel");
+	unsigned tx = nb_front_number(prefix, "event-channel-tx"),
+		 rx = nb_front_number(prefix, "event-channel-rx"),
+		 both = nb_front_number(prefix, "event-channel");
 
-	if (!map_ring(&q->tx, front_number(prefix, "tx-ring-ref"), NETIF_TX_SLOT_BYTES))
+	if (!map_ring(&q->tx, nb_front_number(prefix, "tx-ring-ref"), NETIF_TX_SLOT_BYTES))
 		return false;
-	if (!map_ring(&q->rx, front_number(prefix, "rx-ring-ref"), NETIF_RX_SLOT_BYTES)) {
+	if (!map_ring(&q->rx, nb_front_number(prefix, "rx-ring-ref"), NETIF_RX_SLOT_BYTES)) {
 		host_ring_unmap(q->tx.shared, 1);
 		return false;
 	}
@@ -151,7 +151,7 @@ static bool take_queue(struct nb_queue *q, const char *prefix)
 
 bool nb_try(void)
 {
-	unsigned n = front_number("", "multi-queue-num-queues");
+	unsigned n = nb_front_number("", "multi-queue-num-queues");
 	char prefix[32] = "";
 
 	mock_enter(0);
@@ -166,6 +166,7 @@ bool nb_try(void)
 			return false;
 		}
 	}
+	nb_ctrl_take();
 	nb_put_back("state", "4");
 	mock_run();
 	return true;
@@ -193,7 +194,8 @@ void nb_drop(void)
 	mock_enter(0);
 	for (unsigned i = 0; i < nb.n_kept; i++)
 		host_grants_unmap(&nb.kept[i], 1);
-	nb.n_kept = nb.n_unanswered = 0;
+	nb.n_kept = nb.n_unanswered = nb.n_groups = 0;
+	nb_ctrl_drop();
 	for (struct nb_queue *q = nb.q; q < nb.q + NB_QUEUES; q++) {
 		if (q->port_rx.v && q->port_rx.v != q->port_tx.v)
 			host_event_close(q->port_rx);
@@ -236,6 +238,7 @@ bool nb_end(void)
 
 static uint8_t *map_ref(uint32_t ref, bool readonly, struct host_grant_map *map)
 {
+	*map = (struct host_grant_map){.status = GNTST_general_error}; /* nothing to unmap */
 	for (unsigned i = 0; i < nb.n_kept; i++)
 		if (nb.kept[i].ref.v == ref)
 			return nb.kept[i].page;
@@ -298,6 +301,22 @@ static void remember(struct nb_queue *q, uint16_t id, unsigned n_extras)
 	nb.unanswered[nb.n_unanswered++].n_extras = (uint8_t)n_extras;
 }
 
+static void change_groups(const struct netif_extras *e)
+{
+	unsigned i = 0;
+
+	if (!nb.multicast && !nb.dynamic)
+		mock_bug("a group for a backend without groups");
+	while (i < nb.n_groups && memcmp(nb.groups[i].mac, e->mcast, NET_MAC_BYTES) != 0)
+		i++;
+	if (!(e->seen & 1u << XEN_NETIF_EXTRA_TYPE_MCAST_ADD) == (i == nb.n_groups))
+		mock_bug("a group told twice");
+	if (i < nb.n_groups)
+		nb.groups[i] = nb.groups[--nb.n_groups];
+	else
+		memcpy(nb.groups[nb.n_groups++].mac, e->mcast, NET_MAC_BYTES);
+}
+
 /* The size in the first slot is the packet's, so its own is known only at the end. */
 static void take_packet(struct nb_queue *q)
 {
@@ -313,8 +332,10 @@ static void take_packet(struct nb_queue *q)
 	next_slot(q, &reqs[0], sizeof(reqs[0]));
 	p->flags = reqs[0].flags;
 	remember(q, reqs[0].id, p->flags & NETTXF_extra_info ? take_extras(q, p) : 0);
-	if (!reqs[0].gref)
+	if (!reqs[0].gref) {
+		change_groups(&p->extras);
 		return; /* no data: for its extra infos */
+	}
 	for (; reqs[n - 1].flags & NETTXF_more_data; n++) {
 		if (n == NETIF_SLOTS_MAX)
 			mock_bug("a packet of too many slots");

@@ -38,10 +38,14 @@ struct plain_net {
 	unsigned queues; /* 0: no such key */
 	bool no_sg, no_csum, csum6, gso4, gso6, split, control, multicast, dynamic;
 	/* how it is */
-	bool hold;      /* packets are not answered until nb_answer */
-	bool passive;   /* looks at nothing by itself */
-	bool maps;      /* keeps every page mapped that it was shown */
-	int16_t status; /* of answers; 0: okay */
+	bool hold;          /* packets are not answered until nb_answer */
+	bool passive;       /* looks at nothing by itself */
+	bool maps;          /* keeps every page mapped that it was shown */
+	int16_t status;     /* of answers; 0: okay */
+	unsigned staging;   /* pages of a queue that it keeps mapped; 0: it knows no such thing */
+	unsigned hash_map;  /* entries of its table */
+	unsigned hash_fail; /* a type of question that it refuses */
+	bool mute;          /* answers no question */
 	/* the connection */
 	unsigned n_queues;
 	struct nb_queue q[NB_QUEUES];
@@ -56,6 +60,15 @@ struct plain_net {
 	} unanswered[NB_QUEUES * NETIF_RING_SLOTS];
 	unsigned n_kept;
 	struct host_grant_map kept[NB_KEPT];
+	/* the control ring */
+	struct ring ctrl;
+	port_t port_ctrl;
+	unsigned asked[16]; /* by type */
+	struct netif_hash hash;
+	struct {
+		uint8_t mac[NET_MAC_BYTES];
+	} groups[NETIF_MULTICAST_MAX];
+	unsigned n_groups;
 };
 extern struct plain_net nb;
 
@@ -91,6 +104,12 @@ void nb_drop(void);
 void nb_detach(void);
 /* The interface goes, and the frontend; nothing may be left anywhere. */
 bool nb_end(void);
+
+/* The control ring, by net_plain_control.c: taken when there is one, answered, let go of. */
+void nb_ctrl_take(void);
+void nb_ctrl_answer(const struct xen_netif_ctrl_request *req, uint32_t status, uint32_t data);
+void nb_ctrl_drop(void);
+unsigned nb_front_number(const char *prefix, const char *key);
 
 void nb_put_back(const char *key, const char *value);
 void nb_put_front(const char *key, const char *value);

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes what the tests on real Xen boot, from Debian's packages, into $BUILD/xen: root.sh.
 # xen (the hypervisor as ELF), vmlinux (Debian's kernel, unpacked: unpacking under emulation costs seconds)
-# and dom0.cpio (busybox, xl, xenstored, xenconsoled, the block backend's modules, dom0/ laid over).
+# and dom0.cpio (busybox, xl, xenstored, xenconsoled, both backends' modules, dom0/ laid over).
 # Nothing is installed; packages are downloaded by name and unpacked. Finished stages are kept.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -58,7 +58,7 @@ add_modules() {
 	dep=$out/x/$base/modules.dep
 	depmod=$out/depmod; ln -sf "$(find "$out/x" -path "*bin/kmod" -type f | head -n 1)" "$depmod"
 	[ -e "$dep" ] || "$depmod" -b "$out/x" "$(cat "$out/kver")"
-	for m in xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs xen-blkback xen-blkfront loop nvme virtio_pci virtio_blk crc32c_generic ext4; do
+	for m in xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs xen-blkback xen-blkfront xen-netback bridge loop nvme virtio_pci virtio_blk crc32c_generic ext4; do
 		grep -E "/$(echo "$m" | sed 's/[-_]/[-_]/g')\.ko:" "$dep" | tr -d : | tr ' ' '\n'
 	done | sort -u | while read -r module; do
 		mkdir -p "$root/$base/$(dirname "$module")"

@@ -80,6 +80,9 @@ static int find_disk(struct back_disk *disk)
 		host_log(HOST_LOG_ERROR, "%s: no disk '%s' here", disk->bus.path, disk->params);
 		return -XEN_ENODEV;
 	}
+	disk->awaits = dev && dev->coming;
+	if (disk->awaits)
+		return -XEN_EAGAIN; /* its size is the first thing a guest reads */
 	take_disk(disk, dev);
 	return 0;
 }
@@ -226,6 +229,10 @@ void back_on_block_change(void *ctx, struct block_device *dev)
 	struct back_root *root = ctx;
 
 	for (struct back_disk *disk = root->disks; disk; disk = disk->next) {
+		if (disk->awaits && !dev->coming && !find_disk(disk)) { /* perhaps this one */
+			xenbus_again(&disk->bus);
+			host_work_soon(&disk->news);
+		}
 		if (disk->disk != dev)
 			continue;
 		take_disk(disk, dev->gone ? NULL : dev);

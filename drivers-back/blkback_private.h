@@ -117,6 +117,7 @@ struct back_disk {
 	bool mode_readonly, discard_enabled, flush_enabled, persistent_enabled;
 	bool readonly, cdrom, removable, discard;
 	bool gone;            /* the disk went while it was served */
+	bool awaits;          /* a disk whose server has not answered yet */
 	const char *said[16]; /* why requests were refused, told since said_ns */
 	uint64_t said_ns;
 	char name[16];

@@ -1,6 +1,7 @@
 /* block_find.c: which disk the words in a domain file mean.
  *
  *    [phy:][/dev/]NAME            nvme0n1, vda, nvme0n1p2
+ *    nbd://HOST[:PORT]/EXPORT     a disk of an NBD server (amphi/nbd.h)
  *    serial=N                     the disk that tells this number
  *    PARTUUID=U                   a partition by its own number (GPT), or signature-number (MBR)
  *    PARTLABEL=L, LABEL=L         by its name in a GPT
@@ -11,6 +12,7 @@
  */
 #include <amphi/host.h>
 #include <amphi/host_block.h>
+#include <amphi/nbd.h>
 #include <amphi/printf.h>
 #include <amphi/string.h>
 #include "block.h"
@@ -85,6 +87,8 @@ static struct block_device *find_base(const char *params)
 		bool (*has)(const struct block_device *dev, const char *value);
 	} tags[] = {{"PARTUUID=", has_uuid}, {"PARTLABEL=", has_label}, {"LABEL=", has_label}};
 
+	if (str_starts(params, "nbd://"))
+		return nbd_find(params);
 	if (str_starts(params, "serial="))
 		return block_find_serial(params + strlen("serial="));
 	for (unsigned i = 0; i < ARRAY_SIZE(tags); i++)
@@ -166,5 +170,9 @@ struct block_device *host_block_find(const char *params)
 	memcpy(base, params, (size_t)(at - params));
 	base[at - params] = '\0';
 	whole = find_base(base);
+	if (whole && whole->coming) {
+		host_log(HOST_LOG_ERROR, "%s: its server has not answered yet", whole->name);
+		return NULL;
+	}
 	return whole ? slice(whole, start, bytes) : NULL;
 }

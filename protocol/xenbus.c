@@ -195,7 +195,10 @@ static void apply(struct xenbus_device *dev, const struct rule *r)
 	 * there is one way out of a connection and not two. */
 	if (r->action == OPEN)
 		err = dev->ops->open(dev);
-	else if (r->action == CONNECT)
+	if (err == -XEN_EAGAIN && dev->online) {
+		dev->later = true; /* until xenbus_again, or another reason to look */
+		return;
+	} else if (r->action == CONNECT)
 		err = dev->ops->connect(dev);
 	if (err) {
 		host_log(HOST_LOG_ERROR, "%s: no connection with domain %u (%d)", dev->path,
@@ -238,7 +241,8 @@ static void step(struct xenbus_device *dev)
 		dev->failing = false;
 		drop(dev, S_CLOSED);
 	}
-	for (int i = 0; i < MAX_STEPS && !dev->dropping && !dev->removed; i++) {
+	dev->later = false;
+	for (int i = 0; i < MAX_STEPS && !dev->dropping && !dev->removed && !dev->later; i++) {
 		const struct rule *r;
 
 		read_peer_state(dev);
@@ -282,6 +286,12 @@ static void step_soon(struct xenbus_device *dev)
 {
 	host_work_cancel(&dev->work);
 	host_work_soon(&dev->work);
+}
+
+void xenbus_again(struct xenbus_device *dev)
+{
+	if (dev->later)
+		step_soon(dev);
 }
 
 int xenbus_adopt(struct xenbus_device *dev)

@@ -86,6 +86,8 @@ struct block_device {
 	bool readonly, has_flush, has_fua;
 	bool cdrom, removable;
 	bool gone; /* being unregistered (host_block_watch) */
+	bool
+	    coming; /* not registered yet: a server has not told its size; host_block_changed says when */
 	bool has_discard, discard_secure;
 	/* In bytes: what is discarded is a multiple of granularity, counted from alignment; 0: of a sector. */
 	uint32_t discard_granularity, discard_alignment;

@@ -32,8 +32,8 @@ void host_block_watch(struct host_block_watch *watch);
 void host_block_unwatch(struct host_block_watch *watch);
 
 /* The device that a disk's `params` names: "nvme0n1", "nvme0n1p2", "phy:/dev/vda", "serial=...", "PARTUUID=...",
- * "PARTLABEL=...", and a slice of any, "vda@1M+64M", which is made (and stays) when it is first asked for.
- * NULL: none, more than one, or a slice that is not on its disk. */
+ * "PARTLABEL=...", "nbd://HOST[:PORT]/EXPORT", and a slice of any, "vda@1M+64M"; the last two are made (and stay) when first asked for.
+ * NULL: none, more than one, or a slice that is not on its disk. One that is `coming` can be waited for, and nothing else. */
 struct block_device *host_block_find(const char *params);
 
 /* Whether writing to one could change what the other has: they are the same, or stretches of one disk that

@@ -22,7 +22,8 @@ struct xenbus_device;
 /* What a driver does at each step. Called from the worker; may call the store. */
 struct xenbus_ops {
 	/* Before InitWait (back: says what it can) or Initialised (front: offers ring and event
-	 * channel). An error closes the device. May be called again after disconnect. */
+	 * channel). An error closes the device, but for -XEN_EAGAIN: not yet; the driver calls xenbus_again
+	 * when it is worth another call. May be called again after disconnect. */
 	int (*open)(struct xenbus_device *dev);
 	/* Before Connected: the peer's keys are there to be read. An error closes the device. */
 	int (*connect)(struct xenbus_device *dev);
@@ -56,7 +57,7 @@ struct xenbus_device {
 	struct host_work work;
 	uint64_t force_ns;  /* when a removal no longer waits for the peer; 0: none */
 	uint8_t after_drop; /* state to enter when the driver has disconnected */
-	bool online, failing, dropping, removed, stuck;
+	bool online, failing, dropping, removed, stuck, later;
 };
 
 struct xenbus_class_ops {
@@ -102,6 +103,9 @@ void xenbus_fail(struct xenbus_device *dev, const char *why);
 /* Back half: says Closing of its own accord, as when what it serves is gone; the peer is expected to close then,
  * and is served until it does. Nothing when it is not in InitWait or Connected. From the worker, not from a step. */
 void xenbus_close(struct xenbus_device *dev);
+
+/* An open() that said "not yet" may do now. Any time after it. */
+void xenbus_again(struct xenbus_device *dev);
 
 /* The driver's answer to a disconnect that returned false. */
 void xenbus_disconnected(struct xenbus_device *dev);

@@ -284,6 +284,39 @@ static void test_resize_before_connecting(void **state)
 	end();
 }
 
+/* A disk whose server has not told its size: the guest reads nothing of it before it has. */
+static void test_a_disk_that_is_coming(void **state)
+{
+	begin();
+	ram->dev.coming = true;
+	world_attach(1, XVDA, "ram0", "w");
+	assert_string_equal(world_back(1, XVDA, "state"), "1");
+	assert_string_equal(world_back(1, XVDA, "sectors"), "");
+	disk_changed(); /* another's change, perhaps */
+	assert_string_equal(world_back(1, XVDA, "state"), "1");
+	ram->dev.coming = false;
+	ram->dev.sectors = 4096;
+	disk_changed();
+	assert_string_equal(world_back(1, XVDA, "state"), "2");
+	assert_string_equal(world_back(1, XVDA, "sectors"), "4096");
+	guest_connect(&guest, &(struct guest_plan){0});
+	end();
+}
+
+/* And one that does not come goes with its guest. */
+static void test_a_disk_that_never_comes(void **state)
+{
+	begin();
+	ram->dev.coming = true;
+	world_attach(1, XVDA, "ram0", "w");
+	world_put_back(1, XVDA, "online", "0");
+	world_put_back(1, XVDA, "state", "5");
+	mock_run();
+	mock_advance(6000000000ull);
+	assert_string_equal(world_back(1, XVDA, "state"), "");
+	assert_true(world_end());
+}
+
 /* The disk is pulled out: Closing, errors until the guest follows, and no word to the disk any more. */
 static void test_surprise_unplug(void **state)
 {
@@ -455,6 +488,8 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(test_reconnects),
 	    cmocka_unit_test(test_resize),
 	    cmocka_unit_test(test_resize_before_connecting),
+	    cmocka_unit_test(test_a_disk_that_is_coming),
+	    cmocka_unit_test(test_a_disk_that_never_comes),
 	    cmocka_unit_test(test_surprise_unplug),
 	    cmocka_unit_test(test_media_change),
 	    cmocka_unit_test(test_begins_without_a_medium),

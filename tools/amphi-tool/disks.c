@@ -68,10 +68,11 @@ static bool is_ram_disk(const char *target)
 	return digits && (!target[3 + digits] || target[3 + digits] == '@');
 }
 
-/* What is in another domain only that one knows, and an empty CD-ROM is nothing. */
+/* What is in another domain only that one knows, an empty CD-ROM is nothing, and a server's disk the service domain gets itself. */
 bool is_not_ours(const struct config_disk *disk)
 {
-	return disk->backend[0] || !disk->target[0] || is_ram_disk(disk->target);
+	return disk->backend[0] || !disk->target[0] || is_ram_disk(disk->target) ||
+	       !strncmp(disk->target, "nbd://", 6);
 }
 
 /* The file behind "FILE@OFFSET+LENGTH"; the target itself when it is no slice, or a file of just that name is there. The

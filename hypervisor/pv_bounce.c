@@ -6,7 +6,6 @@
  * iret) clobbers them; the event mask from before travels in the CS word. A guest whose stack
  * cannot take the frame is ended: there is nobody left to tell.
  */
-#include <amphi/string.h>
 
 #include "cpu.h"
 #include "domain.h"
@@ -15,6 +14,7 @@
 #include "percpu.h"
 
 #define EXTRA_MAX     4
+#define FRAME_WORDS   5
 #define CS_MASK_SHIFT 32 /* saved_upcall_mask within the CS word */
 #define FLAGS_CLEARED (RFLAGS_TF | RFLAGS_NT | RFLAGS_RF | RFLAGS_VM | RFLAGS_AC)
 
@@ -44,21 +44,20 @@ static void bounce(struct vcpu *v, uint64_t to, bool mask_events, const uint64_t
 	struct guest_regs *r = &v->pv.regs;
 	bool masked = event_masked(&v->events);
 	uint64_t iopl = v->domain->vm_assist & PV_ARCHITECTURAL_IOPL ? v->pv.iopl : 0;
-	const uint64_t frame[] = {
-	    r->rip,
-	    ((v->pv.kernel_mode ? r->cs & ~3ull : r->cs) & 0xffff) | (uint64_t)masked
-									 << CS_MASK_SHIFT,
-	    (r->rflags & ~(RFLAGS_IF | RFLAGS_IOPL)) | (masked ? 0 : RFLAGS_IF) |
-		iopl << RFLAGS_IOPL_SHIFT,
-	    r->rsp,
-	    r->ss & 0xffff,
-	};
-	uint64_t words[2 + EXTRA_MAX + ARRAY_SIZE(frame)] = {r->rcx, r->r11};
-	uint64_t bytes = (2 + n_extra) * sizeof(words[0]) + sizeof(frame), sp;
+	uint64_t cs = (v->pv.kernel_mode ? r->cs & ~3ull : r->cs) & 0xffff;
+	uint64_t words[2 + EXTRA_MAX + FRAME_WORDS], *at = words;
+	uint64_t bytes = (2 + n_extra + FRAME_WORDS) * sizeof(words[0]), sp;
 
+	*at++ = r->rcx;
+	*at++ = r->r11;
 	for (unsigned i = 0; i < n_extra; i++)
-		words[2 + i] = extra[i];
-	memcpy(&words[2 + n_extra], frame, sizeof(frame));
+		*at++ = extra[i];
+	*at++ = r->rip;
+	*at++ = cs | (uint64_t)masked << CS_MASK_SHIFT;
+	*at++ = (r->rflags & ~(RFLAGS_IF | RFLAGS_IOPL)) | (masked ? 0 : RFLAGS_IF) |
+		iopl << RFLAGS_IOPL_SHIFT;
+	*at++ = r->rsp;
+	*at++ = r->ss & 0xffff;
 	sp = ((v->pv.kernel_mode ? r->rsp : v->pv.kernel_sp) & ~15ull) - bytes;
 	if (!v->pv.kernel_mode)
 		pv_toggle_mode(v);

@@ -34,8 +34,9 @@ struct vcpu_sched {
 	struct vcpu *next; /* of those that want to run */
 	uint64_t vtime_ns; /* time had, for fairness: at weight SCHED_WEIGHT as it goes by */
 	struct vcpu_runstate_info runstate;
-	uint64_t runstate_va;  /* registered area in the guest, 0: none */
-	uint64_t time_area_va; /* registered vcpu_time_info, 0: none */
+	uint64_t runstate_va;     /* registered area in the guest, 0: none */
+	uint64_t time_area_va;    /* registered vcpu_time_info, 0: none */
+	uint32_t time_generation; /* of the contents that it has there and in its vcpu_info */
 	uint64_t period_ns;
 	struct hv_timer periodic, singleshot, poll;
 	struct hv_timer watchdog[2]; /* the domain's; in its vCPU 0 */

@@ -1,7 +1,7 @@
 /* sched_choose.c: which vCPU a CPU runs next, the switch to it, and the way out to a guest.
  *
  * Called by entry.S (sched_leave) and by the scheduler's other files. A CPU that has nobody waiting
- * has no slice timer: it is left alone until somebody wakes. Calls mm and pv for the switch itself,
+ * is left alone until somebody wakes, but for the timer of its last slice. Calls mm and pv for the switch itself,
  * and another CPU for the state of a vCPU that it had last.
  */
 #include "guest.h"
@@ -22,9 +22,24 @@ void sched_again(struct percpu *cpu)
 	cpu_kick(cpu);
 }
 
+/* The timer is left armed when nobody waits any more, and fires early when the next one begins to: to wake once for nothing costs less
+ * than to stop and start it at every switch. When the CPU is to look again is end_ns alone. */
 static void slice_over(void *ctx)
 {
-	sched_again(ctx);
+	struct percpu *cpu = ctx;
+	struct sched_cpu *q = &sched_cpus[cpu->id];
+
+	if (q->end_ns <= time_now_ns())
+		sched_again(cpu);
+	else if (q->end_ns != SCHED_NEVER)
+		timer_set(&q->slice, q->end_ns);
+}
+
+static void look_again_at(struct sched_cpu *q, uint64_t end_ns)
+{
+	q->end_ns = end_ns;
+	if (end_ns != SCHED_NEVER && (!q->slice.armed || q->slice.due_ns > end_ns))
+		timer_set(&q->slice, end_ns);
 }
 
 /* ---- a CPU for a vCPU ------------------------------------------------------------------ */
@@ -37,19 +52,20 @@ static void end_slice(struct percpu *cpu, uint64_t due, uint64_t now)
 	q->contended = true;
 	if (due <= now)
 		sched_again(cpu);
-	else if (!q->slice.armed || q->slice.due_ns > due)
-		timer_set(&q->slice, due);
+	else if (due < q->end_ns)
+		look_again_at(q, due);
 }
 
 /* An idle CPU that is on its way to choose may be somebody else's already. First asked is the one
  * that may still have v's state. */
 static struct percpu *find_idle(const struct vcpu *v, uint32_t mask)
 {
-	for (uint32_t i = 0; i < MAX_CPUS; i++) {
-		uint32_t id = (v->sched.cpu + i) % MAX_CPUS;
-		struct percpu *cpu = &hv_percpu[id];
+	uint32_t from = v->sched.cpu, m = mask >> from | (uint64_t)mask << (32 - from);
 
-		if ((mask >> id & 1) && vcpu_is_idle(cpu->current) && !cpu->resched)
+	for (; m != 0; m &= m - 1) {
+		struct percpu *cpu = &hv_percpu[(from + __builtin_ctz(m)) % 32];
+
+		if (vcpu_is_idle(cpu->current) && !cpu->resched)
 			return cpu;
 	}
 	return NULL;
@@ -60,8 +76,10 @@ static struct percpu *find_idle(const struct vcpu *v, uint32_t mask)
 void sched_place(struct vcpu *v, bool woken, uint64_t now)
 {
 	uint32_t mask = v->sched.affinity & cpus_online;
-	struct percpu *best = find_idle(v, mask & v->sched.soft) ?: find_idle(v, mask);
+	struct percpu *best = find_idle(v, mask & v->sched.soft);
 
+	if (best == NULL && (mask & ~v->sched.soft))
+		best = find_idle(v, mask);
 	if (best != NULL) {
 		sched_again(best);
 		return;
@@ -150,10 +168,7 @@ static void set_slice(struct percpu *cpu, struct vcpu *next, uint64_t now)
 
 	if (q->contended)
 		end = MIN(end, now + SCHED_SLICE_NS);
-	if (end != SCHED_NEVER)
-		timer_set(&q->slice, end);
-	else
-		timer_stop(&q->slice);
+	look_again_at(q, end);
 }
 
 static void choose(struct percpu *cpu)
@@ -180,7 +195,7 @@ static void choose(struct percpu *cpu)
 		load(cpu, next);
 	if (vcpu_is_idle(next) || next == prev)
 		return;
-	time_update_vcpu(next);
+	time_refresh_vcpu(next);
 	/* In the guest's own address space, so only when it runs. */
 	if (next->sched.runstate_va != 0)
 		(void)guest_write(next->sched.runstate_va, &next->sched.runstate);
@@ -230,6 +245,7 @@ void sched_init(uint32_t id)
 	idle->sched.affinity = 1u << id;
 	cpu->current = idle;
 	cpu->idle = idle;
+	sched_cpus[id].end_ns = SCHED_NEVER;
 	sched_cpus[id].slice.fn = slice_over;
 	sched_cpus[id].slice.ctx = cpu;
 }

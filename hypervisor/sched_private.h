@@ -17,6 +17,7 @@
 struct sched_cpu {
 	uint64_t since_ns;   /* when the current one was chosen */
 	uint64_t charged_ns; /* up to when its time is counted */
+	uint64_t end_ns;     /* when it looks again whom to run; SCHED_NEVER: when it is told to */
 	bool contended;      /* others waited that may run here */
 	struct hv_timer slice;
 };

@@ -32,6 +32,8 @@ void sched_charge(struct percpu *cpu, uint64_t now)
 	struct domain_sched *share = &v->domain->sched;
 	uint64_t ran = now > q->charged_ns ? now - q->charged_ns : 0;
 
+	if (now == q->charged_ns) /* who wakes somebody asks several times for one moment */
+		return;
 	q->charged_ns = now;
 	if (vcpu_is_idle(v))
 		return;

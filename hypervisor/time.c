@@ -66,10 +66,19 @@ void time_update_vcpu(struct vcpu *v)
 	struct vcpu_time_info copy = {.version = 2 * rate.generation - 2};
 
 	write_time_info(&v->events.info->time);
-	if (v->sched.time_area_va == 0 || v != current_vcpu())
+	if (v->sched.time_area_va != 0 && v != current_vcpu())
+		return;
+	v->sched.time_generation = rate.generation;
+	if (v->sched.time_area_va == 0)
 		return;
 	write_time_info(&copy);
 	(void)guest_write(v->sched.time_area_va, &copy);
+}
+
+void time_refresh_vcpu(struct vcpu *v)
+{
+	if (v->sched.time_generation != rate.generation)
+		time_update_vcpu(v);
 }
 
 long time_register_area(struct vcpu *v, uint64_t va)

@@ -36,9 +36,11 @@ void timer_stop(struct hv_timer *t);
  * sched_leave. */
 void timers_run(void);
 
-/* Writes v's vcpu_time_info (in its vcpu_info and its registered copy). Called when a vCPU gets a
- * vcpu_info or starts to run; the contents only change with calibration, so this is rare. */
+/* Writes v's vcpu_time_info (in its vcpu_info and its registered copy, the latter only while it is the current one). Called
+ * when a vCPU gets a vcpu_info. When it starts to run: the same, if the contents have changed since it had them whole, which they
+ * do with calibration alone. */
 void time_update_vcpu(struct vcpu *v);
+void time_refresh_vcpu(struct vcpu *v);
 
 /* XENPF_settime: wall time was seconds.nanoseconds at system_time_ns. */
 void time_set_wallclock(uint64_t seconds, uint32_t nanoseconds, uint64_t system_time_ns);

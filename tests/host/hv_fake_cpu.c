@@ -239,6 +239,7 @@ void timer_stop(struct hv_timer *t)
 }
 
 void time_update_vcpu(struct vcpu *v) {}
+void time_refresh_vcpu(struct vcpu *v) {}
 
 void time_set_wallclock(uint64_t seconds, uint32_t nanoseconds, uint64_t system_time_ns)
 {

@@ -85,11 +85,14 @@ static void two_share_equally(void **state)
 	assert_in_range(ran(b), 490 * MS, 510 * MS);
 }
 
+/* The last slice's fires once more, and changes nothing. */
 static void alone_without_a_timer(void **state)
 {
 	(void)state;
 	vcpu_down(b);
 	assert_ptr_equal(who(), a);
+	pass(10 * MS);
+	assert_false(this_cpu()->resched);
 	assert_int_equal(world.timer_due_ns, ~0ull);
 	pass(1000 * MS);
 	assert_ptr_equal(who(), a);
@@ -131,6 +134,34 @@ static void waking_preempts(void **state)
 	vcpu_up(b); /* a has only just begun */
 	assert_false(this_cpu()->resched);
 	assert_in_range(world.timer_due_ns, world.now_ns, world.now_ns + MS / 5);
+}
+
+/* The timer that an earlier slice has left ends nobody's: it is set for the end of the one that is. */
+static void old_timer_ends_no_slice(void **state)
+{
+	uint64_t since;
+
+	(void)state;
+	vcpu_down(a);
+	assert_ptr_equal(who(), b);
+	pass(20 * MS);
+	vcpu_up(a); /* b has had more */
+	pass(MS);
+	assert_ptr_equal(who(), a);
+	pass(MS);
+	vcpu_down(b);
+	vcpu_down(a);
+	vcpu_up(a);
+	assert_ptr_equal(who(), a);
+	since = world.now_ns;
+	vcpu_up(b);
+	assert_true(world.timer_due_ns < since + 5 * MS);
+	pass(10 * MS);
+	assert_false(this_cpu()->resched);
+	assert_true(world.now_ns < since + 5 * MS);
+	assert_int_equal(world.timer_due_ns, since + 5 * MS);
+	pass(10 * MS);
+	assert_ptr_equal(who(), b);
 }
 
 static void holds_add_up(void **state)
@@ -336,6 +367,7 @@ int main(void)
 	    T(alone_without_a_timer),
 	    T(sleeper_gets_no_arrears),
 	    T(waking_preempts),
+	    T(old_timer_ends_no_slice),
 	    T(holds_add_up),
 	    T(pause_takes_the_state_out),
 	    T(no_event_is_slept_over),

@@ -79,9 +79,12 @@ static void make_function(void)
 
 void world_start(bool privileged)
 {
-	/* Time goes on and the CPU's own timers stay, as the scheduler keeps them between tests. */
+	/* Time goes on and the CPUs' own timers stay, as the scheduler keeps them between tests. */
 	uint64_t now = world.now_ns;
-	struct hv_timer *timers = hv_test_percpu.timers;
+	struct hv_timer *timers[MAX_CPUS];
+
+	for (unsigned i = 0; i < MAX_CPUS; i++)
+		timers[i] = hv_test_cpus[i].timers;
 
 	memset(&world, 0, sizeof(world));
 	memset(hv_test_cpus, 0, sizeof(hv_test_cpus));
@@ -89,10 +92,10 @@ void world_start(bool privileged)
 	cpus_online = 1;
 	world.now_ns = now;
 	world.timer_due_ns = ~0ull;
-	hv_test_percpu.timers = timers;
 	for (unsigned i = 0; i < MAX_CPUS; i++) {
 		hv_test_cpus[i].self = &hv_test_cpus[i];
 		hv_test_cpus[i].id = i;
+		hv_test_cpus[i].timers = timers[i];
 		hv_test_cpus[i].current = &idle_world_vcpu;
 	}
 	hv_test_percpu.current = hv_test_percpu.idle = &idle_world_vcpu;
@@ -355,6 +358,7 @@ WEAK void time_vcpu_teardown(struct vcpu *v)
 	timer_stop(&v->sched.poll);
 }
 WEAK void time_update_vcpu(struct vcpu *v) {}
+WEAK void time_refresh_vcpu(struct vcpu *v) {}
 
 /* ---- memory ---------------------------------------------------------------------------- */
 

@@ -191,7 +191,8 @@ void back_idle(struct back_disk *disk);
 void back_refused(struct back_disk *disk, const struct back_request *req);
 
 /* ---- blkback_request.c ---- */
-#define BACK_WAIT 1 /* leave it on the ring */
+#define BACK_WAIT     1 /* leave it on the ring */
+#define BACK_STRAIGHT 2
 /* For blkback_straight.h: the rest of a request whose head was fetched; a segment that is wrong, which is given back. */
 int16_t back_read_any(struct back_queue *q, struct back_request *req, uint32_t head,
 		      const peer_byte *tail);

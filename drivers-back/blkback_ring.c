@@ -170,36 +170,37 @@ void back_finish(void *ctx)
 
 /* ---- requests in --------------------------------------------------------------------- */
 
-/* Takes the next request off the ring. False: it stays there for now. *out NULL: it was answered at
- * once. */
-static bool take(struct back_queue *q, struct back_request **out)
+/* Takes the next request off the ring: BLKIF_RSP_OKAY or BACK_STRAIGHT, it is *out and goes to the disk; BACK_WAIT, it
+ * stays there for now; negative, it was answered with that at once. One that is looked at goes the long way. */
+static inline int16_t take(struct back_queue *q, struct back_request **out)
 {
 	struct back_request *req = q->free;
 	int16_t status;
 
 	HOST_ASSERT(req); /* as many as the ring has slots, and ring_back_fetch counted those */
-	*out = NULL;
 	status = back_request_read(q, req, ring_slot(&q->ring, q->ring.in));
 	if (status == BACK_WAIT)
-		return false;
+		return BACK_WAIT;
 	q->ring.in++;
 	q->disk->stats.requests++;
-	if (status != BLKIF_RSP_OKAY) {
+	if (status < 0) {
 		back_refused(q->disk, req);
 		respond(q, req, status);
-		return true;
+		return status;
 	}
 	q->disk->stats.segments += req->n_segments;
 	q->free = req->next;
 	q->in_flight++;
 	req->taken_ns = q->now_ns;
 	req->trace = 0;
-	if (__builtin_expect(back_tracing, 0))
+	*out = req;
+	if (status == BACK_STRAIGHT && __builtin_expect(!back_tracing, 1))
+		return BACK_STRAIGHT;
+	if (back_tracing)
 		back_trace_begin(req);
 	if (req->op == BLKIF_OP_WRITE_BARRIER)
 		q->barrier = req;
-	*out = req;
-	return true;
+	return BLKIF_RSP_OKAY;
 }
 
 /* Whether the next request has to stay on the ring: who ends that state runs the queue again. */
@@ -219,11 +220,12 @@ static int drain_batch(struct back_queue *q, int n)
 	struct back_disk *disk = q->disk;
 	struct back_request *first = NULL, **last = &first, *req;
 	int looked = 0;
+	int16_t status;
 
 	map_batch.count = 0;
 	q->now_ns = host_time_ns();
-	for (; looked < n && !q->barrier && take(q, &req); looked++) {
-		if (!req || (!first && back_go_straight(q, req)))
+	for (; looked < n && !q->barrier && (status = take(q, &req)) != BACK_WAIT; looked++) {
+		if (status < 0 || (status == BACK_STRAIGHT && !first && back_go_straight(q, req)))
 			continue;
 		back_pool_collect(disk, req, &map_batch);
 		if (!map_batch.count) { /* so nobody waits: who does has a page in it */

@@ -52,7 +52,7 @@ static inline bool back_is_straight(const struct back_disk *disk, uint32_t head)
 }
 
 /* Copies one request in, each word of it once, and checks it; takes its segments. BLKIF_RSP_OKAY, what to answer
- * it with at once, or BACK_WAIT: leave it on the ring, there are no segments now. Status, op and id are set before
+ * it with at once, or BACK_WAIT: leave it on the ring, there are no segments now; BACK_STRAIGHT: okay, and of one segment. Status, op and id are set before
  * any check: an answer to a refused request echoes the last two, which are the guest's own and are looked at no more. */
 static inline int16_t back_request_read(struct back_queue *q, struct back_request *req,
 					const peer_byte *slot)
@@ -80,7 +80,7 @@ static inline int16_t back_request_read(struct back_queue *q, struct back_reques
 	n = back_take_segment(disk, &req->one_seg, &req->one_piece, peer_fetch64(tail));
 	req->n_sectors = n;
 	if (n && back_in_disk(disk, sector, n))
-		return BLKIF_RSP_OKAY;
+		return BACK_STRAIGHT;
 	return back_wrong_data(req);
 }
 
@@ -137,21 +137,21 @@ static inline void back_submit_whole(struct back_request *req, enum block_op op)
 	req->dev->ops->submit(req->dev, blk);
 }
 
-/* All of it behind the checks. False: it goes the general way, from the pool on. In the order of the ring: only when none before it
- * waits for its page. */
+/* All of it behind the checks, for what was read as BACK_STRAIGHT. False: it goes the general way, from the pool on. In the order of the ring:
+ * only when none before it waits for its page. */
 static inline bool back_go_straight(struct back_queue *q, struct back_request *req)
 {
 	struct back_disk *disk = q->disk;
 
-	if (req->n_segments != 1 || req->op > BLKIF_OP_WRITE || !disk->persistent || back_tracing ||
-	    !disk->disk || !back_pool_hit(&disk->pool, req->segs))
+	if (!disk->persistent || !disk->disk || !back_pool_hit(&disk->pool, &req->one_seg))
 		return false;
 	disk->stats.persistent_hits++;
 	req->step = 0;
 	req->dev = disk->disk;
 	req->one_piece.va = req->one_seg.page + req->one_seg.offset;
 	q->n_with_disk++;
-	if (back_flow_enter(req))
+	req->in_share = !disk->member.passes;
+	if (!req->in_share || back_flow_ask(req))
 		back_submit_whole(req, req->op == BLKIF_OP_READ ? BLOCK_READ : BLOCK_WRITE);
 	return true;
 }

@@ -363,20 +363,13 @@ static void timer_sets_itself(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    T(two_share_equally),
-	    T(alone_without_a_timer),
-	    T(sleeper_gets_no_arrears),
-	    T(waking_preempts),
-	    T(old_timer_ends_no_slice),
-	    T(holds_add_up),
-	    T(pause_takes_the_state_out),
-	    T(no_event_is_slept_over),
-	    T(yield_lets_the_other_run),
-	    T(poll_ends),
-	    T(ends_by_hypercall),
-	    T(watchdog_bites_once),
-	    T(timers_in_order_and_once),
-	    T(timer_sets_itself),
+	    T(two_share_equally),         T(alone_without_a_timer),
+	    T(sleeper_gets_no_arrears),   T(waking_preempts),
+	    T(old_timer_ends_no_slice),   T(holds_add_up),
+	    T(pause_takes_the_state_out), T(no_event_is_slept_over),
+	    T(yield_lets_the_other_run),  T(poll_ends),
+	    T(ends_by_hypercall),         T(watchdog_bites_once),
+	    T(timers_in_order_and_once),  T(timer_sets_itself),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,8 +9,8 @@
 
 /* A new driver is a row here. -XEN_ENODEV means "not mine" and is the only answer that lets the
  * next one look; any other is a device that nobody else could do more with. */
-static int (*const probes[])(const struct pci_function *f) = {nvme_probe, virtio_blk_probe,
-							      ahci_probe};
+static int (*const probes[])(const struct pci_function *f) = {
+    nvme_probe, virtio_blk_probe, ahci_probe, virtio_net_probe, e1000e_probe};
 
 unsigned drivers_wanted_vfs;
 
@@ -29,7 +29,7 @@ static unsigned offer(const struct pci_function *f)
 	return 0;
 }
 
-/* In the order of the scan, so that names (vda, vdb; nvme0n1) follow bus and slot and stay the same
+/* In the order of the scan, so that names (vda, vdb; nvme0n1; eth0) follow bus and slot and stay the same
  * from boot to boot. A driver may append to the list (virtual functions). */
 unsigned drivers_native_init(unsigned n_vfs)
 {

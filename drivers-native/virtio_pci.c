@@ -1,7 +1,7 @@
 /* virtio_pci.c: finds and drives the modern interface of a virtio device, or hands on to the legacy one.
  *
  * Contract: virtio_pci.h. What the device says of where its structures are is checked against what it has. Called by
- * virtio_blk*.c; calls pci.c, virtio_ring.c, virtio_legacy.c.
+ * virtio_blk*.c and virtio_net*.c; calls pci.c, virtio_ring.c, virtio_legacy.c.
  */
 #include "virtio_pci.h"
 
@@ -109,7 +109,7 @@ static void write_address(volatile uint64_t *reg, uint64_t value)
 	((volatile uint32_t *)reg)[1] = (uint32_t)(value >> 32);
 }
 
-/* The window shows this queue from here on. Its size may be lowered by the driver; ours fits one page. */
+/* The window shows this queue from here on. Its size may be lowered by the driver; ours fits one page or two. */
 static int modern_queue(struct virtio_pci *t, struct virtio_queue *vq, uint16_t at_least,
 			uint16_t vector)
 {
@@ -119,7 +119,7 @@ static int modern_queue(struct virtio_pci *t, struct virtio_queue *vq, uint16_t 
 	int err = 0;
 
 	c->queue_select = vq->index;
-	size = (uint16_t)MIN(c->queue_size, VIRTQ_PAGE_MAX);
+	size = (uint16_t)MIN(c->queue_size, vq->max_size ? vq->max_size : VIRTQ_PAGE_MAX);
 	if (size < at_least || (size & (size - 1)))
 		return -XEN_EOPNOTSUPP;
 	if (vq->q.desc && vq->q.size == size)

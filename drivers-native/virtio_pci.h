@@ -1,6 +1,6 @@
 /* virtio_pci.h: a virtio device on PCI, modern (1.0 and later) or legacy, as one thing.
  *
- * Private to drivers-native. Callers: virtio_blk*.c. Implemented by virtio_pci.c (modern, and which of the two it is)
+ * Private to drivers-native. Callers: virtio_blk*.c, virtio_net*.c. Implemented by virtio_pci.c (modern, and which of the two it is)
  * and virtio_legacy.c. Specification 1.1: 4.1 (PCI), 3.1.1 (start-up), 4.1.4.8 (legacy). A transitional device has both
  * and is driven by the modern one. The calls of a start, in order: reset, is_reset, negotiate, queue (each), ready.
  * Worker context.
@@ -18,6 +18,7 @@
 /* Of section 6; a device's own have the lower numbers. The last but one promises that the device is only given
  * addresses that dma_map made, which is so. */
 #define VIRTIO_FEATURE_INDIRECT  (1ull << 28)
+#define VIRTIO_FEATURE_EVENT_IDX (1ull << 29)
 #define VIRTIO_FEATURE_VERSION_1 (1ull << 32)
 #define VIRTIO_FEATURE_IOMMU     (1ull << 33)
 
@@ -54,6 +55,7 @@ struct virtio_pci {
 struct virtio_queue {
 	struct virtq q;
 	uint16_t index;
+	uint16_t max_size;         /* entries to have at most; 0: VIRTQ_PAGE_MAX. Modern */
 	volatile uint16_t *notify; /* modern */
 };
 

@@ -1,8 +1,8 @@
 /* virtio_ring.h: one split virtqueue.
  *
  * Private to drivers-native. Layout and rules: Virtual I/O Device specification 1.1, section 2.6. With 128 entries
- * descriptors, available ring and used ring fit into a single page, so no machine-contiguous memory is needed; the
- * legacy interface prescribes size and layout, in pages side by side. The device is not believed: what it returns is
+ * descriptors, available ring and used ring fit into a single page, with 256 into two that need not lie side by side;
+ * the legacy interface prescribes size and layout, in pages that do. The device is not believed: what it returns is
  * checked against what is in flight.
  */
 #ifndef DRIVERS_NATIVE_VIRTIO_RING_H
@@ -11,7 +11,7 @@
 #include <amphi/dma.h>
 
 #define VIRTQ_PAGE_MAX 128u /* entries, in one page */
-#define VIRTQ_MAX      256u /* in pages side by side */
+#define VIRTQ_MAX      256u /* in two pages, or in pages side by side */
 #define VIRTQ_NONE     0xffffu
 
 #define VIRTQ_DESC_NEXT     1u
@@ -45,6 +45,8 @@ struct virtq {
 	unsigned n_pages;
 	uint16_t size, n_free, first_free, used_seen;
 	uint16_t avail_added;     /* ours: the page's copy is only written */
+	uint16_t avail_told;      /* what of it the device was told of */
+	bool event_idx;           /* both say by an index when they want to be told (2.6.7) */
 	uint16_t next[VIRTQ_MAX]; /* our own copy of the chains: the device cannot bend them */
 	void *token[VIRTQ_MAX];   /* by head descriptor; NULL: not in flight */
 };
@@ -55,14 +57,14 @@ struct virtq_piece {
 	bool device_writes;
 };
 
-/* size: at most VIRTQ_PAGE_MAX, a power of two. -XEN_ENOMEM. */
+/* size: at most VIRTQ_MAX, a power of two. -XEN_ENOMEM. */
 int virtq_init(struct virtq *q, const struct dma_device *dma, uint16_t size);
 
 /* As the legacy interface lays it out (2.6.2): size, at most VIRTQ_MAX, is the device's word. -XEN_ENOMEM also when
  * no pages side by side can be had. */
 int virtq_init_legacy(struct virtq *q, const struct dma_device *dma, uint16_t size);
 
-/* Empty again, for a device that was reset and forgot it. */
+/* Empty again, for a device that was reset and forgot it; event_idx stays. */
 void virtq_rewind(struct virtq *q);
 
 /* Puts a chain of n >= 1 pieces; false when there are not enough descriptors. A device that polls may
@@ -80,5 +82,20 @@ bool virtq_publish(struct virtq *q);
 /* The token of the next chain the device has finished; NULL when there is none, or when what it
  * returned was not in flight (*out_bad). */
 void *virtq_take(struct virtq *q, bool *out_bad);
+
+/* The same, with the number of bytes that the device says it has written, which is not checked. */
+void *virtq_take_len(struct virtq *q, bool *out_bad, uint32_t *out_len);
+
+/* No interrupts until virtq_wake; one may still come. */
+void virtq_quiet(struct virtq *q);
+
+/* An interrupt when another `after` chains have come back, 0: with the next. True: so many have, and none will come.
+ * Without event_idx it is the next in any case. */
+bool virtq_wake(struct virtq *q, uint16_t after);
+
+static inline uint16_t virtq_in_flight(const struct virtq *q)
+{
+	return (uint16_t)(q->avail_added - q->used_seen);
+}
 
 #endif

@@ -20,6 +20,7 @@ void commands_time_add(void);     /* clock date */
 void commands_cpu_add(void);      /* cpu */
 void commands_ip_add(void);       /* ip ping host */
 void commands_selftest_add(void); /* selftest */
+void commands_wire_add(void);     /* netecho */
 
 #include <amphi/block.h>
 

@@ -188,6 +188,7 @@ static void shell_thread(void *ctx)
 	commands_selftest_add();
 	commands_cpu_add();
 	commands_ip_add();
+	commands_wire_add();
 	smp_init();
 	(void)worker_call(net_start, NULL);
 	switch (cmdline.role) {

@@ -1,7 +1,7 @@
 /* drivers.h: the one call by which the kernel starts the drivers of real devices.
  *
  * Called once from the worker context when machine_has_devices(). Each disk found is registered with
- * host_block_register(); a device that does not answer is logged by its address and left alone.
+ * host_block_register(), each network card with host_net_register(); a device that does not answer is logged by its address and left alone.
  */
 #ifndef AMPHI_DRIVERS_H
 #define AMPHI_DRIVERS_H
@@ -17,6 +17,8 @@ unsigned drivers_native_init(unsigned n_vfs);
 int nvme_probe(const struct pci_function *f);
 int virtio_blk_probe(const struct pci_function *f);
 int ahci_probe(const struct pci_function *f);
+int virtio_net_probe(const struct pci_function *f);
+int e1000e_probe(const struct pci_function *f);
 
 /* What drivers_native_init was told. */
 extern unsigned drivers_wanted_vfs;

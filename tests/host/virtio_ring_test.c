@@ -196,6 +196,79 @@ static void the_device_can_ask_not_to_be_told(void **state)
 	assert_false(virtq_publish(&q));
 }
 
+/* Two pages that need not lie side by side; each entry is used, and the rings do not run into one another. */
+static void a_long_queue_is_two_pages(void **state)
+{
+	char tokens[VIRTQ_MAX];
+	bool bad;
+
+	teardown(NULL);
+	memset(&q, 0, sizeof(q));
+	assert_int_equal(virtq_init(&q, &dev, VIRTQ_MAX), 0);
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < VIRTQ_MAX; i++)
+			assert_true(virtq_add(&q, three, 1, &tokens[i]));
+		assert_false(virtq_add(&q, three, 1, &tokens[0]));
+		for (unsigned i = 0; i < VIRTQ_MAX; i++)
+			device_returns(q.avail->ring[i]);
+		for (unsigned i = 0; i < VIRTQ_MAX; i++)
+			assert_ptr_equal(virtq_take(&q, &bad), &tokens[i]);
+	}
+	assert_in_range((char *)&q.used->ring[VIRTQ_MAX] - (char *)q.avail, 1, PAGE_SIZE - 2);
+	free(q.avail);
+}
+
+/* The indices wrap around at 65536, and so does what each side wishes. */
+static void by_index_each_is_told_when_it_wants(void **state)
+{
+	uint16_t *avail_event, *used_event;
+	int token;
+	bool bad;
+
+	q.event_idx = true;
+	avail_event = (uint16_t *)&q.used->ring[q.size];
+	used_event = &q.avail->ring[q.size];
+	for (unsigned i = 0; i < 70000; i++) {
+		*avail_event = (uint16_t)(i + i % 2); /* every other one is wished for */
+		assert_true(virtq_add(&q, three, 1, &token));
+		assert_int_equal(virtq_publish(&q), i % 2 == 0);
+		assert_false(virtq_wake(&q, 0));
+		assert_int_equal(*used_event, (uint16_t)i);
+		device_returns(q.avail->ring[i % q.size]);
+		assert_true(virtq_wake(&q, 0));
+		assert_false(virtq_wake(&q, 1));
+		assert_ptr_equal(virtq_take(&q, &bad), &token);
+	}
+}
+
+static void by_flag_no_interrupt_is_asked_for_until_the_next_wish(void **state)
+{
+	int token;
+	bool bad;
+
+	assert_true(virtq_add(&q, three, 1, &token));
+	virtq_quiet(&q);
+	assert_int_equal(q.avail->flags, 1);
+	device_returns(q.avail->ring[0]);
+	assert_true(virtq_wake(&q, 5));
+	assert_int_equal(q.avail->flags, 0);
+	assert_ptr_equal(virtq_take(&q, &bad), &token);
+	assert_false(virtq_wake(&q, 5));
+}
+
+static void the_length_is_the_devices_word(void **state)
+{
+	uint32_t len = 0;
+	int token;
+	bool bad;
+
+	assert_true(virtq_add(&q, three, 1, &token));
+	q.used->ring[0].len = 0xfffffff0;
+	device_returns(q.avail->ring[0]);
+	assert_ptr_equal(virtq_take_len(&q, &bad, &len), &token);
+	assert_int_equal(len, 0xfffffff0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -211,6 +284,11 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(a_legacy_queue_is_laid_out_as_prescribed, setup,
 					    teardown),
 	    cmocka_unit_test_setup_teardown(the_device_can_ask_not_to_be_told, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_long_queue_is_two_pages, setup, teardown),
+	    cmocka_unit_test_setup_teardown(by_index_each_is_told_when_it_wants, setup, teardown),
+	    cmocka_unit_test_setup_teardown(by_flag_no_interrupt_is_asked_for_until_the_next_wish,
+					    setup, teardown),
+	    cmocka_unit_test_setup_teardown(the_length_is_the_devices_word, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

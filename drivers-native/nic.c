@@ -1,0 +1,288 @@
+/* nic.c: a real network card as a network interface: frames out, their order and their drops.
+ *
+ * Contract: nic.h; struct net_ops of amphi/net.h. What finds no room in the card waits, in order; a card that is being
+ * reset lets all wait. Called by users of the interface and by the drivers' interrupts; calls the driver's table.
+ */
+#include "nic.h"
+
+#include <amphi/printf.h>
+
+/* ---- out ------------------------------------------------------------------------------------------------- */
+
+void nic_drop(struct nic_queue *queue, struct net_frame *frame, enum net_drop why, int status)
+{
+	queue->nic->dev.stats[queue->index].drops[why]++;
+	net_frame_put(frame, status);
+}
+
+int nic_headers(const struct net_frame *frame, struct net_headers *out)
+{
+	const struct net_segment *first = &frame->segments[0];
+
+	return net_parse(first->va, MIN(first->len_bytes, NET_PARSE_BYTES), frame->len_bytes, out);
+}
+
+struct pieces {
+	struct nic_piece *out;
+	unsigned n, cap;
+	uint32_t max_len;
+};
+
+static int add_piece(struct pieces *p, dma_addr_t at, uint32_t len)
+{
+	struct nic_piece *last = p->n ? &p->out[p->n - 1] : NULL;
+
+	if (last && last->at.v + last->len == at.v && last->len + len <= p->max_len) {
+		last->len += len;
+		return 0;
+	}
+	if (p->n == p->cap)
+		return -XEN_E2BIG;
+	p->out[p->n++] = (struct nic_piece){at, len};
+	return 0;
+}
+
+static int map_bytes(const struct nic *nic, char *va, uint32_t bytes, struct pieces *p)
+{
+	while (bytes) {
+		uint32_t len = (uint32_t)MIN(bytes, PAGE_SIZE - ((uintptr_t)va & ~PAGE_MASK));
+		dma_addr_t at;
+		int err = dma_map(&nic->dma, va, len, DMA_TO_DEVICE, &at);
+
+		if (!err)
+			err = add_piece(p, at, len);
+		if (err)
+			return err;
+		va += len;
+		bytes -= len;
+	}
+	return 0;
+}
+
+int nic_map(const struct nic *nic, const struct net_frame *frame, uint32_t skip, uint32_t max_len,
+	    struct nic_piece *out, unsigned cap)
+{
+	struct pieces p = {.out = out, .cap = cap, .max_len = max_len};
+
+	for (unsigned i = 0; i < frame->n_segments; i++) {
+		const struct net_segment *s = &frame->segments[i];
+		uint32_t left_out = MIN(skip, s->len_bytes);
+		int err = map_bytes(nic, (char *)s->va + left_out, s->len_bytes - left_out, &p);
+
+		if (err)
+			return err;
+		skip -= left_out;
+	}
+	return (int)p.n;
+}
+
+/* Frames of a flow through one queue, so that they keep their order. Frames whose headers make no sense are one flow. */
+static struct nic_queue *queue_of(const struct nic *nic, const struct net_frame *frame)
+{
+	struct net_headers h;
+	uint32_t hash = frame->hash;
+
+	if (nic->n_out == 1)
+		return nic->queues[0];
+	if (!hash && !nic_headers(frame, &h))
+		hash = net_flow_hash(frame->segments[0].va, &h);
+	return nic->queues[hash % nic->n_out];
+}
+
+/* -XEN_EBUSY leaves the frame with the caller; with any other result it is not the caller's any more. */
+static int put(struct nic_queue *queue, struct net_frame *frame)
+{
+	struct nic *nic = queue->nic;
+	struct net_stats *stats = &nic->dev.stats[queue->index];
+	uint32_t len = frame->len_bytes;
+	int err = nic->ops->put(queue, frame);
+
+	if (err == -XEN_EBUSY)
+		return err;
+	if (err) {
+		nic_drop(queue, frame, NET_DROP_malformed, err);
+		return err;
+	}
+	queue->in_flight++;
+	nic->untold |= 1u << queue->index;
+	stats->frames_out++;
+	stats->bytes_out += len;
+	return 0;
+}
+
+static void wait_for_room(struct nic_queue *queue, struct net_frame *frame)
+{
+	if (queue->n_waiting == NIC_WAITING_MAX) {
+		nic_drop(queue, frame, NET_DROP_full, -XEN_ENOBUFS);
+		return;
+	}
+	queue->waiting[(queue->first_waiting + queue->n_waiting++) % NIC_WAITING_MAX] = frame;
+}
+
+static void send(struct net_device *dev, struct net_frame *frame)
+{
+	struct nic *nic = dev->driver;
+	struct nic_queue *queue = queue_of(nic, frame);
+
+	if (nic->phase == NIC_GONE || !dev->carrier)
+		nic_drop(queue, frame, NET_DROP_down, -XEN_ENOTCONN);
+	else if (nic->phase == NIC_RESETTING || queue->n_waiting || put(queue, frame) == -XEN_EBUSY)
+		wait_for_room(queue, frame);
+}
+
+/* Off the list before put: a frame that is dropped there calls done(), which may send again. */
+void nic_pump(struct nic_queue *queue)
+{
+	while (queue->n_waiting && queue->nic->phase == NIC_RUNNING) {
+		struct net_frame *frame = queue->waiting[queue->first_waiting];
+
+		queue->first_waiting = (queue->first_waiting + 1) % NIC_WAITING_MAX;
+		queue->n_waiting--;
+		if (put(queue, frame) != -XEN_EBUSY)
+			continue;
+		queue->first_waiting =
+		    (queue->first_waiting + NIC_WAITING_MAX - 1) % NIC_WAITING_MAX;
+		queue->waiting[queue->first_waiting] = frame;
+		queue->n_waiting++;
+		return;
+	}
+}
+
+void nic_drop_waiting(struct nic_queue *queue)
+{
+	while (queue->n_waiting) {
+		struct net_frame *frame = queue->waiting[queue->first_waiting];
+
+		queue->first_waiting = (queue->first_waiting + 1) % NIC_WAITING_MAX;
+		queue->n_waiting--;
+		nic_drop(queue, frame, NET_DROP_down, -XEN_ENOTCONN);
+	}
+}
+
+void nic_done(struct nic_queue *queue, struct net_frame *frame, int status)
+{
+	queue->in_flight--;
+	queue->returned++;
+	net_frame_put(frame, status);
+}
+
+void nic_kick(struct net_device *dev)
+{
+	struct nic *nic = dev->driver;
+
+	while (nic->untold) {
+		unsigned n = (unsigned)__builtin_ctz(nic->untold);
+
+		nic->untold &= nic->untold - 1;
+		dev->stats[n].batches_out++;
+		nic->ops->tell(nic->queues[n]);
+	}
+}
+
+/* ---- in, and what came of frames out ------------------------------------------------------------------------ */
+
+/* The user's answers to a batch go in one kick with what had waited. Buffers first go back after the user has seen the
+ * batch, as he may have put most of them by then; the card has the others meanwhile. */
+void nic_poll(struct nic_queue *queue)
+{
+	struct nic *nic = queue->nic;
+	bool more;
+
+	if (nic->phase != NIC_RUNNING)
+		return;
+	more = nic->ops->take(queue);
+	if (nic->phase != NIC_RUNNING)
+		return; /* what the card returned made no sense */
+	nic_pump(queue);
+	if (queue->received) {
+		queue->received = false;
+		nic->dev.stats[queue->index].batches_in++;
+		host_net_batch_end(&nic->dev);
+	}
+	nic->ops->refill(queue);
+	nic_kick(&nic->dev);
+	if (more || nic->ops->arm(queue))
+		host_work_soon(&queue->again);
+}
+
+void nic_interrupt(void *ctx)
+{
+	struct nic_queue *queue = ctx;
+
+	queue->nic->dev.stats[queue->index].notifications_in++;
+	nic_poll(queue);
+}
+
+static void again(void *ctx)
+{
+	nic_poll(ctx);
+}
+
+/* ---- the interface ------------------------------------------------------------------------------------------ */
+
+void nic_carrier(struct nic *nic, bool on)
+{
+	bool is_news = nic->dev.carrier != on;
+
+	nic->dev.carrier = on;
+	if (!is_news || !nic->dev.ops) /* not registered yet */
+		return;
+	for (unsigned i = 0; i < nic->n_queues && !on; i++)
+		nic_drop_waiting(nic->queues[i]);
+	host_log(HOST_LOG_INFO, "%s: the link is %s", nic->dev.name, on ? "up" : "down");
+	host_net_changed(&nic->dev);
+}
+
+static void promiscuous(struct net_device *dev, bool on)
+{
+	struct nic *nic = dev->driver;
+
+	nic->promiscuous = on;
+	if (nic->phase == NIC_RUNNING)
+		nic->ops->filter(nic);
+}
+
+/* All of them, as long as any is asked for: who asked looks at what comes in anyway. */
+static void multicast(struct net_device *dev, const uint8_t *mac, bool on)
+{
+	struct nic *nic = dev->driver;
+
+	nic->n_multicast += on ? 1 : nic->n_multicast ? -1u : 0;
+	if (nic->phase == NIC_RUNNING)
+		nic->ops->filter(nic);
+}
+
+static const struct net_ops ops = {
+    .send = send, .kick = nic_kick, .promiscuous = promiscuous, .multicast = multicast};
+
+void nic_add_queue(struct nic *nic, struct nic_queue *queue, unsigned max_buffers)
+{
+	queue->nic = nic;
+	queue->index = nic->n_queues;
+	queue->max_buffers = max_buffers;
+	queue->again = (struct host_work){.fn = again, .ctx = queue};
+	nic->queues[nic->n_queues++] = queue;
+}
+
+/* The next name that is free: a frontend of the same domain may have some. */
+int nic_register(struct nic *nic)
+{
+	const uint8_t *mac = nic->dev.mac;
+	unsigned n = 0;
+	int err;
+
+	nic->dev.ops = &ops;
+	nic->dev.driver = nic;
+	nic->dev.uplink = true;
+	nic->dev.n_queues = nic->n_queues;
+	do
+		fmt_text(nic->dev.name, sizeof(nic->dev.name), "eth%u", n++);
+	while (host_net_find(nic->dev.name));
+	host_log(HOST_LOG_INFO, "%s: %02x:%02x:%02x:%02x:%02x:%02x, MTU %u, %u queues, link %s",
+		 nic->dev.name, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], nic->dev.mtu,
+		 nic->n_queues, nic->dev.carrier ? "up" : "down");
+	err = host_net_register(&nic->dev);
+	if (!err)
+		nic_watch(nic);
+	return err;
+}

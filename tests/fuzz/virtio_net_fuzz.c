@@ -1,0 +1,179 @@
+/* virtio_net_fuzz: a virtio-net device that is nothing but fuzz, and the driver's user.
+ *
+ * The input chooses features and queues and is then a script: chains taken and returned with ids and lengths good and wild,
+ * bytes written into them, interrupts, the configuration, the status, frames sent of every kind, frames kept and put, time.
+ * Expected: no bad access, what is given to the user is as net.h says (nic_world.c looks), each frame sent ends exactly
+ * once, and when the card is pulled out nothing is left with it.
+ *
+ * links: tests/fuzz/nic_host.c tests/host/nic_world.c tests/host/virtio_card.c drivers-native/virtio_net*.c
+ * links: drivers-native/virtio_ring.c drivers-native/nic.c drivers-native/nic_buffer.c drivers-native/nic_watch.c
+ * links: iommu/dma_direct.c kernel/net.c protocol/net_parse.c protocol/net_hash.c lib/printf.c lib/text.c
+ * links: tests/host/peer_recorder.c
+ */
+#include "drivers-native/virtio_net.h"
+
+#include <amphi/drivers.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/host/mock_host.h"
+#include "tests/host/nic_world.h"
+#include "tests/host/virtio_card.h"
+
+#define FRAMES 64u
+#define STEPS  400u
+
+static const uint8_t *at, *stop;
+static struct nic_frame *frames[FRAMES];
+static unsigned n_frames;
+
+static uint8_t byte(void)
+{
+	return at < stop ? *at++ : 0;
+}
+
+static uint32_t word(void)
+{
+	uint32_t low = byte();
+
+	return low | (uint32_t)byte() << 8;
+}
+
+static void send(void)
+{
+	uint8_t shape = byte(), gso = byte();
+	uint32_t len = 60 + word() % (NET_FRAME_MAX - 60);
+	struct nic_frame *f;
+
+	if (n_frames == FRAMES || !nic_dev)
+		return;
+	if (shape & 1)
+		len = 60 + len % 1455;
+	f = shape & 2 ? nic_world_tcp(MAX(len, 2000u), shape & 4 ? 4 : 6, 1 + gso % 20)
+		      : nic_world_frame(len, 1 + gso % 5, shape);
+	if (shape & 8) {
+		f->frame.gso = 1 + shape / 16 % 2;
+		f->frame.gso_size = gso * 8u;
+	}
+	if (shape & 64)
+		f->frame.flags ^= NET_CSUM_BLANK;
+	frames[n_frames++] = f;
+	nic_dev->ops->send(nic_dev, &f->frame);
+	if (shape & 128)
+		nic_dev->ops->kick(nic_dev);
+}
+
+/* A chain of a queue: written into, and returned right or wrong. */
+static void give_back(void)
+{
+	unsigned queue = byte() % CARD_QUEUES;
+	uint8_t how = byte(), header[60];
+	struct card_chain c;
+
+	if (!card.queues[queue] || !card_next(queue, &c)) {
+		if (card.queues[queue] && how & 1)
+			card_return(queue, word(), word());
+		return;
+	}
+	for (unsigned i = 0; i < sizeof(header); i++)
+		header[i] = how & 16 ? byte() : 0;
+	if (!(how & 32))
+		header[10] = 1, header[11] = 0; /* num_buffers */
+	(void)card_write(&c, header, sizeof(header));
+	if (how & 2 && c.pieces[0].flags & VIRTQ_DESC_WRITE && c.pieces[0].len > 200)
+		(void)nic_world_headers((uint8_t *)c.pieces[0].addr + 12, 1000, how & 4 ? 4 : 6);
+	card_return(queue, how & 64 ? word() : c.head,
+		    how & 128 ? word() << 4 : 12 + word() % 4085);
+	if (how & 8)
+		card_return(queue, c.head, 60);
+}
+
+static void interrupt(void)
+{
+	unsigned n = byte() % 16;
+
+	if (nic_irqs[n].fn)
+		nic_irqs[n].fn(nic_irqs[n].ctx);
+	(void)mock_run();
+}
+
+static void user(void)
+{
+	uint8_t what = byte();
+
+	nic_seen.keep = what & 1;
+	nic_seen.echo = what & 2;
+	if (what & 4)
+		nic_world_put_kept(what & 8 ? -XEN_EIO : 0);
+	if (!nic_dev)
+		return;
+	if (what & 16)
+		nic_dev->ops->promiscuous(nic_dev, what & 32);
+	if (what & 64)
+		nic_dev->ops->multicast(nic_dev, nic_dev->mac, what & 128);
+}
+
+static void change(void)
+{
+	uint8_t what = byte();
+
+	if (what & 1)
+		card.config[byte() % sizeof(card.config)] = byte();
+	if (what & 2)
+		card.status ^= (uint8_t)(1u << byte() % 7);
+	card.stays_busy = what & 4;
+	card.refuses = what & 8;
+	if (what & 16)
+		card.offers ^= 1ull << byte() % 40;
+	if (what & 32 && card.queues[byte() % CARD_QUEUES])
+		card.queues[0]->used->flags = byte();
+}
+
+static void time_passes(void)
+{
+	uint64_t ms = word();
+
+	mock_advance((ms & 7 ? ms : ms * 64) * 1000000);
+}
+
+static void pull_out(void)
+{
+	card.status = 0xff;
+	for (unsigned n = 0; nic_dev && n < 100; n++)
+		mock_advance(60000000000ull);
+	if (nic_dev || host_net_next(NULL))
+		abort();
+	for (unsigned i = 0; i < n_frames; i++) {
+		if (frames[i]->done != 1)
+			abort();
+		free(frames[i]);
+	}
+	n_frames = 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static void (*const steps[])(void) = {send, give_back, give_back,  interrupt,
+					      user, change,    time_passes};
+	static const struct pci_function function = {.vendor = 0x1af4, .device = 0x1041};
+
+	at = data;
+	stop = data + size;
+	nic_world_begin();
+	card_reset();
+	card.offers = word() | (uint64_t)word() << 16;
+	card.legacy = byte() & 1;
+	card.queue_size = (uint16_t)(8u << byte() % 3);
+	nic_vectors = 1 + byte() % 10;
+	card.config[6] = 1;
+	card.config[8] = byte() % 9;
+	if (virtio_net_probe(&function))
+		return 0;
+	nic_world_attach();
+	for (unsigned n = 0; at < stop && n < STEPS; n++)
+		steps[byte() % ARRAY_SIZE(steps)]();
+	pull_out();
+	return 0;
+}

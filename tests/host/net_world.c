@@ -13,6 +13,8 @@ static struct host_net_watch hub_watch;
 
 /* ---- the hub ---- */
 
+static const struct net_user_ops hub_ops;
+
 static void fetch(const struct net_frame *frame, const struct net_segment *s, uint8_t *to)
 {
 	struct gnttab_copy op = {.flags = GNTCOPY_source_gref, .len = (uint16_t)s->len_bytes};
@@ -81,7 +83,7 @@ static void on_received(struct net_device *dev, struct net_frame *frame)
 	}
 	for (struct net_device *to = host_net_next(NULL); to && net_hub.forwards;
 	     to = host_net_next(to)) {
-		if (to == dev)
+		if (to == dev || to->user != &hub_ops)
 			continue;
 		net_frame_hold(frame);
 		to->ops->send(to, frame);
@@ -94,7 +96,7 @@ static void on_batch_end(struct net_device *dev)
 	net_hub.n_batches++;
 	for (struct net_device *to = host_net_next(NULL); to && net_hub.forwards;
 	     to = host_net_next(to))
-		if (to != dev)
+		if (to != dev && to->user == &hub_ops)
 			to->ops->kick(to);
 }
 
@@ -286,7 +288,14 @@ static void on_done(struct net_frame *frame, int status)
 
 void net_world_send(struct net_device *dev, struct net_sent *sent, const void *data, uint32_t len)
 {
-	mock_enter(0);
+	net_world_send_in(0, dev, sent, data, len);
+}
+
+void net_world_send_in(domid_t domain, struct net_device *dev, struct net_sent *sent,
+		       const void *data, uint32_t len)
+{
+	mock_enter(domain);
+	sent->domain = domain;
 	sent->n_pages = (unsigned)PAGES_FOR(len);
 	sent->pages = host_pages_alloc(sent->n_pages);
 	memcpy(sent->pages, data, len);
@@ -310,7 +319,7 @@ void net_world_kick(struct net_device *dev)
 
 void net_sent_free(struct net_sent *sent)
 {
-	mock_enter(0);
+	mock_enter(sent->domain);
 	host_pages_free(sent->pages, sent->n_pages);
 }
 

@@ -43,9 +43,10 @@ struct net_seen {
 };
 #define NET_SEEN 512u
 struct net_hub {
-	bool forwards; /* each frame goes to all other interfaces; else it is put at once */
-	bool keeps;    /* frames are not put until net_hub_release */
-	bool records;  /* what came is looked at, remote segments too */
+	bool
+	    forwards; /* each frame goes to all other interfaces of its own; else it is put at once */
+	bool keeps;   /* frames are not put until net_hub_release */
+	bool records; /* what came is looked at, remote segments too */
 	unsigned n_frames, n_batches, n_held;
 	struct net_seen last; /* with records */
 	struct net_frame *held[NET_SEEN];
@@ -53,15 +54,19 @@ struct net_hub {
 extern struct net_hub net_hub;
 void net_hub_release(int status);
 
-/* Sends a frame of local memory to an interface, from domain 0: pieces of it in pages of their own when cut > 0. */
+/* Sends a frame of local memory to an interface, from domain 0. */
 struct net_sent {
 	struct net_frame frame;
+	domid_t domain;
 	uint8_t *pages;
 	unsigned n_pages;
 	bool done;
 	int status;
 };
 void net_world_send(struct net_device *dev, struct net_sent *sent, const void *data, uint32_t len);
+/* The same, in another domain, from which net_sent_free frees it too. */
+void net_world_send_in(domid_t domain, struct net_device *dev, struct net_sent *sent,
+		       const void *data, uint32_t len);
 void net_world_kick(struct net_device *dev);
 void net_sent_free(struct net_sent *sent);
 

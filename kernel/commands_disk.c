@@ -4,7 +4,9 @@
  * by the host tool, which computes the same digest and the same pattern for itself.
  */
 #include <amphi/blkback.h>
+#include <amphi/bridge.h>
 #include <amphi/host_block.h>
+#include <amphi/netback.h>
 #include <amphi/pattern.h>
 #include <amphi/sha256.h>
 #include <amphi/string.h>
@@ -210,13 +212,18 @@ static int ramdisk(int argc, char **argv)
 	return ramdisk_create(argv[1], kib * 1024);
 }
 
+/* Interfaces of guests are ports of the bridges that they name, as in the service domain. */
 static int start_serving(void *ctx)
 {
-	return blkback_init();
+	int error = blkback_init();
+
+	if (!error)
+		error = netback_init();
+	return error ? error : bridge_start("xenbr0");
 }
 
-/* A domain that is not the service domain may serve disks too, when its toolstack names it as a
- * disk's backend; the store server is another's then. Once is enough. */
+/* A domain that is not the service domain may serve disks and networks too, when its toolstack names it as
+ * their backend; the store server is another's then. Once is enough. */
 static int serve(int argc, char **argv)
 {
 	static bool serving;

@@ -4,8 +4,8 @@
  * the store, netback_queues.c for the rings, and host_net.h, where a connected interface is a device that a bridge
  * takes. Worker context.
  *
- * A connection ends at once, unlike a disk's: frames that the guest gave are put by their holders while the device is
- * unregistered (host_net.h), and frames for the guest are put here.
+ * A connection ends when the last frame that its guest gave is back: most are at once, when the device is unregistered
+ * (host_net.h); those that a network card has come when they have been sent.
  */
 #include <amphi/printf.h>
 #include <amphi/string.h>
@@ -76,8 +76,25 @@ static int vif_connect(struct xenbus_device *bus)
 
 /* ---- disconnect, gone ---------------------------------------------------------------------- */
 
-/* The order: no more work of the guest's; what waits for it goes back; its own frames come back, and are answered in
- * rings that are still mapped; then nobody knows of them. */
+/* Nobody has a frame of the guest's any more. */
+static void take_down(struct vif *vif)
+{
+	host_work_cancel(&vif->finish);
+	vif_queues_drop(vif);
+}
+
+/* A connection that ends under load:
+ *
+ *    guest            engine                  netback                      another's queue, a network card
+ *    Closing  --->    drop()  ------------>   vif_disconnect
+ *                                             frames that wait in other guests' queues are taken out of them
+ *                                             some are out still? false        |
+ *                     (waits, dropping)       vif_frame_done <-----------------'
+ *                                             the last one: finish
+ *                     Closed  <------------   xenbus_disconnected
+ *
+ * What a card reads by DMA cannot be taken from it, and a frame's head is memory of ours that goes with the queue.
+ * Nothing is answered meanwhile: the guest may have begun anew, and its ring be no ring any longer. */
 static bool vif_disconnect(struct xenbus_device *bus)
 {
 	struct vif *vif = vif_of_bus(bus);
@@ -88,6 +105,8 @@ static bool vif_disconnect(struct xenbus_device *bus)
 	if (vif->registered)
 		host_net_unregister(&vif->dev);
 	vif->registered = false;
+	for (struct vif *other = vif->root->vifs; other; other = other->next)
+		vif_rx_forget(other, vif);
 	vif->tap = NULL;
 	if (vif->counted)
 		vif->root->n_connected--;
@@ -95,8 +114,20 @@ static bool vif_disconnect(struct xenbus_device *bus)
 	host_work_cancel(&vif->look);
 	vif_ctrl_drop(vif);
 	vif_multicast_drop(vif);
-	vif_queues_drop(vif);
+	if (vif_frames_out(vif))
+		return false;
+	take_down(vif);
 	return true;
+}
+
+static void finish(void *ctx)
+{
+	struct vif *vif = ctx;
+
+	if (!vif->bus.dropping || vif_frames_out(vif))
+		return;
+	take_down(vif);
+	xenbus_disconnected(&vif->bus);
 }
 
 /* The toolstack's keys that count while a guest is connected. */
@@ -190,6 +221,7 @@ static struct xenbus_device *vif_create(struct xenbus_class *class,
 	vif->root = root;
 	vif->carrier = -1;
 	vif->look = (struct host_work){.fn = look_for_user, .ctx = vif};
+	vif->finish = (struct host_work){.fn = finish, .ctx = vif};
 	vif->dev.ops = &vif_net_ops;
 	vif->dev.driver = vif;
 	fmt_text(vif->dev.name, sizeof(vif->dev.name), "vif%u.%u", found->peer, found->id);
@@ -211,16 +243,20 @@ static void on_net(void *ctx, struct net_device *dev)
 			host_work_soon(&vif->look);
 }
 
-static void root_stop(struct vif_root *root)
+/* False: a connection waits for frames, and the root with it. */
+static bool root_stop(struct vif_root *root)
 {
 	struct vif_root **link = &vif_roots;
 
 	xenbus_class_stop(&root->class);
+	if (root->vifs)
+		return false;
 	while (*link != root)
 		link = &(*link)->next;
 	*link = root->next;
 	host_net_unwatch(&root->watch);
 	host_free(root, sizeof(*root));
+	return true;
 }
 
 int netback_init(void)

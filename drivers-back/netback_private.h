@@ -151,8 +151,9 @@ struct vif {
 	void *tap_ctx;
 	const char *said[12]; /* why packets were refused, told since said_ns */
 	uint64_t said_ns;
-	int carrier;           /* as it is in the store; -1: not there */
-	struct host_work look; /* at who uses the interface */
+	int carrier;             /* as it is in the store; -1: not there */
+	struct host_work look;   /* at who uses the interface */
+	struct host_work finish; /* the last frame is back, and the connection waits for it */
 };
 
 struct vif_root {
@@ -206,6 +207,8 @@ void vif_on_tx_event(void *ctx);
 void vif_tx_run(void *ctx);
 void vif_tx_answer(void *ctx);
 void vif_frames_reset(struct vif_queue *q);
+/* Of all queues: given to the interface's user, and not back. */
+unsigned vif_frames_out(const struct vif *vif);
 void vif_frame_done(struct net_frame *frame, int status);
 /* A response for each of the packet's slots. */
 void vif_respond(struct vif_queue *q, uint16_t id, int16_t status);
@@ -260,6 +263,8 @@ void vif_rx_run(void *ctx);
 /* The guest may have made room. */
 void vif_rx_retry(struct vif_queue *q);
 void vif_rx_tick(void *ctx);
+/* Those of the frames that wait for a guest which came from another one are put. */
+void vif_rx_forget(struct vif *vif, const struct vif *from);
 /* The frames that wait are put, with status. */
 void vif_rx_drop(struct vif_queue *q, int status);
 

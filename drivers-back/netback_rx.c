@@ -48,6 +48,39 @@ void vif_rx_drop(struct vif_queue *q, int status)
 	drop_first(q, n_waiting(q), status);
 }
 
+static bool came_from(const struct net_frame *frame, const struct vif *from)
+{
+	return frame->done == vif_frame_done &&
+	       container_of(frame, struct vif_frame, net)->queue->vif == from;
+}
+
+/* Each is taken out in front; the others go behind again, and so stay in their order. */
+static void forget_from(struct vif_queue *q, const struct vif *from)
+{
+	for (unsigned n = n_waiting(q), old = q->n_old, kept_old = 0; n; n--) {
+		struct vif_waiting w = *first_of(q);
+		bool goes = came_from(w.frame, from), is_old = old != 0;
+
+		old -= is_old;
+		kept_old += is_old && !goes;
+		forget_first(q);
+		q->n_old = kept_old;
+		if (goes) {
+			vif_net_stats(q)->drops[NET_DROP_down]++;
+			net_frame_put(w.frame, -XEN_ENOTCONN);
+			continue;
+		}
+		q->waiting[q->wait_in++ % VIF_WAIT_FRAMES] = w;
+		q->wait_bytes += w.frame->len_bytes;
+	}
+}
+
+void vif_rx_forget(struct vif *vif, const struct vif *from)
+{
+	for (unsigned i = 0; i < vif->n_queues; i++)
+		forget_from(&vif->queues[i], from);
+}
+
 /* ---- to the guest ------------------------------------------------------------------------ */
 
 /* As many as there are slots for. What ring_back_fetch said last: negative when the ring is broken. */

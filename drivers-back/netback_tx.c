@@ -64,14 +64,16 @@ void vif_respond(struct vif_queue *q, uint16_t id, int16_t status)
 	q->vif->stats.responses++;
 }
 
-/* Extra infos took slots and have no ids: their responses say nothing (NETIF_RSP_NULL). */
+/* Extra infos took slots and have no ids: their responses say nothing (NETIF_RSP_NULL). A connection that has ended
+ * has nobody to answer. */
 void vif_frame_answer(struct vif_frame *frame, int16_t status)
 {
 	struct vif_queue *q = frame->queue;
+	bool answers = q->vif->connected;
 
-	for (unsigned i = 0; i < frame->n_ids; i++)
+	for (unsigned i = 0; answers && i < frame->n_ids; i++)
 		vif_respond(q, frame->ids[i], status);
-	for (unsigned i = 0; i < frame->n_extras; i++)
+	for (unsigned i = 0; answers && i < frame->n_extras; i++)
 		vif_respond(q, 0, NETIF_RSP_NULL);
 	frame_free(frame);
 }
@@ -90,8 +92,19 @@ void vif_frame_done(struct net_frame *net, int status)
 	struct vif_queue *q = frame->queue;
 
 	vif_frame_answer(frame, status == -XEN_EFAULT ? NETIF_RSP_ERROR : NETIF_RSP_OKAY);
-	if (!q->in_turn)
+	if (!q->vif->connected)
+		host_work_soon(&q->vif->finish);
+	else if (!q->in_turn)
 		host_work_soon(&q->answer);
+}
+
+unsigned vif_frames_out(const struct vif *vif)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < vif->n_queues; i++)
+		n += vif->queues[i].n_frames_out;
+	return n;
 }
 
 /* Whether the guest wants to be told is in rsp_event, which it may set to nonsense: then it misses its own wake-up

@@ -426,6 +426,60 @@ static void test_ends_with_frames_everywhere(void **state)
 	end();
 }
 
+/* A network card has a frame, and is not done with it: its memory stays, and the guest's pages too. */
+static void test_ends_when_the_card_is_done(void **state)
+{
+	(void)state;
+	begin();
+	connect(&(struct net_plan){0});
+	net_hub.keeps = net_hub.stubborn = true;
+	net_guest_packet(&guest, 0, &(struct net_packet){.page = 0, .len = 9000});
+	net_guest_push(&guest, 0);
+	net_guest_say(&guest, "5");
+	net_guest_say(&guest, "6");
+	assert_string_equal(net_world_back(1, 0, "state"), "5");
+	mock_enter(0);
+	net_hub_release(0);
+	mock_run();
+	assert_string_equal(net_world_back(1, 0, "state"), "6");
+	assert_int_equal(guest.queues[0].tx.shared->rsp_prod, 0);
+	end();
+}
+
+/* Frames of a guest that goes wait for another one, who keeps those of others, in their order. */
+static void test_goes_while_its_frames_wait(void **state)
+{
+	static struct net_guest other;
+	static struct net_got got;
+	struct net_sent sent[2] = {0};
+	uint8_t data[64] = {0};
+
+	(void)state;
+	begin();
+	connect(&(struct net_plan){0});
+	net_world_attach(2, 0, NULL);
+	net_guest_connect(&other, 2, &(struct net_plan){0});
+	net_hub.forwards = true;
+	for (unsigned i = 0; i < 2; i++) {
+		data[20] = (uint8_t)(i + 1);
+		net_world_send(net_world_device(2, 0), &sent[i], data, sizeof(data));
+		net_guest_packet(&guest, 0, &(struct net_packet){.page = 0, .len = 9000});
+		net_guest_push(&guest, 0);
+	}
+	net_guest_end(&guest);
+	assert_null(net_world_device(1, 0));
+	net_guest_post(&other, 0, 8);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_true(net_guest_got(&other, 0, &got));
+		assert_int_equal(got.data[20], i + 1);
+		assert_true(sent[i].done);
+		net_sent_free(&sent[i]);
+	}
+	assert_false(net_guest_got(&other, 0, &got));
+	net_guest_end(&other);
+	assert_true(net_world_end());
+}
+
 static void test_removed_by_the_toolstack(void **state)
 {
 	(void)state;
@@ -474,6 +528,8 @@ int main(void)
 	    cmocka_unit_test(test_room_comes),
 	    cmocka_unit_test(test_without_sg_one_slot),
 	    cmocka_unit_test(test_ends_with_frames_everywhere),
+	    cmocka_unit_test(test_ends_when_the_card_is_done),
+	    cmocka_unit_test(test_goes_while_its_frames_wait),
 	    cmocka_unit_test(test_removed_by_the_toolstack),
 	    cmocka_unit_test(test_no_memory),
 	};

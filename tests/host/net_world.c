@@ -111,7 +111,7 @@ void net_hub_release(int status)
 
 static void on_changed(struct net_device *dev)
 {
-	if (dev->gone)
+	if (dev->gone && !net_hub.stubborn)
 		net_hub_release(-XEN_ENODEV);
 }
 

@@ -46,7 +46,8 @@ struct net_hub {
 	bool
 	    forwards; /* each frame goes to all other interfaces of its own; else it is put at once */
 	bool keeps;   /* frames are not put until net_hub_release */
-	bool records; /* what came is looked at, remote segments too */
+	bool stubborn; /* as a network card: not even when the interface goes */
+	bool records;  /* what came is looked at, remote segments too */
 	unsigned n_frames, n_batches, n_held;
 	struct net_seen last; /* with records */
 	struct net_frame *held[NET_SEEN];

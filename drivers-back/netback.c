@@ -139,6 +139,16 @@ static void vif_changed(struct xenbus_device *bus)
 		vif_rate_read(vif);
 }
 
+/* How many slots a waiting frame takes was counted by the old headroom. */
+static void vif_reconfigure(struct xenbus_device *bus)
+{
+	struct vif *vif = vif_of_bus(bus);
+
+	for (unsigned i = 0; i < vif->n_queues; i++)
+		vif_rx_drop(&vif->queues[i], -XEN_EBUSY);
+	vif_read_headroom(vif);
+}
+
 static void vif_gone(struct xenbus_device *bus)
 {
 	struct vif *vif = vif_of_bus(bus), **link = &vif->root->vifs;
@@ -155,6 +165,7 @@ static const struct xenbus_ops vif_ops = {
     .disconnect = vif_disconnect,
     .changed = vif_changed,
     .gone = vif_gone,
+    .reconfigure = vif_reconfigure,
 };
 
 /* ---- what is refused ------------------------------------------------------------------------ */

@@ -160,6 +160,16 @@ static uint32_t abilities(const uint64_t *keys)
 	return can;
 }
 
+/* The guest's XDP has come or gone while it is connected. What it says wrong changes nothing. */
+void vif_read_headroom(struct vif *vif)
+{
+	uint64_t headroom;
+
+	if (xenbus_read_numbers(HOST_TX_NONE, vif->bus.peer_path, &front_keys[K_HEADROOM], 1,
+				&headroom) == 0)
+		vif->headroom = (uint16_t)headroom;
+}
+
 int vif_read_features(struct vif *vif)
 {
 	uint64_t keys[K_COUNT];

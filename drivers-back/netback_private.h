@@ -185,6 +185,7 @@ int vif_hex_digit(char c); /* -1: it is none */
 int vif_read_nodes(struct vif *vif);
 int vif_write_nodes(struct vif *vif);
 int vif_read_features(struct vif *vif);
+void vif_read_headroom(struct vif *vif);
 void vif_write_carrier(struct vif *vif);
 
 /* ---- netback_queues.c */

@@ -267,6 +267,27 @@ static void on_work(void *ctx)
 	step(ctx);
 }
 
+/* Said in the store alone: for us the device stays Connected, and so does the stock backends' own. */
+static int put_reconfigured(uint32_t tx, void *ctx)
+{
+	struct xenbus_device *dev = ctx;
+	char old[8];
+	int err = xenbus_read_text(tx, dev->path, "state", old, sizeof(old));
+
+	return err == -XEN_ENOENT
+		   ? err
+		   : xenbus_write_number(tx, dev->path, "state", XenbusStateReconfigured);
+}
+
+static void reconfigure(struct xenbus_device *dev)
+{
+	if (dev->side != XENBUS_BACK || dev->state != S_CONN || dev->dropping || dev->removed ||
+	    dev->peer_state != XenbusStateReconfiguring || !dev->ops->reconfigure)
+		return;
+	dev->ops->reconfigure(dev);
+	(void)xenbus_transaction(put_reconfigured, dev);
+}
+
 /* Connected before and after: the write that woke us was of a state that we had seen. */
 static void on_peer(void *ctx, const char *changed_path)
 {
@@ -275,6 +296,7 @@ static void on_peer(void *ctx, const char *changed_path)
 
 	(void)changed_path;
 	step(dev);
+	reconfigure(dev);
 	if (connected && dev->state == S_CONN && dev->peer_state == S_CONN && !dev->dropping &&
 	    !dev->removed && dev->ops->peer_changed)
 		dev->ops->peer_changed(dev);

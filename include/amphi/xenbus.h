@@ -39,6 +39,9 @@ struct xenbus_ops {
 	/* May be NULL. Both are Connected, and the peer has written its state once more: by that word some of
 	 * its keys are worth another look (a disk's "sectors"). */
 	void (*peer_changed)(struct xenbus_device *dev);
+	/* May be NULL. Back half, Connected: the peer is Reconfiguring, which is to say that it has changed keys of its own and
+	 * waits; when this returns it reads Reconfigured, and goes on. */
+	void (*reconfigure)(struct xenbus_device *dev);
 };
 
 struct xenbus_device {

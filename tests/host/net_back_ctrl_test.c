@@ -270,6 +270,30 @@ static void test_one_side_staged(void **state)
 	end();
 }
 
+/* Kept mapped for reading, and then posted for what comes in. */
+static void test_staged_for_reading_is_not_written(void **state)
+{
+	struct netif_rx_request req = {.id = 5};
+	struct netif_rx_response rsp;
+	struct ring *rx = &guest.queues[0].rx;
+	struct net_sent sent = {0};
+	uint8_t data[64] = {1};
+
+	(void)state;
+	ready(1);
+	assert_int_equal(stage(XEN_NETIF_CTRL_TYPE_ADD_GREF_MAPPING, guest.refs, 1,
+			       XEN_NETIF_CTRLF_GREF_readonly),
+			 OK);
+	req.gref = guest.refs[0].v;
+	memcpy((uint8_t *)ring_slot(rx, rx->out++), &req, sizeof(req));
+	ring_front_push(rx);
+	send(&sent, data, sizeof(data));
+	net_sent_free(&sent);
+	memcpy(&rsp, (uint8_t *)ring_slot(rx, 0), sizeof(rsp));
+	assert_int_equal(rsp.status, NETIF_RSP_ERROR);
+	end();
+}
+
 static void test_lists_that_are_refused(void **state)
 {
 	gref_t twice[2];
@@ -372,6 +396,7 @@ int main(void)
 	    cmocka_unit_test(test_mapping_chooses_the_queue),
 	    cmocka_unit_test(test_staged_pages_need_no_hypercall),
 	    cmocka_unit_test(test_one_side_staged),
+	    cmocka_unit_test(test_staged_for_reading_is_not_written),
 	    cmocka_unit_test(test_lists_that_are_refused),
 	    cmocka_unit_test(test_taken_back),
 	    cmocka_unit_test(test_in_use_stays),

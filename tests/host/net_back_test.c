@@ -336,8 +336,43 @@ static void test_guest_to_guest(void **state)
 	assert_true(net_guest_got(&other, 0, &got));
 	assert_int_equal(got.len, 61440 + 66);
 	assert_memory_equal(got.data, guest.pages, 61440 + 66);
-	/* two stretches of the head, and a segment to each slot */
 	assert_in_range(mock_calls.copies - copies, 18, 19);
+	net_guest_end(&other);
+	end();
+}
+
+/* As Linux sends TCP: the headers by themselves, and then whole pages. None of these is cut in two. */
+static void test_pages_stay_whole(void **state)
+{
+	static struct net_guest other;
+	static struct net_got got;
+	struct netif_tx_request req = {.offset = 100, .size = 66 + 15 * 4096};
+	uint64_t copies;
+
+	(void)state;
+	begin();
+	connect(&(struct net_plan){0});
+	net_world_attach(2, 0, NULL);
+	net_guest_connect(&other, 2, &(struct net_plan){0});
+	net_hub.forwards = true;
+	net_hub.records = false;
+	net_guest_post(&other, 0, 40);
+	fill(0, 15 * 4096);
+	req.gref = guest.refs[20].v;
+	req.flags = NETTXF_more_data;
+	net_guest_tx(&guest, 0, &req);
+	for (unsigned i = 0; i < 15; i++) {
+		req = (struct netif_tx_request){.gref = guest.refs[i].v, .size = 4096};
+		req.flags = i < 14 ? NETTXF_more_data : 0;
+		net_guest_tx(&guest, 0, &req);
+	}
+	copies = mock_calls.copies;
+	net_guest_push(&guest, 0);
+	assert_int_equal(answers(0), 0);
+	assert_int_equal(mock_calls.copies - copies, 2 + 1 + 15);
+	assert_true(net_guest_got(&other, 0, &got));
+	assert_int_equal(got.len, 66 + 15 * 4096);
+	assert_memory_equal(got.data + 66, guest.pages, 15 * 4096);
 	net_guest_end(&other);
 	end();
 }
@@ -559,6 +594,7 @@ int main(void)
 	    cmocka_unit_test(test_offloads_to_the_guest),
 	    cmocka_unit_test(test_headroom_comes_later),
 	    cmocka_unit_test(test_guest_to_guest),
+	    cmocka_unit_test(test_pages_stay_whole),
 	    cmocka_unit_test(test_guest_that_takes_nothing),
 	    cmocka_unit_test(test_room_comes),
 	    cmocka_unit_test(test_without_sg_one_slot),

@@ -131,6 +131,7 @@ static void test_staging_off_and_on(void **state)
 	for (unsigned i = 0; i < 100; i++)
 		both_ways(dev, 60 + i * 14);
 	assert_int_not_equal(stats()->granted_out, 0);
+	assert_int_equal(nb_user.last.n_segments, 1); /* the page is his alone */
 	mock_enter(1);
 	assert_int_equal(netfront_staging("eth0", true), 0);
 	mock_run();

@@ -351,6 +351,38 @@ static void test_waiting(void **state)
 	assert_true(nb_end());
 }
 
+/* A large frame that waits for slots is not overtaken by small ones, for which there would be some. */
+static void test_not_overtaken(void **state)
+{
+	static struct nb_frame f[270];
+	struct net_device *dev;
+
+	nb_reset();
+	nb.hold = true;
+	dev = nb_begin();
+	for (unsigned i = 0; i < ARRAY_SIZE(f); i++) {
+		nb_frame_make(&f[i], i == 250 ? 60000 : 60 + i % 100, 0, 1, 0);
+		mock_enter(1);
+		dev->ops->send(dev, &f[i].frame);
+	}
+	dev->ops->kick(dev);
+	mock_run();
+	assert_int_equal(nb.n_seen, 250);
+	nb_answer(200);
+	mock_run();
+	assert_true(nb.n_seen > 250);
+	assert_int_equal(nb.seen[250 % NB_SEEN].len, 60000);
+	nb.hold = false;
+	nb_answer(nb.n_unanswered);
+	mock_run();
+	assert_int_equal(nb.n_seen, ARRAY_SIZE(f));
+	for (unsigned i = 251; i < ARRAY_SIZE(f); i++)
+		assert_int_equal(nb.seen[i % NB_SEEN].len, 60 + i % 100);
+	for (unsigned i = 0; i < ARRAY_SIZE(f); i++)
+		nb_frame_free(&f[i]);
+	assert_true(nb_end());
+}
+
 /* Answers of copied frames wake nobody; those of lent ones do. */
 static void test_quiet_answers(void **state)
 {
@@ -438,13 +470,14 @@ static void test_flows(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_keys),         cmocka_unit_test(test_queues_and_ports),
-	    cmocka_unit_test(test_what_it_can),  cmocka_unit_test(test_mtu_and_carrier),
-	    cmocka_unit_test(test_no_interface), cmocka_unit_test(test_out),
-	    cmocka_unit_test(test_not_trusted),  cmocka_unit_test(test_one_slot),
-	    cmocka_unit_test(test_offloads_out), cmocka_unit_test(test_refused),
-	    cmocka_unit_test(test_waiting),      cmocka_unit_test(test_quiet_answers),
-	    cmocka_unit_test(test_echo),         cmocka_unit_test(test_flows),
+	    cmocka_unit_test(test_keys),          cmocka_unit_test(test_queues_and_ports),
+	    cmocka_unit_test(test_what_it_can),   cmocka_unit_test(test_mtu_and_carrier),
+	    cmocka_unit_test(test_no_interface),  cmocka_unit_test(test_out),
+	    cmocka_unit_test(test_not_trusted),   cmocka_unit_test(test_one_slot),
+	    cmocka_unit_test(test_offloads_out),  cmocka_unit_test(test_refused),
+	    cmocka_unit_test(test_waiting),       cmocka_unit_test(test_quiet_answers),
+	    cmocka_unit_test(test_not_overtaken), cmocka_unit_test(test_echo),
+	    cmocka_unit_test(test_flows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -219,7 +219,7 @@ static inline void back_count_latency(struct back_queue *q, const struct back_re
 {
 	unsigned kind = MIN((unsigned)req->op, (unsigned)BLKBACK_OTHER);
 	uint64_t ns = now_ns - req->taken_ns;
-	unsigned n = 63u - (unsigned)__builtin_clzll(ns | 1);
+	unsigned n = (unsigned)__builtin_clzll(ns | 1) ^ 63u;
 
 	_Static_assert((unsigned)BLKBACK_READ == BLKIF_OP_READ &&
 			   (unsigned)BLKBACK_WRITE == BLKIF_OP_WRITE,

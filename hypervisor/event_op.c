@@ -286,7 +286,7 @@ static const struct event_op {
 long hc_event_channel_op(uint64_t cmd, uint64_t arg_va)
 {
 	const struct event_op *op = &ops[cmd < ARRAY_SIZE(ops) ? cmd : 0];
-	union event_arg arg = {0};
+	union event_arg arg;
 	struct domain *d;
 	long result;
 	int error;
@@ -295,7 +295,8 @@ long hc_event_channel_op(uint64_t cmd, uint64_t arg_va)
 		return -XEN_ENOSYS;
 	if (guest_copy_from(&arg, arg_va, op->bytes))
 		return -XEN_EFAULT;
-	d = domain_named(op->flags & NAMED ? arg.dom : DOMID_SELF, &error);
+	/* The caller's own stays as long as the call. */
+	d = op->flags & NAMED ? domain_named(arg.dom, &error) : current_domain();
 	if (!d)
 		return error;
 	if (op->flags & LOCKED)
@@ -303,7 +304,8 @@ long hc_event_channel_op(uint64_t cmd, uint64_t arg_va)
 	result = op->fn(d, &arg);
 	if (op->flags & LOCKED)
 		spin_unlock(&d->events.lock);
-	domain_put(d);
+	if (op->flags & NAMED)
+		domain_put(d);
 	if (result == 0 && (op->flags & ANSWERS) && guest_copy_to(arg_va, &arg, op->bytes))
 		return -XEN_EFAULT;
 	return result;

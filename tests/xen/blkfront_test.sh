@@ -3,7 +3,7 @@
 # Why: our own halves agree with each other in any case; this other half was written by others. Expected: two queues of
 # 16 pages each with hundreds of requests in flight, requests of 256 segments, standing grants, copies for a backend that is not
 # trusted, discards and flushes, each seen used in our counters and in the backend's own (sysfs); what the guest wrote has the SHA-256 in dom0 that
-# it has in the guest; a disk grows under the guest, another is attached and detached while it runs. The PVH domain
+# it has in the guest; a disk grows under the guest, who tells the steps of requests when he is asked, another is attached and detached while it runs. The PVH domain
 # gets a backend without standing grants. And a file system: dom0 makes one, works it by fio and leaves it, each guest copies the
 # disk to another through its frontend, and on that dom0's e2fsck and fio, which verifies every block, find nothing wrong; both
 # images are the same bytes.
@@ -62,17 +62,21 @@ look() { # look NAME: at both halves' nodes and the backend's counters
 	done
 }
 domain u1 pv 2 "$(disk xvda a ro),$(disk xvdb b rw),$(disk xvdc c rw),$(disk xvde fs ro),$(disk xvdf fs-u1 rw)" \
-	'sha256 xvda; copy xvde xvdf; fill xvdb 7; verify xvdb 7; bench random xvdb 256 2000; fill xvdc 8; verify xvdc 8; stats; sleep 6000; sha256 xvdb; fill xvdb 9; sha256 xvdb; sha256 xvdd; stats; sleep 6000; sha256 xvdc; discard xvdc; sha256 xvdc; stats; halt 5' 51744
+	'sha256 xvda; copy xvde xvdf; fill xvdb 7; verify xvdb 7; bench random xvdb 256 2000; fill xvdc 8; verify xvdc 8; stats; sleep 8000; sha256 xvdd; sha256 xvdb; fill xvdb 9; sha256 xvdb; stats; sleep 8000; sha256 xvdc; discard xvdc; sha256 xvdc; stats; halt 5' 51744
 said u1 '@verify xvdc ok' && look u1
+trace() { xenstore-write /local/domain/$(xl domid u1)/control/blktrace "$1"; }
+trace 1
 echo "sysfs" # the disk grows: the backend looks at its size when requests come
 loop=$(losetup -a | sed -n 's,^/dev/\(loop[0-9]*\):.*/tmp/b.img.*,\1,p')
 truncate -s 3M /tmp/b.img
 losetup -c /dev/$loop || echo "no resize of /dev/$loop"
 xl block-attach u1 "vdev=xvdd,format=raw,backendtype=phy,access=ro,target=/tmp/e.img"
-said u1 '@sha256 xvdd'
+said u1 '@stat front=xvdd' # with which the guest has waited for it, and done all before
+trace 0
 echo "dom0 b $(sha256sum </tmp/b.img | cut -d' ' -f1)"
 echo "dom0 c $(sha256sum </tmp/c.img | cut -d' ' -f1)"
 echo "dom0 e $(sha256sum </tmp/e.img | cut -d' ' -f1)"
+echo "[u1 trace] $(xenstore-read /local/domain/$(xl domid u1)/data/blktrace/0)"
 xl block-detach u1 xvdd && echo "detached xvdd"
 status=0
 gone u1 || status=1
@@ -112,6 +116,8 @@ expect "$log" '^\[u1\] @bench random dev=xvdb depth=256 bytes=4096 count=2000 '
 expect "$log" '^\[u1\] @stat front=xvdc .* copied_bytes=[1-9].* untrusted=1 indirect=[1-9].* discards=[1-9]'
 expect "$log" '^\[u1 front\] *multi-queue-num-queues = "2"'
 expect "$log" '^\[u1 front\] *ring-page-order = "4"'
+# What the front itself saw of requests: disk, ring, number, read or write, no error, sector, bytes, five times.
+expect "$log" '^\[u1 trace\] 51[0-9]* [01] [0-9]+ [01] 0 [0-9]+ [0-9]+( [0-9]{10,}){5}$'
 expect "$log" '^detached xvdd'
 for d in u1 h1; do
 	expect "$log" "^\\[$d\\] @copy xvde xvdf ok 40960"

@@ -86,6 +86,8 @@ static void a_lie_costs_a_reset_and_no_more(void **state)
 		assert_int_equal(card.queues[VNET_IN]->n_free, 0);
 	}
 	assert_true(nic_dev->carrier);
+	/* No buffer was lost: there are no more than the card holds. */
+	assert_int_equal(((struct nic *)nic_dev->driver)->queues[0]->n_buffers, 64);
 }
 
 /* ---- beside frames ---------------------------------------------------------------------------- */

@@ -217,6 +217,25 @@ static void a_busy_device_is_not_told(void **state)
 	assert_int_equal(nic_dev->stats[0].notifications_out, 1 + 2);
 }
 
+/* The first of many that came back wakes nobody: three quarters do. */
+static void what_was_sent_is_told_of_in_batches(void **state)
+{
+	struct card_chain c;
+	unsigned n = 0;
+
+	vnet_probe();
+	for (unsigned i = 0; i < 20; i++)
+		nic_dev->ops->send(nic_dev, &nic_world_frame(60, 1, i)->frame);
+	nic_dev->ops->kick(nic_dev);
+	vnet_interrupt(0);
+	do {
+		assert_true(card_next(VNET_OUT, &c));
+		card_return(VNET_OUT, c.head, 0);
+		n++;
+	} while (!card_interrupts(VNET_OUT, (uint16_t)(n - 1)));
+	assert_int_equal(n, 16);
+}
+
 /* ---- in -------------------------------------------------------------------------------------- */
 
 static void frames_of_every_length_come_in_whole(void **state)
@@ -416,6 +435,7 @@ int main(void)
 	    TEST(headers_that_make_no_sense_are_not_sent),
 	    TEST(what_finds_no_room_waits_in_order),
 	    TEST(a_busy_device_is_not_told),
+	    TEST(what_was_sent_is_told_of_in_batches),
 	    TEST(frames_of_every_length_come_in_whole),
 	    TEST(checksums_and_cutting_come_in_as_they_are),
 	    TEST(words_that_do_not_fit_the_frame_drop_it),

@@ -56,6 +56,9 @@ void e1k_pass_time(void)
 		return;
 	e1k_device.resets++;
 	e1k_power_on();
+	/* One that reads its own memory only when it gets power. */
+	if (e1k_device.resets > 1)
+		*e1k_reg(E1K_RAL) = *e1k_reg(E1K_RAH) = 0;
 }
 
 void *e1k_ring(enum e1000e_reg low)

@@ -2,7 +2,7 @@
 # nic_test: real network cards, as QEMU plays them: virtio-net of three kinds and e1000e, each with a Linux or a peer of the test's
 # at the other end of its wire. Why: the host tests know only devices that the tests imagine. Expected: every byte sent comes
 # back, in frames of all lengths; a frame of 64 KiB crosses virtio both ways uncut, and leaves e1000e uncut or as frames with right
-# checksums; several queues, legacy registers, no merged buffers; a link that goes and comes; a wire of datagrams, where a card has to finish
+# checksums; several queues, legacy registers, no merged buffers; a link that goes and comes, a card that is reset behind our back; a wire of datagrams, where a card has to finish
 # its frames itself.
 # DHCP and pings through our stack, natively and over a bridge on amphi-hv. The taps are in a network namespace of the test's own.
 # timeout: 120
@@ -45,6 +45,12 @@ class Machine:  # our kernel with these devices; its serial line and QEMU's moni
         return self.wait(regex)
     def hmp(self, line):
         self.monitor.send((line + "\n").encode())
+    def io_bar(self, vendor_device):  # the first port of a function's own, as the firmware placed it
+        text = ""
+        self.hmp("info pci")
+        while not re.search(r"info pci.*\(qemu\)", text, re.S):
+            text += self.monitor.recv(65536).decode()
+        return int(re.search(vendor_device + r".*?I/O at 0x([0-9a-f]+)", text, re.S).group(1), 16)
     def end(self):
         self.do("halt", "@exit 0")
         self.qemu.wait()
@@ -193,6 +199,18 @@ def cards():
     cross(t0, os.urandom(1000), 0, False, t1.receive)
     cross(t1, os.urandom(1000), 0, False, t0.receive)
     print("links went and came")
+    port = m.io_bar("1af4:1000")
+    m.hmp("o /1b 0x%x 0" % (port + 18))  # the status register that the device has beside its modern one
+    m.wait("eth0: the card has failed: reset 1")
+    port = m.io_bar("8086:10d3")
+    m.hmp("o /1w 0x%x 0x100" % port)  # RCTL, by address and data
+    m.hmp("o /1w 0x%x 0" % (port + 4))
+    m.wait("eth1: the card has failed: reset 1")
+    time.sleep(0.5)
+    for _ in range(20):
+        cross(t0, os.urandom(60000), 1400, False, t1.receive)
+        cross(t1, os.urandom(1000), 0, True, t0.receive)
+    print("cards that lost all they were told came back")
     m.end()
 
 def addresses():  # both cards on QEMU's own network: DHCP, ARP and pings through the TCP/IP stack

@@ -1,9 +1,10 @@
 /* commands_net.c: the shell's look at network interfaces: what went through each queue, and what did not.
  *
- * Caller: shell.c. Calls host_net.h for the interfaces, and netfront.h for what only that driver counts. All is read in
+ * Caller: shell.c. Calls host_net.h for the interfaces, and netfront.h and netback.h for what only those drivers count. All is read in
  * the worker, whose counters they are. Not here: addresses, connections (kernel/net/).
  */
 #include <amphi/host_net.h>
+#include <amphi/netback.h>
 #include <amphi/netfront.h>
 #include <amphi/string.h>
 #include <amphi/xen.h>
@@ -73,6 +74,21 @@ static void print_front(const struct net_device *dev, const struct netfront_stat
 	    s->staged, s->hashed, s->multicast_filter);
 }
 
+static void print_back(const struct netback_info *info, void *ctx)
+{
+	const struct netback_stats *s = &info->stats;
+
+	if (!info->connected || (ctx && strcmp(ctx, info->dev->name)))
+		return;
+	console_printf("@stat netback=%s requests=%llu responses=%llu refused=%llu copied=%llu "
+		       "copy_calls=%llu unmapped_copies=%llu control=%llu waited=%llu staged=%u "
+		       "hashed=%u multicast=%u guarded=%u\n",
+		       info->dev->name, ULL(s->requests), ULL(s->responses), ULL(s->refused),
+		       ULL(s->copied), ULL(s->copy_calls), ULL(s->unmapped_copies), ULL(s->control),
+		       ULL(s->waited), info->n_staged, info->hashes, info->filters_multicast,
+		       info->guarded);
+}
+
 /* ctx: the name of one, or NULL for all. */
 static int print_all(void *ctx)
 {
@@ -87,6 +103,7 @@ static int print_all(void *ctx)
 		n++;
 	}
 	netfront_for_each(print_front, ctx);
+	netback_for_each(print_back, ctx);
 	return n || !ctx ? 0 : -XEN_ENODEV;
 }
 

@@ -12,8 +12,8 @@
 
 #include "netback_private.h"
 
-#define SLOTS  128u /* of a batch; a frame has at most NET_SEGMENTS_MAX and three extra infos */
-#define FRAMES 64u
+#define SLOTS  256u /* of a batch; a frame has at most NET_SEGMENTS_MAX and three extra infos */
+#define FRAMES 128u
 
 /* A response, or an extra info in its place. */
 union rx_slot {
@@ -25,8 +25,8 @@ union rx_slot {
 /* The batch that is being planned, of one queue. */
 static struct {
 	bool busy; /* frames are being put: what comes of that must not plan */
-	struct gnttab_copy ops[HOST_GRANT_BATCH];
-	uint8_t op_slot[HOST_GRANT_BATCH];
+	struct gnttab_copy ops[HOST_COPY_BATCH];
+	uint8_t op_slot[HOST_COPY_BATCH];
 	unsigned n_ops;
 	union rx_slot slots[SLOTS];
 	uint8_t slot_frame[SLOTS];
@@ -145,7 +145,7 @@ static uint32_t copy_piece(struct plan *p, const struct net_segment *s, uint32_t
 		p->q->vif->stats.unmapped_copies++;
 		return want;
 	}
-	if (work.n_ops == HOST_GRANT_BATCH)
+	if (work.n_ops == HOST_COPY_BATCH)
 		run_ops(p->q->vif);
 	op = &work.ops[work.n_ops];
 	len = set_source(op, p->frame, s, at, want);

@@ -13,10 +13,10 @@
  */
 #include "netback_private.h"
 
-#define BATCH 64u /* packets in one turn; then the next guest has one */
+#define BATCH 128u /* packets in one turn; then the next guest has one */
 
 /* Work areas, too big for a small stack; a turn is never begun inside another. */
-static struct gnttab_copy ops[HOST_GRANT_BATCH];
+static struct gnttab_copy ops[HOST_COPY_BATCH];
 static unsigned n_ops;
 static struct vif_frame *batch[BATCH];
 static unsigned n_batch;
@@ -234,7 +234,7 @@ static bool collect(struct vif_queue *q, unsigned *left)
 		if (taken != VIF_FRAME)
 			continue;
 		vif_rate_use(q->vif, frame->net.len_bytes);
-		if (n_ops + NETIF_SLOTS_MAX > HOST_GRANT_BATCH)
+		if (n_ops + NETIF_SLOTS_MAX > HOST_COPY_BATCH)
 			copy_heads(q->vif);
 		take_head(frame);
 		batch[n_batch++] = frame;

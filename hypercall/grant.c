@@ -193,8 +193,8 @@ int grants_copy(struct gnttab_copy *ops, unsigned n)
 {
 	int err = 0;
 
-	for (unsigned i = 0; i < n && !err; i += GRANT_BATCH)
-		err =
-		    (int)hypercall_grant_table_op(GNTTABOP_copy, ops + i, MIN(n - i, GRANT_BATCH));
+	for (unsigned i = 0; i < n && !err; i += GRANT_COPY_BATCH)
+		err = (int)hypercall_grant_table_op(GNTTABOP_copy, ops + i,
+						    MIN(n - i, GRANT_COPY_BATCH));
 	return err;
 }

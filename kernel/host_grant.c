@@ -10,6 +10,7 @@
 #include "mm.h"
 
 _Static_assert(HOST_GRANT_BATCH == GRANT_BATCH, "a batch of the host is one hypercall");
+_Static_assert(HOST_COPY_BATCH == GRANT_COPY_BATCH, "and one of copies");
 
 #define WINDOWS_MAX     24576u /* of the 32768 that there are for everything */
 #define WINDOWS_FIRST   1024u

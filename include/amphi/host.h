@@ -44,6 +44,7 @@ int host_grant_end(gref_t ref);
 /* ---- grants we take ----------------------------------------------------------------- */
 
 #define HOST_GRANT_BATCH 64u
+#define HOST_COPY_BATCH  160u
 
 struct host_grant_map {
 	/* IN */
@@ -68,7 +69,7 @@ void host_grants_unmap(struct host_grant_map *maps, unsigned count);
 int host_ring_map(domid_t owner, const gref_t *refs, unsigned count, void **out_va);
 void host_ring_unmap(void *va, unsigned count);
 
-/* Copies up to HOST_GRANT_BATCH pieces with one hypercall; ops are Xen's own, addresses in
+/* Copies up to HOST_COPY_BATCH pieces with one hypercall; ops are Xen's own, addresses in
  * u.gmfn pieces being frames of ours. Each op has its status afterwards. */
 int host_grants_copy(struct gnttab_copy *ops, unsigned count);
 

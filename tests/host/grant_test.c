@@ -259,10 +259,10 @@ static void refused_batches(void **state)
 
 static void copies_in_batches(void **state)
 {
-	static struct gnttab_copy ops[GRANT_BATCH + 3];
+	static struct gnttab_copy ops[GRANT_COPY_BATCH + 3];
 
 	n_calls = 0;
-	assert_int_equal(grants_copy(ops, GRANT_BATCH + 3), 0);
+	assert_int_equal(grants_copy(ops, GRANT_COPY_BATCH + 3), 0);
 	assert_int_equal(n_calls, 2);
 	assert_int_equal(last_cmd, GNTTABOP_copy);
 	assert_int_equal(last_count, 3);

@@ -163,7 +163,7 @@ static void test_offloads_from_the_guest(void **state)
 	end();
 }
 
-/* 40 packets are one hypercall, one batch, one notification. */
+/* 128 packets are one hypercall, one batch, one notification. */
 static void test_a_batch_is_one_of_each(void **state)
 {
 	uint64_t calls, notifies;
@@ -172,18 +172,18 @@ static void test_a_batch_is_one_of_each(void **state)
 	begin();
 	connect(&(struct net_plan){0});
 	net_hub.records = false;
-	for (unsigned i = 0; i < 40; i++) {
-		fill(i, 64);
-		net_guest_packet(&guest, 0, &(struct net_packet){.page = i, .len = 64});
+	for (unsigned i = 0; i < 128; i++) {
+		fill(i % 40, 64);
+		net_guest_packet(&guest, 0, &(struct net_packet){.page = i % 40, .len = 64});
 	}
 	calls = net_world_info().stats.copy_calls;
-	guest.queues[0].tx.shared->rsp_event = 40;
+	guest.queues[0].tx.shared->rsp_event = 128;
 	mock_enter(1);
 	notifies = mock_calls.notifies;
 	net_guest_push(&guest, 0);
 	assert_int_equal(net_world_info().stats.copy_calls, calls + 1);
-	assert_int_equal(net_world_info().stats.copied, 40);
-	assert_int_equal(net_hub.n_frames, 40);
+	assert_int_equal(net_world_info().stats.copied, 128);
+	assert_int_equal(net_hub.n_frames, 128);
 	assert_int_equal(net_hub.n_batches, 1);
 	assert_int_equal(mock_calls.notifies, notifies + 2); /* the guest's, and ours */
 	end();

@@ -2,7 +2,7 @@
 # netfront_test: our netfront, in a PV and in a PVH domU of real Xen, with Linux's xen-netback and its bridge.
 # Why: our own halves agree with each other in any case; this other half was written by others. Expected: two queues with two
 # ports each; frames of 60 bytes to 9 KiB go out and their answers, made by dom0's own stack, come back with every byte; with
-# a backend that is not trusted too; an interface is attached and detached while the guest runs; each seen in our counters and in
+# our own stack, and a backend that is not trusted, too; an interface is attached and detached while the guest runs; each seen in our counters and in
 # the backend's own (sysfs).
 # timeout: 700
 . "$(dirname "$0")/lib.sh"
@@ -14,12 +14,12 @@ echo 2 >/sys/module/xen_netback/parameters/max_queues
 brctl addbr xenbr0
 ip link set xenbr0 up
 ip addr add 10.7.0.1/24 dev xenbr0
-domain() { # domain NAME TYPE VCPUS VIF COMMANDS [UNTRUSTED]
+domain() { # domain NAME TYPE VCPUS VIF COMMANDS [IP [UNTRUSTED]]
 	cat >/tmp/$1.cfg <<C
 name="$1"
 type="$2"
 kernel="/test/amphi"
-cmdline="role=guest do=\"$5\""
+cmdline="role=guest ip=${6:-off} do=\"$5\""
 vcpus=$3
 memory=128
 tsc_mode="native"
@@ -29,7 +29,7 @@ vif=["$4"]
 C
 	xl create -p /tmp/$1.cfg || exit 1
 	# libxl knows the word, xl of this version does not.
-	[ -z "${6:-}" ] || xenstore-write /local/domain/$(xl domid $1)/device/vif/0/trusted 0
+	[ -z "${7:-}" ] || xenstore-write /local/domain/$(xl domid $1)/device/vif/0/trusted 0
 	xl unpause $1
 }
 said() { # said NAME REGEX: waits until the domain has
@@ -58,7 +58,7 @@ xl network-detach u1 1 && echo "detached eth1"
 status=0
 gone u1 || status=1
 domain u2 pv 1 "mac=00:16:3e:00:07:04,bridge=xenbr0" \
-	"$ping 500 60 10.7.0.4 10.7.0.1; $ping 300 1514 10.7.0.4 10.7.0.1; netstat; halt 6" no
+	"ping -i 0 -c 50 -s 56 10.7.0.1; ping -i 0 -c 50 -s 1472 10.7.0.1; ping -i 0 -c 10 -s 20000 10.7.0.1; netstat; halt 6" 10.7.0.4/24 no
 said u2 '@exit' || status=1
 domain h1 pvh 1 "mac=00:16:3e:00:07:05,bridge=xenbr0,mtu=9000" \
 	"$ping 500 60 10.7.0.5 10.7.0.1; $ping 300 1514 10.7.0.5 10.7.0.1; $ping 100 9014 10.7.0.5 10.7.0.1; netstat; sleep 3000; halt 7"
@@ -74,8 +74,7 @@ all u1 eth0 60 2000
 all u1 eth0 1514 500
 all u1 eth0 257 300
 all u1 eth1 1000 200
-all u2 eth0 60 500
-all u2 eth0 1514 300
+[ "$(grep -cE '^\[u2\] @ping 10.7.0.1 sent=([0-9]*) received=\1 twice=0 wrong=0 ' "$log")" = 3 ] || expect "$log" 'u2 with three pings answered'
 all h1 eth0 60 500
 all h1 eth0 1514 300
 all h1 eth0 9014 100

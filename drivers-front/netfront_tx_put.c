@@ -160,7 +160,8 @@ static bool fits(const struct net_frame *frame)
 
 static int plan_frame(struct nf_queue *q, const struct net_frame *frame, struct plan *plan)
 {
-	bool copies = q->dev->untrusted || q->dev->no_sg;
+	/* A guest's frame (net.h: owner) may lie in pages of his that we have mapped: those are not ours to grant. */
+	bool copies = q->dev->untrusted || q->dev->no_sg || frame->owner;
 
 	plan->n = 0;
 	if (!fits(frame))

@@ -238,6 +238,23 @@ static void test_not_trusted(void **state)
 	assert_true(nb_end());
 }
 
+/* What a driver domain sends on for its guests may lie in their pages. */
+static void test_not_ours_to_grant(void **state)
+{
+	struct net_device *dev;
+	struct nb_frame f;
+
+	nb_reset();
+	dev = nb_begin();
+	nb_frame_make(&f, 9000, 54, 1, 0);
+	f.frame.owner = 3;
+	nb_frame_send(dev, &f);
+	assert_true(nb_same(&f, nb_last()->data, nb_last()->len));
+	assert_int_equal(stats()->granted_out, 0);
+	nb_frame_free(&f);
+	assert_true(nb_end());
+}
+
 /* One slot a frame, whatever pages it lies in. */
 static void test_one_slot(void **state)
 {
@@ -476,8 +493,8 @@ int main(void)
 	    cmocka_unit_test(test_not_trusted),   cmocka_unit_test(test_one_slot),
 	    cmocka_unit_test(test_offloads_out),  cmocka_unit_test(test_refused),
 	    cmocka_unit_test(test_waiting),       cmocka_unit_test(test_quiet_answers),
-	    cmocka_unit_test(test_not_overtaken), cmocka_unit_test(test_echo),
-	    cmocka_unit_test(test_flows),
+	    cmocka_unit_test(test_not_overtaken), cmocka_unit_test(test_not_ours_to_grant),
+	    cmocka_unit_test(test_echo),          cmocka_unit_test(test_flows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -53,6 +53,16 @@ static int read_own(struct nf_device *dev, uint8_t *mac, uint64_t *mtu)
 	return xenbus_read_numbers(HOST_TX_NONE, dev->bus.path, &key, 1, mtu);
 }
 
+/* A card of the same domain may have been first. */
+static void choose_name(struct nf_device *dev)
+{
+	unsigned n = dev->bus.id;
+
+	do
+		fmt_text(dev->net.name, sizeof(dev->net.name), "eth%u", n++);
+	while (host_net_find(dev->net.name));
+}
+
 static void describe(struct nf_device *dev, const uint64_t *keys, const uint8_t *mac, uint64_t mtu)
 {
 	struct net_device *net = &dev->net;
@@ -64,7 +74,7 @@ static void describe(struct nf_device *dev, const uint64_t *keys, const uint8_t 
 	__builtin_memcpy(net->mac, mac, NET_MAC_BYTES);
 	if (dev->registered)
 		return;
-	fmt_text(net->name, sizeof(net->name), "eth%u", dev->bus.id);
+	choose_name(dev);
 	net->ops = &nf_net_ops;
 	net->driver = dev;
 	net->uplink = true;

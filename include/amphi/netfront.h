@@ -1,8 +1,8 @@
 /* netfront.h: network interfaces that another domain serves, as this domain's kernel starts and watches them.
  *
  * Caller: kernel (start, suspend, commands). Implemented by drivers-front/netfront*.c. Each interface found under
- * device/vif is registered by host_net_register once it is connected, as "ethN" with the number of its directory; it stays
- * registered while its backend is away, without carrier. Worker context. Errors: negative XEN_Exxx.
+ * device/vif is registered by host_net_register once it is connected, as "ethN" with the number of its directory, or the
+ * next that is free; it stays registered while its backend is away, without carrier. Worker context. Errors: negative XEN_Exxx.
  *
  * What was on its way when a backend went is not sent again: a network may lose packets, and must not bring one twice.
  */

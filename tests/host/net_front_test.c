@@ -177,6 +177,20 @@ static void test_no_interface(void **state)
 	assert_true(nb_end());
 }
 
+/* Its number's name is another's already. */
+static void test_name_taken(void **state)
+{
+	struct net_device card = {.name = "eth0"};
+
+	nb_reset();
+	nb_user.away = true;
+	assert_int_equal(host_net_register(&card), 0);
+	assert_ptr_equal(nb_begin(), &card);
+	assert_non_null(host_net_find("eth1"));
+	host_net_unregister(&card);
+	assert_true(nb_end());
+}
+
 /* ---- out ---------------------------------------------------------------------------------------- */
 
 static void send_one(struct net_device *dev, uint32_t len, uint32_t head, unsigned parts,
@@ -487,14 +501,23 @@ static void test_flows(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_keys),          cmocka_unit_test(test_queues_and_ports),
-	    cmocka_unit_test(test_what_it_can),   cmocka_unit_test(test_mtu_and_carrier),
-	    cmocka_unit_test(test_no_interface),  cmocka_unit_test(test_out),
-	    cmocka_unit_test(test_not_trusted),   cmocka_unit_test(test_one_slot),
-	    cmocka_unit_test(test_offloads_out),  cmocka_unit_test(test_refused),
-	    cmocka_unit_test(test_waiting),       cmocka_unit_test(test_quiet_answers),
-	    cmocka_unit_test(test_not_overtaken), cmocka_unit_test(test_not_ours_to_grant),
-	    cmocka_unit_test(test_echo),          cmocka_unit_test(test_flows),
+	    cmocka_unit_test(test_keys),
+	    cmocka_unit_test(test_queues_and_ports),
+	    cmocka_unit_test(test_what_it_can),
+	    cmocka_unit_test(test_mtu_and_carrier),
+	    cmocka_unit_test(test_no_interface),
+	    cmocka_unit_test(test_name_taken),
+	    cmocka_unit_test(test_out),
+	    cmocka_unit_test(test_not_trusted),
+	    cmocka_unit_test(test_one_slot),
+	    cmocka_unit_test(test_offloads_out),
+	    cmocka_unit_test(test_refused),
+	    cmocka_unit_test(test_waiting),
+	    cmocka_unit_test(test_quiet_answers),
+	    cmocka_unit_test(test_not_overtaken),
+	    cmocka_unit_test(test_not_ours_to_grant),
+	    cmocka_unit_test(test_echo),
+	    cmocka_unit_test(test_flows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

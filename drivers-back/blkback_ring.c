@@ -274,6 +274,9 @@ void back_run_requests(void *ctx)
 		return;
 	n = ring_back_fetch(&q->ring);
 	q->found = n != 0;
+	/* Who comes from a barrier has not asked for an event yet: it was the last on the ring then. */
+	if (n == 0)
+		n = ring_back_arm(&q->ring, 1);
 	for (int round = 0; n > 0 && round < MAX_ROUNDS; round++) {
 		drain(q, n);
 		if (held_up(q))

@@ -379,6 +379,30 @@ static void test_barriers_in_a_row(void **state)
 	assert_int_equal(answers, 3 * 5);
 }
 
+/* The last on its ring, at a disk that takes its time: what comes when it has ended is heard, though nothing was behind it. */
+static void test_barrier_at_the_end(void **state)
+{
+	struct guest_request barrier = rw(BLKIF_OP_WRITE_BARRIER, 16, 1, 1);
+	struct guest_request r = rw(BLKIF_OP_WRITE, 8, 0, 1);
+	struct blkif_response rsp;
+
+	begin_barrier(FUA, true);
+	guest_put(&guest, 0, &barrier);
+	guest_push(&guest, 0);
+	mock_run();
+	while (mock_disk_release(ram, 1))
+		mock_run();
+	assert_true(guest_answer(&guest, 0, &rsp));
+	guest_put(&guest, 0, &r);
+	guest_push(&guest, 0);
+	mock_run();
+	expect_asked(0, "fWw");
+	while (mock_disk_release(ram, 1))
+		mock_run();
+	assert_true(guest_answer(&guest, 0, &rsp));
+	end();
+}
+
 /* A barrier that fails in any of its steps ends there, and what is behind it goes on. */
 static void test_barrier_fails(void **state)
 {
@@ -458,6 +482,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(test_barrier),
 	    cmocka_unit_test(test_barrier_waits),
 	    cmocka_unit_test(test_barriers_in_a_row),
+	    cmocka_unit_test(test_barrier_at_the_end),
 	    cmocka_unit_test(test_barrier_fails),
 	    cmocka_unit_test(test_barrier_refused),
 	    cmocka_unit_test(test_gone_at_a_barrier),

@@ -147,6 +147,10 @@ static int queues_that_fit(struct front_disk *disk)
 {
 	int err = queues_begin(disk);
 
+	if (err) {
+		front_relieve(disk->root);
+		err = queues_begin(disk);
+	}
 	while (err && (disk->order || disk->n_queues > 1)) {
 		if (disk->order)
 			disk->order--;

@@ -242,6 +242,8 @@ void front_trace_done(void);
 /* Nothing is in flight, and what waits has no grants or no pages to go with. True: it will be tried again. */
 bool front_want(struct front_disk *disk);
 void front_want_work(void *ctx);
+/* Every idle disk gives back the standing grants that its backend has let go of. */
+void front_relieve(const struct front_root *root);
 
 /* ---- blkfront_lent.c ---- */
 #define REF_STALE 0x80000000u /* of a connection that is over; the old backend still maps it */

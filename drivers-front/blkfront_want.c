@@ -3,7 +3,8 @@
  * A request needs grants, and one that is copied needs pages. Both come back with answers; but when nothing of the
  * disk is in flight they are with others: other disks' standing grants above all, which fill the table of a guest with
  * many disks. So every idle disk gives back what its backend has let go of, now and again until the request can
- * go. Called by blkfront_ring.c and the worker's timer; calls blkfront_data.c and blkfront_lent.c.
+ * go; and once for a disk that comes, before it takes shorter rings. Called by blkfront_ring.c, blkfront_offer.c and
+ * the worker's timer; calls blkfront_data.c and blkfront_lent.c.
  */
 #include "blkfront_private.h"
 
@@ -22,7 +23,7 @@ bool front_want(struct front_disk *disk)
 }
 
 /* Disks with requests in flight keep theirs: see front_data_sweep. */
-static void relieve(const struct front_root *root)
+void front_relieve(const struct front_root *root)
 {
 	for (struct front_disk *d = root->disks; d; d = d->next)
 		if (d->connected && front_in_flight(d) == 0)
@@ -38,7 +39,7 @@ void front_want_work(void *ctx)
 		return;
 	disk->want_tries++;
 	disk->stats.wanted++;
-	relieve(disk->root);
+	front_relieve(disk->root);
 	front_feed(disk);
 	if (front_in_flight(disk) || disk->want_tries >= WANT_TRIES)
 		disk->want_tries = 0;

@@ -183,6 +183,23 @@ static void test_not_for_ever(void **state)
 	end_well();
 }
 
+/* Grants that stand for an idle disk, and that its backend has let go of, are what the rings of a new one are granted by. */
+static void test_a_disk_that_comes(void **state)
+{
+	blkback_persistent_limits(16, 16);
+	begin();
+	read_lent(second, LENT);
+	take_all();
+	world_attach(1, XVDB + 16, "ram0", "r");
+	mock_run();
+	assert_string_equal(world_back(1, XVDB + 16, "state"), "4");
+	assert_true(world_front_stats().standing < LENT);
+	world_detach_begin(1, XVDB + 16);
+	mock_run();
+	blkback_persistent_limits(1056, 12288);
+	end();
+}
+
 /* The backend goes while a request waits: it is replayed on the next connection, for which nothing waits. */
 static void test_the_backend_goes_meanwhile(void **state)
 {
@@ -207,6 +224,7 @@ int main(void)
 	    cmocka_unit_test(test_another_disk_gives),
 	    cmocka_unit_test(test_a_few_are_enough),
 	    cmocka_unit_test(test_not_for_ever),
+	    cmocka_unit_test(test_a_disk_that_comes),
 	    cmocka_unit_test(test_the_backend_goes_meanwhile),
 	};
 

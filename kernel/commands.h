@@ -19,6 +19,8 @@ void commands_line_add(void);     /* start repeat */
 void commands_time_add(void);     /* clock date */
 void commands_cpu_add(void);      /* cpu */
 void commands_ip_add(void);       /* ip ping host */
+void commands_ip_nc_add(void);    /* nc */
+void commands_ip_http_add(void);  /* fetch httpd */
 void commands_selftest_add(void); /* selftest */
 void commands_wire_add(void);     /* netecho */
 

@@ -189,6 +189,8 @@ static void shell_thread(void *ctx)
 	commands_cpu_add();
 	commands_ip_add();
 	commands_wire_add();
+	commands_ip_nc_add();
+	commands_ip_http_add();
 	smp_init();
 	(void)worker_call(net_start, NULL);
 	switch (cmdline.role) {

@@ -44,6 +44,11 @@ size_t net_mem_used(void)
 	return mem.used;
 }
 
+bool net_mem_ample(void)
+{
+	return mem.used < mem.limit / 2;
+}
+
 /* The least class that holds it; CLASSES: none does. */
 static uint32_t class_of(size_t size)
 {

@@ -17,6 +17,9 @@ void net_mem_free(void *p);
 
 /* What is out, with what each block costs beside its size. */
 size_t net_mem_used(void);
+/* Whether there is enough for what may wait: bytes to send, or not read yet. The other half is for packets in passing, without which those that wait
+ * would wait for ever. */
+bool net_mem_ample(void);
 /* Gives back what is kept for the next asking. */
 void net_mem_trim(void);
 

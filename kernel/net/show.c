@@ -21,6 +21,15 @@ static unsigned mask_bits(const ip4_addr_t *mask)
 	return m ? 32 - (unsigned)__builtin_ctz(m) : 0;
 }
 
+/* lwIP writes large letters, RFC 5952 wants small ones. */
+static void ip6_text(const ip6_addr_t *address, char *out, int cap)
+{
+	ip6addr_ntoa_r(address, out, cap);
+	for (; *out; out++)
+		if (*out >= 'A' && *out <= 'F')
+			*out = (char)(*out | 0x20);
+}
+
 /* Text behind what is there; what does not fit is left out. */
 static void append(char *out, size_t cap, const char *what, const char *text)
 {
@@ -65,7 +74,7 @@ static void append_ip6(const struct netif *netif, char *out, size_t cap)
 		if (!ip6_addr_isvalid(netif_ip6_addr_state(netif, i)) ||
 		    ip6_addr_islinklocal(netif_ip6_addr(netif, i)))
 			continue;
-		ip6addr_ntoa_r(netif_ip6_addr(netif, i), text, sizeof(text));
+		ip6_text(netif_ip6_addr(netif, i), text, sizeof(text));
 		append(out, cap, " ", text);
 		append(out, cap, "", "/64");
 	}
@@ -88,7 +97,7 @@ static void show_ip6(const struct netif *netif, void (*line)(const char *text))
 		state = netif_ip6_addr_state(netif, i);
 		if (ip6_addr_isinvalid(state))
 			continue;
-		ip6addr_ntoa_r(netif_ip6_addr(netif, i), address, sizeof(address));
+		ip6_text(netif_ip6_addr(netif, i), address, sizeof(address));
 		(void)fmt_text(text, sizeof(text), "    inet6 %s/64%s", address,
 			       ip6_addr_istentative(state)    ? " tentative"
 			       : ip6_addr_isduplicated(state) ? " duplicate"
@@ -174,7 +183,7 @@ void net_show_routes(void (*line)(const char *text))
 
 		if (!r->neighbor_entry || !r->invalidation_timer)
 			continue;
-		ip6addr_ntoa_r(&r->neighbor_entry->next_hop_address, address, sizeof(address));
+		ip6_text(&r->neighbor_entry->next_hop_address, address, sizeof(address));
 		show_default(address, r->neighbor_entry->netif, line);
 	}
 }
@@ -206,7 +215,7 @@ void net_show_neighbours(void (*line)(const char *text))
 
 		if (n->state == ND6_NO_ENTRY || n->state == ND6_INCOMPLETE)
 			continue;
-		ip6addr_ntoa_r(&n->next_hop_address, address, sizeof(address));
+		ip6_text(&n->next_hop_address, address, sizeof(address));
 		show_neighbour(address, n->netif, n->lladdr, line);
 	}
 }

@@ -186,7 +186,7 @@ static err_t arrived(void *ctx, struct tcp_pcb *pcb, struct pbuf *p, err_t error
 		return ERR_OK;
 	}
 	if (tcp->paused || tcp->held)
-		return hold(tcp, p);
+		return net_mem_ample() ? hold(tcp, p) : ERR_MEM;
 	tcp->calls++;
 	tcp->reading = p->tot_len;
 	n = give(tcp, p);
@@ -351,7 +351,7 @@ size_t host_tcp_send(struct host_tcp *tcp, const void *bytes, size_t len, bool m
 
 	if (!pcb)
 		return 0;
-	while (done < len) {
+	while (done < len && net_mem_ample()) {
 		want = MIN(MIN(len - done, WRITE_MAX), tcp_sndbuf(pcb));
 		got = write_piece(pcb, (const uint8_t *)bytes + done, want,
 				  TCP_WRITE_FLAG_COPY |

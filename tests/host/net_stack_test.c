@@ -173,7 +173,7 @@ static void test_by_hand(void **state)
 	start("10.0.0.1/24,gw=10.0.0.9,dns=10.0.0.8", CAN_ALL, net_wire_mirror);
 	assert_string_equal(reported, "eth0 10.0.0.1/24 gw 10.0.0.9 dns 10.0.0.8\n");
 	shows(net_show_addresses, "eth0: 02:00:00:00:00:0f mtu 1500 carrier yes\n    inet "
-				  "10.0.0.1/24\n    inet6 FE80::FF:FE00:F/64\n");
+				  "10.0.0.1/24\n    inet6 fe80::ff:fe00:f/64\n");
 	shows(net_show_addresses, "dns 10.0.0.8\n");
 	shows(net_show_routes, "default via 10.0.0.9 dev eth0\n10.0.0.0/24 dev eth0\n");
 	assert_int_equal(net_address_add("eth1", "10.1.0.1/16"), -XEN_ENODEV);
@@ -188,7 +188,7 @@ static void test_by_hand(void **state)
 	assert_int_equal(net_dns_add("nobody"), -XEN_EINVAL);
 	net_wire_pass(3 * SECOND);
 	shows(net_show_routes, "default via 10.1.0.77 dev eth0\n10.1.0.0/16 dev eth0\n");
-	shows(net_show_addresses, "inet6 FD00::1/64\n");
+	shows(net_show_addresses, "inet6 fd00::1/64\n");
 	shows(net_show_addresses, "dns 10.1.0.3 dns 10.0.0.8\n");
 	assert_int_equal(net_address_del("eth0", "10.1.0.2/16"), -XEN_EADDRNOTAVAIL);
 	assert_int_equal(net_address_del("eth0", "fd00::2"), -XEN_EADDRNOTAVAIL);

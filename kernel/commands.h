@@ -21,6 +21,7 @@ void commands_cpu_add(void);      /* cpu */
 void commands_ip_add(void);       /* ip ping host */
 void commands_ip_nc_add(void);    /* nc */
 void commands_ip_http_add(void);  /* fetch httpd */
+void commands_ip_iperf_add(void); /* iperf */
 void commands_selftest_add(void); /* selftest */
 void commands_wire_add(void);     /* netecho */
 

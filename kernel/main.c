@@ -191,6 +191,7 @@ static void shell_thread(void *ctx)
 	commands_wire_add();
 	commands_ip_nc_add();
 	commands_ip_http_add();
+	commands_ip_iperf_add();
 	smp_init();
 	(void)worker_call(net_start, NULL);
 	switch (cmdline.role) {

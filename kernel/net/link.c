@@ -95,10 +95,12 @@ static struct pbuf *wrap(struct net_link *link, struct net_frame *frame)
 	return chain;
 }
 
-/* The frame is put, whatever comes of it. */
+/* The frame is put, whatever comes of it. When memory is short only short ones are copied, which are acknowledgements and their like: by
+ * those memory comes free. */
 static struct pbuf *copy(struct net_frame *frame)
 {
-	struct pbuf *p = pbuf_alloc(PBUF_RAW, (u16_t)frame->len_bytes, PBUF_RAM);
+	bool fits = frame->len_bytes < WRAP_FROM_BYTES || net_mem_ample();
+	struct pbuf *p = fits ? pbuf_alloc(PBUF_RAW, (u16_t)frame->len_bytes, PBUF_RAM) : NULL;
 	uint8_t *to = p ? p->payload : NULL;
 
 	for (unsigned i = 0; p && i < frame->n_segments; i++) {

@@ -20,6 +20,7 @@
 #include "stack.h"
 
 #define WRITE_MAX   0x8000u /* lwIP takes a piece as a whole or not at all */
+#define LITTLE      4096u
 #define BACKLOG     64u
 #define POLL_HALVES 1u /* lwIP's poll comes each so many half seconds */
 
@@ -344,6 +345,16 @@ static size_t write_piece(struct tcp_pcb *pcb, const uint8_t *bytes, size_t len,
 	return 0;
 }
 
+/* When memory is short, who has little on its way may still send a little: what it has to say may be what the others wait for. */
+static size_t room_for(const struct tcp_pcb *pcb)
+{
+	size_t most = WRITE_MAX, queued = TCP_SND_BUF - pcb->snd_buf;
+
+	if (!net_mem_ample())
+		most = queued < LITTLE ? LITTLE - queued : 0;
+	return MIN(most, pcb->snd_buf);
+}
+
 size_t host_tcp_send(struct host_tcp *tcp, const void *bytes, size_t len, bool more)
 {
 	struct tcp_pcb *pcb = tcp->connected && !tcp->ended && !tcp->ending ? tcp->pcb : NULL;
@@ -351,8 +362,8 @@ size_t host_tcp_send(struct host_tcp *tcp, const void *bytes, size_t len, bool m
 
 	if (!pcb)
 		return 0;
-	while (done < len && net_mem_ample()) {
-		want = MIN(MIN(len - done, WRITE_MAX), tcp_sndbuf(pcb));
+	while (done < len) {
+		want = MIN(len - done, room_for(pcb));
 		got = write_piece(pcb, (const uint8_t *)bytes + done, want,
 				  TCP_WRITE_FLAG_COPY |
 				      (more || done + want < len ? TCP_WRITE_FLAG_MORE : 0));

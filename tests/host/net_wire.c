@@ -83,7 +83,9 @@ static void give_now(struct net_wire *wire, struct wire_frame *f)
 		uint32_t n = cut && at == 0 ? first : cut ? cut : f->len;
 
 		frame->segments[frame->n_segments].va = f->bytes + at;
-		frame->segments[frame->n_segments].len_bytes = n < f->len - at ? n : f->len - at;
+		if (frame->n_segments == NET_SEGMENTS_MAX - 1 || n > f->len - at)
+			n = f->len - at;
+		frame->segments[frame->n_segments].len_bytes = n;
 	}
 	wire->alive++;
 	wire->given++;

@@ -17,7 +17,8 @@
 #define BACKOFF_MAX_MS 5000u
 #define REPLY_NS                                                                                   \
 	(30000 * MS_NS) /* a server that leaves a request so long has its connection closed */
-#define LOOK_MS 1000u
+#define LOOK_MS      1000u
+#define NOTHING_TOLD 1 /* no error of a stream */
 
 /* Flags of an export. */
 enum {
@@ -146,7 +147,7 @@ void nbd_ready(struct nbd_disk *disk)
 			 (unsigned long long)disk->dev.sectors,
 			 disk->stats.reconnects ? ", is back" : "");
 	disk->away_ns = 0;
-	disk->refused = false;
+	disk->told = NOTHING_TOLD;
 	disk->backoff_ms = BACKOFF_MIN_MS;
 	if (n < wanted(disk)) { /* the others, now that the server has said that there may be */
 		host_work_cancel(&disk->again);
@@ -179,10 +180,11 @@ void nbd_lost(struct nbd_conn *c, const char *why, int err)
 	nbd_take_back(c, replay);
 	disk->stats.connections -= was_ready;
 	disk->stats.reconnects += was_ready;
-	if (was_ready || !disk->refused)
+	if (disk->told !=
+	    err) /* its other connections will say the same, and so will the next try */
 		host_log(HOST_LOG_WARN, "%s: %s: %s (%d), trying again", disk->dev.name, disk->uri,
 			 why, err);
-	disk->refused = true;
+	disk->told = err;
 	if (disk->stats.connections) {
 		nbd_dispatch(disk);
 		return;
@@ -295,6 +297,7 @@ static struct nbd_disk *disk_make(const char *uri)
 	disk->dev.max_segments = BLOCK_MAX_SEGMENTS;
 	disk->away_ns = host_time_ns();
 	disk->backoff_ms = BACKOFF_MIN_MS;
+	disk->told = NOTHING_TOLD;
 	disk->again = (struct host_work){.fn = look, .ctx = disk};
 	for (i = 0; i < NBD_CONNECTIONS; i++)
 		disk->conns[i].disk = disk;

@@ -184,6 +184,8 @@ static const char *reason(int err)
 		return "connection refused";
 	case -XEN_ETIMEDOUT:
 		return "no answer";
+	case -XEN_EADDRNOTAVAIL:
+		return "no address of our own yet";
 	case -XEN_ENOENT:
 		return "no such host or export";
 	case -XEN_EINVAL:

@@ -72,7 +72,7 @@ struct nbd_disk {
 	uint16_t port;
 	bool known;        /* a server has told what the disk is */
 	bool several;      /* it takes several connections */
-	bool refused;      /* told in the log; not again until it has worked */
+	int told;          /* why the last connection ended that the log tells of */
 	uint64_t sequence; /* of requests: driver[0] */
 	struct block_request *waiting, *waiting_tail; /* in order, on no connection */
 	uint64_t away_ns; /* since when there is no connection; 0: there is one */

@@ -1,7 +1,7 @@
 #!/bin/sh
 # The main job behind `make run` and `make shell`: run.sh [--shell]. A guest reads a real disk image through the
-# split driver and writes another; the host checks both, and the table at the end is made of what the
-# domains reported. DISK names the user's own image (read-only unless DISK_MODE=w).
+# split driver and writes another, and fetches a file over HTTP through the service domain's network card; the host
+# checks all three, and the table at the end is made of what the domains reported. DISK names the user's own image (read-only unless DISK_MODE=w).
 set -eu
 cd "$(dirname "$0")/.."
 BUILD=${BUILD:-build}
@@ -34,6 +34,16 @@ case $mode in r) access=ro ;; w) access=rw ;; *) fail "DISK_MODE=$mode: r or w" 
 rm -f "$work/scratch.img"
 truncate -s 16M "$work/scratch.img"
 
+# The file that the guest fetches, and a web server for each connection to 10.0.2.100 of QEMU's own network: no port of the
+# host is opened, and nothing beyond it is reached.
+head -c 4194304 /dev/urandom >"$work/file"
+cat >"$work/http.sh" <<EOF
+while read -r line && [ \${#line} -gt 1 ]; do :; done
+printf 'HTTP/1.0 200 OK\r\nContent-Length: 4194304\r\n\r\n'
+exec cat "$work/file"
+EOF
+net="user,restrict=on,guestfwd=tcp:10.0.2.100:80-cmd:/bin/sh $work/http.sh"
+
 # The example as it stands, with this run's kernel and disks in it; for the shell, without its job.
 [ "${1:-}" = --shell ] && job=' do="[^"]*"' || job='$^'
 KERNEL=$BUILD/amphi SCRATCH=$work/scratch.img DISK=$disk ACCESS=$access JOB=$job awk '
@@ -45,13 +55,13 @@ KERNEL=$BUILD/amphi SCRATCH=$work/scratch.img DISK=$disk ACCESS=$access JOB=$job
 
 if [ "${1:-}" = --shell ]; then
 	echo "Consoles: Ctrl-A steps hypervisor -> service -> guest; 'help' lists commands, 'halt' ends a domain."
-	exec "$BUILD/amphi-tool" run --interactive "$work/guest.cfg"
+	exec "$BUILD/amphi-tool" run --interactive --net "$net" "$work/guest.cfg"
 fi
 
 mib=$(($(stat -L -c %s "$disk") / 1048576))
 start=$(date +%s%N)
 status=0
-"$BUILD/amphi-tool" run --timeout $((60 + mib / 2)) --stats "$work/stats" "$work/guest.cfg" || status=$?
+"$BUILD/amphi-tool" run --timeout $((60 + mib / 2)) --net "$net" --stats "$work/stats" "$work/guest.cfg" || status=$?
 elapsed=$((($(date +%s%N) - start) / 1000000))
 
 # A disk is whole sectors: the last one of a file of another size is filled with zeros.
@@ -62,9 +72,13 @@ guest=$(sed -n 's/^guest @sha256 xvda //p' "$work/stats" | head -n 1)
 [ -n "$guest" ] && [ "$host" = "$guest" ] && read_ok=equal || read_ok=DIFFERENT
 if said=$("$BUILD/amphi-tool" verify-pattern "$work/scratch.img" $seed 2>&1); then written_ok=equal; else written_ok="DIFFERENT: $said"; fi
 
+sum=$(sha256sum "$work/file" | cut -d' ' -f1)
+grep -q "^guest @fetch .* code=200 .* sha256=$sum" "$work/stats" && fetched_ok=equal || fetched_ok=DIFFERENT
+
 awk -f tools/run-table.awk "$work/stats"
 printf '%-34s %s\n' "xvda's SHA-256, guest and host" "$read_ok ($host)"
 printf '%-34s %s\n' "xvdb's bytes on the host, the seed" "$written_ok"
+printf '%-34s %s\n' "SHA-256 of what came by HTTP" "$fetched_ok ($sum)"
 printf '%-34s %s\n' "worst exit code of a domain" "$status"
 printf '%-34s %s.%03d s\n' "the whole, on this machine's clock" $((elapsed / 1000)) $((elapsed % 1000))
-[ "$status" = 0 ] && [ "$read_ok" = equal ] && [ "$written_ok" = equal ]
+[ "$status" = 0 ] && [ "$read_ok" = equal ] && [ "$written_ok" = equal ] && [ "$fetched_ok" = equal ]

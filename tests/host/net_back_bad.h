@@ -1,12 +1,17 @@
 /* net_back_bad.h: a frontend that breaks a rule, and what is to come of it; a part of net_back_*_test.c.
  *
- * Each bad front has a neighbour, whose packets must pass before, between and after. Included once, behind <cmocka.h>. Calls
+ * Each bad front has a neighbour, whose packets must pass before, between and after. Included once. Calls
  * net_back_fixture.h.
  */
 #ifndef TESTS_NET_BACK_BAD_H
 #define TESTS_NET_BACK_BAD_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <cmocka.h>
 
 #include "net_back_fixture.h"
 

@@ -26,7 +26,7 @@ _Static_assert(NETIF_SLOTS_MAX + 1 <= NET_SEGMENTS_MAX, "a head and all pieces")
 #define VIF_HEAD_BYTES NET_PARSE_BYTES
 
 /* What waits for one queue of a guest, at most, and how often that is looked at: a frame waits for one to two such
- * spans (docs/decisions/0015). */
+ * spans (docs/decisions/0016). */
 #define VIF_WAIT_FRAMES  256u
 #define VIF_WAIT_BYTES   (1u << 20)
 #define VIF_WAIT_TICK_NS 20000000ull

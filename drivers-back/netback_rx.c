@@ -2,7 +2,7 @@
  *
  * These are the interface's net_ops: its user sends, and kicks. A frame goes at the next kick if the guest has posted requests
  * enough. Else it waits, and with it slots of the guest that it came from: so what waits is bounded in frames, in bytes and
- * in time (docs/decisions/0015). Calls netback_slots.c for the copies.
+ * in time (docs/decisions/0016). Calls netback_slots.c for the copies.
  *
  *   taking   --- a tick finds frames of the last tick: they are dropped --->  stalled
  *   stalled  --- a frame goes ------------------------------------------->  taking

@@ -24,6 +24,7 @@ void commands_ip_http_add(void);  /* fetch httpd */
 void commands_ip_iperf_add(void); /* iperf */
 void commands_selftest_add(void); /* selftest */
 void commands_wire_add(void);     /* netecho */
+void commands_bridge_add(void);   /* bridge */
 
 #include <amphi/block.h>
 

@@ -189,6 +189,7 @@ static void shell_thread(void *ctx)
 	commands_cpu_add();
 	commands_ip_add();
 	commands_wire_add();
+	commands_bridge_add();
 	commands_ip_nc_add();
 	commands_ip_http_add();
 	commands_ip_iperf_add();

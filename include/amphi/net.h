@@ -42,7 +42,8 @@ struct net_segment {
 };
 
 struct net_frame {
-	struct net_frame *next; /* whoever holds the frame */
+	struct net_frame
+	    *next; /* the giver's, while it is not given: there may be several holders */
 	/* IN: the giver's */
 	uint32_t len_bytes; /* of all segments; >= NET_HEAD_BYTES */
 	uint8_t flags, gso;

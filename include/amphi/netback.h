@@ -4,7 +4,7 @@
  * xenbus.h, host_net.h and net_offload.h. Each directory under backend/vif is a guest's interface; while its guest is
  * connected it is a net_device "vifDOMAIN.NUMBER" of the registry, whose `bridge` is the toolstack's word.
  * Context: the worker. Errors: negative XEN_Exxx. Not promised: delivery; that a guest which does not take its frames
- * is waited for (docs/decisions/0015).
+ * is waited for (docs/decisions/0016).
  */
 #ifndef AMPHI_NETBACK_H
 #define AMPHI_NETBACK_H

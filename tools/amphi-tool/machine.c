@@ -125,6 +125,31 @@ static void add_disks(struct command *c, const struct plan *plan)
 	}
 }
 
+/* An interface to serve, or a disk to fetch. */
+static bool wants_net(const struct domain_config *c)
+{
+	for (unsigned i = 0; i < c->n_disks; i++)
+		if (!strncmp(c->disks[i].target, "nbd://", 6))
+			return true;
+	return c->n_vifs;
+}
+
+/* QEMU's own user network needs no rights and reaches what the host reaches. */
+static void add_net(struct command *c, const struct plan *plan)
+{
+	const char *net = plan->options->net;
+
+	for (unsigned i = 0; !net && i < plan->n_domains; i++)
+		if (wants_net(&plan->domains[i].config))
+			net = "user";
+	if (!net || !strcmp(net, "none"))
+		return;
+	add(c, "-netdev");
+	add(c, "%s,id=net0", net);
+	add(c, "-device");
+	add(c, "virtio-net-pci,netdev=net0,disable-legacy=on");
+}
+
 /* With -icount, nothing of the outside may come in: the clock is the virtual one, begins on a fixed
  * date, and QEMU's own random numbers have a seed. Without sleep=off an idle machine waits in real
  * time. */
@@ -180,6 +205,7 @@ char **machine_command(const struct plan *plan)
 	add(c, "-device");
 	add(c, "isa-debug-exit,iobase=0xf4,iosize=4");
 	add_disks(c, plan);
+	add_net(c, plan);
 	add(c, "-kernel");
 	add(c, "%s", o->hypervisor);
 	add(c, "-append");

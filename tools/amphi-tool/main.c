@@ -31,6 +31,7 @@ static const char usage_text[] =
     "  --service-mem MIB   the service domain's (32)       --accel tcg|kvm    (what there is)\n"
     "  --cpus N            the machine's processors (1)\n"
     "  --disk-bus nvme|virtio  (nvme)                      --icount           count instructions\n"
+    "  --net SPEC|none     the machine's network, as QEMU's -netdev (user, where it is used)\n"
     "  --hypervisor FILE   (amphi-hv beside this program)  --kernel FILE      the service "
     "domain's\n"
     "  --stats FILE        write what domains report       --service-args S   more boot words\n"
@@ -118,7 +119,8 @@ enum {
 	OPT_LATER,
 	OPT_DISK,
 	OPT_CPUS,
-	OPT_PART
+	OPT_PART,
+	OPT_NET
 };
 
 /* Names as in usage_text; `check` takes them too and looks at none. */
@@ -128,6 +130,7 @@ static const struct option long_options[] = {
     {"timeout", required_argument, NULL, OPT_TIMEOUT},
     {"accel", required_argument, NULL, OPT_ACCEL},
     {"disk-bus", required_argument, NULL, OPT_BUS},
+    {"net", required_argument, NULL, OPT_NET},
     {"hypervisor", required_argument, NULL, OPT_HV},
     {"kernel", required_argument, NULL, OPT_KERNEL},
     {"stats", required_argument, NULL, OPT_STATS},
@@ -160,6 +163,9 @@ static void take_option(struct options *o, int opt, const char *name)
 		break;
 	case OPT_BUS:
 		o->disk_bus = one_of(name, optarg, "nvme", "virtio");
+		break;
+	case OPT_NET:
+		o->net = optarg;
 		break;
 	case OPT_HV:
 		o->hypervisor = optarg;

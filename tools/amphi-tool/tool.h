@@ -24,12 +24,14 @@ enum { EXIT_USAGE = 2, EXIT_CONFIG = 3, EXIT_NO_QEMU = 4, EXIT_TIMEOUT = 124, EX
 	"service" /* the service domain's name on the console; no other domain may have it */
 
 struct options {
-	unsigned mem_total_mib;          /* 0: as much as the domains need */
-	unsigned service_mem_mib;        /* 0: 32, and room for a large archive */
-	unsigned timeout_s;              /* 0: none */
-	unsigned cpus;                   /* of the machine */
-	const char *accel;               /* "tcg", "kvm", NULL: what the machine has */
-	const char *disk_bus;            /* "nvme" or "virtio" */
+	unsigned mem_total_mib;   /* 0: as much as the domains need */
+	unsigned service_mem_mib; /* 0: 32, and room for a large archive */
+	unsigned timeout_s;       /* 0: none */
+	unsigned cpus;            /* of the machine */
+	const char *accel;        /* "tcg", "kvm", NULL: what the machine has */
+	const char *disk_bus;     /* "nvme" or "virtio" */
+	const char
+	    *net; /* of QEMU's -netdev; "none"; NULL: a user network where a file wants one */
 	const char *hypervisor, *kernel; /* files */
 	const char *stats_file;          /* NULL: none */
 	const char *ctl;                 /* socket of the control port */

@@ -19,6 +19,7 @@
 
 #include "link.h"
 #include "port.h"
+#include "stack.h"
 
 /* Shorter frames are copied: an acknowledgement costs less to copy than to wrap, and its page goes back at once. So are fragments,
  * which may have to wait for their like, and echoes, whose answers are made where they lie. */
@@ -185,10 +186,13 @@ struct tx {
 	struct pbuf *p;
 };
 
+static unsigned tx_out; /* with drivers, of all interfaces, also of those that are gone */
+
 static void tx_done(struct net_frame *frame, int status)
 {
 	struct tx *tx = frame->ctx;
 
+	tx_out--;
 	pbuf_free(tx->p);
 	net_mem_free(tx);
 }
@@ -274,11 +278,20 @@ static err_t linkoutput(struct netif *netif, struct pbuf *p)
 
 	if (!tx)
 		return ERR_MEM;
+	tx_out++;
 	leave_blank(&tx->frame);
 	if (!link->in_batch)
 		host_work_soon(&link->kick);
 	return net_fit(&tx->frame, link->dev->can, link->dev->mtu, send, link->dev) < 0 ? ERR_IF
 											: ERR_OK;
+}
+
+void net_links_kick(void)
+{
+	struct net_link *link = NULL;
+
+	while (tx_out && (link = net_link_next(link)))
+		link->dev->ops->kick(link->dev);
 }
 
 /* ---- the interface ----------------------------------------------------------------------- */

@@ -27,6 +27,10 @@ int net_link_open(struct net_device *dev, struct net_link **out);
 /* Takes it away: connections with its addresses end, every frame is put, dev is free for another. */
 void net_link_close(struct net_link *link);
 
+/* Has drivers look for frames that they could put, if there are any: a driver may leave that until the next frame, but lwIP sends nothing
+ * again as long as the driver still has it. */
+void net_links_kick(void);
+
 /* stack.c's: dev is about to be gone; it closes the link. */
 void net_stack_lost(struct net_link *link);
 

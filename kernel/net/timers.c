@@ -37,7 +37,13 @@ static bool tcp_needed(void)
 	return tcp_active_pcbs || tcp_tw_pcbs;
 }
 
-static struct duty tcp_duty = {{run_duty, &tcp_duty}, TCP_TMR_INTERVAL, tcp_tmr, tcp_needed};
+static void tcp_run(void)
+{
+	net_links_kick();
+	tcp_tmr();
+}
+
+static struct duty tcp_duty = {{run_duty, &tcp_duty}, TCP_TMR_INTERVAL, tcp_run, tcp_needed};
 
 /* ---- reports of multicast groups: while one is due ---------------------------------------- */
 

@@ -18,7 +18,7 @@ for d in dev proc sys tmp; do mount --bind /\$d /tools/\$d; done
 online=/sys/devices/system/cpu/cpu1/online
 dmesg -r | grep -E '^<[0-4]>' | sed 's/^<[0-9]*>\[ *[0-9.]*\] //; s/^/GUEST complains: /'
 grep -q only-boot /proc/cmdline && poweroff -f
-chroot /tools /bin/stress-ng --cpu 2 --vm 1 --vm-bytes 16m --fork 1 --mmap 1 --mmap-bytes 1m --sigsegv 1 --sigfpe 1 --timer 1 --mprotect 1 \\
+chroot /tools /bin/stress-ng --cpu 2 --vm 1 --vm-bytes 4m --fork 1 --mmap 1 --mmap-bytes 1m --sigsegv 1 --sigfpe 1 --timer 1 --mprotect 1 \\
 	--verify --temp-path /tmp --metrics-brief --timeout ${seconds}s >/tmp/out 2>&1 &
 stress=\$!
 gone=0 came=0

@@ -7,7 +7,7 @@
 . "$here/../lib/archive.sh"
 machine=
 log=$work/log
-trap 'kill $machine 2>/dev/null; wait; rm -rf "$work"' EXIT
+trap 'kill $machine 2>/dev/null || :; wait; rm -rf "$work"' EXIT # a bench has -e, and a status of its own
 linux_modules=$xen_dir/x/lib/modules/$(cat "$xen_dir/kver")
 
 linux_fail() {

@@ -5,7 +5,7 @@
 # 8 MiB both ways at the same time, byte by byte, as large frames and not cut; both of Linux's queues are used, and a guest
 # whose address is given may not send from another; an interface attached while the guest runs is there, and gone when it is detached; a
 # guest is destroyed while it is flooded; at the end the driver domain holds no page of anybody.
-# timeout: 500
+# timeout: 700
 . "$(dirname "$0")/lib.sh"
 . "$here/linux.sh"
 
@@ -55,7 +55,7 @@ step() { echo "STEP $(cut -d' ' -f1 /proc/uptime) $*"; }
 says() { # says NAME REGEX: waits until its console has a line
 	step "$1 $2"
 	until grep -aqE "$2" $logs/guest-$1.log 2>/dev/null; do
-		[ "$(cut -d. -f1 /proc/uptime)" -lt 350 ] || { echo "MISSED $1: $2"; end 1; }
+		[ "$(cut -d. -f1 /proc/uptime)" -lt 500 ] || { echo "MISSED $1: $2"; end 1; }
 		sleep 0.2
 	done
 }
@@ -96,7 +96,7 @@ tell bnet "mem; halt 3"
 says bnet '@exit 3'
 end 0
 R
-XEN_SECONDS=150
+XEN_SECONDS=220
 xen_linux "$work/test" -m 1500 >"$work/log"
 
 ! grep MISSED "$work/log" || { tail -n 80 "$work/log"; exit 1; }

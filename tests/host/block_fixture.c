@@ -10,8 +10,17 @@
 #include <cmocka.h>
 #include <amphi/host.h>
 #include <amphi/host_block.h>
+#include <amphi/nbd.h>
 
 #include "block_fixture.h"
+
+struct block_device *fixture_nbd;
+
+struct block_device *nbd_find(const char *uri)
+{
+	assert_memory_equal(uri, "nbd://", 6);
+	return fixture_nbd;
+}
 
 /* ---- the worker's list, and the rest of host.h that is needed ----------------------- */
 

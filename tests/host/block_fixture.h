@@ -40,4 +40,6 @@ void register_again(unsigned segments, unsigned depth);
 int setup(void **state);
 int teardown(void **state); /* nothing is left: no work, no memory */
 
+/* What nbd_find gives; NULL: no such server. */
+extern struct block_device *fixture_nbd;
 #endif

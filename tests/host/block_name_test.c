@@ -15,6 +15,19 @@
 
 #include "block_fixture.h"
 
+/* A server's disk is that of its URI; a slice of it is not made before its size is known. */
+static void servers(void **state)
+{
+	struct block_device far = fake;
+
+	assert_null(host_block_find("nbd://h/e"));
+	far.coming = true;
+	fixture_nbd = &far;
+	assert_ptr_equal(host_block_find("nbd://h/e"), &far);
+	assert_null(host_block_find("nbd://h/e@0+4K"));
+	fixture_nbd = NULL;
+}
+
 static void registry(void **state)
 {
 	struct block_device odd = fake;
@@ -100,6 +113,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(registry, setup, teardown),
+	    cmocka_unit_test_setup_teardown(servers, setup, teardown),
 	    cmocka_unit_test_setup_teardown(names, setup, teardown),
 	};
 

@@ -94,6 +94,7 @@ unsigned long wait_enter(void)
 void wait_leave(unsigned long flags) {}
 
 void thread_cpu_irqs_on(void) {}
+void thread_cpu_send_held(void) {}
 
 /* Until a kick or the timer, a millisecond at most. true: a kick. */
 static bool wait_for_interrupt(void)

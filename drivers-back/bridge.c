@@ -217,19 +217,26 @@ static void port_remove(struct port *p)
 	table_forget(&p->bridge->table, &p->table);
 }
 
-/* The own interface's mtu is that of the narrowest port, so that the stack makes no frame that one cannot take. */
-static void follow_mtu(struct bridge *b)
+/* The own interface's mtu is that of the narrowest port, so that the stack makes no frame that one cannot take; its carrier is
+ * anybody's. */
+static void follow_ports(struct bridge *b)
 {
+	bool carrier = false;
 	uint16_t mtu = 0;
 	struct port *p;
 
-	for (p = b->ports; p; p = p->next)
-		if (p != &b->own_port && (!mtu || p->dev->mtu < mtu))
+	for (p = b->ports; p; p = p->next) {
+		if (p == &b->own_port)
+			continue;
+		carrier |= p->dev->carrier;
+		if (!mtu || p->dev->mtu < mtu)
 			mtu = p->dev->mtu;
+	}
 	mtu = mtu ? mtu : OWN_MTU;
-	if (b->own.mtu == mtu)
+	if (b->own.mtu == mtu && b->own.carrier == carrier)
 		return;
 	b->own.mtu = mtu;
+	b->own.carrier = carrier;
 	host_net_changed(&b->own);
 }
 
@@ -243,7 +250,7 @@ static void port_changed(struct net_device *dev)
 		host_log(HOST_LOG_INFO, "%s: %s has left", b->own.name, dev->name);
 		host_free(p, sizeof(*p));
 	}
-	follow_mtu(b);
+	follow_ports(b);
 }
 
 static const struct net_user_ops port_ops = {
@@ -301,7 +308,6 @@ static struct bridge *bridge_make(const char *name)
 	b->own.ops = &own_ops;
 	b->own.mtu = OWN_MTU;
 	b->own.can = NET_CAN_SEGMENTS | NET_CAN_CSUM4 | NET_CAN_CSUM6;
-	b->own.carrier = true;
 	b->own.n_queues = 1;
 	b->own.driver = b;
 	b->table.seed = host_time_ns() * 0x9e3779b97f4a7c15ull;
@@ -330,7 +336,7 @@ static void take(struct bridge *b, struct net_device *dev)
 	if (dev->ops->promiscuous)
 		dev->ops->promiscuous(dev, true);
 	host_log(HOST_LOG_INFO, "%s: %s is a port", b->own.name, dev->name);
-	follow_mtu(b);
+	follow_ports(b);
 }
 
 static void on_device(void *ctx, struct net_device *dev)

@@ -43,6 +43,8 @@ static void send_words(struct nc *nc)
 		say(nc, nc->words[i], strlen(nc->words[i]), true);
 		say(nc, i + 1 < nc->n_words ? " " : "\n", 1, i + 1 < nc->n_words);
 	}
+	if (nc->n_words)
+		host_tcp_finish(nc->tcp);
 }
 
 /* In the worker, with each key. */
@@ -53,7 +55,8 @@ static void key(void *ctx, uint8_t byte)
 	if (byte == '\r')
 		byte = '\n';
 	if (byte == KEY_CTRL_D) {
-		net_wait_end(&nc->wait, 0);
+		if (nc->tcp)
+			host_tcp_finish(nc->tcp);
 		return;
 	}
 	console_write((const char *)&byte, 1);

@@ -35,6 +35,9 @@ size_t host_tcp_send(struct host_tcp *tcp, const void *bytes, size_t len, bool m
 /* While on, received is not called, and the peer will have to stop. */
 void host_tcp_pause(struct host_tcp *tcp, bool on);
 
+/* No more will be sent: the peer sees the end behind what was. What it sends is received as before. */
+void host_tcp_finish(struct host_tcp *tcp);
+
 /* What was sent still goes, in order; nothing more is received, and no callback follows. abort: nor is what waits sent. */
 void host_tcp_close(struct host_tcp *tcp, bool abort);
 

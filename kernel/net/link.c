@@ -15,6 +15,7 @@
 #include <lwip/ethip6.h>
 #include <lwip/mld6.h>
 #include <lwip/pbuf.h>
+#include <lwip/priv/tcp_priv.h>
 #include <netif/ethernet.h>
 
 #include "link.h"
@@ -24,9 +25,9 @@
 /* Shorter frames are copied: an acknowledgement costs less to copy than to wrap, and its page goes back at once. So are fragments,
  * which may have to wait for their like, and echoes, whose answers are made where they lie. */
 #define WRAP_FROM_BYTES 512u
-/* Frames that lwIP may keep of one device at a time (segments that came too early): a driver has only so many buffers. Above
- * that they are copied. */
-#define HELD_MAX 128u
+/* Frames that lwIP may keep of one device at a time (segments that came too early): a driver has only so many buffers (netfront
+ * as few as 64 in all), and when all are kept, the segment that is missing has none to come in. Above that they are copied. */
+#define HELD_MAX 24u
 
 #define CHECKS_BY_DEVICE (NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP)
 /* TCP's sum over the data is left to the device, or to net_fit; everything else is rare or short. */
@@ -96,14 +97,28 @@ static struct pbuf *wrap(struct net_link *link, struct net_frame *frame)
 	return chain;
 }
 
-/* The frame is put, whatever comes of it. When memory is short only short ones are copied, which are acknowledgements and their like: by
- * those memory comes free. */
+/* What came too early is given up, and the other side sends it again. */
+static void forget_out_of_order(void)
+{
+	struct tcp_pcb *pcb;
+
+	for (pcb = tcp_active_pcbs; pcb; pcb = pcb->next)
+		tcp_free_ooseq(pcb);
+}
+
+/* The frame is put, whatever comes of it. When memory is short, what came too early goes first: it waits for a segment that would not be
+ * taken. Then only short ones are copied, which are acknowledgements and their like: by those memory comes free. */
 static struct pbuf *copy(struct net_frame *frame)
 {
-	bool fits = frame->len_bytes < WRAP_FROM_BYTES || net_mem_ample();
-	struct pbuf *p = fits ? pbuf_alloc(PBUF_RAW, (u16_t)frame->len_bytes, PBUF_RAM) : NULL;
-	uint8_t *to = p ? p->payload : NULL;
+	bool is_short = frame->len_bytes < WRAP_FROM_BYTES;
+	struct pbuf *p = NULL;
+	uint8_t *to;
 
+	if (!is_short && !net_mem_ample())
+		forget_out_of_order();
+	if (is_short || net_mem_ample())
+		p = pbuf_alloc(PBUF_RAW, (u16_t)frame->len_bytes, PBUF_RAM);
+	to = p ? p->payload : NULL;
 	for (unsigned i = 0; p && i < frame->n_segments; i++) {
 		memcpy(to, frame->segments[i].va, frame->segments[i].len_bytes);
 		to += frame->segments[i].len_bytes;
@@ -329,6 +344,7 @@ static void changed(struct net_device *dev)
 		net_stack_lost(link);
 	else
 		follow(link);
+	net_stack_carriers();
 }
 
 static const struct net_user_ops user_ops = {

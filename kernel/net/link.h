@@ -33,6 +33,8 @@ void net_links_kick(void);
 
 /* stack.c's: dev is about to be gone; it closes the link. */
 void net_stack_lost(struct net_link *link);
+/* stack.c: a carrier has come or gone. */
+void net_stack_carriers(void);
 
 /* After anything that may have given lwIP something to send to itself. */
 void net_loop_soon(void);

@@ -166,8 +166,18 @@ int net_stack_take(struct net_device *dev)
 	if (!netif_default || netif_default->name[0] == 'l')
 		netif_set_default(&link->netif);
 	set_addresses(link);
-	net_timers_run(true);
+	net_stack_carriers();
 	return 0;
+}
+
+/* Without a carrier nobody is heard or asked, and time is not counted: a domain whose bridge has no port sleeps. */
+void net_stack_carriers(void)
+{
+	struct net_link *link = stack.links;
+
+	while (link && !link->dev->carrier)
+		link = link->next;
+	net_timers_run(link != NULL);
 }
 
 /* The books that DHCP keeps of an interface are freed before lwIP forgets it; leases end by themselves. */
@@ -185,7 +195,7 @@ static void lose(struct net_link *link)
 	if (netif_default == &link->netif)
 		netif_set_default(stack.links ? &stack.links->netif : NULL);
 	net_link_close(link);
-	net_timers_run(stack.links != NULL);
+	net_stack_carriers();
 }
 
 void net_stack_lost(struct net_link *link)

@@ -385,6 +385,15 @@ void host_tcp_pause(struct host_tcp *tcp, bool on)
 		host_work_soon(&tcp->work);
 }
 
+/* lwIP puts the end behind what waits, also when it has no memory for it now. */
+void host_tcp_finish(struct host_tcp *tcp)
+{
+	if (!tcp->pcb || !tcp->connected)
+		return;
+	(void)tcp_shutdown(tcp->pcb, 0, 1);
+	net_loop_soon();
+}
+
 /* Bytes that were not read would make lwIP reset the connection, and lose what was sent: so they count as read. */
 void host_tcp_close(struct host_tcp *tcp, bool abort)
 {

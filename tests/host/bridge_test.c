@@ -326,6 +326,7 @@ static void test_own_interface(void **state)
 
 	(void)state;
 	assert_non_null(own);
+	assert_true(own->carrier);
 	assert_int_equal(host_net_attach(own, &own_user, NULL), 0);
 	assert_int_equal(sent(0, frame_new(0xff, 1, 0, 60)), 0xe);
 	assert_int_equal(own_got, 1);
@@ -337,6 +338,11 @@ static void test_own_interface(void **state)
 	assert_int_equal(ports[1].got, 1);
 	assert_int_equal(sent(2, frame_new(0x77, 3, 0, 60)), 0);
 	assert_int_equal(own_got, 2);
+	for (unsigned i = 0; i < PORTS; i++) {
+		assert_true(own->carrier);
+		host_net_unregister(&ports[i].dev);
+	}
+	assert_false(own->carrier);
 }
 
 /* An interface that names no bridge is nobody's port, but a wire is the default one's; another name makes another bridge. */

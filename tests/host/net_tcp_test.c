@@ -223,6 +223,20 @@ static void test_both_ways(void **state)
 	}
 }
 
+/* A segment is missing, and the device has no more buffers than those in which the ones behind it lie: they must not wait for it
+ * there, or it never comes. Within seconds, and not when lwIP gives up what came too early. */
+static void test_few_buffers(void **state)
+{
+	start(CAN_ALL);
+	wire.buffers = 32;
+	wire.lose_one_in = 300;
+	client.total = 2u << 20;
+	connect_to("10.0.0.2", PORT);
+	run(8);
+	assert_all_arrived();
+	stop();
+}
+
 /* Sums that the wire is told to have looked at are not looked at; else a wrong one is no byte of the stream. */
 static void corrupt(struct net_wire *w, const uint8_t *bytes, uint32_t len)
 {
@@ -472,12 +486,19 @@ static void test_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_both_ways),       cmocka_unit_test(test_checksums),
-	    cmocka_unit_test(test_blank),           cmocka_unit_test(test_self),
-	    cmocka_unit_test(test_pause),           cmocka_unit_test(test_pause_and_end),
-	    cmocka_unit_test(test_reasons),         cmocka_unit_test(test_refused_by_user),
-	    cmocka_unit_test(test_close_and_abort), cmocka_unit_test(test_close_in_callbacks),
-	    cmocka_unit_test(test_pulled),          cmocka_unit_test(test_little_memory),
+	    cmocka_unit_test(test_both_ways),
+	    cmocka_unit_test(test_checksums),
+	    cmocka_unit_test(test_few_buffers),
+	    cmocka_unit_test(test_blank),
+	    cmocka_unit_test(test_self),
+	    cmocka_unit_test(test_pause),
+	    cmocka_unit_test(test_pause_and_end),
+	    cmocka_unit_test(test_reasons),
+	    cmocka_unit_test(test_refused_by_user),
+	    cmocka_unit_test(test_close_and_abort),
+	    cmocka_unit_test(test_close_in_callbacks),
+	    cmocka_unit_test(test_pulled),
+	    cmocka_unit_test(test_little_memory),
 	    cmocka_unit_test(test_no_memory),
 	};
 

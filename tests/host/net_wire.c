@@ -104,7 +104,10 @@ static void deliver(void *ctx)
 		wire->queue = f->next;
 		if (f->to_stack) {
 			any = true;
-			give_now(wire, f);
+			if (wire->buffers && wire->alive >= wire->buffers)
+				wire_frame_free(f);
+			else
+				give_now(wire, f);
 			continue;
 		}
 		wire->peer(wire, f->bytes, f->len);

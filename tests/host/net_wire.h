@@ -21,6 +21,7 @@ struct net_wire {
 	uint32_t cut_bytes;                               /* of a segment; 0: one segment */
 	uint8_t flags;                                    /* NET_CSUM_* of each */
 	unsigned holders;                                 /* of each; 0: one */
+	unsigned buffers; /* what comes while so many are not put is lost; 0: no bound */
 	uint32_t chance;
 	/* What was seen. */
 	unsigned kicks, sent, lost, given, most_segments, blanks;

@@ -1,7 +1,7 @@
 /* net_plain_control.c: the control ring of net_plain_back.h: staging and hashing as a backend that has both does them.
  *
  * Called by net_plain_back.c around a connection, and by the guest's questions; calls the mock world as domain 0. It checks
- * what a frontend promises: one page of entries, references that can be mapped as it says, queues that there are.
+ * what a frontend promises: one page of entries, and queues that there are.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,19 +13,21 @@
 #define NO      XEN_NETIF_CTRL_STATUS_NOT_SUPPORTED
 #define INVALID XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER
 
+/* NULL: it is granted no more, as when somebody else has answered the question in this ring before. */
 static void *map_table(uint32_t ref, struct host_grant_map *map)
 {
 	*map = (struct host_grant_map){.owner = 1, .ref = {ref}};
-	if (host_grants_map(map, 1) || map->status != GNTST_okay)
-		mock_bug("table %u cannot be mapped", ref);
-	return map->page;
+	return host_grants_map(map, 1) || map->status != GNTST_okay ? NULL : map->page;
 }
 
 static uint32_t add_pages(const uint32_t *data)
 {
 	struct host_grant_map map;
 	const struct xen_netif_gref *list = map_table(data[1], &map);
+	uint32_t status = OKAY;
 
+	if (!list)
+		return INVALID;
 	if (data[0] >= nb.n_queues || data[2] > nb.staging || data[2] > NETIF_STAGED_PER_PAGE)
 		mock_bug("queue %u, %u pages", data[0], data[2]);
 	for (unsigned i = 0; i < data[2]; i++) {
@@ -35,11 +37,14 @@ static uint32_t add_pages(const uint32_t *data)
 					     .ref = {list[i].ref},
 					     .readonly =
 						 list[i].flags & XEN_NETIF_CTRLF_GREF_readonly};
-		if (host_grants_map(k, 1) || k->status != GNTST_okay)
-			mock_bug("page %u cannot be staged", list[i].ref);
+		if (host_grants_map(k, 1) || k->status != GNTST_okay) {
+			nb.n_kept--;
+			status = INVALID;
+			break;
+		}
 	}
 	host_grants_unmap(&map, 1);
-	return OKAY;
+	return status;
 }
 
 static uint32_t remove_pages(const uint32_t *data, uint32_t *n_removed)
@@ -47,6 +52,8 @@ static uint32_t remove_pages(const uint32_t *data, uint32_t *n_removed)
 	struct host_grant_map map;
 	struct xen_netif_gref *list = map_table(data[1], &map);
 
+	if (!list)
+		return INVALID;
 	for (unsigned i = 0; i < data[2]; i++) {
 		unsigned k = 0;
 
@@ -66,10 +73,14 @@ static uint32_t remove_pages(const uint32_t *data, uint32_t *n_removed)
 static uint32_t set_key(const uint32_t *data)
 {
 	struct host_grant_map map;
+	const void *key;
 
 	if (data[1] > NETIF_HASH_KEY_MAX)
 		return XEN_NETIF_CTRL_STATUS_BUFFER_OVERFLOW;
-	memcpy(nb.hash.key, map_table(data[0], &map), data[1]);
+	key = map_table(data[0], &map);
+	if (!key)
+		return INVALID;
+	memcpy(nb.hash.key, key, data[1]);
 	nb.hash.key_len = (uint16_t)data[1];
 	host_grants_unmap(&map, 1);
 	return OKAY;
@@ -80,6 +91,8 @@ static uint32_t set_map(const uint32_t *data)
 	struct host_grant_map map;
 	const uint32_t *list = map_table(data[0], &map);
 
+	if (!list)
+		return INVALID;
 	if (data[1] != nb.hash.n_map || data[2])
 		mock_bug("%u entries at %u", data[1], data[2]);
 	for (unsigned i = 0; i < data[1]; i++) {

@@ -3,7 +3,7 @@
  * Why: the bridge is the place where one guest's frames meet another's. The input is a list of steps of 4 bytes: a frame from a
  * port to an address, time that passes, a port that goes or comes, loses its carrier, or answers from within. Called by
  * libFuzzer; at the end nothing is held and nothing is leaked.
- * links: drivers-back/bridge.c drivers-back/bridge_table.c kernel/net.c protocol/net_parse.c protocol/net_sum.c protocol/net_fit.c lib/text.c
+ * links: tests/host/plain_memory.c drivers-back/bridge.c drivers-back/bridge_table.c kernel/net.c protocol/net_parse.c protocol/net_sum.c protocol/net_fit.c lib/text.c
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,35 +15,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static uint64_t now_ns;
 static long held;
-
-void *host_alloc(size_t size_bytes)
-{
-	return calloc(1, size_bytes);
-}
-void host_free(void *p, size_t size_bytes)
-{
-	(void)size_bytes;
-	free(p);
-}
-void *host_pages_alloc(unsigned count)
-{
-	return aligned_alloc(PAGE_SIZE, count * PAGE_SIZE);
-}
-void host_pages_free(void *pages, unsigned count)
-{
-	(void)count;
-	free(pages);
-}
-maddr_t host_virt_to_maddr(const void *va)
-{
-	return (maddr_t){(uintptr_t)va};
-}
-int host_grants_copy(struct gnttab_copy *ops, unsigned count)
-{
-	while (count--)
-		ops[count].status = GNTST_bad_gntref;
-	return 0;
-}
 uint64_t host_time_ns(void)
 {
 	return now_ns;

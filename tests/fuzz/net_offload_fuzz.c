@@ -3,7 +3,7 @@
  * Why: they read headers that guests and wires made. The input: what the interface can, the kind of frame, its gso_size, where
  * it is cut into segments, and the frame. Called by libFuzzer; a checksum that was filled in must be right, and pieces must
  * hold the bytes of TCP's data, all of them.
- * links: protocol/net_parse.c protocol/net_sum.c protocol/net_hash.c protocol/net_fit.c
+ * links: tests/host/plain_memory.c protocol/net_parse.c protocol/net_sum.c protocol/net_hash.c protocol/net_fit.c
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,35 +12,6 @@
 #include <amphi/net_offload.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-void *host_alloc(size_t size_bytes)
-{
-	return calloc(1, size_bytes);
-}
-void host_free(void *p, size_t size_bytes)
-{
-	(void)size_bytes;
-	free(p);
-}
-void *host_pages_alloc(unsigned count)
-{
-	return aligned_alloc(PAGE_SIZE, count * PAGE_SIZE);
-}
-void host_pages_free(void *pages, unsigned count)
-{
-	(void)count;
-	free(pages);
-}
-maddr_t host_virt_to_maddr(const void *va)
-{
-	return (maddr_t){(uintptr_t)va};
-}
-int host_grants_copy(struct gnttab_copy *ops, unsigned count)
-{
-	while (count--)
-		ops[count].status = GNTST_bad_gntref;
-	return 0;
-}
 
 static struct {
 	uint64_t bytes;

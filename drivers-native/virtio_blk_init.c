@@ -245,30 +245,15 @@ static void read_serial(struct vblk *v)
 	host_pages_free(page, 1);
 }
 
-/* A reset is over when the status reads 0. */
-static int reset_now(struct vblk *v)
-{
-	virtio_pci_reset(&v->pci);
-	for (unsigned n = 0; virtio_pci_status(&v->pci) && n < 1000; n++)
-		machine_delay_us(100);
-	return virtio_pci_status(&v->pci) ? -XEN_EBUSY : 0;
-}
-
 static int bring_up(struct vblk *v)
 {
-	int err = virtio_pci_find(&v->pci);
+	int err = virtio_pci_begin(&v->pci);
 
-	if (err)
-		return err;
-	pci_enable(v->pci.pci);
-	err = reset_now(v);
-	if (!err)
-		err = pci_msix_find(v->pci.pci, &v->pci.msix);
 	if (!err)
 		err = add_queues(v);
 	/* Anew, as the features were only looked at. */
 	if (!err)
-		err = reset_now(v);
+		err = virtio_pci_reset_now(&v->pci);
 	if (!err)
 		err = vblk_start(v);
 	if (err)

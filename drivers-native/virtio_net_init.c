@@ -7,7 +7,6 @@
 #include "virtio_net.h"
 
 #include <amphi/drivers.h>
-#include <amphi/machine.h>
 #include <amphi/string.h>
 
 #define DEVICE_NET_OLD 0x1000u
@@ -203,25 +202,10 @@ static void describe(struct vnet *v)
 			v->nic.dev.can |= abilities[i].can;
 }
 
-/* A reset is over when the status reads 0. */
-static int reset_now(struct vnet *v)
-{
-	virtio_pci_reset(&v->pci);
-	for (unsigned n = 0; virtio_pci_status(&v->pci) && n < 1000; n++)
-		machine_delay_us(100);
-	return virtio_pci_status(&v->pci) ? -XEN_EBUSY : 0;
-}
-
 static int bring_up(struct vnet *v)
 {
-	int err = virtio_pci_find(&v->pci);
+	int err = virtio_pci_begin(&v->pci);
 
-	if (err)
-		return err;
-	pci_enable(v->pci.pci);
-	err = reset_now(v);
-	if (!err)
-		err = pci_msix_find(v->pci.pci, &v->pci.msix);
 	if (!err)
 		err = read_features(v);
 	if (!err)
@@ -230,7 +214,7 @@ static int bring_up(struct vnet *v)
 		err = add_control(v);
 	/* Anew, as the features were only looked at. */
 	if (!err)
-		err = reset_now(v);
+		err = virtio_pci_reset_now(&v->pci);
 	if (!err)
 		err = vnet_start(&v->nic);
 	if (err)

@@ -62,6 +62,10 @@ struct virtio_queue {
 /* Maps what the function has. pci and dma are set. -XEN_EOPNOTSUPP: neither interface can be used. */
 int virtio_pci_find(struct virtio_pci *t);
 void virtio_pci_reset(struct virtio_pci *t);
+/* The same, and waits until it is over, a tenth of a second at most. -XEN_EBUSY: it is not. */
+int virtio_pci_reset_now(struct virtio_pci *t);
+/* What every start begins with: find, the function enabled, a reset, its vectors. */
+int virtio_pci_begin(struct virtio_pci *t);
 /* The status register: 0 after a reset; 0xff: nobody is there. */
 uint8_t virtio_pci_status(const struct virtio_pci *t);
 /* Takes what is wanted and offered. -XEN_EOPNOTSUPP: the device does not agree. */

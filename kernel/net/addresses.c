@@ -65,18 +65,29 @@ static int add_ip4(struct net_link *link, const struct net_stack_config *c)
 	return 0;
 }
 
-int net_address_add(const char *dev, const char *address)
+/* What is said of an interface: its link and the address, of which one kind is in *ip6 or *c. */
+static int read_address(const char *dev, const char *address, struct net_link **link,
+			ip6_addr_t *ip6, struct net_stack_config *c)
 {
-	struct net_link *link = net_link_find(dev);
-	struct net_stack_config c;
-	ip6_addr_t ip6;
-
-	if (!link)
+	*link = net_link_find(dev);
+	if (!*link)
 		return -XEN_ENODEV;
 	if (strchr(address, ':'))
-		return read_ip6(address, &ip6) ? add_ip6(link, &ip6) : -XEN_EINVAL;
-	if (net_stack_parse(address, &c) || c.mode != NET_STACK_STATIC)
-		return -XEN_EINVAL;
+		return read_ip6(address, ip6) ? 0 : -XEN_EINVAL;
+	return net_stack_parse(address, c) || c->mode != NET_STACK_STATIC ? -XEN_EINVAL : 0;
+}
+
+int net_address_add(const char *dev, const char *address)
+{
+	struct net_stack_config c;
+	struct net_link *link;
+	ip6_addr_t ip6;
+	int error = read_address(dev, address, &link, &ip6, &c);
+
+	if (error)
+		return error;
+	if (strchr(address, ':'))
+		return add_ip6(link, &ip6);
 	return add_ip4(link, &c);
 }
 
@@ -92,16 +103,15 @@ static int del_ip6(struct net_link *link, const ip6_addr_t *address)
 
 int net_address_del(const char *dev, const char *address)
 {
-	struct net_link *link = net_link_find(dev);
 	struct net_stack_config c;
+	struct net_link *link;
 	ip6_addr_t ip6;
+	int error = read_address(dev, address, &link, &ip6, &c);
 
-	if (!link)
-		return -XEN_ENODEV;
+	if (error)
+		return error;
 	if (strchr(address, ':'))
-		return read_ip6(address, &ip6) ? del_ip6(link, &ip6) : -XEN_EINVAL;
-	if (net_stack_parse(address, &c) || c.mode != NET_STACK_STATIC)
-		return -XEN_EINVAL;
+		return del_ip6(link, &ip6);
 	if (c.address != netif_ip4_addr(&link->netif)->addr)
 		return -XEN_EADDRNOTAVAIL;
 	dhcp_stop(&link->netif);

@@ -5,7 +5,7 @@
  * Expected: no bad access, what is given to the user is as net.h says (nic_world.c looks), each frame sent ends exactly
  * once, and when the card is pulled out nothing is left with it.
  *
- * links: tests/fuzz/nic_host.c tests/host/nic_world.c tests/host/virtio_card.c drivers-native/virtio_net*.c
+ * links: tests/fuzz/nic_host.c tests/host/nic_world.c tests/host/virtio_card.c drivers-native/virtio_net*.c drivers-native/virtio_start.c
  * links: drivers-native/virtio_ring.c drivers-native/nic.c drivers-native/nic_buffer.c drivers-native/nic_watch.c
  * links: iommu/dma_direct.c kernel/net.c protocol/net_parse.c protocol/net_hash.c lib/printf.c lib/text.c
  * links: tests/host/peer_recorder.c

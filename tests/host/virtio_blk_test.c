@@ -7,7 +7,7 @@
  * falls silent and is reset, in vain, or is pulled out. A long request goes by a table, a long discard in pieces.
  * The device's registers are plain memory: it takes every feature that it offers.
  *
- * links: tests/host/fake_dma.c drivers-native/virtio_blk.c drivers-native/virtio_blk_init.c drivers-native/virtio_blk_recover.c
+ * links: tests/host/fake_dma.c drivers-native/virtio_blk.c drivers-native/virtio_start.c drivers-native/virtio_blk_init.c drivers-native/virtio_blk_recover.c
  * links: drivers-native/virtio_pci.c drivers-native/virtio_legacy.c drivers-native/virtio_ring.c drivers-native/pci.c
  * links: drivers-native/disk_watch.c drivers-native/disk_error.c lib/pci_cap.c lib/printf.c lib/text.c
  */

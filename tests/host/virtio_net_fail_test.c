@@ -5,7 +5,7 @@
  * queue pairs and filters are asked for one after another and a refusal is no end; the link; a device that hangs is reset,
  * one that does not come back is tried again and again, one that is pulled out takes nothing with it.
  *
- * links: tests/host/vnet_world.c tests/host/nic_world.c tests/host/virtio_card.c drivers-native/virtio_net*.c
+ * links: tests/host/vnet_world.c tests/host/nic_world.c tests/host/virtio_card.c drivers-native/virtio_net*.c drivers-native/virtio_start.c
  * links: drivers-native/virtio_ring.c drivers-native/nic.c drivers-native/nic_buffer.c drivers-native/nic_watch.c
  * links: iommu/dma_direct.c kernel/net.c protocol/net_parse.c protocol/net_hash.c lib/printf.c lib/text.c tests/host/mock_host.c
  * links: tests/host/mock_share.c tests/host/mock_store.c tests/host/mock_disk.c tests/host/peer_recorder.c

@@ -57,7 +57,7 @@ static int answer(uint64_t cpu, bool online, int error)
 	return error;
 }
 
-/* Each but the first out and in again, so many times. */
+/* Each but the first out and in again, so many times. The toolstack may have it in again before us. */
 static int cycle(uint64_t rounds)
 {
 	int error = 0;
@@ -67,6 +67,8 @@ static int cycle(uint64_t rounds)
 			error = smp_down(cpu);
 			if (!error)
 				error = smp_up(cpu);
+			if (error == -XEN_EBUSY && smp_state(cpu) == SMP_ONLINE)
+				error = 0;
 		}
 	console_printf("@cpu count=%u online=%u\n", smp_count(), smp_online());
 	return error;

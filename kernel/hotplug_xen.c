@@ -84,6 +84,9 @@ static void follow(unsigned cpu)
 		error = smp_down(cpu);
 	else
 		return;
+	/* Somebody at the prompt did it between our look and our turn. */
+	if (error == -XEN_EBUSY && smp_state(cpu) == (q.wish == ONLINE ? SMP_ONLINE : SMP_OFFLINE))
+		return;
 	if (error)
 		klog(LOG_WARN, "CPU %u cannot be %s: %s", cpu,
 		     q.wish == ONLINE ? "started" : "taken out", error_name(error));

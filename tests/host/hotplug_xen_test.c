@@ -24,6 +24,7 @@ static const char *nodes[CPUS_MAX];
 static enum smp_state states[CPUS_MAX];
 static unsigned n_cpus, n_ups, n_downs, n_reads, n_warnings;
 static int down_error;
+static bool taken_before_us;
 static host_watch_fn *watch_fn;
 static void (*thread_fn)(void *ctx);
 static jmp_buf on_wait;
@@ -48,7 +49,7 @@ int smp_up(unsigned cpu)
 int smp_down(unsigned cpu)
 {
 	n_downs++;
-	if (!down_error)
+	if (!down_error || taken_before_us)
 		states[cpu] = SMP_OFFLINE;
 	return down_error;
 }
@@ -193,6 +194,22 @@ static void what_cannot_be_is_said(void **state)
 	assert_int_equal(n_warnings, 1);
 }
 
+/* The prompt was quicker: what was wished is so, and nobody is warned. */
+static void done_by_another(void **state)
+{
+	down_error = -XEN_EBUSY;
+	taken_before_us = true;
+	nodes[1] = "offline";
+	watch_fn(NULL, "cpu/1/availability");
+	run();
+	assert_true(n_downs == 1 && n_warnings == 0);
+	taken_before_us = false;
+	nodes[0] = "offline"; /* busy for another reason */
+	watch_fn(NULL, "cpu/0/availability");
+	run();
+	assert_int_equal(n_warnings, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -201,6 +218,7 @@ int main(void)
 	    cmocka_unit_test_setup(no_wish, fresh),
 	    cmocka_unit_test_setup(names, fresh),
 	    cmocka_unit_test_setup(what_cannot_be_is_said, fresh),
+	    cmocka_unit_test_setup(done_by_another, fresh),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,8 +61,11 @@ P
 port=$((20000 + $$ % 20000))
 python3 "$work/peer.py" "$work" $port $((port + 2)) $((port + 3)) >"$work/peer.log" 2>&1 &
 peer=$!
-iperf3 -s -B 127.0.0.1 -p $((port + 4)) >"$work/iperf-server.log" 2>&1 &
+# One server for each run: after one it listens anew, and on a busy machine the next would come too early.
+iperf3 -s -1 -B 127.0.0.1 -p $((port + 4)) >"$work/iperf-server.log" 2>&1 &
 iperf=$!
+iperf3 -s -1 -B 127.0.0.1 -p $((port + 6)) >"$work/iperf-server2.log" 2>&1 &
+iperf="$iperf $!"
 # The guest serves once it has done everything else; until then there is nobody, or the connection breaks.
 for i in $(seq 200); do
 	iperf3 -c 127.0.0.1 -p $((port + 5)) -t 1 -P 2 && break
@@ -75,7 +78,7 @@ until grep -q ready "$work/peer.log"; do
 	sleep 0.1; i=$((i + 1)); [ $i -lt 200 ] || { echo "the peer does not start:"; cat "$work/peer.log"; exit 1; }
 done
 
-commands="ping -c 2 -i 10 10.0.2.2; ping -q -c 20 -i 0 -s 1472 10.0.2.2; ping -q -c 3 -i 0 -s 1473 10.0.2.2; ping -q -c 3 -i 0 -s 65507 10.0.2.2; fetch http://10.0.2.2:$port/file; -fetch 10.0.2.2:$port/nothing; -fetch 10.0.2.2:$((port + 9)); nc 10.0.2.2 $((port + 1)) some words; -host no.such.name.invalid; httpd; nc -l 9 guest speaks; httpd off; ip; ip neigh; iperf -c 10.0.2.2 -p $((port + 4)) -t 1; iperf -c 10.0.2.2 -p $((port + 4)) -t 1 -R -P 3; iperf -s; halt"
+commands="ping -c 2 -i 10 10.0.2.2; ping -q -c 20 -i 0 -s 1472 10.0.2.2; ping -q -c 3 -i 0 -s 1473 10.0.2.2; ping -q -c 3 -i 0 -s 65507 10.0.2.2; fetch http://10.0.2.2:$port/file; -fetch 10.0.2.2:$port/nothing; -fetch 10.0.2.2:$((port + 9)); nc 10.0.2.2 $((port + 1)) some words; -host no.such.name.invalid; httpd; nc -l 9 guest speaks; httpd off; ip; ip neigh; iperf -c 10.0.2.2 -p $((port + 4)) -t 1; iperf -c 10.0.2.2 -p $((port + 6)) -t 1 -R -P 3; iperf -s; halt"
 native 64 "do=\"$commands\"" </dev/null >"$work/log" \
 	-netdev user,id=n0,hostfwd=tcp:127.0.0.1:$((port + 2))-:80,hostfwd=tcp:127.0.0.1:$((port + 3))-:9,hostfwd=tcp:127.0.0.1:$((port + 5))-:5201 -device virtio-net-pci,netdev=n0 \
 	-drive if=none,id=d0,format=raw,file="$work/disk" -device virtio-blk-pci,drive=d0

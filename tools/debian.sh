@@ -81,7 +81,7 @@ config() { # config DISK
 
 # What a person would do at the console: each line is typed when its prompt has come.
 prompt() { # prompt TEXT LINE
-	for _ in $(seq 1200); do
+	for _ in $(seq 3600); do
 		grep -qF -- "$1" "$work/screen" && break
 		kill -0 $machine 2>/dev/null || fail "the machine has ended: $(tail -n 20 "$work/log")"
 		sleep 0.2
@@ -96,11 +96,11 @@ check() {
 	trap 'kill $machine $console 2>/dev/null || true; wait; rm -rf "$work"' EXIT
 	cp --sparse=always "$out/disk.img" "$work/disk.img"
 	config "$work/disk.img" >"$work/debian.cfg"
-	"$BUILD/amphi-tool" run --accel tcg --timeout 280 --ctl "$work/ctl" "$work/debian.cfg" >"$work/log" 2>&1 &
+	"$BUILD/amphi-tool" run --accel tcg --timeout 800 --ctl "$work/ctl" "$work/debian.cfg" >"$work/log" 2>&1 &
 	machine=$!
-	for _ in $(seq 100); do [ -e "$work/ctl" ] && break; sleep 0.1; done
+	for _ in $(seq 400); do [ -e "$work/ctl" ] && break; sleep 0.1; done
 	mkfifo "$work/keys"
-	"$BUILD/amphi-tool" ctl --socket "$work/ctl" --timeout 280 console debian <"$work/keys" >"$work/screen" 2>&1 &
+	"$BUILD/amphi-tool" ctl --socket "$work/ctl" --timeout 800 console debian <"$work/keys" >"$work/screen" 2>&1 &
 	console=$!
 	exec 3>"$work/keys"
 	prompt 'login: ' root

@@ -10,7 +10,7 @@ row_count=0
 row_sum=$(sha256sum <"$BUILD/amphi" | cut -d' ' -f1)
 
 row_qemu() { # row_qemu [QEMU...]: a machine with a serial line, which is printed without carriage returns
-	timeout -k 5 "${SECONDS_MAX:-240}" qemu-system-x86_64 -accel tcg -nodefaults -display none -no-reboot -serial stdio \
+	timeout -k 5 "${SECONDS_MAX:-600}" qemu-system-x86_64 -accel tcg -nodefaults -display none -no-reboot -serial stdio \
 		-monitor none -device isa-debug-exit,iobase=0xf4 "$@" </dev/null 2>&1 | tr -d '\r'
 }
 

@@ -26,7 +26,7 @@ memory = 8
 cmdline = 'role=guest do="repeat 30 \'-sha256 xvda; sha256 xvdb\'; halt 0"'
 disk = ['vdev=xvda,format=raw,backend=bad,target=nothing', 'vdev=xvdb,format=raw,access=ro,target=$work/good.img']
 C
-"$BUILD/amphi-tool" run --accel tcg --timeout 110 "$work/bad.cfg" "$work/reader.cfg" >"$work/log" 2>&1
+"$BUILD/amphi-tool" run --accel tcg --timeout 330 "$work/bad.cfg" "$work/reader.cfg" >"$work/log" 2>&1
 sed -n 's/^\[bad\] //p' "$work/log" | tr -d '\r' >"$work/bad.said"
 fail() { echo "$1"; tail -n 60 "$work/log"; exit 1; }
 grep '^FAILED' "$work/bad.said" && fail "not as it should be"

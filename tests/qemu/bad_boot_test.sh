@@ -13,7 +13,7 @@ gcc -m32 -std=gnu11 -O2 -Wall -Wextra -Werror -Iinclude -ffreestanding -fno-stac
 
 told() { # told LIE REGEX: the loader tells it, the kernel says so and ends as a crash
 	lie=$1 want=$2
-	timeout -k 5 30 qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 128 -nodefaults -display none -no-reboot -serial stdio \
+	timeout -k 5 90 qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 128 -nodefaults -display none -no-reboot -serial stdio \
 		-monitor none -device isa-debug-exit,iobase=0xf4 -kernel "$work/loader" -initrd "$BUILD/amphi" -append "$lie" \
 		</dev/null 2>&1 | tr -d '\r' >"$work/log"
 	grep -qE -- "$want" "$work/log" || { echo "$lie: expected /$want/ in:"; cat "$work/log"; exit 1; }
@@ -52,10 +52,10 @@ expect "$work/log" '^memory 22[0-9]{3} KiB' # 1 to 16 and 24 to 32 MiB, without 
 halts='this processor has no 64-bit mode'
 quiet() { # quiet FILE QEMU...: runs until the words are there, for the kernel halts for good
 	file=$1; shift
-	timeout -k 5 40 qemu-system-x86_64 -M q35 -accel tcg -cpu qemu32 -m 64 -nodefaults -display none -no-reboot \
+	timeout -k 5 120 qemu-system-x86_64 -M q35 -accel tcg -cpu qemu32 -m 64 -nodefaults -display none -no-reboot \
 		-monitor none -serial file:"$file" "$@" </dev/null >/dev/null 2>&1 &
 	pid=$!
-	for i in $(seq 150); do grep -q "$halts" "$file" 2>/dev/null && break; sleep 0.2; done
+	for i in $(seq 600); do grep -q "$halts" "$file" 2>/dev/null && break; sleep 0.2; done
 	kill $pid
 	wait $pid 2>/dev/null
 	expect "$file" "$halts"

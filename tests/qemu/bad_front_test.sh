@@ -26,7 +26,7 @@ C
 domain bad "$work/bad" 6 crash "access=rw,target=$work/bad.img"
 reads=$(printf 'sha256 xvda; %.0s' 1 2 3 4 5 6 7 8 9 10 11 12)
 domain good "$BUILD/amphi" 8 "role=guest do=\"${reads}halt 0\"" "access=ro,target=$work/good.img"
-"$BUILD/amphi-tool" run --accel tcg --timeout 110 --stats "$work/stats" "$work/bad.cfg" "$work/good.cfg" >"$work/log" 2>&1
+"$BUILD/amphi-tool" run --accel tcg --timeout 330 --stats "$work/stats" "$work/bad.cfg" "$work/good.cfg" >"$work/log" 2>&1
 sed -n 's/^\[bad\] //p' "$work/log" | tr -d '\r' >"$work/bad.said"
 fail() { echo "$1"; tail -n 60 "$work/log"; exit 1; }
 grep '^FAILED' "$work/bad.said" && fail "not as it should be"

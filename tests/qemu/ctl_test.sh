@@ -29,7 +29,7 @@ ctl() { # ctl STATUS WORD...: the answer in $work/out, both kinds
 says() { grep -qE -- "$1" "$work/out" || fail "expected /$1/"; }
 machine() { # machine LOG OPTION...: leaves its pid in $pid
 	log=$1; shift
-	timeout -k 5 100 "$tool" run --accel tcg --service-args stay --later "$work/spare.cfg" "$@" "$work/g.cfg" "$work/h.cfg" >"$log" 2>&1 &
+	timeout -k 5 300 "$tool" run --accel tcg --service-args stay --later "$work/spare.cfg" "$@" "$work/g.cfg" "$work/h.cfg" >"$log" 2>&1 &
 	pid=$!
 }
 
@@ -47,8 +47,8 @@ ctl 2 create "$(head -c 300 /dev/zero | tr '\0' x)"; says 'is longer than'
 
 # At once: the port is not there yet, then nobody is at it.
 machine "$work/log"
-for _ in $(seq 300); do ls "$work"/run/amphi/*.ctl >/dev/null 2>&1 && break; sleep 0.1; done
-ctl 0 --timeout 60 list; says '^Domain-0 +0 +running '
+for _ in $(seq 1200); do ls "$work"/run/amphi/*.ctl >/dev/null 2>&1 && break; sleep 0.1; done
+ctl 0 --timeout 180 list; says '^Domain-0 +0 +running '
 says '^g +1 '
 ctl 0 --json list h
 python3 - "$work/out" <<'P' || fail "not what scripts were promised"
@@ -86,7 +86,7 @@ grep -q old "$work/out" && fail "another's answer was shown"
 
 # A console: what is typed is echoed and obeyed; it ends with the guest, and what is typed behind is no command.
 { sleep 0.5; printf 'echo from %s\n' outside; sleep 1; printf 'halt 4\n'; sleep 1; printf 'x destroy g\n'; } |
-	"$tool" ctl --timeout 20 console h >"$work/out" 2>&1 || fail "console: status $?"
+	"$tool" ctl --timeout 60 console h >"$work/out" 2>&1 || fail "console: status $?"
 says '^from outside'
 says '^@exit 4'
 grep -q '^\[service\] @domain h exit 4' "$work/log" || fail "h did not end with 4"
@@ -98,11 +98,11 @@ ctl 1 console h; says 'h: no such domain'
 # Pinned, on a machine of two processors; destroyed, one is no loss to whoever waits for the others' exit codes.
 kill $pid; wait $pid
 sed 's/^maxvcpus.*/vcpus = 2\ncpus = ["1", "0"]/; s/^name.*/name = "h"/' "$work/g.cfg" >"$work/h.cfg"
-timeout -k 5 100 "$tool" run --accel tcg --cpus 2 --ctl "$work/two.ctl" "$work/g.cfg" "$work/h.cfg" >"$work/log" 2>&1 &
+timeout -k 5 300 "$tool" run --accel tcg --cpus 2 --ctl "$work/two.ctl" "$work/g.cfg" "$work/h.cfg" >"$work/log" 2>&1 &
 pid=$!
-for _ in $(seq 300); do [ -e "$work/two.ctl" ] && break; sleep 0.1; done
+for _ in $(seq 1200); do [ -e "$work/two.ctl" ] && break; sleep 0.1; done
 export AMPHI_CTL="$work/two.ctl"
-ctl 0 --timeout 60 vcpu-list h; says '^h +2 +0 +.* 0x2$'; says '^h +2 +1 .* 0x1$'
+ctl 0 --timeout 180 vcpu-list h; says '^h +2 +0 +.* 0x2$'; says '^h +2 +1 .* 0x1$'
 ctl 0 destroy h
 ctl 0 shutdown g
 wait $pid
@@ -112,11 +112,11 @@ unset AMPHI_CTL
 # Two machines: neither is taken by chance.
 machine "$work/log"
 first=$pid
-for _ in $(seq 300); do ls "$work"/run/amphi/*.ctl >/dev/null 2>&1 && break; sleep 0.1; done
+for _ in $(seq 1200); do ls "$work"/run/amphi/*.ctl >/dev/null 2>&1 && break; sleep 0.1; done
 machine "$work/log2" --ctl "$work/run/amphi/b.ctl"
-for _ in $(seq 300); do [ -e "$work/run/amphi/b.ctl" ] && break; sleep 0.1; done
+for _ in $(seq 1200); do [ -e "$work/run/amphi/b.ctl" ] && break; sleep 0.1; done
 ctl 2 list; says 'several machines run: say --socket'
-ctl 0 --timeout 60 --socket "$work/run/amphi/b.ctl" destroy g
+ctl 0 --timeout 180 --socket "$work/run/amphi/b.ctl" destroy g
 ctl 0 --socket "$work/run/amphi/$(ls "$work/run/amphi" | grep -v '^b')" list g
 kill $first $pid
 wait $first $pid

@@ -15,7 +15,7 @@ native 32 'do="date; halt"' $(at 2101-12-31T12:00:00) </dev/null >"$work/log"
 expect "$work/log" '^2101-12-31T12:00:00Z by rtc$'
 MACHINE=microvm,rtc=off native 32 'do="date; halt"' </dev/null >"$work/log"
 expect "$work/log" '^nobody tells the date \(rtc was asked\)$'
-timeout -k 5 60 qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 64 -nodefaults -display none -no-reboot -serial stdio \
+timeout -k 5 180 qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 64 -nodefaults -display none -no-reboot -serial stdio \
 	-monitor none -kernel "$BUILD/amphi-hv" -append dom0_mem=16M -initrd "$BUILD/amphi role=guest do=\"date;halt\"" \
 	$(at 2028-02-29T23:59:57) </dev/null 2>&1 | tr -d '\r' >"$work/log"
 expect "$work/log" '^2028-02-29T23:59:57Z by xen$'

@@ -33,7 +33,7 @@ guest flood 'bench read xvda 16 1000000 64' 'ram0@3M+1M,raw,xvda,w'
 ar_pack "$work/archive"
 
 look="blkstat --json"
-timeout -k 5 100 qemu-system-x86_64 -M q35 -accel tcg -icount shift=0,sleep=off -rtc clock=vm -cpu max -m 128 -nodefaults \
+timeout -k 5 300 qemu-system-x86_64 -M q35 -accel tcg -icount shift=0,sleep=off -rtc clock=vm -cpu max -m 128 -nodefaults \
 	-display none -no-reboot -serial stdio -monitor none -kernel "$BUILD/amphi-hv" -append dom0_mem=32M \
 	-initrd "$BUILD/amphi role=service stay do=\"sleep 50; pause slow; pause flood; sleep 50; $look; sleep 200; $look; \
 blktrace 7 two xvda; unpause slow; sleep 50; $look; sleep 200; $look; blktrace off; sleep 100; blktrace --json; pause slow; \

@@ -36,7 +36,7 @@ guest dhcp '' "fetch http://10.0.2.2:$port/file; ping -q -c 3 -i 0 -s 65507 10.0
 guest server 'ip=10.0.2.40/24,gw=10.0.2.2' 'httpd 8080; iperf -s; nc -l 9; httpd off; halt'
 guest client 'ip=10.0.2.50/24,gw=10.0.2.2' 'ping -c 20 -i 0 -s 20000 10.0.2.40; fetch 10.0.2.40:8080; iperf -c 10.0.2.40 -t 1 -P 2; sleep 1000; nc 10.0.2.40 9 the end; halt'
 ar_pack "$work/archive"
-timeout -k 5 80 qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 256 -nodefaults -display none -no-reboot -serial stdio -monitor none \
+timeout -k 5 240 qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 256 -nodefaults -display none -no-reboot -serial stdio -monitor none \
 	-kernel "$BUILD/amphi-hv" -append dom0_mem=64M -netdev user,id=n0 -device virtio-net-pci,netdev=n0 \
 	-initrd "$BUILD/amphi role=service,$work/archive" </dev/null 2>&1 | tr -d '\r' >"$work/log"
 

@@ -10,7 +10,7 @@ trap 'rm -rf "$work"' EXIT
 # hv MIB APPEND MODULES [QEMU...]: the serial line, without carriage returns, in $work/log.
 hv() {
 	mib=$1 append=$2 modules=$3; shift 3
-	timeout -k 5 30 qemu-system-x86_64 -M q35 -accel tcg -cpu max -m "$mib" -nodefaults -display none -no-reboot \
+	timeout -k 5 90 qemu-system-x86_64 -M q35 -accel tcg -cpu max -m "$mib" -nodefaults -display none -no-reboot \
 		-serial stdio -monitor none -kernel "$BUILD/amphi-hv" -append "$append" ${modules:+-initrd "$modules"} \
 		"$@" </dev/null 2>&1 | tr -d '\r' >"$work/log"
 }

@@ -21,7 +21,7 @@ memory = 8
 cmdline = 'role=guest do="sha256 xvda; sha256 xvda; sha256 xvda; halt 0"'
 disk = ['vdev=xvda,format=raw,access=ro,target=$work/disk']
 C
-"$BUILD/amphi-tool" run --timeout 60 --stats "$work/stats" "$work"/h*.cfg "$work/good.cfg" >"$work/log" 2>&1
+"$BUILD/amphi-tool" run --timeout 180 --stats "$work/stats" "$work"/h*.cfg "$work/good.cfg" >"$work/log" 2>&1
 for s in $seeds; do
 	grep -q "@domain h$s id=" "$work/log" && grep -q "@domain h$s exit" "$work/log" && continue
 	echo "domain h$s did not begin, or not end:"; tail -n 40 "$work/log"; exit 1

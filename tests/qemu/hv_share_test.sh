@@ -23,7 +23,7 @@ hv() { # hv CPUS [QEMU...]: runs what is in the archive, each domain's time to $
 	cpus=$1; shift
 	ar_file /spin "$work/spin"
 	ar_pack "$work/archive"
-	timeout -k 5 60 qemu-system-x86_64 -M q35 -accel tcg,thread=single -cpu max -m 128 -smp "$cpus" "$@" -nodefaults \
+	timeout -k 5 180 qemu-system-x86_64 -M q35 -accel tcg,thread=single -cpu max -m 128 -smp "$cpus" "$@" -nodefaults \
 		-display none -no-reboot -serial stdio -monitor none -kernel "$BUILD/amphi-hv" \
 		-append "dom0_mem=32M guest_console" -initrd "$work/amphi role=service loglevel=2,$work/archive" \
 		</dev/null 2>&1 | tr -d '\r' >"$work/log"

@@ -27,7 +27,7 @@ cmdline = 'role=guest do="sha256 xvda; sha256 xvda; sha256 xvda; halt 0"'
 disk = ['/disk,raw,xvda,ro']
 C
 ar_pack "$work/archive"
-timeout -k 5 100 qemu-system-x86_64 -M q35 -accel tcg,thread=single -smp 4 -cpu max -m 300 -nodefaults -display none -no-reboot \
+timeout -k 5 300 qemu-system-x86_64 -M q35 -accel tcg,thread=single -smp 4 -cpu max -m 300 -nodefaults -display none -no-reboot \
 	-serial stdio -monitor none -kernel "$BUILD/amphi-hv" -append dom0_mem=64M \
 	-initrd "$work/amphi role=service loglevel=2,$work/archive" \
 	-drive "if=none,id=a,format=raw,file=$work/disk,readonly=on" -device nvme,serial=amphi0,drive=a </dev/null 2>&1 | tr -d '\r' >"$work/log"

@@ -10,7 +10,7 @@ trap 'rm -rf "$work"' EXIT
 tests/guest/build.sh tests/guest/pv_smp.c "$work/smp" || exit 1
 
 hv() { # hv CPUS VCPUS ACCEL WORDS
-	timeout -k 5 60 qemu-system-x86_64 -M q35 -accel "$3" -cpu max -m 64 -smp "$1" -nodefaults -display none -no-reboot \
+	timeout -k 5 180 qemu-system-x86_64 -M q35 -accel "$3" -cpu max -m 64 -smp "$1" -nodefaults -display none -no-reboot \
 		-serial stdio -monitor none -kernel "$BUILD/amphi-hv" -append "dom0_mem=8M dom0_max_vcpus=$2 $4" \
 		-initrd "$work/smp quick" </dev/null 2>&1 | tr -d '\r' >"$work/log"
 	grep -q '^pv_smp: done$' "$work/log" && ! grep -q '^FAILED' "$work/log" && return

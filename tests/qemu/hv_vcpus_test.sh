@@ -11,7 +11,7 @@ trap 'rm -rf "$work"' EXIT
 cpus_archive "$work/ramdisk"
 
 hv() { # hv CPUS WORDS MODULES: the serial line in $work/log
-	timeout -k 5 90 qemu-system-x86_64 -M q35 -accel tcg -cpu max -smp "$1" -m 256 -nodefaults -display none -no-reboot \
+	timeout -k 5 270 qemu-system-x86_64 -M q35 -accel tcg -cpu max -smp "$1" -m 256 -nodefaults -display none -no-reboot \
 		-serial stdio -monitor none -kernel "$BUILD/amphi-hv" -append "$2" -initrd "$3" \
 		</dev/null 2>&1 | tr -d '\r' >"$work/log"
 }

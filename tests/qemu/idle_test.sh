@@ -16,7 +16,7 @@ counters() { # counters: what the last @stat line of the hypervisor says
 	sed -n 's/^\[hv\] @stat \(hypercalls=.* switches=[0-9]*\) .*/\1/p' "$work/log" | tail -1
 }
 hv() { # hv WORDS: the first domain with these words, and $work/archive
-	timeout -k 5 100 qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 64 -nodefaults -display none -no-reboot -serial stdio \
+	timeout -k 5 300 qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 64 -nodefaults -display none -no-reboot -serial stdio \
 		-monitor none -icount shift=0,sleep=off -kernel "$BUILD/amphi-hv" -append dom0_mem=24M \
 		-initrd "$work/amphi $1,$work/archive" </dev/null 2>&1 | tr -d '\r' >"$work/log"
 	expect "$work/log" '^@exit 0'

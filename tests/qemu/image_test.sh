@@ -37,7 +37,7 @@ refused 3 "kernel '/none'" -o "$work/no.img" "$work/n.cfg"
 
 boot() { # boot WHAT CODE QEMU...: the domain ends with this code, and with it the machine
 	what=$1 code=$2; shift 2
-	timeout -k 5 100 qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 256 -nodefaults -display none -no-reboot -serial stdio \
+	timeout -k 5 300 qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 256 -nodefaults -display none -no-reboot -serial stdio \
 		-monitor none "$@" </dev/null 2>&1 | tr -d '\r' >"$work/log"
 	grep -q "^@domain g exit $code\$" "$work/log" || fail "$what: g did not end with $code"
 	grep -q "^@exit $code\$" "$work/log" || fail "$what: the machine did not end with $code"

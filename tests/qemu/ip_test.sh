@@ -67,7 +67,7 @@ iperf=$!
 iperf3 -s -1 -B 127.0.0.1 -p $((port + 6)) >"$work/iperf-server2.log" 2>&1 &
 iperf="$iperf $!"
 # The guest serves once it has done everything else; until then there is nobody, or the connection breaks.
-for i in $(seq 200); do
+for i in $(seq 800); do
 	iperf3 -c 127.0.0.1 -p $((port + 5)) -t 1 -P 2 && break
 	sleep 0.2
 done >"$work/iperf-client.log" 2>&1 &

@@ -6,7 +6,7 @@
 # timeout: 180
 . "$(dirname "$0")/lib.sh"
 kvm() { # kvm CMDLINE: on a processor without features that a poor KVM refuses to set
-	timeout -k 5 80 qemu-system-x86_64 -M q35 -accel kvm -smp 2 \
+	timeout -k 5 240 qemu-system-x86_64 -M q35 -accel kvm -smp 2 \
 		-cpu kvm64,+kvm-pv-eoi,+kvm-pv-ipi,+kvm-pv-tlb-flush,+kvm-pv-unhalt -m 32 -nodefaults -display none -no-reboot \
 		-serial stdio -monitor none -device isa-debug-exit,iobase=0xf4 -kernel "$BUILD/amphi" -append "$1" \
 		</dev/null 2>&1 | tr -d '\r'

@@ -9,7 +9,7 @@ trap 'rm -rf "$work"' EXIT
 native() {
 	mib=$1 cmdline=$2; shift 2
 	{
-		timeout -k 5 "${SECONDS_MAX:-60}" qemu-system-x86_64 -M "${MACHINE:-q35}" -accel tcg -cpu max -m "$mib" -nodefaults \
+		timeout -k 5 "${SECONDS_MAX:-180}" qemu-system-x86_64 -M "${MACHINE:-q35}" -accel tcg -cpu max -m "$mib" -nodefaults \
 			-display none -no-reboot -serial stdio -monitor none -device isa-debug-exit,iobase=0xf4 \
 			-kernel "${KERNEL:-$BUILD/amphi}" -append "$cmdline" "$@" 2>&1
 		echo $? >"$work/status"

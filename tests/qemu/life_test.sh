@@ -49,7 +49,7 @@ mem-set g 16; sleep 1300; list g;
 echo =5; top; list c-2; vcpu-list c-2; destroy c-2; vcpu-set g 1; sleep 300; vcpu-list g; echo =6; reboot g; sleep 1200;
 echo =7; top; shutdown g; sleep 500; echo =8; list --json; destroy c; echo =9; list; pause nobody
 C
-timeout -k 5 60 qemu-system-x86_64 -M q35 -accel tcg,thread=single -icount shift=0,sleep=off -smp 2 -cpu max -m 128 -nodefaults \
+timeout -k 5 180 qemu-system-x86_64 -M q35 -accel tcg,thread=single -icount shift=0,sleep=off -smp 2 -cpu max -m 128 -nodefaults \
 	-display none -no-reboot -serial stdio -monitor none -kernel "$BUILD/amphi-hv" -append dom0_mem=32M \
 	-initrd "$BUILD/amphi role=service do=\"$(tr '\n' ' ' <"$work/do")\",$work/archive" </dev/null 2>&1 | tr -d '\r' >"$work/log"
 

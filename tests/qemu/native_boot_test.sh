@@ -44,7 +44,7 @@ grub_boots() { # grub_boots NAME GRUB-PLATFORM [QEMU...]
 	G
 	grub-mkrescue -d "$modules" -o "$work/cd.iso" "$work/cd" >"$work/log" 2>&1 || {
 		echo "grub-mkrescue failed"; cat "$work/log"; exit 1; }
-	timeout -k 5 90 qemu-system-x86_64 -M q35 -accel tcg -m 256 -nodefaults -display none -no-reboot -serial stdio \
+	timeout -k 5 270 qemu-system-x86_64 -M q35 -accel tcg -m 256 -nodefaults -display none -no-reboot -serial stdio \
 		-monitor none -device isa-debug-exit,iobase=0xf4 -cdrom "$work/cd.iso" "$@" </dev/null 2>&1 | tr -d '\r' >"$work/log"
 	expect "$work/log" 'by multiboot2'
 	expect "$work/log" '^@ready'

@@ -34,7 +34,7 @@ cmdline = 'role=guest do="disks; halt 3"'
 disk = [ "nbd://10.0.2.2:$port/none.img,raw,xvda,ro" ]
 C
 serve
-"$BUILD/amphi-tool" run --timeout 90 "$work/one.cfg" "$work/two.cfg" >"$work/log" 2>&1 </dev/null &
+"$BUILD/amphi-tool" run --timeout 270 "$work/one.cfg" "$work/two.cfg" >"$work/log" 2>&1 </dev/null &
 run=$!
 while kill -0 $run 2>/dev/null; do
 	sleep 1

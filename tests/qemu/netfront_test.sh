@@ -21,7 +21,7 @@ C
 guest a 2 0a off 'netblast eth0 500 1514 10.0.0.1 10.0.0.2; netblast eth0 64 60 10.0.0.1 10.0.0.2; hypercalls; echo small; netblast eth0 10000 60 10.0.0.1 10.0.0.2; hypercalls; netstat; halt 0'
 guest b 1 0b 10.0.0.2/24 'sleep 15000; netstat; hypercalls; halt 0'
 guest c 1 0c 10.0.0.3/24 'sleep 4000; ping -i 0 -c 100 -s 1400 10.0.0.2; ping -i 0 -c 20 -s 20000 10.0.0.2; netstat; halt 0'
-"$BUILD/amphi-tool" run --accel tcg --net none --timeout 100 --stats "$work/stats" --service-args 'do="sleep 2500; hypercalls"' \
+"$BUILD/amphi-tool" run --accel tcg --net none --timeout 300 --stats "$work/stats" --service-args 'do="sleep 2500; hypercalls"' \
 	"$work/a.cfg" "$work/b.cfg" "$work/c.cfg" >"$work/log" 2>&1
 fail() { echo "$1"; grep -v '@stat' "$work/log" | tail -n 60; tail -n 30 "$work/stats"; exit 1; }
 expect() { grep -qE "$2" "$1" || fail "expected /$2/"; }

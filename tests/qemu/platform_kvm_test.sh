@@ -13,7 +13,7 @@ grep -qwE '^flags.* (vmx|svm)' /proc/cpuinfo ||
 		module= but=", without breakpoints and ring 3: this KVM has no hardware beneath"
 for n in $CPUS; do
 	# shellcheck disable=SC2086
-	timeout -k 5 120 qemu-system-x86_64 -M q35 -accel kvm -cpu "$cpu" -smp "$n" -m 32 -nodefaults -display none -no-reboot \
+	timeout -k 5 360 qemu-system-x86_64 -M q35 -accel kvm -cpu "$cpu" -smp "$n" -m 32 -nodefaults -display none -no-reboot \
 		-serial stdio -monitor none -device isa-debug-exit,iobase=0xf4 -kernel "$BUILD/amphi" $module \
 		-append "do=\"$words\"" </dev/null 2>&1 | tr -d '\r' >"$work/log"
 	$row "KVM, $n CPUs" "$work/log" "$n"

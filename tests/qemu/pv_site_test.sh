@@ -62,7 +62,7 @@ grep -q '^@ready' "$work/log" && { echo "it went on all the same"; exit 1; }
 mkfifo "$work/keys"
 native 32 'do="pvops verify"' -gdb "unix:path=$work/gdb,server=on,wait=off" <"$work/keys" >"$work/log" &
 {
-	for i in $(seq 300); do grep -q '^@pvops indirect=0 differing=0' "$work/log" && break; sleep 0.1; done
+	for i in $(seq 1200); do grep -q '^@pvops indirect=0 differing=0' "$work/log" && break; sleep 0.1; done
 	poke "$va" $((room - 1)) cc
 	printf 'pvops verify\rhalt 0\r'
 	sleep 2

@@ -23,7 +23,7 @@ fail() {
 # The machine with both disks, the shell of its service domain running COMMANDS, and a control port.
 begin() { # begin COMMANDS
 	rm -f "$work/ctl"
-	timeout -k 5 300 qemu-system-x86_64 -M q35 -accel tcg,thread=single -smp 1 -cpu max -m 160 -nodefaults -display none -no-reboot \
+	timeout -k 5 600 qemu-system-x86_64 -M q35 -accel tcg,thread=single -smp 1 -cpu max -m 160 -nodefaults -display none -no-reboot \
 		-serial stdio -chardev "socket,id=ctl,path=$work/ctl,server=on,wait=off" -serial chardev:ctl -monitor none \
 		-kernel "$BUILD/amphi-hv" -append dom0_mem=48M \
 		-initrd "$BUILD/amphi role=service stay do=\"$1\",$work/archive" \
@@ -38,13 +38,13 @@ end() {
 	tr -d '\r' <"$work/log" >"$work/said"; mv "$work/said" "$work/log"
 }
 sees() { # sees REGEX WHAT-ELSE: soon, or it fails
-	for _ in $(seq 1200); do
+	for _ in $(seq 3600); do
 		tr -d '\r' <"$work/log" | grep -qE -- "$1" && return
 		sleep 0.2
 	done
 	fail "$2"
 }
-ctl() { "$BUILD/amphi-tool" ctl --timeout 100 --socket "$work/ctl" "$@" >"$work/out" 2>&1; }
+ctl() { "$BUILD/amphi-tool" ctl --timeout 300 --socket "$work/ctl" "$@" >"$work/out" 2>&1; }
 
 ar_file /amphi "$work/amphi"
 ar_file /ramdisk "$work/ramdisk"

@@ -33,7 +33,7 @@ disk() { echo "-drive if=none,id=$1,format=raw,file=$work/$1.img$2 -device virti
 mkfifo "$work/typed"
 exec 3<>"$work/typed"
 # shellcheck disable=SC2046
-timeout -k 5 110 qemu-system-x86_64 -M q35 -accel tcg,thread=single -cpu max -m 96 -nodefaults -display none -no-reboot -serial stdio \
+timeout -k 5 330 qemu-system-x86_64 -M q35 -accel tcg,thread=single -cpu max -m 96 -nodefaults -display none -no-reboot -serial stdio \
 	-monitor none -chardev "socket,id=ctl,path=$work/s.ctl,server=on,wait=off" -serial chardev:ctl -kernel "$BUILD/amphi-hv" \
 	-append dom0_mem=32M -initrd "$BUILD/amphi role=service stay,$work/archive" $(disk a) $(disk b) $(disk good) \
 	$(disk slow ,throttling.bps-total=1500000) $(disk small) $(disk ro ,readonly=on) \
@@ -43,16 +43,16 @@ timeout -k 5 110 qemu-system-x86_64 -M q35 -accel tcg,thread=single -cpu max -m 
 machine=$!
 
 fail() { echo "$*; the machine said:"; grep -v '^\[.\] ' "$work/log" | tail -n 40; tail -n 10 "$work/log"; exit 1; }
-ctl() { "$BUILD/amphi-tool" ctl --timeout 60 --socket "$work/s.ctl" "$@" >"$work/out" 2>&1 || fail "ctl $*: $(cat "$work/out")"; }
+ctl() { "$BUILD/amphi-tool" ctl --timeout 180 --socket "$work/s.ctl" "$@" >"$work/out" 2>&1 || fail "ctl $*: $(cat "$work/out")"; }
 refused() { # refused REGEX COMMAND...
 	wanted=$1; shift
-	"$BUILD/amphi-tool" ctl --timeout 60 --socket "$work/s.ctl" "$@" >"$work/out" 2>&1 && fail "$* was not refused"
+	"$BUILD/amphi-tool" ctl --timeout 180 --socket "$work/s.ctl" "$@" >"$work/out" 2>&1 && fail "$* was not refused"
 	grep -qE -- "$wanted" "$work/out" || fail "$*: $(cat "$work/out"), expected /$wanted/"
 }
 beat() { tr -d '\r' <"$work/log" | sed -nE "s/^\[$1\] beat ([0-9]+)/\1/p" | tail -n 1; }
 goes_on() { # goes_on GUEST: it counts to three more, none left out
 	from=$(beat "$1")
-	for _ in $(seq 200); do
+	for _ in $(seq 800); do
 		[ "$(beat "$1")" -ge $((from + 3)) ] && return
 		sleep 0.1
 	done
@@ -60,14 +60,14 @@ goes_on() { # goes_on GUEST: it counts to three more, none left out
 }
 said() { grep -qE -- "$1" "$work/log"; }
 wait_for() {
-	for _ in $(seq 300); do said "$1" && return; sleep 0.1; done
+	for _ in $(seq 1200); do said "$1" && return; sleep 0.1; done
 	fail "no /$1/"
 }
 empty() { # the first page of a disk is zeros
 	cmp -n 4096 -s "$work/$1.img" /dev/zero || fail "$1 looks like a saved domain"
 }
 
-for _ in $(seq 100); do [ -e "$work/s.ctl" ] && break; sleep 0.1; done
+for _ in $(seq 400); do [ -e "$work/s.ctl" ] && break; sleep 0.1; done
 wait_for '^\[a\] beat 3'
 refused "is a disk of b \(EBUSY\)" save a b.img
 refused "a: no such disk 'vdz' \(ENOENT\)" save a vdz
@@ -83,7 +83,7 @@ at=$(tr -d '\r' <"$work/log" | grep -E '^\[a\] beat|a: copied' | grep -B1 copied
 goes_on a
 echo 'save a serial=slow' >&3
 wait_for '@suspend cancelled'
-for _ in $(seq 50); do ctl list a; grep -q '^a  *1  *saving ' "$work/out" && break; sleep 0.1; done
+for _ in $(seq 200); do ctl list a; grep -q '^a  *1  *saving ' "$work/out" && break; sleep 0.1; done
 grep -q '^a  *1  *saving ' "$work/out" || fail "it is not being saved: $(cat "$work/out")"
 refused 'a: it is being saved \(EBUSY\)' pause a
 refused 'a is being saved \(EBUSY\)' save b serial=good

@@ -13,7 +13,7 @@ look() {
 	rm -f "$work/monitor" "$work/wants"
 	while [ "$1" != -- ]; do printf '%s\0' "$1" >>"$work/wants"; shift; done
 	shift
-	timeout -k 5 130 qemu-system-x86_64 -accel tcg -nodefaults -display none -no-reboot \
+	timeout -k 5 390 qemu-system-x86_64 -accel tcg -nodefaults -display none -no-reboot \
 		-monitor unix:"$work/monitor",server=on,wait=off "$@" </dev/null >"$work/qemu" 2>&1 &
 	pid=$!
 	xargs -0 python3 tests/lib/screen.py "$work" 120 <"$work/wants" >"$work/words"

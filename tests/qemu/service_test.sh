@@ -11,7 +11,7 @@ trap 'rm -rf "$work"' EXIT
 
 # Time is counted in instructions: a busy machine does not make a domain late.
 hv() { # hv ARGS: the service domain's words in $work/log
-	timeout -k 5 60 qemu-system-x86_64 -M q35 -accel tcg -icount shift=0,sleep=off -cpu max -m 128 -nodefaults -display none -no-reboot \
+	timeout -k 5 180 qemu-system-x86_64 -M q35 -accel tcg -icount shift=0,sleep=off -cpu max -m 128 -nodefaults -display none -no-reboot \
 		-serial stdio -monitor none -kernel "$BUILD/amphi-hv" -append dom0_mem=32M \
 		-initrd "$BUILD/amphi role=service $1,$work/archive" </dev/null 2>&1 | tr -d '\r' >"$work/log"
 }

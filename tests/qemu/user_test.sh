@@ -72,7 +72,7 @@ expect "$work/log" 'warning: fpu=lazy is not followed'
 expect "$work/log" "FPU state: XSAVE[A-Z]*, XCR0 [0-9a-f]*7, 1 pages, eagerly"
 
 # amphi-hv.
-timeout -k 5 60 qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 64 -nodefaults -display none -no-reboot -serial stdio \
+timeout -k 5 180 qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 64 -nodefaults -display none -no-reboot -serial stdio \
 	-monitor none -kernel "$BUILD/amphi-hv" -append dom0_mem=32M \
 	-initrd "$BUILD/amphi role=native ports=80-80 do=\"run self_test given; $commands\",$work/ramdisk" </dev/null 2>&1 | tr -d '\r' >"$work/log"
 same "$work/log"
@@ -81,7 +81,7 @@ expect "$work/log" '^@exit 0'
 expect "$work/log" '^@pvops indirect=0 differing=0'
 [ "$(free "$work/log" 1)" = "$(free "$work/log" 2)" ] || { echo "programs have left pages in use:"; grep ^memory "$work/log"; exit 1; }
 
-timeout -k 5 60 qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 64 -nodefaults -display none -no-reboot -serial stdio \
+timeout -k 5 180 qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 64 -nodefaults -display none -no-reboot -serial stdio \
 	-monitor none -kernel "$BUILD/amphi-hv" -append 'dom0_mem=32M dom0_max_vcpus=2' \
 	-initrd "$BUILD/amphi role=native ports=80-80 do=\"$crowd\",$work/ramdisk" </dev/null 2>&1 | tr -d '\r' >"$work/log"
 expect "$work/log" '2 online'
@@ -90,7 +90,7 @@ same "$work/log"
 
 # One more system call is one more hypercall: the way back. 20000 of them, on top of what a start costs.
 hypercalls() { # hypercalls COMMAND: how many amphi-hv was asked for
-	timeout -k 5 60 qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 64 -nodefaults -display none -no-reboot -serial stdio \
+	timeout -k 5 180 qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 64 -nodefaults -display none -no-reboot -serial stdio \
 		-monitor none -kernel "$BUILD/amphi-hv" -append dom0_mem=32M \
 		-initrd "$BUILD/amphi role=native do=\"$1; halt 0\",$user/price" -icount shift=0,sleep=off </dev/null 2>&1 |
 		tr -d '\r' | tee "$work/log" | sed -n 's/^.hv. @stat hypercalls=\([0-9]*\).*/\1/p'

@@ -31,7 +31,7 @@ guest one 10.0.0.1/24 "sleep 500$pings; netstat; sleep 5000; halt 0" 'mac=00:16:
 guest liar 10.0.0.3/24 'sleep 500; -ping -c 1 10.0.0.2; halt 0' 'mac=00:16:3e:00:00:03,bridge=xenbr0,ip=10.0.0.9'
 ar_pack "$work/archive"
 # Time is counted in instructions: a busy machine does not make a domain late.
-timeout -k 5 80 qemu-system-x86_64 -M q35 -accel tcg -icount shift=0,sleep=off -cpu max -m 256 -nodefaults -display none -no-reboot \
+timeout -k 5 240 qemu-system-x86_64 -M q35 -accel tcg -icount shift=0,sleep=off -cpu max -m 256 -nodefaults -display none -no-reboot \
 	-serial stdio -monitor none -kernel "$BUILD/amphi-hv" -append dom0_mem=64M \
 	-initrd "$BUILD/amphi role=service do=\"sleep 4000; netstat\",$work/archive" </dev/null 2>&1 | tr -d '\r' >"$work/log"
 

@@ -20,7 +20,7 @@ tool=$!
 exec 3>"$work/keys"
 trap 'kill $tool 2>/dev/null; exec 3>&-' EXIT
 wait_for() { # wait_for REGEX: until the output has it, 20 s at most
-	for _ in $(seq 200); do grep -qE "$1" "$work/log" && return; sleep 0.1; done
+	for _ in $(seq 800); do grep -qE "$1" "$work/log" && return; sleep 0.1; done
 	echo "no /$1/ in:"; tail -n 50 "$work/log"; exit 1
 }
 key() { printf "$1" >&3; }
@@ -36,6 +36,6 @@ key '\001'; wait_for 'the service domain has the terminal'
 key 'list\r'; wait_for 'guest +1 +(blocked|runn)'
 key '\001'
 key 'halt 7\r'; wait_for '@domain guest exit 7'
-for _ in $(seq 100); do kill -0 $tool 2>/dev/null || break; sleep 0.1; done
+for _ in $(seq 400); do kill -0 $tool 2>/dev/null || break; sleep 0.1; done
 kill -0 $tool 2>/dev/null && { echo "the machine did not end"; exit 1; }
 echo "three consoles on one key, each its own"

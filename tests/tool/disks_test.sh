@@ -31,7 +31,7 @@ guest two 'fill xvdb 2; sha256 xvda; crash'
 guest three 'sha256 xvda; fill xvdb 3; verify xvdb 3; halt 3'
 
 for bus in nvme virtio; do
-	"$BUILD/amphi-tool" run --timeout 50 --disk-bus $bus "$work/one.cfg" "$work/two.cfg" "$work/three.cfg" \
+	"$BUILD/amphi-tool" run --timeout 150 --disk-bus $bus "$work/one.cfg" "$work/two.cfg" "$work/three.cfg" \
 		>"$work/log" 2>&1 </dev/null
 	status=$?
 	[ $status = 131 ] || { echo "exit $status, not the panic's 131"; tail -n 80 "$work/log"; exit 1; }

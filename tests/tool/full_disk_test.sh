@@ -30,7 +30,7 @@ cmdline = 'role=guest do="sleep 300; sha256 xvda; halt 0"'
 disk = ['vdev=xvda,format=raw,access=ro,target=$work/other.img']
 C
 status=0
-"$BUILD/amphi-tool" run --timeout 40 "$work/writer.cfg" "$work/reader.cfg" >"$work/log" 2>&1 || status=$?
+"$BUILD/amphi-tool" run --timeout 120 "$work/writer.cfg" "$work/reader.cfg" >"$work/log" 2>&1 || status=$?
 expect() { grep -qE "$1" "$work/log" || { echo "expected /$1/ in:"; tail -n 40 "$work/log"; exit 1; }; }
 expect '^\[writer\] .*fill: EIO'
 expect '^\[service\] @domain writer exit 1'

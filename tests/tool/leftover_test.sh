@@ -23,7 +23,7 @@ run_and_signal() { # run_and_signal SIGNAL STATUS
 	# Not "&" alone: a shell without job control has its background jobs ignore SIGINT.
 	env --default-signal=INT "$tool" run "$t/g.cfg" >/dev/null 2>&1 &
 	pid=$!
-	for _ in $(seq 200); do [ -e "$t/started" ] && break; sleep 0.05; done
+	for _ in $(seq 800); do [ -e "$t/started" ] && break; sleep 0.05; done
 	kill -s "$1" $pid
 	wait $pid
 	ended "SIG$1" $? "$2"

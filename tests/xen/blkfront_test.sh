@@ -45,12 +45,12 @@ disk() { # disk VDEV IMAGE ACCESS
 	printf "'vdev=%s,format=raw,backendtype=phy,access=%s,target=/tmp/%s.img'" $1 $3 $2
 }
 said() { # said NAME REGEX: waits until the domain has
-	for i in $(seq 150); do grep -qE "$2" /var/log/xen/console/guest-$1.log && return 0; sleep 0.2; done
+	for i in $(seq 600); do grep -qE "$2" /var/log/xen/console/guest-$1.log && return 0; sleep 0.2; done
 	echo "$1 never said $2"
 	return 1
 }
 gone() {
-	for i in $(seq 150); do xl domid $1 >/dev/null 2>&1 || return 0; sleep 0.2; done
+	for i in $(seq 600); do xl domid $1 >/dev/null 2>&1 || return 0; sleep 0.2; done
 	return 1
 }
 look() { # look NAME: at both halves' nodes and the backend's counters

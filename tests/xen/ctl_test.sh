@@ -21,24 +21,24 @@ cmdline = 'role=guest'
 C
 ar_pack "$work/archive"
 # As xen_ours does it, but to be ended when we are.
-timeout -k 5 100 qemu-system-x86_64 -M q35 -accel tcg -cpu max,-smap,-smep,-rdtscp,-xsave -m 256 -nodefaults -display none -no-reboot \
+timeout -k 5 300 qemu-system-x86_64 -M q35 -accel tcg -cpu max,-smap,-smep,-rdtscp,-xsave -m 256 -nodefaults -display none -no-reboot \
 	-serial stdio -monitor none -chardev "socket,id=ctl,path=$work/s.ctl,server=on,wait=off" -serial chardev:ctl \
 	-kernel "$xen_dir/xen" -append "console=com1 com1=115200 spec-ctrl=eager-fpu dom0_mem=64M,max:64M" \
 	-initrd "$BUILD/amphi role=service stay,$work/archive" </dev/null >"$work/log" 2>&1 &
 xen=$!
 trap 'kill $xen 2>/dev/null; wait; rm -rf "$work"' EXIT
 fail() { echo "$*"; tail -n 40 "$work/log"; exit 1; }
-ctl() { "$BUILD/amphi-tool" ctl --timeout 60 --socket "$work/s.ctl" "$@" >"$work/out" 2>&1 || fail "ctl $*: $(cat "$work/out")"; }
+ctl() { "$BUILD/amphi-tool" ctl --timeout 180 --socket "$work/s.ctl" "$@" >"$work/out" 2>&1 || fail "ctl $*: $(cat "$work/out")"; }
 says() { # says REGEX COMMAND...: a command's answer, soon
 	wanted=$1; shift
-	for _ in $(seq 50); do
+	for _ in $(seq 200); do
 		ctl "$@"
 		grep -qE -- "$wanted" "$work/out" && return
 		sleep 0.2
 	done
 	echo "$*:"; cat "$work/out"; fail "expected /$wanted/"
 }
-for _ in $(seq 100); do [ -e "$work/s.ctl" ] && break; sleep 0.1; done
+for _ in $(seq 400); do [ -e "$work/s.ctl" ] && break; sleep 0.1; done
 ctl list
 says '^Domain-0 +0 +running +1 +1 +[0-9.]+ +65536 ' list
 says '^g +1 +blocked +1 +2 +[0-9.]+ +8192 +2 +[0-9]+ +0$' list g
@@ -52,7 +52,7 @@ ctl mem-set g 12
 says '^g .* 8192 +2 ' list g
 ctl vcpu-set g 2
 says '^g +1 +blocked +2 +2 ' list g
-{ sleep 1; printf 'echo over %s\ncrash\n' com2; sleep 1; } | "$BUILD/amphi-tool" ctl --timeout 20 --socket "$work/s.ctl" console g >"$work/out" 2>&1 ||
+{ sleep 1; printf 'echo over %s\ncrash\n' com2; sleep 1; } | "$BUILD/amphi-tool" ctl --timeout 60 --socket "$work/s.ctl" console g >"$work/out" 2>&1 ||
 	fail "console: $(cat "$work/out")"
 grep -q '^over com2' "$work/out" || fail "the console said: $(cat "$work/out")"
 says '^g-1 +1 +ended ' list
@@ -60,7 +60,7 @@ says '^g +2 +blocked .* 1$' list g
 ctl destroy g-1
 ctl shutdown g
 says '^Domain-0' list
-for _ in $(seq 50); do grep -q '^@domain g exit 0' "$work/log" && break; sleep 0.2; done
+for _ in $(seq 200); do grep -q '^@domain g exit 0' "$work/log" && break; sleep 0.2; done
 grep -q '^@domain g exit 0' "$work/log" || fail "g did not power off"
 grep -q 'it is polled' "$work/log" && fail "the port has no interrupt"
 echo "real Xen's domains managed from the host by our service domain"

@@ -27,7 +27,7 @@ C
 	xl create /tmp/$1.cfg || exit 1
 }
 gone() { # gone NAME: waits until it has ended
-	for i in $(seq 150); do xl domid $1 >/dev/null 2>&1 || return 0; sleep 0.2; done
+	for i in $(seq 600); do xl domid $1 >/dev/null 2>&1 || return 0; sleep 0.2; done
 	return 1
 }
 truncate -s 512K /tmp/own.img
@@ -37,9 +37,9 @@ domain back pvh 'ramdisk ram0 2048; fill ram0 9; serve; sleep 24000; sha256 xvda
 domain u1 pv 'verify xvda 9; fill xvda 10; verify xvda 10; sleep 12000; verify xvda 10; halt 4' backend=back,target=ram0
 domain h1 pvh 'fill xvda 11; verify xvda 11; halt 5' backend=back,target=xvda
 home=/local/domain/$(xl domid back)
-for i in $(seq 100); do grep -q '^@fill xvda 10' /var/log/xen/console/guest-u1.log && break; sleep 0.1; done
+for i in $(seq 400); do grep -q '^@fill xvda 10' /var/log/xen/console/guest-u1.log && break; sleep 0.1; done
 xenstore-write $home/control/shutdown suspend
-for i in $(seq 50); do xenstore-read $home/data/suspend-refused 2>/dev/null && break; sleep 0.1; done
+for i in $(seq 200); do xenstore-read $home/data/suspend-refused 2>/dev/null && break; sleep 0.1; done
 echo "shutdown-node <$(xenstore-read $home/control/shutdown)>"
 status=0
 for d in u1 h1 back; do

@@ -15,7 +15,7 @@ mkdir -p "$work/test"
 # The disk's bytes say whether the guest has been started before. fio's libraries want more zeros than there is memory.
 linux_initrd "$work/initrd" <<'R'
 echo 1 >/proc/sys/vm/overcommit_memory
-for d in xvdb xvdz; do for i in $(seq 100); do [ -b /dev/$d ] && break; sleep 0.1; done; done
+for d in xvdb xvdz; do for i in $(seq 400); do [ -b /dev/$d ] && break; sleep 0.1; done; done
 mount -t ext4 -o ro /dev/xvdz /tools || echo "GUEST cannot mount its programs"
 for d in dev proc sys tmp; do mount --bind /$d /tools/$d; done
 tool() { chroot /tools /bin/"$@"; }
@@ -90,7 +90,7 @@ step() { echo "STEP $(cut -d' ' -f1 /proc/uptime) $*"; }
 says() { # says NAME REGEX: waits until its console has a line
 	step "$1 $2"
 	until grep -aqE "$2" $logs/guest-$1.log 2>/dev/null; do
-		[ "$(cut -d. -f1 /proc/uptime)" -lt 500 ] || { echo "MISSED $1: $2"; end 1; }
+		[ "$(cut -d. -f1 /proc/uptime)" -lt 1500 ] || { echo "MISSED $1: $2"; end 1; }
 		sleep 0.2
 	done
 }
@@ -130,7 +130,7 @@ until [ "$(grep -ac '^GUEST round' $logs/guest-lph.log)" -ge $((n + 3)) ]; do sl
 tell lph enough
 says lph '^GUEST loads ended'
 for b in bpv bph; do says $b '@sha256 ram2'; done
-for i in $(seq 100); do xl domid lph >/dev/null 2>&1 || break; sleep 0.2; done
+for i in $(seq 400); do xl domid lph >/dev/null 2>&1 || break; sleep 0.2; done
 for b in bpv bph; do tell $b "echo last; mem; halt 3"; done
 for b in bpv bph; do says $b '@exit 3'; done
 end 0

@@ -14,7 +14,7 @@ linux_more=xen-netfront
 linux_initrd "$work/initrd" <<'R'
 word() { sed -n "s/.*$1:\([^ ]*\).*/\1/p" /proc/cmdline; }
 me=$(word host) peer=10.0.0.$(word peer)
-for i in $(seq 100); do [ -e /sys/class/net/eth0 ] && break; sleep 0.1; done
+for i in $(seq 400); do [ -e /sys/class/net/eth0 ] && break; sleep 0.1; done
 ifconfig lo 127.0.0.1 up
 ifconfig eth0 10.0.0.$me netmask 255.255.255.0 up || echo "GUEST has no eth0"
 head -c 8388608 /dev/urandom >/tmp/data
@@ -35,7 +35,7 @@ if [ "$me" = 1 ]; then
 	ifconfig eth0:1 10.0.0.77 netmask 255.255.255.0 up
 	ping -I 10.0.0.77 -c 2 -W 1 $peer >/dev/null 2>&1 && echo "GUEST may send from another address" || echo "GUEST may not"
 	ifconfig eth0:1 down
-	for i in $(seq 300); do [ -e /sys/class/net/eth1 ] && break; sleep 0.1; done
+	for i in $(seq 1200); do [ -e /sys/class/net/eth1 ] && break; sleep 0.1; done
 	ifconfig eth1 10.0.1.1 netmask 255.255.255.0 up && echo "GUEST has eth1"
 	while [ -e /sys/class/net/eth1 ]; do sleep 0.1; done
 	echo "GUEST detached"
@@ -55,7 +55,7 @@ step() { echo "STEP $(cut -d' ' -f1 /proc/uptime) $*"; }
 says() { # says NAME REGEX: waits until its console has a line
 	step "$1 $2"
 	until grep -aqE "$2" $logs/guest-$1.log 2>/dev/null; do
-		[ "$(cut -d. -f1 /proc/uptime)" -lt 500 ] || { echo "MISSED $1: $2"; end 1; }
+		[ "$(cut -d. -f1 /proc/uptime)" -lt 1500 ] || { echo "MISSED $1: $2"; end 1; }
 		sleep 0.2
 	done
 }
@@ -90,7 +90,7 @@ xl destroy l2
 sleep 1
 tell l1 enough
 xl destroy l1
-for i in $(seq 100); do xl domid l1 >/dev/null 2>&1 || break; sleep 0.2; done
+for i in $(seq 400); do xl domid l1 >/dev/null 2>&1 || break; sleep 0.2; done
 sleep 1
 tell bnet "mem; halt 3"
 says bnet '@exit 3'

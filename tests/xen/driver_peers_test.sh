@@ -50,13 +50,13 @@ step() { echo "STEP $(cut -d' ' -f1 /proc/uptime) $*"; }
 says() { # says NAME REGEX: waits until its console has a line
 	step "$1 $2"
 	until grep -aqE "$2" $logs/guest-$1.log 2>/dev/null; do
-		[ "$(cut -d. -f1 /proc/uptime)" -lt 700 ] || { echo "MISSED $1: $2"; end 1; }
+		[ "$(cut -d. -f1 /proc/uptime)" -lt 2000 ] || { echo "MISSED $1: $2"; end 1; }
 		sleep 0.2
 	done
 }
 gone() {
 	step "$1 goes"
-	for i in $(seq 400); do xl domid $1 >/dev/null 2>&1 || return 0; sleep 0.2; done
+	for i in $(seq 1600); do xl domid $1 >/dev/null 2>&1 || return 0; sleep 0.2; done
 	echo "MISSED the end of $1"
 }
 tell() { echo "$2" >"$(xenstore-read /local/domain/$(xl domid $1)/console/tty)"; }
@@ -66,7 +66,7 @@ end() {
 }
 attach() { # attach VDEV RAM-DISK
 	xl block-attach 0 "$(disk $1 $2 rw)" || echo "MISSED attach $2"
-	for i in $(seq 100); do [ -b /dev/$1 ] && return; sleep 0.1; done
+	for i in $(seq 400); do [ -b /dev/$1 ] && return; sleep 0.1; done
 	echo "MISSED /dev/$1"
 }
 detach() {
@@ -114,7 +114,7 @@ says grub '^GUEST file'
 until grep -aq 'GRUB menu' $logs/guest-grub32.log; do
 	protocol=$(xenstore-read /local/domain/$id/device/vbd/51728/protocol 2>/dev/null) && [ "$protocol" != "$last" ] && echo "FRONT grub32 $protocol"
 	last=$protocol
-	[ "$(cut -d. -f1 /proc/uptime)" -lt 700 ] || { echo "MISSED grub32"; end 1; }
+	[ "$(cut -d. -f1 /proc/uptime)" -lt 2000 ] || { echo "MISSED grub32"; end 1; }
 done
 says grub32 '^GUEST unmounted'
 xenstore-ls -f $node | sed "s,^$node/,BACK grub32 ," | grep feature

@@ -5,7 +5,7 @@
 # A word is printed for each step, for the test to expect; what fails is printed whole. It does not say what is expected.
 fs_programs() {
 	mkdir -p /tools /mnt
-	for i in $(seq 100); do [ -b "$1" ] && break; sleep 0.1; done
+	for i in $(seq 400); do [ -b "$1" ] && break; sleep 0.1; done
 	mount -t ext4 -o ro "$1" /tools || { echo "FS no programs"; return 1; }
 	for d in dev proc sys tmp; do mount --bind /$d /tools/$d; done
 	echo 1 >/proc/sys/vm/overcommit_memory # fio's libraries want more zeros than there is memory

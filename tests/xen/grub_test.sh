@@ -11,7 +11,7 @@
 PATH=$PATH:/sbin:/usr/sbin
 
 linux_initrd "$work/initrd" <<'R'
-for i in $(seq 50); do [ -b /dev/xvdb ] && break; sleep 0.1; done
+for i in $(seq 200); do [ -b /dev/xvdb ] && break; sleep 0.1; done
 mount -t ext4 -o ro /dev/xvdb /mnt && echo "GUEST words $(cat /proc/cmdline)"
 echo "GUEST xvda $(sha256sum </dev/xvda | cut -d' ' -f1)"
 echo "GUEST file $(sha256sum </mnt/boot/some | cut -d' ' -f1)"

@@ -64,7 +64,7 @@ xen_domu() {
 	dd if=/dev/urandom of=/tmp/a.img bs=64k count=48 2>/dev/null
 	dd if=/dev/zero of=/tmp/b.img bs=64k count=16 2>/dev/null
 	xl create /test/domu.cfg || exit 1
-	for i in $(seq 300); do
+	for i in $(seq 1200); do
 		xl domid $name >/dev/null 2>&1 || break
 		xl list $name | grep -qE ' .{3,5}c.? ' && break
 		sleep 0.2

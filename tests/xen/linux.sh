@@ -46,7 +46,7 @@ linux_initrd() {
 	mount -t sysfs sys /sys; mount -t devtmpfs dev /dev; mount -t tmpfs tmp /tmp
 	mkdir /dev/shm; mount -t tmpfs shm /dev/shm
 	. /modules
-	grep -q nodisk /proc/cmdline || for i in $(seq 100); do [ -b /dev/xvda ] && break; sleep 0.1; done
+	grep -q nodisk /proc/cmdline || for i in $(seq 400); do [ -b /dev/xvda ] && break; sleep 0.1; done
 	. /job
 	I
 	chmod +x "$root/init" "$root"/sbin/*
@@ -75,7 +75,7 @@ linux_start() { # linux_start amphi-hv|xen CPUS MIB QEMU...
 		-chardev "socket,id=ctl,path=$work/s.ctl,server=on,wait=off" -serial chardev:ctl -kernel "$hv" -append "$words" \
 		-initrd "$BUILD/amphi role=service ${SERVICE_WORDS-stay},$work/archive" "$@" </dev/null >"$log" 2>&1 &
 	machine=$!
-	for _ in $(seq 100); do [ -e "$work/s.ctl" ] && break; sleep 0.1; done
+	for _ in $(seq 400); do [ -e "$work/s.ctl" ] && break; sleep 0.1; done
 }
 
 linux_stop() {
@@ -99,12 +99,12 @@ linux_wait() { # linux_wait REGEX [SECONDS]
 }
 
 linux_ctl() {
-	"$BUILD/amphi-tool" ctl --timeout 100 --socket "$work/s.ctl" "$@" >"$work/out" 2>&1 || linux_fail "ctl $*: $(cat "$work/out")"
+	"$BUILD/amphi-tool" ctl --timeout 300 --socket "$work/s.ctl" "$@" >"$work/out" 2>&1 || linux_fail "ctl $*: $(cat "$work/out")"
 }
 
 linux_says() { # linux_says REGEX COMMAND...: a command's answer, soon
 	wanted=$1; shift
-	for _ in $(seq 100); do
+	for _ in $(seq 400); do
 		linux_ctl "$@"
 		grep -qE -- "$wanted" "$work/out" && return
 		sleep 0.2

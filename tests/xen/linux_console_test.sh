@@ -27,7 +27,7 @@ linux_start amphi-hv 1 800
 sit_down() { # sit_down NAME: at its console, until a prompt has come
 	rm -f "$work/keys"; mkfifo "$work/keys"
 	: >"$work/screen"
-	"$BUILD/amphi-tool" ctl --timeout 150 --socket "$work/s.ctl" console "$1" <"$work/keys" >"$work/screen" 2>"$work/screen.err" &
+	"$BUILD/amphi-tool" ctl --timeout 450 --socket "$work/s.ctl" console "$1" <"$work/keys" >"$work/screen" 2>"$work/screen.err" &
 	console=$!
 	exec 3>"$work/keys"
 	for _ in $(seq 150); do
@@ -39,7 +39,7 @@ sit_down() { # sit_down NAME: at its console, until a prompt has come
 }
 stand_up() { exec 3>&-; wait $console; }
 reads() { # reads REGEX: it is on the screen, soon
-	for _ in $(seq 300); do
+	for _ in $(seq 1200); do
 		tr -d '\r' <"$work/screen" | grep -qE -- "$1" && return
 		sleep 0.2
 	done

@@ -20,7 +20,7 @@ busybox mount -t proc proc /proc # before --install, which asks it for its own n
 busybox --install -s /bin
 mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
 insmod /m/xen-blkfront.ko*
-for i in $(seq 100); do [ -b /dev/xvda ] && break; sleep 0.1; done
+for i in $(seq 400); do [ -b /dev/xvda ] && break; sleep 0.1; done
 echo "GUEST up: $(uname -r), $(nproc) vCPUs, $(cat /sys/hypervisor/type), $(ls /sys/bus/xen/devices | tr '\n' ' ')"
 echo "GUEST sha256 $(sha256sum </dev/xvda | cut -d' ' -f1)"
 dd if=/dev/xvda of=/dev/xvda bs=512 count=1 2>/dev/null && echo "GUEST wrote a read-only disk"
@@ -62,7 +62,7 @@ on_xen() { # shellcheck disable=SC2086
 }
 
 on_amphi_hv() { # shellcheck disable=SC2086
-	timeout -k 5 300 qemu-system-x86_64 -M q35 -accel tcg,thread=single -smp "${cpus:-1}" -cpu max -m 1200 -nodefaults -display none -no-reboot \
+	timeout -k 5 600 qemu-system-x86_64 -M q35 -accel tcg,thread=single -smp "${cpus:-1}" -cpu max -m 1200 -nodefaults -display none -no-reboot \
 		-serial stdio -monitor none -kernel "$BUILD/amphi-hv" -append dom0_mem=400M -initrd "$arguments" $disk \
 		</dev/null 2>&1 | tr -d '\r'
 }

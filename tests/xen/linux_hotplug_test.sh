@@ -40,7 +40,7 @@ ar_pack "$work/archive"
 
 refused() { # refused REGEX WORD...
 	wanted=$1; shift
-	"$BUILD/amphi-tool" ctl --timeout 100 --socket "$work/s.ctl" "$@" >"$work/out" 2>&1 && linux_fail "ctl $* was not refused"
+	"$BUILD/amphi-tool" ctl --timeout 300 --socket "$work/s.ctl" "$@" >"$work/out" 2>&1 && linux_fail "ctl $* was not refused"
 	grep -qE -- "$wanted" "$work/out" || linux_fail "ctl $*: $(cat "$work/out"), expected /$wanted/"
 }
 bytes() { tail -c "+$(($1 * 1048576 + 1))" "$work/disk" | head -c "$(($2 * 1048576))"; }

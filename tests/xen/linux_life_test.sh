@@ -47,19 +47,19 @@ machine=
 trap 'kill $machine 2>/dev/null; wait; rm -rf "$work"' EXIT
 start() { # start HYPERVISOR WORDS CPU: a machine with a control port; not by xen_qemu, which would outlive us
 	rm -f "$work/s.ctl"
-	timeout -k 5 270 qemu-system-x86_64 -M q35 -accel tcg -cpu "$3" -m 1000 -nodefaults -display none -no-reboot -serial stdio \
+	timeout -k 5 540 qemu-system-x86_64 -M q35 -accel tcg -cpu "$3" -m 1000 -nodefaults -display none -no-reboot -serial stdio \
 		-monitor none -chardev "socket,id=ctl,path=$work/s.ctl,server=on,wait=off" -serial chardev:ctl -kernel "$1" -append "$2" \
 		-initrd "$BUILD/amphi role=service stay,$work/archive" </dev/null >"$work/log" 2>&1 &
 	machine=$!
-	for _ in $(seq 100); do [ -e "$work/s.ctl" ] && break; sleep 0.1; done
+	for _ in $(seq 400); do [ -e "$work/s.ctl" ] && break; sleep 0.1; done
 }
 fail() { echo "$how: $*; the machine said:"; tail -n 50 "$work/log"; exit 1; }
-ctl() { "$BUILD/amphi-tool" ctl --timeout 100 --socket "$work/s.ctl" "$@" >"$work/out" 2>&1 || fail "ctl $*: $(cat "$work/out")"; }
+ctl() { "$BUILD/amphi-tool" ctl --timeout 300 --socket "$work/s.ctl" "$@" >"$work/out" 2>&1 || fail "ctl $*: $(cat "$work/out")"; }
 # What has been said since `mark` was called.
 mark() { from=$(wc -l <"$work/log"); }
 said() { tail -n "+$((from + 1))" "$work/log" | tr -d '\r' | grep -qE -- "$1"; }
 wait_for() { # wait_for REGEX: a line of the machine's, within a minute and a half
-	for _ in $(seq 450); do
+	for _ in $(seq 1800); do
 		said "$1" && return
 		sleep 0.2
 	done
@@ -67,7 +67,7 @@ wait_for() { # wait_for REGEX: a line of the machine's, within a minute and a ha
 }
 says() { # says REGEX COMMAND...: a command's answer, soon
 	wanted=$1; shift
-	for _ in $(seq 100); do
+	for _ in $(seq 400); do
 		ctl "$@"
 		grep -qE -- "$wanted" "$work/out" && return
 		sleep 0.2

@@ -28,7 +28,7 @@ cp "$BUILD/amphi" "$work/module" "$work/test/"
 			${5:-}
 		C
 		xl create /tmp/$1.cfg || return
-		for i in $(seq 300); do
+		for i in $(seq 1200); do
 			xl domid $1 >/dev/null 2>&1 || break
 			xl list $1 | grep -qE ' .{3,5}c.? ' && break
 			sleep 0.2

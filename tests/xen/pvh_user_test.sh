@@ -8,7 +8,7 @@ mkdir -p "$work/test"
 (cd "$BUILD/user" && printf '%s\n' self_test hello | cpio --quiet -o -H newc) >"$work/test/ramdisk"
 cp "$BUILD/amphi" "$work/test/"
 self() { sed -n 's/([0-9]*) has/has/; /^ring 3: self_test/,/^ring 3: done/p; /^ring 3: done/q' "$1"; }
-timeout -k 5 60 qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 32 -nodefaults -display none -no-reboot -serial stdio \
+timeout -k 5 180 qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 32 -nodefaults -display none -no-reboot -serial stdio \
 	-monitor none -kernel "$BUILD/amphi" -append 'do="run self_test; halt"' -initrd "$work/test/ramdisk" \
 	</dev/null 2>&1 | tr -d '\r' >"$work/native"
 expect "$work/native" '^@program self_test 1 exit 0'
@@ -26,7 +26,7 @@ on_poweroff="destroy"
 on_crash="preserve"
 C
 xl create /tmp/h1.cfg || exit 1
-for i in $(seq 300); do
+for i in $(seq 1200); do
 	xl domid h1 >/dev/null 2>&1 || break
 	xl list h1 | grep -qE ' .{3,5}c.? ' && break
 	sleep 0.2

@@ -47,9 +47,9 @@ C
 cat >"$work/test/run.sh" <<'R'
 modprobe -a virtio_pci virtio_blk
 xl create /test/linux.cfg >/dev/null || exit 1
-for i in $(seq 300); do grep -q 'turn 2 ' /var/log/xen/console/guest-linux.log && break; sleep 0.2; done
+for i in $(seq 1200); do grep -q 'turn 2 ' /var/log/xen/console/guest-linux.log && break; sleep 0.2; done
 xl create /test/ours.cfg >/dev/null || exit 1
-for i in $(seq 300); do grep -q '@verify xvdb ok' /var/log/xen/console/guest-ours.log && break; sleep 0.1; done
+for i in $(seq 1200); do grep -q '@verify xvdb ok' /var/log/xen/console/guest-ours.log && break; sleep 0.1; done
 xl save ours /dev/vdc >/dev/null 2>&1 && xl save linux /dev/vdd >/dev/null 2>&1 || exit 1
 for d in linux ours; do tr -d '\r' <"/var/log/xen/console/guest-$d.log" | sed "s/^/[$d] /"; done
 R
@@ -90,7 +90,7 @@ for hv in amphi-hv xen; do
 	both restore
 	went_on
 	# A fast machine is through with all this before the programs have counted to their end.
-	for _ in $(seq 300); do [ $hv = amphi-hv ] || [ "$(ended)" = 2 ] && break; sleep 0.2; done
+	for _ in $(seq 1200); do [ $hv = amphi-hv ] || [ "$(ended)" = 2 ] && break; sleep 0.2; done
 	both save
 	linux_stop
 	tr -d '\r' <"$log" >>"$work/said"

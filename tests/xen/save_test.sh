@@ -53,7 +53,7 @@ disks() {
 
 refused() { # refused REGEX COMMAND...
 	wanted=$1; shift
-	"$BUILD/amphi-tool" ctl --timeout 100 --socket "$work/s.ctl" "$@" >"$work/out" 2>&1 && linux_fail "$* was not refused"
+	"$BUILD/amphi-tool" ctl --timeout 300 --socket "$work/s.ctl" "$@" >"$work/out" 2>&1 && linux_fail "$* was not refused"
 	grep -qE -- "$wanted" "$work/out" || linux_fail "$*: $(cat "$work/out"), expected /$wanted/"
 }
 # shellcheck disable=SC2046
@@ -81,7 +81,7 @@ modprobe -a virtio_pci virtio_blk
 for d in /dev/vda /dev/vdc; do
 	xl restore $d >/tmp/xl.log 2>&1 || { cat /tmp/xl.log; exit 1; }
 done
-for i in $(seq 600); do xl domid linux >/dev/null 2>&1 || break; sleep 0.2; done
+for i in $(seq 1800); do xl domid linux >/dev/null 2>&1 || break; sleep 0.2; done
 xl shutdown -w g >/dev/null || exit 1
 cd /var/log/xen/console
 for d in g linux; do cat guest-$d.log* | tr -d '\r' | sed "s/^/[$d] /"; done

@@ -35,7 +35,7 @@ for type in pv pvh; do
 	for n in 1 2 4; do xl create /test/$type-$n.cfg || exit 1; done
 	for n in 1 2 4; do
 		d=$type-$n
-		for i in $(seq 300); do
+		for i in $(seq 1200); do
 			xl domid $d >/dev/null 2>&1 || break
 			xl list $d | grep -qE ' .{3,5}c.? ' && break
 			sleep 0.1
@@ -45,7 +45,7 @@ for type in pv pvh; do
 done
 running() { xl vcpu-list $1 | awk 'NR > 1 && $4 != "-" { n = n " " $3 } END { print n }'; }
 comes() { # comes NAME NUMBERS
-	for i in $(seq 100); do
+	for i in $(seq 400); do
 		[ "$(running $1)" = "$2" ] && return
 		sleep 0.1
 	done

@@ -31,7 +31,7 @@ cat >"$work/test/run.sh" <<'R'
 said() { cat /var/log/xen/console/guest-$1.log /var/log/xen/console/guest-$1--incoming.log 2>/dev/null | tr -d '\r'; }
 more() { # more DOMAIN LINE: such a line comes, that was not there before
 	had=$(said $1 | grep -c "$2")
-	for i in $(seq 300); do
+	for i in $(seq 1200); do
 		[ "$(said $1 | grep -c "$2")" -gt "$had" ] && return
 		sleep 0.1
 	done
@@ -41,7 +41,7 @@ works() { more $1 '^@verify xvdb ok'; more $1 '^@verify xvdb ok'; }
 end_pv() { xl shutdown -w pv >/dev/null || exit 1; }
 end_pvh() { # whoever would start it again has left when it was checkpointed
 	xl reboot pvh >/dev/null
-	for i in $(seq 100); do xl list -v pvh | grep -qE ' [0-9a-f-]{36} +1 ' && break; sleep 0.1; done
+	for i in $(seq 400); do xl list -v pvh | grep -qE ' [0-9a-f-]{36} +1 ' && break; sleep 0.1; done
 	xl list -v pvh | grep -E ' [0-9a-f-]{36} +1 ' || { xl list -v; exit 1; }
 	xl destroy pvh
 }

@@ -8,6 +8,8 @@
 #include <amphi/host.h>
 #include "host_resume.h"
 #include "mm.h"
+#include "thread.h"
+#include "time.h"
 #include "worker.h"
 
 #define IDLE_FREE    4u       /* events without a cause, in a row, that cost the peer nothing */
@@ -22,6 +24,8 @@ struct slot {
 	port_t port;
 	unsigned n_idle; /* calls in a row that found nothing to do */
 	bool idle;       /* the last one did not */
+	bool told;       /* since host_event_wait looked */
+	struct wait_queue waiting;
 };
 
 /* By port, to find what host_event_close() is to free. */
@@ -33,6 +37,9 @@ static void upcall(void *ctx)
 {
 	struct slot *slot = ctx;
 
+	slot->told = true;
+	if (slot->waiting.head)
+		wait_wake(&slot->waiting);
 	worker_post(&slot->work);
 }
 
@@ -123,6 +130,20 @@ int host_event_bind(domid_t peer, uint32_t peer_port, host_event_fn *fn, void *c
 void host_event_notify(port_t port)
 {
 	event_notify_soon(port);
+}
+
+/* The worker's thread sleeps, and its other work with it. What it has to tell goes out then (event_notify_soon). */
+int host_event_wait(port_t port, uint64_t timeout_ns)
+{
+	struct slot *slot = port.v < EVENT_PORTS ? slots[port.v] : NULL;
+	uint64_t deadline_ns = time_ns() + timeout_ns;
+
+	if (!slot)
+		return -XEN_EINVAL;
+	if (!WAIT_UNTIL_DEADLINE(&slot->waiting, slot->told, deadline_ns))
+		return -XEN_ETIMEDOUT;
+	slot->told = false;
+	return 0;
 }
 
 /* The worker took the work off its list before it called fn, so a handler may close its own port.

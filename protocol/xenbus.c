@@ -267,25 +267,39 @@ static void on_work(void *ctx)
 	step(ctx);
 }
 
-/* Said in the store alone: for us the device stays Connected, and so does the stock backends' own. */
-static int put_reconfigured(uint32_t tx, void *ctx)
-{
-	struct xenbus_device *dev = ctx;
-	char old[8];
-	int err = xenbus_read_text(tx, dev->path, "state", old, sizeof(old));
+/* Said in the store alone: for us the device stays Connected, and so does the stock drivers' own. */
+struct said {
+	struct xenbus_device *dev;
+	unsigned state;
+};
 
-	return err == -XEN_ENOENT
-		   ? err
-		   : xenbus_write_number(tx, dev->path, "state", XenbusStateReconfigured);
+static int put_said(uint32_t tx, void *ctx)
+{
+	const struct said *said = ctx;
+	const char *path = said->dev->path;
+	char old[8];
+	int err = xenbus_read_text(tx, path, "state", old, sizeof(old));
+
+	return err == -XEN_ENOENT ? err : xenbus_write_number(tx, path, "state", said->state);
 }
 
+/* The peer, Connected as we are, has more to tell. */
 static void reconfigure(struct xenbus_device *dev)
 {
-	if (dev->side != XENBUS_BACK || dev->state != S_CONN || dev->dropping || dev->removed ||
-	    dev->peer_state != XenbusStateReconfiguring || !dev->ops->reconfigure)
+	bool front = dev->side == XENBUS_FRONT;
+	struct said said = {dev, front ? XenbusStateReconfiguring : XenbusStateReconfigured};
+
+	if (dev->state != S_CONN || dev->dropping || dev->removed)
 		return;
-	dev->ops->reconfigure(dev);
-	(void)xenbus_transaction(put_reconfigured, dev);
+	if (dev->peer_state == XenbusStateReconfiguring && dev->ops->reconfigure) {
+		dev->ops->reconfigure(dev);
+	} else if (front && dev->peer_state == XenbusStateReconfigured && dev->ops->reconfigured) {
+		dev->ops->reconfigured(dev);
+		said.state = S_CONN;
+	} else {
+		return;
+	}
+	(void)xenbus_transaction(put_said, &said);
 }
 
 /* Connected before and after: the write that woke us was of a state that we had seen. */

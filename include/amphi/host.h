@@ -89,6 +89,9 @@ void host_event_notify(port_t port);
  * is not listened to for a while, longer each time (1/16 ms to 64 ms), until an event has a cause. What it sends
  * meanwhile is one event at the end of that time. */
 void host_event_spurious(port_t port);
+/* [waits] Until the other end has notified since the last such wait that returned 0 (or since the port is there), or for
+ * timeout_ns: 0, or -XEN_ETIMEDOUT. What came is told to fn as well, later. */
+int host_event_wait(port_t port, uint64_t timeout_ns);
 void host_event_close(port_t port);
 
 /* ---- the store (xen/io/xs_wire.h) --------------------------------------------------- */

@@ -59,6 +59,16 @@ static inline void peer_store64(volatile uint64_t *to, uint64_t value)
 	*to = value;
 }
 
+/* Bits of a word of which the peer changes others at the same time. Full barriers. */
+static inline void peer_set_bits32(volatile uint32_t *to, uint32_t bits)
+{
+	__atomic_fetch_or(to, bits, __ATOMIC_SEQ_CST);
+}
+static inline void peer_clear_bits32(volatile uint32_t *to, uint32_t bits)
+{
+	__atomic_fetch_and(to, ~bits, __ATOMIC_SEQ_CST);
+}
+
 /* Copies len bytes in, each fetched exactly once, in ascending order; words while they last, because
  * an emulated rep counts an instruction for each. */
 static inline void peer_copy_in(void *to, const volatile void *from, size_t len)

@@ -40,8 +40,11 @@ struct xenbus_ops {
 	 * its keys are worth another look (a disk's "sectors"). */
 	void (*peer_changed)(struct xenbus_device *dev);
 	/* May be NULL. Back half, Connected: the peer is Reconfiguring, which is to say that it has changed keys of its own and
-	 * waits; when this returns it reads Reconfigured, and goes on. */
+	 * waits; when this returns it reads Reconfigured, and goes on. Front half (of "pci"): the peer, or its toolstack, says so
+	 * first; when this returns it reads Reconfiguring, and when the peer is Reconfigured the next is called, and the peer
+	 * reads Connected. */
 	void (*reconfigure)(struct xenbus_device *dev);
+	void (*reconfigured)(struct xenbus_device *dev);
 };
 
 struct xenbus_device {

@@ -230,6 +230,50 @@ static void a_new_world_forgets(void **state)
 	assert_int_equal(closed, 1);
 }
 
+/* ---- waiting ---- */
+
+static int waited;
+
+static int wait_for_own(void *ctx)
+{
+	waited = 1;
+	waited = host_event_wait(own, *(const uint64_t *)ctx);
+	return waited;
+}
+
+static void wait_work(void *ctx)
+{
+	(void)wait_for_own(ctx);
+}
+
+/* The worker sleeps until the other end notifies, and its handler is called all the same. A notification that came before
+ * the wait is the one that was waited for; time ends it too. */
+static void the_worker_waits(void **state)
+{
+	uint64_t timeout_ns = 50000000, before;
+	struct host_work work = {.fn = wait_work, .ctx = &timeout_ns};
+
+	assert_int_equal(host_event_bind(1, 5, count, &calls, &own), 0);
+	worker_post(&work);
+	thread_yield();
+	assert_int_equal(waited, 1);
+	upcall(own);
+	assert_int_equal(calls, 0);
+	thread_yield();
+	thread_yield();
+	assert_int_equal(waited, 0);
+	assert_int_equal(calls, 1);
+	before = fake_now_ns;
+	assert_int_equal(worker_call(wait_for_own, &timeout_ns), -XEN_ETIMEDOUT);
+	assert_true(fake_now_ns - before >= timeout_ns);
+	upcall(own);
+	before = fake_now_ns;
+	assert_int_equal(worker_call(wait_for_own, &timeout_ns), 0);
+	assert_int_equal(fake_now_ns, before);
+	host_event_close(own);
+	assert_int_equal(worker_call(wait_for_own, &timeout_ns), -XEN_EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -239,6 +283,7 @@ int main(void)
 	    cmocka_unit_test_setup(a_handler_closes_its_port, setup),
 	    cmocka_unit_test_setup(refusals_leave_nothing, setup),
 	    cmocka_unit_test_setup(a_new_world_forgets, setup),
+	    cmocka_unit_test_setup(the_worker_waits, setup),
 	};
 
 	thread_init();

@@ -312,6 +312,18 @@ unsigned mock_run_some(unsigned limit)
 	return ran;
 }
 
+bool mock_run_other(void)
+{
+	domid_t me = current;
+	bool was = domains[me].frozen;
+	unsigned ran;
+
+	domains[me].frozen = true;
+	ran = mock_run_some(1);
+	domains[me].frozen = was;
+	return ran;
+}
+
 unsigned mock_run(void)
 {
 	unsigned ran = mock_run_some(1000000);
@@ -344,11 +356,16 @@ static void queue_due(domid_t domain)
 	}
 }
 
-void mock_advance(uint64_t ns)
+void mock_pass(uint64_t ns)
 {
 	now_ns += ns;
 	for (domid_t d = 0; d < MOCK_DOMAINS; d++)
 		queue_due(d);
+}
+
+void mock_advance(uint64_t ns)
+{
+	mock_pass(ns);
 	mock_run();
 }
 

@@ -99,6 +99,8 @@ unsigned mock_registered(domid_t domain);
 enum mock_kind { MOCK_WORK, MOCK_EVENT, MOCK_WATCH };
 void mock_queue(domid_t domain, enum mock_kind kind, void *what, const char *path);
 bool mock_should_fail(void);
+bool mock_run_other(void);   /* one callback of another domain; false: none is due */
+void mock_pass(uint64_t ns); /* time alone: nothing runs */
 void mock_bug(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 void mock_run_event(void *what);
 void mock_run_watch(void *what, const char *path);

@@ -33,7 +33,7 @@ static struct map {
 } maps[MAPS];
 
 static struct port {
-	bool used, pending;
+	bool used, pending, told;
 	bool stale; /* of the world before; whoever held it may not know yet */
 	domid_t owner, peer;
 	struct port *other; /* NULL: unbound */
@@ -306,6 +306,7 @@ int host_event_offer(domid_t peer, host_event_fn *fn, void *ctx, port_t *out_por
 
 static void signal_port(struct port *p)
 {
+	p->told = true;
 	if (p->pending)
 		return;
 	p->pending = true;
@@ -354,6 +355,23 @@ void host_event_spurious(port_t port)
 {
 	(void)port_of(port);
 	mock_calls.spurious++;
+}
+
+/* The other domains go on while this one waits; when none has anything to do, time passes in one step. */
+int host_event_wait(port_t port, uint64_t timeout_ns)
+{
+	struct port *p = port_of(port);
+
+	while (!p->told && mock_run_other())
+		;
+	if (!p->told)
+		mock_pass(timeout_ns);
+	while (!p->told && mock_run_other())
+		;
+	if (!p->told)
+		return -XEN_ETIMEDOUT;
+	p->told = false;
+	return 0;
 }
 
 void host_event_close(port_t port)

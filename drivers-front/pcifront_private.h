@@ -1,0 +1,63 @@
+/* pcifront_private.h: what the files of pcifront share: connections, and the functions that came by them.
+ *
+ * Private to drivers-front. pcifront.c is the connection and which functions it has, pcifront_op.c asks the backend and
+ * answers it, pcifront_calls.c is what the kernel asks of a function. Worker context, so no lock: while one operation waits,
+ * no callback runs.
+ */
+#ifndef DRIVERS_FRONT_PCIFRONT_PRIVATE_H
+#define DRIVERS_FRONT_PCIFRONT_PRIVATE_H
+
+#include <amphi/pcifront.h>
+#include <amphi/xenbus.h>
+#include <xen/io/pciif.h>
+
+struct pf_device;
+
+enum pf_interrupts { PF_NONE, PF_MSI, PF_MSIX };
+
+struct pf_function {
+	struct pf_function *next;
+	struct pf_device *dev;
+	/* as the backend names it */
+	uint32_t domain;
+	uint8_t bus, devfn;
+	/* as we do */
+	uint16_t bdf;
+	enum pf_interrupts interrupts;
+	unsigned n_pirqs;
+	uint16_t pirqs[PCIFRONT_VECTORS];
+};
+
+struct pf_device {
+	struct xenbus_device bus;
+	struct pf_root *root;
+	struct pf_device *next;
+	struct xen_pci_sharedinfo *page; /* shared; NULL: there is no connection */
+	gref_t ref;
+	port_t port;
+	bool silent;        /* has not answered, or will not */
+	unsigned n_answers; /* since the last event was looked at: each was an event too */
+	struct pf_function *functions;
+};
+
+struct pf_root {
+	struct xenbus_class class;
+	const struct pcifront_user *user;
+	struct pf_device *devices;
+	struct pf_root *next;
+};
+/* A list only because host tests run several frontends in one program. */
+extern struct pf_root *pf_roots;
+
+struct pf_function *pf_find(uint16_t bdf);
+
+/* pcifront_op.c */
+
+/* [waits] Sends op, whose first n_entries msix_entries count, and puts the answer's err, value and vectors into it. 0: look
+ * at err. -XEN_ENOTCONN: there is no answer. */
+int pf_op(struct pf_device *dev, struct xen_pci_op *op, unsigned n_entries);
+/* Shares the page and the port; what failed is undone by pf_op_end. */
+int pf_op_begin(struct pf_device *dev);
+void pf_op_end(struct pf_device *dev);
+
+#endif

@@ -1,0 +1,455 @@
+/* pci_front_test: pcifront against a backend that is played: functions come, are asked, and go; bad backends get nowhere.
+ *
+ * Shows: configuration space by width and up to its end; interrupts turned on once and handed out, fewer where there are
+ * fewer; functions that come and go while the connection stays; buses renamed where numbers are taken; AER answered; a
+ * backend that is silent, or wrong in each of the named ways, is an error of the call or the end of the connection, in
+ * bounded time, and what it writes is looked at once. Why: a guest's drivers ask this of a domain that they need not trust.
+ *
+ * links: tests/host/pci_plain_back.c tests/host/mock_host.c tests/host/mock_share.c tests/host/mock_store.c
+ * links: tests/host/mock_disk.c tests/host/peer_recorder.c protocol/xenbus*.c protocol/grant_retire.c
+ * links: drivers-front/pcifront*.c lib/printf.c lib/text.c
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "pci_plain_back.h"
+#include "peer_recorder.h"
+
+#define NVME 0x00101b36u
+#define NIC  0x10d38086u
+
+static void begin_two(void)
+{
+	pb_reset();
+	pb_function(0, "0000:00:00.00", NVME);
+	pb_function(1, "0000:00:01.00", NIC);
+	assert_true(pb_begin());
+	assert_string_equal(pb_front("state"), "4");
+	mock_enter(1);
+}
+
+/* ---- configuration space ------------------------------------------------------------------------------- */
+
+static void test_functions_are_found(void **state)
+{
+	begin_two();
+	assert_int_equal(pb_user.n_added, 2);
+	assert_int_equal(pb_user.added[0], 0x0000);
+	assert_int_equal(pb_user.added[1], 0x0008);
+	assert_int_equal(pcifront_count(), 2);
+	assert_int_equal(pcifront_read(0, 0, 4), NVME);
+	assert_int_equal(pcifront_read(8, 0, 4), NIC);
+	assert_true(pb_end());
+	assert_int_equal(pb_user.n_removed, 2);
+	assert_int_equal(pb_user.id_at_removal, NVME); /* a closing backend still answers */
+}
+
+static void test_widths_and_bounds(void **state)
+{
+	begin_two();
+	assert_true(pcifront_write(8, 0x44, 4, 0x12345678));
+	assert_int_equal(pcifront_read(8, 0x44, 1), 0x78);
+	assert_int_equal(pcifront_read(8, 0x46, 2), 0x1234);
+	assert_true(pcifront_write(8, 0x45, 1, 0xab));
+	assert_int_equal(pcifront_read(8, 0x44, 4), 0x1234ab78);
+	assert_true(pcifront_write(8, 0xffc, 4, 7));
+	assert_int_equal(pcifront_read(8, 0xffc, 4), 7);
+	pb.n_ops = 0;
+	assert_int_equal(pcifront_read(8, 4096, 4), 0xffffffff);
+	assert_int_equal(pcifront_read(8, 2, 4), 0xffffffff);
+	assert_int_equal(pcifront_read(8, 0, 3), 0xffffff);
+	assert_int_equal(pcifront_read(8, 0, 0), 0xff);
+	assert_int_equal(pcifront_read(8, 0, 8), 0xffffffff);
+	assert_int_equal(pcifront_read(0x10, 0, 2), 0xffff);
+	assert_false(pcifront_write(0x10, 0, 2, 0));
+	assert_false(pcifront_write(8, 1, 2, 0));
+	assert_int_equal(pb.n_ops, 0);
+	assert_true(pb_end());
+}
+
+/* ---- interrupts ------------------------------------------------------------------------------------------ */
+
+static void test_msix(void **state)
+{
+	uint32_t pirq = 0;
+
+	begin_two();
+	assert_int_equal(pcifront_msix(0, 2, 65, &pirq), 0);
+	assert_int_equal(pirq, PB_PIRQ + 2);
+	pb.n_ops = 0;
+	assert_int_equal(pcifront_msix(0, 0, 65, &pirq), 0);
+	assert_int_equal(pirq, PB_PIRQ);
+	assert_int_equal(pcifront_msix(0, PCIFRONT_VECTORS, 65, &pirq), -XEN_ENOSPC);
+	assert_int_equal(pcifront_msi(0, &pirq), -XEN_EBUSY);
+	assert_int_equal(pb.n_ops, 0); /* all were turned on by the first */
+	assert_int_equal(pb.dev[0].msix_on, PCIFRONT_VECTORS);
+	pcifront_interrupts_off(0);
+	assert_int_equal(pb.dev[0].msix_on, 0);
+	pcifront_interrupts_off(0);
+	assert_int_equal(pb.dev[0].off, 1);
+	assert_int_equal(pcifront_msix(0, 0, 2, &pirq), 0);
+	assert_int_equal(pb.dev[0].msix_on, 2);
+	assert_int_equal(pcifront_msix(0x99, 0, 2, &pirq), -XEN_ENODEV);
+	assert_true(pb_end());
+	assert_int_equal(pb.dev[0].off, 2); /* with the function */
+}
+
+static void test_fewer_vectors(void **state)
+{
+	uint32_t pirq;
+
+	begin_two();
+	pb.dev[0].max_vectors = 3;
+	assert_int_equal(pcifront_msix(0, 1, 64, &pirq), 0);
+	assert_int_equal(pb.dev[0].msix_on, 2);
+	assert_int_equal(pcifront_msix(0, 2, 64, &pirq), -XEN_ENOSPC);
+	pb.dev[1].max_vectors = 0;
+	assert_true(pcifront_msix(8, 0, 5, &pirq) < 0);
+	assert_true(pb_end());
+}
+
+static void test_msi(void **state)
+{
+	uint32_t pirq;
+
+	begin_two();
+	assert_int_equal(pcifront_msi(8, &pirq), 0);
+	assert_int_equal(pirq, PB_PIRQ + 50);
+	assert_int_equal(pcifront_msix(8, 0, 5, &pirq), -XEN_EBUSY);
+	assert_int_equal(pcifront_msi(8, &pirq), -XEN_EBUSY);
+	assert_int_equal(pcifront_msi(0x20, &pirq), -XEN_ENODEV);
+	assert_true(pb_end());
+}
+
+/* ---- coming and going ------------------------------------------------------------------------------------- */
+
+static void test_hotplug(void **state)
+{
+	begin_two();
+	for (unsigned round = 0; round < 20; round++) {
+		uint32_t pirq;
+
+		mock_enter(1);
+		assert_int_equal(pcifront_msix(0, 0, 4, &pirq), 0);
+		pb_detach(0);
+		assert_string_equal(pb_front("state"), "4");
+		assert_int_equal(pcifront_count(), 1);
+		assert_int_equal(pb_user.removed[round % 64], 0);
+		assert_int_equal(pb_user.id_at_removal, NVME);
+		assert_int_equal(pb.dev[0].off, 1);
+		mock_enter(1);
+		assert_int_equal(pcifront_read(0, 0, 2), 0xffff);
+		assert_int_equal(pcifront_read(8, 0, 4), NIC);
+		pb_function(0, "0000:00:00.00", NVME);
+		pb_hotplug(0);
+		pb_put_back("num_devs", "2");
+		assert_int_equal(pcifront_count(), 2);
+		assert_string_equal(pb_front("state"), "4");
+	}
+	assert_int_equal(pb_user.n_added, 22);
+	/* Another, beside those that stay. */
+	pb_function(2, "0000:00:02.05", NIC);
+	pb_hotplug(2);
+	assert_int_equal(pcifront_count(), 3);
+	mock_enter(1);
+	assert_int_equal(pcifront_read(0x15, 0, 4), NIC);
+	assert_true(pb_end());
+}
+
+/* Topologies as they are: segments that we have no number for, and two backends that say the same. */
+static void test_buses_are_renamed(void **state)
+{
+	pb_reset();
+	pb_function(0, "0000:03:1f.07", NVME);
+	pb_function(1, "0001:03:1f.07", NIC);
+	pb_function(2, "0001:03:00.00", NIC + 1);
+	pb_function(3, "abcd:ff:00.00", NIC + 2);
+	assert_true(pb_begin());
+	mock_enter(1);
+	assert_int_equal(pcifront_read(0x03ff, 0, 4), NVME);
+	assert_int_equal(pcifront_read(0xffff, 0, 4), NIC);
+	assert_int_equal(pcifront_read(0xff00, 0, 4), NIC + 1);
+	assert_int_equal(pcifront_read(0xfe00, 0, 4), NIC + 2);
+	assert_int_equal(pb.last.domain, 0xabcd);
+	assert_true(pb_end());
+}
+
+static void test_what_the_store_says(void **state)
+{
+	static const char *const nonsense[] = {"",
+					       "0000:00:00",
+					       "0000:00:20.00",
+					       "0000:00:00.08",
+					       "10000:00:00.00",
+					       "0000:100:00.00",
+					       ":::.",
+					       "0000:00:00.00 ",
+					       "g000:00:00.00",
+					       "0000:00:00.0/"};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(nonsense); i++) {
+		pb_reset();
+		pb_function(0, nonsense[i], NVME);
+		pb_function(1, "0000:00:01.00", NIC);
+		assert_true(pb_begin());
+		assert_int_equal(pcifront_count(), 1);
+		assert_true(pb_end());
+	}
+	pb_reset();
+	for (unsigned i = 0; i < PB_DEVICES; i++) {
+		static char names[PB_DEVICES][32];
+
+		snprintf(names[i], sizeof(names[i]), "0000:%02x:00.00", i);
+		pb_function(i, names[i], NIC);
+	}
+	pb_function(3, NULL, 0);              /* a hole in the numbers */
+	pb_function(4, "0000:04:00.00", ~0u); /* nobody answers there */
+	assert_true(pb_begin());
+	assert_int_equal(pcifront_count(), PCIFRONT_FUNCTIONS_MAX - 2);
+	pb_put_back("num_devs", "4000000000");
+	pb_put_back("state", "7");
+	mock_run();
+	pb_put_back("num_devs", "x");
+	pb_put_back("state", "8");
+	mock_run();
+	assert_int_equal(pcifront_count(), PCIFRONT_FUNCTIONS_MAX - 2);
+	assert_true(pb_end());
+}
+
+static void test_backend_replaced(void **state)
+{
+	begin_two();
+	for (unsigned round = 0; round < 3; round++) {
+		pb_drop();
+		pb_put_back("state", "6");
+		mock_run();
+		assert_int_equal(pcifront_count(), 0);
+		assert_string_equal(pb_front("state"), "6");
+		pb_put_back("state", "2");
+		mock_run();
+		assert_true(pb_connect());
+		assert_int_equal(pcifront_count(), 2);
+	}
+	assert_true(pb_end());
+}
+
+/* ---- AER ------------------------------------------------------------------------------------------------------ */
+
+static void test_aer(void **state)
+{
+	begin_two();
+	assert_true(pb.page->flags & XEN_PCIB_AERHANDLER);
+	assert_int_equal(pb_aer(XEN_PCI_OP_aer_detected, 0, 8, 1), 2);
+	assert_int_equal(pb_aer(XEN_PCI_OP_aer_detected, 0, 8, 2), 3);
+	assert_int_equal(pb_aer(XEN_PCI_OP_aer_mmio, 0, 8, 1), 5);
+	assert_int_equal(pb_aer(XEN_PCI_OP_aer_slotreset, 0, 0, 1), 5);
+	assert_int_equal(pb_aer(XEN_PCI_OP_aer_resume, 0, 0, 1), 5);
+	assert_int_equal(pb_aer(XEN_PCI_OP_aer_detected, 0, 9, 1), 1);
+	assert_int_equal(pb_aer(0x77, 0, 8, 1), 1);
+	assert_true(mock_logged("device 0000:00:01.0 has an error"));
+	mock_enter(1);
+	assert_int_equal(pcifront_read(8, 0, 4), NIC);
+	assert_true(pb_end());
+}
+
+/* ---- bad backends ---------------------------------------------------------------------------------------------- */
+
+/* The call that met it ends in time, those behind it at once, and the connection is closed. */
+static void loses_its_connection(enum pb_bad bad)
+{
+	uint64_t before;
+
+	begin_two();
+	pb.bad = bad;
+	before = host_time_ns();
+	assert_int_equal(pcifront_read(8, 0, 4), 0xffffffff);
+	assert_in_range(host_time_ns() - before, PCIFRONT_ANSWER_NS, 2 * PCIFRONT_ANSWER_NS);
+	before = host_time_ns();
+	for (unsigned i = 0; i < 100; i++)
+		assert_false(pcifront_write(0, 4, 2, 0));
+	assert_int_equal(host_time_ns(), before);
+	mock_run();
+	assert_int_equal(pcifront_count(), 0);
+	assert_int_equal(host_time_ns(), before);
+	assert_int_equal(pb_user.n_removed, 2);
+	assert_string_equal(pb_front("state"), "6");
+	assert_true(mock_logged("does not answer"));
+	assert_true(pb_end());
+}
+
+static void test_silent(void **state)
+{
+	loses_its_connection(PB_SILENT);
+}
+
+/* Domain 0 is made to notify for ever: each wait of the frontend ends at once. */
+static struct host_work storm;
+static void again(void *ctx)
+{
+	if (pb.bad != PB_NOTIFIES)
+		return;
+	host_event_notify(pb.port);
+	mock_pass(1000000);
+	host_work_soon(&storm);
+}
+
+static void test_notifies_without_an_answer(void **state)
+{
+	begin_two();
+	pb.bad = PB_NOTIFIES;
+	storm = (struct host_work){.fn = again};
+	mock_enter(0);
+	host_work_soon(&storm);
+	mock_enter(1);
+	assert_int_equal(pcifront_read(8, 0, 4), 0xffffffff);
+	pb.bad = PB_SILENT;
+	mock_run();
+	assert_string_equal(pb_front("state"), "6");
+	assert_true(pb_end());
+}
+
+static void test_silent_from_the_start(void **state)
+{
+	pb_reset();
+	pb_function(0, "0000:00:00.00", NVME);
+	pb.bad = PB_SILENT;
+	assert_true(pb_begin());
+	assert_int_equal(pb_user.n_added, 0);
+	assert_string_equal(pb_front("state"), "6");
+	assert_true(pb_end());
+}
+
+static void test_wrong_answers(void **state)
+{
+	uint32_t pirq;
+
+	begin_two();
+	pb.bad = PB_ERRS;
+	assert_int_equal(pcifront_read(8, 0, 2), 0xffff);
+	assert_false(pcifront_write(8, 0x40, 2, 1));
+	assert_true(pcifront_msi(8, &pirq) < 0);
+	pb.dev[1].msi_on = 0;
+	pb.bad = PB_WIDE;
+	assert_int_equal(pcifront_read(8, 0, 2), 0x8086);
+	assert_int_equal(pcifront_read(8, 0, 1), 0x86);
+	pb.bad = PB_ANOTHER;
+	assert_int_equal(pcifront_read(8, 0, 4), NIC);
+	assert_int_equal(pcifront_read(0, 0, 4), NVME);
+	pb.bad = PB_FLAGS;
+	assert_int_equal(pcifront_read(8, 0, 4), NIC);
+	mock_run();
+	assert_string_equal(pb_front("state"), "4");
+	pb.bad = PB_GOOD;
+	assert_true(pb_end());
+}
+
+static void test_wrong_interrupts(void **state)
+{
+	uint32_t pirq = 0;
+
+	begin_two();
+	pb.bad = PB_NO_VECTOR;
+	assert_int_equal(pcifront_msix(0, 0, 8, &pirq), -XEN_EIO);
+	assert_int_equal(pb.dev[0].msix_on, 0); /* those it gave went back */
+	assert_int_equal(pcifront_msi(0, &pirq), -XEN_EIO);
+	assert_int_equal(pb.dev[0].msi_on, 0);
+	pb.bad = PB_HUGE_PIRQ;
+	assert_int_equal(pcifront_msi(0, &pirq), -XEN_EIO);
+	pb.bad = PB_FEWER;
+	assert_true(pcifront_msix(0, 0, 8, &pirq) < 0);
+	pb.dev[0].msix_on = 0;
+	assert_int_equal(pirq, 0);
+	pb.bad = PB_ENTRIES;
+	assert_int_equal(pcifront_msix(0, 3, 8, &pirq), 0);
+	assert_int_equal(pirq, PB_PIRQ + 3);
+	assert_true(pb_end());
+}
+
+static void test_storm_of_errors(void **state)
+{
+	begin_two();
+	pb.bad = PB_AER_AT_ONCE;
+	for (unsigned i = 0; i < 50; i++)
+		assert_int_equal(pcifront_read(8, 0, 4), NIC);
+	mock_run();
+	assert_false(pb.page->flags & XEN_PCIB_active);
+	pb.bad = PB_GOOD;
+	mock_enter(0);
+	for (unsigned i = 0; i < 9; i++) {
+		host_event_notify(pb.port);
+		mock_run();
+	}
+	assert_true(mock_calls.spurious >= 8); /* events without a cause */
+	assert_true(pb_end());
+}
+
+/* Answers change after their first fetch; flags alone is looked at again, as it is what one waits for. */
+static void test_fetched_once(void **state)
+{
+	struct xen_pci_sharedinfo *page;
+	uint32_t pirq;
+
+	begin_two();
+	page = pf_find(8)->dev->page;
+	for (unsigned flip = 0; flip < 2; flip++) {
+		peer_recorder_begin(&page->op, PAGE_SIZE - sizeof(page->flags), flip);
+		assert_int_equal(pcifront_read(8, 0, 4), NIC);
+		assert_true(peer_recorder_fetched() >= 8);
+		assert_int_equal(peer_recorder_doubles(), 0);
+		peer_recorder_begin(&page->op, PAGE_SIZE - sizeof(page->flags), flip);
+		assert_int_equal(pcifront_msix(0, 3, 8, &pirq), 0);
+		assert_int_equal(peer_recorder_doubles(), 0);
+		pcifront_interrupts_off(0);
+		peer_recorder_begin(&page->op, PAGE_SIZE - sizeof(page->flags), flip);
+		assert_int_equal(pb_aer(XEN_PCI_OP_aer_detected, 0, 8, 1), 2);
+		assert_int_equal(peer_recorder_doubles(), 0);
+		mock_enter(1);
+	}
+	peer_recorder_end();
+	assert_true(pb_end());
+}
+
+/* Each call that may fail for want of something fails once. */
+static void test_shortages(void **state)
+{
+	for (int n = 1; n < 40; n++) {
+		pb_reset();
+		pb_function(0, "0000:00:00.00", NVME);
+		mock_fail_after(n);
+		(void)pb_begin();
+		mock_fail_after(-1);
+		mock_run();
+		assert_true(pb_end());
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_functions_are_found),
+	    cmocka_unit_test(test_widths_and_bounds),
+	    cmocka_unit_test(test_msix),
+	    cmocka_unit_test(test_fewer_vectors),
+	    cmocka_unit_test(test_msi),
+	    cmocka_unit_test(test_hotplug),
+	    cmocka_unit_test(test_buses_are_renamed),
+	    cmocka_unit_test(test_what_the_store_says),
+	    cmocka_unit_test(test_backend_replaced),
+	    cmocka_unit_test(test_aer),
+	    cmocka_unit_test(test_silent),
+	    cmocka_unit_test(test_notifies_without_an_answer),
+	    cmocka_unit_test(test_silent_from_the_start),
+	    cmocka_unit_test(test_wrong_answers),
+	    cmocka_unit_test(test_wrong_interrupts),
+	    cmocka_unit_test(test_storm_of_errors),
+	    cmocka_unit_test(test_fetched_once),
+	    cmocka_unit_test(test_shortages),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

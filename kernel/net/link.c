@@ -18,6 +18,7 @@
 #include <lwip/priv/tcp_priv.h>
 #include <netif/ethernet.h>
 
+#include "large.h"
 #include "link.h"
 #include "port.h"
 #include "stack.h"
@@ -229,8 +230,8 @@ static bool lay_out(struct net_frame *frame, struct pbuf *p)
 	return true;
 }
 
-/* Of TCP the sum of the pseudo header is put where the checksum will be. The header is lwIP's own and not sent a second time
- * before this frame was put. */
+/* Of TCP the sum of the pseudo header is put where the checksum will be, and what is longer than the wire takes is to be cut. The header is
+ * lwIP's own and not sent a second time before this frame was put. */
 static void leave_blank(struct net_frame *frame)
 {
 	struct net_segment *first = &frame->segments[0];
@@ -244,6 +245,9 @@ static void leave_blank(struct net_frame *frame)
 	sum = net_pseudo_sum(head, &h, h.l3_end - h.l4_at);
 	memcpy(head + h.l4_at + 16, &sum, sizeof(sum));
 	frame->flags |= NET_CSUM_BLANK;
+	frame->gso_size = net_large_cut(head, &h);
+	if (frame->gso_size)
+		frame->gso = h.proto == NET_PROTO_IPV6 ? NET_GSO_TCPV6 : NET_GSO_TCPV4;
 }
 
 static struct tx *tx_new(struct pbuf *p)
@@ -299,6 +303,13 @@ static err_t linkoutput(struct netif *netif, struct pbuf *p)
 		host_work_soon(&link->kick);
 	return net_fit(&tx->frame, link->dev->can, link->dev->mtu, send, link->dev) < 0 ? ERR_IF
 											: ERR_OK;
+}
+
+bool net_link_can(const struct netif *netif, uint32_t can)
+{
+	const struct net_link *link = netif->state;
+
+	return netif->linkoutput == linkoutput && (link->dev->can & can) == can;
 }
 
 void net_links_kick(void)

@@ -27,6 +27,9 @@ int net_link_open(struct net_device *dev, struct net_link **out);
 /* Takes it away: connections with its addresses end, every frame is put, dev is free for another. */
 void net_link_close(struct net_link *link);
 
+/* Whether what is sent by netif goes to a driver that can all of that (NET_CAN_*); lwIP's own loop has none. */
+bool net_link_can(const struct netif *netif, uint32_t can);
+
 /* Has drivers look for frames that they could put, if there are any: a driver may leave that until the next frame, but lwIP sends nothing
  * again as long as the driver still has it. */
 void net_links_kick(void);

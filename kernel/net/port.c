@@ -23,11 +23,11 @@ struct head {
 _Static_assert(sizeof(struct head) == 16, "what is behind it is aligned");
 
 /* Blocks of these sizes, heads and all, are kept when they are freed: a segment's header, a received pbuf, a frame's books, a
- * full segment of an Ethernet frame. The kernel's heap gives nothing between its largest block and a page, and zeroes
+ * full segment of an Ethernet frame, and large ones (large.c). The kernel's heap gives nothing between its largest block and a page, and zeroes
  * all that it gives, which for a packet's memory is work for nothing. */
-static const uint32_t kept_sizes[] = {128, 320, 768, 1984, 12288};
+static const uint32_t kept_sizes[] = {128, 320, 768, 1984, 12288, 24576, 40960, 65536};
 #define CLASSES ARRAY_SIZE(kept_sizes)
-#define KEEP_OF 16u /* of the bound, a sixteenth is kept at most */
+#define KEEP_OF 8u /* of the bound, an eighth is kept at most */
 
 static struct {
 	size_t limit, used, kept;
@@ -89,12 +89,29 @@ void *net_mem_zeroed(size_t count, size_t size)
 	return p ? memset(p, 0, count * size) : NULL;
 }
 
+/* Gives back what is kept, but of one class, the longest first, until at most so much is. */
+static void keep_at_most(size_t bytes, uint32_t but)
+{
+	struct head *h;
+
+	for (uint32_t c = CLASSES; c-- > 0;)
+		while (c != but && mem.kept > bytes && (h = mem.free[c])) {
+			mem.free[c] = h->next;
+			mem.kept -= h->size;
+			host_free(h, h->size);
+		}
+}
+
+/* What is used now has precedence over what was used once: segments grow while a connection lives. */
 void net_mem_free(void *p)
 {
 	struct head *h = (struct head *)p - 1;
+	size_t most = mem.limit / KEEP_OF;
 
 	mem.used -= h->size;
-	if (h->class == CLASSES || mem.kept + h->size > mem.limit / KEEP_OF) {
+	if (h->class < CLASSES && h->size <= most && mem.kept + h->size > most)
+		keep_at_most(most - h->size, h->class);
+	if (h->class == CLASSES || mem.kept + h->size > most) {
 		host_free(h, h->size);
 		return;
 	}
@@ -105,14 +122,7 @@ void net_mem_free(void *p)
 
 void net_mem_trim(void)
 {
-	struct head *h;
-
-	for (uint32_t c = 0; c < CLASSES; c++)
-		while ((h = mem.free[c])) {
-			mem.free[c] = h->next;
-			mem.kept -= h->size;
-			host_free(h, h->size);
-		}
+	keep_at_most(0, CLASSES);
 }
 
 /* ---- time -------------------------------------------------------------------------------- */

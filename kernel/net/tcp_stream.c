@@ -14,12 +14,13 @@
 
 #include <lwip/tcp.h>
 
+#include "large.h"
 #include "link.h"
 #include "net_stack.h"
 #include "port.h"
 #include "stack.h"
 
-#define WRITE_MAX   0x8000u /* lwIP takes a piece as a whole or not at all */
+#define WRITE_MAX   0xff00u /* lwIP takes a piece as a whole or not at all */
 #define LITTLE      4096u
 #define BACKLOG     64u
 #define POLL_HALVES 1u /* lwIP's poll comes each so many half seconds */
@@ -219,6 +220,7 @@ static err_t room(struct host_tcp *tcp)
 
 static err_t acknowledged(void *ctx, struct tcp_pcb *pcb, u16_t len)
 {
+	net_large_acked(pcb);
 	return room(ctx);
 }
 
@@ -362,6 +364,8 @@ size_t host_tcp_send(struct host_tcp *tcp, const void *bytes, size_t len, bool m
 
 	if (!pcb)
 		return 0;
+	if (len)
+		net_large_begin(pcb);
 	while (done < len) {
 		want = MIN(len - done, room_for(pcb));
 		got = write_piece(pcb, (const uint8_t *)bytes + done, want,

@@ -16,6 +16,7 @@
 #include <lwip/priv/tcp_priv.h>
 #include <lwip/timeouts.h>
 
+#include "large.h"
 #include "link.h"
 #include "timers.h"
 
@@ -40,6 +41,7 @@ static bool tcp_needed(void)
 static void tcp_run(void)
 {
 	net_links_kick();
+	net_large_timers();
 	tcp_tmr();
 }
 

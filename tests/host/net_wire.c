@@ -75,6 +75,11 @@ static void give_now(struct net_wire *wire, struct wire_frame *f)
 
 	frame->len_bytes = f->len;
 	frame->flags = wire->flags;
+	if (f->len > (uint32_t)wire->dev.mtu + NET_HEAD_BYTES) {
+		frame->flags |= NET_CSUM_BLANK | NET_CSUM_VALID;
+		frame->gso = f->bytes[12] == 8 ? NET_GSO_TCPV4 : NET_GSO_TCPV6;
+		frame->gso_size = wire->last_size;
+	}
 	frame->holders = wire->holders ? wire->holders : 1;
 	frame->done = given_done;
 	frame->ctx = f;
@@ -145,22 +150,31 @@ static void fill_in(struct net_wire *wire, uint8_t *bytes, uint32_t len)
 		HOST_ASSERT(!net_fill_checksum(&whole));
 }
 
-/* The stack's frame is copied and put at once, unless it is more than the device said it can. */
-static void send(struct net_device *dev, struct net_frame *frame)
+static void look_at_large(struct net_wire *wire, const struct net_frame *frame)
 {
-	struct net_wire *wire = dev->driver;
+	bool is_v4 = frame->gso == NET_GSO_TCPV4;
+
+	HOST_ASSERT(wire->dev.can & (is_v4 ? NET_CAN_GSO4 : NET_CAN_GSO6));
+	HOST_ASSERT(frame->flags & NET_CSUM_BLANK);
+	HOST_ASSERT(frame->gso_size && frame->gso_size <= wire->dev.mtu - (is_v4 ? 40u : 60u));
+	HOST_ASSERT(frame->n_segments < NET_SEGMENTS_MAX);
+	wire->large++;
+	wire->last_size = frame->gso_size;
+	if (frame->len_bytes > wire->largest)
+		wire->largest = frame->len_bytes;
+}
+
+static void go(void *ctx, struct net_frame *frame)
+{
+	struct net_wire *wire = ctx;
 	uint8_t *bytes = malloc(frame->len_bytes), *to = bytes;
 
-	HOST_ASSERT(frame->n_segments == 1 || dev->can & NET_CAN_SEGMENTS);
-	HOST_ASSERT(!(frame->flags & NET_CSUM_BLANK) || dev->can & NET_CAN_CSUM4);
-	HOST_ASSERT(frame->len_bytes <= dev->mtu + NET_HEAD_BYTES || frame->gso);
 	for (unsigned i = 0; i < frame->n_segments; i++) {
 		HOST_ASSERT(frame->segments[i].len_bytes);
 		memcpy(to, frame->segments[i].va, frame->segments[i].len_bytes);
 		to += frame->segments[i].len_bytes;
 	}
 	HOST_ASSERT(to == bytes + frame->len_bytes);
-	wire->sent++;
 	if (frame->flags & NET_CSUM_BLANK)
 		fill_in(wire, bytes, frame->len_bytes);
 	if (frame->n_segments > wire->most_segments)
@@ -168,6 +182,23 @@ static void send(struct net_device *dev, struct net_frame *frame)
 	enqueue(wire, bytes, frame->len_bytes, false, 0);
 	free(bytes);
 	net_frame_put(frame, 0);
+}
+
+/* The stack's frame is copied and put at once, unless it is more than the device said it can. */
+static void send(struct net_device *dev, struct net_frame *frame)
+{
+	struct net_wire *wire = dev->driver;
+
+	HOST_ASSERT(frame->n_segments == 1 || dev->can & NET_CAN_SEGMENTS);
+	HOST_ASSERT(!(frame->flags & NET_CSUM_BLANK) || dev->can & NET_CAN_CSUM4);
+	HOST_ASSERT(frame->len_bytes <= dev->mtu + NET_HEAD_BYTES || frame->gso);
+	wire->sent++;
+	if (frame->gso)
+		look_at_large(wire, frame);
+	if (frame->gso && !wire->uncut)
+		HOST_ASSERT(net_fit(frame, NET_CAN_SEGMENTS, dev->mtu, go, wire) > 0);
+	else
+		go(wire, frame);
 }
 
 static void kick(struct net_device *dev)
@@ -239,6 +270,43 @@ static void answer_arp(struct net_wire *wire, uint8_t *b, uint32_t len)
 	net_wire_give(wire, b, len);
 }
 
+/* A neighbour's question (RFC 4861) is answered as ARP's is: by who has the last byte of the address asked for. */
+static void answer_neighbour(struct net_wire *wire, uint8_t *b)
+{
+	static const uint8_t head[] = {0x60, 0, 0, 0, 0, 32, 58, 255}, length[] = {0, 32, 0, 58};
+	uint8_t option[8] = {2, 1, 2, 0, 0, 0, 1, b[77]}, answer[86];
+	uint16_t sum;
+
+	if (!b[22]) /* nobody asks: it looks whether its own address is free */
+		return;
+	memcpy(answer, b + 6, 6);
+	memcpy(answer + 6, option + 2, 6);
+	memcpy(answer + 12, "\x86\xdd", 2);
+	memcpy(answer + 14, head, 8);
+	memcpy(answer + 22, b + 62, 16);
+	memcpy(answer + 38, b + 22, 16);
+	memcpy(answer + 54, "\x88\0\0\0\x60\0\0\0", 8);
+	memcpy(answer + 62, b + 62, 16);
+	memcpy(answer + 78, option, 8);
+	/* Addresses and the message, which are behind each other, and what else the pseudo header has. */
+	sum = (uint16_t)~net_fold(net_sum(net_sum(0, answer + 22, 64), length, sizeof(length)));
+	memcpy(answer + 56, &sum, 2);
+	net_wire_give(wire, answer, sizeof(answer));
+}
+
+static void mirror6(struct net_wire *wire, uint8_t *b, uint32_t len)
+{
+	if (len >= 78 && b[20] == 58 && b[54] == 135) {
+		answer_neighbour(wire, b);
+		return;
+	}
+	if (b[0] & 1)
+		return;
+	exchange(b, b + 6, 6);
+	exchange(b + 22, b + 38, 16);
+	net_wire_give(wire, b, len);
+}
+
 void net_wire_mirror(struct net_wire *wire, const uint8_t *bytes, uint32_t len)
 {
 	static uint8_t b[FRAME_MAX_BYTES];
@@ -246,6 +314,10 @@ void net_wire_mirror(struct net_wire *wire, const uint8_t *bytes, uint32_t len)
 	memcpy(b, bytes, len);
 	if (b[12] == 8 && b[13] == 6 && len >= 42) {
 		answer_arp(wire, b, len);
+		return;
+	}
+	if (b[12] == 0x86 && b[13] == 0xdd) {
+		mirror6(wire, b, len);
 		return;
 	}
 	if (b[0] & 1 || b[12] != 8 || b[13] != 0)

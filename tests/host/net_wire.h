@@ -22,11 +22,16 @@ struct net_wire {
 	uint8_t flags;                                    /* NET_CSUM_* of each */
 	unsigned holders;                                 /* of each; 0: one */
 	unsigned buffers; /* what comes while so many are not put is lost; 0: no bound */
+	bool
+	    uncut; /* large frames stay as they are, as between neighbours; else they are cut as for a wire */
 	uint32_t chance;
 	/* What was seen. */
 	unsigned kicks, sent, lost, given, most_segments, blanks;
-	unsigned alive;  /* frames given and not put yet */
-	unsigned offers; /* of DHCP */
+	unsigned large;     /* frames that were longer than the MTU */
+	uint32_t largest;   /* of them */
+	uint16_t last_size; /* the gso_size of the last of them */
+	unsigned alive;     /* frames given and not put yet */
+	unsigned offers;    /* of DHCP */
 	struct wire_frame *queue, **queue_end;
 	struct host_work work;
 };
@@ -40,7 +45,7 @@ void net_wire_close(struct net_wire *wire);
 void net_wire_give(struct net_wire *wire, const uint8_t *bytes, uint32_t len);
 
 /* Each frame comes back as if from the one it was sent to: source and destination are exchanged, of Ethernet and of IP (whose checksums do not
- * change by that), and whoever is asked for by ARP or neighbour discovery is there. So the stack talks to itself over a wire. */
+ * change by that), and whoever is asked for by ARP or neighbour discovery (of link-local addresses) is there. So the stack talks to itself over a wire. */
 void net_wire_mirror(struct net_wire *wire, const uint8_t *bytes, uint32_t len);
 
 /* A DHCP server that gives 10.0.2.15/24 with 10.0.2.2 as gateway and 10.0.2.3 for names; all else is mirrored. */

@@ -87,25 +87,31 @@ unsigned short net_chksum(const void *data, int len);
 #define LWIP_ICMP6                     1
 
 /* ---- TCP. The segment is what the interface's MTU gives, up to a jumbo frame's. */
-#define LWIP_TCP                           1
-#define TCP_MSS                            8940
-#define TCP_CALCULATE_EFF_SEND_MSS         1
-#define LWIP_WND_SCALE                     1
-#define TCP_RCV_SCALE                      4
-#define TCP_WND                            (512u * 1024u)
-#define TCP_SND_BUF                        (512u * 1024u)
-#define TCP_SND_QUEUELEN                   2048
-#define TCP_SNDLOWAT                       24576
-#define TCP_SNDQUEUELOWAT                  512
-#define MEMP_NUM_TCP_SEG                   TCP_SND_QUEUELEN
-#define TCP_OVERSIZE                       TCP_MSS
-#define LWIP_TCP_SACK_OUT                  1
-#define TCP_QUEUE_OOSEQ                    1
-#define TCP_OOSEQ_MAX_BYTES                TCP_WND
-#define TCP_OOSEQ_MAX_PBUFS                512
-#define TCP_LISTEN_BACKLOG                 1
-#define LWIP_TCP_KEEPALIVE                 1
-#define LWIP_HOOK_TCP_ISN                  net_tcp_isn
+#define LWIP_TCP                   1
+#define TCP_MSS                    8940
+#define TCP_CALCULATE_EFF_SEND_MSS 1
+#define LWIP_WND_SCALE             1
+#define TCP_RCV_SCALE              4
+#define TCP_WND                    (512u * 1024u)
+#define TCP_SND_BUF                (512u * 1024u)
+#define TCP_SND_QUEUELEN           2048
+#define TCP_SNDLOWAT               24576
+#define TCP_SNDQUEUELOWAT          512
+#define MEMP_NUM_TCP_SEG           TCP_SND_QUEUELEN
+#define TCP_OVERSIZE               TCP_MSS
+/* Who writes much, and more behind it, gets a segment in one piece. */
+#define TCP_OVERSIZE_CALC_LENGTH(length) ((length) < 4096 ? (length) + TCP_OVERSIZE : 0xffff)
+#define LWIP_TCP_SACK_OUT                1
+#define TCP_QUEUE_OOSEQ                  1
+#define TCP_OOSEQ_MAX_BYTES              TCP_WND
+#define TCP_OOSEQ_MAX_PBUFS              512
+#define TCP_LISTEN_BACKLOG               1
+#define LWIP_TCP_KEEPALIVE               1
+#define LWIP_HOOK_TCP_ISN                net_tcp_isn
+/* What else it is told is not looked at. */
+#define LWIP_HOOK_TCP_INPACKET_PCB(pcb, ...) net_tcp_inpacket(pcb)
+/* The segment that the wire takes, beside a pcb (large.c). */
+#define LWIP_TCP_PCB_NUM_EXT_ARGS          1
 #define LWIP_RANDOMIZE_INITIAL_LOCAL_PORTS 1
 
 /* The hook's own declaration, where ip_addr_t is known. */

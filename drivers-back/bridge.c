@@ -117,6 +117,12 @@ static unsigned vlan_of(const uint8_t *head, uint32_t len)
 	return (unsigned)(head[14] << 8 | head[15]) & 0xfff;
 }
 
+/* The domain's own address is known without being heard: what is for the domain is nobody else's, even if it never says a word. */
+static bool is_own(const struct bridge *b, const uint8_t *mac)
+{
+	return !memcmp(mac, b->own.mac, NET_MAC_BYTES);
+}
+
 static uint32_t now_ms(struct bridge *b)
 {
 	if (!b->now_known) {
@@ -137,7 +143,10 @@ static bool is_welcome(struct bridge *b, struct port *from, const uint8_t *head,
 		from->dev->stats[0].drops[NET_DROP_malformed]++;
 		return false;
 	}
-	heard = table_hear(&b->table, table_key_of(source, vlan), &from->table, now_ms(b));
+	if (is_own(b, source) && from != &b->own_port)
+		heard = TABLE_ELSEWHERE;
+	else
+		heard = table_hear(&b->table, table_key_of(source, vlan), &from->table, now_ms(b));
 	from->moved += heard == TABLE_ELSEWHERE;
 	from->too_many += heard == TABLE_TOO_MANY;
 	if (heard != TABLE_KNOWN)
@@ -155,7 +164,9 @@ static void forward(struct bridge *b, struct port *from, struct net_frame *frame
 		net_frame_put(frame, 0);
 		return;
 	}
-	if (!(head[0] & 1))
+	if (is_own(b, head))
+		to = &b->own_port;
+	else if (!(head[0] & 1))
 		to = (struct port *)table_find(&b->table, table_key_of(head, vlan), now_ms(b));
 	if (!to)
 		flood(b, from, frame);

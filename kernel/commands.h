@@ -23,14 +23,20 @@ void commands_ip_nc_add(void);    /* nc */
 void commands_ip_http_add(void);  /* fetch httpd */
 void commands_ip_iperf_add(void); /* iperf */
 void commands_selftest_add(void); /* selftest */
+void commands_send_add(void);     /* netsend */
 void commands_wire_add(void);     /* netecho */
 void commands_bridge_add(void);   /* bridge */
 
 #include <amphi/block.h>
+#include <amphi/net.h>
 
 /* [waits] The disk of this name; one that a backend serves may need a moment to appear. NULL, and a
  * word to the user, when it does not come. */
 struct block_device *commands_disk(const char *name);
+
+/* [waits] The interface of this name with its carrier, if it comes within ten seconds; else what there is of that name, or NULL. It
+ * may go when the worker next runs: who uses it longer is its user, or finds it anew. */
+struct net_device *commands_interface(const char *name);
 
 /* The stats lines of all disks, front and back; also said at the end of a service domain. */
 void commands_print_stats(void);

@@ -311,29 +311,6 @@ static int blast_memory(struct blast *b)
 	return error;
 }
 
-struct find {
-	const char *name;
-	struct net_device *dev;
-};
-
-static int find(void *ctx)
-{
-	struct find *f = ctx;
-
-	f->dev = host_net_find(f->name);
-	return f->dev && f->dev->carrier ? 0 : -XEN_ENODEV;
-}
-
-/* An interface appears when its backend has answered. */
-static struct net_device *wait_for(const char *name)
-{
-	struct find f = {.name = name};
-
-	for (int i = 0; i < 100 && worker_call(find, &f); i++)
-		thread_sleep_ns(NS_PER_S / 10);
-	return f.dev;
-}
-
 static int netblast(int argc, char **argv)
 {
 	static struct blast b; /* too large for a stack; the shell runs one at a time */
@@ -347,7 +324,7 @@ static int netblast(int argc, char **argv)
 	b.len_bytes = (uint32_t)size;
 	if (!read_address(argv[4], b.from) || !read_address(argv[5], b.to))
 		return -XEN_EINVAL;
-	b.dev = wait_for(argv[1]);
+	b.dev = commands_interface(argv[1]);
 	return b.dev ? blast_memory(&b) : -XEN_ENODEV;
 }
 

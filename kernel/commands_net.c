@@ -11,6 +11,8 @@
 #include "commands.h"
 #include "console.h"
 #include "shell.h"
+#include "thread.h"
+#include "time.h"
 #include "worker.h"
 
 #define ULL(x) ((unsigned long long)(x))
@@ -112,6 +114,29 @@ static int netstat(int argc, char **argv)
 	if (argc > 2)
 		return -XEN_EINVAL;
 	return worker_call(print_all, argc == 2 ? argv[1] : NULL);
+}
+
+struct find {
+	const char *name;
+	struct net_device *dev;
+};
+
+static int find(void *ctx)
+{
+	struct find *f = ctx;
+
+	f->dev = host_net_find(f->name);
+	return f->dev && f->dev->carrier ? 0 : -XEN_ENODEV;
+}
+
+/* An interface appears when its backend has answered. */
+struct net_device *commands_interface(const char *name)
+{
+	struct find f = {.name = name};
+
+	for (int i = 0; i < 100 && worker_call(find, &f); i++)
+		thread_sleep_ns(NS_PER_S / 10);
+	return f.dev;
 }
 
 void commands_net_add(void)

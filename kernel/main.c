@@ -188,6 +188,7 @@ static void shell_thread(void *ctx)
 	commands_selftest_add();
 	commands_cpu_add();
 	commands_ip_add();
+	commands_send_add();
 	commands_wire_add();
 	commands_bridge_add();
 	commands_ip_nc_add();

@@ -345,6 +345,26 @@ static void test_own_interface(void **state)
 	assert_false(own->carrier);
 }
 
+/* It need not say a word: what is for it goes to nobody else, and nobody takes its address. */
+static void test_own_address(void **state)
+{
+	struct net_device *own = host_net_find("br0");
+	struct net_frame *frame;
+
+	(void)state;
+	for (unsigned thief = 0; thief < 2; thief++) {
+		frame = frame_new(1, 9, 0, 60);
+		memcpy((uint8_t *)frame->segments[0].va + thief * NET_MAC_BYTES, own->mac,
+		       NET_MAC_BYTES);
+		own_got = 0;
+		assert_int_equal(host_net_attach(own, &own_user, NULL), 0);
+		assert_int_equal(sent(0, frame), 0);
+		assert_int_equal(own_got, !thief);
+		host_net_detach(own);
+	}
+	assert_int_equal(ports[0].dev.stats[0].drops[NET_DROP_spoofed], 1);
+}
+
 /* An interface that names no bridge is nobody's port, but a wire is the default one's; another name makes another bridge. */
 static void test_which_bridge(void **state)
 {
@@ -383,6 +403,7 @@ int main(void)
 	    TEST(test_sources_that_cannot_be),
 	    TEST(test_ports_come_and_go),
 	    TEST(test_own_interface),
+	    TEST(test_own_address),
 	    TEST(test_which_bridge),
 	};
 

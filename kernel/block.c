@@ -197,6 +197,14 @@ static void dispatch_work(void *ctx)
 
 /* ---- pieces ------------------------------------------------------------------------- */
 
+/* Of a piece with flags: what each operation may ask for besides, where the device has it. */
+static bool flags_offered(const struct block_device *dev, const struct block_piece *piece)
+{
+	if (piece->op == BLOCK_WRITE)
+		return piece->flags == BLOCK_FUA && dev->has_fua;
+	return piece->op == BLOCK_DISCARD && piece->flags == BLOCK_SECURE && dev->discard_secure;
+}
+
 /* Sector sizes are powers of two, so masks do; this runs for every piece. */
 static int piece_check(const struct block_device *dev, const struct block_piece *piece)
 {
@@ -206,7 +214,7 @@ static int piece_check(const struct block_device *dev, const struct block_piece 
 	if (piece->op == BLOCK_FLUSH)
 		return piece->len_bytes ? -XEN_EINVAL : 0;
 	if ((piece->op == BLOCK_DISCARD && !dev->has_discard) ||
-	    (piece->flags && (!dev->has_fua || piece->op != BLOCK_WRITE)))
+	    (piece->flags && !flags_offered(dev, piece)))
 		return -XEN_EOPNOTSUPP;
 	if (!piece->len_bytes || ((piece->len_bytes | (uintptr_t)piece->va) & bytes_mask))
 		return -XEN_EINVAL;

@@ -28,7 +28,7 @@ struct block_device *block_next(struct block_device *prev);
 struct block_piece {
 	/* IN: unchanged until done. va aligned to the sector size; len_bytes a multiple of the
 	 * sector size (0 for BLOCK_FLUSH); sector in units of 512 bytes. Of a discard len_bytes is
-	 * what is discarded, and va is nothing. flags: BLOCK_FUA of a write. */
+	 * what is discarded, and va is nothing. flags: BLOCK_FUA of a write, BLOCK_SECURE of a discard. */
 	enum block_op op;
 	uint32_t flags;
 	uint64_t sector;
@@ -58,8 +58,8 @@ int block_io(struct block_device *dev, enum block_op op, uint64_t sector, void *
 	     uint32_t len_bytes);
 /* [waits] A write that is on the medium when this returns 0. */
 int block_write_through(struct block_device *dev, uint64_t sector, void *va, uint32_t len_bytes);
-/* [waits] What is in these bytes is not needed any more. */
-int block_discard(struct block_device *dev, uint64_t sector, uint32_t len_bytes);
+/* [waits] What is in these bytes is not needed any more; secure: and nobody is to read it again. */
+int block_discard(struct block_device *dev, uint64_t sector, uint32_t len_bytes, bool secure);
 /* [waits] 0 at once when the device has no flush. */
 int block_flush(struct block_device *dev);
 
@@ -69,7 +69,8 @@ struct block_layer_stats {
 };
 const struct block_layer_stats *block_layer_stats(const struct block_device *dev);
 
-/* A RAM disk of size_bytes named name, for benches: completes each request at the kick. */
-int ramdisk_create(const char *name, uint64_t size_bytes);
+/* A RAM disk of size_bytes named name, in sectors of sector_size, of which size_bytes is a multiple: completes each
+ * request at the kick. A discard leaves what is there, a secure one leaves zeros. */
+int ramdisk_create(const char *name, uint64_t size_bytes, uint32_t sector_size);
 
 #endif

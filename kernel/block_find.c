@@ -76,7 +76,7 @@ static struct block_device *find_by_name(const char *name)
 	if (str_starts(name, "/dev/"))
 		name += strlen("/dev/");
 	if (is_ramdisk_name(name) && !block_find(name))
-		(void)ramdisk_create(name, RAMDISK_BYTES);
+		(void)ramdisk_create(name, RAMDISK_BYTES, SECTOR_SIZE);
 	return block_find(name);
 }
 

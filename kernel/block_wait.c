@@ -79,9 +79,15 @@ int block_write_through(struct block_device *dev, uint64_t sector, void *va, uin
 	return error || dev->has_fua ? error : block_flush(dev);
 }
 
-int block_discard(struct block_device *dev, uint64_t sector, uint32_t len_bytes)
+int block_discard(struct block_device *dev, uint64_t sector, uint32_t len_bytes, bool secure)
 {
-	return block_io(dev, BLOCK_DISCARD, sector, NULL, len_bytes);
+	struct wait w = {.dev = dev,
+			 .piece = {.op = BLOCK_DISCARD,
+				   .flags = secure ? BLOCK_SECURE : 0,
+				   .sector = sector,
+				   .len_bytes = len_bytes}};
+
+	return run(&w);
 }
 
 /* A disk without flush writes through, by its driver's word. */

@@ -205,11 +205,14 @@ static int verify(int argc, char **argv)
 /* At most a GiB: above it a typing error is likelier than a wish. */
 static int ramdisk(int argc, char **argv)
 {
-	uint64_t kib;
+	uint64_t kib, sector = SECTOR_SIZE;
 
-	if (argc != 3 || !str_to_u64(argv[2], &kib) || !kib || kib > 1u << 20)
+	if (argc < 3 || argc > 4 || !str_to_u64(argv[2], &kib) || !kib || kib > 1u << 20)
 		return -XEN_EINVAL;
-	return ramdisk_create(argv[1], kib * 1024);
+	if (argc == 4 && (!str_to_u64(argv[3], &sector) ||
+			  (sector != SECTOR_SIZE && sector != PAGE_SIZE) || kib * 1024 % sector))
+		return -XEN_EINVAL;
+	return ramdisk_create(argv[1], kib * 1024, (uint32_t)sector);
 }
 
 /* Interfaces of guests are ports of the bridges that they name, as in the service domain. */
@@ -246,7 +249,8 @@ void commands_disk_add(void)
 	    {"sha256", "DEV", "the SHA-256 of a whole disk", sha256_disk},
 	    {"fill", "DEV SEED", "writes the pattern of SEED to the whole disk, and flushes", fill},
 	    {"verify", "DEV SEED", "reads the whole disk and compares with the pattern", verify},
-	    {"ramdisk", "NAME KIB", "makes a disk in memory", ramdisk},
+	    {"ramdisk", "NAME KIB [512|4096]",
+	     "makes a disk in memory, of sectors of so many bytes", ramdisk},
 	    {"serve", "", "serves this domain's disks to others that name it as backend", serve},
 	};
 

@@ -83,27 +83,29 @@ static int ledger(int argc, char **argv)
 /* In pieces whose length in bytes fits the layer's word for it. */
 static int discard(int argc, char **argv)
 {
-	struct block_device *dev = argc == 2 ? commands_disk(argv[1]) : NULL;
+	bool secure = argc == 3 && !strcmp(argv[1], "--secure"), right = secure || argc == 2;
+	struct block_device *dev = right ? commands_disk(argv[argc - 1]) : NULL;
 	uint64_t done = 0;
 	int error = 0;
 
 	if (!dev)
-		return argc == 2 ? -XEN_ENODEV : -XEN_EINVAL;
+		return right ? -XEN_ENODEV : -XEN_EINVAL;
 	while (done < dev->sectors && !error) {
 		uint64_t n = MIN(dev->sectors - done, DISCARD_BYTES / SECTOR_SIZE);
 
-		error = block_discard(dev, done, (uint32_t)(n * SECTOR_SIZE));
+		error = block_discard(dev, done, (uint32_t)(n * SECTOR_SIZE), secure);
 		done += n;
 	}
 	if (!error)
-		console_printf("@discard %s\n", dev->name);
+		console_printf("@discard %s%s\n", dev->name, secure ? " secure" : "");
 	return error;
 }
 
 void commands_ledger_add(void)
 {
 	static const struct shell_command table[] = {
-	    {"discard", "DEV", "tells a whole disk that nothing on it is needed any more", discard},
+	    {"discard", "[--secure] DEV",
+	     "nothing on a whole disk is needed any more, or may be read again", discard},
 	    {"ledger", "DEV", "writes entries, and says which the disk has acknowledged", ledger},
 	};
 

@@ -1,7 +1,8 @@
-/* ramdisk.c: a disk in memory, for measurements.
+/* ramdisk.c: a disk in memory, for measurements, and for what no device at hand offers.
  *
- * Caller: the shell. It does nothing but copy, and ends each request at the kick, so that what is
- * measured above it is the block layer and the split driver. Its contents begin as zeros.
+ * Caller: the shell, and block_find.c for a domain file that names one. It does nothing but copy, and ends each
+ * request at the kick, so that what is measured above it is the block layer and the split driver. Its contents
+ * begin as zeros. A discard is a hint, and it keeps its pages whatever is in them; a secure one makes zeros of them.
  */
 #include <amphi/host.h>
 #include <amphi/string.h>
@@ -46,6 +47,13 @@ static void copy(struct ramdisk *disk, const struct block_request *req)
 	}
 }
 
+/* The block layer has checked that there are so many. */
+static void discard(struct ramdisk *disk, const struct block_request *req)
+{
+	if (req->flags & BLOCK_SECURE)
+		memset(disk->memory + req->sector * SECTOR_SIZE, 0, req->n_sectors * SECTOR_SIZE);
+}
+
 /* Popped before it ends: done() may submit the next one to this very list, and it is then served
  * by the same loop. */
 static void ramdisk_kick(struct block_device *dev)
@@ -57,7 +65,10 @@ static void ramdisk_kick(struct block_device *dev)
 		disk->head = req->next;
 		if (!disk->head)
 			disk->tail = NULL;
-		copy(disk, req);
+		if (req->op == BLOCK_DISCARD)
+			discard(disk, req);
+		else
+			copy(disk, req);
 		dev->stats.requests++;
 		dev->stats.flushes += req->op == BLOCK_FLUSH;
 		req->done(req, 0);
@@ -66,7 +77,7 @@ static void ramdisk_kick(struct block_device *dev)
 
 /* Cannot be removed again, as no block device can; its pages are one run, so that a request's
  * bytes are found by a sum. */
-int ramdisk_create(const char *name, uint64_t size_bytes)
+int ramdisk_create(const char *name, uint64_t size_bytes, uint32_t sector_size)
 {
 	static const struct block_ops ops = {ramdisk_submit, ramdisk_kick};
 	unsigned pages = (unsigned)PAGES_FOR(size_bytes);
@@ -82,8 +93,10 @@ int ramdisk_create(const char *name, uint64_t size_bytes)
 	}
 	disk->dev = (struct block_device){.ops = &ops,
 					  .sectors = size_bytes / SECTOR_SIZE,
-					  .sector_size = SECTOR_SIZE,
+					  .sector_size = sector_size,
 					  .has_flush = true,
+					  .has_discard = true,
+					  .discard_secure = true,
 					  .max_segments = BLOCK_MAX_SEGMENTS,
 					  .queue_depth = 64,
 					  .driver = disk};

@@ -78,7 +78,7 @@ void host_log(enum host_log_level level, const char *fmt, ...) {}
 
 unsigned ramdisks_made;
 
-int ramdisk_create(const char *name, uint64_t size_bytes)
+int ramdisk_create(const char *name, uint64_t size_bytes, uint32_t sector_size)
 {
 	ramdisks_made++;
 	return 0;

@@ -330,6 +330,33 @@ static void discards_and_writes_through_go_alone(void **state)
 	fake.has_discard = fake.has_fua = false;
 }
 
+/* Where the disk has it, and of nothing but a discard: a write that is to be secure means nothing, nor does a discard
+ * that is to be on the medium. */
+static void a_secure_discard_is_offered_or_refused(void **state)
+{
+	struct block_piece p = piece_of(0, BLOCK_DISCARD, 8, NULL, 16);
+
+	fake.has_discard = fake.has_fua = true;
+	p.flags = BLOCK_SECURE;
+	block_submit(&fake, &p);
+	assert_int_equal(last_status, -XEN_EOPNOTSUPP);
+	fake.discard_secure = true;
+	block_submit(&fake, &p);
+	block_kick(&fake);
+	assert_int_equal(n_held, 1);
+	assert_int_equal(held[0]->flags, BLOCK_SECURE);
+	answer(0, 0);
+	assert_int_equal(last_status, 0);
+	p.flags = BLOCK_FUA;
+	block_submit(&fake, &p);
+	assert_int_equal(last_status, -XEN_EOPNOTSUPP);
+	p = piece_of(1, BLOCK_WRITE, 8, buffer, 8);
+	p.flags = BLOCK_SECURE;
+	block_submit(&fake, &p);
+	assert_int_equal(last_status, -XEN_EOPNOTSUPP);
+	fake.has_discard = fake.has_fua = fake.discard_secure = false;
+}
+
 /* A device that ends requests inside the kick, and a user who submits and kicks inside done: the
  * stack must not grow with each. */
 static void ends_inside_the_kick(void **state)
@@ -410,6 +437,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(a_device_that_goes_ends_what_waits, setup, teardown),
 	    cmocka_unit_test_setup_teardown(flushes_go_alone, setup, teardown),
 	    cmocka_unit_test_setup_teardown(discards_and_writes_through_go_alone, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_secure_discard_is_offered_or_refused, setup,
+					    teardown),
 	    cmocka_unit_test_setup_teardown(ends_inside_the_kick, setup, teardown),
 	    cmocka_unit_test_setup_teardown(random_mixtures, setup, teardown),
 	};

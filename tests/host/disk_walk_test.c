@@ -58,7 +58,7 @@ bool str_starts(const char *s, const char *prefix)
 	return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
-int ramdisk_create(const char *name, uint64_t size_bytes)
+int ramdisk_create(const char *name, uint64_t size_bytes, uint32_t sector_size)
 {
 	return -XEN_ENOMEM;
 }

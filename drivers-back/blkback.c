@@ -258,6 +258,7 @@ void blkback_for_each(void (*fn)(const struct blkback_info *info, void *ctx), vo
 			    .connected = d->connected,
 			    .n_queues = d->n_queues,
 			    .ring_pages = back_ring_pages(d),
+			    .unit_bytes = SECTOR_SIZE << d->unit_shift,
 			    .protocol = d->n_queues ? d->layout->protocol : "",
 			    .stats = d->stats,
 			    .disk = d,

@@ -110,6 +110,7 @@ static void count_other(struct back_queue *q, const struct back_request *req)
 		stats->bytes_written += bytes;
 	stats->flushes += req->op == BLKIF_OP_FLUSH_DISKCACHE;
 	stats->discards += req->op == BLKIF_OP_DISCARD;
+	stats->secure += req->op == BLKIF_OP_DISCARD && req->flags & BLOCK_SECURE;
 	stats->barriers += req->op == BLKIF_OP_WRITE_BARRIER;
 }
 

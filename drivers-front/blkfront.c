@@ -235,6 +235,7 @@ static void fill_in_stats(struct front_disk *disk)
 	s->persistent = disk->persistent;
 	s->untrusted = disk->untrusted;
 	s->standing = disk->n_bounce + disk->n_lent;
+	s->unit_bytes = SECTOR_SIZE << disk->unit_shift;
 }
 
 void blkfront_for_each(void (*fn)(const struct block_device *dev,

@@ -9,8 +9,8 @@
 
 /* "sectors" is in units of 512 bytes whatever "sector-size" says, and so are sectors in requests: Linux's
  * blkback and frontends have it so, and the protocol's text came to say so too. By the older text
- * "feature-large-sector-size" in our directory would ask for units of "sector-size"; backends that know the
- * key at all are those that take it so, and we do not write it. The bound keeps the size in bytes within 64
+ * "feature-large-sector-size" in our directory asks for units of "sector-size"; backends that know the
+ * key at all are those that take it so, and we write it when told to (blkfront_limits). The bound keeps the size in bytes within 64
  * bits. VDISK_READONLY in "info" is how both sides spell read-only; "mode" is the toolstack's word to the
  * backend. Two of a discard's keys default to a sector and to none (blkif.h, note 4). */
 enum {
@@ -49,14 +49,27 @@ static bool may_be_empty(uint64_t info)
 	return info & (VDISK_CDROM | VDISK_REMOVABLE);
 }
 
-/* Users divide and mask by the sector's size; blkif.h asks for a power of two. A disk that came back
- * smaller is another disk than its users know, unless it is a medium that can be another. */
+/* sector_size is a power of two. */
+static unsigned unit_shift(uint64_t sector_size)
+{
+	return front_limits.large_sectors ? (unsigned)__builtin_ctzll(sector_size / SECTOR_SIZE)
+					  : 0;
+}
+
+/* The disk's length in sectors of 512, from what this connection counts in. */
+static int scale_sectors(uint64_t *sectors, unsigned shift)
+{
+	if (*sectors > back_keys[K_SECTORS].max >> shift)
+		return -XEN_EINVAL;
+	*sectors <<= shift;
+	return 0;
+}
+
+/* A disk that came back smaller is another disk than its users know, unless it is a medium that can be another. */
 static int check(const struct front_disk *disk, const uint64_t *keys)
 {
 	const struct block_device *dev = &disk->dev;
 
-	if (keys[K_SECTOR_SIZE] & (keys[K_SECTOR_SIZE] - 1))
-		return -XEN_EINVAL;
 	if (may_be_empty(keys[K_INFO]))
 		return 0;
 	if (!keys[K_SECTORS] || (disk->registered && keys[K_SECTORS] < dev->sectors))
@@ -100,6 +113,8 @@ static void describe_connection(struct front_disk *disk, const uint64_t *keys)
 	disk->has_barrier = keys[K_BARRIER] != 0;
 	disk->flush_by_barrier = disk->has_barrier && !keys[K_FLUSH];
 	disk->max_segments = (uint16_t)MAX(most, BLKIF_SEGMENTS);
+	disk->unit_shift = (uint8_t)unit_shift(keys[K_SECTOR_SIZE]);
+	disk->plain = disk->persistent && !disk->untrusted && !disk->unit_shift;
 }
 
 static unsigned worth_in_flight(const struct front_disk *disk)
@@ -146,11 +161,23 @@ static void say_connected(const struct front_disk *disk)
 		 disk->untrusted ? ", not trusted" : "");
 }
 
+/* Users divide and mask by the sector's size; blkif.h asks for a power of two. */
+static int read_keys(const struct xenbus_device *bus, uint64_t *keys)
+{
+	int err = xenbus_read_numbers(HOST_TX_NONE, bus->peer_path, back_keys, K_COUNT, keys);
+
+	if (err)
+		return err;
+	if (keys[K_SECTOR_SIZE] & (keys[K_SECTOR_SIZE] - 1))
+		return -XEN_EINVAL;
+	return scale_sectors(&keys[K_SECTORS], unit_shift(keys[K_SECTOR_SIZE]));
+}
+
 int front_connect(struct xenbus_device *bus)
 {
 	struct front_disk *disk = container_of(bus, struct front_disk, bus);
 	uint64_t keys[K_COUNT];
-	int err = xenbus_read_numbers(HOST_TX_NONE, bus->peer_path, back_keys, K_COUNT, keys);
+	int err = read_keys(bus, keys);
 	bool again = disk->registered;
 
 	if (!err)
@@ -184,7 +211,8 @@ void front_changed(struct xenbus_device *bus)
 
 	if (!disk->connected ||
 	    xenbus_read_numbers(HOST_TX_NONE, bus->peer_path, &now[K_SECTORS], 1, &sectors) ||
-	    xenbus_read_numbers(HOST_TX_NONE, bus->peer_path, &now[K_INFO], 1, &info))
+	    xenbus_read_numbers(HOST_TX_NONE, bus->peer_path, &now[K_INFO], 1, &info) ||
+	    scale_sectors(&sectors, disk->unit_shift))
 		return;
 	if (!sectors && !may_be_empty(info))
 		return;

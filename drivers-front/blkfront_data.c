@@ -215,7 +215,7 @@ static bool grant_rest(struct front_disk *disk, struct front_slot *slot, unsigne
 		if (!ref)
 			break;
 		slot->len_bytes += seg->len_bytes;
-		front_put_segment(to, ref, seg);
+		front_put_segment(to, ref, seg, disk->unit_shift);
 	}
 	disk->stats.persistent_hits += i - slot->n_held;
 	return i == slot->n_segments || shortage(disk, slot, i);
@@ -233,7 +233,7 @@ bool front_data_grant(struct front_disk *disk, struct front_slot *slot, peer_byt
 	if (disk->persistent && !disk->untrusted)
 		for (; seg < end && (ref = front_lent_hot(disk, seg->va)); seg++, to += 2) {
 			len_bytes += seg->len_bytes;
-			front_put_segment(to, ref, seg);
+			front_put_segment(to, ref, seg, disk->unit_shift);
 		}
 	slot->len_bytes = len_bytes;
 	if (seg < end)

@@ -242,12 +242,14 @@ static int put_keys(uint32_t tx, void *ctx)
 	if (disk->kept_queues)
 		remove_old(tx, disk);
 	err = put_queues(tx, disk);
-	if (!err && disk->order)
+	if (!err && disk->order && !front_limits.old_keys)
 		err = xenbus_write_number(tx, dir, "ring-page-order", disk->order);
 	if (!err && disk->order)
 		err = xenbus_write_number(tx, dir, "num-ring-pages", ring_pages(disk));
 	if (!err)
 		err = xenbus_write_text(tx, dir, "protocol", XEN_IO_PROTO_ABI_X86_64);
+	if (!err && front_limits.large_sectors)
+		err = xenbus_write_number(tx, dir, "feature-large-sector-size", 1);
 	return err ? err : xenbus_write_number(tx, dir, "feature-persistent", 1);
 }
 

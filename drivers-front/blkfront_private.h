@@ -139,6 +139,8 @@ struct front_disk {
 
 	/* the connection */
 	bool persistent, flush_by_barrier, has_barrier;
+	bool plain; /* what blkfront_straight.h is for: grants stand, nothing is copied or scaled */
+	uint8_t unit_shift; /* a sector on the ring is 512 << unit_shift bytes */
 	uint16_t max_segments;
 	unsigned n_queues, order;         /* as offered; 0 queues: nothing is */
 	unsigned kept_queues, kept_order; /* as the store has it, until it is written anew */

@@ -60,7 +60,7 @@ static void put_indirect(struct front_disk *disk, const struct front_slot *slot,
 	out.nr_segments = slot->n_segments;
 	out.handle = (blkif_vdev_t)disk->bus.id;
 	out.id = id;
-	out.sector_number = front_progress(slot->req)->sector;
+	out.sector_number = front_progress(slot->req)->sector >> disk->unit_shift;
 	out.indirect_grefs[0] = slot->indirect->page.ref.v;
 	peer_copy_out(to, &out, sizeof(out));
 	disk->stats.indirect++;
@@ -77,10 +77,11 @@ static void put_discard(struct front_disk *disk, const struct front_slot *slot, 
 	out.flag = slot->req->flags & BLOCK_SECURE ? BLKIF_DISCARD_SECURE : 0;
 	out.handle = (blkif_vdev_t)disk->bus.id;
 	out.id = id;
-	out.sector_number = slot->req->sector;
-	out.nr_sectors = slot->req->n_sectors;
+	out.sector_number = slot->req->sector >> disk->unit_shift;
+	out.nr_sectors = slot->req->n_sectors >> disk->unit_shift;
 	peer_copy_out(to, &out, sizeof(out));
 	disk->stats.discards++;
+	disk->stats.secure += out.flag != 0;
 }
 
 /* How many segments this part carries, of those that it is to carry, and in which form. A barrier has no
@@ -126,7 +127,7 @@ static void put(struct front_disk *disk, const struct front_slot *slot, uint64_t
 		put_discard(disk, slot, id, to);
 	else
 		front_put_head(to, slot->op, slot->n_segments, disk->bus.id, id,
-			       front_progress(slot->req)->sector);
+			       front_progress(slot->req)->sector >> disk->unit_shift);
 }
 
 /* Puts one part of a request on the ring, unpublished. False: its memory cannot be granted now. */

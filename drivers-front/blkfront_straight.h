@@ -19,13 +19,14 @@ static inline unsigned front_offset_of(const struct block_segment *seg)
 /* Two stores a segment: blkif.h's struct of a reference, two bytes of sectors, and two bytes of padding,
  * which go to the peer too and are zero. */
 static inline void front_put_segment(volatile uint32_t *to, uint32_t ref,
-				     const struct block_segment *seg)
+				     const struct block_segment *seg, unsigned unit_shift)
 {
-	unsigned first = front_offset_of(seg) / SECTOR_SIZE, n = seg->len_bytes / SECTOR_SIZE;
+	unsigned first = front_offset_of(seg) / SECTOR_SIZE;
+	unsigned end = first + seg->len_bytes / SECTOR_SIZE;
 
 	_Static_assert(sizeof(struct blkif_request_segment) == 8, "two words");
 	peer_store32(&to[0], ref);
-	peer_store32(&to[1], first | (first + n - 1) << 8);
+	peer_store32(&to[1], first >> unit_shift | ((end >> unit_shift) - 1) << 8);
 }
 
 /* The head of a request as three words: operation, count of segments and handle, with the hole behind them; id;
@@ -48,8 +49,7 @@ static inline bool front_is_straight(const struct front_disk *disk, const struct
 	_Static_assert(BLOCK_READ == 0 && BLOCK_WRITE == 1, "the others are above");
 	_Static_assert(BLKIF_OP_READ == 0 && BLKIF_OP_WRITE == 1, "the same on the ring");
 	return req->op <= BLOCK_WRITE && !req->flags && req->n_segments == 1 &&
-	       !(req->op == BLOCK_WRITE && disk->dev.readonly) && disk->connected &&
-	       disk->persistent && !disk->untrusted;
+	       !(req->op == BLOCK_WRITE && disk->dev.readonly) && disk->connected && disk->plain;
 }
 
 /* False: nothing was changed. order: of submission. */
@@ -79,7 +79,7 @@ static inline bool front_go_straight(struct front_queue *queue, struct block_req
 	to = ring_slot(&queue->ring, queue->ring.out++);
 	front_put_head(to, req->op, 1, disk->bus.id, id, req->sector);
 	front_put_segment((volatile uint32_t *)(volatile void *)(to + BLKIF_HEAD_BYTES), ref,
-			  req->segments);
+			  req->segments, 0);
 	disk->stats.segments++;
 	disk->stats.persistent_hits++;
 	return true;

@@ -224,6 +224,27 @@ static const char *take_persistent(struct cmdline *out, const char *value, size_
 	return NULL;
 }
 
+/* Words with commas between them; all of them are known, or none counts. */
+static const char *take_blkfront(struct cmdline *out, const char *value, size_t len)
+{
+	static const char *const names[] = {"old-keys", "large-sectors"};
+	bool told[ARRAY_SIZE(names)] = {false};
+
+	for (size_t at = 0, end; at <= len; at = end + 1) {
+		int i;
+
+		for (end = at; end < len && value[end] != ',';)
+			end++;
+		i = lookup(names, ARRAY_SIZE(names), value + at, end - at);
+		if (i < 0)
+			return "neither old-keys nor large-sectors";
+		told[i] = true;
+	}
+	out->disk_old_keys = told[0];
+	out->disk_large_sectors = told[1];
+	return NULL;
+}
+
 /* Everything the kernel understands. A word that takes no value must not have one, so that a
  * misspelt "stay=0" is reported and does not mean its contrary. */
 static const struct key {
@@ -231,19 +252,13 @@ static const struct key {
 	bool has_value;
 	key_fn *take;
 } keys[] = {
-    {"role", true, take_role},
-    {"console", true, take_console},
-    {"loglevel", true, take_loglevel},
-    {"name", true, take_name},
-    {"do", true, take_commands},
-    {"stay", false, take_stay},
-    {"fpu", true, take_fpu},
-    {"ports", true, take_ports},
-    {"pvops", true, take_pvops},
-    {"maxcpus", true, take_maxcpus},
-    {"vfs", true, take_vfs},
-    {"persistent", true, take_persistent},
-    {"ip", true, take_ip},
+    {"role", true, take_role},         {"console", true, take_console},
+    {"loglevel", true, take_loglevel}, {"name", true, take_name},
+    {"do", true, take_commands},       {"stay", false, take_stay},
+    {"fpu", true, take_fpu},           {"ports", true, take_ports},
+    {"pvops", true, take_pvops},       {"maxcpus", true, take_maxcpus},
+    {"vfs", true, take_vfs},           {"persistent", true, take_persistent},
+    {"blkfront", true, take_blkfront}, {"ip", true, take_ip},
 };
 
 /* Loaders end lines as they like, so line ends count. */

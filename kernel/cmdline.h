@@ -2,7 +2,8 @@
  *
  * Words are KEY, KEY=VALUE or KEY="VALUE with spaces". Known: role=guest|service|native,
  * do="command; command", console=auto|serial|ring|hypervisor|interactive, loglevel=0..3 or a name,
- * name=NAME, stay, maxcpus=N, ip=..., persistent=N,N, vfs=N, pvops=auto|native|kvm|xen-pv|xen-pvh. Unknown words and bad values are reported to the caller and otherwise ignored.
+ * name=NAME, stay, maxcpus=N, ip=..., persistent=N,N, vfs=N, blkfront=old-keys|large-sectors (or both, with a comma),
+ * pvops=auto|native|kvm|xen-pv|xen-pvh. Unknown words and bad values are reported to the caller and otherwise ignored.
  * Pure: no console, no allocation; the text is not kept.
  */
 #ifndef KERNEL_CMDLINE_H
@@ -43,6 +44,7 @@ struct cmdline {
 	bool persistent_set;
 	unsigned persistent_queue, persistent_all;
 	unsigned vfs; /* virtual functions to turn on of each disk controller that has them */
+	bool disk_old_keys, disk_large_sectors; /* what backends are told (blkfront_limits) */
 	char name[CMDLINE_NAME_MAX];
 	char ip[CMDLINE_IP_MAX];       /* as net/net_stack.h reads it; "" when it is not said */
 	char commands[CMDLINE_DO_MAX]; /* of do=; "" when there is none */

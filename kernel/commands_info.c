@@ -220,21 +220,21 @@ static int hypercalls(int argc, char **argv)
 /* Keys are read by the host tool's users and the benches by name; new ones go to the end. */
 static void print_front(const struct block_device *dev, const struct blkfront_stats *s, void *ctx)
 {
-	console_printf("@stat front=%s requests=%llu segments=%llu bytes_read=%llu "
-		       "bytes_written=%llu flushes=%llu errors=%llu notifications=%llu "
-		       "notified=%llu grants=%llu persistent_hits=%llu copied_bytes=%llu "
-		       "replayed=%llu queues=%u queues_used=%u ring_pages=%u max_segments=%u "
-		       "persistent=%u standing=%u released=%llu untrusted=%u indirect=%llu "
-		       "discards=%llu barriers=%llu split=%llu changes=%llu longest=%u deepest=%u "
-		       "wanted=%llu\n",
-		       dev->name, ULL(s->requests), ULL(s->segments), ULL(s->bytes_read),
-		       ULL(s->bytes_written), ULL(s->flushes), ULL(s->errors),
-		       ULL(s->notifications_sent), ULL(s->notifications_received),
-		       ULL(s->grants_offered), ULL(s->persistent_hits), ULL(s->copied_bytes),
-		       ULL(s->replayed), s->queues, s->queues_used, s->ring_pages, s->max_segments,
-		       s->persistent, s->standing, ULL(s->grants_released), s->untrusted,
-		       ULL(s->indirect), ULL(s->discards), ULL(s->barriers), ULL(s->split),
-		       ULL(s->changes), s->longest, s->deepest, ULL(s->wanted));
+	console_printf(
+	    "@stat front=%s requests=%llu segments=%llu bytes_read=%llu "
+	    "bytes_written=%llu flushes=%llu errors=%llu notifications=%llu "
+	    "notified=%llu grants=%llu persistent_hits=%llu copied_bytes=%llu "
+	    "replayed=%llu queues=%u queues_used=%u ring_pages=%u max_segments=%u "
+	    "persistent=%u standing=%u released=%llu untrusted=%u indirect=%llu "
+	    "discards=%llu barriers=%llu split=%llu changes=%llu longest=%u deepest=%u "
+	    "wanted=%llu secure=%llu unit=%u\n",
+	    dev->name, ULL(s->requests), ULL(s->segments), ULL(s->bytes_read),
+	    ULL(s->bytes_written), ULL(s->flushes), ULL(s->errors), ULL(s->notifications_sent),
+	    ULL(s->notifications_received), ULL(s->grants_offered), ULL(s->persistent_hits),
+	    ULL(s->copied_bytes), ULL(s->replayed), s->queues, s->queues_used, s->ring_pages,
+	    s->max_segments, s->persistent, s->standing, ULL(s->grants_released), s->untrusted,
+	    ULL(s->indirect), ULL(s->discards), ULL(s->barriers), ULL(s->split), ULL(s->changes),
+	    s->longest, s->deepest, ULL(s->wanted), ULL(s->secure), s->unit_bytes);
 }
 
 /* A name is back=DOMID/DEV, since two guests may both call theirs xvda. */
@@ -247,12 +247,13 @@ static void print_back(const struct blkback_info *i, void *ctx)
 	    "flushes=%llu refused=%llu errors=%llu notifications=%llu notified=%llu "
 	    "grants_mapped=%llu persistent_hits=%llu indirect=%llu discards=%llu "
 	    "barriers=%llu parts=%llu starved=%llu released=%llu queues=%u ring_pages=%u "
-	    "protocol=%s\n",
+	    "protocol=%s secure=%llu unit=%u\n",
 	    i->guest, i->name, ULL(s->requests), ULL(s->bytes_read), ULL(s->bytes_written),
 	    ULL(s->flushes), ULL(s->refused), ULL(s->errors), ULL(s->notifications_sent),
 	    ULL(s->notifications_received), ULL(s->grants_mapped), ULL(s->persistent_hits),
 	    ULL(s->indirect), ULL(s->discards), ULL(s->barriers), ULL(s->parts), ULL(s->starved),
-	    ULL(s->persistent_released), i->n_queues, i->ring_pages, i->protocol);
+	    ULL(s->persistent_released), i->n_queues, i->ring_pages, i->protocol, ULL(s->secure),
+	    i->unit_bytes);
 }
 
 /* The layer's figures and the driver's own: requests against pieces shows what joining is worth. */

@@ -115,6 +115,8 @@ static int start_guest(void *ctx)
 	struct netfront_limits networks = net_limits();
 	int error;
 
+	limits.old_keys = cmdline.disk_old_keys;
+	limits.large_sectors = cmdline.disk_large_sectors;
 	blkfront_limit(&limits);
 	error = boot.store_page ? blkfront_init() : -XEN_ENODEV;
 	if (error)

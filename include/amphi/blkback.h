@@ -29,6 +29,7 @@ struct blkback_stats {
 	uint64_t waited; /* requests that waited for their turn at the disk, or for a limit */
 	uint64_t held;   /* times that a limit was in the way */
 	unsigned waiting;
+	uint64_t secure; /* of the discards: those that nobody may undo */
 };
 
 enum blkback_kind { BLKBACK_READ, BLKBACK_WRITE, BLKBACK_OTHER, BLKBACK_KINDS };
@@ -49,6 +50,7 @@ struct blkback_info {
 	const char *name; /* "xvda" */
 	bool connected;
 	unsigned n_queues, ring_pages; /* of each queue; 0 when not connected */
+	unsigned unit_bytes;           /* in which this guest counts: 512, or a large sector */
 	const char *protocol;          /* "x86_64-abi"; "" when not connected */
 	struct blkback_stats stats;
 	void *disk; /* for blkback_queue */

@@ -20,6 +20,11 @@ struct blkfront_limits {
 				request in flight with more than 11 */
 	unsigned copy_pages; /* for data that is copied, at most */
 	unsigned depth;      /* queue_depth, at most; 0: what the rings hold */
+	/* For backends that want it; both are off unless who runs this domain says so. old_keys: a ring's size is told
+	 * by num-ring-pages alone, as frontends did before there was ring-page-order. large_sectors: we say
+	 * feature-large-sector-size, and everything is counted in sectors of sector-size (QEMU's backend before 9.2
+	 * has no disk of larger ones without it; Linux's counts in 512 all the same, so not for that one). */
+	bool old_keys, large_sectors;
 };
 
 /* For connections made after it. */
@@ -64,6 +69,8 @@ struct blkfront_stats {
 	unsigned queues, queues_used, ring_pages, max_segments;
 	unsigned standing; /* data pages granted now for longer than a request */
 	bool persistent, untrusted;
+	uint64_t secure;     /* of the discards: those that nobody may undo */
+	unsigned unit_bytes; /* in which this connection counts: 512, or a large sector */
 };
 
 /* Calls fn for each disk, connected or not. */

@@ -64,6 +64,7 @@ static void test_discard(void **state)
 		assert_int_equal(discard(2, ~0ull, 0), BLKIF_RSP_ERROR);
 		assert_int_equal(ram->discards, 2);
 		assert_int_equal(world_back_stats().discards, 2);
+		assert_int_equal(world_back_stats().secure, 1);
 		end();
 	}
 }

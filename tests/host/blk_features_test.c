@@ -39,6 +39,8 @@ static void end(void)
 	assert_true(plain_end(&b));
 }
 
+static int special(struct block_device *dev, enum block_op op, unsigned flags, uint64_t n_sectors);
+
 /* One request on a queue, to its end; its status. */
 static int io(struct block_device *dev, enum block_op op, unsigned queue, uint64_t sector,
 	      uint8_t *data, unsigned len)
@@ -156,6 +158,92 @@ static void test_kernel_limits(void **state)
 	assert_int_equal(dev->max_segments, 20);
 	assert_int_equal(dev->queue_depth, 10);
 	end();
+}
+
+/* As frontends told a ring's size before there was an order: with that alone, and the same rings. */
+static void test_old_keys_alone(void **state)
+{
+	struct blkfront_limits old = all;
+
+	old.old_keys = true;
+	for (unsigned queues = 1; queues <= 4; queues += 3) {
+		b = (struct plain_back){.old_pages = 8, .queues = queues, .old_keys = true};
+		blkfront_limit(&old);
+		move_data(plain_begin(&b));
+		assert_int_equal(b.n_pages, 8);
+		assert_string_equal(world_front(1, XVDA, "num-ring-pages"), "8");
+		assert_string_equal(world_front(1, XVDA, "ring-page-order"), "");
+		end();
+	}
+	begin((struct plain_back){.old_pages = 8});
+	assert_string_equal(world_front(1, XVDA, "num-ring-pages"), "8");
+	assert_string_equal(world_front(1, XVDA, "ring-page-order"), "3");
+	end();
+}
+
+/* ---- sectors of 4096 ---- */
+
+/* A backend that counts in them, in requests short and long, copied and not; and one that has small ones after all. */
+static void test_large_units(void **state)
+{
+	struct blkfront_limits large = all;
+	struct block_device *dev;
+
+	large.large_sectors = true;
+	for (unsigned how = 0; how < 4; how++) {
+		b = (struct plain_back){.indirect = how & 1 ? 256 : 0,
+					.persistent = how & 2,
+					.sector_size = 4096,
+					.large_units = true,
+					.discard = true,
+					.secure = true};
+		blkfront_limit(&large);
+		dev = plain_begin(&b);
+		assert_int_equal(dev->sectors, WORLD_SECTORS);
+		assert_int_equal(dev->sector_size, 4096);
+		assert_int_equal(world_front_stats().unit_bytes, 4096);
+		move_data(dev);
+		assert_int_equal(special(dev, BLOCK_DISCARD, BLOCK_SECURE, 16), 0);
+		assert_int_equal(b.data[64 * 512], 0xdd);
+		assert_int_equal(b.data[80 * 512 - 1], 0xdd);
+		assert_int_equal(world_front_stats().secure, 1);
+		world_put_back(1, XVDA, "sectors",
+			       "2048"); /* it grows, and says so in its own units */
+		world_put_back(1, XVDA, "state", "4");
+		mock_run();
+		assert_int_equal(dev->sectors, 2 * WORLD_SECTORS);
+		end();
+	}
+	b = (struct plain_back){.sector_size = 512};
+	blkfront_limit(&large);
+	dev = plain_begin(&b);
+	assert_int_equal(world_front_stats().unit_bytes, 512);
+	move_data(dev);
+	end();
+}
+
+/* A disk of more bytes than there are numbers for is none, in whatever it counts. */
+static void test_no_disk_beyond_all_numbers(void **state)
+{
+	struct blkfront_limits large = all;
+
+	large.large_sectors = true;
+	for (unsigned shift = 0; shift < 4; shift += 3) {
+		char sectors[24];
+
+		world_begin(8);
+		blkfront_limit(&large);
+		snprintf(sectors, sizeof(sectors), "%llu", (UINT64_MAX >> 9 >> shift) + 1ull);
+		world_attach(1, XVDA, "none", "w");
+		world_start_front(1);
+		b = (struct plain_back){.sectors = 8, .sector_size = 512u << shift};
+		b.data = calloc(8, 512);
+		plain_offer(&b, false);
+		world_put_back(1, XVDA, "sectors", sectors);
+		plain_try(&b);
+		assert_null(mock_find_registered(1, "xvda"));
+		end();
+	}
 }
 
 /* The keys of a connection with another layout do not stay beside those of this one. */
@@ -287,6 +375,7 @@ static void test_discard(void **state)
 	assert_int_equal(b.data[68 * 512], 0xd0);
 	assert_int_equal(special(dev, BLOCK_DISCARD, 0, 0), -XEN_EINVAL);
 	assert_int_equal(world_front_stats().discards, 2);
+	assert_int_equal(world_front_stats().secure, 1);
 	b.unsupported = BLKIF_OP_DISCARD;
 	assert_int_equal(special(dev, BLOCK_DISCARD, 0, 8), -XEN_EOPNOTSUPP);
 	assert_false(dev->has_discard || dev->discard_secure);
@@ -453,6 +542,9 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(test_layouts),
 	    cmocka_unit_test(test_kernel_limits),
 	    cmocka_unit_test(test_other_layout_next),
+	    cmocka_unit_test(test_old_keys_alone),
+	    cmocka_unit_test(test_large_units),
+	    cmocka_unit_test(test_no_disk_beyond_all_numbers),
 	    cmocka_unit_test(test_full_rings),
 	    cmocka_unit_test(test_few_pages_to_copy),
 	    cmocka_unit_test(test_discard),

@@ -27,6 +27,11 @@ static void remove_node(const char *key)
 	mock_store_remove(path);
 }
 
+static unsigned unit_of(const struct plain_back *b)
+{
+	return b->large_units ? b->sector_size : 512;
+}
+
 static void put_if(const char *key, uint64_t value)
 {
 	if (value)
@@ -49,7 +54,7 @@ void plain_offer(struct plain_back *b, bool attach)
 	put_if("feature-discard", b->discard);
 	put_if("discard-secure", b->secure);
 	put_if("sector-size", b->sector_size);
-	put_number("sectors", b->sectors);
+	put_number("sectors", b->sectors / (unit_of(b) / 512));
 	put_number("info", b->info);
 	b->keeps = b->persistent;
 	world_put_back(1, XVDA, "state", "2");
@@ -92,21 +97,23 @@ static void unmap_ref(struct plain_back *b, struct host_grant_map *map)
 static uint64_t move(struct plain_back *b, const struct blkif_request_segment *segs, unsigned n,
 		     bool write, uint64_t sector)
 {
+	unsigned unit = unit_of(b);
+
 	for (unsigned i = 0; i < n; i++) {
 		unsigned count = segs[i].last_sect - segs[i].first_sect + 1u;
 		struct host_grant_map map;
 		uint8_t *page = map_ref(b, segs[i].gref, write, &map);
-		uint8_t *at = b->data + sector * 512, *in_page = page + segs[i].first_sect * 512;
+		uint8_t *at = b->data + sector * unit, *in_page = page + segs[i].first_sect * unit;
 
-		if (segs[i].last_sect > 7 || segs[i].last_sect < segs[i].first_sect)
+		if (segs[i].last_sect >= PAGE_SIZE / unit || segs[i].last_sect < segs[i].first_sect)
 			mock_bug("segment of sectors %u to %u", segs[i].first_sect,
 				 segs[i].last_sect);
-		if (sector + count > b->sectors)
+		if ((sector + count) * unit > b->sectors * 512)
 			mock_bug("sector %llu is behind the end", (unsigned long long)sector);
 		if (write)
-			memcpy(at, in_page, count * 512);
+			memcpy(at, in_page, count * unit);
 		else
-			memcpy(in_page, at, count * 512);
+			memcpy(in_page, at, count * unit);
 		unmap_ref(b, &map);
 		sector += count;
 	}
@@ -128,11 +135,14 @@ static void move_indirect(struct plain_back *b, const struct blkif_request_indir
 
 static void discard(struct plain_back *b, const struct blkif_request_discard *req)
 {
+	unsigned unit = unit_of(b);
+
 	if (!b->discard || (req->flag && !b->secure))
 		mock_bug("a discard that was not offered");
-	if (req->sector_number + req->nr_sectors > b->sectors)
+	if ((req->sector_number + req->nr_sectors) * unit > b->sectors * 512)
 		mock_bug("a discard behind the end");
-	memset(b->data + req->sector_number * 512, req->flag ? 0xdd : 0xd0, req->nr_sectors * 512);
+	memset(b->data + req->sector_number * unit, req->flag ? 0xdd : 0xd0,
+	       req->nr_sectors * unit);
 }
 
 static int16_t carry_out(struct plain_back *b, const struct plain_request *r, uint8_t op)
@@ -253,7 +263,10 @@ bool plain_try(struct plain_back *b)
 	char prefix[24];
 
 	mock_enter(0);
-	b->n_pages = 1u << front_number("", "ring-page-order", -1, 0);
+	b->n_pages = b->old_keys ? front_number("", "num-ring-pages", -1, 1)
+				 : 1u << front_number("", "ring-page-order", -1, 0);
+	if (b->large_units && front_number("", "feature-large-sector-size", -1, 0) != 1)
+		mock_bug("the frontend does not count in large sectors");
 	if (n > PLAIN_QUEUES || b->n_pages > 16)
 		return false;
 	for (b->n_queues = 0; b->n_queues < n; b->n_queues++) {

@@ -30,6 +30,9 @@ struct plain_back {
 	/* what the store says; 0: no such node */
 	unsigned order, old_pages, queues, indirect, sector_size, info;
 	bool persistent, flush, barrier, discard, secure;
+	bool
+	    large_units; /* everything counts in sector_size; the frontend must have said that it does */
+	bool old_keys; /* knows num-ring-pages alone */
 	uint64_t sectors;
 	/* how it behaves */
 	bool passive;        /* never looks at its rings: the test has them in its hands */

@@ -60,9 +60,10 @@ static int run(struct block_request *req)
 }
 
 /* One request that was before makes the page's grant stand. */
-static void begin(const char *mode)
+static void begin_with(const char *mode, unsigned sector_size)
 {
 	ram = world_begin(WORLD_SECTORS);
+	ram->dev.sector_size = sector_size;
 	ram->dev.has_flush = ram->dev.has_fua = true;
 	world_start_back();
 	world_put_back(1, XVDA, "flush-cache-enable", "0"); /* barriers are all there is then */
@@ -74,8 +75,15 @@ static void begin(const char *mode)
 	mock_enter(1);
 	lent = host_pages_alloc(1);
 	assert_int_equal(blkfront_lend(lent, 1), 0);
-	assert_int_equal(run(plain(0, BLOCK_READ, 0)), 0);
+	plain(0, BLOCK_READ, 0);
+	segments[0].len_bytes = sector_size;
+	assert_int_equal(run(&requests[0]), 0);
 	assert_int_equal(world_front_stats().standing, 1);
+}
+
+static void begin(const char *mode)
+{
+	begin_with(mode, 512);
 }
 
 static void end(void)
@@ -86,6 +94,31 @@ static void end(void)
 	assert_int_equal(blkfront_reclaim(lent, 1), 0);
 	host_pages_free(lent, 1);
 	assert_true(world_end());
+}
+
+/* A connection that counts in large sectors never goes straight, at whichever end. */
+static void test_large_units(void **state)
+{
+	static const struct blkfront_limits large = {
+	    .queues = 1, .segments = 64, .copy_pages = 128, .depth = 32, .large_sectors = true};
+	static const struct blkfront_limits plain_ones = {
+	    .queues = 1, .segments = 64, .copy_pages = 128, .depth = 32};
+
+	blkfront_limit(&large);
+	begin_with("w", 4096);
+	for (unsigned i = 0; i < 20; i++) {
+		struct block_request *req =
+		    plain(0, i & 1 ? BLOCK_READ : BLOCK_WRITE, 24 + i / 2 * 8);
+
+		segments[0].len_bytes = PAGE_SIZE;
+		world_fill(lent, PAGE_SIZE, i);
+		assert_int_equal(run(req), 0);
+		assert_memory_equal(ram->data + req->sector * 512, lent, PAGE_SIZE);
+	}
+	assert_int_equal(world_front_stats().copied_bytes, 0);
+	assert_int_equal(world_front_stats().unit_bytes, 4096);
+	end();
+	blkfront_limit(&plain_ones);
 }
 
 static void test_places_in_a_page(void **state)
@@ -187,7 +220,8 @@ static void test_behind_who_waits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_places_in_a_page), cmocka_unit_test(test_readonly),
+	    cmocka_unit_test(test_places_in_a_page),
+	    cmocka_unit_test(test_large_units), cmocka_unit_test(test_readonly),
 	    cmocka_unit_test(test_to_the_medium),    cmocka_unit_test(test_full_ring),
 	    cmocka_unit_test(test_behind_who_waits),
 	};

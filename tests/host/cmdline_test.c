@@ -48,6 +48,15 @@ static void defaults(void **state)
 
 static void pages_that_are_kept(void **state)
 {
+	assert_false(parse("").disk_old_keys || parse("").disk_large_sectors);
+	assert_true(parse("blkfront=old-keys").disk_old_keys);
+	assert_false(parse("blkfront=old-keys").disk_large_sectors);
+	assert_true(parse("blkfront=large-sectors,old-keys").disk_large_sectors);
+	assert_true(parse("blkfront=large-sectors,old-keys").disk_old_keys);
+	assert_false(parse("blkfront=old-keys,").disk_old_keys);
+	assert_false(parse("blkfront=,old-keys").disk_old_keys);
+	assert_false(parse("blkfront=old-keys,new").disk_old_keys);
+	assert_false(parse("blkfront= blkfront=old").disk_old_keys);
 	assert_false(parse("").persistent_set);
 	assert_true(parse("persistent=100,2000").persistent_set);
 	assert_int_equal(parse("persistent=100,2000").persistent_queue, 100);

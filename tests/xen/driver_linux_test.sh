@@ -66,9 +66,9 @@ fio raw --filename=/dev/xvdb --bs=64k --rw=randwrite
 complaints
 reboot -f
 R
-cp "$work/initrd" "$xen_dir/vmlinux" "$BUILD/amphi" "$work/test/"
+cp "$work/initrd" "$xen_dir/vmlinux" "$BUILD/amphi" "$here/guests.sh" "$work/test/"
 cat >"$work/test/run.sh" <<'R'
-logs=/var/log/xen/console
+. /test/guests.sh
 modprobe nvme
 common='tsc_mode="native"
 on_poweroff="destroy"
@@ -86,15 +86,6 @@ guest() { # guest NAME TYPE BACK OTHER-BACK VCPUS WORD
 		"disk=[$(disk $3 ram0 xvda), $(disk $4 ram1 xvdb), 'vdev=xvdz,format=raw,backendtype=phy,access=ro,target=/dev/nvme0n1']" >/tmp/$1.cfg
 	xl create /tmp/$1.cfg >/dev/null 2>&1 || { echo "MISSED create $1"; end 1; }
 }
-step() { echo "STEP $(cut -d' ' -f1 /proc/uptime) $*"; }
-says() { # says NAME REGEX: waits until its console has a line
-	step "$1 $2"
-	until grep -aqE "$2" $logs/guest-$1.log 2>/dev/null; do
-		[ "$(cut -d. -f1 /proc/uptime)" -lt 1500 ] || { echo "MISSED $1: $2"; end 1; }
-		sleep 0.2
-	done
-}
-tell() { echo "$2" >"$(xenstore-read /local/domain/$(xl domid $1)/console/tty)"; }
 end() {
 	for d in bpv bph lpv lph; do sed "s/^/[$d] /" $logs/guest-$d.log; echo; done
 	exit $1
@@ -130,7 +121,7 @@ until [ "$(grep -ac '^GUEST round' $logs/guest-lph.log)" -ge $((n + 3)) ]; do sl
 tell lph enough
 says lph '^GUEST loads ended'
 for b in bpv bph; do says $b '@sha256 ram2'; done
-for i in $(seq 400); do xl domid lph >/dev/null 2>&1 || break; sleep 0.2; done
+gone lph
 for b in bpv bph; do tell $b "echo last; mem; halt 3"; done
 for b in bpv bph; do says $b '@exit 3'; done
 end 0

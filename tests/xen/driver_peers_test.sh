@@ -13,7 +13,7 @@
 . "$here/linux.sh"
 for made in tools grub; do "$here/$made.sh" || { echo "cannot get $made"; exit 1; }; done
 mkdir -p "$work/test"
-cp "$BUILD/amphi" "$here/fs.sh" "$xen_dir/grub" "$xen_dir/grub-pvh" "$work/test/"
+cp "$BUILD/amphi" "$here/fs.sh" "$here/guests.sh" "$xen_dir/grub" "$xen_dir/grub-pvh" "$work/test/"
 cp "$xen_dir/x/boot/vmlinuz-$(cat "$xen_dir/kver")" "$work/test/vmlinuz"
 linux_initrd "$work/test/initrd" <<'R'
 mount -t ext4 -o ro /dev/xvda /mnt && echo "GUEST words $(cat /proc/cmdline)"
@@ -35,7 +35,7 @@ poweroff -f
 R
 cat >"$work/test/run.sh" <<'R'
 . /test/fs.sh
-logs=/var/log/xen/console
+. /test/guests.sh
 modprobe -a nvme crc32c_generic ext4 xen-blkfront
 fs_programs /dev/nvme0n1
 create() { # create NAME LINE...: more words for xl are in $words
@@ -46,20 +46,6 @@ create() { # create NAME LINE...: more words for xl are in $words
 disk() { # disk VDEV RAM-DISK ACCESS
 	echo "backend=back,vdev=$1,format=raw,backendtype=phy,access=$3,target=$2"
 }
-step() { echo "STEP $(cut -d' ' -f1 /proc/uptime) $*"; }
-says() { # says NAME REGEX: waits until its console has a line
-	step "$1 $2"
-	until grep -aqE "$2" $logs/guest-$1.log 2>/dev/null; do
-		[ "$(cut -d. -f1 /proc/uptime)" -lt 2000 ] || { echo "MISSED $1: $2"; end 1; }
-		sleep 0.2
-	done
-}
-gone() {
-	step "$1 goes"
-	for i in $(seq 1600); do xl domid $1 >/dev/null 2>&1 || return 0; sleep 0.2; done
-	echo "MISSED the end of $1"
-}
-tell() { echo "$2" >"$(xenstore-read /local/domain/$(xl domid $1)/console/tty)"; }
 end() {
 	for d in back ours oursh grub grub32; do sed "s/^/[$d] /" $logs/guest-$d.log; echo; done
 	exit $1
@@ -114,7 +100,7 @@ says grub '^GUEST file'
 until grep -aq 'GRUB menu' $logs/guest-grub32.log; do
 	protocol=$(xenstore-read /local/domain/$id/device/vbd/51728/protocol 2>/dev/null) && [ "$protocol" != "$last" ] && echo "FRONT grub32 $protocol"
 	last=$protocol
-	[ "$(cut -d. -f1 /proc/uptime)" -lt 2000 ] || { echo "MISSED grub32"; end 1; }
+	[ "$(cut -d. -f1 /proc/uptime)" -lt $patience ] || { echo "MISSED grub32"; end 1; }
 done
 says grub32 '^GUEST unmounted'
 xenstore-ls -f $node | sed "s,^$node/,BACK grub32 ," | grep feature

@@ -220,10 +220,9 @@ static void test_behind_who_waits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_places_in_a_page),
-	    cmocka_unit_test(test_large_units), cmocka_unit_test(test_readonly),
-	    cmocka_unit_test(test_to_the_medium),    cmocka_unit_test(test_full_ring),
-	    cmocka_unit_test(test_behind_who_waits),
+	    cmocka_unit_test(test_places_in_a_page), cmocka_unit_test(test_large_units),
+	    cmocka_unit_test(test_readonly),         cmocka_unit_test(test_to_the_medium),
+	    cmocka_unit_test(test_full_ring),        cmocka_unit_test(test_behind_who_waits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -293,6 +293,7 @@ static void add_port(struct ahci *hba, unsigned i)
 	hba->ports[i] = p;
 	ahci_start(p);
 	host_block_register(&p->disk);
+	disk_watch_started(&p->watch, hba->pci->bdf);
 }
 
 static uint32_t read32(const struct ahci *hba, enum ahci_reg reg)

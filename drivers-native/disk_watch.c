@@ -17,6 +17,8 @@
 #define LOOK_US   500u
 #define LOOK_LATE 10u /* looks after which it is worth waiting */
 
+static struct disk_watch *all;
+
 static void refuse(struct block_device *disk, struct block_request *req)
 {
 	disk->stats.requests++;
@@ -173,4 +175,37 @@ static void on_time(void *ctx)
 void disk_watch_init(struct disk_watch *w)
 {
 	w->work = (struct host_work){.fn = on_time, .ctx = w};
+}
+
+void disk_watch_started(struct disk_watch *w, uint16_t bdf)
+{
+	w->bdf = bdf;
+	w->next = all;
+	all = w;
+}
+
+/* It is still there, so it is told to stop before its memory is taken away. */
+static void take_away(struct disk_watch *w)
+{
+	host_work_cancel(&w->work);
+	if (w->phase == DISK_GONE)
+		return;
+	w->ops->stop(w);
+	disk_watch_gone(w, "is taken away");
+}
+
+void disk_watch_remove(uint16_t bdf)
+{
+	struct disk_watch **link = &all;
+
+	while (*link) {
+		struct disk_watch *w = *link;
+
+		if (w->bdf != bdf) {
+			link = &w->next;
+			continue;
+		}
+		*link = w->next;
+		take_away(w);
+	}
 }

@@ -64,6 +64,8 @@ struct disk_watch {
 	unsigned reset_polls; /* how long a reset may take, in 10 ms */
 	unsigned n_commands;  /* that can be in flight */
 	/* the watch's */
+	struct disk_watch *next;
+	uint16_t bdf;
 	struct host_work work;
 	enum disk_phase phase;
 	unsigned polls_left, resets;
@@ -71,6 +73,11 @@ struct disk_watch {
 
 /* With ops, name, reset_polls and n_commands set. */
 void disk_watch_init(struct disk_watch *w);
+
+/* Its disks are registered: from now on it may be removed with its function. */
+void disk_watch_started(struct disk_watch *w, uint16_t bdf);
+/* The function is taken away: stopped, and gone as one that does not answer. Nothing when it is no disk's. */
+void disk_watch_remove(uint16_t bdf);
 
 /* Something was sent: it will be looked at until nothing is in flight. */
 static inline void disk_watch(struct disk_watch *w)

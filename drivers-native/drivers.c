@@ -5,7 +5,11 @@
  */
 #include <amphi/drivers.h>
 #include <amphi/host.h>
+#include <amphi/machine.h>
 #include <amphi/pci.h>
+
+#include "disk_watch.h"
+#include "nic.h"
 
 /* A new driver is a row here. -XEN_ENODEV means "not mine" and is the only answer that lets the
  * next one look; any other is a device that nobody else could do more with. */
@@ -27,6 +31,22 @@ static unsigned offer(const struct pci_function *f)
 				 f->bdf >> 3 & 31, f->bdf & 7, f->vendor, f->device, -err);
 	}
 	return 0;
+}
+
+void drivers_native_add(uint16_t bdf)
+{
+	const struct pci_function *f = pci_look(bdf);
+
+	if (f)
+		(void)offer(f);
+}
+
+/* Interrupts last: taking a device back may need one. One that no driver took has neither. */
+void drivers_native_remove(uint16_t bdf)
+{
+	disk_watch_remove(bdf);
+	nic_remove(bdf);
+	machine_msi_unbind(bdf);
 }
 
 /* In the order of the scan, so that names (vda, vdb; nvme0n1; eth0) follow bus and slot and stay the same

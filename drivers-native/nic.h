@@ -109,6 +109,7 @@ struct nic {
 	unsigned
 	    stuck_looks; /* looks at frames none of which comes back, until the card is reset */
 	/* the watch's */
+	struct nic *next;
 	struct host_work work;
 	enum nic_phase phase;
 	unsigned polls_left, recent_resets, resets, quiet_looks;
@@ -159,6 +160,8 @@ void nic_discard(struct nic_queue *queue, struct net_frame *frame, enum net_drop
 /* ---- nic_watch.c ----------------------------------------------------------------------------------------------- */
 
 void nic_watch(struct nic *nic);
+/* The function is taken away: stopped, and gone as one that does not answer. Nothing when it is no card's. */
+void nic_remove(uint16_t bdf);
 /* The driver's own word that its card wants a reset. */
 void nic_reset(struct nic *nic, const char *why);
 

@@ -19,6 +19,8 @@
 #define QUIET_LOOKS 60u /* after which an earlier reset counts no more */
 #define LOOK_US     1000u
 
+static struct nic *all;
+
 /* Bus mastering goes off first: a card that cannot be reset must not reach memory that has gone back to its owner. */
 static void gone(struct nic *nic, const char *why)
 {
@@ -141,8 +143,29 @@ static void on_time(void *ctx)
 	in_phase[nic->phase](nic);
 }
 
+/* It is still there, so it is told to stop before its memory is taken away. */
+void nic_remove(uint16_t bdf)
+{
+	struct nic **link = &all;
+
+	while (*link && (*link)->pci->bdf != bdf)
+		link = &(*link)->next;
+	if (*link) {
+		struct nic *nic = *link;
+
+		*link = nic->next;
+		host_work_cancel(&nic->work);
+		if (nic->phase == NIC_GONE)
+			return;
+		nic->ops->stop(nic);
+		gone(nic, "is taken away");
+	}
+}
+
 void nic_watch(struct nic *nic)
 {
+	nic->next = all;
+	all = nic;
 	nic->work = (struct host_work){.fn = on_time, .ctx = nic};
 	host_work_after(&nic->work, NIC_LOOK_NS);
 }

@@ -190,6 +190,9 @@ int nvme_admin(struct nvme *n, struct nvme_command *cmd, uint32_t *out_result);
 /* Creates the I/O queues in the controller, empty; at least one, fewer than n_io when it has no more. */
 int nvme_create_queues(struct nvme *n, unsigned *out_made);
 
+/* nvme_init.c: the controller has no disks any more, so another may have their names. */
+void nvme_forget_index(unsigned index);
+
 /* nvme_virtual.c: virtual functions: turns them on, and on again after a reset. */
 void nvme_virtual_enable(struct nvme *n, unsigned wanted);
 void nvme_virtual_resume(struct nvme *n);

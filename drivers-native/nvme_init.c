@@ -287,9 +287,24 @@ static int bring_up(struct nvme *n)
 	return err ? err : with_page(n, add_namespaces);
 }
 
+/* A bit for each index up to 63; those beyond are not given a second time. */
+static uint64_t indices_used;
+
+void nvme_forget_index(unsigned index)
+{
+	if (index < 64)
+		indices_used &= ~(1ull << index);
+}
+
+static unsigned next_index(void)
+{
+	static unsigned beyond = 64;
+
+	return ~indices_used ? (unsigned)__builtin_ctzll(~indices_used) : beyond++;
+}
+
 int nvme_probe(const struct pci_function *f)
 {
-	static unsigned count;
 	struct nvme *n;
 	int err;
 
@@ -301,13 +316,15 @@ int nvme_probe(const struct pci_function *f)
 	n->pci = f;
 	/* A controller sends 64 address bits; the mask is there for devices that do not. */
 	n->dma = (struct dma_device){.bdf = f->bdf, .mask = ~0ull};
-	n->index = count;
-	fmt_text(n->watch.name, sizeof(n->watch.name), "nvme%u", count);
+	n->index = next_index();
+	fmt_text(n->watch.name, sizeof(n->watch.name), "nvme%u", n->index);
 	err = bring_up(n);
 	if (err) /* registers may still point at our pages: what was given is not taken back */
 		return err;
-	count++;
+	if (n->index < 64)
+		indices_used |= 1ull << n->index;
 	for (unsigned i = 0; i < n->n_ns; i++)
 		host_block_register(&n->ns[i]->disk);
+	disk_watch_started(&n->watch, f->bdf);
 	return 0;
 }

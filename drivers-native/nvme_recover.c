@@ -140,6 +140,7 @@ static void gone(struct disk_watch *w)
 		disk_waiting_fail(&n->io[q]->waiting);
 	for (unsigned i = 0; i < n->n_ns; i++)
 		host_block_unregister(&n->ns[i]->disk);
+	nvme_forget_index(n->index);
 }
 
 /* Both changes of readiness, off and on. */

@@ -284,5 +284,6 @@ int virtio_blk_probe(const struct pci_function *f)
 		return err;
 	count++;
 	host_block_register(&v->disk);
+	disk_watch_started(&v->watch, f->bdf);
 	return 0;
 }

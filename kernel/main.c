@@ -7,6 +7,7 @@
 #include <amphi/blkfront.h>
 #include <amphi/blktrace.h>
 #include <amphi/netfront.h>
+#include <amphi/pcifront.h>
 #include <amphi/drivers.h>
 #include <amphi/error_name.h>
 #include <amphi/host.h>
@@ -107,6 +108,9 @@ static struct netfront_limits net_limits(void)
 					.staging = true};
 }
 
+static const struct pcifront_user lent_devices = {.added = drivers_native_add,
+						  .removing = drivers_native_remove};
+
 /* Without a store there is nobody to ask for disks, nor to say which CPUs to use; the same goes on with
  * none. */
 static int start_guest(void *ctx)
@@ -128,6 +132,11 @@ static int start_guest(void *ctx)
 	error = boot.store_page ? netfront_init() : -XEN_ENODEV;
 	if (error)
 		klog(LOG_WARN, "no networks from other domains: %s", error_name(error));
+	error = boot.store_page && !machine_has_devices() && boot.platform == BOOT_XEN_PV
+		    ? pcifront_init(&lent_devices)
+		    : 0;
+	if (error)
+		klog(LOG_WARN, "no devices from other domains: %s", error_name(error));
 	error = boot.store_page && smp_count() > 1 ? hotplug_xen_start() : 0;
 	if (error)
 		klog(LOG_WARN, "CPUs stay as they are: %s", error_name(error));

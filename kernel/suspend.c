@@ -7,6 +7,7 @@
  */
 #include <amphi/blkfront.h>
 #include <amphi/netfront.h>
+#include <amphi/pcifront.h>
 #include <amphi/error_name.h>
 #include <amphi/event.h>
 #include <amphi/grant.h>
@@ -33,6 +34,8 @@ static bool has_toolstack(void)
 
 static const char *role_stop(void)
 {
+	if (pcifront_count())
+		return "it has devices of its own";
 	return has_toolstack() ? NULL : "nobody could resume this domain";
 }
 

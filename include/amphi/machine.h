@@ -10,13 +10,16 @@
 
 #include <amphi/types.h>
 
-/* Whether this kernel may touch devices at all (native, or the first domain). */
+/* Whether this kernel owns the machine's devices (native, or the first domain). Others have what they are lent, and are told
+ * of it by pcifront. */
 bool machine_has_devices(void);
 
-/* Uncached mapping of a device's registers; NULL when the range cannot be had. Never unmapped. */
+/* Uncached mapping of a device's registers; NULL when the range cannot be had. */
 void *machine_mmio_map(maddr_t start, size_t len_bytes);
+void machine_mmio_unmap(void *regs, size_t len_bytes); /* NULL: nothing */
 
-/* Configuration space: below 256 by ports 0xcf8/0xcfc, from there to 4096 in memory where the firmware says it is.
+/* Configuration space: below 256 by ports 0xcf8/0xcfc, from there to 4096 in memory where the firmware says it is; of a
+ * function that was lent, by asking its owner [waits].
  * bdf = bus << 8 | device << 3 | function; offset is a multiple of the width. What is not there reads as all ones. */
 uint32_t machine_pci_read(uint16_t bdf, unsigned offset, unsigned width_bytes);
 void machine_pci_write(uint16_t bdf, unsigned offset, unsigned width_bytes, uint32_t value);
@@ -29,6 +32,7 @@ struct machine_msi {
 	/* IN */
 	uint16_t bdf;
 	unsigned entry;        /* of the MSI-X table */
+	unsigned entries;      /* that the table has; 0: plain MSI */
 	maddr_t table;         /* where the device's MSI-X table is */
 	maddr_t table_bar;     /* start of the BAR it is in: what Xen's map_pirq asks for */
 	void (*fn)(void *ctx); /* after one or more interrupts */
@@ -42,6 +46,9 @@ struct machine_msi {
 
 /* 0 or -XEN_ENOSPC (no vector), or the hypervisor's error. */
 int machine_msi_bind(struct machine_msi *msi);
+
+/* All interrupts of the function: their handlers are not called any more. */
+void machine_msi_unbind(uint16_t bdf);
 
 /* Busy wait, for device resets only. */
 void machine_delay_us(unsigned us);

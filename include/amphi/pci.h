@@ -1,7 +1,7 @@
 /* pci.h: finding PCI functions and their parts.
  *
- * Callers: the drivers of drivers-native. Needs machine.h. The list is made once by pci_scan() at boot
- * and does not change. Worker context or boot.
+ * Callers: the drivers of drivers-native. Needs machine.h. The list is made by pci_scan() at boot; pci_look() adds
+ * what comes later, and nothing moves in it. Worker context or boot.
  */
 #ifndef AMPHI_PCI_H
 #define AMPHI_PCI_H
@@ -25,6 +25,10 @@ const struct pci_function *pci_get(unsigned n);
 
 /* Appends a function that a scan does not find. */
 void pci_add(const struct pci_function *f);
+
+/* Looks at one function, which is in the list then; NULL: it is not there, or there is no room. A pointer to the one that
+ * had this number before is to the new one now. */
+const struct pci_function *pci_look(uint16_t bdf);
 
 /* Offset of the first capability with this id after offset `after` (0: from the start); 0 when there is
  * none, also when the list loops or leaves configuration space. */

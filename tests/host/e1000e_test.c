@@ -451,6 +451,29 @@ static void one_that_is_pulled_out_takes_nothing_with_it(void **state)
 	e1k_interrupt();
 }
 
+static void one_that_is_taken_away_is_stopped(void **state)
+{
+	uint8_t bytes[60] = {0};
+	struct nic_frame *f;
+
+	probe();
+	f = nic_world_frame(60, 1, 0);
+	nic_world_send(f);
+	nic_remove(0x7777);
+	assert_non_null(nic_dev);
+	nic_remove(function.bdf);
+	assert_null(nic_dev);
+	assert_true(nic_disabled);
+	assert_int_equal(f->done, 1);
+	assert_int_equal(nic_seen.gone, 1);
+	assert_int_equal(*e1k_reg(E1K_RCTL), 0);
+	e1k_deliver(bytes, 60, 0, 0);
+	e1k_interrupt();
+	seconds(3);
+	nic_remove(function.bdf);
+	assert_int_equal(nic_seen.gone, 1);
+}
+
 #define TEST(f) cmocka_unit_test_teardown(f, teardown)
 
 int main(void)
@@ -473,6 +496,7 @@ int main(void)
 	    TEST(one_that_hangs_is_reset),
 	    TEST(one_that_was_reset_by_another_is_started_again),
 	    TEST(one_that_is_pulled_out_takes_nothing_with_it),
+	    TEST(one_that_is_taken_away_is_stopped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

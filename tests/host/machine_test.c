@@ -4,9 +4,10 @@
  * Shows: natively an address and a vector for the MSI-X entry, on PV a pirq mapped for the right function
  * and entry and bound as an event; the interrupt queues the driver's work and does nothing else, and tells
  * the hypervisor when it wants to be told; what is refused leaves nothing allocated. Why: an interrupt of
- * the wrong entry is a disk that hangs at the first request.
+ * the wrong entry is a disk that hangs at the first request. A function that another domain lends is asked for and
+ * given back through pcifront, configuration space too; after an unbind no handler is called.
  *
- * links: kernel/machine.c hypercall/count.c tests/host/fake_hypercall.c
+ * links: kernel/machine.c kernel/machine_pci.c hypercall/count.c tests/host/fake_hypercall.c
  */
 #include <stdarg.h>
 #include <setjmp.h>
@@ -18,9 +19,11 @@
 #include <amphi/event.h>
 #include <amphi/hypercall.h>
 #include <amphi/machine.h>
+#include <amphi/pcifront.h>
 #include <amphi/pvops.h>
 #include "fake_hypercall.h"
 #include "kernel/boot.h"
+#include "kernel/io.h"
 #include "kernel/lapic.h"
 #include "kernel/mm.h"
 #include "kernel/time.h"
@@ -42,6 +45,14 @@ static struct physdev_map_pirq mapped;
 static struct physdev_pci_device_add added;
 static unsigned n_eois, last_eoi;
 static bool wants_eoi;
+static unsigned closed, unmapped, n_off;
+static struct {
+	bool is_msix;
+	uint16_t bdf;
+	unsigned entry, entries, offset, width;
+	uint32_t value;
+	int error;
+} lent;
 static uint64_t io_start, io_len;
 static unsigned io_prot;
 
@@ -49,9 +60,11 @@ static unsigned io_prot;
 void *kmalloc(size_t n)
 {
 	static uint64_t pool[100][16];
+	static unsigned used;
 
-	assert_true(n <= sizeof(pool[0]));
-	return pool[out_blocks++];
+	assert_true(n <= sizeof(pool[0]) && used < 100);
+	out_blocks++;
+	return pool[used++];
 }
 void kfree(void *p, size_t n)
 {
@@ -76,6 +89,52 @@ int event_bind_pirq(uint32_t pirq, bool may_share, event_fn *fn, void *ctx, port
 	assert_false(may_share);
 	pirq_fn = fn, handler_ctx = ctx, *out_port = (port_t){9};
 	return bind_error;
+}
+void event_close(port_t port)
+{
+	assert_int_equal(port.v, 9);
+	closed++;
+}
+void unmap_frames(void *va, unsigned n)
+{
+	unmapped = n;
+}
+void vmap_release(void *va, unsigned n)
+{
+	assert_int_equal((uintptr_t)va % PAGE_SIZE, 0);
+	unmapped = 100 * unmapped + n;
+}
+void host_work_cancel(struct host_work *work)
+{
+	if (posted == work)
+		posted = NULL;
+}
+int pcifront_msix(uint16_t bdf, unsigned entry, unsigned n_entries, uint32_t *out_pirq)
+{
+	lent.is_msix = true, lent.bdf = bdf, lent.entry = entry, lent.entries = n_entries;
+	*out_pirq = 77;
+	return lent.error;
+}
+int pcifront_msi(uint16_t bdf, uint32_t *out_pirq)
+{
+	lent.is_msix = false, lent.bdf = bdf;
+	*out_pirq = 77;
+	return lent.error;
+}
+void pcifront_interrupts_off(uint16_t bdf)
+{
+	lent.bdf = bdf;
+	n_off++;
+}
+uint32_t pcifront_read(uint16_t bdf, unsigned offset, unsigned width_bytes)
+{
+	lent.bdf = bdf, lent.offset = offset, lent.width = width_bytes;
+	return 0x12345678;
+}
+bool pcifront_write(uint16_t bdf, unsigned offset, unsigned width_bytes, uint32_t value)
+{
+	lent.bdf = bdf, lent.offset = offset, lent.width = width_bytes, lent.value = value;
+	return true;
 }
 void worker_post(struct host_work *work)
 {
@@ -130,6 +189,11 @@ static int fresh(void **state)
 				   .table_bar = {0xfe001000},
 				   .fn = handle,
 				   .ctx = &msi};
+	machine_msi_unbind(0x0312); /* what the test before has left */
+	machine_msi_unbind(0x0410);
+	boot.privileged = true;
+	closed = unmapped = n_off = 0;
+	memset(&lent, 0, sizeof(lent));
 	out_blocks = 0;
 	has_lapic = true;
 	vector_error = pirq_error = bind_error = 0;
@@ -212,10 +276,71 @@ static void a_hypervisor_refuses(void **state)
 	assert_int_equal(out_blocks, 0);
 }
 
+/* Of another domain: no hypercall but those for the event, and no extended space but through it. */
+static void of_another_domain(void **state)
+{
+	boot.platform = BOOT_XEN_PV;
+	boot.privileged = false;
+	msi.entries = 65;
+	mapped.domid = 0;
+	assert_int_equal(machine_msi_bind(&msi), 0);
+	assert_false(msi.write_entry);
+	assert_int_equal(mapped.domid, 0);
+	assert_true(lent.is_msix && lent.bdf == 0x0312 && lent.entry == 4 && lent.entries == 65);
+	pirq_fn(handler_ctx);
+	runs_the_handler_later();
+	msi.entries = 0;
+	assert_int_equal(machine_msi_bind(&msi), 0);
+	assert_false(lent.is_msix);
+	lent.error = -XEN_ENOSPC;
+	assert_int_equal(machine_msi_bind(&msi), -XEN_ENOSPC);
+	assert_int_equal(out_blocks, 2);
+	assert_int_equal(machine_pci_read(0x0410, 0x100, 4), 0x12345678);
+	assert_true(lent.bdf == 0x0410 && lent.offset == 0x100 && lent.width == 4);
+	machine_pci_write(0x0411, 6, 2, 99);
+	assert_true(lent.bdf == 0x0411 && lent.offset == 6 && lent.width == 2 && lent.value == 99);
+}
+
+/* A function's, and no other's; what was queued is not called any more, natively neither. */
+static void unbound(void **state)
+{
+	int before;
+
+	boot.platform = BOOT_XEN_PV;
+	boot.privileged = false;
+	msi.entries = 8;
+	for (unsigned i = 0; i < 3; i++) {
+		msi.bdf = i == 1 ? 0x0410 : 0x0312;
+		assert_int_equal(machine_msi_bind(&msi), 0);
+	}
+	pirq_fn(handler_ctx);
+	machine_msi_unbind(0x0312);
+	assert_null(posted);
+	assert_int_equal(closed, 2);
+	assert_int_equal(n_off, 1);
+	assert_int_equal(out_blocks, 1);
+	machine_msi_unbind(0x0410);
+	machine_msi_unbind(0x0410);
+	assert_int_equal(out_blocks, 0);
+	boot.platform = BOOT_NATIVE;
+	boot.privileged = true;
+	assert_int_equal(machine_msi_bind(&msi), 0);
+	machine_msi_unbind(msi.bdf);
+	before = n_handled;
+	native_fn(handler_ctx);
+	posted->fn(posted->ctx);
+	assert_int_equal(n_handled, before);
+}
+
 static void registers_and_rights(void **state)
 {
 	assert_ptr_equal(machine_mmio_map((maddr_t){0xfe000123}, 64), &io_start);
 	assert_true(io_start == 0xfe000123 && io_len == 64 && io_prot == (MM_WRITE | MM_UNCACHED));
+	machine_mmio_unmap((void *)0x7000ff0, 0x20);
+	assert_int_equal(unmapped, 202);
+	unmapped = 0;
+	machine_mmio_unmap(NULL, 64);
+	assert_int_equal(unmapped, 0);
 	boot.privileged = false;
 	assert_false(machine_has_devices());
 	boot.privileged = true;
@@ -230,6 +355,8 @@ int main(void)
 	    cmocka_unit_test_setup(on_a_hypervisor, fresh),
 	    cmocka_unit_test_setup(an_interrupt_that_wants_its_end, fresh),
 	    cmocka_unit_test_setup(a_hypervisor_refuses, fresh),
+	    cmocka_unit_test_setup(of_another_domain, fresh),
+	    cmocka_unit_test_setup(unbound, fresh),
 	    cmocka_unit_test_setup(registers_and_rights, fresh),
 	};
 

@@ -180,6 +180,7 @@ static int setup(void **state)
 
 	memset(registers, 0, sizeof(registers));
 	play_admin();
+	function.bdf++; /* those of tests before are still there */
 	n_registered = n_unregistered = masters_off = creations = told = 0;
 	completes_for_ever = is_silent = false;
 	assert_int_equal(nvme_probe(&function), 0);
@@ -544,6 +545,30 @@ static void one_that_does_not_come_back_is_gone(void **state)
 	assert_int_equal(n_unregistered, 2);
 }
 
+/* It is turned off before its memory goes back to its owners, and nothing comes after it. */
+static void one_that_is_taken_away_ends_all(void **state)
+{
+	struct block_request req = five_segments();
+	uint16_t bdf = n->pci->bdf;
+
+	submit(&req);
+	disk_watch_remove(bdf + 1);
+	assert_int_equal(ended, 0);
+	assert_int_equal(get32(NVME_CC) & 1, 1);
+	disk_watch_remove(bdf);
+	assert_int_equal(get32(NVME_CC) & 1, 0);
+	assert_int_equal(masters_off, 1);
+	assert_int_equal(ended, 1);
+	assert_int_equal(ended_with, -XEN_EIO);
+	assert_int_equal(n_unregistered, 2);
+	assert_false(n->watch.work.queued);
+	disk_watch_remove(bdf);
+	assert_int_equal(n_unregistered, 2);
+	complete_two();
+	nvme_io_interrupt(io); /* one that was on its way */
+	assert_int_equal(ended, 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, setup)
@@ -564,6 +589,7 @@ int main(void)
 	    TEST(one_that_was_turned_off_is_turned_on),
 	    TEST(one_that_is_pulled_out_takes_its_disks_along),
 	    TEST(one_that_does_not_come_back_is_gone),
+	    TEST(one_that_is_taken_away_ends_all),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,7 +58,7 @@ add_modules() {
 	dep=$out/x/$base/modules.dep
 	depmod=$out/depmod; ln -sf "$(find "$out/x" -path "*bin/kmod" -type f | head -n 1)" "$depmod"
 	[ -e "$dep" ] || "$depmod" -b "$out/x" "$(cat "$out/kver")"
-	for m in xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs xen-blkback xen-blkfront xen-netback bridge loop nvme virtio_pci virtio_blk crc32c_generic ext4; do
+	for m in xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs xen-blkback xen-blkfront xen-pciback xen-netback bridge loop nvme virtio_pci virtio_blk crc32c_generic ext4; do
 		grep -E "/$(echo "$m" | sed 's/[-_]/[-_]/g')\.ko:" "$dep" | tr -d : | tr ' ' '\n'
 	done | sort -u | while read -r module; do
 		mkdir -p "$root/$base/$(dirname "$module")"

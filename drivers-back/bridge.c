@@ -318,7 +318,7 @@ static struct bridge *bridge_make(const char *name)
 	(void)str_copy(b->own.name, sizeof(b->own.name), name);
 	b->own.ops = &own_ops;
 	b->own.mtu = OWN_MTU;
-	b->own.can = NET_CAN_SEGMENTS | NET_CAN_CSUM4 | NET_CAN_CSUM6;
+	b->own.can = NET_CAN_SEGMENTS | NET_CAN_CSUM4 | NET_CAN_CSUM6 | NET_CAN_GSO4 | NET_CAN_GSO6;
 	b->own.n_queues = 1;
 	b->own.driver = b;
 	b->table.seed = host_time_ns() * 0x9e3779b97f4a7c15ull;

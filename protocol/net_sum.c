@@ -9,22 +9,36 @@
 #define IP_TCP 6u
 #define IP_UDP 17u
 
+/* One load, also in freestanding code. What is carried out of the top comes in again at the bottom. */
+static inline uint64_t add_word(uint64_t sum, const uint8_t *at)
+{
+	uint64_t word;
+	bool carry;
+
+	__builtin_memcpy(&word, at, sizeof(word));
+	carry = __builtin_add_overflow(sum, word, &sum);
+	return sum + carry;
+}
+
+/* Bytes that are no whole word are summed as one with zeros behind them. The result has 33 bits at most, so that others can
+ * be added to it. */
 uint64_t net_sum(uint64_t sum, const void *bytes, size_t len)
 {
 	const uint8_t *at = bytes;
-	uint32_t word;
-	uint16_t half;
+	uint64_t word = 0;
 
-	for (; len >= 4; len -= 4, at += 4) {
-		memcpy(&word, at, 4);
-		sum += word;
+	for (; len >= 32; len -= 32, at += 32) {
+		sum = add_word(sum, at);
+		sum = add_word(sum, at + 8);
+		sum = add_word(sum, at + 16);
+		sum = add_word(sum, at + 24);
 	}
-	if (len >= 2) {
-		memcpy(&half, at, 2);
-		sum += half;
-		at += 2;
-	}
-	return len & 1 ? sum + *at : sum;
+	for (; len >= 8; len -= 8, at += 8)
+		sum = add_word(sum, at);
+	for (size_t i = 0; i < len; i++)
+		word |= (uint64_t)at[i] << 8 * i;
+	sum = add_word(sum, (const uint8_t *)&word);
+	return (sum & UINT32_MAX) + (sum >> 32);
 }
 
 uint16_t net_fold(uint64_t sum)

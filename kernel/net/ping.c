@@ -35,10 +35,16 @@ struct ping_state {
 	struct slot slots[SLOTS];
 };
 
-/* The n-th byte of an echo's data: each echo has bytes of its own, and a piece in the wrong place shows. */
-static uint8_t data_byte(unsigned seq, unsigned n)
+/* PIECE bytes of an echo's data, from the n-th, n a multiple of PIECE: each byte is one more than that before it. Each echo has bytes of its
+ * own, and a piece in the wrong place shows. */
+static const uint8_t *piece_at(unsigned seq, unsigned n)
 {
-	return (uint8_t)(n + (n >> 8) * 7 + seq * 31);
+	static uint8_t ramp[2 * PIECE];
+
+	if (!ramp[1])
+		for (unsigned i = 0; i < sizeof(ramp); i++)
+			ramp[i] = (uint8_t)i;
+	return ramp + (uint8_t)(n / PIECE * 7 + seq * 31);
 }
 
 static void end(struct ping_state *state, int status)
@@ -53,14 +59,9 @@ static void end(struct ping_state *state, int status)
 
 static void fill(struct pbuf *p, unsigned seq, unsigned bytes)
 {
-	uint8_t piece[PIECE];
-
-	for (unsigned at = 0, n; at < bytes; at += n) {
-		n = MIN(bytes - at, PIECE);
-		for (unsigned i = 0; i < n; i++)
-			piece[i] = data_byte(seq, at + i);
-		(void)pbuf_take_at(p, piece, (u16_t)n, (u16_t)(ECHO_BYTES + at));
-	}
+	for (unsigned at = 0; at < bytes; at += PIECE)
+		(void)pbuf_take_at(p, piece_at(seq, at), (u16_t)MIN(bytes - at, PIECE),
+				   (u16_t)(ECHO_BYTES + at));
 }
 
 static int send_echo(struct ping_state *state, unsigned seq)
@@ -120,11 +121,8 @@ static bool data_right(const struct pbuf *p, unsigned at, unsigned seq, unsigned
 	for (unsigned done = 0, n; done < bytes; done += n) {
 		n = pbuf_copy_partial(p, piece, (u16_t)MIN(bytes - done, PIECE),
 				      (u16_t)(at + done));
-		if (!n)
+		if (!n || memcmp(piece, piece_at(seq, done), n))
 			return false;
-		for (unsigned i = 0; i < n; i++)
-			if (piece[i] != data_byte(seq, done + i))
-				return false;
 	}
 	return true;
 }

@@ -273,6 +273,28 @@ static void test_checksums(void **state)
 }
 
 /* A UDP sum of 0 says that there is none, so what comes out as 0 goes as 0xffff. */
+/* Of every length at every distance from a word, word by word here; also when all that is carried out of the top counts. */
+static void test_sums(void **state)
+{
+	uint8_t b[128];
+	uint32_t want;
+
+	for (unsigned r = 0; r < 3 * 8 * 100; r++) {
+		unsigned kind = r / 800, from = r / 100 % 8, len = r % 100;
+
+		for (unsigned i = 0; i < sizeof(b); i++)
+			b[i] = (uint8_t)(kind == 0 ? 0xff : kind == 1 ? i * 37 + (i >> 3) : 0);
+		want = kind == 1 ? 0xfffe : 0;
+		for (unsigned i = 0; i < len; i++)
+			want += (uint32_t)b[from + i] << (i % 2 ? 8 : 0);
+		while (want >> 16)
+			want = (want & 0xffff) + (want >> 16);
+		assert_int_equal(net_fold(net_sum(kind == 1 ? 0xfffe : 0, b + from, len)), want);
+	}
+	assert_true(net_sum(UINT64_MAX, b, 0) < 1ull << 33);
+	assert_true(net_sum(UINT64_MAX, b, 64) < 1ull << 33);
+}
+
 static void test_udp_zero(void **state)
 {
 	uint32_t at = ip_header(false, 17, 8 + 2);
@@ -508,6 +530,7 @@ int main(void)
 	    cmocka_unit_test(test_extensions_of_ipv6),
 	    cmocka_unit_test(test_headers_that_cannot_be),
 	    cmocka_unit_test(test_checksums),
+	    cmocka_unit_test(test_sums),
 	    cmocka_unit_test(test_udp_zero),
 	    cmocka_unit_test(test_no_memory),
 	    cmocka_unit_test(test_long_frames_are_cut),

@@ -149,7 +149,7 @@ struct vif {
 	struct vif_ctrl ctrl;
 	netback_tap_fn *tap;
 	void *tap_ctx;
-	const char *said[12]; /* why packets were refused, told since said_ns */
+	const char *said[16]; /* why packets were refused, told since said_ns */
 	uint64_t said_ns;
 	int carrier;             /* as it is in the store; -1: not there */
 	struct host_work look;   /* at who uses the interface */

@@ -6,9 +6,8 @@
  * if there is one, is the way the guest ends: `crash` under load, or `gone` with its directory removed.
  * tests/qemu/bad_front_test.sh runs it beside guests that must not notice.
  */
-#include "pv_peer.h"
+#include "pv_front.h"
 #include <xen/io/blkif.h>
-#include <xen/io/xenbus.h>
 
 #define RING_REF 8u
 #define DATA_REF 16u /* and one for each page of data */
@@ -26,15 +25,11 @@ static struct ring {
 	uint32_t req_prod, req_event, rsp_prod, rsp_event;
 	uint8_t pad[48];
 	uint8_t slot[SLOTS][sizeof(struct blkif_request)];
-} ring __attribute__((aligned(4096)));
+} __attribute__((aligned(4096))) ring; /* the page is its own: a backend may write all of it */
 static uint8_t data[DATA][PEER_PAGE] __attribute__((aligned(4096)));
 
-static const char *const front = "device/vbd/51712";
-static char back[PEER_TEXT];
-static domid_t back_id;
 static volatile struct ring *const r = &ring;
-static uint32_t port, seen, next_id;
-static int connected;
+static uint32_t seen, next_id;
 static uint64_t sectors;
 
 /* ---- a frontend as it should be -------------------------------------------------------------- */
@@ -58,44 +53,16 @@ static void offer(void)
 	store_remove(front, "multi-queue-num-queues");
 }
 
-static void state(unsigned s)
-{
-	store_number(front, "state", s);
-}
-
-/* Back to the beginning, whatever has been: every grant that the backend has not let go of keeps us waiting. */
 static int begin(void)
 {
-	uint64_t end;
-
-	state(XenbusStateClosing);
-	store_wait(back, "state",
-		   1u << XenbusStateClosing | 1u << XenbusStateClosed | 1u << XenbusStateInitWait);
-	state(XenbusStateClosed);
-	store_wait(back, "state", 1u << XenbusStateClosed | 1u << XenbusStateInitWait);
-	if (port)
-		port_close(port);
-	port = 0;
-	end = now_ns() + PEER_WAIT;
-	for (unsigned ref = RING_REF; ref < DATA_REF + DATA; ref++)
-		while (!grant_end(ref) && now_ns() < end)
-			yield();
-	connected = 0;
-	state(XenbusStateInitialising);
-	return store_wait(back, "state", 1u << XenbusStateInitWait) != 0;
+	return front_begin(RING_REF, DATA_REF + DATA);
 }
 
 static int finish(void)
 {
-	state(XenbusStateInitialised);
-	if (!store_wait(back, "state",
-			1u << XenbusStateConnected | 1u << XenbusStateClosed |
-			    1u << XenbusStateClosing) ||
-	    text_value(store_read(back, "state")) != XenbusStateConnected)
+	if (!front_finish(XenbusStateInitialised))
 		return 0;
-	state(XenbusStateConnected);
 	sectors = text_value(store_read(back, "sectors"));
-	connected = 1;
 	return 1;
 }
 
@@ -129,11 +96,6 @@ static void put(const void *req)
 	copy_bytes(r->slot[r->req_prod % SLOTS], req, sizeof(struct blkif_request));
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	r->req_prod++;
-}
-
-static int backend_is_there(void)
-{
-	return text_value(store_read(back, "state")) == XenbusStateConnected;
 }
 
 /* The next answer's status. Asks the store, which is slow, only now and then. */
@@ -329,10 +291,7 @@ static int with_key(const char *key, const char *value)
 
 	begin();
 	offer();
-	if (value)
-		store_write(front, key, value);
-	else
-		store_remove(front, key);
+	set_key(key, value);
 	ok = finish();
 	connected = 0;
 	return ok ? BLKIF_RSP_OKAY : GONE;
@@ -413,17 +372,9 @@ static int connected_at_once(void)
 
 static int states_at_random(void)
 {
-	uint32_t x = 12345;
-
 	begin();
 	offer();
-	for (unsigned i = 0; i < 300; i++) {
-		x = x * 1103515245 + 12345;
-		state(x >> 16 & 15);
-	}
-	store_write(front, "state", "Connected");
-	store_write(front, "state", "");
-	connected = 0;
+	states_in_any_order();
 	return GONE;
 }
 
@@ -544,8 +495,7 @@ static void end_under_load(void)
 void guest_main(struct start_info *si)
 {
 	peer_begin(si);
-	text_put(back, store_read(front, "backend"));
-	back_id = (domid_t)text_value(store_read(front, "backend-id"));
+	front_find("device/vbd/51712");
 	for (unsigned i = 0; i < sizeof(attacks) / sizeof(attacks[0]); i++)
 		attack(&attacks[i]);
 	print_number("attacks ", sizeof(attacks) / sizeof(attacks[0]));

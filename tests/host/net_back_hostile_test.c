@@ -365,6 +365,24 @@ static void test_every_slot_is_answered(void **state)
 	}
 }
 
+/* One guest that makes all mistakes in one second is told of each. */
+static void test_every_reason_is_told(void **state)
+{
+	(void)state;
+	begin();
+	connect(&(struct net_plan){.ctrl = true});
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+		mock_enter(1);
+		bad[i].act();
+		net_guest_push(&guest, 0);
+		assert_int_equal(answers(0), NETIF_RSP_ERROR);
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
+		if (!mock_logged(bad[i].log))
+			fail_msg("not told: %s", bad[i].log);
+	end();
+}
+
 /* What is changed after it was fetched changes nothing, for nothing is fetched twice. */
 static void test_each_slot_is_fetched_once(void **state)
 {
@@ -392,6 +410,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_bad_fronts),
 	    cmocka_unit_test(test_every_slot_is_answered),
+	    cmocka_unit_test(test_every_reason_is_told),
 	    cmocka_unit_test(test_each_slot_is_fetched_once),
 	};
 

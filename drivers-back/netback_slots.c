@@ -274,6 +274,7 @@ void vif_slots_put(struct vif_queue *q, const struct vif_waiting *waiting)
 		put_segment(&p, &frame->segments[i]);
 	}
 	work.n_frames++;
+	vif_count_offloads(frame, &q->vif->stats.blank_out, &q->vif->stats.gso_out);
 }
 
 void vif_slots_flush(struct vif_queue *q)

@@ -157,8 +157,11 @@ static enum vif_taken finish(struct take *t)
 	check_sizes(t);
 	check_gso(t);
 	frame->net.hash = t->extras.hash;
-	if (!t->why)
+	if (!t->why) {
+		vif_count_offloads(&frame->net, &t->q->vif->stats.blank_in,
+				   &t->q->vif->stats.gso_in);
 		return VIF_FRAME;
+	}
 	frame->why = t->why;
 	vif_net_stats(t->q)->drops[NET_DROP_malformed]++;
 	vif_frame_refuse(frame);

@@ -84,11 +84,13 @@ static void print_back(const struct netback_info *info, void *ctx)
 		return;
 	console_printf("@stat netback=%s requests=%llu responses=%llu refused=%llu copied=%llu "
 		       "copy_calls=%llu unmapped_copies=%llu control=%llu waited=%llu staged=%u "
-		       "hashed=%u multicast=%u guarded=%u\n",
+		       "hashed=%u multicast=%u guarded=%u blank_in=%llu gso_in=%llu blank_out=%llu "
+		       "gso_out=%llu\n",
 		       info->dev->name, ULL(s->requests), ULL(s->responses), ULL(s->refused),
 		       ULL(s->copied), ULL(s->copy_calls), ULL(s->unmapped_copies), ULL(s->control),
 		       ULL(s->waited), info->n_staged, info->hashes, info->filters_multicast,
-		       info->guarded);
+		       info->guarded, ULL(s->blank_in), ULL(s->gso_in), ULL(s->blank_out),
+		       ULL(s->gso_out));
 }
 
 /* ctx: the name of one, or NULL for all. */

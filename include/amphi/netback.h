@@ -27,6 +27,8 @@ struct netback_stats {
 	uint64_t unmapped_copies;     /* pieces moved without it: both sides were mapped, or ours */
 	uint64_t control;             /* messages of the control ring */
 	uint64_t waited;              /* frames that found the guest's rx ring full */
+	/* Frames whose checksum was left out, and those of them that are to be cut: from the guest, to the guest. */
+	uint64_t blank_in, gso_in, blank_out, gso_out;
 };
 
 struct netback_info {

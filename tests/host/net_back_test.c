@@ -160,6 +160,8 @@ static void test_offloads_from_the_guest(void **state)
 	assert_int_equal(net_guest_ask(&guest, 0, 1000, NETTXF_csum_blank), 0);
 	assert_int_equal(net_guest_ask(&guest, 0, 1000, NETTXF_data_validated), 0);
 	assert_int_equal(net_hub.last.flags, NET_CSUM_VALID);
+	assert_int_equal(net_world_info().stats.blank_in, 3);
+	assert_int_equal(net_world_info().stats.gso_in, 1);
 	end();
 }
 
@@ -279,6 +281,8 @@ static void test_offloads_to_the_guest(void **state)
 	assert_true(got.flags & NETRXF_csum_blank);
 	assert_int_equal(got.len, sizeof(data));
 	assert_memory_equal(got.data, data, sizeof(data));
+	assert_int_equal(net_world_info().stats.blank_out, 1);
+	assert_int_equal(net_world_info().stats.gso_out, 1);
 	net_sent_free(&sent);
 	end();
 }

@@ -5,14 +5,19 @@
  * destination, so that a page table is never written. Then the bytes move through the direct map;
  * nothing is mapped and no TLB is touched.
  *
- * Not here: pins (grant.c), decoding of the hypercall (grant_op.c). Called by grant_op.c.
+ * A list mostly goes through one page after another, so a side stays taken from one copy to the next for as long as
+ * they name it alike; its owner sees it in use until then, and at the latest until the list ends or pauses.
+ *
+ * Not here: pins (grant.c), other operations of the hypercall (grant_op.c). Called by grant_op.c.
  */
 #include <amphi/string.h>
 
 #include "grant_pins.h"
+#include "guest.h"
 #include "percpu.h"
 
 struct side {
+	struct gnttab_copy_ptr named;
 	struct domain *owner;  /* as the caller named it, referenced; NULL: not taken */
 	struct domain *beyond; /* where a transitive grant leads, referenced; else NULL */
 	uint32_t ref, beyond_ref;
@@ -24,8 +29,13 @@ struct side {
 
 static int16_t side_name(const struct gnttab_copy_ptr *ptr, struct side *s)
 {
+	if (!s->owner || s->named.domid != ptr->domid) {
+		if (s->owner)
+			domain_put(s->owner);
+		s->owner = domain_get(ptr->domid);
+	}
+	s->named = *ptr;
 	s->self = ptr->domid == DOMID_SELF;
-	s->owner = domain_get(ptr->domid);
 	s->ref = ptr->u.ref;
 	s->mfn = (mfn_t){ptr->u.gmfn};
 	return s->owner ? GNTST_okay : GNTST_bad_domain;
@@ -58,6 +68,7 @@ static void unpin(struct side *s)
 	if (s->beyond) {
 		grant_unpin(s->beyond, s->beyond_ref, s->readonly);
 		domain_put(s->beyond);
+		s->beyond = NULL;
 	}
 	if (s->by_ref)
 		grant_unpin(s->owner, s->ref, s->readonly);
@@ -93,12 +104,25 @@ static int16_t side_get(struct side *s)
 
 static void side_put(struct side *s)
 {
-	if (s->held) {
-		grant_frame_put(s->mfn, s->readonly);
-		unpin(s);
-	}
+	if (!s->held)
+		return;
+	s->held = false;
+	grant_frame_put(s->mfn, s->readonly);
+	unpin(s);
+}
+
+static void side_end(struct side *s)
+{
+	side_put(s);
 	if (s->owner)
 		domain_put(s->owner);
+}
+
+/* Whether it is taken, and as this copy names it. */
+static bool side_is(const struct side *s, const struct gnttab_copy_ptr *ptr, bool by_ref)
+{
+	return s->held && s->by_ref == by_ref && s->named.domid == ptr->domid &&
+	       (by_ref ? s->ref == ptr->u.ref : s->named.u.gmfn == ptr->u.gmfn);
 }
 
 /* Both are held. */
@@ -118,22 +142,54 @@ static int16_t move(const struct gnttab_copy *op, const struct side *from, const
 }
 
 /* In the order in which a call with several faults is told of the first. */
-int grant_copy(struct grant_item *item)
+static int16_t copy(const struct gnttab_copy *op, struct side *from, struct side *to)
 {
-	struct gnttab_copy *op = &item->arg.copy;
-	struct side from = {.by_ref = op->flags & GNTCOPY_source_gref, .readonly = true};
-	struct side to = {.by_ref = op->flags & GNTCOPY_dest_gref};
+	bool from_ref = op->flags & GNTCOPY_source_gref, to_ref = op->flags & GNTCOPY_dest_gref;
+	bool new_from = !side_is(from, &op->source, from_ref);
+	bool new_to = !side_is(to, &op->dest, to_ref);
+	int16_t status = GNTST_okay;
 
-	op->status = side_name(&op->source, &from);
-	if (op->status == GNTST_okay)
-		op->status = side_name(&op->dest, &to);
-	if (op->status == GNTST_okay)
-		op->status = side_get(&from);
-	if (op->status == GNTST_okay)
-		op->status = side_get(&to);
-	if (op->status == GNTST_okay)
-		op->status = move(op, &from, &to);
-	side_put(&to);
-	side_put(&from);
-	return 0;
+	if (new_from) {
+		side_put(from);
+		from->by_ref = from_ref;
+		status = side_name(&op->source, from);
+	}
+	if (new_to) {
+		side_put(to);
+		to->by_ref = to_ref;
+		if (status == GNTST_okay)
+			status = side_name(&op->dest, to);
+	}
+	if (new_from && status == GNTST_okay)
+		status = side_get(from);
+	if (new_to && status == GNTST_okay)
+		status = side_get(to);
+	return status == GNTST_okay ? move(op, from, to) : status;
+}
+
+/* How many of n can be read, from the first. */
+static uint32_t fetch(struct gnttab_copy *list, uint64_t at, uint32_t n)
+{
+	uint32_t got = 0;
+
+	if (!guest_copy_from(list, at, n * sizeof(*list)))
+		return n;
+	while (got < n && !guest_read(&list[got], at + got * sizeof(*list)))
+		got++;
+	return got;
+}
+
+int grant_copy(uint64_t at, uint32_t n)
+{
+	struct gnttab_copy list[GRANT_COPY_LIST];
+	struct side from = {.readonly = true}, to = {.readonly = false};
+	uint32_t got = fetch(list, at, n);
+
+	for (uint32_t i = 0; i < got; i++)
+		list[i].status = copy(&list[i], &from, &to);
+	side_end(&to);
+	side_end(&from);
+	if (guest_copy_to(at, list, got * sizeof(*list)))
+		return -XEN_EFAULT;
+	return got < n ? -XEN_EFAULT : 0;
 }

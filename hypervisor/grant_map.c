@@ -18,23 +18,22 @@
 int16_t grant_frame_get(mfn_t mfn, struct domain *owner, bool readonly)
 {
 	struct page_info *page = mfn_to_page(mfn);
+	int error;
 
-	if (!mfn_valid(mfn) || !page_get(page, owner))
-		return GNTST_bad_page;
-	if (!readonly && page_get_type(page, PT_WRITABLE)) {
-		page_put(page);
-		return GNTST_general_error;
-	}
-	return GNTST_okay;
+	if (readonly)
+		return mfn_valid(mfn) && page_get(page, owner) ? GNTST_okay : GNTST_bad_page;
+	error = page_get_and_type(mfn, owner, PT_WRITABLE, &page);
+	return !error ? GNTST_okay : error == -XEN_EINVAL ? GNTST_bad_page : GNTST_general_error;
 }
 
 void grant_frame_put(mfn_t mfn, bool readonly)
 {
 	struct page_info *page = mfn_to_page(mfn);
 
-	if (!readonly)
-		page_put_type(page);
-	page_put(page);
+	if (readonly)
+		page_put(page);
+	else
+		page_put_and_type(page);
 }
 
 void grant_let_go(struct domain *d, uint32_t handle, const struct grant_track *was, uint8_t gone)

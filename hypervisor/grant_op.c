@@ -171,14 +171,16 @@ long grant_acquire_resource(uint64_t cmd, uint64_t arg_va)
 static const struct grant_op {
 	int (*fn)(struct grant_item *item);
 	void (*end)(struct grant_item *item); /* after the flush; may be NULL */
+	int (*list)(uint64_t at, uint32_t n); /* instead of both: copies in and out itself */
 	uint8_t bytes;                        /* of the argument */
 	uint8_t batch; /* so many between two looks whether to stop; 0: exactly one */
 } ops[] = {
-#define OP(name, fn, end, batch) [GNTTABOP_##name] = {fn, end, sizeof(struct gnttab_##name), batch}
+#define OP(name, fn, end, batch)                                                                   \
+	[GNTTABOP_##name] = {fn, end, NULL, sizeof(struct gnttab_##name), batch}
     OP(map_grant_ref, grant_map, NULL, 1),
     OP(unmap_grant_ref, grant_unmap, grant_unmap_end, BATCH),
     OP(unmap_and_replace, grant_unmap, grant_unmap_end, BATCH),
-    OP(copy, grant_copy, NULL, 1),
+    [GNTTABOP_copy] = {NULL, NULL, grant_copy, sizeof(struct gnttab_copy), GRANT_COPY_LIST},
     OP(setup_table, setup_table, NULL, 0),
     OP(query_size, query_size, NULL, 0),
     OP(set_version, set_version, NULL, 0),
@@ -223,13 +225,14 @@ long hc_grant_table_op(uint64_t cmd, uint64_t list_va, uint64_t count)
 	uint32_t n;
 	int error;
 
-	if (cmd >= ARRAY_SIZE(ops) || !op->fn)
+	if (cmd >= ARRAY_SIZE(ops) || (!op->fn && !op->list))
 		return -XEN_ENOSYS;
 	if (count > INT32_MAX || (!op->batch && count != 1))
 		return -XEN_EINVAL;
 	while (done < count && !(done && hypercall_preempt())) {
 		n = (uint32_t)MIN(count - done, MAX(op->batch, 1u));
-		error = run(op, (uint32_t)cmd, list_va + done * op->bytes, n);
+		error = op->list ? op->list(list_va + done * op->bytes, n)
+				 : run(op, (uint32_t)cmd, list_va + done * op->bytes, n);
 		if (error)
 			return error;
 		done += n;

@@ -76,7 +76,6 @@ struct grant_item {
 	union {
 		struct gnttab_map_grant_ref map;
 		struct gnttab_unmap_grant_ref unmap; /* and unmap_and_replace */
-		struct gnttab_copy copy;
 		struct gnttab_setup_table setup;
 		struct gnttab_query_size query;
 		struct gnttab_set_version set;
@@ -93,6 +92,10 @@ struct grant_item {
 int grant_map(struct grant_item *item);
 int grant_unmap(struct grant_item *item);
 void grant_unmap_end(struct grant_item *item);
-int grant_copy(struct grant_item *item);
+
+/* Copies of a list in the caller's memory, n <= GRANT_COPY_LIST, each with its own status. -XEN_EFAULT: from some element on the list
+ * cannot be read, or cannot be written; those before it are done. */
+#define GRANT_COPY_LIST 16u
+int grant_copy(uint64_t at, uint32_t n);
 
 #endif

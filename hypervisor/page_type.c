@@ -39,8 +39,8 @@ void mm_lock(void)
 }
 
 /* Takes from the queue the domains that are still without a frame; one that got a frame again in
- * the meantime keeps its reference. */
-void mm_unlock(void)
+ * the meantime keeps its reference. Apart from mm_unlock, which is called for each page that is copied. */
+static __attribute__((noinline)) void unlock_and_put(void)
 {
 	struct domain *gone = NULL, *d;
 
@@ -57,6 +57,14 @@ void mm_unlock(void)
 		gone = d->mm.put_next;
 		domain_put(d);
 	}
+}
+
+void mm_unlock(void)
+{
+	if (put_queue)
+		unlock_and_put();
+	else
+		spin_unlock(&the_lock);
 }
 
 /* Giving up goes before anything new: else a guest could pile up tables half given up faster than

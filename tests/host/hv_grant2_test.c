@@ -274,6 +274,28 @@ static void a_grant_is_passed_on(void **state)
 	assert_int_equal(map(REF, GNTMAP_readonly).status, GNTST_general_error);
 }
 
+/* Both grants are held for the next copy that names the first, and let go with it. */
+static void what_is_passed_on_is_copied_twice(void **state)
+{
+	struct gnttab_copy list[3] = {[0] = {.source = {.u.ref = REF, .domid = front->id},
+					     .dest = {.u.gmfn = mine.v, .domid = DOMID_SELF},
+					     .len = 1,
+					     .flags = GNTCOPY_source_gref}};
+	uint64_t va;
+
+	pass_on(0);
+	list[1] = list[2] = list[0];
+	list[2].source.u.ref = REF + 1;
+	va = fake_put(0, list, sizeof(list));
+	assert_int_equal(hc_grant_table_op(GNTTABOP_copy, va, 3), 0);
+	memcpy(list, fake_guest_ptr(va), sizeof(list));
+	assert_int_equal(list[0].status, GNTST_okay);
+	assert_int_equal(list[1].status, GNTST_okay);
+	assert_int_not_equal(list[2].status, GNTST_okay);
+	assert_int_equal(entry1(third, FAR)->flags, GTF_permit_access);
+	assert_int_equal(mfn_to_page(far_page)->count, 1);
+}
+
 static void chains_that_lead_nowhere(void **state)
 {
 	grant(front, FAR, front, page, 0);
@@ -487,6 +509,7 @@ int main(void)
 	    TEST(a_part_ends_with_its_page),
 	    TEST(a_part_is_not_mapped),
 	    TEST(a_grant_is_passed_on),
+	    TEST(what_is_passed_on_is_copied_twice),
 	    TEST(chains_that_lead_nowhere),
 	    TEST(a_chain_of_two_is_refused),
 	    TEST(a_part_is_passed_on_as_a_part),

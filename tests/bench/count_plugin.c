@@ -48,7 +48,7 @@ static uint64_t hypercalls;
 #define BLOCKS (1u << 20)
 static struct block {
 	uint64_t address, count, before;
-} *blocks; /* NULL: nobody asked */
+} * blocks; /* NULL: nobody asked */
 static const char *where;
 static unsigned n_where;
 

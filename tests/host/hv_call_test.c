@@ -82,21 +82,21 @@ static void a_call_is_counted_and_answers(void **state)
 	assert_int_equal(hypercall_count(__HYPERVISOR_xen_version), before + 1);
 }
 
-/* A list of grants stops in the middle: the guest's registers then name the rest. */
+/* A list of copies, done by sixteens, stops in the middle: the guest's registers then name the rest. */
 static void a_restart_goes_through_the_registers(void **state)
 {
-	struct gnttab_copy ops[4] = {0};
+	struct gnttab_copy ops[64] = {0};
 	struct guest_regs r;
 
 	fake_run(guest->vcpu[0]);
 	FAKE_PUT(0, ops);
 	fake.preempt_after = 1;
-	r = call(__HYPERVISOR_grant_table_op, GNTTABOP_copy, FAKE_GUEST_BASE, 4);
+	r = call(__HYPERVISOR_grant_table_op, GNTTABOP_copy, FAKE_GUEST_BASE, 64);
 	assert_int_equal(r.rip, 0x1000);
 	assert_int_equal(r.rax, __HYPERVISOR_grant_table_op);
 	assert_int_equal(r.rdi, GNTTABOP_copy);
-	assert_int_equal(r.rsi, FAKE_GUEST_BASE + 2 * sizeof(ops[0]));
-	assert_int_equal(r.rdx, 2);
+	assert_int_equal(r.rsi, FAKE_GUEST_BASE + 32 * sizeof(ops[0]));
+	assert_int_equal(r.rdx, 32);
 	hypercall_from_guest(&r);
 	assert_int_equal(r.rax, 0);
 	assert_int_equal(r.rip, 0x1000);
@@ -151,10 +151,10 @@ static void a_batch_stops_between_entries(void **state)
 
 static void an_entry_that_restarts_goes_on_in_place(void **state)
 {
-	struct gnttab_copy ops[4] = {0};
+	struct gnttab_copy ops[64] = {0};
 	struct multicall_entry e = {
 	    .op = __HYPERVISOR_grant_table_op,
-	    .args = {GNTTABOP_copy, FAKE_GUEST_BASE + 4096, 4},
+	    .args = {GNTTABOP_copy, FAKE_GUEST_BASE + 4096, 64},
 	    .result = 99,
 	};
 	struct guest_regs r;
@@ -162,12 +162,12 @@ static void an_entry_that_restarts_goes_on_in_place(void **state)
 	fake_run(guest->vcpu[0]);
 	FAKE_PUT(0, e);
 	FAKE_PUT(4096, ops);
-	fake.preempt_after = 0; /* after the first copy */
+	fake.preempt_after = 0; /* after the first sixteen */
 	r = call(__HYPERVISOR_multicall, FAKE_GUEST_BASE, 1, 0);
 	assert_int_equal(r.rip, 0x1000);
 	assert_int_equal(r.rdi, FAKE_GUEST_BASE);
 	assert_int_equal(r.rsi, 1);
-	assert_int_equal(batch()[0].args[2], 3);
+	assert_int_equal(batch()[0].args[2], 48);
 	assert_int_equal(batch()[0].result, 99);
 	hypercall_from_guest(&r);
 	assert_int_equal(r.rax, 0);

@@ -445,57 +445,6 @@ static void bytes_are_copied_both_ways(void **state)
 	assert_int_equal(mfn_to_page(mine)->type_count, 0);
 }
 
-/* What is wrong with one copy of a list is that one's matter, and what stays taken for the next is given up at the end. */
-static void a_list_of_copies_holds_what_it_names(void **state)
-{
-	mfn_t mine = fake_frame(back), other = fake_frame(back);
-	struct gnttab_copy list[5], *op = list;
-	uint64_t va;
-
-	for (unsigned i = 0; i < ARRAY_SIZE(list); i++) {
-		list[i] = copy_from_ref(REF, mine, 8);
-		list[i].source.offset = list[i].dest.offset = (uint16_t)(i * 8);
-		memset((char *)mfn_to_virt(page) + i * 8, 0x10 + (int)i, 8);
-	}
-	list[1].source.u.ref = REF + 1;
-	list[2].len = 0xffff;
-	list[3].dest.u.gmfn = other.v;
-	list[4].flags = 0; /* the same number, and no grant */
-	list[4].source.domid = DOMID_SELF;
-	list[4].source.u.gmfn = REF;
-	va = fake_put(0, list, sizeof(list));
-	assert_int_equal(hc_grant_table_op(GNTTABOP_copy, va, ARRAY_SIZE(list)), 0);
-	op = fake_guest_ptr(va);
-	assert_int_equal(op[0].status, GNTST_okay);
-	assert_int_equal(op[1].status, GNTST_general_error);
-	assert_int_equal(op[2].status, GNTST_bad_copy_arg);
-	assert_int_equal(op[3].status, GNTST_okay);
-	assert_int_equal(op[4].status, GNTST_bad_page);
-	assert_int_equal(((uint8_t *)mfn_to_virt(mine))[7], 0x10);
-	assert_int_equal(((uint8_t *)mfn_to_virt(mine))[8], 0);
-	assert_int_equal(((uint8_t *)mfn_to_virt(other))[24], 0x13);
-	assert_int_equal(entry(front, REF)->flags, GTF_permit_access);
-	assert_int_equal(mfn_to_page(page)->count, 1);
-	assert_int_equal(mfn_to_page(mine)->count, 1);
-	assert_int_equal(mfn_to_page(other)->type_count, 0);
-}
-
-/* A list that ends where memory does: those in front of the end are done, and say so. */
-static void copies_before_a_fault_are_done(void **state)
-{
-	struct gnttab_copy op = copy_from_ref(REF, fake_frame(back), 8);
-	uint64_t end = FAKE_GUEST_BASE + FAKE_GUEST_SIZE, at = end - 20 * sizeof(op);
-
-	for (unsigned i = 0; i < 20; i++)
-		memcpy(fake_guest_ptr(at + i * sizeof(op)), &op, sizeof(op));
-	op.status = 77;
-	memcpy(fake_guest_ptr(end - sizeof(op)), &op, sizeof(op));
-	assert_int_equal(hc_grant_table_op(GNTTABOP_copy, at, 21), -XEN_EFAULT);
-	memcpy(&op, fake_guest_ptr(end - sizeof(op)), sizeof(op));
-	assert_int_equal(op.status, GNTST_okay);
-	assert_int_equal(entry(front, REF)->flags, GTF_permit_access);
-}
-
 static void wrong_copies_are_refused(void **state)
 {
 	mfn_t mine = fake_frame(back);
@@ -615,8 +564,6 @@ int main(void)
 	    TEST(a_stale_handle_hurts_nobody),
 	    TEST(bytes_are_copied_both_ways),
 	    TEST(wrong_copies_are_refused),
-	    TEST(a_list_of_copies_holds_what_it_names),
-	    TEST(copies_before_a_fault_are_done),
 	    TEST(the_table_grows_to_its_limit),
 	    TEST(only_the_privileged_ask_for_others),
 	    TEST(version_one_is_what_there_is_first),

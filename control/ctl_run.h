@@ -36,6 +36,10 @@ int ctl_blkstat(struct run *r);
 /* "?" for a domain that another toolstack has made. */
 const char *ctl_guest_name(domid_t domid);
 
+/* ctl_netstat.c */
+int ctl_netstat(struct run *r);
+int ctl_pcap(struct run *r);
+
 /* ctl_blktrace.c */
 int ctl_blktrace(struct run *r);
 

@@ -25,6 +25,8 @@ struct port {
 	struct net_device *dev;
 	bool to_kick;
 	uint64_t flooded, moved, too_many;
+	net_tap_fn *tap;
+	void *tap_ctx;
 };
 
 /* own is the interface that the domain has in the bridge, own_port what the bridge sees of it. */
@@ -50,6 +52,8 @@ static void port_send(void *ctx, struct net_frame *frame)
 	struct port *p = ctx;
 
 	p->to_kick = true;
+	if (p->tap)
+		p->tap(p->tap_ctx, frame, true);
 	if (p == &p->bridge->own_port)
 		host_net_receive(p->dev, frame);
 	else
@@ -180,6 +184,8 @@ static void port_received(struct net_device *dev, struct net_frame *frame)
 {
 	struct port *p = dev->user_ctx;
 
+	if (p->tap)
+		p->tap(p->tap_ctx, frame, false);
 	forward(p->bridge, p, frame);
 }
 
@@ -257,6 +263,8 @@ static void port_changed(struct net_device *dev)
 	struct bridge *b = p->bridge;
 
 	if (dev->gone) {
+		if (p->tap)
+			p->tap(p->tap_ctx, NULL, false);
 		port_remove(p);
 		host_log(HOST_LOG_INFO, "%s: %s has left", b->own.name, dev->name);
 		host_free(p, sizeof(*p));
@@ -276,6 +284,8 @@ static void own_send(struct net_device *dev, struct net_frame *frame)
 {
 	struct bridge *b = dev->driver;
 
+	if (b->own_port.tap)
+		b->own_port.tap(b->own_port.tap_ctx, frame, false);
 	forward(b, &b->own_port, frame);
 }
 
@@ -421,6 +431,41 @@ void bridge_for_each_address(void (*fn)(const struct bridge_address_info *info, 
 
 	for (b = bridges; b; b = b->next)
 		tell_addresses(b, fn, ctx);
+}
+
+static struct port *find_port(const char *name)
+{
+	for (struct bridge *b = bridges; b; b = b->next)
+		for (struct port *p = b->ports; p; p = p->next)
+			if (!strcmp(p->dev->name, name))
+				return p;
+	return NULL;
+}
+
+int bridge_tap(const char *name, net_tap_fn *fn, void *ctx)
+{
+	struct port *p = find_port(name);
+
+	if (!p)
+		return -XEN_ENODEV;
+	if (fn && p->tap)
+		return -XEN_EBUSY;
+	p->tap = fn;
+	p->tap_ctx = ctx;
+	return 0;
+}
+
+bool bridge_is_outside(const uint8_t *mac)
+{
+	for (struct bridge *b = bridges; b; b = b->next) {
+		const struct port *p =
+		    (struct port *)table_find(&b->table, table_key_of(mac, 0), now_ms(b));
+
+		b->now_known = false; /* this is no batch */
+		if (p)
+			return p->dev->uplink;
+	}
+	return false;
 }
 
 static void bridge_free(struct bridge *b)

@@ -83,6 +83,15 @@ static void take_down(struct vif *vif)
 	vif_queues_drop(vif);
 }
 
+static void end_tap(struct vif *vif)
+{
+	net_tap_fn *fn = vif->tap;
+
+	vif->tap = NULL;
+	if (fn)
+		fn(vif->tap_ctx, NULL, false);
+}
+
 /* A connection that ends under load:
  *
  *    guest            engine                  netback                      another's queue, a network card
@@ -107,7 +116,7 @@ static bool vif_disconnect(struct xenbus_device *bus)
 	vif->registered = false;
 	for (struct vif *other = vif->root->vifs; other; other = other->next)
 		vif_rx_forget(other, vif);
-	vif->tap = NULL;
+	end_tap(vif);
 	if (vif->counted)
 		vif->root->n_connected--;
 	vif->counted = false;
@@ -333,7 +342,7 @@ static struct vif *find(const char *name)
 	return NULL;
 }
 
-int netback_tap(const char *name, netback_tap_fn *fn, void *ctx)
+int netback_tap(const char *name, net_tap_fn *fn, void *ctx)
 {
 	struct vif *vif = find(name);
 

@@ -147,7 +147,7 @@ struct vif {
 	struct host_watch *multicast_watch;
 	struct netif_hash hash;
 	struct vif_ctrl ctrl;
-	netback_tap_fn *tap;
+	net_tap_fn *tap;
 	void *tap_ctx;
 	const char *said[16]; /* why packets were refused, told since said_ns */
 	uint64_t said_ns;

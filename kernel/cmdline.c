@@ -245,6 +245,23 @@ static const char *take_blkfront(struct cmdline *out, const char *value, size_t 
 	return NULL;
 }
 
+/* tcp:PORT[,any] */
+static const char *take_ctl(struct cmdline *out, const char *value, size_t len)
+{
+	static const char any[] = ",any";
+	const size_t tail = sizeof(any) - 1;
+	bool is_any = len > tail && !memcmp(value + len - tail, any, tail);
+	unsigned port;
+
+	len -= is_any ? tail : 0;
+	if (len < 4 || memcmp(value, "tcp:", 4) || !small_number(value + 4, len - 4, 5, &port) ||
+	    !port || port > UINT16_MAX)
+		return "not tcp:PORT[,any]";
+	out->ctl_port = (uint16_t)port;
+	out->ctl_any = is_any;
+	return NULL;
+}
+
 /* Everything the kernel understands. A word that takes no value must not have one, so that a
  * misspelt "stay=0" is reported and does not mean its contrary. */
 static const struct key {
@@ -259,6 +276,7 @@ static const struct key {
     {"pvops", true, take_pvops},       {"maxcpus", true, take_maxcpus},
     {"vfs", true, take_vfs},           {"persistent", true, take_persistent},
     {"blkfront", true, take_blkfront}, {"ip", true, take_ip},
+    {"ctl", true, take_ctl},
 };
 
 /* Loaders end lines as they like, so line ends count. */

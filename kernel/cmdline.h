@@ -2,7 +2,7 @@
  *
  * Words are KEY, KEY=VALUE or KEY="VALUE with spaces". Known: role=guest|service|native,
  * do="command; command", console=auto|serial|ring|hypervisor|interactive, loglevel=0..3 or a name,
- * name=NAME, stay, maxcpus=N, ip=..., persistent=N,N, vfs=N, blkfront=old-keys|large-sectors (or both, with a comma),
+ * name=NAME, stay, maxcpus=N, ip=..., persistent=N,N, vfs=N, ctl=tcp:PORT[,any], blkfront=old-keys|large-sectors (or both, with a comma),
  * pvops=auto|native|kvm|xen-pv|xen-pvh. Unknown words and bad values are reported to the caller and otherwise ignored.
  * Pure: no console, no allocation; the text is not kept.
  */
@@ -45,6 +45,8 @@ struct cmdline {
 	unsigned persistent_queue, persistent_all;
 	unsigned vfs; /* virtual functions to turn on of each disk controller that has them */
 	bool disk_old_keys, disk_large_sectors; /* what backends are told (blkfront_limits) */
+	uint16_t ctl_port; /* where TCP gives commands to a service domain; 0: nowhere */
+	bool ctl_any;      /* who comes from anywhere, and not only from outside and near */
 	char name[CMDLINE_NAME_MAX];
 	char ip[CMDLINE_IP_MAX];       /* as net/net_stack.h reads it; "" when it is not said */
 	char commands[CMDLINE_DO_MAX]; /* of do=; "" when there is none */

@@ -215,6 +215,7 @@ void service_main(void)
 	partitions_find();
 	(void)worker_call(create_all, NULL);
 	service_ctl_start();
+	service_ctl_tcp_start();
 	if (shall_end() && !thread_create("ender", end_when_all_are_gone, NULL))
 		klog(LOG_ERROR, "service: no memory to wait for the end");
 }

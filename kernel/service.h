@@ -2,8 +2,8 @@
  *
  * service.c brings the role up and ends it, service_archive.c reads the boot archive,
  * service_console.c has the guests' consoles and the terminal's focus, service_commands.c the
- * shell's commands, service_cycle.c one of them, service_ctl.c the control port. Worker context but where
- * said.
+ * shell's commands, service_cycle.c one of them, service_ctl.c the control port, service_ctl_tcp.c the same over TCP,
+ * service_session.c what both do with an asker. Worker context but where said.
  */
 #ifndef KERNEL_SERVICE_H
 #define KERNEL_SERVICE_H
@@ -46,31 +46,32 @@ int consoles_focus(const char *name);
 
 /* One more who sees what a guest writes, and types at it, whoever has the terminal: the control port. */
 struct console_watcher {
-	void (*write)(const char *bytes, size_t len);
-	void (*gone)(void); /* the guest has ended; it is watched no more */
+	void (*write)(void *ctx, const char *bytes, size_t len);
+	void (*gone)(void *ctx); /* the guest has ended; it is watched no more */
+	void *ctx;
 };
 
 /* -XEN_ENOENT: no such guest; -XEN_EBUSY: one is watched already. w stays valid until it is over. */
 int consoles_watch(const char *name, const struct console_watcher *w);
-void consoles_unwatch(void);
-/* Types at the guest that is watched; nothing when there is none. */
-void consoles_type(uint8_t byte);
+void consoles_unwatch(const struct console_watcher *w); /* nothing, when it is not w that watches */
+/* Types at the guest that w watches; nothing when it does not. */
+void consoles_type(const struct console_watcher *w, uint8_t byte);
 
 /* ---- commands ------------------------------------------------------------------------- */
 
 void service_commands_add(void);
 
-/* [waits] Thread context: a command of ctl.h from its words to its end; answer->text is the caller's. console
- * is what the command of that name does (worker). */
-void service_run(int (*console)(void *ctx, const char *name), int argc, char **argv,
-		 struct ctl_answer *answer);
+/* [waits] Thread context: a command of ctl.h from its words to its end; answer->text is the caller's. asked->console and
+ * ->capture (worker) and their ctx are the caller's, too. */
+void service_run(const struct ctl_hooks *asked, int argc, char **argv, struct ctl_answer *answer);
 
 /* [waits] Thread context: until control does not know the domain any more. 0, or -XEN_EBUSY after a time. */
 int service_wait_gone(const char *name);
 
 /* Thread context, after control has started: commands from the machine's second serial port, where there is
- * one. */
+ * one; and by TCP, when ctl= says so. */
 void service_ctl_start(void);
+void service_ctl_tcp_start(void);
 
 /* The shell's command `cycle`. */
 int service_cycle(int argc, char **argv);

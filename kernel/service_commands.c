@@ -43,8 +43,11 @@ static int console_hook(void *ctx, const char *name)
 	return consoles_focus(name);
 }
 
+static const struct ctl_hooks of_shell = {.console = console_hook};
+
 /* worker_call takes one function and one pointer, and gives back one number: hence these. */
 struct call {
+	const struct ctl_hooks *asked;
 	struct ctl_hooks hooks;
 	int argc;
 	char **argv;
@@ -52,6 +55,20 @@ struct call {
 	struct wait_queue done;
 	bool is_done;
 };
+
+static int asked_console(void *ctx, const char *name)
+{
+	const struct ctl_hooks *asked = ((struct call *)ctx)->asked;
+
+	return asked->console(asked->ctx, name);
+}
+
+static int asked_capture(void *ctx, const struct capture_want *want)
+{
+	const struct ctl_hooks *asked = ((struct call *)ctx)->asked;
+
+	return asked->capture(asked->ctx, want);
+}
 
 /* In the worker: what the command began has ended. */
 static void done_hook(void *ctx, int err, const char *name)
@@ -95,10 +112,15 @@ int service_wait_gone(const char *name)
 }
 
 /* "destroy a; create a" works: the prompt, or the answer, comes when the name is free. */
-void service_run(int (*console)(void *ctx, const char *name), int argc, char **argv,
-		 struct ctl_answer *answer)
+void service_run(const struct ctl_hooks *asked, int argc, char **argv, struct ctl_answer *answer)
 {
-	struct call c = {.hooks = {create_hook, console, done_hook, config_hook, &c},
+	struct call c = {.asked = asked,
+			 .hooks = {.create = create_hook,
+				   .console = asked_console,
+				   .capture = asked->capture ? asked_capture : NULL,
+				   .done = done_hook,
+				   .config = config_hook,
+				   .ctx = &c},
 			 .argc = argc,
 			 .argv = argv,
 			 .answer = answer};
@@ -132,7 +154,7 @@ static int run_command(int argc, char **argv)
 
 	if (!answer.text)
 		return -XEN_ENOMEM;
-	service_run(console_hook, argc, argv, &answer);
+	service_run(&of_shell, argc, argv, &answer);
 	tell(argv[0], &answer);
 	kfree(answer.text, CTL_ANSWER_MAX);
 	return answer.err;
@@ -153,7 +175,18 @@ static const struct shell_command own[] = {
     {"reboot", "[NAME]", "asks a domain to start anew; starts the machine anew", reboot},
 };
 
-/* Every command of ctl.h but those that the shell has an own one for: `help` is the shell's. */
+/* The shell has `help` and `netstat` of its own, and nowhere to put a file. */
+static bool is_port_only(const char *name)
+{
+	static const char *const names[] = {"help", "netstat", "pcap"};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return false;
+}
+
+/* Every other command of ctl.h. */
 void service_commands_add(void)
 {
 	static struct shell_command table[COMMANDS_MAX];
@@ -161,7 +194,7 @@ void service_commands_add(void)
 	unsigned n = 0;
 
 	for (unsigned i = 0; (c = ctl_command(i)) && n < COMMANDS_MAX; i++)
-		if (strcmp(c->name, "help") != 0)
+		if (!is_port_only(c->name))
 			table[n++] =
 			    (struct shell_command){c->name, c->usage, c->help, run_command};
 	shell_add(table, n);

@@ -65,7 +65,7 @@ static void print_watched(void *ctx, const char *bytes, size_t len)
 {
 	if (ctx == focused)
 		print_raw(ctx, bytes, len);
-	watcher->write(bytes, len);
+	watcher->write(watcher->ctx, bytes, len);
 }
 
 /* The backend speaks to one sink at a time; what it had collected of a line goes to the next one.
@@ -189,18 +189,21 @@ int consoles_watch(const char *name, const struct console_watcher *w)
 	return 0;
 }
 
-void consoles_unwatch(void)
+void consoles_unwatch(const struct console_watcher *w)
 {
 	struct guest_console *c = watched;
 
+	if (w != watcher)
+		return;
 	watched = NULL;
+	watcher = NULL;
 	if (c)
 		set_sink(c);
 }
 
-void consoles_type(uint8_t byte)
+void consoles_type(const struct console_watcher *w, uint8_t byte)
 {
-	if (watched)
+	if (watched && w == watcher)
 		(void)consback_input(watched->back, (const char *)&byte, 1);
 }
 
@@ -243,7 +246,7 @@ void consoles_detach(void *ctx, domid_t domid)
 	consback_detach(c->back); /* its last words come now, while it has the focus */
 	if (c == watched) {
 		watched = NULL;
-		watcher->gone();
+		watcher->gone(watcher->ctx);
 	}
 	if (c == focused) {
 		focused = NULL;

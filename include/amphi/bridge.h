@@ -44,6 +44,14 @@ struct bridge_address_info {
 void bridge_for_each_address(void (*fn)(const struct bridge_address_info *info, void *ctx),
 			     void *ctx);
 
+/* Who looks on at a port that is no guest's (those have netback_tap): a wire, or a bridge's own interface; frames as the port
+ * gets them and gives them. One to a port; NULL takes it away; it ends with the port. -XEN_ENODEV: no port is called so.
+ * -XEN_EBUSY. */
+int bridge_tap(const char *name, net_tap_fn *fn, void *ctx);
+
+/* Whether the address was last heard at a wire, and not at a guest, of any bridge; without a tag. */
+bool bridge_is_outside(const uint8_t *mac);
+
 /* Lets go of every interface and frees all; for host programs. */
 void bridge_stop(void);
 

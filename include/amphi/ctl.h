@@ -23,6 +23,15 @@
  *	CTL_BYTE_RESET                  --->                     unless the guest ends before
  *	                                <---  CTL_BYTE_RESET TAG.
  *
+ * The command `pcap` is answered with the pieces of a file (capture.h), in base64 of CTL_PIECE_BYTES each but the last, until
+ * the asker sends CTL_BYTE_RESET, or the file is whole:
+ *
+ *	TAG pcap NAME                   --->
+ *	                                <---  TAG= BASE64        any number
+ *	CTL_BYTE_RESET                  --->                     unless it ends before
+ *	                                <---  TAG> N frames, N dropped
+ *	                                <---  TAG.               or TAG! ENODEV TEXT: the interface has gone
+ *
  * A line that has no TAG is answered under the tag "?". One that is too long is refused whole.
  * With --json, the LINEs are one JSON document: an array of objects with the keys of ctl_commands.c, which
  * stay what they are, or {"ok":true}. Errors: each names the thing that is wrong.
@@ -30,13 +39,15 @@
 #ifndef AMPHI_CTL_H
 #define AMPHI_CTL_H
 
+#include <amphi/capture.h>
 #include <amphi/control.h>
 
-#define CTL_LINE_MAX   256u /* with the NUL */
-#define CTL_TAG_MAX    17u
-#define CTL_WORDS_MAX  8u
-#define CTL_WHY_MAX    200u
-#define CTL_ANSWER_MAX 32768u /* 32 domains with room to spare */
+#define CTL_LINE_MAX    256u /* with the NUL */
+#define CTL_TAG_MAX     17u
+#define CTL_WORDS_MAX   8u
+#define CTL_WHY_MAX     200u
+#define CTL_PIECE_BYTES 720u   /* a multiple of 3: 960 characters */
+#define CTL_ANSWER_MAX  32768u /* 32 domains with room to spare */
 
 /* What commands ask of the service domain beyond control.h. */
 struct ctl_hooks {
@@ -44,6 +55,8 @@ struct ctl_hooks {
 	int (*create)(void *ctx, const char *name);
 	/* Gives it the terminal, or makes ready to give it the port. -XEN_ENOENT. */
 	int (*console)(void *ctx, const char *name);
+	/* Makes ready to send what passes at an interface. NULL: only a control port can. */
+	int (*capture)(void *ctx, const struct capture_want *want);
 	/* What a command has begun (ctl_answer's begun) has ended, as control.h says. */
 	control_done_fn *done;
 	/* The file of a domain of the boot modules, as `create` reads it; control_why() has the fault. */

@@ -46,6 +46,12 @@ void host_tcp_close(struct host_tcp *tcp, bool abort);
 typedef bool host_tcp_accept_fn(void *ctx, struct host_tcp *tcp,
 				const struct host_tcp_ops **out_ops, void **out_ctx);
 struct host_tcp_listener;
+
+/* Who is at the other end, of a stream that was accepted: this domain itself; a neighbour (IPv4), whose hardware address is then in
+ * out_mac; or anybody, maybe from far away. text: the address, of cap bytes with the NUL (64 are enough). */
+enum host_tcp_from { HOST_TCP_SELF, HOST_TCP_NEIGHBOUR, HOST_TCP_FAR };
+enum host_tcp_from host_tcp_peer(const struct host_tcp *tcp, char *text, size_t cap,
+				 uint8_t out_mac[6]);
 int host_tcp_listen(uint16_t port, host_tcp_accept_fn *accepted, void *ctx,
 		    struct host_tcp_listener **out);
 void host_tcp_unlisten(struct host_tcp_listener *listener);

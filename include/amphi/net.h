@@ -100,6 +100,11 @@ struct net_user_ops {
 	void (*changed)(struct net_device *dev);
 };
 
+/* Who looks on at an interface: called for each frame before it goes its way, which may be looked at and no more: remote
+ * segments have no va. to_device: the user sends it; else it came in. frame NULL: the interface has gone, and this was the
+ * last call. */
+typedef void net_tap_fn(void *ctx, const struct net_frame *frame, bool to_device);
+
 /* What send takes as it is; what it does not take is done before, by net_fit (net_offload.h). Without any of them a
  * frame is one segment, with its checksums filled in, no longer than the MTU. */
 #define NET_CAN_SEGMENTS 1u /* more than one */

@@ -47,10 +47,8 @@ void netback_for_each(void (*fn)(const struct netback_info *info, void *ctx), vo
  * is mapped stays. */
 void netback_staging_limit(unsigned pages);
 
-/* A listener at a vif: fn(ctx, frame, to_guest) for each frame before it goes its way, which may look at it and no
- * more: remote segments have no va. One to an interface; NULL takes it away. It ends with the interface's
+/* Who looks on at a vif (net.h); one to an interface; NULL takes it away. It ends with the interface's
  * connection. -XEN_ENODEV: no such interface is connected. -XEN_EBUSY. */
-typedef void netback_tap_fn(void *ctx, const struct net_frame *frame, bool to_guest);
-int netback_tap(const char *name, netback_tap_fn *fn, void *ctx);
+int netback_tap(const char *name, net_tap_fn *fn, void *ctx);
 
 #endif

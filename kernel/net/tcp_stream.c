@@ -19,6 +19,7 @@
 #include "net_stack.h"
 #include "port.h"
 #include "stack.h"
+#include "tcp_stream.h"
 
 #define WRITE_MAX   0xff00u /* lwIP takes a piece as a whole or not at all */
 #define LITTLE      4096u
@@ -417,6 +418,11 @@ void host_tcp_close(struct host_tcp *tcp, bool abort)
 	}
 	net_loop_soon();
 	release(tcp);
+}
+
+const struct tcp_pcb *tcp_stream_pcb(const struct host_tcp *tcp)
+{
+	return tcp->pcb;
 }
 
 /* ---- to listen --------------------------------------------------------------------------------------- */

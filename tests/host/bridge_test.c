@@ -389,6 +389,63 @@ static void test_which_bridge(void **state)
 	host_net_unregister(&other.dev);
 }
 
+static struct {
+	unsigned in, out, ended;
+} looked;
+
+static void look(void *ctx, const struct net_frame *frame, bool to_device)
+{
+	assert_ptr_equal(ctx, &looked);
+	looked.ended += !frame;
+	looked.in += frame && !to_device;
+	looked.out += frame && to_device;
+}
+
+/* Who looks on at a port sees what it gives and gets, and no other's; its end is told once. */
+static void test_looking_on(void **state)
+{
+	(void)state;
+	memset(&looked, 0, sizeof(looked));
+	assert_int_equal(bridge_tap("vif9.0", look, &looked), -XEN_ENODEV);
+	assert_int_equal(bridge_tap("vif1.0", look, &looked), 0);
+	assert_int_equal(bridge_tap("vif1.0", look, &looked), -XEN_EBUSY);
+	assert_int_equal(sent(0, frame_new(2, 1, 0, 60)), 0xe);
+	assert_int_equal(looked.out, 1);
+	assert_int_equal(sent(1, frame_new(1, 2, 0, 60)), 0x1);
+	assert_int_equal(looked.in, 1);
+	assert_int_equal(sent(2, frame_new(1, 3, 0, 60)), 0x1);
+	assert_int_equal(looked.in + looked.out, 2);
+	assert_int_equal(bridge_tap("vif1.0", NULL, NULL), 0);
+	assert_int_equal(sent(0, frame_new(2, 1, 0, 60)), 0x2);
+	assert_int_equal(looked.in + looked.out, 2);
+	assert_int_equal(bridge_tap("br0", look, &looked), 0);
+	assert_int_equal(bridge_tap("vif1.0", look, &looked), 0);
+	host_net_unregister(&ports[1].dev);
+	assert_int_equal(looked.ended, 1);
+	assert_int_equal(bridge_tap("vif1.0", NULL, NULL), -XEN_ENODEV);
+}
+
+/* Which addresses are at a wire: a guest that takes one of them is a guest. */
+static void test_outside(void **state)
+{
+	static const uint8_t at_wire[NET_MAC_BYTES] = {2, 0, 0, 0, 0, 9},
+			     at_guest[NET_MAC_BYTES] = {2, 0, 0, 0, 0, 1},
+			     nobody[NET_MAC_BYTES] = {2, 0, 0, 0, 0, 7};
+
+	(void)state;
+	ports[3].dev.uplink = true;
+	(void)sent(3, frame_new(1, 9, 0, 60));
+	(void)sent(0, frame_new(9, 1, 0, 60));
+	assert_true(bridge_is_outside(at_wire));
+	assert_false(bridge_is_outside(at_guest));
+	assert_false(bridge_is_outside(nobody));
+	(void)sent(3, frame_new(1, 7, 5, 60)); /* of a VLAN, where the domain's stack is not */
+	assert_false(bridge_is_outside(nobody));
+	pass_ms(BRIDGE_HOLD_MS + 1);
+	(void)sent(1, frame_new(1, 9, 0, 60));
+	assert_false(bridge_is_outside(at_wire));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -405,6 +462,8 @@ int main(void)
 	    TEST(test_own_interface),
 	    TEST(test_own_address),
 	    TEST(test_which_bridge),
+	    TEST(test_looking_on),
+	    TEST(test_outside),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

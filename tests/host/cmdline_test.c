@@ -85,6 +85,30 @@ static void numbers_of_cpus(void **state)
 	assert_string_equal(complaints, "needs a value: maxcpus;");
 }
 
+/* What opens the machine to a network is taken when it is said exactly, and else not at all. */
+static void the_control_port(void **state)
+{
+	static const char *const wrong[] = {
+	    "ctl=tcp",      "ctl=tcp:",     "ctl=tcp:0",       "ctl=tcp:65536", "ctl=tcp:123456",
+	    "ctl=tcp:1,al", "ctl=tcp:1any", "ctl=tcp:1,any,x", "ctl=udp:1",     "ctl=,any",
+	    "ctl=tcp:,any", "ctl=7000",     "ctl=tcp:7000,",
+	};
+
+	assert_int_equal(parse("role=service").ctl_port, 0);
+	assert_int_equal(parse("ctl=tcp:7000").ctl_port, 7000);
+	assert_false(parse("ctl=tcp:7000").ctl_any);
+	assert_int_equal(parse("ctl=tcp:65535,any").ctl_port, 65535);
+	assert_true(parse("ctl=tcp:1,any").ctl_any);
+	assert_false(parse("ctl=tcp:1,any ctl=tcp:2").ctl_any);
+	for (unsigned i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		struct cmdline c = parse(wrong[i]);
+
+		assert_int_equal(c.ctl_port, 0);
+		assert_false(c.ctl_any);
+		assert_non_null(strstr(complaints, "not tcp:PORT[,any]: "));
+	}
+}
+
 static const char *const no_ports[] = {
     "ports=61-60", "ports=60",      "ports=-60",     "ports=60-",
     "ports=6g-70", "ports=0-10000", "ports=\x10-20", "ports=1-2-3",
@@ -171,10 +195,10 @@ bool str_starts(const char *s, const char *prefix)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(defaults),        cmocka_unit_test(every_key),
-	    cmocka_unit_test(numbers_of_cpus), cmocka_unit_test(pages_that_are_kept),
-	    cmocka_unit_test(quotes),          cmocka_unit_test(wrong_words_are_named),
-	    cmocka_unit_test(lengths),
+	    cmocka_unit_test(defaults),         cmocka_unit_test(every_key),
+	    cmocka_unit_test(numbers_of_cpus),  cmocka_unit_test(pages_that_are_kept),
+	    cmocka_unit_test(quotes),           cmocka_unit_test(wrong_words_are_named),
+	    cmocka_unit_test(the_control_port), cmocka_unit_test(lengths),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -317,11 +317,15 @@ static void test_multicast_list_is_bounded(void **state)
 
 /* ---- looking on ------------------------------------------------------------------------------ */
 
-static unsigned seen_in, seen_out;
+static unsigned seen_in, seen_out, seen_end;
 
 static void look(void *ctx, const struct net_frame *frame, bool to_guest)
 {
 	assert_ptr_equal(ctx, &seen_in);
+	if (!frame) {
+		seen_end++;
+		return;
+	}
 	assert_int_equal(frame->len_bytes, 64);
 	seen_in += !to_guest;
 	seen_out += to_guest;
@@ -349,7 +353,10 @@ static void test_tap(void **state)
 	assert_int_equal(netback_tap("vif1.0", NULL, NULL), 0);
 	assert_int_equal(net_guest_ask(&guest, 0, 64, 0), 0);
 	assert_int_equal(seen_in, 1);
-	end();
+	assert_int_equal(seen_end, 0);
+	assert_int_equal(netback_tap("vif1.0", look, &seen_in), 0);
+	end(); /* the guest goes */
+	assert_int_equal(seen_end, 1);
 }
 
 int main(void)

@@ -1,9 +1,10 @@
 /* ctl.c: `amphi-tool ctl`: one command to the service domain of a running machine, and its answer.
  *
- * The protocol is amphi/ctl.h's, over the socket of the machine's second serial port. Lines of another
+ * The protocol is amphi/ctl.h's, over the socket of the machine's second serial port, or by TCP. Lines of another
  * asker's tag are passed over. A machine that is still starting has nobody at the port, and drops what comes:
  * so an empty request is sent until it is answered, and the command once after it. `console` makes the
- * terminal that of a guest until Ctrl-]. Called by main.c.
+ * terminal that of a guest until Ctrl-]; `pcap` makes a file until Ctrl-C. Called by main.c; calls ctl_socket.c,
+ * ctl_file.c.
  */
 #include "tool.h"
 
@@ -19,22 +20,33 @@
 #include <amphi/ctl.h>
 
 #define KNOCK_MS 300
+#define LOOK_MS  200
+/* For the end of a file that was told to end. */
+#define LAST_WORDS_S 10
 /* The last letter of a tag: what the answer is to. */
 #define KNOCK_TAG    'k'
 #define COMMAND_TAG  'c'
 #define EXIT_REFUSED 1
+/* When nobody says how long. */
+#define PATIENCE_S 30
 
-static const char usage[] =
-    "usage: amphi-tool ctl [--socket PATH] [--json] [--timeout SECONDS] COMMAND [WORD...]\n"
-    "`amphi-tool ctl help` lists the commands\n";
+static const char usage[] = "usage: amphi-tool ctl [--socket PATH | --tcp HOST:PORT] [--json] "
+			    "[--timeout SECONDS] [-o FILE]\n"
+			    "                      COMMAND [WORD...]\n"
+			    "`amphi-tool ctl help` lists the commands\n";
 
 struct link {
 	int fd;
+	const char *tcp; /* HOST:PORT; NULL: a socket of this machine */
 	char tag[CTL_TAG_MAX];
 	double end; /* when there is no more patience */
 	bool json;
+	bool lasting;  /* nobody said how long: a file has no end but its own */
+	bool stopping; /* it was told that it is enough */
 	char line[4096];
 	size_t len;
+	char in[4096]; /* read, and not taken */
+	size_t in_at, in_len;
 };
 
 static double now(void)
@@ -67,6 +79,18 @@ static void make_request(char *out, size_t cap, const struct link *l, int argc, 
 	}
 }
 
+/* The other end is not there any more. A forwarded TCP port is there before the machine behind it listens: while we knock, it is tried
+ * again. */
+static void lost(struct link *l)
+{
+	if (!l->tcp || l->tag[strlen(l->tag) - 1] != KNOCK_TAG || now() >= l->end)
+		fail(EXIT_LOST, "ctl: the machine has gone");
+	usleep(KNOCK_MS * 1000);
+	close(l->fd);
+	l->fd = ctl_tcp_connect(l->tcp);
+	l->len = l->in_at = l->in_len = 0;
+}
+
 /* A reset byte first: who was here before us may have left half a line. */
 static void send_line(struct link *l, const char *text)
 {
@@ -74,15 +98,37 @@ static void send_line(struct link *l, const char *text)
 	int n = snprintf(bytes, sizeof(bytes), "%c%s\n", CTL_BYTE_RESET, text);
 
 	for (int at = 0; at < n;) {
-		ssize_t done = write(l->fd, bytes + at, (size_t)(n - at));
+		ssize_t done = l->fd < 0 ? -1 : write(l->fd, bytes + at, (size_t)(n - at));
 
 		if (done <= 0)
-			fail(EXIT_LOST, "ctl: the machine has gone");
+			return lost(l);
 		at += (int)done;
 	}
 }
 
 /* ---- answers -------------------------------------------------------------------------------- */
+
+/* What has come and was not taken is as good as what poll tells of. */
+static bool has_byte(const struct link *l)
+{
+	return l->in_at < l->in_len;
+}
+
+/* False: the other end has gone. */
+static bool take_byte(struct link *l, char *out)
+{
+	ssize_t n;
+
+	if (!has_byte(l)) {
+		n = read(l->fd, l->in, sizeof(l->in));
+		l->in_at = 0;
+		l->in_len = n > 0 ? (size_t)n : 0;
+	}
+	if (!has_byte(l))
+		return false;
+	*out = l->in[l->in_at++];
+	return true;
+}
 
 /* One line, without its end; false: none within ms. */
 static bool read_line(struct link *l, int ms)
@@ -94,10 +140,12 @@ static bool read_line(struct link *l, int ms)
 		struct pollfd p = {.fd = l->fd, .events = POLLIN};
 		double left = until - now();
 
-		if (left <= 0 || poll(&p, 1, (int)(left * 1000) + 1) <= 0)
+		if (!has_byte(l) && (left <= 0 || poll(&p, 1, (int)(left * 1000) + 1) <= 0))
 			return false;
-		if (read(l->fd, &c, 1) != 1)
-			fail(EXIT_LOST, "ctl: the machine has gone");
+		if (!take_byte(l, &c)) {
+			lost(l);
+			return false;
+		}
 		if (c == '\n' || l->len == sizeof(l->line) - 1)
 			break;
 		l->line[l->len++] = c;
@@ -112,7 +160,7 @@ static const char *ours(const struct link *l, char *out_kind)
 {
 	size_t len = strlen(l->tag);
 
-	if (strncmp(l->line, l->tag, len) || !strchr(">.!~", l->line[len]) || !l->line[len])
+	if (strncmp(l->line, l->tag, len) || !strchr(">.!~=", l->line[len]) || !l->line[len])
 		return NULL;
 	*out_kind = l->line[len];
 	return l->line + len + 1 + (l->line[len + 1] == ' ');
@@ -229,8 +277,12 @@ static void be_console(struct link *l)
 		struct pollfd p[2] = {{.fd = l->fd, .events = POLLIN},
 				      {.fd = typing ? STDIN_FILENO : -1, .events = POLLIN}};
 		double left = l->end - now();
-		int ready = poll(p, 2, is_terminal ? -1 : left > 0 ? (int)(left * 1000) + 1 : 0);
+		int ms = has_byte(l) || (!is_terminal && left <= 0) ? 0
+			 : is_terminal                              ? -1
+								    : (int)(left * 1000) + 1;
+		int ready = poll(p, 2, ms);
 
+		ready += has_byte(l);
 		if (ready == 0 && ending)
 			fail(EXIT_TIMEOUT, "ctl: the console does not end");
 		if (ready == 0) {
@@ -242,9 +294,9 @@ static void be_console(struct link *l)
 		}
 		if (p[1].revents)
 			typing = send_typed(l);
-		if (!p[0].revents)
+		if (!p[0].revents && !has_byte(l))
 			continue;
-		if (read(l->fd, &byte, 1) != 1)
+		if (!take_byte(l, &byte))
 			fail(EXIT_LOST, "ctl: the machine has gone");
 		if (!show_bytes(&byte, 1))
 			break;
@@ -254,18 +306,38 @@ static void be_console(struct link *l)
 
 /* ---- the whole answer ----------------------------------------------------------------------- */
 
-/* Until the answer's end. */
+/* A file is enough when somebody says so, or when nobody reads it any more, or at the end of our time. False: there is
+ * no patience left. */
+static bool goes_on(struct link *l)
+{
+	const char reset = CTL_BYTE_RESET;
+	bool late = now() >= l->end && !l->lasting;
+
+	if (l->stopping || !ctl_file_begun())
+		return now() < l->end;
+	if (!late && !ctl_file_enough())
+		return true;
+	l->stopping = true;
+	l->end = now() + LAST_WORDS_S;
+	return write(l->fd, &reset, 1) == 1;
+}
+
+/* Until the answer's end. What is said beside a file goes where it is no part of it. */
 static int show_answer(struct link *l)
 {
-	while (now() < l->end) {
+	while (goes_on(l)) {
 		const char *text;
 		char kind;
 
-		if (!read_line(l, (int)((l->end - now()) * 1000) + 1))
-			break;
+		if (!read_line(l, LOOK_MS))
+			continue;
 		text = ours(l, &kind);
 		if (!text)
 			continue;
+		if (kind == '=') {
+			ctl_file_piece(text);
+			continue;
+		}
 		if (kind == '!')
 			return refused(l, text);
 		if (kind == '.')
@@ -273,14 +345,14 @@ static int show_answer(struct link *l)
 		if (kind == '~')
 			be_console(l);
 		else
-			puts(text);
+			fprintf(ctl_file_begun() ? stderr : stdout, "%s\n", text);
 	}
 	fail(EXIT_TIMEOUT, "ctl: no answer in time");
 }
 
 /* ---- the command ---------------------------------------------------------------------------- */
 
-enum { OPT_SOCKET = 1, OPT_JSON, OPT_TIMEOUT };
+enum { OPT_SOCKET = 1, OPT_TCP, OPT_JSON, OPT_TIMEOUT };
 
 static unsigned seconds(const char *text)
 {
@@ -292,41 +364,69 @@ static unsigned seconds(const char *text)
 	return (unsigned)n;
 }
 
-/* Options stand before the command: what follows is its own ("+" ends getopt there). */
-int ctl_main(int argc, char **argv)
+/* What of the options is not the link's own. */
+struct asked {
+	const char *socket_path;
+	const char *file; /* NULL: standard output */
+	unsigned timeout_s;
+};
+
+/* Options stand before the command: what follows is its own ("+" ends getopt there). False: not to be understood. */
+static bool take_options(int argc, char **argv, struct link *l, struct asked *out)
 {
 	static const struct option options[] = {{"socket", required_argument, NULL, OPT_SOCKET},
+						{"tcp", required_argument, NULL, OPT_TCP},
 						{"json", no_argument, NULL, OPT_JSON},
 						{"timeout", required_argument, NULL, OPT_TIMEOUT},
 						{NULL, 0, NULL, 0}};
-	const char *socket_path = getenv("AMPHI_CTL");
-	struct link l = {.fd = -1};
-	char request[CTL_LINE_MAX];
-	unsigned timeout_s = 30;
 	int opt;
 
-	while ((opt = getopt_long(argc, argv, "+", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "+o:", options, NULL)) != -1) {
 		if (opt == OPT_SOCKET)
-			socket_path = optarg;
+			out->socket_path = optarg;
+		else if (opt == OPT_TCP)
+			l->tcp = optarg;
 		else if (opt == OPT_JSON)
-			l.json = true;
+			l->json = true;
+		else if (opt == 'o')
+			out->file = optarg;
 		else if (opt == OPT_TIMEOUT)
-			timeout_s = seconds(optarg);
+			out->timeout_s = seconds(optarg);
 		else
-			return fputs(usage, stderr), EXIT_USAGE;
+			return false;
 	}
-	if (optind == argc)
+	return optind < argc;
+}
+
+static int connect_to(const struct link *l, const char *path)
+{
+	int fd = l->tcp ? ctl_tcp_connect(l->tcp)
+		 : path ? ctl_socket_connect(path)
+			: ctl_socket_find();
+
+	if (fd < 0 && !l->tcp)
+		fail(EXIT_NO_QEMU, "ctl: %s: %s", path, strerror(errno));
+	return fd;
+}
+
+int ctl_main(int argc, char **argv)
+{
+	struct asked asked = {.socket_path = getenv("AMPHI_CTL")};
+	struct link l = {.fd = -1};
+	char request[CTL_LINE_MAX];
+
+	if (!take_options(argc, argv, &l, &asked))
 		return fputs(usage, stderr), EXIT_USAGE;
 	/* Different from those that others have used a moment ago. */
 	snprintf(l.tag, sizeof(l.tag), "%x%03x%c", (unsigned)getpid(), (unsigned)time(NULL) & 0xfff,
 		 COMMAND_TAG);
 	make_request(request, sizeof(request), &l, argc - optind, argv + optind);
+	ctl_file_prepare(asked.file, !strcmp(argv[optind], "pcap"));
 	l.tag[strlen(l.tag) - 1] = KNOCK_TAG;
-	l.fd = socket_path ? ctl_socket_connect(socket_path) : ctl_socket_find();
-	if (l.fd < 0)
-		fail(EXIT_NO_QEMU, "ctl: %s: %s", socket_path, strerror(errno));
-	l.end = now() + timeout_s;
+	l.lasting = !asked.timeout_s;
+	l.end = now() + (asked.timeout_s ? asked.timeout_s : PATIENCE_S);
+	l.fd = connect_to(&l, asked.socket_path);
 	knock(&l);
 	send_line(&l, request);
-	return show_answer(&l);
+	return ctl_file_end(show_answer(&l));
 }

@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -90,6 +91,35 @@ int ctl_socket_connect(const char *path)
 		errno = error;
 		return -1;
 	}
+	return fd;
+}
+
+/* "HOST:PORT", "[ADDRESS]:PORT". -1: nobody is there yet. */
+int ctl_tcp_connect(const char *where)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *all, *a;
+	const char *colon = strrchr(where, ':');
+	char host[256];
+	size_t len = colon ? (size_t)(colon - where) : 0;
+	int fd = -1, err;
+
+	if (len >= 2 && where[0] == '[' && where[len - 1] == ']')
+		where++, len -= 2;
+	if (!len || len >= sizeof(host) || !colon[1])
+		fail(EXIT_USAGE, "ctl: --tcp: '%s' is not HOST:PORT", where);
+	memcpy(host, where, len);
+	host[len] = '\0';
+	err = getaddrinfo(host, colon + 1, &hints, &all);
+	if (err)
+		fail(EXIT_USAGE, "ctl: --tcp: %s: %s", where, gai_strerror(err));
+	for (a = all; a && fd < 0; a = a->ai_next) {
+		fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, 0);
+		if (fd >= 0 && connect(fd, a->ai_addr, a->ai_addrlen)) {
+			close(fd);
+			fd = -1;
+		}
+	}
+	freeaddrinfo(all);
 	return fd;
 }
 

@@ -103,6 +103,16 @@ char **machine_command(const struct plan *plan);
 const char *ctl_socket_new(const char *asked);
 int ctl_socket_connect(const char *path);
 int ctl_socket_find(void);
+/* -1: nobody is at HOST:PORT now. */
+int ctl_tcp_connect(const char *where);
+
+/* ctl_file.c: the answer to a command that makes a file: named, or (NULL) standard output. begun: a piece has come;
+ * enough: no more are wanted. end returns the status, or ends the program when the file is not whole. */
+void ctl_file_prepare(const char *name, bool expected);
+void ctl_file_piece(const char *text);
+bool ctl_file_begun(void);
+bool ctl_file_enough(void);
+int ctl_file_end(int status);
 
 /* ctl.c: the command `ctl`; argv[0] is its name. Returns the exit status. */
 int ctl_main(int argc, char **argv);

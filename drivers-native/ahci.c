@@ -43,6 +43,7 @@ void ahci_slot_end(struct ahci_port *p, unsigned slot, int status)
 	struct block_request *req = p->slots[slot].req;
 	uint32_t bit = 1u << slot;
 
+	dma_group_unmap(&p->hba->dma, &p->slots[slot].maps);
 	p->slots[slot].req = NULL;
 	p->used &= ~bit;
 	p->issued &= ~bit;

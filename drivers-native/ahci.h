@@ -107,6 +107,7 @@ struct ahci_slot {
 	struct ahci_table *table;
 	dma_addr_t table_at;
 	struct disk_age age;
+	struct dma_group maps;
 };
 
 struct ahci_port {

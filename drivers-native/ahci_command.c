@@ -68,9 +68,10 @@ static int map_segments(struct ahci_port *p, struct ahci_slot *slot, uint32_t *o
 	dma_addr_t at = {0};
 
 	*out_bytes = 0;
+	dma_group_unmap(&p->hba->dma, &slot->maps); /* of a request that is sent again */
 	for (unsigned i = 0; i < req->n_segments; i++) {
 		const struct block_segment *s = &req->segments[i];
-		int err = dma_map(&p->hba->dma, s->va, s->len_bytes, dir, &at);
+		int err = dma_group_map(&p->hba->dma, &slot->maps, s->va, s->len_bytes, dir, &at);
 
 		if (err)
 			return err;

@@ -219,7 +219,7 @@ static int identify(struct ahci_port *p)
 	else if (!err)
 		err = take_identity(p, page);
 	if (err != -XEN_EBUSY)
-		host_pages_free(page, 1);
+		dma_page_free(&p->hba->dma, page, at);
 	return err;
 }
 
@@ -373,7 +373,9 @@ static int bring_up(struct ahci *hba)
 	hba->cap = read32(hba, AHCI_CAP);
 	hba->dma = (struct dma_device){.bdf = hba->pci->bdf,
 				       .mask = hba->cap & CAP_64 ? ~0ull : 0xffffffffull};
-	err = reset(hba);
+	err = dma_attach(&hba->dma, true);
+	if (!err)
+		err = reset(hba);
 	if (!err)
 		err = pci_msi_bind(hba->pci, ahci_interrupt, hba);
 	if (err)

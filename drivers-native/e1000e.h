@@ -123,6 +123,7 @@ struct e1000e_sent {
 	unsigned last;  /* its last descriptor, whose write-back is the frame's end */
 	unsigned descs; /* how many it has */
 	bool has_head;
+	struct dma_group maps;
 };
 
 struct e1000e {

@@ -220,7 +220,9 @@ int e1000e_probe(const struct pci_function *f)
 	e->nic.ops = &e1000e_ops;
 	e->nic.stuck_looks = 5;
 	e->nic.phase = NIC_RUNNING;
-	err = bring_up(e);
+	err = dma_attach(&e->nic.dma, true);
+	if (!err)
+		err = bring_up(e);
 	if (err)
 		pci_disable(f);
 	return err;

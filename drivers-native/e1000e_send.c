@@ -18,6 +18,7 @@ struct plan {
 	bool has_context, is_cut;
 	int n_pieces;
 	struct nic_piece pieces[E1K_PIECES];
+	struct nic_pieces mapped;
 };
 
 /* Everything that can fail, before anything is written. */
@@ -43,7 +44,9 @@ static int make_plan(const struct e1000e *e, const struct net_frame *frame, stru
 		    head > NET_PARSE_BYTES || head >= frame->len_bytes || !e->heads[0])
 			return -XEN_EINVAL;
 	}
-	plan->n_pieces = nic_map(&e->nic, frame, head, E1K_PIECE_MAX, plan->pieces, E1K_PIECES - 1);
+	plan->mapped = (struct nic_pieces){
+	    .out = plan->pieces, .cap = E1K_PIECES - 1, .max_len = E1K_PIECE_MAX};
+	plan->n_pieces = nic_map(&e->nic, frame, head, &plan->mapped);
 	return MIN(plan->n_pieces, 0);
 }
 
@@ -144,14 +147,17 @@ int e1000e_put(struct nic_queue *queue, struct net_frame *frame)
 	if (err)
 		return err;
 	if (e->tx_free < (unsigned)plan.n_pieces + 2 + 1 ||
-	    (plan.is_cut && e->n_heads_used == E1K_HEADS))
+	    (plan.is_cut && e->n_heads_used == E1K_HEADS)) {
+		dma_group_unmap(&e->nic.dma, &plan.mapped.maps);
 		return -XEN_EBUSY;
+	}
 	put_all(e, frame, &plan);
 	e->sent[(e->first_sent + e->n_sent++) % E1K_RING] =
 	    (struct e1000e_sent){.frame = frame,
 				 .last = (e->tx_next + E1K_RING - 1) % E1K_RING,
 				 .descs = free - e->tx_free,
-				 .has_head = plan.is_cut};
+				 .has_head = plan.is_cut,
+				 .maps = plan.mapped.maps};
 	return 0;
 }
 
@@ -178,6 +184,7 @@ static void end_first(struct e1000e *e, int status)
 	e->n_sent--;
 	e->tx_free += sent->descs;
 	e->n_heads_used -= sent->has_head;
+	dma_group_unmap(&e->nic.dma, &sent->maps);
 	nic_done(&e->queue, sent->frame, status);
 }
 

@@ -22,13 +22,7 @@ int nic_headers(const struct net_frame *frame, struct net_headers *out)
 	return net_parse(first->va, MIN(first->len_bytes, NET_PARSE_BYTES), frame->len_bytes, out);
 }
 
-struct pieces {
-	struct nic_piece *out;
-	unsigned n, cap;
-	uint32_t max_len;
-};
-
-static int add_piece(struct pieces *p, dma_addr_t at, uint32_t len)
+static int add_piece(struct nic_pieces *p, dma_addr_t at, uint32_t len)
 {
 	struct nic_piece *last = p->n ? &p->out[p->n - 1] : NULL;
 
@@ -42,12 +36,12 @@ static int add_piece(struct pieces *p, dma_addr_t at, uint32_t len)
 	return 0;
 }
 
-static int map_bytes(const struct nic *nic, char *va, uint32_t bytes, struct pieces *p)
+static int map_bytes(const struct nic *nic, char *va, uint32_t bytes, struct nic_pieces *p)
 {
 	while (bytes) {
 		uint32_t len = (uint32_t)MIN(bytes, PAGE_SIZE - ((uintptr_t)va & ~PAGE_MASK));
 		dma_addr_t at;
-		int err = dma_map(&nic->dma, va, len, DMA_TO_DEVICE, &at);
+		int err = dma_group_map(&nic->dma, &p->maps, va, len, DMA_TO_DEVICE, &at);
 
 		if (!err)
 			err = add_piece(p, at, len);
@@ -59,21 +53,23 @@ static int map_bytes(const struct nic *nic, char *va, uint32_t bytes, struct pie
 	return 0;
 }
 
-int nic_map(const struct nic *nic, const struct net_frame *frame, uint32_t skip, uint32_t max_len,
-	    struct nic_piece *out, unsigned cap)
+int nic_map(const struct nic *nic, const struct net_frame *frame, uint32_t skip,
+	    struct nic_pieces *p)
 {
-	struct pieces p = {.out = out, .cap = cap, .max_len = max_len};
-
+	p->maps = (struct dma_group){0};
+	p->n = 0;
 	for (unsigned i = 0; i < frame->n_segments; i++) {
 		const struct net_segment *s = &frame->segments[i];
 		uint32_t left_out = MIN(skip, s->len_bytes);
-		int err = map_bytes(nic, (char *)s->va + left_out, s->len_bytes - left_out, &p);
+		int err = map_bytes(nic, (char *)s->va + left_out, s->len_bytes - left_out, p);
 
-		if (err)
+		if (err) {
+			dma_group_unmap(&nic->dma, &p->maps);
 			return err;
+		}
 		skip -= left_out;
 	}
-	return (int)p.n;
+	return (int)p->n;
 }
 
 /* Frames of a flow through one queue, so that they keep their order. Frames whose headers make no sense are one flow. */

@@ -139,9 +139,16 @@ void nic_carrier(struct nic *nic, bool on);
 int nic_headers(const struct net_frame *frame, struct net_headers *out);
 
 /* The frame but for its first skip bytes, cut where pages end, joined where they lie side by side for the card, up to max_len. The
- * number of pieces, or -XEN_E2BIG: more than cap, -XEN_EFAULT: out of the card's reach. */
-int nic_map(const struct nic *nic, const struct net_frame *frame, uint32_t skip, uint32_t max_len,
-	    struct nic_piece *out, unsigned cap);
+ * number of pieces, or -XEN_E2BIG: more than cap, or dma_map's errors. */
+struct nic_pieces {
+	struct nic_piece *out; /* IN: room for cap pieces, each of at most max_len bytes */
+	unsigned cap;
+	uint32_t max_len;
+	struct dma_group maps; /* OUT: the caller's to unmap; empty after an error */
+	unsigned n;
+};
+int nic_map(const struct nic *nic, const struct net_frame *frame, uint32_t skip,
+	    struct nic_pieces *p);
 
 /* ---- nic_buffer.c -------------------------------------------------------------------------------------------- */
 

@@ -141,14 +141,14 @@ static int map_run(struct nvme *n, struct nvme_slot *slot, struct nvme_command *
 	const struct block_segment *s = &slot->req->segments[slot->first];
 	enum dma_direction dir = slot->req->op == BLOCK_WRITE ? DMA_TO_DEVICE : DMA_FROM_DEVICE;
 	dma_addr_t at;
-	int err = dma_map(&n->dma, s[0].va, s[0].len_bytes, dir, &at);
+	int err = dma_group_map(&n->dma, &slot->maps, s[0].va, s[0].len_bytes, dir, &at);
 	uint64_t *prps = &cmd->prp2;
 
 	cmd->prp1 = at.v;
 	if (slot->count > 2)
 		prps = list_for(n, slot, &cmd->prp2);
 	for (unsigned i = 1; i < slot->count && !err; i++) {
-		err = dma_map(&n->dma, s[i].va, s[i].len_bytes, dir, &at);
+		err = dma_group_map(&n->dma, &slot->maps, s[i].va, s[i].len_bytes, dir, &at);
 		prps[i - 1] = at.v;
 	}
 	return err;
@@ -219,6 +219,7 @@ static void plan(const struct nvme *n, struct nvme_slot *slot, struct progress *
 /* Gives back the slot, and what it borrowed. */
 static void slot_free(struct nvme_io *io, struct nvme_slot *slot)
 {
+	dma_group_unmap(&io->ctrl->dma, &slot->maps);
 	if (slot->list) {
 		slot->list->next = io->ctrl->free_list;
 		io->ctrl->free_list = slot->list;
@@ -259,6 +260,7 @@ void nvme_send_again(struct nvme_io *io, struct nvme_slot *slot)
 {
 	uint16_t id = (uint16_t)(slot - io->slots);
 
+	dma_group_unmap(&io->ctrl->dma, &slot->maps);
 	if (make_command(io->ctrl, slot, id, nvme_next(&io->q))) {
 		nvme_slot_end(io, slot, -XEN_EFAULT);
 		return;

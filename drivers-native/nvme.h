@@ -100,7 +100,7 @@ struct nvme_slot {
 	uint16_t first, count; /* segments */
 	uint16_t next_free;
 	struct disk_age age;
-	uint64_t pad;
+	struct dma_group maps;
 };
 _Static_assert(sizeof(struct nvme_slot) == 64, "found by its number without a multiplication");
 #define NVME_PRPS 32u

@@ -175,7 +175,7 @@ static int with_page(struct nvme *n, int (*fn)(struct nvme *n, const uint8_t *pa
 	/* A command without an answer may still write into the page: it is given up rather than
 	 * given to somebody else. */
 	if (page && err != -XEN_EBUSY)
-		host_pages_free(page, 1);
+		dma_page_free(&n->dma, page, at);
 	return err;
 }
 
@@ -318,7 +318,9 @@ int nvme_probe(const struct pci_function *f)
 	n->dma = (struct dma_device){.bdf = f->bdf, .mask = ~0ull};
 	n->index = next_index();
 	fmt_text(n->watch.name, sizeof(n->watch.name), "nvme%u", n->index);
-	err = bring_up(n);
+	err = dma_attach(&n->dma, true);
+	if (!err)
+		err = bring_up(n);
 	if (err) /* registers may still point at our pages: what was given is not taken back */
 		return err;
 	if (n->index < 64)

@@ -118,7 +118,7 @@ static int with_page(struct nvme *n, int (*fn)(struct nvme *n, uint8_t *page, dm
 	int err = page ? fn(n, page, at) : -XEN_ENOMEM;
 
 	if (page && err != -XEN_EBUSY) /* without an answer the page is still the controller's */
-		host_pages_free(page, 1);
+		dma_page_free(&n->dma, page, at);
 	return err;
 }
 

@@ -41,15 +41,15 @@ static void set_range(const struct vblk *v, struct vblk_slot *slot)
 	slot->shared->range_flags = 0;
 }
 
-static int map_segments(const struct vblk *v, const struct block_request *req,
-			struct virtq_piece *pieces)
+static int map_segments(const struct vblk *v, struct vblk_slot *slot, struct virtq_piece *pieces)
 {
+	const struct block_request *req = slot->req;
 	bool is_read = req->op == BLOCK_READ;
 
 	for (unsigned i = 0; i < req->n_segments; i++) {
 		const struct block_segment *s = &req->segments[i];
-		int err = dma_map(&v->pci.dma, s->va, s->len_bytes,
-				  is_read ? DMA_FROM_DEVICE : DMA_TO_DEVICE, &pieces[i].at);
+		int err = dma_group_map(&v->pci.dma, &slot->maps, s->va, s->len_bytes,
+					is_read ? DMA_FROM_DEVICE : DMA_TO_DEVICE, &pieces[i].at);
 
 		if (err)
 			return err;
@@ -77,7 +77,7 @@ static int make_pieces(struct vblk *v, struct vblk_slot *slot, struct virtq_piec
 	slot->shared->status = VBLK_UNWRITTEN;
 	pieces[n++] = shared_piece(slot, 0, 16, false);
 	if (has_data) {
-		err = map_segments(v, req, pieces + n);
+		err = map_segments(v, slot, pieces + n);
 		n += req->n_segments;
 	} else if (req->op == BLOCK_DISCARD) {
 		set_range(v, slot);
@@ -113,12 +113,16 @@ static int put(struct vblk_queue *queue, struct vblk_slot *slot)
 {
 	static struct virtq_piece pieces[VBLK_SEGMENTS + 2];
 	unsigned n;
-	int err = make_pieces(queue->disk, slot, pieces, &n);
+	int err;
 
-	if (err)
+	dma_group_unmap(&queue->disk->pci.dma, &slot->maps); /* of a request that is sent again */
+	err = make_pieces(queue->disk, slot, pieces, &n);
+	if (!err && !add(queue, slot, pieces, n))
+		err = -XEN_EBUSY;
+	if (err) {
+		dma_group_unmap(&queue->disk->pci.dma, &slot->maps);
 		return err;
-	if (!add(queue, slot, pieces, n))
-		return -XEN_EBUSY;
+	}
 	queue->disk->added |= 1u << queue->vq.index;
 	return 0;
 }
@@ -211,6 +215,7 @@ void vblk_slot_end(struct vblk_queue *queue, struct vblk_slot *slot, int status)
 	struct vblk *v = queue->disk;
 	struct block_request *req = slot->req;
 
+	dma_group_unmap(&v->pci.dma, &slot->maps);
 	if (slot->table) {
 		slot->table->next = v->free_table;
 		v->free_table = slot->table;

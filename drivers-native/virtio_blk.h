@@ -48,6 +48,7 @@ struct vblk_slot {
 	struct vblk_table *table; /* borrowed */
 	struct vblk_slot *next_free;
 	struct disk_age age;
+	struct dma_group maps;
 };
 
 /* One queue. The way of a request:

@@ -136,11 +136,11 @@ static int add_queues(struct vblk *v)
 {
 	unsigned most = 1, vectors = v->pci.msix.entries;
 	uint64_t features;
-	int err = add_queue(v);
+	int err = virtio_pci_negotiate(&v->pci, FEATURES, &features);
 
-	if (err)
-		return err;
-	err = virtio_pci_negotiate(&v->pci, FEATURES, &features);
+	/* The first queue after it: by then is known how the device reaches memory. */
+	if (!err)
+		err = add_queue(v);
 	if (err)
 		return err;
 	if (features & FEATURE_MQ)
@@ -242,7 +242,7 @@ static void read_serial(struct vblk *v)
 		memcpy(v->disk.serial, page, SERIAL_LEN);
 		v->disk.serial[SERIAL_LEN] = '\0';
 	}
-	host_pages_free(page, 1);
+	dma_page_free(&v->pci.dma, page, at);
 }
 
 static int bring_up(struct vblk *v)

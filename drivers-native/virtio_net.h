@@ -58,6 +58,7 @@ struct vnet_slot {
 	struct net_frame *frame; /* NULL: free */
 	struct vnet_table *table;
 	struct vnet_slot *next_free;
+	struct dma_group maps;
 };
 
 /* A queue pair: what comes in and what goes out, and their one interrupt. */

@@ -148,6 +148,7 @@ static int read_features(struct vnet *v)
 {
 	int err = virtio_pci_negotiate(&v->pci, FEATURES, &v->features);
 
+	v->nic.dma = v->pci.dma; /* which layer it goes by is known now */
 	if (err)
 		return err;
 	v->features = with_what_they_need(v->features);
@@ -236,7 +237,7 @@ int virtio_net_probe(const struct pci_function *f)
 	if (!v)
 		return -XEN_ENOMEM;
 	v->pci.pci = v->nic.pci = f;
-	v->pci.dma = v->nic.dma = (struct dma_device){.bdf = f->bdf, .mask = ~0ull};
+	v->pci.dma = (struct dma_device){.bdf = f->bdf, .mask = ~0ull};
 	v->nic.ops = &vnet_ops;
 	v->nic.stuck_looks = 30; /* a device whose wire is busy elsewhere is slow, and not broken */
 	v->nic.phase = NIC_RUNNING;

@@ -35,12 +35,15 @@ static int make_header(const struct net_frame *frame, struct vnet_header *out)
 }
 
 /* The device's header, by itself, and the frame. Returns the number of pieces. */
-static int make_pieces(const struct vnet *v, const struct vnet_slot *slot,
-		       const struct net_frame *frame, struct virtq_piece *out)
+static int make_pieces(const struct vnet *v, struct vnet_slot *slot, const struct net_frame *frame,
+		       struct virtq_piece *out)
 {
 	static struct nic_piece pieces[VNET_PIECES];
-	int n = nic_map(&v->nic, frame, 0, NET_FRAME_MAX, pieces, VNET_PIECES - 1);
+	struct nic_pieces mapped = {
+	    .out = pieces, .cap = VNET_PIECES - 1, .max_len = NET_FRAME_MAX};
+	int n = nic_map(&v->nic, frame, 0, &mapped);
 
+	slot->maps = mapped.maps;
 	out[0] = (struct virtq_piece){slot->at, v->header_len, false};
 	for (int i = 0; i < n; i++)
 		out[i + 1] = (struct virtq_piece){pieces[i].at, pieces[i].len, false};
@@ -78,10 +81,10 @@ int vnet_put(struct nic_queue *queue, struct net_frame *frame)
 	if (n < 0)
 		return n;
 	/* Without tables a chain that the whole queue cannot hold would wait for ever. */
-	if (n > pair->out.q.size)
-		return -XEN_E2BIG;
-	if (!add(pair, slot, pieces, (unsigned)n))
-		return -XEN_EBUSY;
+	if (n > pair->out.q.size || !add(pair, slot, pieces, (unsigned)n)) {
+		dma_group_unmap(&pair->card->nic.dma, &slot->maps);
+		return n > pair->out.q.size ? -XEN_E2BIG : -XEN_EBUSY;
+	}
 	slot->frame = frame;
 	pair->free = slot->next_free;
 	return 0;
@@ -102,6 +105,7 @@ static void end(struct vnet_pair *pair, struct vnet_slot *slot, int status)
 {
 	struct net_frame *frame = slot->frame;
 
+	dma_group_unmap(&pair->card->nic.dma, &slot->maps);
 	if (slot->table) {
 		slot->table->next = pair->free_table;
 		pair->free_table = slot->table;

@@ -81,13 +81,22 @@ static uint64_t device_features(struct virtio_pci *t)
 	return features | (uint64_t)t->common->device_feature << 32;
 }
 
+/* Once: after a reset the same is negotiated again. Without the feature the device does as if there were no IOMMU (section 6.1). */
+static int attach(struct virtio_pci *t, bool translated)
+{
+	int err = t->attached ? 0 : dma_attach(&t->dma, translated);
+
+	t->attached |= !err;
+	return err;
+}
+
 /* Section 3.1.1 in its order: seen, driver, features, FEATURES_OK, and whether that bit stayed. */
 int virtio_pci_negotiate(struct virtio_pci *t, uint64_t wanted, uint64_t *out_features)
 {
 	set_status(t, VIRTIO_ACK | VIRTIO_DRIVER);
 	if (t->port) {
 		*out_features = virtio_legacy_negotiate(t, wanted);
-		return 0;
+		return attach(t, false);
 	}
 	*out_features =
 	    device_features(t) & (wanted | VIRTIO_FEATURE_VERSION_1 | VIRTIO_FEATURE_IOMMU);
@@ -99,7 +108,9 @@ int virtio_pci_negotiate(struct virtio_pci *t, uint64_t wanted, uint64_t *out_fe
 		t->common->driver_feature = (uint32_t)(*out_features >> 32 * half);
 	}
 	set_status(t, VIRTIO_ACK | VIRTIO_DRIVER | VIRTIO_FEATURES_OK);
-	return t->common->status & VIRTIO_FEATURES_OK ? 0 : -XEN_EOPNOTSUPP;
+	if (!(t->common->status & VIRTIO_FEATURES_OK))
+		return -XEN_EOPNOTSUPP;
+	return attach(t, *out_features & VIRTIO_FEATURE_IOMMU);
 }
 
 /* Two halves, which section 4.1.3.1 allows and every device takes. */

@@ -42,6 +42,7 @@ struct virtio_common {
 struct virtio_pci {
 	const struct pci_function *pci;
 	struct dma_device dma;
+	bool attached; /* dma is */
 	struct pci_msix msix;
 	/* modern */
 	volatile struct virtio_common *common;

@@ -208,6 +208,25 @@ static const char *take_vfs(struct cmdline *out, const char *value, size_t len)
 	return NULL;
 }
 
+static const char *take_iommu(struct cmdline *out, const char *value, size_t len)
+{
+	static const char *const names[] = {[DMA_POLICY_DIRECT] = "off",
+					    [DMA_POLICY_STRICT] = "strict",
+					    [DMA_POLICY_LAZY] = "lazy"};
+	int i = lookup(names, ARRAY_SIZE(names), value, len);
+
+	if (i < 0)
+		return "neither off, strict nor lazy";
+	out->iommu = (enum dma_policy)i;
+	return NULL;
+}
+
+static const char *take_dma_debug(struct cmdline *out, const char *value, size_t len)
+{
+	out->dma_debug = true;
+	return NULL;
+}
+
 static const char *take_persistent(struct cmdline *out, const char *value, size_t len)
 {
 	unsigned per_queue, all;
@@ -269,14 +288,23 @@ static const struct key {
 	bool has_value;
 	key_fn *take;
 } keys[] = {
-    {"role", true, take_role},         {"console", true, take_console},
-    {"loglevel", true, take_loglevel}, {"name", true, take_name},
-    {"do", true, take_commands},       {"stay", false, take_stay},
-    {"fpu", true, take_fpu},           {"ports", true, take_ports},
-    {"pvops", true, take_pvops},       {"maxcpus", true, take_maxcpus},
-    {"vfs", true, take_vfs},           {"persistent", true, take_persistent},
-    {"blkfront", true, take_blkfront}, {"ip", true, take_ip},
+    {"role", true, take_role},
+    {"console", true, take_console},
+    {"loglevel", true, take_loglevel},
+    {"name", true, take_name},
+    {"do", true, take_commands},
+    {"stay", false, take_stay},
+    {"fpu", true, take_fpu},
+    {"ports", true, take_ports},
+    {"pvops", true, take_pvops},
+    {"maxcpus", true, take_maxcpus},
+    {"vfs", true, take_vfs},
+    {"persistent", true, take_persistent},
+    {"blkfront", true, take_blkfront},
+    {"ip", true, take_ip},
     {"ctl", true, take_ctl},
+    {"iommu", true, take_iommu},
+    {"dma_debug", false, take_dma_debug},
 };
 
 /* Loaders end lines as they like, so line ends count. */
@@ -334,6 +362,7 @@ void cmdline_parse(const char *text, struct cmdline *out, cmdline_complain_fn *c
 
 	memset(out, 0, sizeof(*out));
 	out->loglevel = 1;
+	out->iommu = DMA_POLICY_LAZY;
 	out->port_first = 1; /* to 0: none */
 	for (;;) {
 		while (is_space(*text))

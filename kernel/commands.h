@@ -26,6 +26,7 @@ void commands_selftest_add(void); /* selftest */
 void commands_send_add(void);     /* netsend */
 void commands_wire_add(void);     /* netecho */
 void commands_bridge_add(void);   /* bridge */
+void commands_dma_add(void);      /* dma */
 
 #include <amphi/block.h>
 #include <amphi/net.h>

@@ -19,6 +19,7 @@
 #include "cmdline.h"
 #include "commands.h"
 #include "console.h"
+#include "iommu_native.h"
 #include "disk_trace.h"
 #include "guest_control.h"
 #include "hotplug_xen.h"
@@ -67,6 +68,8 @@ static void say_hello(void)
 /* A machine whose devices cannot be driven still gets its shell: the shell is how one finds out. */
 static int start_native(void *ctx)
 {
+	if (!boot_on_xen())
+		iommu_native_start();
 	if (machine_has_devices())
 		(void)drivers_native_init(cmdline.vfs);
 	return 0;
@@ -202,6 +205,7 @@ static void shell_thread(void *ctx)
 	commands_send_add();
 	commands_wire_add();
 	commands_bridge_add();
+	commands_dma_add();
 	commands_ip_nc_add();
 	commands_ip_http_add();
 	commands_ip_iperf_add();

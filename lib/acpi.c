@@ -204,7 +204,8 @@ static void read_root(const struct reader *r, uint64_t address, unsigned step)
 	const uint8_t *p = (const uint8_t *)root;
 
 	for (unsigned i = sizeof(*root); root && i + step <= root->length; i += step) {
-		const struct sdt *t = table_at(r, step == 8 ? get64(p + i) : get32(p + i));
+		uint64_t at = step == 8 ? get64(p + i) : get32(p + i);
+		const struct sdt *t = table_at(r, at);
 
 		if (!t)
 			continue;
@@ -216,6 +217,10 @@ static void read_root(const struct reader *r, uint64_t address, unsigned step)
 			read_mcfg((const uint8_t *)t, r->out);
 		else if (memcmp(t->signature, "HPET", 4) == 0 && t->length >= 52)
 			r->out->hpet = get64((const uint8_t *)t + 44);
+		else if (memcmp(t->signature, "DMAR", 4) == 0)
+			r->out->dmar.address = at, r->out->dmar.len = t->length;
+		else if (memcmp(t->signature, "IVRS", 4) == 0)
+			r->out->ivrs.address = at, r->out->ivrs.len = t->length;
 	}
 }
 

@@ -42,6 +42,10 @@ struct acpi_info {
 	bool no_rtc;     /* firmware says that there is no such clock */
 	uint16_t pm_timer;  /* port of the 3.579545 MHz counter; 0: none */
 	bool pm_timer_wide; /* it counts 32 bits, not 24 */
+	struct {
+		uint64_t address; /* 0: there is none */
+		uint32_t len;
+	} dmar, ivrs; /* of IOMMUs: iommu.h reads them */
 };
 
 /* len bytes of memory at a machine address, for as long as acpi_read runs; NULL: cannot be seen. */

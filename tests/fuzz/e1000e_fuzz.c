@@ -7,7 +7,7 @@
  *
  * links: tests/fuzz/nic_host.c tests/host/nic_world.c drivers-native/e1000e*.c
  * links: drivers-native/nic.c drivers-native/nic_buffer.c drivers-native/nic_watch.c
- * links: iommu/dma_direct.c kernel/net.c protocol/net_parse.c protocol/net_hash.c protocol/net_sum.c
+ * links: iommu/dma.c iommu/dma_debug.c tests/host/no_dma_space.c kernel/net.c protocol/net_parse.c protocol/net_hash.c protocol/net_sum.c
  * links: lib/printf.c lib/text.c tests/host/peer_recorder.c
  */
 #include "drivers-native/e1000e.h"

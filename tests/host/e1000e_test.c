@@ -7,7 +7,7 @@
  * memory: what a write does is done by the test.
  *
  * links: tests/host/nic_world.c tests/host/e1000e_card.c drivers-native/e1000e*.c drivers-native/nic.c drivers-native/nic_buffer.c
- * links: drivers-native/nic_watch.c iommu/dma_direct.c kernel/net.c protocol/net_parse.c protocol/net_hash.c
+ * links: drivers-native/nic_watch.c iommu/dma.c iommu/dma_debug.c tests/host/no_dma_space.c kernel/net.c protocol/net_parse.c protocol/net_hash.c
  * links: protocol/net_sum.c lib/printf.c lib/text.c tests/host/mock_host.c tests/host/mock_share.c
  * links: tests/host/mock_store.c tests/host/mock_disk.c tests/host/peer_recorder.c
  */

@@ -11,4 +11,7 @@
 extern unsigned fake_pages_freed;
 extern uint8_t fake_unreachable[512]; /* memory that the device cannot be told of */
 
+/* Maps of groups that are not undone. */
+extern unsigned fake_maps;
+
 #endif

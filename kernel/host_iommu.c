@@ -1,0 +1,107 @@
+/* host_iommu.c: host_iommu.h for the kernel on a bare machine, where what it calls a frame is the machine's.
+ *
+ * Callers: iommu/, in the worker. Calls mm.h, machine.h. A domain has no unit of its own: there the hypervisor drives them.
+ */
+#include <stdarg.h>
+
+#include <amphi/host_iommu.h>
+#include <amphi/machine.h>
+#include <amphi/printf.h>
+
+#include "console.h"
+#include "mm.h"
+
+#define LINE_BYTES 64u
+#define LOG_MAX    160u
+
+/* Of a function's configuration space: what kind it is, and of a bridge the buses behind it. */
+enum { REG_HEADER = 0x0e, REG_SECONDARY_BUS = 0x19, REG_SUBORDINATE_BUS = 0x1a };
+#define HEADER_BRIDGE 1u
+
+void *host_iommu_pages(unsigned count, maddr_t *out_where)
+{
+	void *pages = pages_alloc(count);
+
+	if (pages)
+		*out_where = virt_to_maddr(pages);
+	return pages;
+}
+
+void host_iommu_pages_free(void *pages, unsigned count)
+{
+	pages_free(pages, count);
+}
+
+void *host_iommu_view(maddr_t where)
+{
+	return pfn_to_virt((pfn_t){where.v >> PAGE_SHIFT});
+}
+
+void *host_iommu_alloc(size_t bytes)
+{
+	return kmalloc(bytes);
+}
+
+void host_iommu_free(void *p, size_t bytes)
+{
+	kfree(p, bytes);
+}
+
+volatile void *host_iommu_registers(maddr_t where, size_t len)
+{
+	return machine_mmio_map(where, len);
+}
+
+uint32_t host_iommu_read32(volatile void *regs, unsigned offset)
+{
+	return *(volatile uint32_t *)((volatile char *)regs + offset);
+}
+
+uint64_t host_iommu_read64(volatile void *regs, unsigned offset)
+{
+	return *(volatile uint64_t *)((volatile char *)regs + offset);
+}
+
+void host_iommu_write32(volatile void *regs, unsigned offset, uint32_t value)
+{
+	*(volatile uint32_t *)((volatile char *)regs + offset) = value;
+}
+
+void host_iommu_write64(volatile void *regs, unsigned offset, uint64_t value)
+{
+	*(volatile uint64_t *)((volatile char *)regs + offset) = value;
+}
+
+void host_iommu_clean(const void *p, size_t len)
+{
+	const char *line = (const char *)((uintptr_t)p & ~(uintptr_t)(LINE_BYTES - 1));
+
+	for (; line < (const char *)p + len; line += LINE_BYTES)
+		__asm__ volatile("clflush %0" : "+m"(*(volatile char *)line));
+	__asm__ volatile("mfence" ::: "memory");
+}
+
+bool host_iommu_bridge(uint16_t bdf, uint8_t *out_first_bus, uint8_t *out_last_bus)
+{
+	if ((machine_pci_read(bdf, REG_HEADER, 1) & 0x7f) != HEADER_BRIDGE)
+		return false;
+	*out_first_bus = (uint8_t)machine_pci_read(bdf, REG_SECONDARY_BUS, 1);
+	*out_last_bus = (uint8_t)machine_pci_read(bdf, REG_SUBORDINATE_BUS, 1);
+	return true;
+}
+
+void host_iommu_pause(void)
+{
+	machine_delay_us(1);
+}
+
+void host_iommu_log(const char *format, ...)
+{
+	char line[LOG_MAX];
+	va_list args;
+
+	va_start(args, format);
+	fmt_vtext(line, sizeof(line), format, args);
+	va_end(args);
+	klog(LOG_WARN, "%s", line);
+}

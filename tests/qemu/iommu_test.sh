@@ -1,0 +1,55 @@
+#!/bin/sh
+# iommu_test: devices of a bare machine behind VT-d, each in a space of its own: NVMe, AHCI, virtio-blk and virtio-net that say they
+# go by the IOMMU, e1000e; strict and lazy, with and without caching mode. Why: a map that is missing, late, or undone too early shows
+# only where a real unit checks it. Expected: all bytes arrive, no fault, as many maps undone as made but for what is shared for good,
+# and dma_debug finds nothing; a device that is cut off is named by its faults, and its neighbours go on.
+. "$(dirname "$0")/lib.sh"
+
+head -c 4194304 /dev/urandom >"$work/bytes"
+digest=$(sha256sum <"$work/bytes" | cut -d' ' -f1)
+boot() { # boot UNIT WORDS COMMANDS NIC: three disks with the bytes, a card
+	unit=$1 words=$2 commands=$3 nic=$4
+	for d in a b c; do cp "$work/bytes" "$work/$d"; done
+	MACHINE=q35,kernel-irqchip=split native 64 "$words dma_debug do=\"$commands\"" </dev/null >"$work/log" \
+		-device "$unit" -drive if=none,id=a,format=raw,file="$work/a" -device nvme,drive=a,serial=x,addr=1 \
+		-drive if=none,id=b,format=raw,file="$work/b" -device ide-hd,drive=b,bus=ide.0 \
+		-drive if=none,id=c,format=raw,file="$work/c" \
+		-device virtio-blk-pci,drive=c,iommu_platform=on,disable-legacy=on,addr=2 -netdev user,id=n -device "$nic,netdev=n,addr=3"
+}
+all='sha256 nvme0n1; sha256 sda; sha256 vda; fill nvme0n1 7; verify nvme0n1 7; fill sda 8; verify sda 8; fill vda 9; verify vda 9;'
+net='ping -q -c 50 -i 0 -s 1400 10.0.2.2; ping -q -c 3 -i 0 -s 20000 10.0.2.2;'
+virtio=virtio-net-pci,iommu_platform=on,disable-legacy=on
+
+fine() { # fine LAYER: of the last boot
+	expect_status 0 "$work/log"
+	for disk in nvme0n1 sda vda; do
+		expect "$work/log" "^@sha256 $disk $digest"
+		expect "$work/log" "^@verify $disk ok"
+	done
+	! grep -E 'iommu: |dma_debug|has failed|is unmapped' "$work/log" || { echo "$1: this should not be said"; exit 1; }
+	[ "$(grep -cE "^[0-9a-f:.]{7} $1 " "$work/log")" = 4 ] || { echo "not four devices go by '$1':"; tail "$work/log"; exit 1; }
+	# What stays mapped is queues and buffers of cards; nothing was wrong. Thousands were mapped by the disks.
+	awk -v layer="$1" '$2 == layer { if ($3 - $4 > 2200 || $3 < $4 || $7 != 0) bad = 1; maps += $3 }
+		END { exit bad || maps < 6000 }' "$work/log" || { echo "maps and unmaps:"; grep " $1 " "$work/log"; exit 1; }
+	echo "$unit, $1: $(awk -v layer="$1" '$2 == layer { m += $3; f += $5 } END { print m " maps, " f " flushes" }' "$work/log")"
+}
+boot intel-iommu iommu=strict "$all $net dma; halt" e1000e
+expect "$work/log" 'vt-d0: 39 bits, .* strict'
+fine strict
+boot intel-iommu,caching-mode=on,aw-bits=48 iommu=strict "$all $net dma; halt" $virtio
+expect "$work/log" 'vt-d0: 48 bits, .* strict'
+fine strict
+boot intel-iommu '' "$all $net dma; halt" $virtio
+fine lazy
+boot intel-iommu iommu=off "$all $net dma; halt" e1000e
+fine direct
+
+boot intel-iommu iommu=strict "-dma cut 00:09.0; dma cut 00:01.0; -sha256 nvme0n1; sha256 sda; sha256 vda; $net -dma cut 00:01.0; halt" e1000e
+expect_status 0 "$work/log"
+expect "$work/log" '^dma: ENODEV'
+expect "$work/log" 'iommu: 00:01.0 may not (read|write) [0-9a-f]+: it is in no space'
+expect "$work/log" '^nvme0n1: read error at sector 0'
+expect "$work/log" "^@sha256 sda $digest"
+expect "$work/log" "^@sha256 vda $digest"
+! grep -E 'iommu: 00:(02|03|1f)' "$work/log" || { echo "a neighbour was hit"; exit 1; }
+echo "a device that is cut off: $(grep -c 'iommu: 00:01.0' "$work/log") faults told"

@@ -1,14 +1,15 @@
 #!/bin/sh
 # soak.sh (`make soak`, some minutes): a thousand small guests and fifty stock Linux guests are made and ended on amphi-hv,
-# and nothing is left of them; and the power is cut a hundred times under a load of writes. What the test suite has no time for;
-# cycle_test and power_cut_test do a part of it each time.
-# Expected: free pages, grants, ports, store nodes, watches and connections are where they were, and Linux was up in its
+# and nothing is left of them; the power is cut a hundred times under a load of writes; and the defects that others have published are
+# put back one by one (defects.sh). What the test suite has no time for; cycle_test and power_cut_test do a part of it each time.
+# Expected: each defect is found; free pages, grants, ports, store nodes, watches and connections are where they were, and Linux was up in its
 # user space in those that lived long enough.
 set -eu
 cd "$(dirname "$0")/.."
 BUILD=${BUILD:-build}
 CYCLES=${CYCLES:-1000} tests/qemu/cycle_test.sh
 POWER_CUTS=${POWER_CUTS:-100} tests/qemu/power_cut_test.sh
+tests/defects.sh
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

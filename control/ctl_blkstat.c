@@ -44,6 +44,7 @@ static const struct ctl_column stat_columns[] = {
     {"BYTES READ", "bytes_read", 12, CTL_NUMBER},
     {"WRITTEN", "bytes_written", 12, CTL_NUMBER},
     {"SEGMENTS", "segments", 9, CTL_NUMBER},
+    {"MERGED", "merged", 8, CTL_NUMBER},
     {"PARTS", "parts", 6, CTL_NUMBER},
     {"NOW", "in_flight", 4, CTL_NUMBER},
     {"WAIT", "waiting", 4, CTL_NUMBER},
@@ -122,6 +123,7 @@ static void add_disk_row(struct ctl_answer *out, const struct blkback_info *i, c
 			  {.number = s->bytes_read},
 			  {.number = s->bytes_written},
 			  {.number = s->segments},
+			  {.number = s->merged},
 			  {.number = s->parts},
 			  {.number = s->in_flight},
 			  {.number = s->waiting},
@@ -155,12 +157,16 @@ static void add_queue_row(struct ctl_answer *out, const struct blkback_info *i, 
 	cells[2].text = i->name;
 	cells[3].number = number;
 	cells[4].number = l.all;
-	cells[9].number = q->in_flight;
-	cells[15].number = q->notifications_sent;
-	cells[16].number = q->notifications_received;
-	cells[18].number = below_which(&l, 50);
-	cells[19].number = below_which(&l, 99);
-	cells[20].text = text;
+	cells[5].number = q->bytes_read;
+	cells[6].number = q->bytes_written;
+	cells[7].number = q->segments;
+	cells[8].number = q->merged;
+	cells[10].number = q->in_flight;
+	cells[16].number = q->notifications_sent;
+	cells[17].number = q->notifications_received;
+	cells[19].number = below_which(&l, 50);
+	cells[20].number = below_which(&l, 99);
+	cells[21].text = text;
 	ctl_table_row(out, stat_columns, ARRAY_SIZE(stat_columns), cells);
 }
 

@@ -84,7 +84,7 @@ static void push(struct back_queue *q)
  * mostly was taken at one moment, so its latencies are in one class. */
 struct tally {
 	uint64_t bytes[2]; /* by BLKIF_OP_READ, BLKIF_OP_WRITE */
-	unsigned n_segments, n;
+	unsigned n_segments, merged, n;
 };
 
 static void tally_end(struct back_queue *q, const struct tally *t)
@@ -93,7 +93,11 @@ static void tally_end(struct back_queue *q, const struct tally *t)
 
 	stats->bytes_read += t->bytes[BLKIF_OP_READ];
 	stats->bytes_written += t->bytes[BLKIF_OP_WRITE];
-	q->stats.bytes += t->bytes[BLKIF_OP_READ] + t->bytes[BLKIF_OP_WRITE];
+	stats->merged += t->merged;
+	q->stats.bytes_read += t->bytes[BLKIF_OP_READ];
+	q->stats.bytes_written += t->bytes[BLKIF_OP_WRITE];
+	q->stats.segments += t->n_segments;
+	q->stats.merged += t->merged;
 	q->disk->n_segments -= t->n_segments;
 	q->in_flight -= t->n;
 }
@@ -103,11 +107,12 @@ static void count_other(struct back_queue *q, const struct back_request *req)
 	struct blkback_stats *stats = &q->disk->stats;
 	uint64_t bytes = req->op == BLKIF_OP_DISCARD ? 0 : req->n_sectors * SECTOR_SIZE;
 
-	q->stats.bytes += bytes;
 	if (req->status != BLKIF_RSP_OKAY)
 		stats->errors++;
-	else if (req->op == BLKIF_OP_WRITE_BARRIER)
+	else if (req->op == BLKIF_OP_WRITE_BARRIER) {
 		stats->bytes_written += bytes;
+		q->stats.bytes_written += bytes;
+	}
 	stats->flushes += req->op == BLKIF_OP_FLUSH_DISKCACHE;
 	stats->discards += req->op == BLKIF_OP_DISCARD;
 	stats->secure += req->op == BLKIF_OP_DISCARD && req->flags & BLOCK_SECURE;
@@ -147,8 +152,10 @@ static void answer_all(struct back_queue *q)
 			answer(q, req, &t, now);
 		t.n++;
 		t.n_segments += req->n_segments;
-		if (req->n_segments > 1)
+		if (req->n_segments > 1) {
+			t.merged += req->n_segments - 1u;
 			back_segments_give_many(req);
+		}
 		request_free(q, req);
 	}
 	tally_end(q, &t);

@@ -17,6 +17,7 @@ int blkback_init(void);
 struct blkback_stats {
 	uint64_t requests, segments, bytes_read, bytes_written, flushes;
 	uint64_t indirect, barriers, discards; /* of requests */
+	uint64_t merged;  /* segments that came in one request with another before them */
 	uint64_t parts;   /* that the disk had to be asked for besides: too big for one */
 	uint64_t starved; /* times that a ring waited for the memory of requests in flight */
 	uint64_t refused; /* requests answered with an error before the disk saw them */
@@ -38,7 +39,8 @@ enum blkback_kind { BLKBACK_READ, BLKBACK_WRITE, BLKBACK_OTHER, BLKBACK_KINDS };
 /* Of one ring, since it was connected. latency[kind][n] counts answers that came 2^n to 2^(n+1) ns (the last: or
  * more) after their requests were taken off the ring; both moments are those of a batch. */
 struct blkback_queue_stats {
-	uint64_t bytes, notifications_sent, notifications_received;
+	uint64_t bytes_read, bytes_written, segments, merged;
+	uint64_t notifications_sent, notifications_received;
 	uint32_t latency[BLKBACK_KINDS][BLKBACK_LATENCIES];
 	unsigned in_flight;
 };

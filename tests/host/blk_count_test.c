@@ -89,10 +89,35 @@ static void test_latencies(void **state)
 	assert_int_equal(q.latency[BLKBACK_READ][12], 1);  /* 8000 */
 	assert_int_equal(q.latency[BLKBACK_WRITE][11], 1); /* 3000 */
 	assert_int_equal(q.latency[BLKBACK_OTHER][0], 1);  /* none that the clock knows */
-	assert_int_equal(q.bytes, 8192);
+	assert_int_equal(q.bytes_read, 4096);
+	assert_int_equal(q.bytes_written, 4096);
+	assert_int_equal(q.segments, 2);
+	assert_int_equal(q.merged, 0);
 	assert_int_equal(q.in_flight, 0);
 	assert_true(q.notifications_sent > 0 && q.notifications_received > 0);
 	end(3);
+}
+
+/* What the frontend joined: a request of five pages and one of two are five merged segments, on the ring and in all. */
+static void test_merged(void **state)
+{
+	struct blkback_queue_stats q;
+
+	begin();
+	world_prepare(&w[0], 1, BLOCK_READ, 0, 5 * 4096, 0);
+	world_prepare(&w[1], 1, BLOCK_WRITE, 0, 2 * 4096, 0);
+	for (unsigned i = 0; i < 2; i++)
+		world_submit(&w[i], 1, dev);
+	world_kick(1, dev);
+	mock_run();
+	answer(2);
+	q = look();
+	assert_int_equal(q.segments, 7);
+	assert_int_equal(q.merged, 5);
+	assert_int_equal(q.bytes_read, 5 * 4096);
+	assert_int_equal(q.bytes_written, 2 * 4096);
+	assert_int_equal(world_back_stats().merged, 5);
+	end(2);
 }
 
 /* Longer than the last step of the histogram: counted there. */
@@ -233,6 +258,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_latencies),
+	    cmocka_unit_test(test_merged),
 	    cmocka_unit_test(test_a_very_long_one),
 	    cmocka_unit_test(test_a_trace),
 	    cmocka_unit_test(test_each_third_of_the_right_disk),

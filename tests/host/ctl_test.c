@@ -372,13 +372,15 @@ static void test_blkstat(void **state)
 	expect_part("\ng                1  xvda      -        100          4096  ");
 	expect_part("  7       8       9       10  ");
 	expect_part("  8192        8192  10:1 12:98 13:1\n");
-	expect_part("\ng                1  xvda      1          1             -  ");
+	expect_part("\ng                1  xvda      1          1             0  ");
 	expect_part("  16384       16384  13:1\n");
 	expect_refusal("blkstat h", -XEN_ENOENT, "h: no such domain");
 	assert_int_equal(run("--json blkstat"), 0);
 	assert_non_null(
 	    strstr(text, "{\"name\":\"g\",\"id\":1,\"disk\":\"xvda\",\"queue\":0,\"requests\":99,"
-			 "\"bytes_read\":null,"));
+			 "\"bytes_read\":2048,"));
+	expect_part("\"merged\":80,\"parts\":null,");
+	expect_part("\"segments\":180,\"merged\":81,");
 	expect_part("\"waited\":7,\"held\":8,\"errors\":9,\"refused\":10,");
 	expect_part("\"latency\":\"10:1 12:98\"}");
 }

@@ -20,6 +20,8 @@ void blkback_for_each(void (*fn)(const struct blkback_info *info, void *ctx), vo
 						 .n_queues = 2,
 						 .stats = {.requests = 100,
 							   .bytes_read = 4096,
+							   .segments = 180,
+							   .merged = 81,
 							   .waited = 7,
 							   .held = 8,
 							   .errors = 9,
@@ -32,6 +34,8 @@ const struct blkback_queue_stats *blkback_queue(const struct blkback_info *info,
 {
 	static struct blkback_queue_stats queues[2];
 
+	queues[0].bytes_read = 2048;
+	queues[0].merged = 80;
 	queues[0].latency[BLKBACK_READ][10] = 1;
 	queues[0].latency[BLKBACK_READ][12] = 50;
 	queues[0].latency[BLKBACK_WRITE][12] = 48;

@@ -70,6 +70,10 @@ near("bps=20M set while it runs", grew(4, "one", "bytes_read"), 4 << 20)
 cost = {n: grew(6, n, "bytes_read") + 16384 * grew(6, n, "requests") for n in ("two", "flood")}
 near("beside a flood, cost", cost["two"], sum(cost.values()) / 2)
 for name, s in stats[-1].items():
+    rings = [r for r in answers[-1] if r["name"] == name and r["queue"] is not None]
+    for key in ("bytes_read", "bytes_written", "merged"):
+        assert sum(r[key] for r in rings) == s[key], (name, key, rings, s)
+    assert s["merged"] > 0, "requests of several pages"
     assert s["errors"] == s["refused"] == 0, (name, s)
     assert sum(int(p.split(":")[1]) for p in s["latency"].split()) <= s["requests"]
 assert stats[-1]["slow"]["held"] > 0 and stats[-1]["flood"]["waited"] > 0

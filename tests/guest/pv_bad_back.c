@@ -9,9 +9,8 @@
  * backend, by tests/qemu/bad_back_test.sh, which looks whether that other has
  * come to harm.
  */
-#include "pv_peer.h"
+#include "pv_back.h"
 #include <xen/io/blkif.h>
-#include <xen/io/xenbus.h>
 
 #define SECTORS 256u
 #define SLOTS   32u
@@ -30,41 +29,10 @@ static uint8_t ring_page[PEER_PAGE] __attribute__((aligned(4096)));
 static uint8_t window[PEER_PAGE] __attribute__((aligned(4096)));
 static volatile struct ring *const r = (volatile void *)ring_page;
 
-static char back[PEER_TEXT], front[PEER_TEXT];
-static domid_t front_id;
 static uint32_t ring_handle, port, taken;
 static int mapped;
 
-/* ---- pages of the other
- * ---------------------------------------------------------------------- */
-
-static int map(uint32_t ref, volatile void *at, uint32_t flags, uint32_t *handle)
-{
-	struct gnttab_map_grant_ref a = {.host_addr = (uint64_t)at,
-					 .flags = GNTMAP_host_map | flags,
-					 .ref = ref,
-					 .dom = front_id};
-
-	if (hypercall(__HYPERVISOR_grant_table_op, GNTTABOP_map_grant_ref, (uint64_t)&a, 1, 0))
-		return -1;
-	*handle = a.handle;
-	return a.status;
-}
-
-static void unmap(volatile void *at, uint32_t handle)
-{
-	struct gnttab_unmap_grant_ref a = {.host_addr = (uint64_t)at, .handle = handle};
-
-	hypercall(__HYPERVISOR_grant_table_op, GNTTABOP_unmap_grant_ref, (uint64_t)&a, 1, 0);
-}
-
-/* ---- a backend as it should be
- * --------------------------------------------------------------- */
-
-static void state(unsigned s)
-{
-	store_number(back, "state", s);
-}
+/* ---- a backend as it should be --------------------------------------------------------------- */
 
 static void describe(void)
 {
@@ -81,25 +49,14 @@ static void describe(void)
 /* The frontend's ring, once it has offered one. */
 static int take_ring(void)
 {
-	struct evtchn_bind_interdomain bind = {.remote_dom = front_id};
-
 	if (!store_wait(front, "state", 1u << XenbusStateInitialised))
 		return 0;
 	if (map((uint32_t)text_value(store_read(front, "ring-ref")), ring_page, 0, &ring_handle))
 		return 0;
 	mapped = 1;
-	bind.remote_port = (uint32_t)text_value(store_read(front, "event-channel"));
-	hypercall(__HYPERVISOR_event_channel_op, EVTCHNOP_bind_interdomain, (uint64_t)&bind, 0, 0);
-	port = bind.local_port;
+	port = bind_port((uint32_t)text_value(store_read(front, "event-channel")));
 	taken = 0;
 	return 1;
-}
-
-static int closed(void)
-{
-	unsigned s = (unsigned)text_value(store_read(front, "state"));
-
-	return s != XenbusStateConnected && s != XenbusStateInitialised;
 }
 
 /* Lets go of everything, and is at its beginning, as a backend is that has died
@@ -162,9 +119,7 @@ static void fill(const struct blkif_request *q)
 	}
 }
 
-/* ---- wrong answers
- * ----------------------------------------------------------------------------
- */
+/* ---- wrong answers ----------------------------------------------------------------------------- */
 
 static void id_of_nobody(struct blkif_request *q)
 {
@@ -261,18 +216,10 @@ static void scribbles_on_producer(struct blkif_request *q)
 		r->req_prod = was;
 }
 
-/* Pages that nobody gave: the hypervisor's word is what counts, and the
- * frontend never hears of it. */
 static int maps_got;
 static void maps_what_was_not_granted(struct blkif_request *q)
 {
-	uint32_t handle;
-
-	for (uint32_t ref = 0; ref < 4000; ref = ref == 7 ? 3900 : ref + 1)
-		if (map(ref, window, 0, &handle) == GNTST_okay) {
-			unmap(window, handle);
-			maps_got++;
-		}
+	maps_got += maps_of_nobody(window);
 	fill(q);
 	respond(q->id, q->operation, 0);
 }
@@ -282,9 +229,7 @@ static void leaves_without_a_word(struct blkif_request *q)
 	store_remove(back, "state");
 }
 
-/* ---- wrong offers
- * -----------------------------------------------------------------------------
- */
+/* ---- wrong offers ------------------------------------------------------------------------------ */
 
 static void no_sectors(void)
 {
@@ -341,18 +286,11 @@ static void million_queues(void)
 
 static void states_at_random(void)
 {
-	uint32_t x = 4711;
-
-	for (unsigned i = 0; i < 200; i++) {
-		x = x * 1103515245 + 12345;
-		state(x >> 16 & 15);
-	}
+	states_in_any_order();
 	state(XenbusStateInitWait);
 }
 
-/* ---- all of them
- * ------------------------------------------------------------------------------
- */
+/* ---- all of them ------------------------------------------------------------------------------- */
 
 static const struct attack {
 	const char *name;
@@ -465,26 +403,10 @@ static void serve(void)
 	leave();
 }
 
-/* The first directory below another: whose disk, and which. */
-static void find_disk(void)
-{
-	char *at;
-
-	text_put(back, "backend/vbd");
-	for (unsigned level = 0; level < 2; level++) {
-		while (store_ask(XS_DIRECTORY, back, "", 0) <= 1)
-			yield();
-		at = text_put(back + length(back), "/");
-		text_put(at, store_answer);
-	}
-	text_put(front, store_read(back, "frontend"));
-	front_id = (domid_t)text_value(store_read(back, "frontend-id"));
-}
-
 void guest_main(struct start_info *si)
 {
 	peer_begin(si);
-	find_disk();
+	back_find("backend/vbd");
 	for (unsigned i = 0; i < sizeof(attacks) / sizeof(attacks[0]); i++) {
 		check(attacks[i].name, attack(&attacks[i]));
 		leave();

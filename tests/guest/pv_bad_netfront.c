@@ -311,7 +311,7 @@ static int ask_address(void)
 	return ask(0, 60, is_arp_answer);
 }
 
-static int ask_echo(void)
+static int ask_echo(int (*wanted)(const uint8_t *f, int len))
 {
 	uint8_t *f = ipv4(1, 1, ECHO_AT + ECHO_BYTES);
 
@@ -321,14 +321,14 @@ static int ask_echo(void)
 	for (unsigned i = 0; i < ECHO_BYTES; i++)
 		f[ECHO_AT + i] = (uint8_t)(echo_number * 7 + i * 13);
 	put_sum(f + 36, f + 34, 8 + ECHO_BYTES);
-	return ask(1, ECHO_AT + ECHO_BYTES, is_echo);
+	return ask(1, ECHO_AT + ECHO_BYTES, wanted);
 }
 
 /* Who we ask knows us by our question, and answers the echo. A packet may be lost where many are sent. */
 static int passes(void)
 {
 	for (unsigned try = 0; try < 20; try++) {
-		if (connect() && ask_address() && ask_echo())
+		if (connect() && ask_address() && ask_echo(is_echo))
 			return 1;
 		connected = connected && backend_is_there();
 	}

@@ -70,7 +70,7 @@ static int vif_connect(struct xenbus_device *bus)
 	vif_write_carrier(vif);
 	log_connected(vif);
 	for (unsigned i = 0; i < vif->n_queues; i++)
-		host_work_soon(&vif->queues[i].again);
+		vif_turn_ask(&vif->queues[i]);
 	return 0;
 }
 

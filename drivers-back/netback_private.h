@@ -4,7 +4,7 @@
  * netback_queues.c: rings are mapped and unmapped. netback_take.c: a packet off a guest's tx ring, decoded.
  * netback_tx.c: batches of them become frames, and are answered. netback_rx.c: frames for the guest wait.
  * netback_slots.c: frames put in the slots of its rx ring. netback_checks.c: what a packet may be. netback_rate.c,
- * netback_multicast.c: how much, and which. netback_ctrl.c: the control ring. netback_staging.c: pages kept mapped. netback_guard.c: from which addresses.
+ * netback_multicast.c: how much, and which. netback_turn.c: whose turn it is. netback_ctrl.c: the control ring. netback_staging.c: pages kept mapped. netback_guard.c: from which addresses.
  * Nobody else includes this. Worker context, nothing is locked.
  */
 #ifndef DRIVERS_BACK_NETBACK_PRIVATE_H
@@ -73,7 +73,8 @@ struct vif_queue {
 	bool starved;          /* a frame's return lets it go on */
 	bool in_turn;          /* the turn ends with a push of its own */
 	bool found;            /* the last look at the rings found something */
-	struct host_work again, answer;
+	bool wants_turn;       /* its interface has one in hand */
+	struct host_work answer;
 	/* to the guest */
 	struct ring rx;
 	void *rx_va;
@@ -141,7 +142,10 @@ struct vif {
 	uint16_t headroom; /* in front of the data of each rx slot, as the guest's XDP wants it */
 	unsigned n_queues;
 	struct vif_queue *queues; /* n_queues of them, in whole pages */
-	bool filters;             /* multicast: to the addresses of the list only */
+	struct host_work turn;
+	bool turn_waits;    /* is in hand */
+	unsigned turn_last; /* of which queue */
+	bool filters;       /* multicast: to the addresses of the list only */
 	uint8_t multicast[NETIF_MULTICAST_MAX][NET_MAC_BYTES];
 	unsigned n_multicast;
 	struct host_watch *multicast_watch;
@@ -213,7 +217,8 @@ enum vif_taken vif_take(struct vif_queue *q, unsigned *left, struct vif_frame **
 
 /* ---- netback_tx.c */
 void vif_on_tx_event(void *ctx);
-void vif_tx_run(void *ctx);
+/* One turn of a queue. */
+void vif_tx_run(struct vif_queue *q);
 void vif_tx_answer(void *ctx);
 void vif_frames_reset(struct vif_queue *q);
 /* Of all queues: given to the interface's user, and not back. */
@@ -224,6 +229,16 @@ void vif_respond(struct vif_queue *q, uint16_t id, int16_t status);
 /* Gives a frame back that nobody else has seen. */
 void vif_frame_refuse(struct vif_frame *frame);
 void vif_frame_answer(struct vif_frame *frame, int16_t status);
+
+/* ---- netback_turn.c */
+void vif_turn_run(void *ctx);
+/* A queue has packets that wait. */
+void vif_turn_ask(struct vif_queue *q);
+/* Nothing of the interface goes for so long, and then this one's. */
+void vif_turn_later(struct vif_queue *q, uint64_t delay_ns);
+void vif_turn_all(struct vif *vif);
+/* The guest has notified. */
+void vif_turn_told(struct vif_queue *q);
 
 /* ---- netback_rate.c */
 void vif_rate_read(struct vif *vif);

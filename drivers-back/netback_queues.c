@@ -95,7 +95,6 @@ static int connect_queue(struct vif_queue *q, const char *dir)
 static void drop_queue(struct vif_queue *q)
 {
 	HOST_ASSERT(q->n_frames_out == 0);
-	host_work_cancel(&q->again);
 	host_work_cancel(&q->answer);
 	host_work_cancel(&q->rx_again);
 	host_work_cancel(&q->tick);
@@ -136,12 +135,14 @@ static int alloc_queues(struct vif *vif, unsigned n)
 	if (!vif->queues)
 		return -XEN_ENOMEM;
 	vif->n_queues = vif->dev.n_queues = n;
+	vif->turn = (struct host_work){.fn = vif_turn_run, .ctx = vif};
+	vif->turn_waits = false;
+	vif->turn_last = 0;
 	for (unsigned i = 0; i < n; i++) {
 		struct vif_queue *q = &vif->queues[i];
 
 		q->vif = vif;
 		q->index = i;
-		q->again = (struct host_work){.fn = vif_tx_run, .ctx = q};
 		q->answer = (struct host_work){.fn = vif_tx_answer, .ctx = q};
 		q->rx_again = (struct host_work){.fn = vif_rx_run, .ctx = q};
 		q->tick = (struct host_work){.fn = vif_rx_tick, .ctx = q};
@@ -165,6 +166,7 @@ void vif_queues_drop(struct vif *vif)
 {
 	if (!vif->queues)
 		return;
+	host_work_cancel(&vif->turn);
 	for (unsigned i = 0; i < vif->n_queues; i++)
 		drop_queue(&vif->queues[i]);
 	host_pages_free(vif->queues, QUEUE_PAGES(vif->n_queues));

@@ -44,10 +44,7 @@ void vif_rate_read(struct vif *vif)
 	    .credit = (int64_t)bytes,
 	    .next_ns = host_time_ns() + us * NS_PER_US,
 	};
-	for (unsigned i = 0; i < vif->n_queues; i++) { /* who was held may be so no more */
-		host_work_cancel(&vif->queues[i].again);
-		host_work_soon(&vif->queues[i].again);
-	}
+	vif_turn_all(vif); /* who was held may be so no more */
 	if (bytes)
 		host_log(HOST_LOG_INFO, "%s: at most %llu bytes in %llu us", vif->bus.path,
 			 (unsigned long long)bytes, (unsigned long long)us);
@@ -79,8 +76,7 @@ bool vif_rate_allows(struct vif_queue *q)
 	refill(rate, now);
 	if (rate->credit > 0)
 		return true;
-	host_work_cancel(&q->again);
-	host_work_after(&q->again, rate->next_ns - now);
+	vif_turn_later(q, rate->next_ns - now);
 	return false;
 }
 

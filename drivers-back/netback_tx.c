@@ -121,7 +121,7 @@ void vif_tx_answer(void *ctx)
 	}
 	if (q->starved && q->free) {
 		q->starved = false;
-		host_work_soon(&q->again);
+		vif_turn_ask(q);
 	}
 }
 
@@ -279,9 +279,8 @@ static bool turn(struct vif_queue *q, unsigned *left)
 
 /* One turn, and another one later if there is more: a guest that fills its ring as fast as it is emptied waits like
  * the others. ring_back_arm asks for an event at the very next request and looks again. */
-void vif_tx_run(void *ctx)
+void vif_tx_run(struct vif_queue *q)
 {
-	struct vif_queue *q = ctx;
 	int n;
 	unsigned left;
 
@@ -300,7 +299,7 @@ void vif_tx_run(void *ctx)
 	if (n < 0)
 		vif_broken(q->vif, "more tx requests than its ring holds");
 	else if (n > 0 && q->vif->connected && !q->starved && vif_rate_allows(q))
-		host_work_soon(&q->again);
+		vif_turn_ask(q);
 }
 
 /* One port may serve both rings. */
@@ -310,7 +309,7 @@ void vif_on_tx_event(void *ctx)
 
 	q->found = false;
 	vif_net_stats(q)->notifications_in++;
-	vif_tx_run(q);
+	vif_turn_told(q);
 	if (!q->split)
 		vif_rx_retry(q);
 	if (!q->found && q->vif->connected)

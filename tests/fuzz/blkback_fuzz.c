@@ -17,26 +17,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz_script.h"
 #include "tests/host/blk_guest.h"
 #include "tests/host/peer_recorder.h"
 
-static const uint8_t *at, *stop;
 static struct guest guest;
 static struct mock_disk *ram;
-
-static uint8_t byte(void)
-{
-	return at < stop ? *at++ : 0;
-}
-
-static uint32_t word(void)
-{
-	uint32_t v = byte();
-
-	v |= (uint32_t)byte() << 8;
-	v |= (uint32_t)byte() << 16;
-	return v | (uint32_t)byte() << 24;
-}
 
 static unsigned any_queue(void)
 {
@@ -234,8 +220,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	at = data;
-	stop = data + size;
+	script_begin(data, size);
 	ram = world_begin(256);
 	world_start_back();
 	connect();

@@ -18,28 +18,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz_script.h"
 #include "tests/host/mock_host.h"
 #include "tests/host/nic_world.h"
 
 #define FRAMES 64u
 #define STEPS  400u
 
-static const uint8_t *at, *stop;
 static struct nic_frame *frames[FRAMES];
 static unsigned n_frames, rx_head;
 static uint32_t regs[E1K_REGISTERS / 4];
-
-static uint8_t byte(void)
-{
-	return at < stop ? *at++ : 0;
-}
-
-static uint32_t word(void)
-{
-	uint32_t low = byte();
-
-	return low | (uint32_t)byte() << 8;
-}
 
 void *machine_mmio_map(maddr_t start, size_t len)
 {
@@ -66,7 +54,7 @@ static void *ring(enum e1000e_reg low)
 static void send(void)
 {
 	uint8_t shape = byte(), gso = byte();
-	uint32_t len = 60 + word() % (NET_FRAME_MAX - 60);
+	uint32_t len = 60 + half() % (NET_FRAME_MAX - 60);
 	struct nic_frame *f;
 
 	if (n_frames == FRAMES || !nic_dev)
@@ -102,9 +90,9 @@ static void write_back_received(void)
 	uint8_t how = byte();
 	unsigned n = how & 1 ? byte() : rx_head++ % E1K_RING;
 
-	rx[n].len = (uint16_t)(how & 2 ? word() : 60 + word() % 4037);
+	rx[n].len = (uint16_t)(how & 2 ? half() : 60 + half() % 4037);
 	rx[n].errors = how & 4 ? byte() : 0;
-	rx[n].special = (uint16_t)word();
+	rx[n].special = (uint16_t)half();
 	rx[n].status = how & 8 ? byte() : E1K_RX_DD | (how & 16 ? 0 : E1K_RX_EOP);
 	if (how & 32)
 		rx_head = byte();
@@ -142,7 +130,7 @@ static void change(void)
 
 static void time_passes(void)
 {
-	uint64_t ms = word();
+	uint64_t ms = half();
 
 	if (ms & 1)
 		end_reset();
@@ -172,8 +160,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    user, change,          time_passes};
 	static const struct pci_function function = {.vendor = 0x8086, .device = 0x10d3};
 
-	at = data;
-	stop = data + size;
+	script_begin(data, size);
 	nic_world_begin();
 	memset(regs, 0, sizeof(regs));
 	regs[E1K_STATUS / 4] = E1K_STATUS_LU;

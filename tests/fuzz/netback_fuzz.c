@@ -13,28 +13,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz_script.h"
 #include "tests/host/net_guest.h"
 #include "tests/host/peer_recorder.h"
 
 #define SENT 64u
 
-static const uint8_t *at, *stop;
 static struct net_guest guest;
 static struct net_sent sent[SENT];
-
-static uint8_t byte(void)
-{
-	return at < stop ? *at++ : 0;
-}
-
-static uint32_t word(void)
-{
-	uint32_t v = byte();
-
-	v |= (uint32_t)byte() << 8;
-	v |= (uint32_t)byte() << 16;
-	return v | (uint32_t)byte() << 24;
-}
 
 static unsigned any_queue(void)
 {
@@ -296,8 +282,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	at = data;
-	stop = data + size;
+	script_begin(data, size);
 	memset(sent, 0, sizeof(sent));
 	net_world_begin();
 	net_hub.records = false;

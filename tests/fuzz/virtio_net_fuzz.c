@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz_script.h"
 #include "tests/host/mock_host.h"
 #include "tests/host/nic_world.h"
 #include "tests/host/virtio_card.h"
@@ -24,26 +25,13 @@
 #define FRAMES 64u
 #define STEPS  400u
 
-static const uint8_t *at, *stop;
 static struct nic_frame *frames[FRAMES];
 static unsigned n_frames;
-
-static uint8_t byte(void)
-{
-	return at < stop ? *at++ : 0;
-}
-
-static uint32_t word(void)
-{
-	uint32_t low = byte();
-
-	return low | (uint32_t)byte() << 8;
-}
 
 static void send(void)
 {
 	uint8_t shape = byte(), gso = byte();
-	uint32_t len = 60 + word() % (NET_FRAME_MAX - 60);
+	uint32_t len = 60 + half() % (NET_FRAME_MAX - 60);
 	struct nic_frame *f;
 
 	if (n_frames == FRAMES || !nic_dev)
@@ -73,7 +61,7 @@ static void give_back(void)
 
 	if (!card.queues[queue] || !card_next(queue, &c)) {
 		if (card.queues[queue] && how & 1)
-			card_return(queue, word(), word());
+			card_return(queue, half(), half());
 		return;
 	}
 	for (unsigned i = 0; i < sizeof(header); i++)
@@ -83,8 +71,8 @@ static void give_back(void)
 	(void)card_write(&c, header, sizeof(header));
 	if (how & 2 && c.pieces[0].flags & VIRTQ_DESC_WRITE && c.pieces[0].len > 200)
 		(void)nic_world_headers((uint8_t *)c.pieces[0].addr + 12, 1000, how & 4 ? 4 : 6);
-	card_return(queue, how & 64 ? word() : c.head,
-		    how & 128 ? word() << 4 : 12 + word() % 4085);
+	card_return(queue, how & 64 ? half() : c.head,
+		    how & 128 ? half() << 4 : 12 + half() % 4085);
 	if (how & 8)
 		card_return(queue, c.head, 60);
 }
@@ -132,7 +120,7 @@ static void change(void)
 
 static void time_passes(void)
 {
-	uint64_t ms = word();
+	uint64_t ms = half();
 
 	mock_advance((ms & 7 ? ms : ms * 64) * 1000000);
 }
@@ -159,11 +147,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 					      user, change,    time_passes};
 	static const struct pci_function function = {.vendor = 0x1af4, .device = 0x1041};
 
-	at = data;
-	stop = data + size;
+	script_begin(data, size);
 	nic_world_begin();
 	card_reset();
-	card.offers = word() | (uint64_t)word() << 16;
+	card.offers = half() | (uint64_t)half() << 16;
 	card.legacy = byte() & 1;
 	card.queue_size = (uint16_t)(8u << byte() % 3);
 	nic_vectors = 1 + byte() % 10;

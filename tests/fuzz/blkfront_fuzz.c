@@ -14,21 +14,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz_script.h"
 #include "tests/host/blk_plain_back.h"
 
 #define USERS 40u /* more than a short ring holds */
 
-static const uint8_t *at, *stop;
 static struct plain_back b;
 static struct block_device *dev;
 static struct world_request users[USERS];
 static unsigned n_kept;
 static struct host_grant_map kept[8];
-
-static uint8_t byte(void)
-{
-	return at < stop ? *at++ : 0;
-}
 
 /* ---- requests ---- */
 
@@ -270,21 +265,27 @@ static void part(void)
 	}
 }
 
+/* The last two are as who runs the domain may say. */
 static void begin(void)
 {
-	static const struct blkfront_limits limits = {
+	struct blkfront_limits limits = {
 	    .queues = 4, .ring_order = 2, .segments = 256, .copy_pages = 60};
+	uint8_t said;
 
 	memset(&b, 0, sizeof(b));
 	memset(users, 0, sizeof(users));
 	n_kept = 0;
-	blkfront_limit(&limits);
 	world_begin(8);
 	b.sectors = 256;
 	b.passive = true;
 	choose_offer();
+	said = byte();
+	limits.old_keys = said & 2;
+	limits.large_sectors = said & 4;
+	b.sector_size = said & 8 ? 4096 : 0;
+	blkfront_limit(&limits);
 	world_attach(1, XVDA, "none", "w");
-	world_put_front(1, XVDA, "trusted", byte() & 1 ? "0" : "1");
+	world_put_front(1, XVDA, "trusted", said & 1 ? "0" : "1");
 	world_start_front(1);
 	plain_offer(&b, false);
 	connect_if_asked();
@@ -294,8 +295,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	at = data;
-	stop = data + size;
+	script_begin(data, size);
 	begin();
 	for (int n = 0; at < stop && n < 200; n++) {
 		steps[byte() % ARRAY_SIZE(steps)]();

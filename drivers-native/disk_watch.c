@@ -188,10 +188,12 @@ void disk_watch_started(struct disk_watch *w, uint16_t bdf)
 static void take_away(struct disk_watch *w)
 {
 	host_work_cancel(&w->work);
-	if (w->phase == DISK_GONE)
-		return;
-	w->ops->stop(w);
-	disk_watch_gone(w, "is taken away");
+	if (w->phase != DISK_GONE) {
+		w->ops->stop(w);
+		disk_watch_gone(w, "is taken away");
+	}
+	if (w->ops->free)
+		w->ops->free(w);
 }
 
 void disk_watch_remove(uint16_t bdf)

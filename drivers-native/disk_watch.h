@@ -54,6 +54,9 @@ struct disk_watch_ops {
 	void (*detach)(struct disk_watch *w);
 	/* Then: ends what waits, and unregisters the disks. */
 	void (*gone)(struct disk_watch *w);
+	/* May be NULL: of one that was taken away with its function: gives all back, w's own memory too. A device that
+	 * cannot be seen to have stopped keeps what it was told of. */
+	void (*free)(struct disk_watch *w);
 };
 
 enum disk_phase { DISK_RUNNING, DISK_RESETTING, DISK_GONE };

@@ -183,6 +183,7 @@ void e1000e_other_interrupt(void *e1000e);
 
 /* e1000e_init.c: registers as frames need them; the card has been reset. */
 int e1000e_start(struct nic *nic);
+void e1000e_free(struct nic *nic);
 void e1000e_filter(struct nic *nic);
 void e1000e_read_link(struct e1000e *e);
 

@@ -129,6 +129,18 @@ static int add_memory(struct e1000e *e)
 	return 0;
 }
 
+void e1000e_free(struct nic *nic)
+{
+	struct e1000e *e = e1000e_of(nic);
+
+	host_pages_free(e->tx, 1);
+	host_pages_free(e->rx, 1);
+	for (unsigned i = 0; i < E1K_HEADS; i += PAGE_SIZE / NET_PARSE_BYTES)
+		host_pages_free(e->heads[i], 1);
+	machine_mmio_unmap((void *)e->regs, E1K_REGISTERS);
+	host_free(e, sizeof(*e));
+}
+
 static int add_vectors(struct e1000e *e)
 {
 	int err = pci_msix_find(e->nic.pci, &e->msix);

@@ -90,4 +90,5 @@ const struct nic_ops e1000e_ops = {.put = e1000e_put,
 				   .stop = stop,
 				   .is_stopped = is_stopped,
 				   .forget = forget,
+				   .free = e1000e_free,
 				   .start = e1000e_start};

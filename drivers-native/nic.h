@@ -88,6 +88,8 @@ struct nic_ops {
 	int (*is_stopped)(struct nic *nic);
 	/* After it: frames and buffers the card had go back (nic_done, nic_buffer_free). */
 	void (*forget)(struct nic *nic);
+	/* May be NULL: of one that was taken away with its function, after forget: gives all back but the buffers, nic too. */
+	void (*free)(struct nic *nic);
 	/* From the state after a reset to one in which frames go both ways; the card has its buffers then. */
 	int (*start)(struct nic *nic);
 };
@@ -155,6 +157,8 @@ int nic_map(const struct nic *nic, const struct net_frame *frame, uint32_t skip,
 /* NULL: none is free, and there may be no more. */
 struct nic_buffer *nic_buffer_get(struct nic_queue *queue);
 void nic_buffer_free(struct nic_buffer *buffer);
+/* All go back to the kernel. The card is off, and its interface unregistered, so no user has one. */
+void nic_buffers_end(struct nic *nic);
 /* The frame whose first bytes lie in buffer; it goes on in others. False: it has too many pieces, or is too long. */
 struct net_frame *nic_frame_begin(struct nic_buffer *buffer, uint32_t offset, uint32_t len);
 bool nic_frame_add(struct net_frame *frame, struct nic_buffer *buffer, uint32_t offset,

@@ -2,7 +2,7 @@
  *
  * Contract: nic.h. A user may keep a frame for long (a guest that does not take it); its pages are then replaced in the
  * card by others, up to a bound, beyond which the card drops: so one that never puts a frame costs that much memory
- * and not more. Pages are never given back to the kernel, as the card was told of them. Called by the drivers.
+ * and not more. Pages are not given back to the kernel before the card is off for good. Called by the drivers.
  */
 #include "nic.h"
 
@@ -45,6 +45,20 @@ void nic_buffer_free(struct nic_buffer *buffer)
 	buffer->next = queue->free;
 	queue->free = buffer;
 	queue->n_free++;
+}
+
+void nic_buffers_end(struct nic *nic)
+{
+	for (unsigned i = 0; i < nic->n_queues; i++) {
+		struct nic_buffer *buffer, *next;
+
+		HOST_ASSERT(nic->queues[i]->n_free == nic->queues[i]->n_buffers);
+		for (buffer = nic->queues[i]->free; buffer; buffer = next) {
+			next = buffer->next;
+			host_pages_free(buffer->page, 1);
+			host_free(buffer, sizeof(*buffer));
+		}
+	}
 }
 
 static void free_all(struct nic_buffer *first)

@@ -18,6 +18,7 @@
 #define WAIT_MAX    12u /* doublings of NIC_POLL_NS between two resets: 41 s */
 #define QUIET_LOOKS 60u /* after which an earlier reset counts no more */
 #define LOOK_US     1000u
+#define STOP_LOOKS  100u
 
 static struct nic *all;
 
@@ -143,6 +144,23 @@ static void on_time(void *ctx)
 	in_phase[nic->phase](nic);
 }
 
+/* A card that cannot be seen to have stopped keeps what it was told of. */
+static void free_all(struct nic *nic)
+{
+	int err = -XEN_EAGAIN;
+
+	for (unsigned n = 0; n < STOP_LOOKS && err == -XEN_EAGAIN; n++) {
+		err = nic->ops->is_stopped(nic);
+		if (err == -XEN_EAGAIN)
+			machine_delay_us(LOOK_US);
+	}
+	if (err || !nic->ops->free)
+		return;
+	dma_detach(&nic->dma); /* which unmaps every page that is freed here */
+	nic_buffers_end(nic);
+	nic->ops->free(nic);
+}
+
 /* It is still there, so it is told to stop before its memory is taken away. */
 void nic_remove(uint16_t bdf)
 {
@@ -159,6 +177,7 @@ void nic_remove(uint16_t bdf)
 			return;
 		nic->ops->stop(nic);
 		gone(nic, "is taken away");
+		free_all(nic);
 	}
 }
 

@@ -180,6 +180,8 @@ unsigned nvme_stride_bytes(const struct nvme *n);
 /* -XEN_ENOMEM; -XEN_EOPNOTSUPP: doorbells beyond what was mapped. */
 int nvme_queue_alloc(struct nvme *n, struct nvme_queue *q, unsigned index, uint16_t depth);
 void nvme_disable(struct nvme *n);
+/* 0: it is off; waits for that as long as it may take. */
+int nvme_wait_off(struct nvme *n);
 /* Tells it of its admin queue, empty, and turns it on. */
 void nvme_enable(struct nvme *n);
 /* Off, on, waiting for each: for start-up. */
@@ -192,6 +194,8 @@ int nvme_create_queues(struct nvme *n, unsigned *out_made);
 
 /* nvme_init.c: the controller has no disks any more, so another may have their names. */
 void nvme_forget_index(unsigned index);
+/* It is off, and everything that it had is given back, n too. */
+void nvme_free(struct nvme *n);
 
 /* nvme_virtual.c: virtual functions: turns them on, and on again after a reset. */
 void nvme_virtual_enable(struct nvme *n, unsigned wanted);

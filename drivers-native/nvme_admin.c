@@ -100,6 +100,11 @@ void nvme_disable(struct nvme *n)
 	write32(n, NVME_CC, 0);
 }
 
+int nvme_wait_off(struct nvme *n)
+{
+	return wait_ready(n, 0);
+}
+
 void nvme_enable(struct nvme *n)
 {
 	rewind_queue(&n->admin);

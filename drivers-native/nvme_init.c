@@ -243,6 +243,45 @@ static int add_queue(struct nvme *n)
 	return err;
 }
 
+/* ---- and back --------------------------------------------------------------------------------- */
+
+/* Every so many of them began a page. */
+static void free_prps(struct nvme_io *io)
+{
+	unsigned per_page = PAGE_SIZE / (NVME_PRPS * sizeof(uint64_t));
+
+	for (unsigned i = 0; i < NVME_SLOTS; i += per_page)
+		host_pages_free(io->slots[i].prps, 1);
+}
+
+static void free_queue(struct nvme_queue *q)
+{
+	host_pages_free(q->sq, 1);
+	host_pages_free((void *)q->cq, 1);
+}
+
+void nvme_free(struct nvme *n)
+{
+	unsigned per_page = PAGE_SIZE / (NVME_LIST_PRPS * sizeof(uint64_t));
+
+	dma_detach(&n->dma); /* which unmaps every page that is freed here */
+	for (unsigned i = 0; i < n->n_ns; i++)
+		host_free(n->ns[i], sizeof(*n->ns[i]));
+	for (unsigned i = 0; i < NVME_QUEUES && n->io[i];
+	     i++) { /* also those that it did not take */
+		free_prps(n->io[i]);
+		free_queue(&n->io[i]->q);
+		host_free(n->io[i], sizeof(*n->io[i]));
+	}
+	for (unsigned i = 0; i < NVME_LISTS; i += per_page)
+		host_pages_free(n->lists[i].prps, 1);
+	free_queue(&n->admin);
+	machine_mmio_unmap((void *)n->regs, REGISTERS_LEN);
+	host_free(n, sizeof(*n));
+}
+
+/* ---- start -------------------------------------------------------------------------------------- */
+
 /* As many as device and platform give; the memory of one that was prepared in vain is not had back, as it
  * is once a boot. */
 static int add_queues(struct nvme *n)

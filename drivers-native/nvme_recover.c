@@ -143,6 +143,15 @@ static void gone(struct disk_watch *w)
 	nvme_forget_index(n->index);
 }
 
+/* With virtual functions, which are others' by now, it is left as it is. */
+static void free_all(struct disk_watch *w)
+{
+	struct nvme *n = nvme_of(w);
+
+	if (!n->n_virtual && !nvme_wait_off(n))
+		nvme_free(n);
+}
+
 /* Both changes of readiness, off and on. */
 void nvme_watch_init(struct nvme *n)
 {
@@ -155,7 +164,8 @@ void nvme_watch_init(struct nvme *n)
 						  .fail = fail,
 						  .resume = resume,
 						  .detach = detach,
-						  .gone = gone};
+						  .gone = gone,
+						  .free = free_all};
 
 	n->watch.ops = &ops;
 	n->watch.reset_polls = 2 * nvme_ready_ms(n) / MS_PER_POLL;

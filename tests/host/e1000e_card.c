@@ -23,6 +23,8 @@ uint32_t *e1k_reg(enum e1000e_reg r)
 	return &e1k_device.regs[r / 4];
 }
 
+void machine_mmio_unmap(void *regs, size_t len) {}
+
 void *machine_mmio_map(maddr_t start, size_t len)
 {
 	assert_true(len <= sizeof(e1k_device.regs));

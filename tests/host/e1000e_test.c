@@ -454,11 +454,19 @@ static void one_that_is_pulled_out_takes_nothing_with_it(void **state)
 static void one_that_is_taken_away_is_stopped(void **state)
 {
 	uint8_t bytes[60] = {0};
+	unsigned pages, allocs;
 	struct nic_frame *f;
 
+	nic_world_begin();
+	pages = mock_left(0).pages;
+	allocs = mock_left(0).allocs;
 	probe();
 	f = nic_world_frame(60, 1, 0);
 	nic_world_send(f);
+	nic_seen.keep = true; /* by a user who puts it when the interface goes */
+	e1k_deliver(bytes, 60, 0, 0);
+	e1k_interrupt();
+	assert_int_equal(nic_seen.n_kept, 1);
 	nic_remove(0x7777);
 	assert_non_null(nic_dev);
 	nic_remove(function.bdf);
@@ -467,11 +475,10 @@ static void one_that_is_taken_away_is_stopped(void **state)
 	assert_int_equal(f->done, 1);
 	assert_int_equal(nic_seen.gone, 1);
 	assert_int_equal(*e1k_reg(E1K_RCTL), 0);
-	e1k_deliver(bytes, 60, 0, 0);
-	e1k_interrupt();
-	seconds(3);
 	nic_remove(function.bdf);
 	assert_int_equal(nic_seen.gone, 1);
+	assert_int_equal(mock_left(0).pages, pages + 1); /* the frame's */
+	assert_int_equal(mock_left(0).allocs, allocs);
 }
 
 #define TEST(f) cmocka_unit_test_teardown(f, teardown)

@@ -8,7 +8,7 @@
 
 #include "fake_dma.h"
 
-unsigned fake_pages_freed;
+unsigned fake_pages_freed, fake_held;
 uint8_t fake_unreachable[512] __attribute__((aligned(512)));
 
 int dma_map(const struct dma_device *dev, void *va, size_t len, enum dma_direction dir,
@@ -56,6 +56,8 @@ void dma_group_end(const struct dma_device *dev, struct dma_group *group)
 	}
 }
 
+void dma_detach(struct dma_device *dev) {}
+
 void dma_page_free(const struct dma_device *dev, void *page, dma_addr_t addr)
 {
 	host_pages_free(page, 1);
@@ -66,22 +68,26 @@ void *dma_page_alloc(const struct dma_device *dev, dma_addr_t *out_addr)
 	void *page = aligned_alloc(PAGE_SIZE, PAGE_SIZE);
 
 	memset(page, 0, PAGE_SIZE);
+	fake_held++;
 	*out_addr = (dma_addr_t){(uintptr_t)page};
 	return page;
 }
 
 void *host_alloc(size_t size_bytes)
 {
+	fake_held++;
 	return calloc(1, size_bytes);
 }
 
 void host_free(void *p, size_t size_bytes)
 {
+	fake_held -= p != NULL;
 	free(p);
 }
 
 void host_pages_free(void *pages, unsigned count)
 {
 	fake_pages_freed++;
+	fake_held -= pages != NULL;
 	free(pages);
 }

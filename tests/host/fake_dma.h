@@ -9,6 +9,7 @@
 #include <amphi/host.h>
 
 extern unsigned fake_pages_freed;
+extern unsigned fake_held;            /* pieces of memory that are not freed */
 extern uint8_t fake_unreachable[512]; /* memory that the device cannot be told of */
 
 /* Maps of groups that are not undone. */

@@ -254,6 +254,17 @@ void pb_attach(void)
 	mock_run();
 }
 
+void pb_drop(void)
+{
+	mock_enter(0);
+	if (pb.port.v)
+		host_event_close(pb.port);
+	if (pb.mapped)
+		host_ring_unmap(pb.page, 1);
+	pb.port = PORT_NONE;
+	pb.mapped = false;
+}
+
 bool pb_connect(void)
 {
 	gref_t ref = {(uint32_t)strtoul(pb_front("pci-op-ref"), NULL, 10)};
@@ -266,8 +277,10 @@ bool pb_connect(void)
 		return false;
 	pb.page = va;
 	pb.mapped = true;
-	if (host_event_bind(1, port, on_event, NULL, &pb.port))
+	if (host_event_bind(1, port, on_event, NULL, &pb.port)) {
+		pb_drop();
 		return false;
+	}
 	pb_put_back("state", "4");
 	mock_run();
 	return true;
@@ -281,17 +294,6 @@ bool pb_begin(void)
 	mock_run();
 	pb_attach();
 	return pb_connect();
-}
-
-void pb_drop(void)
-{
-	mock_enter(0);
-	if (pb.port.v)
-		host_event_close(pb.port);
-	if (pb.mapped)
-		host_ring_unmap(pb.page, 1);
-	pb.port = PORT_NONE;
-	pb.mapped = false;
 }
 
 bool pb_end(void)

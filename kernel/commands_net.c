@@ -1,8 +1,10 @@
-/* commands_net.c: the shell's look at network interfaces: what went through each queue, and what did not.
+/* commands_net.c: the shell's look at network interfaces: what went through each queue, and what did not; and what a guest may want of
+ * its backend besides.
  *
  * Caller: shell.c. Calls host_net.h for the interfaces, and netfront.h and netback.h for what only those drivers count. All is read in
  * the worker, whose counters they are. Not here: addresses, connections (kernel/net/).
  */
+#include <amphi/error_name.h>
 #include <amphi/host_net.h>
 #include <amphi/netback.h>
 #include <amphi/netfront.h>
@@ -11,6 +13,8 @@
 #include "commands.h"
 #include "console.h"
 #include "shell.h"
+#include "thread.h"
+#include "time.h"
 #include "thread.h"
 #include "time.h"
 #include "worker.h"
@@ -141,9 +145,97 @@ struct net_device *commands_interface(const char *name)
 	return f.dev;
 }
 
+/* ---- what a backend is asked for ------------------------------------------------------------------ */
+
+/* A backend answers within a moment, or it is not at work. */
+#define ANSWER_NS (2 * NS_PER_S)
+#define LOOK_NS   NS_PER_MS
+
+struct wish {
+	const char *name;
+	int (*set)(const char *name, bool on);
+	bool on;
+	bool (*is_on)(const struct netfront_stats *s);
+	bool met;
+};
+
+static bool is_hashed(const struct netfront_stats *s)
+{
+	return s->hashed;
+}
+
+static bool is_staged(const struct netfront_stats *s)
+{
+	return s->staged != 0;
+}
+
+static void look_at(const struct net_device *dev, const struct netfront_stats *s, void *ctx)
+{
+	struct wish *w = ctx;
+
+	if (!strcmp(dev->name, w->name))
+		w->met = w->is_on(s) == w->on;
+}
+
+static int set_work(void *ctx)
+{
+	const struct wish *w = ctx;
+
+	return w->set(w->name, w->on);
+}
+
+static int look_work(void *ctx)
+{
+	struct wish *w = ctx;
+
+	netfront_for_each(look_at, w);
+	return w->met;
+}
+
+/* Until the backend has answered: who goes on believes that it is so. A wish of before may be under way still. */
+static int fulfil(struct wish *w)
+{
+	uint64_t end = time_ns() + ANSWER_NS;
+	bool asked = false;
+	int err;
+
+	do {
+		err = asked ? 0 : worker_call(set_work, w);
+		asked |= !err;
+		if (asked && worker_call(look_work, w))
+			return 0;
+		thread_sleep_ns(LOOK_NS);
+	} while ((asked || err == -XEN_EBUSY) && time_ns() < end);
+	err = asked ? -XEN_ETIMEDOUT : err;
+	console_printf("%s: %s\n", w->name,
+		       err == -XEN_EOPNOTSUPP  ? "its backend cannot"
+		       : err == -XEN_ETIMEDOUT ? "its backend does not do it"
+					       : error_name(err));
+	return err;
+}
+
+static int net(int argc, char **argv)
+{
+	struct wish w = {.set = netfront_hash, .is_on = is_hashed};
+
+	if (argc != 4)
+		return -XEN_EINVAL;
+	w.name = argv[2];
+	w.on = !strcmp(argv[3], "on");
+	if (!strcmp(argv[1], "staging")) {
+		w.set = netfront_staging;
+		w.is_on = is_staged;
+	} else if (strcmp(argv[1], "hash") != 0) {
+		return -XEN_EINVAL;
+	}
+	return w.on || !strcmp(argv[3], "off") ? fulfil(&w) : -XEN_EINVAL;
+}
+
 void commands_net_add(void)
 {
 	static const struct shell_command table[] = {
+	    {"net", "hash|staging IF on|off",
+	     "a guest: has the backend tell the hash of each frame; keep its pages mapped", net},
 	    {"netstat", "[IF]",
 	     "what went through each queue of an interface, and what was dropped", netstat},
 	};

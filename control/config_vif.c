@@ -5,15 +5,18 @@
  * restore_config.c. Calls string.h.
  */
 #include <amphi/domain_config.h>
+#include <amphi/printf.h>
 #include <amphi/string.h>
 
 #include "config_parse.h"
 
-#define MTU_MIN       68u
-#define MTU_MAX       65521u
-#define RATE_MAX      (1ull << 40) /* bytes a second */
-#define RATE_US_MAX   4000000000ull
-#define US_PER_SECOND 1000000u
+#define MTU_MIN         68u
+#define MTU_MAX         65521u
+#define BRIDGE_NAME_MAX 15u
+#define VLAN_MAX        4094u
+#define RATE_MAX        (1ull << 40) /* bytes a second */
+#define RATE_US_MAX     4000000000ull
+#define US_PER_SECOND   1000000u
 
 static bool hex_digit(char c, unsigned *out)
 {
@@ -46,11 +49,30 @@ static const char *set_mac(struct config_vif *vif, const char *value)
 	return config_mac(value, vif->mac) ? NULL : "is no address like 00:16:3e:01:02:03";
 }
 
+/* NAME[.VLAN][:VLAN]...; which VLANs there can be is the bridge's to say. */
 static const char *set_bridge(struct config_vif *vif, const char *value)
 {
-	return value[0] && str_copy(vif->bridge, sizeof(vif->bridge), value)
-		   ? NULL
-		   : "is no name of 1 to 15 characters";
+	size_t len = 0;
+
+	while (value[len] && value[len] != '.' && value[len] != ':')
+		len++;
+	if (!len || len > BRIDGE_NAME_MAX)
+		return "is no name of 1 to 15 characters";
+	for (const char *c = value + len; *c; c++)
+		if (!strchr("0123456789.:", *c))
+			return "is no name with VLANs behind it like xenbr0.5 or xenbr0:5:6";
+	return str_copy(vif->bridge, sizeof(vif->bridge), value) ? NULL : "has too many VLANs";
+}
+
+/* The VLAN of a port that has one alone; kept apart until the bridge is known. */
+static const char *set_vlan(struct config_vif *vif, const char *value)
+{
+	uint64_t id;
+
+	if (!str_to_u64(value, &id) || !id || id > VLAN_MAX)
+		return "is none of 1 to 4094";
+	vif->vlan = (uint32_t)id;
+	return NULL;
 }
 
 /* What an address may be made of; which it is, is the backend's to read. */
@@ -175,19 +197,11 @@ static const struct vif_field {
 	const char *name;
 	const char *(*set)(struct config_vif *vif, const char *value);
 } fields[] = {
-    {"mac", set_mac},
-    {"bridge", set_bridge},
-    {"ip", set_ip},
-    {"rate", set_rate},
-    {"mtu", set_mtu},
-    {"backend", set_backend},
-    {"trusted", set_trusted},
-    {"type", set_type},
-    {"script", set_nothing},
-    {"vifname", set_nothing},
-    {"gatewaydev", set_nothing},
-    {"model", set_nothing},
-    {"accel", set_nothing},
+    {"mac", set_mac},         {"bridge", set_bridge},   {"vlan", set_vlan},
+    {"ip", set_ip},           {"rate", set_rate},       {"mtu", set_mtu},
+    {"backend", set_backend}, {"trusted", set_trusted}, {"type", set_type},
+    {"script", set_nothing},  {"vifname", set_nothing}, {"gatewaydev", set_nothing},
+    {"model", set_nothing},   {"accel", set_nothing},
 };
 
 /* ---- the whole ----------------------------------------------------------------------------- */
@@ -286,6 +300,20 @@ void config_vif_finish(struct domain_config *c)
 			usual_mac(c, &c->vifs[i]);
 }
 
+/* What the backend is told is one word. */
+static bool join_vlan(struct config_vif *vif)
+{
+	size_t len = strlen(vif->bridge);
+
+	if (!vif->vlan)
+		return true;
+	if (strchr(vif->bridge, '.') || strchr(vif->bridge, ':'))
+		return false;
+	fmt_text(vif->bridge + len, sizeof(vif->bridge) - len, ".%u", vif->vlan);
+	vif->vlan = 0;
+	return true;
+}
+
 void config_add_vif(struct config_parser *p, const struct token *token)
 {
 	struct domain_config *c = p->out;
@@ -301,6 +329,11 @@ void config_add_vif(struct config_parser *p, const struct token *token)
 		return;
 	}
 	*vif = (struct config_vif){.devid = free_devid(c), .bridge = CONFIG_BRIDGE_USUAL};
-	if (take_fields(p, token, vif, text))
+	if (!take_fields(p, token, vif, text))
+		return;
+	if (join_vlan(vif))
 		c->n_vifs++;
+	else
+		config_error(p, token, "vif vlan %u, and VLANs in bridge '%s'", vif->vlan,
+			     vif->bridge);
 }

@@ -13,6 +13,7 @@
 #include <amphi/printf.h>
 #include <amphi/string.h>
 #include "bridge_table.h"
+#include "bridge_vlan.h"
 
 #define UPLINK_ADDRESSES BRIDGE_ADDRESSES
 #define OWN_MTU          1500u
@@ -24,6 +25,7 @@ struct port {
 	struct bridge *bridge;
 	struct net_device *dev;
 	bool to_kick;
+	struct vlan_rule vlans;
 	uint64_t flooded, moved, too_many;
 	net_tap_fn *tap;
 	void *tap_ctx;
@@ -35,7 +37,8 @@ struct bridge {
 	struct port *ports;
 	struct net_device own;
 	struct port own_port;
-	uint32_t now_ms; /* of this batch */
+	unsigned n_aware; /* ports that have VLANs; without any nobody's tags are touched */
+	uint32_t now_ms;  /* of this batch */
 	bool now_known;
 	struct bridge_table table;
 };
@@ -69,7 +72,23 @@ static void count_drop(struct port *p, int err)
 	p->dev->stats[0].drops[why]++;
 }
 
-static void port_give(struct port *p, struct net_frame *frame)
+/* NULL: it has been put. */
+static struct net_frame *dress(struct port *p, struct net_frame *frame, unsigned vlan)
+{
+	struct net_frame *dressed = NULL;
+
+	if (!p->bridge->n_aware)
+		return frame;
+	if (vlan_out(&p->vlans, vlan)) {
+		dressed = vlan_dress(&p->vlans, frame, vlan);
+		p->dev->stats[0].drops[NET_DROP_no_memory] += !dressed;
+	}
+	if (!dressed)
+		net_frame_put(frame, 0);
+	return dressed;
+}
+
+static void port_give(struct port *p, struct net_frame *frame, unsigned vlan)
 {
 	int n;
 
@@ -82,13 +101,16 @@ static void port_give(struct port *p, struct net_frame *frame)
 		net_frame_put(frame, -XEN_ENODEV);
 		return;
 	}
+	frame = dress(p, frame, vlan);
+	if (!frame)
+		return;
 	n = net_fit(frame, p->dev->can, p->dev->mtu, port_send, p);
 	if (n < 0)
 		count_drop(p, n);
 }
 
 /* To all but the one it came from; one more holds it until the last has it. */
-static void flood(struct bridge *b, struct port *from, struct net_frame *frame)
+static void flood(struct bridge *b, struct port *from, struct net_frame *frame, unsigned vlan)
 {
 	struct port *p;
 
@@ -97,7 +119,7 @@ static void flood(struct bridge *b, struct port *from, struct net_frame *frame)
 		if (p == from)
 			continue;
 		net_frame_hold(frame);
-		port_give(p, frame);
+		port_give(p, frame, vlan);
 	}
 	net_frame_put(frame, 0);
 }
@@ -109,16 +131,6 @@ static bool is_link_local(const uint8_t *mac)
 {
 	return mac[0] == 0x01 && mac[1] == 0x80 && mac[2] == 0xc2 && !mac[3] && !mac[4] &&
 	       mac[5] < 0x10;
-}
-
-/* The tag's id, when there is a tag; more of the headers is not the bridge's matter. */
-static unsigned vlan_of(const uint8_t *head, uint32_t len)
-{
-	unsigned type = (unsigned)(head[12] << 8 | head[13]);
-
-	if ((type != 0x8100 && type != 0x88a8) || len < NET_HEAD_BYTES + 2)
-		return 0;
-	return (unsigned)(head[14] << 8 | head[15]) & 0xfff;
 }
 
 /* The domain's own address is known without being heard: what is for the domain is nobody else's, even if it never says a word. */
@@ -161,23 +173,29 @@ static bool is_welcome(struct bridge *b, struct port *from, const uint8_t *head,
 static void forward(struct bridge *b, struct port *from, struct net_frame *frame)
 {
 	const uint8_t *head = frame->segments[0].va;
-	unsigned vlan = vlan_of(head, frame->segments[0].len_bytes);
+	int vlan = vlan_in(&from->vlans, vlan_tag(head, frame->segments[0].len_bytes));
 	struct port *to = NULL;
 
-	if (is_link_local(head) || !is_welcome(b, from, head, vlan)) {
+	if (vlan < 0) {
+		from->dev->stats[0].drops[NET_DROP_filtered]++;
+		net_frame_put(frame, 0);
+		return;
+	}
+	if (is_link_local(head) || !is_welcome(b, from, head, (unsigned)vlan)) {
 		net_frame_put(frame, 0);
 		return;
 	}
 	if (is_own(b, head))
 		to = &b->own_port;
 	else if (!(head[0] & 1))
-		to = (struct port *)table_find(&b->table, table_key_of(head, vlan), now_ms(b));
+		to = (struct port *)table_find(&b->table, table_key_of(head, (unsigned)vlan),
+					       now_ms(b));
 	if (!to)
-		flood(b, from, frame);
+		flood(b, from, frame, (unsigned)vlan);
 	else if (to == from)
 		net_frame_put(frame, 0);
 	else
-		port_give(to, frame);
+		port_give(to, frame, (unsigned)vlan);
 }
 
 static void port_received(struct net_device *dev, struct net_frame *frame)
@@ -231,6 +249,7 @@ static void port_remove(struct port *p)
 	while (*link != p)
 		link = &(*link)->next;
 	*link = p->next;
+	p->bridge->n_aware -= p->vlans.aware;
 	table_forget(&p->bridge->table, &p->table);
 }
 
@@ -344,7 +363,7 @@ static struct bridge *bridge_make(const char *name)
 	return b;
 }
 
-static void take(struct bridge *b, struct net_device *dev)
+static void take(struct bridge *b, struct net_device *dev, const struct vlan_rule *vlans)
 {
 	struct port *p = host_alloc(sizeof(*p));
 
@@ -353,6 +372,8 @@ static void take(struct bridge *b, struct net_device *dev)
 		host_log(HOST_LOG_WARN, "%s: %s cannot be a port", b->own.name, dev->name);
 		return;
 	}
+	p->vlans = *vlans;
+	b->n_aware += vlans->aware;
 	port_add(b, p, dev, dev->uplink ? UPLINK_ADDRESSES : BRIDGE_GUEST_ADDRESSES);
 	if (dev->ops->promiscuous)
 		dev->ops->promiscuous(dev, true);
@@ -362,17 +383,23 @@ static void take(struct bridge *b, struct net_device *dev)
 
 static void on_device(void *ctx, struct net_device *dev)
 {
-	const char *name = dev->bridge[0] ? dev->bridge : dev->uplink ? default_name : "";
+	const char *said = dev->bridge[0] ? dev->bridge : dev->uplink ? default_name : "";
+	char name[sizeof(dev->name)];
+	struct vlan_rule vlans;
 	struct bridge *b;
 
 	(void)ctx;
-	if (dev->gone || dev->user || !*name)
+	if (dev->gone || dev->user || !*said)
 		return;
+	if (!vlan_rule_read(said, name, sizeof(name), &vlans) || !name[0]) {
+		host_log(HOST_LOG_WARN, "%s: '%s' is no bridge and no VLANs", dev->name, said);
+		return;
+	}
 	b = bridge_find(name);
 	if (!b)
 		b = bridge_make(name);
 	if (b)
-		take(b, dev);
+		take(b, dev, &vlans);
 	else
 		host_log(HOST_LOG_WARN, "%s: no bridge %s can be made", dev->name, name);
 }
@@ -492,6 +519,7 @@ void bridge_stop(void)
 		next = b->next;
 		bridge_free(b);
 	}
+	vlan_trim();
 	bridges = NULL;
 	n_bridges = 0;
 }

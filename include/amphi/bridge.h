@@ -5,6 +5,9 @@
  * id, and sends a frame there, or, not knowing, to all its ports but the one it came from. It has an interface of its own,
  * named as the bridge, for the TCP/IP stack of the domain.
  *
+ * A port says which bridge, and may say which VLANs it has there (net_device.bridge): NAME[.ACCESS][:TRUNK]..., as scripts for Open vSwitch have
+ * it: of ACCESS its frames have no tag, of each TRUNK (8 at most; 0: none) theirs, and of others it has none. NAME alone has all, as they are.
+ *
  * Ports are not trusted. An address that was heard at one port in the last second does not move to another: so a guest
  * cannot take its neighbour's frames, and a frame that comes back through a loop between two ports ends there. A guest's
  * port may have BRIDGE_GUEST_ADDRESSES addresses; frames from more are dropped. Not promised: spanning tree.

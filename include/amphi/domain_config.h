@@ -60,11 +60,12 @@ struct config_vif {
 	uint32_t devid; /* of the xenbus node: its place in the list, or the first that is free */
 	uint8_t mac
 	    [CONFIG_MAC_BYTES]; /* given, or made of the domain's name and devid, in Xen's range */
-	char bridge[16];
+	char bridge[48];        /* and the VLANs of its port there, as bridge.h says */
 	char ip[CONFIG_SPEC_MAX]; /* addresses that it may send from, blanks between; "": any */
 	uint64_t rate_bytes;      /* in rate_us; 0: no limit */
 	uint32_t rate_us;
 	uint32_t mtu;                  /* 0: not said, 1500 */
+	uint32_t vlan;                 /* while it is read; then it stands in bridge */
 	bool untrusted;                /* the backend, by the guest */
 	char backend[CONFIG_NAME_MAX]; /* as a disk's */
 	uint16_t backend_id;

@@ -146,8 +146,8 @@ struct net_stats {
 struct net_device {
 	const struct net_ops *ops;
 	char name[16]; /* "eth0", "vif3.0", "xenbr0" */
-	char
-	    bridge[16]; /* the bridge it wants to be a port of; "": of none, or the default one's */
+	char bridge
+	    [48]; /* the bridge it wants to be a port of, and its VLANs there (bridge.h); "": of none, or the default one's */
 	uint8_t mac[NET_MAC_BYTES];
 	uint16_t mtu; /* bytes behind the Ethernet header, without tag: 68 .. 65521 */
 	uint32_t can; /* NET_CAN_* */

@@ -2,8 +2,8 @@
  *
  * Why: the bridge is the place where one guest's frames meet another's. The input is a list of steps of 4 bytes: a frame from a
  * port to an address, time that passes, a port that goes or comes, loses its carrier, or answers from within. Called by
- * libFuzzer; at the end nothing is held and nothing is leaked.
- * links: tests/host/plain_memory.c drivers-back/bridge.c drivers-back/bridge_table.c kernel/net.c protocol/net_parse.c protocol/net_sum.c protocol/net_fit.c lib/text.c
+ * libFuzzer; a frame leaves with no tag but its port's; at the end nothing is held and nothing is leaked.
+ * links: tests/host/plain_memory.c drivers-back/bridge.c drivers-back/bridge_vlan.c drivers-back/bridge_table.c kernel/net.c protocol/net_parse.c protocol/net_sum.c protocol/net_fit.c lib/text.c
  */
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +69,23 @@ static struct net_frame *frame_new(uint8_t kind, uint8_t to, uint8_t from)
 	return frame;
 }
 
+/* Which VLANs a port has, by its number; and the tags that frames may leave it with. */
+static const char *const vlans[] = {"", ".5", ":5:6", ".5:6:0"};
+static const uint16_t tags[] = {0xffff, 1 << 0, 1 << 5 | 1 << 6, 1 << 0 | 1 << 6};
+
+static void check_frame(unsigned i, const struct net_frame *frame)
+{
+	const uint8_t *head = frame->segments[0].va;
+	unsigned tag = head[12] == 0x81 && !head[13] ? head[15] : 0;
+	uint32_t len = 0;
+
+	for (unsigned s = 0; s < frame->n_segments; s++)
+		len += frame->segments[s].len_bytes;
+	if (len != frame->len_bytes || frame->n_segments > NET_SEGMENTS_MAX || tag > 15 ||
+	    !(tags[i % 4] >> tag & 1))
+		abort();
+}
+
 static void port_send(struct net_device *dev, struct net_frame *frame)
 {
 	unsigned i = (unsigned)(uintptr_t)dev->driver;
@@ -76,6 +93,7 @@ static void port_send(struct net_device *dev, struct net_frame *frame)
 
 	if (dev->gone || !dev->carrier)
 		abort();
+	check_frame(i, frame);
 	if (ports[i].answers) {
 		ports[i].answers--;
 		host_net_receive(dev, frame_new(0, head[11], (uint8_t)i));
@@ -110,6 +128,7 @@ static void port_toggle(unsigned i, uint8_t how)
 				   .uplink = how & 128,
 				   .n_queues = 1,
 				   .driver = (void *)(uintptr_t)i};
+	strcpy(dev->bridge + 3, vlans[i % 4]);
 	if (host_net_register(dev))
 		abort();
 }

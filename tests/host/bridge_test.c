@@ -3,7 +3,7 @@
  * Why: a bridge that forgets, floods or believes too much shows one guest the other's traffic, or melts in a loop. Expected:
  * learning per VLAN, ageing, flooding to all but the port of origin, the hold that stops thieves and loops, the bound of a
  * guest's port, ports that come and go, and the domain's own interface in between.
- * links: drivers-back/bridge.c drivers-back/bridge_table.c kernel/net.c protocol/net_parse.c protocol/net_sum.c protocol/net_fit.c lib/text.c
+ * links: drivers-back/bridge.c drivers-back/bridge_vlan.c drivers-back/bridge_table.c kernel/net.c protocol/net_parse.c protocol/net_sum.c protocol/net_fit.c lib/text.c
  */
 #include <stdarg.h>
 #include <setjmp.h>

@@ -66,6 +66,8 @@ int iommu_start(const void *table, size_t len)
 
 	if (len >= 4 && !memcmp(table, "DMAR", 4))
 		err = vtd_start(table, len);
+	else if (len >= 4 && !memcmp(table, "IVRS", 4))
+		err = amdvi_start(table, len);
 	if (err) {
 		forget();
 		return err;

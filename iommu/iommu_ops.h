@@ -53,5 +53,6 @@ int iommu_add_reserved(const struct iommu_reserved *r);
 
 /* Their kinds. Both as iommu_start(). */
 int vtd_start(const void *dmar, size_t len);
+int amdvi_start(const void *ivrs, size_t len);
 
 #endif

@@ -31,6 +31,11 @@ void host_iommu_clean(const void *p, size_t len);
 /* The buses behind a bridge, as its registers say. false: there is no bridge. */
 bool host_iommu_bridge(uint16_t bdf, uint8_t *out_first_bus, uint8_t *out_last_bus);
 
+/* 32 bits of a function's configuration space: of a unit that is one. */
+uint32_t host_iommu_config(uint16_t bdf, unsigned offset);
+/* Has such a unit send this message-signalled interrupt. */
+void host_iommu_msi(uint16_t bdf, uint64_t address, uint32_t data);
+
 /* Lets about a microsecond pass. */
 void host_iommu_pause(void);
 /* A line for the log: what was found, and what firmware or a unit did wrong. */

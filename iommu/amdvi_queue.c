@@ -121,6 +121,8 @@ int amdvi_forget_pages(struct amdvi *a, uint16_t number, uint64_t dma, uint64_t 
 static const char *reason(uint64_t low)
 {
 	switch (EVENT_KIND(low)) {
+	case 0:
+		return "a record that does not say what"; /* QEMU until 9: neither kind nor address are in it */
 	case DEVICE_ENTRY:
 		return "a wrong entry of the function";
 	case PAGE_FAULT:
@@ -145,22 +147,26 @@ bool amdvi_fault(struct iommu *unit, struct iommu_fault *out_fault, bool *out_lo
 	struct amdvi *a = container_of(unit, struct amdvi, unit);
 	unsigned tail =
 	    (unsigned)host_iommu_read64(a->regs, AMDVI_EVENT_TAIL) / 16 % AMDVI_BUFFER_ENTRIES;
+	struct amdvi_entry *entry;
 	uint64_t low, status = host_iommu_read64(a->regs, AMDVI_STATUS);
 
 	*out_lost |= status & AMDVI_EVENTS_LOST;
 	/* Written with 1 is cleared, and the next event interrupts again. */
 	host_iommu_write64(a->regs, AMDVI_STATUS,
 			   status & (AMDVI_EVENTS_LOST | AMDVI_EVENT_INTERRUPT));
-	if (a->event_head == tail)
+	entry = &a->events[a->event_head];
+	/* QEMU until 9 writes events and does not move the tail; entries are zero until they are events. */
+	low = __atomic_load_n(&entry->low, __ATOMIC_ACQUIRE);
+	if (a->event_head == tail && !low)
 		return false;
-	low = a->events[a->event_head].low;
 	*out_fault = (struct iommu_fault){
 	    .bdf = (uint16_t)low,
-	    .address = a->events[a->event_head].high,
+	    .address = EVENT_KIND(low) ? entry->high : 0,
 	    .interrupt = EVENT_KIND(low) == PAGE_FAULT && EVENT_INTERRUPT(low),
 	    .write = EVENT_WRITE(low),
 	    .why = reason(low),
 	};
+	*entry = (struct amdvi_entry){0};
 	a->event_head = (a->event_head + 1) % AMDVI_BUFFER_ENTRIES;
 	host_iommu_write64(a->regs, AMDVI_EVENT_HEAD, a->event_head * sizeof(struct amdvi_entry));
 	return true;

@@ -18,7 +18,7 @@
 struct dma_space {
 	struct iommu_space *io;
 	bool lazy;
-	unsigned next; /* word of the bits to look at first */
+	unsigned next; /* no word of the bits below has one that is free */
 	uint64_t maps, unmaps, flushes;
 	unsigned n_waiting;
 	uint32_t waiting[DMA_LAZY_MAX]; /* pages of the window, unmapped and not flushed */
@@ -32,10 +32,14 @@ static uint64_t address(unsigned page)
 
 static void set(struct dma_space *s, unsigned page, bool on)
 {
-	if (on)
-		s->taken[page / 64] |= 1ull << page % 64;
-	else
-		s->taken[page / 64] &= ~(1ull << page % 64);
+	unsigned word = page / 64;
+
+	if (on) {
+		s->taken[word] |= 1ull << page % 64;
+		return;
+	}
+	s->taken[word] &= ~(1ull << page % 64);
+	s->next = MIN(s->next, word);
 }
 
 /* What firmware uses by this device lies where it says, whoever else wants the addresses. */
@@ -108,12 +112,11 @@ static bool is_free(const struct dma_space *s, unsigned page, unsigned count)
 	return true;
 }
 
-/* Next fit. More than one page is asked for at the start of a device only, so it may look at every place. */
+/* The lowest: what was used lately has its tables, and they are few. More than one page is asked for at the start of a device only, so it may look at every
+ * place. */
 static bool take(struct dma_space *s, unsigned count, unsigned *out_page)
 {
-	for (unsigned i = 0; i < WORDS; i++) {
-		unsigned word = (s->next + i) % WORDS;
-
+	for (unsigned word = s->next; word < WORDS; word++)
 		for (uint64_t open = ~s->taken[word]; open; open &= open - 1) {
 			unsigned page = word * 64 + (unsigned)__builtin_ctzll(open);
 
@@ -121,11 +124,10 @@ static bool take(struct dma_space *s, unsigned count, unsigned *out_page)
 				continue;
 			for (unsigned n = 0; n < count; n++)
 				set(s, page + n, true);
-			s->next = word;
+			s->next = count == 1 ? word : s->next;
 			*out_page = page;
 			return true;
 		}
-	}
 	return false;
 }
 

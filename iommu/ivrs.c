@@ -15,7 +15,8 @@
 
 /* Blocks, and entries of a unit's (5.2.2.5 to 5.2.2.7). */
 enum { UNIT = 0x10, UNIT_11 = 0x11, UNIT_40 = 0x40, FOR_ALL = 0x20, FOR_ONE, FOR_RANGE };
-enum { PAD, ALL, ONE, RANGE_START, RANGE_END, ONE_EXTENDED = 70, RANGE_EXTENDED };
+enum { PAD, ALL, ONE, RANGE_START, RANGE_END, ONE_EXTENDED = 70, RANGE_EXTENDED, NAMED = 240 };
+#define NAMED_BYTES 22u
 
 #define IS_READ      2u
 #define IS_WRITE     4u
@@ -53,10 +54,12 @@ static int add_scope(struct ivrs *t, struct ivrs_unit *unit, uint16_t first, uin
 	return 0;
 }
 
-/* Of the kind's number follows how long an entry is (5.2.2.5). 0: as long as it says, which only one kind does, and that names no PCI function. */
-static unsigned entry_bytes(uint8_t kind)
+/* Of the kind's number follows how long an entry is (5.2.2.5), but for that of a device without a PCI function, which tells the length of its name. */
+static unsigned entry_bytes(const uint8_t *p, size_t len)
 {
-	return kind < 192 ? 4u << (kind >> 6) : 0;
+	if (p[0] == NAMED)
+		return len < NAMED_BYTES ? NAMED_BYTES : NAMED_BYTES + p[NAMED_BYTES - 1];
+	return 4u << (p[0] >> 6);
 }
 
 /* start: where a range began, or -1. */
@@ -95,10 +98,8 @@ static int read_entries(struct ivrs *t, struct ivrs_unit *unit, const uint8_t *p
 	int start = -1, err = 0;
 
 	while (len && !err) {
-		unsigned size = entry_bytes(p[0]);
+		unsigned size = entry_bytes(p, len);
 
-		if (!size)
-			break;
 		if (size > len)
 			return wrong(t, "an entry that is cut off");
 		err = read_entry(t, unit, p, &start);

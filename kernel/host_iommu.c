@@ -6,6 +6,7 @@
 
 #include <amphi/host_iommu.h>
 #include <amphi/machine.h>
+#include <amphi/pci_cap.h>
 #include <amphi/printf.h>
 
 #include "console.h"
@@ -17,6 +18,10 @@
 /* Of a function's configuration space: what kind it is, and of a bridge the buses behind it. */
 enum { REG_HEADER = 0x0e, REG_SECONDARY_BUS = 0x19, REG_SUBORDINATE_BUS = 0x1a };
 #define HEADER_BRIDGE 1u
+
+#define MSI_ON      (1u << 0)
+#define MSI_SEVERAL (7u << 4)
+#define MSI_WIDE    (1u << 7)
 
 void *host_iommu_pages(unsigned count, maddr_t *out_where)
 {
@@ -88,6 +93,26 @@ bool host_iommu_bridge(uint16_t bdf, uint8_t *out_first_bus, uint8_t *out_last_b
 	*out_first_bus = (uint8_t)machine_pci_read(bdf, REG_SECONDARY_BUS, 1);
 	*out_last_bus = (uint8_t)machine_pci_read(bdf, REG_SUBORDINATE_BUS, 1);
 	return true;
+}
+
+uint32_t host_iommu_config(uint16_t bdf, unsigned offset)
+{
+	return machine_pci_read(bdf, offset, 4);
+}
+
+/* PCI 3.0, 6.8.1: the message lies where the capability's width of addresses puts it. */
+void host_iommu_msi(uint16_t bdf, uint64_t address, uint32_t data)
+{
+	unsigned cap = pci_cap_find(machine_pci_read, bdf, PCI_CAP_MSI, 0);
+	uint32_t control = cap ? machine_pci_read(bdf, cap + 2, 2) : 0;
+
+	if (!cap)
+		return;
+	machine_pci_write(bdf, cap + 4, 4, (uint32_t)address);
+	if (control & MSI_WIDE)
+		machine_pci_write(bdf, cap + 8, 4, (uint32_t)(address >> 32));
+	machine_pci_write(bdf, cap + (control & MSI_WIDE ? 12 : 8), 2, data);
+	machine_pci_write(bdf, cap + 2, 2, (control & ~MSI_SEVERAL) | MSI_ON);
 }
 
 void host_iommu_pause(void)

@@ -61,13 +61,14 @@ static int start(uint64_t address, uint32_t len)
 
 void iommu_native_start(void)
 {
-	uint64_t table = boot.acpi.dmar.address;
+	bool is_intel = boot.acpi.dmar.address;
+	uint64_t table = is_intel ? boot.acpi.dmar.address : boot.acpi.ivrs.address;
 	int n;
 
 	dma_set_policy(DMA_POLICY_DIRECT, cmdline.dma_debug);
 	if (!table || cmdline.iommu == DMA_POLICY_DIRECT)
 		return;
-	n = start(table, boot.acpi.dmar.len);
+	n = start(table, is_intel ? boot.acpi.dmar.len : boot.acpi.ivrs.len);
 	if (n < 0) {
 		klog(LOG_WARN, "iommu: not used: %s", error_name(n));
 		return;

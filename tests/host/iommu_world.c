@@ -113,6 +113,13 @@ bool host_iommu_bridge(uint16_t bdf, uint8_t *out_first_bus, uint8_t *out_last_b
 	return false;
 }
 
+uint32_t host_iommu_config(uint16_t bdf, unsigned offset)
+{
+	return 0;
+}
+
+void host_iommu_msi(uint16_t bdf, uint64_t address, uint32_t data) {}
+
 void host_iommu_pause(void)
 {
 	if (iommu_world_pause)

@@ -404,10 +404,18 @@ int net_link_open(struct net_device *dev, struct net_link **out)
 	return 0;
 }
 
+void net_link_loops(struct net_link *link)
+{
+	link->netif.chksum_flags = CHECKS_ALL & ~CHECKS_BY_DEVICE;
+}
+
 /* Of frames only connections hold any, and those end with the address that they have here. */
 void net_link_close(struct net_link *link)
 {
 	netif_remove(&link->netif);
+	/* What was on its way to ourselves lwIP forgets. */
+	if (link->netif.loop_first)
+		pbuf_free(link->netif.loop_first);
 	HOST_ASSERT(!link->held);
 	host_work_cancel(&link->kick);
 	host_net_detach(link->dev);

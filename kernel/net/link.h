@@ -24,6 +24,8 @@ struct net_link {
 
 /* Attaches to dev and makes it an interface that is up, without an address. -XEN_EBUSY, -XEN_ENOMEM. */
 int net_link_open(struct net_device *dev, struct net_link **out);
+/* Before lwIP takes in what it sent to itself by link's addresses: sums that were left to the device are in none of it. */
+void net_link_loops(struct net_link *link);
 /* Takes it away: connections with its addresses end, every frame is put, dev is free for another. */
 void net_link_close(struct net_link *link);
 

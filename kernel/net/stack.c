@@ -78,6 +78,10 @@ static void status_changed(struct netif *netif)
 
 static void loop_work(void *ctx)
 {
+	struct net_link *link;
+
+	for (link = stack.links; link; link = link->next)
+		net_link_loops(link);
 	netif_poll_all();
 	net_loop_soon();
 }

@@ -13,6 +13,10 @@
 
 #define ULL(x) ((unsigned long long)(x))
 
+/* As much as the real one sends of UDP when it is not told, in packets that no Ethernet cuts. */
+#define UDP_RATE  1000000u
+#define UDP_BYTES 1448u
+
 struct run {
 	const char *host; /* NULL: serve */
 	uint16_t port;
@@ -45,6 +49,28 @@ static int finish(void *ctx)
 	return 0;
 }
 
+/* Bits in a second, with K, M or G behind the number or without. */
+static bool take_rate(struct run *r, const char *word)
+{
+	static const char units[] = "KMG";
+	char digits[16];
+	uint64_t n;
+	size_t len = word ? strlen(word) : 0;
+	const char *unit = len ? strchr(units, word[len - 1]) : NULL;
+
+	if (!len || len >= sizeof(digits))
+		return false;
+	memcpy(digits, word, len + 1);
+	if (unit)
+		digits[len - 1] = '\0';
+	if (!str_to_u64(digits, &n) || n > IPERF_RATE_MAX)
+		return false;
+	for (; unit && unit >= units; unit--)
+		n *= 1000;
+	r->params.rate_bit_s = n;
+	return true;
+}
+
 static bool take_number(struct run *r, char letter, const char *word)
 {
 	uint64_t n;
@@ -57,7 +83,9 @@ static bool take_number(struct run *r, char letter, const char *word)
 		r->params.seconds = (unsigned)n;
 	else if (letter == 'P')
 		r->params.streams = (unsigned)n;
-	return letter == 'p' || letter == 't' || letter == 'P';
+	else if (letter == 'l')
+		r->params.packet_bytes = (unsigned)n;
+	return strchr("ptPl", letter) != NULL;
 }
 
 static bool take_options(struct run *r, int argc, char **argv)
@@ -71,6 +99,10 @@ static bool take_options(struct run *r, int argc, char **argv)
 			serve = true;
 		else if (!strcmp(argv[i], "-R"))
 			r->params.reverse = true;
+		else if (!strcmp(argv[i], "-u"))
+			r->params.udp = true;
+		else if (!strcmp(argv[i], "-b") && take_rate(r, next))
+			i++;
 		else if (!strcmp(argv[i], "-c") && next)
 			r->host = argv[++i];
 		else if (argv[i][0] == '-' && take_number(r, argv[i][1], next))
@@ -81,9 +113,26 @@ static bool take_options(struct run *r, int argc, char **argv)
 	return serve != (r->host != NULL);
 }
 
+static void show(const struct iperf_result *r)
+{
+	const struct iperf_stream_result *got = r->sent ? &r->peer : &r->own;
+
+	console_printf("@iperf %s streams=%u bytes=%llu peer_bytes=%llu ns=%llu mbit_s=%llu",
+		       r->sent ? "sent" : "received", r->params.streams, ULL(r->own.bytes),
+		       ULL(r->peer.bytes), ULL(r->ns),
+		       ULL(r->ns ? r->own.bytes * 8000 / r->ns : 0));
+	if (r->params.udp)
+		console_printf(" packets=%llu lost=%llu jitter_ns=%llu", ULL(got->packets),
+			       ULL(got->lost), ULL(got->jitter_ns));
+	console_printf("\n");
+}
+
 static int iperf(int argc, char **argv)
 {
-	struct run r = {.port = IPERF_PORT, .params = {.streams = 1, .seconds = 10}};
+	struct run r = {
+	    .port = IPERF_PORT,
+	    .params = {
+		.streams = 1, .seconds = 10, .rate_bit_s = UDP_RATE, .packet_bytes = UDP_BYTES}};
 	int error;
 
 	if (!take_options(&r, argc, argv))
@@ -96,19 +145,15 @@ static int iperf(int argc, char **argv)
 	error = net_wait(&r.wait, 0);
 	(void)worker_call(finish, &r);
 	if (!error)
-		console_printf(
-		    "@iperf %s streams=%u bytes=%llu peer_bytes=%llu ns=%llu mbit_s=%llu\n",
-		    r.result.sent ? "sent" : "received", r.result.params.streams,
-		    ULL(r.result.bytes), ULL(r.result.peer_bytes), ULL(r.result.ns),
-		    ULL(r.result.ns ? r.result.bytes * 8000 / r.result.ns : 0));
+		show(&r.result);
 	return error;
 }
 
 void commands_ip_iperf_add(void)
 {
 	static const struct shell_command table[] = {
-	    {"iperf", "-c HOST [-t S] [-P N] [-R] | -s", "measures TCP, as or against iperf3",
-	     iperf},
+	    {"iperf", "-c HOST [-t S] [-P N] [-R] [-u [-b RATE] [-l BYTES]] | -s",
+	     "measures TCP or UDP, as or against iperf3", iperf},
 	};
 
 	shell_add(table, ARRAY_SIZE(table));

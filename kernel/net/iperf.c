@@ -17,11 +17,9 @@
  *                                <----    results, DISPLAY_RESULTS
  *   IPERF_DONE                   ---->
  */
-#include <amphi/host.h>
-#include <amphi/host_tcp.h>
 #include <amphi/string.h>
 
-#include "iperf.h"
+#include "iperf_private.h"
 #include "port.h"
 
 enum {
@@ -36,57 +34,23 @@ enum {
 	ACCESS_DENIED = 0xff,
 };
 
-#define COOKIE_BYTES 37u /* 36 letters and a NUL */
-#define JSON_MAX     8192u
-#define DATA_PAGES   8u
-#define NS_PER_S     1000000000ull
+#define NS_PER_S 1000000000ull
 /* Nobody measures longer by mistake than this; a server's client may ask for what it likes below. */
 #define SECONDS_MAX 86400u
 
-struct stream {
-	struct iperf *iperf;
-	struct host_tcp *tcp;
-	unsigned cookie_got; /* a server's: of the first bytes */
-	uint64_t bytes;
-};
-
-/* What the next bytes of the control connection are. */
-enum want { WANT_COOKIE, WANT_STATE, WANT_LENGTH, WANT_JSON };
-
-struct iperf {
-	bool is_server, running, over;
-	struct host_tcp_listener *listener;
-	struct host_tcp *control;
-	struct host_tcp *refused; /* one at a time is told why */
-	uint16_t port;
-	char name[256];
-	char cookie[COOKIE_BYTES];
-	enum want want;
-	uint32_t need, have; /* bytes of what is wanted */
-	char in[JSON_MAX];
-	struct iperf_params params;
-	struct stream streams[IPERF_STREAMS_MAX];
-	unsigned n_streams, n_ready;
-	uint64_t start_ns, ns, bytes, peer_bytes;
-	struct host_work timer;
-	uint8_t *data;
-	iperf_ended_fn *ended;
-	void *ctx;
-};
-
 /* ---- the end ------------------------------------------------------------------------------------ */
 
-static bool we_send(const struct iperf *f)
+bool iperf_we_send(const struct iperf *f)
 {
 	return f->is_server == f->params.reverse;
 }
 
-static void end(struct iperf *f, int status)
+void iperf_end(struct iperf *f, int status)
 {
 	struct iperf_result result = {.params = f->params,
-				      .sent = we_send(f),
-				      .bytes = f->bytes,
-				      .peer_bytes = f->peer_bytes,
+				      .sent = iperf_we_send(f),
+				      .own = f->own,
+				      .peer = f->peer,
 				      .ns = f->ns};
 
 	if (f->over)
@@ -102,7 +66,7 @@ static void end(struct iperf *f, int status)
 static void send_control(struct iperf *f, const void *bytes, size_t len)
 {
 	if (host_tcp_send(f->control, bytes, len, false) != len)
-		end(f, -XEN_ENOMEM);
+		iperf_end(f, -XEN_ENOMEM);
 }
 
 static void send_state(struct iperf *f, uint8_t state)
@@ -115,25 +79,36 @@ static void send_json(struct iperf *f, size_t len)
 {
 	uint32_t be = __builtin_bswap32((uint32_t)len);
 
-	if (len >= JSON_MAX) {
-		end(f, -XEN_E2BIG);
+	if (len >= IPERF_JSON_MAX) {
+		iperf_end(f, -XEN_E2BIG);
 		return;
 	}
 	send_control(f, &be, sizeof(be));
 	send_control(f, f->in, len);
 }
 
+static void add(struct iperf_stream_result *sum, const struct iperf_stream_result *r,
+		unsigned streams)
+{
+	sum->bytes += r->bytes;
+	sum->packets += r->packets;
+	sum->lost += r->lost;
+	sum->jitter_ns += r->jitter_ns / streams;
+}
+
 /* What comes after this moment is counted by nobody. */
 static void send_results(struct iperf *f)
 {
-	uint64_t bytes[IPERF_STREAMS_MAX];
+	struct iperf_stream_result results[IPERF_STREAMS_MAX];
 
-	for (unsigned i = 0; i < f->n_streams; i++)
-		f->bytes += bytes[i] = f->streams[i].bytes;
-	send_json(f, iperf_json_results(f->in, JSON_MAX, bytes, f->n_streams, f->ns));
+	for (unsigned i = 0; i < f->n_streams; i++) {
+		results[i] = f->streams[i].result;
+		add(&f->own, &results[i], f->n_streams);
+	}
+	send_json(f, iperf_json_results(f->in, IPERF_JSON_MAX, results, f->n_streams, f->ns));
 }
 
-static void want(struct iperf *f, enum want what, uint32_t bytes)
+static void want(struct iperf *f, enum iperf_want what, uint32_t bytes)
 {
 	f->want = what;
 	f->need = bytes;
@@ -143,14 +118,14 @@ static void want(struct iperf *f, enum want what, uint32_t bytes)
 /* ---- data ---------------------------------------------------------------------------------------- */
 
 /* As long as the stream takes it; writable goes on. */
-static void pump(struct stream *s)
+static void pump(struct iperf_stream *s)
 {
 	size_t n;
 
 	while (s->iperf->running && s->tcp) {
-		n = host_tcp_send(s->tcp, s->iperf->data, DATA_PAGES * PAGE_SIZE, true);
-		s->bytes += n;
-		if (n < DATA_PAGES * PAGE_SIZE)
+		n = host_tcp_send(s->tcp, s->iperf->data, IPERF_DATA_PAGES * PAGE_SIZE, true);
+		s->result.bytes += n;
+		if (n < IPERF_DATA_PAGES * PAGE_SIZE)
 			return;
 	}
 }
@@ -159,7 +134,9 @@ static void begin_running(struct iperf *f)
 {
 	f->running = true;
 	f->start_ns = host_time_ns();
-	for (unsigned i = 0; i < f->n_streams && we_send(f); i++)
+	if (f->params.udp)
+		iperf_udp_run(f);
+	for (unsigned i = 0; i < f->n_streams && iperf_we_send(f); i++)
 		pump(&f->streams[i]);
 }
 
@@ -168,6 +145,7 @@ static void stop_running(struct iperf *f)
 	if (f->running)
 		f->ns = host_time_ns() - f->start_ns;
 	f->running = false;
+	iperf_udp_stop(f);
 }
 
 /* A client's time is over. */
@@ -179,19 +157,9 @@ static void time_over(void *ctx)
 	send_state(f, TEST_END);
 }
 
-static void on_stream_received(void *ctx, const void *bytes, size_t len)
+void iperf_stream_ready(struct iperf *f)
 {
-	struct stream *s = ctx;
-	struct iperf *f = s->iperf;
-	size_t cookie = f->is_server ? MIN(COOKIE_BYTES - s->cookie_got, len) : 0;
-
-	if (cookie && memcmp(bytes, f->cookie + s->cookie_got, cookie)) {
-		end(f, -XEN_EBADMSG);
-		return;
-	}
-	s->cookie_got += (unsigned)cookie;
-	s->bytes += len - cookie;
-	if (!cookie || s->cookie_got < COOKIE_BYTES || ++f->n_ready < f->params.streams)
+	if (++f->n_ready < f->params.streams || !f->is_server)
 		return;
 	send_state(f, TEST_START);
 	send_state(f, TEST_RUNNING);
@@ -199,11 +167,27 @@ static void on_stream_received(void *ctx, const void *bytes, size_t len)
 	begin_running(f);
 }
 
+static void on_stream_received(void *ctx, const void *bytes, size_t len)
+{
+	struct iperf_stream *s = ctx;
+	struct iperf *f = s->iperf;
+	size_t cookie = f->is_server ? MIN(IPERF_COOKIE_BYTES - s->cookie_got, len) : 0;
+
+	if (cookie && memcmp(bytes, f->cookie + s->cookie_got, cookie)) {
+		iperf_end(f, -XEN_EBADMSG);
+		return;
+	}
+	s->cookie_got += (unsigned)cookie;
+	s->result.bytes += len - cookie;
+	if (cookie && s->cookie_got == IPERF_COOKIE_BYTES)
+		iperf_stream_ready(f);
+}
+
 static void on_stream_connected(void *ctx)
 {
-	struct stream *s = ctx;
+	struct iperf_stream *s = ctx;
 
-	(void)host_tcp_send(s->tcp, s->iperf->cookie, COOKIE_BYTES, false);
+	(void)host_tcp_send(s->tcp, s->iperf->cookie, IPERF_COOKIE_BYTES, false);
 }
 
 static void on_stream_writable(void *ctx)
@@ -214,20 +198,20 @@ static void on_stream_writable(void *ctx)
 /* At the end of a test streams close in any order; before it, it cannot go on. */
 static void on_stream_ended(void *ctx, int status)
 {
-	struct stream *s = ctx;
+	struct iperf_stream *s = ctx;
 
 	if (s->iperf->running)
 		stop_running(s->iperf);
 	if (status && !s->iperf->ns)
-		end(s->iperf, status);
+		iperf_end(s->iperf, status);
 }
 
 static const struct host_tcp_ops stream_ops = {on_stream_connected, on_stream_received,
 					       on_stream_writable, on_stream_ended};
 
-static struct stream *stream_new(struct iperf *f)
+struct iperf_stream *iperf_stream_new(struct iperf *f)
 {
-	struct stream *s = &f->streams[f->n_streams++];
+	struct iperf_stream *s = &f->streams[f->n_streams++];
 
 	s->iperf = f;
 	return s;
@@ -235,18 +219,33 @@ static struct stream *stream_new(struct iperf *f)
 
 static void open_streams(struct iperf *f)
 {
-	struct stream *s;
-	int error = 0;
+	struct iperf_stream *s;
+	int error = f->params.udp ? iperf_udp_open(f) : 0;
 
-	while (f->n_streams < f->params.streams && !error) {
-		s = stream_new(f);
+	while (!f->params.udp && f->n_streams < f->params.streams && !error) {
+		s = iperf_stream_new(f);
 		error = host_tcp_connect(f->name, f->port, &stream_ops, s, &s->tcp);
 	}
 	if (error)
-		end(f, error);
+		iperf_end(f, error);
 }
 
 /* ---- what is heard on it -------------------------------------------------------------------------- */
+
+static bool read_udp_params(struct iperf *f)
+{
+	const char *text = f->in;
+	uint64_t n = 0;
+
+	f->params.short_numbers = !iperf_json_number(&text, "udp_counters_64bit", &n);
+	text = f->in;
+	(void)iperf_json_number(&text, "bandwidth", &f->params.rate_bit_s);
+	text = f->in;
+	if (!iperf_json_number(&text, "len", &n) || n < IPERF_PACKET_MIN || n > IPERF_PACKET_MAX)
+		return false;
+	f->params.packet_bytes = (unsigned)n;
+	return f->params.rate_bit_s <= IPERF_RATE_MAX;
+}
 
 /* False: what cannot be, of a client. */
 static bool read_params(struct iperf *f)
@@ -254,32 +253,46 @@ static bool read_params(struct iperf *f)
 	const char *text = f->in;
 	uint64_t n = 1;
 
-	if (iperf_json_is_true(f->in, "udp"))
-		return false;
+	f->params.udp = iperf_json_is_true(f->in, "udp");
 	f->params.reverse = iperf_json_is_true(f->in, "reverse");
 	(void)iperf_json_number(&text, "parallel", &n);
 	f->params.streams = (unsigned)MIN(n, 1000u);
 	text = f->in;
 	if (iperf_json_number(&text, "time", &n))
 		f->params.seconds = (unsigned)MIN(n, SECONDS_MAX);
+	if (f->params.udp && !read_udp_params(f))
+		return false;
 	return f->params.streams >= 1 && f->params.streams <= IPERF_STREAMS_MAX;
 }
 
+/* Each stream's in the order in which iperf3 writes them; what TCP's have none of stays 0. */
 static void read_results(struct iperf *f)
 {
 	const char *text = f->in;
-	uint64_t n;
+	struct iperf_stream_result r;
 
-	while (iperf_json_number(&text, "bytes", &n))
-		f->peer_bytes += n;
+	while (iperf_json_number(&text, "bytes", &r.bytes)) {
+		r.jitter_ns = r.lost = r.packets = 0;
+		(void)iperf_json_seconds(&text, "jitter", &r.jitter_ns);
+		(void)iperf_json_number(&text, "errors", &r.lost);
+		(void)iperf_json_number(&text, "packets", &r.packets);
+		add(&f->peer, &r, f->params.streams);
+	}
 }
 
 static void json_heard(struct iperf *f)
 {
+	int error;
+
 	f->in[f->need] = '\0';
 	if (f->is_server && !f->params.streams) {
 		if (!read_params(f)) {
-			end(f, -XEN_EOPNOTSUPP);
+			iperf_end(f, -XEN_EOPNOTSUPP);
+			return;
+		}
+		error = f->params.udp ? iperf_udp_listen(f) : 0;
+		if (error) {
+			iperf_end(f, error);
 			return;
 		}
 		want(f, WANT_STATE, 1);
@@ -299,7 +312,7 @@ static void client_state(struct iperf *f, uint8_t state)
 {
 	switch (state) {
 	case PARAM_EXCHANGE:
-		send_json(f, iperf_json_params(f->in, JSON_MAX, &f->params));
+		send_json(f, iperf_json_params(f->in, IPERF_JSON_MAX, &f->params));
 		break;
 	case CREATE_STREAMS:
 		open_streams(f);
@@ -316,10 +329,10 @@ static void client_state(struct iperf *f, uint8_t state)
 		break;
 	case DISPLAY_RESULTS:
 		send_state(f, IPERF_DONE);
-		end(f, 0);
+		iperf_end(f, 0);
 		break;
 	default:
-		end(f, state == ACCESS_DENIED ? -XEN_EBUSY : -XEN_EBADMSG);
+		iperf_end(f, state == ACCESS_DENIED ? -XEN_EBUSY : -XEN_EBADMSG);
 	}
 }
 
@@ -330,7 +343,7 @@ static void server_state(struct iperf *f, uint8_t state)
 		send_state(f, EXCHANGE_RESULTS);
 		want(f, WANT_LENGTH, 4);
 	} else {
-		end(f, state == IPERF_DONE ? 0 : -XEN_EBADMSG);
+		iperf_end(f, state == IPERF_DONE ? 0 : -XEN_EBADMSG);
 	}
 }
 
@@ -341,7 +354,7 @@ static void heard(struct iperf *f)
 
 	switch (f->want) {
 	case WANT_COOKIE:
-		memcpy(f->cookie, f->in, COOKIE_BYTES);
+		memcpy(f->cookie, f->in, IPERF_COOKIE_BYTES);
 		send_state(f, PARAM_EXCHANGE);
 		want(f, WANT_LENGTH, 4);
 		break;
@@ -352,8 +365,8 @@ static void heard(struct iperf *f)
 	case WANT_LENGTH:
 		memcpy(&n, f->in, sizeof(n));
 		n = __builtin_bswap32(n);
-		if (!n || n >= JSON_MAX)
-			end(f, -XEN_EBADMSG);
+		if (!n || n >= IPERF_JSON_MAX)
+			iperf_end(f, -XEN_EBADMSG);
 		else
 			want(f, WANT_JSON, n);
 		break;
@@ -383,14 +396,14 @@ static void on_connected(void *ctx)
 {
 	struct iperf *f = ctx;
 
-	send_control(f, f->cookie, COOKIE_BYTES);
+	send_control(f, f->cookie, IPERF_COOKIE_BYTES);
 }
 
 static void on_writable(void *ctx) {}
 
 static void on_ended(void *ctx, int status)
 {
-	end(ctx, status ? status : -XEN_EBADMSG);
+	iperf_end(ctx, status ? status : -XEN_EBADMSG);
 }
 
 static const struct host_tcp_ops control_ops = {on_connected, on_received, on_writable, on_ended};
@@ -424,7 +437,7 @@ static bool accepted(void *ctx, struct host_tcp *tcp, const struct host_tcp_ops 
 		     void **out_ctx)
 {
 	struct iperf *f = ctx;
-	struct stream *s;
+	struct iperf_stream *s;
 
 	if (!f->control) {
 		f->control = tcp;
@@ -432,8 +445,8 @@ static bool accepted(void *ctx, struct host_tcp *tcp, const struct host_tcp_ops 
 		*out_ctx = f;
 		return true;
 	}
-	if (f->n_streams < f->params.streams && !f->over) {
-		s = stream_new(f);
+	if (f->n_streams < f->params.streams && !f->over && !f->params.udp) {
+		s = iperf_stream_new(f);
 		s->tcp = tcp;
 		*out_ops = &stream_ops;
 		*out_ctx = s;
@@ -449,13 +462,13 @@ static bool accepted(void *ctx, struct host_tcp *tcp, const struct host_tcp_ops 
 
 /* ---- beginning and end ------------------------------------------------------------------------------- */
 
-static void make_cookie(char cookie[COOKIE_BYTES])
+static void make_cookie(char cookie[IPERF_COOKIE_BYTES])
 {
 	static const char letters[] = "abcdefghijklmnopqrstuvwxyz234567";
 
-	for (unsigned i = 0; i < COOKIE_BYTES - 1; i++)
+	for (unsigned i = 0; i < IPERF_COOKIE_BYTES - 1; i++)
 		cookie[i] = letters[net_random() % 32];
-	cookie[COOKIE_BYTES - 1] = '\0';
+	cookie[IPERF_COOKIE_BYTES - 1] = '\0';
 }
 
 static struct iperf *iperf_new(iperf_ended_fn *ended, void *ctx)
@@ -464,7 +477,7 @@ static struct iperf *iperf_new(iperf_ended_fn *ended, void *ctx)
 
 	if (!f)
 		return NULL;
-	f->data = host_pages_alloc(DATA_PAGES);
+	f->data = host_pages_alloc(IPERF_DATA_PAGES);
 	if (!f->data) {
 		host_free(f, sizeof(*f));
 		return NULL;
@@ -473,6 +486,8 @@ static struct iperf *iperf_new(iperf_ended_fn *ended, void *ctx)
 	f->ctx = ctx;
 	f->timer.fn = time_over;
 	f->timer.ctx = f;
+	f->udp_work.fn = iperf_udp_work;
+	f->udp_work.ctx = f;
 	return f;
 }
 
@@ -491,7 +506,10 @@ int iperf_client(const char *host, uint16_t port, const struct iperf_params *par
 	struct iperf *f;
 
 	if (!params->streams || params->streams > IPERF_STREAMS_MAX || !params->seconds ||
-	    params->seconds > SECONDS_MAX || strlen(host) >= sizeof(f->name))
+	    params->seconds > SECONDS_MAX || strlen(host) >= sizeof(f->name) ||
+	    (params->udp &&
+	     (params->packet_bytes < IPERF_PACKET_MIN || params->packet_bytes > IPERF_PACKET_MAX ||
+	      params->rate_bit_s > IPERF_RATE_MAX)))
 		return -XEN_EINVAL;
 	f = iperf_new(ended, ctx);
 	if (!f)
@@ -511,7 +529,8 @@ int iperf_server(uint16_t port, iperf_ended_fn *ended, void *ctx, struct iperf *
 	if (!f)
 		return -XEN_ENOMEM;
 	f->is_server = true;
-	want(f, WANT_COOKIE, COOKIE_BYTES);
+	f->port = port;
+	want(f, WANT_COOKIE, IPERF_COOKIE_BYTES);
 	return begun(f, host_tcp_listen(port, accepted, f, &f->listener), out);
 }
 
@@ -528,8 +547,9 @@ void iperf_free(struct iperf *f)
 			host_tcp_close(f->streams[i].tcp, true);
 	if (f->refused)
 		host_tcp_close(f->refused, true);
+	iperf_udp_close(f);
 	if (f->control)
 		host_tcp_close(f->control, false);
-	host_pages_free(f->data, DATA_PAGES);
+	host_pages_free(f->data, IPERF_DATA_PAGES);
 	host_free(f, sizeof(*f));
 }

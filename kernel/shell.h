@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-#define SHELL_MAX_ARGS 12
+#define SHELL_MAX_ARGS 16
 
 struct shell_command {
 	const char *name, *usage, *help;

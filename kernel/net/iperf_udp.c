@@ -142,6 +142,8 @@ static void client_heard(void *ctx, struct udp_pcb *pcb, struct pbuf *p, const i
 	if (s->udp.ready || (word != WORD_ANSWER && word != WORD_ANSWER_OLD))
 		return;
 	s->udp.ready = true;
+	if (s->iperf->running) /* that was told on another way, and came first */
+		return;
 	iperf_stream_ready(s->iperf);
 	open_next(s->iperf);
 }

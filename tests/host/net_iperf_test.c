@@ -198,6 +198,37 @@ static void test_udp(void **state)
 	stop();
 }
 
+/* The server's answer to a stream, kept until the control connection has long said that the test runs. */
+static uint8_t answer[46];
+
+static void answers_late(struct net_wire *w, const uint8_t *bytes, uint32_t len)
+{
+	if (len == sizeof(answer) && bytes[23] == 17 && bytes[34] == IPERF_PORT >> 8 &&
+	    bytes[35] == (IPERF_PORT & 0xff))
+		memcpy(answer, bytes, len);
+	else
+		net_wire_mirror(w, bytes, len);
+}
+
+static void test_udp_late_answer(void **state)
+{
+	struct iperf_params params = {
+	    .streams = 1, .seconds = 1, .udp = true, .rate_bit_s = 1000000, .packet_bytes = 100};
+
+	start();
+	wire.peer = answers_late;
+	begin_server();
+	assert_int_equal(begin_udp_client(&params), 0);
+	net_wire_pass(SECOND / 2);
+	assert_int_equal(answer[12], 8);
+	net_wire_mirror(&wire, answer, sizeof(answer));
+	net_wire_pass(2 * SECOND);
+	assert_true(client.ended && server.ended);
+	assert_int_equal(client.status, 0);
+	look_at_udp(&params, false, false);
+	stop();
+}
+
 static void test_second_client(void **state)
 {
 	struct outcome first;
@@ -514,6 +545,7 @@ int main(void)
 	    cmocka_unit_test(test_strange_servers),
 	    cmocka_unit_test(test_json),
 	    cmocka_unit_test(test_udp),
+	    cmocka_unit_test(test_udp_late_answer),
 	    cmocka_unit_test(test_udp_strangers),
 	    cmocka_unit_test(test_udp_unanswered),
 	    cmocka_unit_test(test_json_of_udp),

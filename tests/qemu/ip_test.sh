@@ -62,14 +62,17 @@ port=$((20000 + $$ % 20000))
 python3 "$work/peer.py" "$work" $port $((port + 2)) $((port + 3)) >"$work/peer.log" 2>&1 &
 peer=$!
 # One server for each run: after one it listens anew, and on a busy machine the next would come too early.
-iperf3 -s -1 -B 127.0.0.1 -p $((port + 4)) >"$work/iperf-server.log" 2>&1 &
-iperf=$!
-iperf3 -s -1 -B 127.0.0.1 -p $((port + 6)) >"$work/iperf-server2.log" 2>&1 &
-iperf="$iperf $!"
+iperf=
+for at in 4 6 7 8; do
+	iperf3 -s -1 -B 127.0.0.1 -p $((port + at)) >"$work/iperf-server$at.log" 2>&1 &
+	iperf="$iperf $!"
+done
 # The guest serves once it has done everything else; until then there is nobody, or the connection breaks.
-for i in $(seq 800); do
-	iperf3 -c 127.0.0.1 -p $((port + 5)) -t 1 -P 2 && break
-	sleep 0.2
+for words in '-P 2' '-u -b 4M -l 1400' '-u -b 4M -l 1400 -R'; do
+	for i in $(seq 800); do
+		iperf3 -c 127.0.0.1 -p $((port + 5)) -t 1 $words && break
+		sleep 0.2
+	done
 done >"$work/iperf-client.log" 2>&1 &
 client=$!
 trap 'kill $peer $iperf $client 2>/dev/null; rm -rf "$work"' EXIT
@@ -78,9 +81,9 @@ until grep -q ready "$work/peer.log"; do
 	sleep 0.1; i=$((i + 1)); [ $i -lt 200 ] || { echo "the peer does not start:"; cat "$work/peer.log"; exit 1; }
 done
 
-commands="ping -c 2 -i 10 10.0.2.2; ping -q -c 20 -i 0 -s 1472 10.0.2.2; ping -q -c 3 -i 0 -s 1473 10.0.2.2; ping -q -c 3 -i 0 -s 65507 10.0.2.2; fetch http://10.0.2.2:$port/file; -fetch 10.0.2.2:$port/nothing; -fetch 10.0.2.2:$((port + 9)); nc 10.0.2.2 $((port + 1)) some words; -host no.such.name.invalid; httpd; nc -l 9 guest speaks; httpd off; ip; ip neigh; iperf -c 10.0.2.2 -p $((port + 4)) -t 1; iperf -c 10.0.2.2 -p $((port + 6)) -t 1 -R -P 3; iperf -s; halt"
+commands="ping -c 2 -i 10 10.0.2.2; ping -q -c 20 -i 0 -s 1472 10.0.2.2; ping -q -c 3 -i 0 -s 1473 10.0.2.2; ping -q -c 3 -i 0 -s 65507 10.0.2.2; fetch http://10.0.2.2:$port/file; -fetch 10.0.2.2:$port/nothing; -fetch 10.0.2.2:$((port + 9)); nc 10.0.2.2 $((port + 1)) some words; -host no.such.name.invalid; httpd; nc -l 9 guest speaks; httpd off; ip; ip neigh; iperf -c 10.0.2.2 -p $((port + 4)) -t 1; iperf -c 10.0.2.2 -p $((port + 6)) -t 1 -R -P 3; iperf -c 10.0.2.2 -p $((port + 7)) -t 1 -u -P 2 -b 4M; iperf -c 10.0.2.2 -p $((port + 8)) -t 1 -u -R -b 4M -l 1000; iperf -s; iperf -s; iperf -s; halt"
 native 64 "do=\"$commands\"" </dev/null >"$work/log" \
-	-netdev user,id=n0,hostfwd=tcp:127.0.0.1:$((port + 2))-:80,hostfwd=tcp:127.0.0.1:$((port + 3))-:9,hostfwd=tcp:127.0.0.1:$((port + 5))-:5201 -device virtio-net-pci,netdev=n0 \
+	-netdev user,id=n0,hostfwd=tcp:127.0.0.1:$((port + 2))-:80,hostfwd=tcp:127.0.0.1:$((port + 3))-:9,hostfwd=tcp:127.0.0.1:$((port + 5))-:5201,hostfwd=udp:127.0.0.1:$((port + 5))-:5201 -device virtio-net-pci,netdev=n0 \
 	-drive if=none,id=d0,format=raw,file="$work/disk" -device virtio-blk-pci,drive=d0
 expect_status 0 "$work/log"
 expect "$work/log" '^@net eth0 10\.0\.2\.15/24 gw 10\.0\.2\.2 .*dns 10\.0\.2\.3'
@@ -103,6 +106,12 @@ expect "$work/log" '^@iperf sent streams=1 bytes=[0-9]{6,} peer_bytes=[0-9]{6,} 
 expect "$work/log" '^@iperf received streams=3 bytes=[0-9]{6,} peer_bytes=[0-9]{6,} '
 expect "$work/log" '^@iperf received streams=2 bytes=[0-9]{6,} peer_bytes=[0-9]{6,} '
 expect "$work/iperf-client.log" 'SUM.*receiver'
+# 4 Mbit/s are half a million bytes in a second of each stream; how many arrive is the host's affair.
+expect "$work/log" '^@iperf sent streams=2 bytes=(9|10)[0-9]{5} peer_bytes=[0-9]{5,} .* packets=[67][0-9]{2} lost=[0-9]+ jitter_ns=[1-9][0-9]*$'
+expect "$work/log" '^@iperf received streams=1 bytes=[0-9]{5,} peer_bytes=[45][0-9]{5} .* packets=[45][0-9]{2} lost=[0-9]+ jitter_ns=[1-9][0-9]*$'
+expect "$work/log" '^@iperf received streams=1 bytes=[0-9]{5,} peer_bytes=[45][0-9]{5} .* packets=3[0-9]{2} lost=[0-9]+ jitter_ns=[1-9][0-9]*$'
+expect "$work/log" '^@iperf sent streams=1 bytes=[45][0-9]{5} peer_bytes=[0-9]{5,} .* packets=3[0-9]{2} lost=[0-9]+ jitter_ns=[1-9][0-9]*$'
+[ "$(grep -cE '[0-9.]+ ms +[0-9]+/[0-9]+ \([0-9.e+-]+%\) +receiver' "$work/iperf-client.log")" = 2 ] || { echo "iperf3 has no figures of UDP:"; cat "$work/iperf-client.log"; exit 1; }
 grep '^@iperf' "$work/log"
 echo "fetch: $(sed -n 's/^@fetch.*bytes=\(3[0-9]*\) ns=\([0-9]*\) .*/\1 bytes in \2 ns/p' "$work/log")"
 

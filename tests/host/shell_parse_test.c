@@ -65,9 +65,9 @@ static void quotes(void **state)
 
 static void too_many_words(void **state)
 {
-	assert_string_equal(cut("1 2 3 4 5 6 7 8 9 10 11 12;x"),
-			    "[1][2][3][4][5][6][7][8][9][10][11][12]|[x]|");
-	assert_string_equal(cut("1 2 3 4 5 6 7 8 9 10 11 12 13; x"), "!-7|[x]|");
+	assert_string_equal(cut("1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16;x"),
+			    "[1][2][3][4][5][6][7][8][9][10][11][12][13][14][15][16]|[x]|");
+	assert_string_equal(cut("1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17; x"), "!-7|[x]|");
 }
 
 int main(void)

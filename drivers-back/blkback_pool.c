@@ -81,7 +81,7 @@ static void unlink_kept(struct back_pool *pool, uint16_t index)
 	pool->n_held--;
 }
 
-static void evict(struct back_pool *pool);
+static void evict(struct back_disk *disk);
 
 /* The pool takes over a page that was mapped for seg, if it has room and not that reference
  * already. */
@@ -92,7 +92,7 @@ static void keep(struct back_disk *disk, struct back_segment *seg)
 
 	/* Only when a page is there to be kept, so that refused references empty nobody's pool. */
 	if (pool->n_held >= limit_of(disk))
-		evict(pool);
+		evict(disk);
 	index = pool->n_held < limit_of(disk) ? pool->first_free : BACK_NONE;
 	/* The same reference twice in one batch (two segments of one page) was mapped twice: the
 	 * second mapping is that request's own and ends with it. */
@@ -143,8 +143,9 @@ static void let_go(struct back_pool *pool, uint16_t index, struct sweep *sweep)
 
 /* Makes room in a full pool: at most two turns of the hand, the first to find what is not recent.
  */
-static void evict(struct back_pool *pool)
+static void evict(struct back_disk *disk)
 {
+	struct back_pool *pool = &disk->pool;
 	struct sweep sweep = {0};
 	unsigned gone = 0;
 
@@ -164,6 +165,7 @@ static void evict(struct back_pool *pool)
 		let_go(pool, index, &sweep);
 		gone++;
 	}
+	disk->stats.persistent_evicted += gone;
 	sweep_out(&sweep);
 }
 

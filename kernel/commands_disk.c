@@ -3,7 +3,6 @@
  * Caller: shell.c. Calls the block layer and disk_walk.c. The answers that begin with '@' are read
  * by the host tool, which computes the same digest and the same pattern for itself.
  */
-#include <amphi/blkback.h>
 #include <amphi/bridge.h>
 #include <amphi/host_block.h>
 #include <amphi/netback.h>
@@ -17,6 +16,7 @@
 #include "commands.h"
 #include "console.h"
 #include "disk_walk.h"
+#include "roles.h"
 #include "shell.h"
 #include "thread.h"
 #include "time.h"
@@ -218,7 +218,7 @@ static int ramdisk(int argc, char **argv)
 /* Interfaces of guests are ports of the bridges that they name, as in the service domain. */
 static int start_serving(void *ctx)
 {
-	int error = blkback_init();
+	int error = serve_disks();
 
 	if (!error)
 		error = netback_init();

@@ -247,13 +247,13 @@ static void print_back(const struct blkback_info *i, void *ctx)
 	    "flushes=%llu refused=%llu errors=%llu notifications=%llu notified=%llu "
 	    "grants_mapped=%llu persistent_hits=%llu indirect=%llu discards=%llu "
 	    "barriers=%llu parts=%llu starved=%llu released=%llu queues=%u ring_pages=%u "
-	    "protocol=%s secure=%llu unit=%u\n",
+	    "protocol=%s secure=%llu unit=%u evicted=%llu\n",
 	    i->guest, i->name, ULL(s->requests), ULL(s->bytes_read), ULL(s->bytes_written),
 	    ULL(s->flushes), ULL(s->refused), ULL(s->errors), ULL(s->notifications_sent),
 	    ULL(s->notifications_received), ULL(s->grants_mapped), ULL(s->persistent_hits),
 	    ULL(s->indirect), ULL(s->discards), ULL(s->barriers), ULL(s->parts), ULL(s->starved),
 	    ULL(s->persistent_released), i->n_queues, i->ring_pages, i->protocol, ULL(s->secure),
-	    i->unit_bytes);
+	    i->unit_bytes, ULL(s->persistent_evicted));
 }
 
 /* The layer's figures and the driver's own: requests against pieces shows what joining is worth. */

@@ -104,7 +104,7 @@ static int start_disks(void)
 	return 0;
 }
 
-static int start_backends(void)
+int serve_disks(void)
 {
 	if (cmdline.persistent_set)
 		blkback_persistent_limits(cmdline.persistent_queue, cmdline.persistent_all);
@@ -124,7 +124,7 @@ static const struct {
 } parts[] = {
     {start_store, "the store"},
     {start_disks, "the disks"},
-    {start_backends, "the disk backends"},
+    {serve_disks, "the disk backends"},
     {netback_init, "the network backends"},
     {start_control, "the control of domains"},
 };

@@ -26,6 +26,7 @@ struct blkback_stats {
 	uint64_t grants_mapped;       /* map operations done, persistent or not */
 	uint64_t persistent_hits;     /* segments whose page was mapped already */
 	uint64_t persistent_released; /* pages let go of because nobody used them */
+	uint64_t persistent_evicted;  /* and for others, when there were as many as there may be */
 	unsigned persistent_held, in_flight;
 	uint64_t waited; /* requests that waited for their turn at the disk, or for a limit */
 	uint64_t held;   /* times that a limit was in the way */

@@ -458,6 +458,8 @@ static void test_pool_is_bounded(void **state)
 	assert_true(world_back_stats().persistent_held <= 384);
 	assert_true(world_back_stats().persistent_held > 300);
 	assert_int_equal(world_back_stats().grants_mapped, 600);
+	assert_int_equal(world_back_stats().persistent_evicted,
+			 600 - world_back_stats().persistent_held);
 	req.seg[0].gref = refs[599].v; /* the newest is among them */
 	rogue_request(&rogue, 600, &req);
 	rogue_publish(&rogue, 601);

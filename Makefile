@@ -152,7 +152,7 @@ soak: $(BUILD)/.deps-test
 	@BUILD=$(BUILD) tests/soak.sh
 bench-xen: $(BUILD)/.deps-test
 	@$(MAKE) -j2 --no-print-directory all
-	@BUILD=$(BUILD) tests/bench.sh linux calls blocks nets
+	@BUILD=$(BUILD) tests/bench.sh linux calls blocks nets netwire
 docs: $(DEPS) $(BUILD)/.deps-test
 	@tools/docs.sh
 clean:

@@ -18,7 +18,8 @@
 
 #define GSO_SIZE_MIN 48u /* no TCP has a smaller one (its options leave at least so much) */
 #define DATA_PAGES   16u /* NET_FRAME_MAX bytes */
-#define KEPT_MAX     32u /* buffers */
+#define KEPT_ONE     64u /* buffers of a page, and of all of them: neither takes the other's place */
+#define KEPT_MANY    32u
 
 /* Fields of headers, from their own beginning. */
 #define IPV4_LENGTH   2u
@@ -41,10 +42,10 @@ struct fit_buffer {
 	unsigned n_pages, holders;
 };
 
-static struct {
-	struct fit_buffer *one, *many;
-	unsigned n;
-} kept;
+static struct kept {
+	struct fit_buffer *first;
+	unsigned n, max;
+} one = {.max = KEPT_ONE}, many = {.max = KEPT_MANY};
 
 static struct fit_buffer *buffer_new(unsigned n_pages)
 {
@@ -62,14 +63,14 @@ static struct fit_buffer *buffer_new(unsigned n_pages)
 
 static struct fit_buffer *buffer_get(uint32_t len_bytes)
 {
-	struct fit_buffer **list = len_bytes <= PAGE_SIZE ? &kept.one : &kept.many;
-	struct fit_buffer *buffer = *list;
+	struct kept *kept = len_bytes <= PAGE_SIZE ? &one : &many;
+	struct fit_buffer *buffer = kept->first;
 
 	if (buffer) {
-		*list = buffer->next;
-		kept.n--;
+		kept->first = buffer->next;
+		kept->n--;
 	} else {
-		buffer = buffer_new(list == &kept.one ? 1 : DATA_PAGES);
+		buffer = buffer_new(kept == &one ? 1 : DATA_PAGES);
 	}
 	if (buffer) {
 		buffer->holders = 1;
@@ -80,28 +81,29 @@ static struct fit_buffer *buffer_get(uint32_t len_bytes)
 
 static void buffer_put(struct fit_buffer *buffer)
 {
-	struct fit_buffer **list = buffer->n_pages == 1 ? &kept.one : &kept.many;
+	struct kept *kept = buffer->n_pages == 1 ? &one : &many;
 
 	if (--buffer->holders)
 		return;
 	if (buffer->whole)
 		buffer_put(buffer->whole);
-	if (kept.n < KEPT_MAX) {
-		buffer->next = *list;
-		*list = buffer;
-		kept.n++;
+	if (kept->n < kept->max) {
+		buffer->next = kept->first;
+		kept->first = buffer;
+		kept->n++;
 		return;
 	}
 	host_pages_free(buffer->bytes, buffer->n_pages);
 	host_free(buffer, sizeof(*buffer));
 }
 
-static void trim(struct fit_buffer **list)
+static void trim(struct kept *kept)
 {
 	struct fit_buffer *buffer;
 
-	while ((buffer = *list)) {
-		*list = buffer->next;
+	kept->n = 0;
+	while ((buffer = kept->first)) {
+		kept->first = buffer->next;
 		host_pages_free(buffer->bytes, buffer->n_pages);
 		host_free(buffer, sizeof(*buffer));
 	}
@@ -109,9 +111,8 @@ static void trim(struct fit_buffer **list)
 
 void net_fit_trim(void)
 {
-	trim(&kept.one);
-	trim(&kept.many);
-	kept.n = 0;
+	trim(&one);
+	trim(&many);
 }
 
 static void frame_done(struct net_frame *frame, int status)

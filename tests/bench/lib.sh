@@ -17,10 +17,13 @@ figure() { # figure WHAT VALUE [BAR [open]]: one line of the table
 }
 
 # One processor for all rows: without what TCG emulates wrongly under real Xen (tests/xen/lib.sh), without
-# random numbers, and without ERMS, so that a copy counts the same whoever makes it (docs/decisions/0005).
+# random numbers, and without ERMS, so that a copy counts the same whoever makes it (docs/decisions/0005). $within is a program that
+# makes QEMU's surroundings and runs it; with sleep=on a machine that idles lets real time pass, as somebody outside of it needs that answers.
+within= icount=shift=0,sleep=off
 in_qemu() { # in_qemu SECONDS LOG QEMU...
 	limit=$1 log=$2; shift 2
-	timeout -k 5 "$limit" qemu-system-x86_64 -M q35 -accel tcg -cpu max,-smap,-smep,-rdtscp,-xsave,-rdrand,-rdseed,-erms,-fsrm \
-		-nodefaults -display none -no-reboot -serial stdio -monitor none -icount shift=0,sleep=off \
+	# shellcheck disable=SC2086
+	timeout -k 5 "$limit" $within qemu-system-x86_64 -M q35 -accel tcg -cpu max,-smap,-smep,-rdtscp,-xsave,-rdrand,-rdseed,-erms,-fsrm \
+		-nodefaults -display none -no-reboot -serial stdio -monitor none -icount $icount \
 		-rtc base=2026-01-01T00:00:00,clock=vm -seed 1 "$@" </dev/null 2>"$log.err" | tr -d '\r' >"$log" || true
 }

@@ -17,7 +17,7 @@
 #include <amphi/string.h>
 
 #define GSO_SIZE_MIN 48u /* no TCP has a smaller one (its options leave at least so much) */
-#define DATA_PAGES   16u /* NET_FRAME_MAX bytes */
+#define DATA_PAGES   17u /* NET_FRAME_MAX bytes, and what is left free in front of them */
 #define KEPT_ONE     64u /* buffers of a page, and of all of them: neither takes the other's place */
 #define KEPT_MANY    32u
 
@@ -38,7 +38,8 @@ struct fit_buffer {
 	struct net_frame frame;
 	struct fit_buffer *next;  /* kept */
 	struct fit_buffer *whole; /* of a piece: where its data is */
-	uint8_t *bytes;
+	uint8_t *pages;
+	uint8_t *bytes; /* the frame's first */
 	unsigned n_pages, holders;
 };
 
@@ -54,8 +55,8 @@ static struct fit_buffer *buffer_new(unsigned n_pages)
 	if (!buffer)
 		return NULL;
 	buffer->n_pages = n_pages;
-	buffer->bytes = host_pages_alloc(n_pages);
-	if (buffer->bytes)
+	buffer->pages = host_pages_alloc(n_pages);
+	if (buffer->pages)
 		return buffer;
 	host_free(buffer, sizeof(*buffer));
 	return NULL;
@@ -75,6 +76,7 @@ static struct fit_buffer *buffer_get(uint32_t len_bytes)
 	if (buffer) {
 		buffer->holders = 1;
 		buffer->whole = NULL;
+		buffer->bytes = buffer->pages;
 	}
 	return buffer;
 }
@@ -93,7 +95,7 @@ static void buffer_put(struct fit_buffer *buffer)
 		kept->n++;
 		return;
 	}
-	host_pages_free(buffer->bytes, buffer->n_pages);
+	host_pages_free(buffer->pages, buffer->n_pages);
 	host_free(buffer, sizeof(*buffer));
 }
 
@@ -104,7 +106,7 @@ static void trim(struct kept *kept)
 	kept->n = 0;
 	while ((buffer = kept->first)) {
 		kept->first = buffer->next;
-		host_pages_free(buffer->bytes, buffer->n_pages);
+		host_pages_free(buffer->pages, buffer->n_pages);
 		host_free(buffer, sizeof(*buffer));
 	}
 }
@@ -186,6 +188,20 @@ static int fetch_frame(const struct net_frame *frame, uint8_t *to)
 	return fetch.err;
 }
 
+/* Bytes to leave free in front of a long frame, so that what is fetched lies in our pages as it lies in the other's: then
+ * its pages are a copy each, and not two. What comes behind the first is mostly whole pages. */
+static uint32_t room_in_front(const struct net_frame *frame)
+{
+	uint32_t at = 0;
+	unsigned i;
+
+	if (frame->len_bytes <= PAGE_SIZE)
+		return 0;
+	for (i = 0; i < frame->n_segments && frame->segments[i].va; i++)
+		at += frame->segments[i].len_bytes;
+	return i < frame->n_segments ? (frame->segments[i].offset - at) & (PAGE_SIZE - 1) : 0;
+}
+
 /* All of the frame in one buffer of ours, as one segment. */
 static int linear_copy(const struct net_frame *frame, struct fit_buffer **out)
 {
@@ -197,6 +213,7 @@ static int linear_copy(const struct net_frame *frame, struct fit_buffer **out)
 	buffer = buffer_get(frame->len_bytes);
 	if (!buffer)
 		return -XEN_ENOMEM;
+	buffer->bytes = buffer->pages + room_in_front(frame);
 	err = fetch_frame(frame, buffer->bytes);
 	if (err) {
 		buffer_put(buffer);

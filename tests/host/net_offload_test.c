@@ -54,10 +54,13 @@ maddr_t host_virt_to_maddr(const void *va)
 	return (maddr_t){(uintptr_t)va};
 }
 
+static unsigned copies;
+
 int host_grants_copy(struct gnttab_copy *ops, unsigned count)
 {
 	unsigned i;
 
+	copies += count;
 	assert_in_range(count, 1, HOST_GRANT_BATCH);
 	for (i = 0; i < count; i++) {
 		assert_true(ops[i].dest.offset + ops[i].len <= PAGE_SIZE);
@@ -485,6 +488,30 @@ static void test_remote_segments_arrive(void **state)
 	assert_int_equal(seen, 1);
 }
 
+/* Data that goes on from page to page is a copy for each page, wherever the first begins. */
+static void test_pages_are_one_copy_each(void **state)
+{
+	static const uint32_t at[4] = {300},
+			      parts[4] = {PAGE_SIZE - 300, PAGE_SIZE, PAGE_SIZE, 500};
+	uint32_t len = tcp_frame(false, 3 * PAGE_SIZE + 200), from = 66;
+	struct net_frame frame = frame_of(len);
+	unsigned seen = 0;
+
+	(void)state;
+	assert_int_equal(net_fill_checksum(&frame), 0);
+	frame.segments[0].len_bytes = from;
+	for (unsigned i = 0; i < 4; from += parts[i++]) {
+		memcpy(foreign[i] + at[i], bytes + from, parts[i]);
+		frame.segments[i + 1] = (struct net_segment){NULL, parts[i], (uint16_t)at[i], {i}};
+	}
+	assert_int_equal(from, len);
+	frame.n_segments = 5;
+	copies = 0;
+	assert_int_equal(net_fit(&frame, NET_CAN_SEGMENTS, 16000, take_whole, &seen), 1);
+	assert_int_equal(seen, 1);
+	assert_int_equal(copies, 4);
+}
+
 /* Wherever memory ends, the frame is put once and no piece is given. */
 static void test_no_memory(void **state)
 {
@@ -556,6 +583,7 @@ int main(void)
 	    cmocka_unit_test(test_buffers_are_kept),
 	    cmocka_unit_test(test_frames_that_do_not_fit),
 	    cmocka_unit_test(test_remote_segments_arrive),
+	    cmocka_unit_test(test_pages_are_one_copy_each),
 	    cmocka_unit_test(test_toeplitz),
 	    cmocka_unit_test(test_flows),
 	};

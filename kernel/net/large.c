@@ -113,13 +113,26 @@ void net_large_timers(void)
 
 /* ---- frames ------------------------------------------------------------------------------- */
 
+/* What is left and fits the MTU is lwIP's last piece, of which it carries a multiple of eight bytes: with an MTU such as 9000 up to
+ * seven bytes would be missing, and nobody told. So it is asked for an MTU with which all pieces end at eight. */
+static err_t cut_at_eight(struct pbuf *p, struct netif *netif, const ip4_addr_t *dest)
+{
+	uint16_t mtu = netif->mtu;
+	err_t err;
+
+	netif->mtu = (uint16_t)(mtu - (mtu - IP_HLEN) % 8);
+	err = ip4_frag(p, netif, dest);
+	netif->mtu = mtu;
+	return err;
+}
+
 /* Segments that are too long for the interface go to link.c as they are, and are cut there or below. */
 err_t net_ip4_frag(struct pbuf *p, struct netif *netif, const ip4_addr_t *dest)
 {
 	const struct ip_hdr *ip = p->payload;
 
 	return IPH_PROTO(ip) == IP_PROTO_TCP ? netif->output(netif, p, dest)
-					     : ip4_frag(p, netif, dest);
+					     : cut_at_eight(p, netif, dest);
 }
 
 err_t net_ip6_frag(struct pbuf *p, struct netif *netif, const ip6_addr_t *dest)

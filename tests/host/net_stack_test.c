@@ -266,6 +266,23 @@ static void test_ping_sizes(void **state)
 	}
 }
 
+/* The last piece of a packet is the one that may have any length: it has all of it, whatever the MTU is a multiple of. */
+static void test_ping_last_piece(void **state)
+{
+	static const uint16_t mtus[] = {1500, 1501, 1503, 1507, 9000, 9018};
+
+	start("10.0.0.1/24", CAN_ALL, net_wire_mirror);
+	for (unsigned m = 0; m < sizeof(mtus) / sizeof(mtus[0]); m++) {
+		unsigned piece = (mtus[m] - 20u) / 8 * 8;
+
+		wire.dev.mtu = mtus[m];
+		host_net_changed(&wire.dev);
+		for (unsigned more = 0; more < 10; more++)
+			assert_echoes("10.0.0.2", 3 * piece - 8 + more);
+	}
+	stop();
+}
+
 /* To itself: over no wire. */
 static void test_ping_self(void **state)
 {
@@ -394,6 +411,7 @@ int main(void)
 	    cmocka_unit_test_setup(test_carrier, reset),
 	    cmocka_unit_test_setup(test_by_hand, reset),
 	    cmocka_unit_test_setup(test_ping_sizes, reset),
+	    cmocka_unit_test_setup(test_ping_last_piece, reset),
 	    cmocka_unit_test_setup(test_ping_self, reset),
 	    cmocka_unit_test_setup(test_ping_nobody, reset),
 	    cmocka_unit_test_setup(test_ping_twice, reset),

@@ -19,7 +19,7 @@ xen_qemu() { # xen_qemu SECONDS MEM_MIB DOM0_MEM_MIB INITRD-ARGUMENT [QEMU...]
 	timeout -k 5 "$limit" qemu-system-x86_64 -M q35 -accel tcg -cpu max,-smap,-smep,-rdtscp,-xsave -m "$mem" \
 		-nodefaults -display none -no-reboot -serial stdio -monitor none -kernel "${XEN_IMAGE:-$xen_dir/xen}" \
 		-append "console=com1 com1=115200 spec-ctrl=eager-fpu loglvl=warning guest_loglvl=warning dom0_mem=${dom0}M,max:${dom0}M ${XEN_ARGS:-}" \
-		-initrd "$initrd" "$@" </dev/null 2>&1 | tr -d '\r'
+		-initrd "$initrd" "$@" </dev/null 2>&1 | stdbuf -oL tr -d '\r'
 }
 
 xen_ours() {

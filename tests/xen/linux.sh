@@ -1,7 +1,7 @@
 # linux.sh: a stock Debian Linux as guest of amphi-hv (or of real Xen), managed by our service domain, for a test; sourced by
 # tests/xen/linux_*_test.sh after lib.sh. linux_initrd OUT makes a ramdisk of busybox, the modules of an ext4 on xen-blkfront
 # and the job on standard input: what its init runs when /proc, /sys and /dev are there and xvda has come ($linux_programs adds
-# files and $linux_more modules; nodisk in the kernel's line waits for no disk; a word blkfront:A=1,B=2 of the kernel's line gives xen-blkfront parameters). linux_domain NAME WORDS LINE... writes a domain file; linux_start QEMU... boots what ar_pack has packed, with a
+# files, $linux_overlay a folder's contents and $linux_more modules; nodisk in the kernel's line waits for no disk; a word blkfront:A=1,B=2 of the kernel's line gives xen-blkfront parameters). linux_domain NAME WORDS LINE... writes a domain file; linux_start QEMU... boots what ar_pack has packed, with a
 # control port; linux_wait REGEX waits for a line of its serial port, linux_ctl and linux_says speak to the port.
 # It does not say what is expected: the tests do. Calls cpio(1), QEMU and amphi-tool ctl.
 . "$here/../lib/archive.sh"
@@ -27,6 +27,7 @@ linux_initrd() {
 	cp "$xen_dir/root/usr/bin/busybox" "$root/bin/"
 	# shellcheck disable=SC2086
 	[ -z "${linux_programs:-}" ] || cp $linux_programs "$root/bin/"
+	[ -z "${linux_overlay:-}" ] || cp -a "$linux_overlay/." "$root/"
 	for word in poweroff reboot; do printf '#!/bin/busybox sh\nexec /bin/busybox %s -f\n' $word >"$root/sbin/$word"; done
 	# shellcheck disable=SC2086
 	linux_module_files xen-blkfront crc32c_generic ext4 ${linux_more:-} | while read -r m; do

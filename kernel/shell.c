@@ -16,7 +16,7 @@
 #include "shell_parse.h"
 #include "time.h"
 
-#define TABLES_MAX 24u
+#define TABLES_MAX 32u
 #define LINE_MAX   256u
 
 /* Tables and not one table: each room's commands are told by it (commands_*.c, service_commands.c),

@@ -6,7 +6,7 @@
 # driver domain and leaves fio's blocks on it; each guest of ours copies it to another disk of the same backend; there dom0
 # finds the same bytes, and its e2fsck and fio nothing wrong. Either grub loads a kernel from a disk and starts it, and that
 # reads what dom0 has put there; the one of 32 bits by x86_32-abi. Its Linux finds the copy's files whole and adds some,
-# each with barriers, and dom0 finds those. (A Linux of 32 bits does not get far under TCG: it marks the entries of a PAE
+# each with barriers, and dom0 finds those; the pages of a disk that nobody uses any more are given back. (A Linux of 32 bits does not get far under TCG: it marks the entries of a PAE
 # guest's highest table as accessed, and Xen, which must look there to emulate cpuid, takes that bit for a reserved one.)
 # timeout: 900
 . "$(dirname "$0")/lib.sh"
@@ -105,7 +105,12 @@ done
 says grub32 '^GUEST unmounted'
 xenstore-ls -f $node | sed "s,^$node/,BACK grub32 ," | grep feature
 xenstore-ls -f /local/domain/$id/device/vbd/51728 | sed "s,^/local/domain/$id/device/vbd/51728/,FRONT grub32 ," | grep -E 'protocol|feature|ring'
-tell back "stats; echo counted"; says back '^counted'
+# Of Linux's disk that nobody uses any more the pages are given back, a minute after.
+step idle
+until grep -aqE '^@stat back=[0-9]*/xvda .* released=[1-9]' $logs/guest-back.log; do
+	tell back "stats; echo counted"
+	for i in $(seq 25); do waits_for 'pages given back'; done
+done
 for d in grub32 grub; do tell $d enough; gone $d; done
 attach xvdb ram1
 fs_check /dev/xvdb
@@ -135,6 +140,7 @@ expect "$work/log" '^\[grub32\] GUEST blkfront: xvdb: .*barrier: enabled'
 expect "$work/log" '^\[grub32\] GUEST files equal'
 expect "$work/log" '^BACK grub32 feature-flush-cache = "0"'
 expect "$work/log" '^\[back\] @stat back=[0-9]*/xvdb .* flushes=0 .* barriers=[1-9]'
+expect "$work/log" '^\[back\] @stat back=[0-9]*/xvda .* released=[1-9]'
 expect "$work/log" '^\[back\] .*granted to others 0 pages, of others 0 pages'
 sed -n 's/^BACK grub32 /back: /p; s/^FRONT grub32 /front: /p; s/^\[back\] @stat back=/counted: /p; s/^\[back\] .*\(xvda for .* x86_32-abi\)/log: \1/p' "$work/log"
 echo "our driver domain on real Xen served Linux's dom0, PV and PVH guests of ours, grub-xen of 64 and 32 bits, and a Linux with barriers"

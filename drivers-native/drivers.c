@@ -25,10 +25,11 @@ static unsigned offer(const struct pci_function *f)
 
 		if (!err)
 			return 1;
-		if (err != -XEN_ENODEV)
-			host_log(HOST_LOG_WARN,
-				 "pci %02x:%02x.%x (%04x:%04x): not usable, error %d", f->bdf >> 8,
-				 f->bdf >> 3 & 31, f->bdf & 7, f->vendor, f->device, -err);
+		if (err == -XEN_ENODEV)
+			continue;
+		host_log(HOST_LOG_WARN, "pci %02x:%02x.%x (%04x:%04x): not usable, error %d",
+			 f->bdf >> 8, f->bdf >> 3 & 31, f->bdf & 7, f->vendor, f->device, -err);
+		break;
 	}
 	return 0;
 }

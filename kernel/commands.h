@@ -39,6 +39,9 @@ struct block_device *commands_disk(const char *name);
  * may go when the worker next runs: who uses it longer is its user, or finds it anew. */
 struct net_device *commands_interface(const char *name);
 
+/* The four numbers of an IPv4 address, and nothing else. */
+bool commands_ip4(const char *text, uint8_t out[4]);
+
 /* The stats lines of all disks, front and back; also said at the end of a service domain. */
 void commands_print_stats(void);
 

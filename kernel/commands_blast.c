@@ -272,7 +272,7 @@ static int run(struct blast *b)
 	return b->answered == b->count && !b->wrong ? 0 : -XEN_EIO;
 }
 
-static bool read_address(const char *text, uint8_t out[4])
+bool commands_ip4(const char *text, uint8_t out[4])
 {
 	for (unsigned i = 0; i < 4; i++, text++) {
 		unsigned value = 0, n = 0;
@@ -322,7 +322,7 @@ static int netblast(int argc, char **argv)
 	memset(&b, 0, sizeof(b));
 	b.count = count;
 	b.len_bytes = (uint32_t)size;
-	if (!read_address(argv[4], b.from) || !read_address(argv[5], b.to))
+	if (!commands_ip4(argv[4], b.from) || !commands_ip4(argv[5], b.to))
 		return -XEN_EINVAL;
 	b.dev = commands_interface(argv[1]);
 	return b.dev ? blast_memory(&b) : -XEN_ENODEV;

@@ -1,14 +1,16 @@
 /* commands_send.c: the shell's command that sends frames nobody answers, as fast as an interface takes them or at a pace.
  *
  * One load for a bench or a test: a flood, and beside it guests that send little. The frames have an Ethernet header of a type that no
- * stack knows (IEEE 802's first for local experiments) and are one memory, which nobody writes while they are on their way. Caller:
+ * stack knows (IEEE 802's first for local experiments), or are UDP that nobody wants, and are one memory, which nobody writes while they are on their way. Caller:
  * shell.c. Calls host_net.h, in the worker; it is not the interface's user, so a bridge or the stack may be. Echoes are
  * commands_blast.c's.
  */
 #include <amphi/host.h>
 #include <amphi/host_net.h>
+#include <amphi/net_offload.h>
 #include <amphi/string.h>
 #include <amphi/xen.h>
+#include "bench_mark.h"
 #include "commands.h"
 #include "console.h"
 #include "mm.h"
@@ -18,14 +20,16 @@
 #include "worker.h"
 
 #define ULL(x)     ((unsigned long long)(x))
-#define DEPTH      256u /* as many as a ring has slots */
+#define DEPTH      128u /* half of what an interface lets wait: other users of it have room too */
 #define TURN       64u  /* then others have the worker */
 #define PACE_MAX   65536u
 #define QUIET_NS   (2 * NS_PER_S)
 #define ETHER_TYPE 0x88b5u
-
-/* What a program that counts instructions takes for begin and end (tests/bench/count_plugin.c). */
-#define MARK(n) __asm__ volatile("nopl 0x616d70" #n "(%%rax)" ::: "memory")
+#define IP_BYTES   20u
+#define UDP_HEADS  (NET_HEAD_BYTES + IP_BYTES + 8)
+#define ARRIVE_NS                                                                                  \
+	(20 *                                                                                      \
+	 NS_PER_MS) /* for what is in rings when the last is back; nobody works, so it counts nothing */
 
 struct item {
 	struct net_frame frame;
@@ -35,7 +39,8 @@ struct item {
 /* The worker alone touches it between begin and end. */
 struct sending {
 	const char *name;
-	uint8_t to[NET_MAC_BYTES];
+	uint8_t to[NET_MAC_BYTES], from4[4], to4[4];
+	bool ip4;
 	uint64_t count, size, sent, back, refused;
 	/* the pace: so many may go each pause_ns; 0: as many as the interface takes */
 	uint64_t pace, pause_ns, next_ns, allowed;
@@ -122,6 +127,30 @@ static void turn(void *ctx)
 		host_work_after(&s->wake, s->next_ns - MIN(s->next_ns, time_ns()));
 }
 
+static void put16(uint8_t *at, size_t value)
+{
+	at[0] = (uint8_t)(value >> 8);
+	at[1] = (uint8_t)value;
+}
+
+/* To the port "discard"; a checksum of 0 is none (RFC 768). */
+static void put_udp(const struct sending *s, uint8_t *at)
+{
+	uint16_t sum;
+
+	at[0] = 0x45;
+	put16(at + 2, s->size - NET_HEAD_BYTES);
+	at[8] = 64;
+	at[9] = 17;
+	memcpy(at + 12, s->from4, 4);
+	memcpy(at + 16, s->to4, 4);
+	sum = (uint16_t)~net_fold(net_sum(0, at, IP_BYTES));
+	memcpy(at + 10, &sum, sizeof(sum));
+	put16(at + IP_BYTES, 9);
+	put16(at + IP_BYTES + 2, 9);
+	put16(at + IP_BYTES + 4, s->size - NET_HEAD_BYTES - IP_BYTES);
+}
+
 /* ---- the command ------------------------------------------------------------------------------ */
 
 static int begin(void *ctx)
@@ -136,8 +165,9 @@ static int begin(void *ctx)
 		return -XEN_E2BIG;
 	memcpy(head, s->to, NET_MAC_BYTES);
 	memcpy(head + NET_MAC_BYTES, dev->mac, NET_MAC_BYTES);
-	head[12] = ETHER_TYPE >> 8;
-	head[13] = (uint8_t)ETHER_TYPE;
+	put16(head + 12, s->ip4 ? 0x0800 : ETHER_TYPE);
+	if (s->ip4)
+		put_udp(s, head + NET_HEAD_BYTES);
 	for (unsigned i = 0; i < DEPTH; i++) {
 		s->items[i].next = s->free;
 		s->free = &s->items[i];
@@ -172,17 +202,19 @@ static void wait_for_frames(struct sending *s)
 
 static int run(struct sending *s)
 {
-	uint64_t start_ns = time_ns();
+	uint64_t start_ns = time_ns(), ns;
 	int error;
 
-	MARK(10);
+	BENCH_MARK(10);
 	error = worker_call(begin, s);
 	if (error)
 		return error;
 	wait_for_frames(s);
-	MARK(11);
+	ns = time_ns() - start_ns;
+	thread_sleep_ns(ARRIVE_NS);
+	BENCH_MARK(11);
 	console_printf("@sent %s size=%llu frames=%llu refused=%llu ns=%llu\n", s->name,
-		       ULL(s->size), ULL(s->back), ULL(s->refused), ULL(time_ns() - start_ns));
+		       ULL(s->size), ULL(s->back), ULL(s->refused), ULL(ns));
 	return s->back == s->count && !s->gone ? 0 : -XEN_EIO;
 }
 
@@ -207,12 +239,17 @@ static int send_frames(struct sending *s)
 	return error;
 }
 
-static bool read_pace(struct sending *s, int argc, char **argv)
+/* The two words behind the others: addresses or a pace. */
+static bool read_more(struct sending *s, int argc, char **argv)
 {
 	uint64_t ms;
 
 	if (argc == 5)
 		return true;
+	if (argc == 7 && commands_ip4(argv[5], s->from4) && commands_ip4(argv[6], s->to4)) {
+		s->ip4 = true;
+		return s->size >= UDP_HEADS;
+	}
 	if (argc != 7 || !str_to_u64(argv[5], &s->pace) || !str_to_u64(argv[6], &ms))
 		return false;
 	s->pause_ns = ms * NS_PER_MS;
@@ -229,7 +266,7 @@ static int netsend(int argc, char **argv)
 		return -XEN_EBUSY;
 	memset(&s, 0, sizeof(s));
 	if (argc < 5 || !str_to_u64(argv[2], &s.count) || !str_to_u64(argv[3], &s.size) ||
-	    !str_to_u64(argv[4], &to) || !read_pace(&s, argc, argv) || !s.count ||
+	    !str_to_u64(argv[4], &to) || !read_more(&s, argc, argv) || !s.count ||
 	    s.size < NET_HEAD_BYTES || s.size > NET_FRAME_MAX || to >> 48)
 		return -XEN_EINVAL;
 	for (unsigned i = 0; i < NET_MAC_BYTES; i++)
@@ -241,7 +278,7 @@ static int netsend(int argc, char **argv)
 void commands_send_add(void)
 {
 	static const struct shell_command table[] = {
-	    {"netsend", "IF COUNT SIZE MAC [N MS]",
+	    {"netsend", "IF COUNT SIZE MAC [N MS|FROM TO]",
 	     "sends frames of SIZE bytes to MAC (0x00163e000001), N each MS milliseconds, or as "
 	     "fast as it goes",
 	     netsend},

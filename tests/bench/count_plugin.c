@@ -3,7 +3,8 @@
  * Guest time cannot tell: it goes on while the processor waits. Loaded with -plugin; at the end it writes
  * "kernel=N user=N" to standard error, by the half of the address space that an instruction lies in; and
  * "mark=N at=ALL hypercalls=N" when a program comes by an instruction that does nothing and carries a number (a long nop at
- * "amp" and that number). A hypercall is a syscall instruction in the upper half: of the kernel of a PV domain.
+ * "amp" and that number). A hypercall is a syscall instruction in the upper half: of the kernel of a PV domain;
+ * "mark=N grants=N" says how many of them were about grants.
  * With -plugin count.so,where=FILE each pair of marks 16 and 17 besides leaves FILE.1, FILE.2, ...: lines "ADDRESS COUNT", how often
  * instructions of the block that begins there were executed between them; where.py makes functions of that.
  * The functions it calls are QEMU's plugin interface, version 1 (docs/devel/tcg-plugins of QEMU); Debian ships no
@@ -42,7 +43,7 @@ int qemu_plugin_install(plugin_id id, const void *info, int argc, char **argv);
 
 /* user and kernel. */
 static uint64_t counts[2];
-static uint64_t hypercalls;
+static uint64_t hypercalls, grants;
 
 /* Blocks by their address: the same code in two domains is one, and so is a block that is translated again. */
 #define BLOCKS (1u << 20)
@@ -94,6 +95,8 @@ static void marked(unsigned cpu, void *ctx)
 {
 	fprintf(stderr, "mark=%u at=%llu hypercalls=%llu\n", (unsigned)(uintptr_t)ctx,
 		(unsigned long long)(counts[0] + counts[1]), (unsigned long long)hypercalls);
+	fprintf(stderr, "mark=%u grants=%llu\n", (unsigned)(uintptr_t)ctx,
+		(unsigned long long)grants);
 	if ((uintptr_t)ctx == 16)
 		where_begins();
 	if ((uintptr_t)ctx == 17)
@@ -111,11 +114,17 @@ static void look_for_mark(struct qemu_plugin_insn *insn)
 						       (void *)(uintptr_t)bytes[3]);
 }
 
+/* A hypercall page has 32 bytes for each, by number (GNTTABOP_*: 20). */
 static void look_for_hypercall(struct qemu_plugin_insn *insn)
 {
-	if (qemu_plugin_insn_size(insn) == 2 && qemu_plugin_insn_vaddr(insn) >> 63 &&
-	    !memcmp(qemu_plugin_insn_data(insn), "\x0f\x05", 2))
-		qemu_plugin_register_vcpu_insn_exec_inline(insn, INLINE_ADD_U64, &hypercalls, 1);
+	uint64_t at = qemu_plugin_insn_vaddr(insn);
+
+	if (qemu_plugin_insn_size(insn) != 2 || !(at >> 63) ||
+	    memcmp(qemu_plugin_insn_data(insn), "\x0f\x05", 2))
+		return;
+	qemu_plugin_register_vcpu_insn_exec_inline(insn, INLINE_ADD_U64, &hypercalls, 1);
+	if (at % 4096 / 32 == 20)
+		qemu_plugin_register_vcpu_insn_exec_inline(insn, INLINE_ADD_U64, &grants, 1);
 }
 
 /* Once per block when it is translated; what it adds runs with each instruction, so one that faults in

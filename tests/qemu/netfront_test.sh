@@ -18,7 +18,7 @@ cmdline = 'role=guest ip=$4 do="$5"'
 vif = ['mac=00:16:3e:00:00:$3']
 C
 }
-guest a 2 0a off 'netblast eth0 500 1514 10.0.0.1 10.0.0.2; netblast eth0 64 60 10.0.0.1 10.0.0.2; hypercalls; echo small; netblast eth0 10000 60 10.0.0.1 10.0.0.2; hypercalls; netstat; netsend eth0 5000 60 0x00163e00000b; netsend eth0 100 1514 0x00163e00000b 5 10; halt 0'
+guest a 2 0a off 'netblast eth0 500 1514 10.0.0.1 10.0.0.2; netblast eth0 64 60 10.0.0.1 10.0.0.2; hypercalls; echo small; netblast eth0 10000 60 10.0.0.1 10.0.0.2; hypercalls; netstat; netsend eth0 5000 60 0x00163e00000b; netsend eth0 100 1514 0x00163e00000b 5 10; netsend eth0 70 60 0x00163e00000b 10.0.0.1 10.0.0.77; halt 0'
 guest b 1 0b 10.0.0.2/24 'sleep 15000; netstat; hypercalls; halt 0'
 guest c 2 0c 10.0.0.3/24 'sleep 4000; ping -i 0 -c 100 -s 1400 10.0.0.2; ping -i 0 -c 20 -s 20000 10.0.0.2; netstat eth0; net hash eth0 on; net staging eth0 off; netstat eth0; ping -i 0 -c 50 -s 1400 10.0.0.2; net hash eth0 off; net staging eth0 on; netstat eth0; -net hash eth7 on; -net staging eth0 maybe; halt 0'
 "$BUILD/amphi-tool" run --accel tcg --net none --timeout 300 --stats "$work/stats" --service-args 'do="sleep 2500; hypercalls"' \
@@ -33,6 +33,7 @@ expect "$work/log" '^\[a\] .*eth0: domain 0, 2 queues of two ports, mtu 1500, sg
 expect "$work/log" '^\[a\] .*eth0: queue 1 has [0-9]* pages staged'
 expect "$work/log" '^\[a\] @sent eth0 size=60 frames=5000 refused=0 '
 expect "$work/log" '^\[a\] @sent eth0 size=1514 frames=100 refused=0 ns=(19[0-9]|[2-9][0-9][0-9]|[0-9]{4,})[0-9]{6}$' # 5 each 10 ms
+expect "$work/log" '^\[a\] @sent eth0 size=60 frames=70 refused=0 '
 grants() { sed -n "s/^\[$1\] *\([0-9]*\) 20 grant_table_op.*/\1/p" "$work/log"; }
 [ "$(grants a | uniq | wc -l)" = 1 ] || fail "a made grant hypercalls: $(grants a | tr '\n' ' ')"
 expect "$work/stats" 'netfront=eth0 .* waiting=0 .* staged=[1-9]'

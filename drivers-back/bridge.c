@@ -253,6 +253,20 @@ static void port_remove(struct port *p)
 	table_forget(&p->bridge->table, &p->table);
 }
 
+/* A wire takes frames as long as the longest that a guest may send, as far as it can. */
+static void widen_wires(struct bridge *b)
+{
+	uint16_t most = 0;
+	struct port *p;
+
+	for (p = b->ports; p; p = p->next)
+		if (p != &b->own_port && !p->dev->uplink && p->dev->mtu > most)
+			most = p->dev->mtu;
+	for (p = b->ports; p; p = p->next)
+		if (p->dev->ops->set_mtu)
+			p->dev->ops->set_mtu(p->dev, most);
+}
+
 /* The own interface's mtu is that of the narrowest port, so that the stack makes no frame that one cannot take; its carrier is
  * anybody's. */
 static void follow_ports(struct bridge *b)
@@ -261,6 +275,7 @@ static void follow_ports(struct bridge *b)
 	uint16_t mtu = 0;
 	struct port *p;
 
+	widen_wires(b);
 	for (p = b->ports; p; p = p->next) {
 		if (p == &b->own_port)
 			continue;

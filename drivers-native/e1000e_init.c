@@ -11,6 +11,7 @@
 
 #define VENDOR_INTEL 0x8086u
 #define MTU          1500u
+#define MTU_MAX      (E1K_FRAME_MAX - NET_HEAD_BYTES - 4u) /* with a tag */
 #define BUFFERS      (3 * E1K_RING)
 #define RESET_US     1000u
 #define RESET_TRIES  100u
@@ -178,6 +179,7 @@ static void describe(struct e1000e *e)
 	memcpy(e->nic.dev.mac, &low, 4);
 	memcpy(e->nic.dev.mac + 4, &high, 2);
 	e->nic.dev.mtu = MTU;
+	e->nic.max_mtu = MTU_MAX;
 	e->nic.dev.can =
 	    NET_CAN_SEGMENTS | NET_CAN_CSUM4 | NET_CAN_CSUM6 | NET_CAN_GSO4 | NET_CAN_GSO6;
 }

@@ -248,8 +248,21 @@ static void multicast(struct net_device *dev, const uint8_t *mac, bool on)
 		nic->ops->filter(nic);
 }
 
-static const struct net_ops ops = {
-    .send = send, .kick = nic_kick, .promiscuous = promiscuous, .multicast = multicast};
+static void set_mtu(struct net_device *dev, uint16_t mtu)
+{
+	struct nic *nic = dev->driver;
+	uint16_t before = dev->mtu;
+
+	dev->mtu = MAX(nic->usual_mtu, MIN(mtu, nic->max_mtu));
+	if (dev->mtu != before)
+		host_log(HOST_LOG_INFO, "%s: MTU %u", dev->name, dev->mtu);
+}
+
+static const struct net_ops ops = {.send = send,
+				   .kick = nic_kick,
+				   .promiscuous = promiscuous,
+				   .multicast = multicast,
+				   .set_mtu = set_mtu};
 
 void nic_add_queue(struct nic *nic, struct nic_queue *queue, unsigned max_buffers)
 {
@@ -270,6 +283,7 @@ int nic_register(struct nic *nic)
 	nic->dev.ops = &ops;
 	nic->dev.driver = nic;
 	nic->dev.uplink = true;
+	nic->usual_mtu = nic->dev.mtu;
 	nic->dev.n_queues = nic->n_queues;
 	do
 		fmt_text(nic->dev.name, sizeof(nic->dev.name), "eth%u", n++);

@@ -108,6 +108,7 @@ struct nic {
 	/* what is asked for */
 	bool promiscuous;
 	unsigned n_multicast;
+	uint16_t usual_mtu, max_mtu; /* what the card tells, and can; max_mtu 0: no other */
 	unsigned
 	    stuck_looks; /* looks at frames none of which comes back, until the card is reset */
 	/* the watch's */
@@ -119,7 +120,8 @@ struct nic {
 
 /* ---- nic.c ------------------------------------------------------------------------------------------------- */
 
-/* The card is to be described by the driver: mac, mtu, can, carrier. Names it, starts to watch it, registers it. */
+/* The card is to be described by the driver: mac, mtu, max_mtu, can, carrier. Its frames' bytes are not a register's: what is longer than
+ * dev->mtu is not given to it (net_fit), and what comes in may be as long as its buffers. Names it, starts to watch it, registers it. */
 int nic_register(struct nic *nic);
 /* queue is zeroed memory of the driver's, the next of nic's queues. */
 void nic_add_queue(struct nic *nic, struct nic_queue *queue, unsigned max_buffers);

@@ -174,16 +174,17 @@ static void describe_mac(struct vnet *v)
 		mac[i] = (uint8_t)virtio_pci_config(&v->pci, CFG_MAC + i, 1);
 }
 
-static uint16_t mtu_of(const struct vnet *v)
+/* A device that tells its MTU takes no longer frames (5.1.4.1); another one takes what a frame's buffers can hold. */
+static void describe_mtu(struct vnet *v)
 {
+	bool is_told = v->features & VNET_FEATURE_MTU;
 	uint32_t most = v->features & VNET_FEATURE_MRG_RXBUF
 			    ? MTU_MAX
 			    : PAGE_SIZE - VNET_DATA_AT - NET_HEAD_BYTES;
-	uint32_t mtu = MTU_DEFAULT;
+	uint32_t mtu = is_told ? virtio_pci_config(&v->pci, CFG_MTU, 2) : MTU_DEFAULT;
 
-	if (v->features & VNET_FEATURE_MTU)
-		mtu = virtio_pci_config(&v->pci, CFG_MTU, 2);
-	return (uint16_t)MAX(MIN(mtu, most), MTU_MIN);
+	v->nic.dev.mtu = (uint16_t)MAX(MIN(mtu, most), MTU_MIN);
+	v->nic.max_mtu = is_told ? v->nic.dev.mtu : (uint16_t)most;
 }
 
 static void describe(struct vnet *v)
@@ -196,7 +197,7 @@ static void describe(struct vnet *v)
 			 {VNET_FEATURE_HOST_TSO6, NET_CAN_GSO6}};
 
 	describe_mac(v);
-	v->nic.dev.mtu = mtu_of(v);
+	describe_mtu(v);
 	v->nic.dev.can = NET_CAN_SEGMENTS;
 	for (unsigned i = 0; i < ARRAY_SIZE(abilities); i++)
 		if (v->features & abilities[i].feature)

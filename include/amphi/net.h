@@ -87,6 +87,9 @@ struct net_ops {
 	/* Which addresses to take besides its own and broadcast; NULL: it takes all, or what it likes. */
 	void (*promiscuous)(struct net_device *dev, bool on);
 	void (*multicast)(struct net_device *dev, const uint8_t *mac, bool on);
+	/* NULL: dev->mtu is not for its user to choose. Else it becomes as much as is asked for, as far as the device can; not less than
+	 * it was at first. No `changed` follows. */
+	void (*set_mtu)(struct net_device *dev, uint16_t mtu);
 };
 
 /* The user's. */

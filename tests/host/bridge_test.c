@@ -320,6 +320,49 @@ static void own_changed(struct net_device *dev)
 }
 static const struct net_user_ops own_user = {own_received, own_batch_end, own_changed};
 
+static void wire_mtu(struct net_device *dev, uint16_t mtu)
+{
+	dev->mtu = mtu < 1500 ? 1500 : mtu > 9000 ? 9000 : mtu;
+}
+
+/* A wire grows with the widest guest, and back; the domain's own frames are for everybody. */
+static void test_long_frames(void **state)
+{
+	static const struct net_ops wire_ops = {
+	    .send = port_send, .kick = port_kick, .set_mtu = wire_mtu};
+	struct net_device *own = host_net_find("br0");
+
+	(void)state;
+	host_net_unregister(&ports[3].dev);
+	ports[3].dev = (struct net_device){.name = "eth0",
+					   .ops = &wire_ops,
+					   .bridge = "br0",
+					   .uplink = true,
+					   .mtu = 1500,
+					   .can = ~0u,
+					   .carrier = true,
+					   .n_queues = 1,
+					   .driver = &ports[3]};
+	assert_int_equal(host_net_register(&ports[3].dev), 0);
+	assert_int_equal(ports[3].dev.mtu, 1500);
+	assert_int_equal(sent(3, frame_new(0xff, 9, 0, 60)), 0x7);
+	ports[0].dev.mtu = 4000;
+	host_net_changed(&ports[0].dev);
+	assert_int_equal(ports[3].dev.mtu, 4000);
+	assert_int_equal(own->mtu, 1500);
+	assert_int_equal(sent(0, frame_new(9, 1, 0, 4014)), 0x8);
+	for (unsigned i = 0; i < 3; i++) {
+		ports[i].dev.mtu = 9500;
+		host_net_changed(&ports[i].dev);
+	}
+	assert_int_equal(ports[3].dev.mtu, 9000);
+	assert_int_equal(own->mtu, 9000);
+	for (unsigned i = 0; i < 3; i++)
+		host_net_unregister(&ports[i].dev);
+	assert_int_equal(ports[3].dev.mtu, 1500);
+	assert_int_equal(own->mtu, 1500);
+}
+
 static void test_own_interface(void **state)
 {
 	struct net_device *own = host_net_find("br0");
@@ -463,6 +506,7 @@ int main(void)
 	    TEST(test_own_address),
 	    TEST(test_which_bridge),
 	    TEST(test_looking_on),
+	    TEST(test_long_frames),
 	    TEST(test_outside),
 	};
 

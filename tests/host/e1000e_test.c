@@ -81,6 +81,16 @@ static void the_card_is_described(void **state)
 	assert_false(*e1k_reg(E1K_CTRL) & E1K_CTRL_MASTER_OFF);
 }
 
+static void longer_frames_when_asked_for(void **state)
+{
+	probe();
+	assert_true(*e1k_reg(E1K_RCTL) & E1K_RCTL_LPE);
+	nic_dev->ops->set_mtu(nic_dev, 65521);
+	assert_int_equal(nic_dev->mtu, 9000);
+	nic_dev->ops->set_mtu(nic_dev, 0);
+	assert_int_equal(nic_dev->mtu, 1500);
+}
+
 static void others_are_left_alone(void **state)
 {
 	static const struct pci_function other = {.vendor = 0x8086, .device = 0x100e};
@@ -487,6 +497,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(the_card_is_described),
+	    TEST(longer_frames_when_asked_for),
 	    TEST(others_are_left_alone),
 	    TEST(a_frame_goes_out_as_its_pieces),
 	    TEST(a_blank_checksum_is_the_cards),

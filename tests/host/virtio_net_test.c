@@ -48,6 +48,29 @@ static void features_come_with_what_they_need(void **state)
 	assert_true(nic_dev->carrier);
 }
 
+/* What it tells is the most; what it does not tell, its buffers say; and it is never less than at first. */
+static void longer_frames_when_asked_for(void **state)
+{
+	vnet_probe();
+	nic_dev->ops->set_mtu(nic_dev, 20000);
+	assert_int_equal(nic_dev->mtu, 9000);
+	nic_dev->ops->set_mtu(nic_dev, 100);
+	assert_int_equal(nic_dev->mtu, 9000);
+	(void)vnet_teardown(state);
+	vnet_probe_with(VNET_ALL & ~VNET_FEATURE_MTU, 3, 1);
+	assert_int_equal(nic_dev->mtu, 1500);
+	nic_dev->ops->set_mtu(nic_dev, 9000);
+	assert_int_equal(nic_dev->mtu, 9000);
+	nic_dev->ops->set_mtu(nic_dev, 65535);
+	assert_int_equal(nic_dev->mtu, 65521);
+	nic_dev->ops->set_mtu(nic_dev, 0);
+	assert_int_equal(nic_dev->mtu, 1500);
+	(void)vnet_teardown(state);
+	vnet_probe_with(0, 1, 1);
+	nic_dev->ops->set_mtu(nic_dev, 9000);
+	assert_int_equal(nic_dev->mtu, PAGE_SIZE - 12 - 14);
+}
+
 static void one_that_does_not_agree_is_left_alone(void **state)
 {
 	static const struct pci_function function = {.vendor = 0x1af4, .device = 0x1000};
@@ -427,6 +450,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(the_card_is_described),
+	    TEST(longer_frames_when_asked_for),
 	    TEST(features_come_with_what_they_need),
 	    TEST(one_that_does_not_agree_is_left_alone),
 	    TEST(a_frame_goes_out_with_an_empty_header),

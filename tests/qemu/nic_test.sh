@@ -59,7 +59,7 @@ class Tap:  # frames as Linux sees them, with what is left to be done to them
     def __init__(self, name, queues=1):
         self.name, self.queues = name, queues
         sh("ip tuntap add mode tap vnet_hdr %s name %s" % ("multi_queue" if queues > 1 else "", name))
-        sh("sysctl -qw net.ipv6.conf.%s.disable_ipv6=1; ip link set %s up promisc on" % (name, name))
+        sh("sysctl -qw net.ipv6.conf.%s.disable_ipv6=1; ip link set %s up promisc on mtu 9100" % (name, name))
         self.s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
         self.s.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
         self.s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
@@ -128,8 +128,10 @@ def cross(tap, payload, gso, v6, receive):  # one frame in; what comes out, as o
     assert got == payload, "other bytes"
     return n
 
-def lengths(tap):  # not IP: nothing is left to be done
-    for n in list(range(60, 100)) + list(range(1500, 1515)):
+LONG = [4095, 4096, 4097, 8191, 8193] + list(range(9010, 9019))  # up to what e1000e can, with a tag
+
+def lengths(tap, longest):  # not IP: nothing is left to be done
+    for n in list(range(60, 100)) + list(range(1500, 1515)) + [n for n in LONG if n <= longest]:
         frame = bytes.fromhex("525400123456020000000001") + b"\x88\xb5" + os.urandom(n - 14)
         tap.send(frame)
         assert tap.receive()[1] == turned(frame), "a frame of %d bytes came back as another" % n
@@ -150,7 +152,7 @@ def virtio(name, device, queues=1, uncut=True):
     virtio.n += 1
     m = Machine(*tap.args(device))
     m.do("netecho eth0", "@netecho eth0 on")
-    lengths(tap)
+    lengths(tap, 9018 if uncut else 1514)
     for v6 in (False, True):
         n = cross(tap, os.urandom(65535 - 74), 1400, v6, tap.receive)
         assert (n == 1) == uncut, "64 KiB came back as %d frames" % n
@@ -159,11 +161,11 @@ def virtio(name, device, queues=1, uncut=True):
     print(name + ": every length, 64 KiB " + ("uncut" if uncut else "cut by the peer") + ", 320 frames of 8 flows in order")
 virtio.n = 0
 
-def peer_of(s, path, got):  # at the end of a wire of datagrams: answers pings, keeps the rest
+def peer_of(s, path, got, own=None):  # at the end of a wire of datagrams: answers pings, keeps the rest
     while True:
         frame = s.recv(70000)
         if frame[12:14] == b"\x08\0" and frame[23] == 1:  # an echo request: the answer's checksum is larger by 8 in its first byte
-            s.sendto(turned(frame)[:26] + frame[30:34] + frame[26:30] + b"\0\0" + struct.pack(">H", fold(frame[36:38], 0x800)) + frame[38:], path)
+            s.sendto(frame[6:12] + (own or frame[:6]) + frame[12:26] + frame[30:34] + frame[26:30] + b"\0\0" + struct.pack(">H", fold(frame[36:38], 0x800)) + frame[38:], path)
         else:
             got.append(frame)
 
@@ -233,6 +235,22 @@ def on_amphi_hv():  # the first domain of our own hypervisor, where a bridge has
             sys.exit("expected %s in:\n%s" % (wanted, log[-3000:]))
     print("amphi-hv: a service domain's bridge has an address through its card")
 
+def jumbo():  # a guest with mtu=9000 makes its wire as wide: its longest frames go out whole, and come back
+    here, there = work + "/jumbo", work + "/card"
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    s.bind(here)
+    threading.Thread(target=peer_of, args=(s, there, [], b"\2peer!"), daemon=True).start()
+    with open(work + "/g.cfg", "w") as f:
+        f.write("name = 'g'\nkernel = '%s/amphi'\nmemory = 24\nvif = ['mtu=9000']\n" % build)
+        f.write("cmdline = 'role=guest ip=off do=\"sleep 500; netblast eth0 50 9014 10.0.0.1 10.0.0.2; halt\"'\n")
+    wire = "dgram,local.type=unix,local.path=%s,remote.type=unix,remote.path=%s" % (there, here)
+    log = subprocess.run(["timeout", "-k", "5", "60", build + "/amphi-tool", "run", "--accel", "tcg", "--timeout", "50", "--net", wire, work + "/g.cfg"],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True).stdout
+    for wanted in ("eth0: MTU 9000", "@blast eth0 size=9014 sent=50 answered=50 wrong=0"):
+        if wanted not in log:
+            sys.exit("expected %s in:\n%s" % (wanted, log[-3000:]))
+    print("a guest's frames of 9000 bytes cross the card whole")
+
 def wait_for(got):
     end = time.time() + 20
     while not got and time.time() < end:
@@ -240,7 +258,7 @@ def wait_for(got):
     return got.pop(0)
 
 def lengths_between(a, b):
-    for n in list(range(60, 80)) + list(range(1505, 1515)):
+    for n in list(range(60, 80)) + list(range(1505, 1515)) + LONG:
         frame = bytes.fromhex("525400123456020000000001") + b"\x88\xb5" + os.urandom(n - 14)
         a.send(frame)
         assert b.receive()[1] == turned(frame), "a frame of %d bytes crossed as another" % n
@@ -252,5 +270,6 @@ virtio("virtio-net, one buffer to a frame", "virtio-net-pci,mrg_rxbuf=off", uncu
 cards()
 addresses()
 on_amphi_hv()
+jumbo()
 P
 unshare -rn python3 "$work/drive.py"

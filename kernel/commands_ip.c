@@ -42,7 +42,7 @@ static int show_neighbours(void *ctx)
 }
 
 struct change {
-	const char *address, *dev;
+	const char *network, *address, *dev;
 };
 
 static int addr_add(void *ctx)
@@ -59,11 +59,29 @@ static int addr_del(void *ctx)
 	return net_address_del(c->dev, c->address);
 }
 
-static int route_add(void *ctx)
+static int gateway_add(void *ctx)
 {
 	struct change *c = ctx;
 
 	return net_gateway_set(c->address, c->dev);
+}
+
+static int gateway_del(void *ctx)
+{
+	net_gateway_clear();
+	return 0;
+}
+
+static int route_add(void *ctx)
+{
+	struct change *c = ctx;
+
+	return net_route_add(c->network, c->address, c->dev);
+}
+
+static int route_del(void *ctx)
+{
+	return net_route_del(((struct change *)ctx)->network);
 }
 
 static int dns_add(void *ctx)
@@ -71,21 +89,33 @@ static int dns_add(void *ctx)
 	return net_dns_add(((struct change *)ctx)->address);
 }
 
-/* The words before the address; how many of "dev IF" have to follow it. */
+enum { NONE, MAY, MUST };
+
+/* The words before; whether a network, an address and "dev IF" have to follow them. */
 static const struct {
 	const char *words[3];
 	int (*run)(void *ctx);
-	bool address, dev_wanted;
+	bool network;
+	uint8_t address, dev;
 } forms[] = {
     {{NULL}, show_all},
     {{"addr"}, show_all},
     {{"route"}, show_routes},
+    {{"route", "show"}, show_routes},
     {{"neigh"}, show_neighbours},
-    {{"addr", "add"}, addr_add, true, true},
-    {{"addr", "del"}, addr_del, true, true},
-    {{"route", "add", "default"}, route_add, true, false},
-    {{"dns"}, dns_add, true, false},
+    {{"addr", "add"}, addr_add, false, MUST, MUST},
+    {{"addr", "del"}, addr_del, false, MUST, MUST},
+    {{"route", "add", "default"}, gateway_add, false, MUST, MAY},
+    {{"route", "del", "default"}, gateway_del},
+    {{"route", "add"}, route_add, true, MAY, MAY},
+    {{"route", "del"}, route_del, true},
+    {{"dns"}, dns_add, false, MUST, NONE},
 };
+
+static bool fits(uint8_t how, const char *word)
+{
+	return how == MAY || (how == MUST) == (word != NULL);
+}
 
 /* How many of argv's words stand before the address in that form; -1: it is another. */
 static int matches(const char *const words[3], int argc, char **argv)
@@ -106,7 +136,7 @@ static int take_words(struct change *c, int argc, char **argv)
 	int i = 0;
 
 	i += i < argc && !strcmp(argv[i], "via");
-	if (i < argc)
+	if (i < argc && strcmp(argv[i], "dev"))
 		c->address = argv[i++];
 	i += i < argc && !strcmp(argv[i], "dev");
 	if (i < argc)
@@ -116,15 +146,16 @@ static int take_words(struct change *c, int argc, char **argv)
 
 static int ip(int argc, char **argv)
 {
-	struct change c = {0};
+	struct change c;
 	int n;
 
 	for (unsigned f = 0; f < ARRAY_SIZE(forms); f++) {
 		n = matches(forms[f].words, argc - 1, argv + 1);
-		if (n < 0 || (!forms[f].address && n != argc - 1))
+		if (n < 0 || (forms[f].network && n == argc - 1))
 			continue;
+		c = (struct change){.network = forms[f].network ? argv[1 + n++] : NULL};
 		if (take_words(&c, argc - 1 - n, argv + 1 + n) ||
-		    forms[f].address != (c.address != NULL) || (forms[f].dev_wanted && !c.dev))
+		    !fits(forms[f].address, c.address) || !fits(forms[f].dev, c.dev))
 			continue;
 		return worker_call(forms[f].run, &c);
 	}

@@ -147,6 +147,13 @@ int net_gateway_set(const char *gateway, const char *dev)
 	return 0;
 }
 
+void net_gateway_clear(void)
+{
+	if (netif_default)
+		netif_set_gw(netif_default, NULL);
+	net_report_soon();
+}
+
 /* It is asked first; those that were there are asked when it does not answer. */
 int net_dns_add(const char *address)
 {

@@ -48,6 +48,14 @@ int net_address_add(const char *dev, const char *address);
 int net_address_del(const char *dev, const char *address);
 /* The way to everywhere else; dev NULL: the interface whose network it is in. -XEN_EINVAL, -XEN_EADDRNOTAVAIL (no network of ours holds it). */
 int net_gateway_set(const char *gateway, const char *dev);
+/* The way to everywhere else is none any more. */
+void net_gateway_clear(void);
+/* The way to network (ADDRESS/BITS, IPv4 or IPv6): by gateway, which an interface's network holds (or by its own link, fe80::), or NULL: every
+ * address is on dev's wire. dev NULL: the interface that reaches the gateway. The longest network that holds an address counts; those
+ * of the interfaces come before. -XEN_EINVAL, -XEN_ENODEV, -XEN_EADDRNOTAVAIL (the gateway is not near), -XEN_EEXIST, -XEN_ENOSPC (16). */
+int net_route_add(const char *network, const char *gateway, const char *dev);
+/* -XEN_EINVAL, -XEN_ENOENT. */
+int net_route_del(const char *network);
 int net_dns_add(const char *address);
 /* Whether some interface has an address that others can reach. */
 bool net_stack_ready(void);

@@ -30,6 +30,14 @@ static void ip6_text(const ip6_addr_t *address, char *out, int cap)
 			*out = (char)(*out | 0x20);
 }
 
+void net_address_text(const ip_addr_t *address, char *out, int cap)
+{
+	if (IP_IS_V6(address))
+		ip6_text(ip_2_ip6(address), out, cap);
+	else
+		ip4addr_ntoa_r(ip_2_ip4(address), out, cap);
+}
+
 /* Text behind what is there; what does not fit is left out. */
 static void append(char *out, size_t cap, const char *what, const char *text)
 {
@@ -178,6 +186,7 @@ void net_show_routes(void (*line)(const char *text))
 	}
 	while ((link = net_link_next(link)))
 		show_network(&link->netif, line);
+	net_show_ways(line);
 	for (unsigned i = 0; i < LWIP_ND6_NUM_ROUTERS; i++) {
 		const struct nd6_router_list_entry *r = &default_router_list[i];
 

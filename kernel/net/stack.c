@@ -192,6 +192,7 @@ static void lose(struct net_link *link)
 	while (*at != link)
 		at = &(*at)->next;
 	*at = link->next;
+	net_routes_lost(link);
 	dhcp_stop(&link->netif);
 	dhcp_cleanup(&link->netif);
 	dhcp6_disable(&link->netif);

@@ -41,40 +41,44 @@ void net_mem_free(void *p);
 unsigned short net_chksum(const void *data, int len);
 
 /* ---- IPv4. 65507 bytes of ping are 45 fragments. */
-#define LWIP_IPV4                 1
-#define LWIP_ARP                  1
-#define ARP_TABLE_SIZE            32
-#define ARP_QUEUEING              1
-#define ARP_QUEUE_LEN             64
-#define ETHARP_TRUST_IP_MAC       0
-#define LWIP_ICMP                 1
-#define IP_REASSEMBLY             1
-#define IP_FRAG                   1
-#define IP_REASS_MAX_PBUFS        256
-#define IP_REASS_MAXAGE           10
-#define LWIP_DHCP                 1
-#define LWIP_DHCP_MAX_DNS_SERVERS 2
-#define DHCP_DOES_ARP_CHECK       0
-#define LWIP_DNS                  1
-#define DNS_MAX_SERVERS           3
-#define DNS_TABLE_SIZE            8
-#define LWIP_RAW                  1
-#define LWIP_UDP                  1
-#define SO_REUSE                  1
-#define IP_SOF_BROADCAST          1
-#define IP_SOF_BROADCAST_RECV     0
-#define LWIP_BROADCAST_PING       0
-#define LWIP_MULTICAST_PING       0
+#define LWIP_IPV4                          1
+#define LWIP_ARP                           1
+#define ARP_TABLE_SIZE                     32
+#define ARP_QUEUEING                       1
+#define ARP_QUEUE_LEN                      64
+#define ETHARP_TRUST_IP_MAC                0
+#define LWIP_ICMP                          1
+#define IP_REASSEMBLY                      1
+#define IP_FRAG                            1
+#define IP_REASS_MAX_PBUFS                 256
+#define IP_REASS_MAXAGE                    10
+#define LWIP_DHCP                          1
+#define LWIP_DHCP_MAX_DNS_SERVERS          2
+#define DHCP_DOES_ARP_CHECK                0
+#define LWIP_DNS                           1
+#define DNS_MAX_SERVERS                    3
+#define DNS_TABLE_SIZE                     8
+#define LWIP_RAW                           1
+#define LWIP_UDP                           1
+#define SO_REUSE                           1
+#define IP_SOF_BROADCAST                   1
+#define IP_SOF_BROADCAST_RECV              0
+#define LWIP_BROADCAST_PING                0
+#define LWIP_MULTICAST_PING                0
+#define LWIP_HOOK_IP4_ROUTE(to)            net_route4(to)
+#define LWIP_HOOK_ETHARP_GET_GW(netif, to) net_gateway4(netif, to)
 
 /* ---- IPv6 */
-#define LWIP_IPV6                 1
-#define LWIP_IPV6_AUTOCONFIG      1
-#define LWIP_IPV6_DHCP6           1
-#define LWIP_IPV6_DHCP6_STATELESS 1
-#define LWIP_IPV6_NUM_ADDRESSES   4
-#define LWIP_IPV6_FRAG            1
-#define LWIP_IPV6_REASS           1
-#define IPV6_REASS_MAXAGE         10
+#define LWIP_HOOK_IP6_ROUTE(from, to)   net_route6(to)
+#define LWIP_HOOK_ND6_GET_GW(netif, to) net_gateway6(netif, to)
+#define LWIP_IPV6                       1
+#define LWIP_IPV6_AUTOCONFIG            1
+#define LWIP_IPV6_DHCP6                 1
+#define LWIP_IPV6_DHCP6_STATELESS       1
+#define LWIP_IPV6_NUM_ADDRESSES         4
+#define LWIP_IPV6_FRAG                  1
+#define LWIP_IPV6_REASS                 1
+#define IPV6_REASS_MAXAGE               10
 /* What reassembly notes of a fragment does not fit into the fragment header where pointers have eight bytes. */
 #define IPV6_FRAG_COPYHEADER           1
 #define LWIP_IPV6_MLD                  1

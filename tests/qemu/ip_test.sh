@@ -116,11 +116,16 @@ grep '^@iperf' "$work/log"
 echo "fetch: $(sed -n 's/^@fetch.*bytes=\(3[0-9]*\) ns=\([0-9]*\) .*/\1 bytes in \2 ns/p' "$work/log")"
 
 # An address of one's own, no DHCP; and none at all.
-native 64 'ip=10.0.2.77/24,gw=10.0.2.2,dns=10.0.2.3 do="ping -c 1 10.0.2.2; ip addr add 10.0.2.78/24 dev eth0; ping -c 1 10.0.2.2; ip; halt"' \
+native 64 'ip=10.0.2.77/24,gw=10.0.2.2,dns=10.0.2.3 do="ping -c 1 10.0.2.2; ip addr add 10.0.2.78/24 dev eth0; ping -c 1 10.0.2.2; ip; ip route add 10.77.0.0/16 via 10.0.2.2; ip route add fd07::/32 dev eth0; ip route add default via 10.0.2.2; ip route; ip route del default; ip route show; ip route del fd07::/32; -ip route del fd07::/32; -ip route add 10.78.0.0/16 via 10.3.0.1; halt"' \
 	</dev/null >"$work/log" -netdev user,id=n0 -device virtio-net-pci,netdev=n0
 expect_status 0 "$work/log"
 expect "$work/log" '^@net eth0 10\.0\.2\.77/24 gw 10\.0\.2\.2 dns 10\.0\.2\.3'
 expect "$work/log" '^    inet 10\.0\.2\.78/24'
+expect "$work/log" '^10\.77\.0\.0/16 via 10\.0\.2\.2 dev eth0'
+expect "$work/log" '^fd07::/32 dev eth0'
+[ "$(grep -c '^default via 10' "$work/log")" = 1 ] || { echo "a gateway that was taken away"; cat "$work/log"; exit 1; }
+expect "$work/log" '^ip: ENOENT'
+expect "$work/log" '^ip: EADDRNOTAVAIL'
 [ "$(grep -c 'received=1' "$work/log")" = 2 ] || { echo "no echo with a fixed address"; tail "$work/log"; exit 1; }
 native 64 'ip=off do="ip; halt"' </dev/null >"$work/log" -netdev user,id=n0 -device virtio-net-pci,netdev=n0
 expect_status 0 "$work/log"

@@ -5,7 +5,7 @@
 # ext4 is made, worked by fio, with verified blocks, and clean; after a reboot of the guest it is as it was; a disk attached while the
 # guest runs is there, and gone when it is detached; one guest is destroyed under load and the other notices nothing. Each driver
 # domain reads on its own RAM disk the bytes the guest last read there, and at the end holds no page of anybody.
-# timeout: 700
+# timeout: 1200
 . "$(dirname "$0")/lib.sh"
 . "$here/linux.sh"
 "$here/tools.sh" || { echo "cannot get fio"; exit 1; }
@@ -126,7 +126,7 @@ for b in bpv bph; do tell $b "echo last; mem; halt 3"; done
 for b in bpv bph; do says $b '@exit 3'; done
 end 0
 R
-XEN_SECONDS=220
+XEN_SECONDS=380
 xen_linux "$work/test" -m 1800 -drive "file=$xen_dir/tools.img,if=none,id=t,format=raw,readonly=on" -device nvme,serial=t,drive=t >"$work/log"
 
 ! grep MISSED "$work/log" || { tail -n 60 "$work/log"; exit 1; }

@@ -8,7 +8,7 @@
 # reads what dom0 has put there; the one of 32 bits by x86_32-abi. Its Linux finds the copy's files whole and adds some,
 # each with barriers, and dom0 finds those; the pages of a disk that nobody uses any more are given back. (A Linux of 32 bits does not get far under TCG: it marks the entries of a PAE
 # guest's highest table as accessed, and Xen, which must look there to emulate cpuid, takes that bit for a reserved one.)
-# timeout: 900
+# timeout: 1050
 . "$(dirname "$0")/lib.sh"
 . "$here/linux.sh"
 for made in tools grub; do "$here/$made.sh" || { echo "cannot get $made"; exit 1; }; done
@@ -119,7 +119,7 @@ tell back "mem; halt 3"
 says back '@exit 3'
 end 0
 R
-XEN_SECONDS=260
+XEN_SECONDS=330
 xen_linux "$work/test" -m 1800 -drive "file=$xen_dir/tools.img,if=none,id=t,format=raw,readonly=on" -device nvme,serial=t,drive=t >"$work/log"
 
 ! grep MISSED "$work/log" || { tail -n 60 "$work/log"; exit 1; }

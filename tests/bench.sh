@@ -12,7 +12,7 @@ trap 'rm -rf "$work"' EXIT
 . tests/bench/lib.sh
 BUILD=$BUILD tests/xen/root.sh
 
-for part in ${*:-price selftest sites domains many shares netshare pair size}; do
+for part in ${*:-price selftest sites domains many shares netshare streams pair size}; do
 	. "tests/bench/$part.sh"
 done
 [ $failed = 0 ] || echo "a bar was missed"

@@ -181,11 +181,18 @@ void capture_look(const struct capture *c, struct capture_state *out)
 	*out = c->state;
 }
 
-void capture_close(struct capture *c)
+void capture_stop(struct capture *c)
 {
 	if (c->tapped && c->at_guest)
 		(void)netback_tap(c->want.name, NULL, NULL);
 	else if (c->tapped)
 		(void)bridge_tap(c->want.name, NULL, NULL);
+	c->tapped = false;
+	c->state.ended = true;
+}
+
+void capture_close(struct capture *c)
+{
+	capture_stop(c);
 	capture_free(c);
 }

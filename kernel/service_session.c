@@ -208,6 +208,14 @@ static int read_work(void *ctx)
 	return 0;
 }
 
+static int stop_work(void *ctx)
+{
+	struct session *s = ctx;
+
+	capture_stop(s->capture);
+	return 0;
+}
+
 static int close_work(void *ctx)
 {
 	struct session *s = ctx;
@@ -261,17 +269,18 @@ static bool send_pieces(struct session *s, const char *tag, struct reading *r)
 	return true;
 }
 
-/* Until the asker has enough, or the file is whole. Other bytes than RESET are nothing. */
+/* Until the asker has enough, or the file is whole; what was kept until then still goes out, so that the file ends with a
+ * whole frame. Other bytes than RESET are nothing. */
 static void be_capture(struct session *s, const char *tag)
 {
 	struct reading r = {.s = s};
 	uint8_t byte = 0;
 
 	while (send_pieces(s, tag, &r) && !s->gone) {
-		if (!take_byte(s, has_news, &byte))
-			continue;
-		if (byte == CTL_BYTE_RESET)
-			break;
+		if (take_byte(s, has_news, &byte) && byte == CTL_BYTE_RESET) {
+			(void)worker_call(stop_work, s);
+			s->news = true;
+		}
 	}
 	s->answer.len =
 	    fmt_text(s->answer.text, s->answer.cap, "%llu frames, %llu dropped\n",

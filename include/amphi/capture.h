@@ -41,6 +41,9 @@ struct capture_state {
 };
 void capture_look(const struct capture *c, struct capture_state *out);
 
+/* Enough: nothing more comes in, and what is there can be read to its end. */
+void capture_stop(struct capture *c);
+
 /* At any time. What was not read is forgotten. */
 void capture_close(struct capture *c);
 

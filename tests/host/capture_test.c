@@ -431,6 +431,24 @@ static void test_ends(void **state)
 	stop(second);
 }
 
+/* Who has had enough gets what was there until then. */
+static void test_stops(void **state)
+{
+	uint8_t bytes[60] = {0};
+	struct net_frame frame = over(bytes, sizeof(bytes));
+	struct capture *c = open_with(&(struct capture_want){0});
+
+	(void)state;
+	pass(&guest, &frame, false);
+	capture_stop(c);
+	assert_null(guest.fn);
+	assert_true(state_of(c).ended);
+	assert_false(state_of(c).gone);
+	read_all(c);
+	assert_int_equal(file_len, 24 + 76);
+	stop(c);
+}
+
 static void test_no_memory(void **state)
 {
 	static uint8_t bytes[TCP_HEAD + 100];
@@ -459,7 +477,7 @@ int main(void)
 	    cmocka_unit_test(test_file),          cmocka_unit_test(test_frames_are_as_on_a_wire),
 	    cmocka_unit_test(test_bounds),        cmocka_unit_test(test_no_room),
 	    cmocka_unit_test(test_granted_pages), cmocka_unit_test(test_ends),
-	    cmocka_unit_test(test_no_memory),
+	    cmocka_unit_test(test_no_memory),     cmocka_unit_test(test_stops),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,17 +23,19 @@ logs() { # logs PATTERN: waits for a line of the machine
 	for _ in $(seq 600); do grep -qE -- "$1" "$work/log" && return; sleep 0.1; done
 	fail "expected /$1/"
 }
-type() { # type GUEST LINE PATTERN: at its console, by the serial port, until the pattern shows
+type() { # type GUEST LINE PATTERN [OPTION...]: at its console, by the serial port unless said, until the pattern shows
+	guest=$1 line=$2 pattern=$3
+	shift 3
 	mkfifo "$work/keys" 2>/dev/null
-	"$tool" ctl --timeout 60 console "$1" <"$work/keys" >"$work/typed" 2>&1 &
+	"$tool" ctl "$@" --timeout 60 console "$guest" <"$work/keys" >"$work/typed" 2>&1 &
 	console=$!
 	exec 9>"$work/keys"
-	printf '%s\n' "$2" >&9
-	for _ in $(seq 500); do grep -qE -- "$3" "$work/typed" && break; sleep 0.1; done
+	printf '%s\n' "$line" >&9
+	for _ in $(seq 500); do grep -qE -- "$pattern" "$work/typed" && break; sleep 0.1; done
 	printf '\035' >&9
 	exec 9>&-
 	wait $console
-	grep -qE -- "$3" "$work/typed" || { cat "$work/typed"; fail "$1: $2: no /$3/"; }
+	grep -qE -- "$pattern" "$work/typed" || { cat "$work/typed"; fail "$guest: $line: no /$pattern/"; }
 }
 begun() { for _ in $(seq 300); do [ -s "$1" ] && return; sleep 0.1; done; fail "no capture begins in $1"; }
 
@@ -61,9 +63,8 @@ tcp pcap vif2.0 >"$work/file" 2>"$work/out"
 [ $? = 1 ] || fail "two look on at one interface"
 says 'vif2.0: somebody looks on there already \(EBUSY\)'
 type one 'ping -i 0 -c 3 -s 1000 10.0.2.40' '@ping .* sent=3 received=3'
-type one 'fetch http://10.0.2.40:8080/disk/r' '@fetch .* code=200'
-sleep 1
-kill -INT $capture
+type one 'fetch http://10.0.2.40:8080/disk/r' '@fetch .* code=200 .*sha256=[0-9a-f]{64}'
+kill -INT $capture # what waits in the machine still comes
 wait $capture || fail "pcap's status: $? $(cat "$work/words")"
 grep -qE '^[0-9]+ frames, 0 dropped$' "$work/words" || fail "no last word: $(cat "$work/words")"
 tcpdump -nvv -r "$work/two.pcap" >"$work/dump" 2>"$work/out" || fail "tcpdump does not read it"
@@ -121,8 +122,7 @@ assert rows[0]["name"] == "two" and rows[0]["interface"] == "vif2.0" and rows[0]
 assert rows[0]["bytes_in"] > 128 << 10 and (rows[0]["drops"] or "filtered:").startswith("filtered:") and rows[0]["frames_in"] >= rows[0]["batches_in"] > 0, rows
 P
 # Both ways of typing are taken: a guest's console by TCP.
-{ sleep 1; printf 'ping -i 0 -c 6 10.0.2.2\n'; sleep 5; } | tcp --timeout 8 console one >"$work/typed" 2>&1
-grep -q '@ping .* received=6' "$work/typed" || { cat "$work/typed"; fail "no console over TCP"; }
+type one 'ping -i 0 -c 6 10.0.2.2' '@ping .* received=6' --tcp 127.0.0.1:$port
 wait $wire
 [ "$(wc -l <"$work/dump")" = 3 ] || { cat "$work/dump"; fail "not three frames of the wire"; }
 grep -q '10.0.2.15\.[0-9]* >' "$work/dump" && { cat "$work/dump"; fail "a direction was not asked for"; }

@@ -1,7 +1,9 @@
 #!/bin/sh
 # soak.sh (`make soak`, some minutes): a thousand small guests and fifty stock Linux guests are made and ended on amphi-hv,
-# and nothing is left of them; the power is cut a hundred times under a load of writes; and the defects that others have published are
-# put back one by one (defects.sh). What the test suite has no time for; cycle_test and power_cut_test do a part of it each time.
+# and nothing is left of them; the power is cut a hundred times under a load of writes; two Linux guests behind our network driver
+# domain send each other echoes of every length there is, and 1 GiB of which tcpdump at both ends accounts for every byte; and the
+# defects that others have published are put back one by one (defects.sh). What the test suite has no time for; cycle_test,
+# power_cut_test and driver_net_tools_test do a part of it each time.
 # Expected: each defect is found; free pages, grants, ports, store nodes, watches and connections are where they were, and Linux was up in its
 # user space in those that lived long enough.
 set -eu
@@ -9,7 +11,11 @@ cd "$(dirname "$0")/.."
 BUILD=${BUILD:-build}
 CYCLES=${CYCLES:-1000} tests/qemu/cycle_test.sh
 POWER_CUTS=${POWER_CUTS:-100} tests/qemu/power_cut_test.sh
+<<<<<<< HEAD
 tests/defects.sh
+=======
+ACCOUNT_MIB=${ACCOUNT_MIB:-1024} PINGS=${PINGS:-0-65507} XEN_SECONDS=900 tests/xen/driver_net_tools_test.sh
+>>>>>>> 621576a (wip)
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -46,9 +46,9 @@ measure() { # measure NAME ADDRESS IPERF-WORD...
 	sed -n "s/^\[[^]]*\] *[0-9.]*-[0-9.]* *sec *\(.*\) \(sender\|receiver\).*/GUEST iperf3 $n \2 \1/p" /tmp/iperf
 }
 
-# $flood is who does it, until it is killed.
+# $flood is who does it, until it is killed. Not as much as goes: one that boots beside it needs the processor too.
 flood() { # flood ADDRESS
-	iperf3 -c $1 -u -b 0 -l 1400 -t 10000 >/dev/null 2>&1 &
+	iperf3 -c $1 -u -b 20M -l 1400 -t 10000 >/dev/null 2>&1 &
 	flood=$!
 	sleep 1
 }

@@ -24,7 +24,7 @@ static void loop_work(void *ctx);
 static struct {
 	bool started;
 	struct net_stack_config config;
-	bool fixed_given; /* some interface has the fixed address */
+	const struct net_link *fixed; /* has the fixed address; NULL: the next that comes */
 	char hostname[HOSTNAME_MAX];
 	void (*report)(const char *line);
 	struct net_link *links;
@@ -108,7 +108,7 @@ void net_stack_start(const struct net_stack_config *config, const char *hostname
 	static bool initialised;
 
 	stack.config = *config;
-	stack.fixed_given = false;
+	stack.fixed = NULL;
 	stack.report = report;
 	stack.started = config->mode != NET_STACK_OFF;
 	(void)str_copy(stack.hostname, sizeof(stack.hostname), hostname);
@@ -135,7 +135,7 @@ static void set_fixed(struct net_link *link)
 		if (c->dns[i])
 			dns_setserver(i, &dns);
 	}
-	stack.fixed_given = true;
+	stack.fixed = link;
 }
 
 /* IPv6 is the network's to say: routers tell the prefix and the servers of names, or where to ask for them. */
@@ -148,7 +148,7 @@ static void set_addresses(struct net_link *link)
 	netif_create_ip6_linklocal_address(netif, 1);
 	netif_set_ip6_autoconfig_enabled(netif, 1);
 	(void)dhcp6_enable_stateless(netif);
-	if (stack.config.mode == NET_STACK_STATIC && !stack.fixed_given)
+	if (stack.config.mode == NET_STACK_STATIC && !stack.fixed)
 		set_fixed(link);
 	else
 		(void)dhcp_start(netif);
@@ -192,6 +192,8 @@ static void lose(struct net_link *link)
 	while (*at != link)
 		at = &(*at)->next;
 	*at = link->next;
+	if (stack.fixed == link)
+		stack.fixed = NULL;
 	net_routes_lost(link);
 	dhcp_stop(&link->netif);
 	dhcp_cleanup(&link->netif);

@@ -336,6 +336,21 @@ static void test_ping_twice(void **state)
 	stop();
 }
 
+/* A backend that goes and returns may bring a new interface: it has the address that the first had, and no second one has it. */
+static void test_fixed_again(void **state)
+{
+	start("10.0.0.1/24", CAN_ALL, net_wire_mirror);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_echoes("10.0.0.2", 56);
+		net_wire_close(&wire);
+		net_wire_open(&wire, "eth0", 15, CAN_ALL, net_wire_mirror);
+		assert_int_equal(net_stack_take(&wire.dev), 0);
+		net_wire_pass(2 * SECOND);
+	}
+	assert_echoes("10.0.0.2", 56);
+	stop();
+}
+
 /* The device is pulled out with fragments waiting for their like, and echoes on their way. */
 static void test_pulled(void **state)
 {
@@ -413,6 +428,7 @@ int main(void)
 	    cmocka_unit_test_setup(test_ping_sizes, reset),
 	    cmocka_unit_test_setup(test_ping_last_piece, reset),
 	    cmocka_unit_test_setup(test_ping_self, reset),
+	    cmocka_unit_test_setup(test_fixed_again, reset),
 	    cmocka_unit_test_setup(test_ping_nobody, reset),
 	    cmocka_unit_test_setup(test_ping_twice, reset),
 	    cmocka_unit_test_setup(test_pulled, reset),

@@ -27,8 +27,8 @@ machine() { # machine NAME WORDS-OF-THE-SERVICE QEMU...: what ar_* has put toget
 frames=20000
 send() { echo "netsend $1 $frames 60 $2; netsend $1 $frames 60 $2; netsend $1 $frames 1514 $2"; }
 ar_new
-guest a 64 1 off "$(send eth0 $own); sleep 2000; $(send eth0 0x00163e00000b); sleep 4000; halt" 00:0a
-guest b 64 1 off "sleep 9000; halt" 00:0b
+guest a 128 1 off "$(send eth0 $own); sleep 2000; $(send eth0 0x00163e00000b); sleep 4000; halt" 00:0a
+guest b 128 1 off "sleep 9000; halt" 00:0b
 machine frames "ip=off do=\"sleep 1500; netstat; $(send xenbr0 0x00163e00000a); netstat; sleep 1500; netstat\"" -plugin "$work/count.so"
 # The n-th of nine spans: three loads of three. per NUMBER: instructions of a frame; per NUMBER calls: hypercalls.
 per() {
@@ -56,7 +56,7 @@ for k in 2 3; do
 	size=$([ $k = 2 ] && echo 60 || echo 1514)
 	figure "hypercalls for a frame of $size bytes, guest to service domain" "$(per $k calls)" 0.03125
 	figure "  service domain to guest" "$(per $((k + 3)) calls)" 0.03125
-	figure "  guest to guest" "$(per $((k + 6)) calls)" 0.03125
+	figure "  guest to guest" "$(per $((k + 6)) calls)" 0.03125 "$([ $size = 60 ] || echo open)"
 done
 figure "notifications for a frame, service domain to guest" "$(notified 1 2)" 0.03125
 figure "  guest to guest" "$(notified 2 3)" 0.03125

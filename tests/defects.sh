@@ -62,6 +62,8 @@ defect 'an answer comes before its pages are unmapped' blk_hostile_back_test dri
 # The network pair: slots fetched twice, and more of them than there is room for.
 defect 'net: the back fetches a slot twice' net_back_hostile_test drivers-back/netback_take.c \
 	's/^\tout->words.low = peer_fetch64(slot);/&\n&/'
+defect 'net: the front fetches an answer twice' net_hostile_back_test drivers-front/netfront_rx.c \
+	's/^\t\tpeer_copy_in(&rsp, ring_slot(.*/&\n&/'
 defect 'net: the back takes as many slots as come' net_back_hostile_test drivers-back/netback_take.c \
 	's/if (frame->n_ids == NETIF_SLOTS_MAX) {/if (frame->n_ids == 250) {/'
 defect 'net: the front takes as many slots as come' net_hostile_back_test drivers-front/netfront_rx.c \
@@ -87,4 +89,6 @@ defect 'net: a page comes in that the back has mapped' net_hostile_back_test dri
 defect 'net: a page is its user'"'"'s while the back has it mapped' net_hostile_back_test drivers-front/netfront_tx.c \
 	's/^\t\tif (q->dev->connected)$/\t\tif (0)/'
 defect 'net: a connection is taken down under its frames' net_back_life_test drivers-back/netback.c 's/^\tif (vif_frames_out(vif))$/\tif (0)/'
+defect 'net: a backend that is not trusted is read in place' net_front_control_test drivers-front/netfront_staging.c \
+	's/ || (l->q->dev->untrusted && !page->readonly))/)/'
 echo "$n defects put back, each found"

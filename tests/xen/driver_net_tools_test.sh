@@ -2,10 +2,11 @@
 # driver_net_tools_test: the programs by which people judge a network, between a PV and a PVH Linux and a guest of ours, all behind a
 # network driver domain of ours on real Xen: iperf3, ethtool, tcpdump, echoes, groups.
 # Why: driver_net_test shows that packets pass; this shows that Linux uses what the interface offers, and that nothing is lost or
-# made up. Expected: offloads are on, and large and unsummed frames are counted at our back; echoes of every length up to 3000
+# made up, not even when the driver domain is. Expected: offloads are on, and large and unsummed frames are counted at our back; echoes of every length up to 3000
 # and of many beyond, byte by byte; iperf3 TCP and UDP both ways, none out of order, and against our own iperf; a group is joined
 # and heard; a stream's bytes are the same at its ends and in tcpdump at both; frames of 9014 bytes both ways; a guest
-# reboots while it is flooded, and is reached again. ACCOUNT_MIB and PINGS are for `make soak`, which has more of both.
+# reboots while it is flooded, and is reached again; the driver domain is destroyed and made anew, xl gives each guest an interface of
+# the new one's, and all reach each other without a word to them. ACCOUNT_MIB and PINGS are for `make soak`, which has more of both.
 # timeout: 900
 . "$(dirname "$0")/lib.sh"
 . "$here/linux.sh"
@@ -19,6 +20,7 @@ linux_more=xen-netfront linux_overlay=$xen_dir/nettools
 	echo "mib=$mib pings='$pings'"
 	cat <<'R'
 net_up
+net_plugged &
 if [ "$me" = 2 ]; then
 	iperf3 -s >/tmp/iperf 2>&1 &
 	(netcheck hear 239.1.2.3 5000 | sed 's/^/GUEST /'; netcheck hear 239.1.2.4 5000; jumbo) &
@@ -61,6 +63,13 @@ reach $peer
 measure again $peer
 complaints
 echo "GUEST done at $(cut -d' ' -f1 /proc/uptime)"
+while [ -e /sys/class/net/eth0 ]; do sleep 0.1; done
+echo "GUEST has lost its interface"
+for a in $peer $ours; do
+	reach $a
+	netcheck pings $a 0-3000/31 | sed 's/^/GUEST back /'
+done
+echo "GUEST back"
 sleep 10000
 R
 } | linux_initrd "$work/initrd"
@@ -108,6 +117,17 @@ xl reboot l2 || echo "MISSED reboot"
 says l2 '^GUEST up' 2
 tell l1 enough
 says l1 '^GUEST done'
+step away
+xl destroy bnet
+ours bnet 'do="serve; echo serving"' ''
+says bnet '^serving' 2
+renew() { # renew NAME LAST-OF-ADDRESS: xl waits some time for the backend that is no more
+	xl network-detach $1 0 >/tmp/$1.xl 2>&1
+	xl network-attach $1 mac=00:16:3e:00:00:0$2 bridge=xenbr0 backend=bnet >>/tmp/$1.xl 2>&1 || { echo "MISSED $1"; cat /tmp/$1.xl; }
+}
+for d in l1:1 l2:2 a1:3; do renew ${d%:*} ${d#*:} & waits="$waits $!"; done
+wait $waits
+says l1 '^GUEST back$'
 for d in l1 l2 a1; do xl destroy $d; done
 for i in $(seq 60); do # the driver domain lets go when it has its turn
 	tell bnet mem
@@ -131,7 +151,7 @@ back 3
 # xen-netfront has no way to set it, and never asks a backend to filter groups.
 l1 'hash setting: .*not supported'
 expect "$log" '^\[l2\] GUEST GROUP 239.1.2.3 heard hello'
-for n in PINGS 'ours PINGS' 'jumbo PINGS'; do l1 "$n sent=([0-9]*) answered=\\1 wrong=0 lost=0 "; done
+for n in PINGS 'ours PINGS' 'jumbo PINGS' 'back PINGS'; do l1 "$n sent=([0-9]*) answered=\\1 wrong=0 lost=0 "; done
 for n in tcp tcp-R udp udp-R ours-tcp ours-tcp-R again; do l1 "iperf3 $n receiver *[0-9.]* .*[1-9].*Bytes"; done
 # Each request and each answer is one frame.
 [ "$(sed -n 's/^\[l1\] GUEST jumbo frames //p' "$log")" -lt 450 ] || expect "$log" 'long frames uncut'

@@ -69,7 +69,7 @@ for a in $peer $ours; do
 	reach $a
 	netcheck pings $a 0-3000/31 | sed 's/^/GUEST back /'
 done
-echo "GUEST back"
+echo "GUEST is back"
 sleep 10000
 R
 } | linux_initrd "$work/initrd"
@@ -127,7 +127,7 @@ renew() { # renew NAME LAST-OF-ADDRESS: xl waits some time for the backend that 
 }
 for d in l1:1 l2:2 a1:3; do renew ${d%:*} ${d#*:} & waits="$waits $!"; done
 wait $waits
-says l1 '^GUEST back$'
+says l1 "^GUEST is back"
 for d in l1 l2 a1; do xl destroy $d; done
 for i in $(seq 60); do # the driver domain lets go when it has its turn
 	tell bnet mem

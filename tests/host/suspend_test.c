@@ -14,6 +14,8 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include <amphi/pcifront.h>
+
 #include <amphi/blkfront.h>
 #include <amphi/netfront.h>
 #include <amphi/event.h>
@@ -36,7 +38,7 @@
 struct boot_info boot;
 struct pv_ops pv_ops;
 static char story[256];
-static unsigned mapped;
+static unsigned mapped, devices;
 static int64_t answer;
 static bool irqs_on;
 static unsigned n_cpus, stubborn; /* the CPU that does not go down */
@@ -151,6 +153,11 @@ void clock_stop_xen(void)
 void clock_resume_xen(void)
 {
 	say("clock");
+}
+
+unsigned pcifront_count(void)
+{
+	return devices;
 }
 
 unsigned grant_mapped(void)
@@ -337,6 +344,9 @@ static void who_cannot(void **state)
 	boot.store_page = NULL;
 	refused();
 	boot.store_page = story;
+	devices = 1;
+	refused();
+	devices = 0;
 	boot.platform = BOOT_NATIVE;
 	refused();
 }

@@ -344,11 +344,21 @@ static void who_cannot(void **state)
 	boot.store_page = NULL;
 	refused();
 	boot.store_page = story;
-	devices = 1;
-	refused();
-	devices = 0;
 	boot.platform = BOOT_NATIVE;
 	refused();
+}
+
+/* The toolstack may ask, and is told. */
+static void devices_of_its_own(void **state)
+{
+	struct suspend_report report;
+
+	devices = 1;
+	report = run(0);
+	devices = 0;
+	assert_string_equal(report.step, "role");
+	assert_string_equal(report.why, "it has devices of its own");
+	assert_string_equal(story, "");
 }
 
 int main(void)
@@ -361,6 +371,7 @@ int main(void)
 	    cmocka_unit_test_setup(a_cpu_that_stays, fresh),
 	    cmocka_unit_test_setup(the_call_is_refused, fresh),
 	    cmocka_unit_test_setup(who_cannot, fresh),
+	    cmocka_unit_test_setup(devices_of_its_own, fresh),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,8 @@
 #include <amphi/string.h>
 #include <amphi/xen.h>
 
+#include "firmware_table.h"
+
 #define HEADER_BYTES   48u
 #define UNIT_BYTES     16u
 #define RESERVED_BYTES 24u
@@ -15,20 +17,6 @@
 
 enum { DRHD, RMRR };
 enum { SCOPE_ENDPOINT = 1, SCOPE_BRIDGE, SCOPE_IOAPIC };
-
-static uint32_t get(const uint8_t *p, unsigned bytes)
-{
-	uint32_t v = 0;
-
-	for (unsigned i = bytes; i--;)
-		v = v << 8 | p[i];
-	return v;
-}
-
-static uint64_t get64(const uint8_t *p)
-{
-	return get(p, 4) | (uint64_t)get(p + 4, 4) << 32;
-}
 
 static int wrong(struct dmar *d, const char *what)
 {
@@ -170,11 +158,11 @@ static int read_unit(struct dmar *d, const uint8_t *p, size_t len, dmar_bridge_f
 
 	if (len < UNIT_BYTES)
 		return wrong(d, "a unit that is cut off");
-	if (get(p + 6, 2))
+	if (table_get(p + 6, 2))
 		return 0;
 	if (d->n_units == DMAR_UNITS)
 		return wrong(d, "too many units");
-	unit->registers = get64(p + 8);
+	unit->registers = table_get64(p + 8);
 	unit->all_others = p[4] & 1;
 	if (!unit->registers || (unit->registers & ~PAGE_MASK))
 		return wrong(d, "a unit without registers");
@@ -188,10 +176,10 @@ static int read_reserved(struct dmar *d, const uint8_t *p, size_t len, dmar_brid
 
 	if (len < RESERVED_BYTES)
 		return wrong(d, "reserved memory that is cut off");
-	if (get(p + 6, 2))
+	if (table_get(p + 6, 2))
 		return 0;
-	s.reserved.start = get64(p + 8);
-	s.reserved.end = get64(p + 16) + 1;
+	s.reserved.start = table_get64(p + 8);
+	s.reserved.end = table_get64(p + 16) + 1;
 	s.reserved.rights = IOMMU_READ | IOMMU_WRITE;
 	if (s.reserved.start >= s.reserved.end ||
 	    ((s.reserved.start | s.reserved.end) & ~PAGE_MASK))
@@ -199,36 +187,24 @@ static int read_reserved(struct dmar *d, const uint8_t *p, size_t len, dmar_brid
 	return read_scopes(&s, p + RESERVED_BYTES, len - RESERVED_BYTES);
 }
 
-static bool sum_is_zero(const uint8_t *p, size_t len)
-{
-	uint8_t sum = 0;
-
-	while (len--)
-		sum += *p++;
-	return !sum;
-}
-
 int dmar_parse(const void *table, size_t len, dmar_bridge_fn *bridge, struct dmar *out)
 {
 	const uint8_t *p = table;
 
 	memset(out, 0, sizeof(*out));
-	if (len < HEADER_BYTES || memcmp(p, "DMAR", 4) || get(p + 4, 4) < HEADER_BYTES ||
-	    get(p + 4, 4) > len)
-		return wrong(out, "not a whole table");
-	len = get(p + 4, 4);
-	if (!sum_is_zero(p, len))
-		return wrong(out, "a wrong sum");
+	len = table_length(p, len, "DMAR", HEADER_BYTES, &out->problem);
+	if (!len)
+		return -XEN_EINVAL;
 	out->address_bits = (uint8_t)(p[36] + 1);
 	out->interrupts = p[37] & 1;
 	for (size_t at = HEADER_BYTES, size; at < len; at += size) {
 		int err = 0;
 
-		if (len - at < 4 || (size = get(p + at + 2, 2)) < 4 || size > len - at)
+		if (len - at < 4 || (size = table_get(p + at + 2, 2)) < 4 || size > len - at)
 			return wrong(out, "a structure of a wrong length");
-		if (get(p + at, 2) == DRHD)
+		if (table_get(p + at, 2) == DRHD)
 			err = read_unit(out, p + at, size, bridge);
-		else if (get(p + at, 2) == RMRR)
+		else if (table_get(p + at, 2) == RMRR)
 			err = read_reserved(out, p + at, size, bridge);
 		if (err)
 			return err;

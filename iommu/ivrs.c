@@ -8,6 +8,8 @@
 #include <amphi/string.h>
 #include <amphi/xen.h>
 
+#include "firmware_table.h"
+
 #define HEADER_BYTES   48u
 #define UNIT_BYTES     24u
 #define UNIT_LONG      40u
@@ -21,20 +23,6 @@ enum { PAD, ALL, ONE, RANGE_START, RANGE_END, ONE_EXTENDED = 70, RANGE_EXTENDED,
 #define IS_READ      2u
 #define IS_WRITE     4u
 #define IS_EXCLUSION 8u
-
-static uint32_t get(const uint8_t *p, unsigned bytes)
-{
-	uint32_t v = 0;
-
-	for (unsigned i = bytes; i--;)
-		v = v << 8 | p[i];
-	return v;
-}
-
-static uint64_t get64(const uint8_t *p)
-{
-	return get(p, 4) | (uint64_t)get(p + 4, 4) << 32;
-}
 
 static int wrong(struct ivrs *t, const char *what)
 {
@@ -65,7 +53,7 @@ static unsigned entry_bytes(const uint8_t *p, size_t len)
 /* start: where a range began, or -1. */
 static int read_entry(struct ivrs *t, struct ivrs_unit *unit, const uint8_t *p, int *start)
 {
-	uint16_t bdf = (uint16_t)get(p + 1, 2);
+	uint16_t bdf = (uint16_t)table_get(p + 1, 2);
 
 	switch (p[0]) {
 	case ALL:
@@ -125,13 +113,13 @@ static int read_unit(struct ivrs *t, const uint8_t *p, size_t len)
 
 	if (len < head)
 		return wrong(t, "a unit that is cut off");
-	if (get(p + 16, 2) || is_known(t, get64(p + 8)))
+	if (table_get(p + 16, 2) || is_known(t, table_get64(p + 8)))
 		return 0;
 	if (t->n_units == IVRS_UNITS)
 		return wrong(t, "too many units");
-	unit->registers = get64(p + 8);
-	unit->bdf = (uint16_t)get(p + 4, 2);
-	unit->capability = (uint16_t)get(p + 6, 2);
+	unit->registers = table_get64(p + 8);
+	unit->bdf = (uint16_t)table_get(p + 4, 2);
+	unit->capability = (uint16_t)table_get(p + 6, 2);
 	if (!unit->registers || (unit->registers & ~PAGE_MASK) || unit->capability > 0xf0 ||
 	    unit->capability % 4)
 		return wrong(t, "a unit without registers");
@@ -149,12 +137,13 @@ static int read_reserved(struct ivrs *t, const uint8_t *p, size_t len)
 		return wrong(t, "reserved memory that is cut off");
 	if (t->n_reserved == IVRS_RESERVED)
 		return wrong(t, "too much reserved memory");
-	*r = (struct iommu_reserved){.first_bdf = (uint16_t)get(p + 4, 2),
-				     .last_bdf = (uint16_t)get(p + (p[0] == FOR_RANGE ? 6 : 4), 2),
-				     .start = get64(p + 16)};
+	*r = (struct iommu_reserved){.first_bdf = (uint16_t)table_get(p + 4, 2),
+				     .last_bdf =
+					 (uint16_t)table_get(p + (p[0] == FOR_RANGE ? 6 : 4), 2),
+				     .start = table_get64(p + 16)};
 	if (p[0] == FOR_ALL)
 		r->first_bdf = 0, r->last_bdf = 0xffff;
-	r->end = r->start + get64(p + 24);
+	r->end = r->start + table_get64(p + 24);
 	/* What is not to be translated is as good as what leads to itself with all rights. */
 	if (p[1] & (IS_READ | IS_EXCLUSION))
 		r->rights |= IOMMU_READ;
@@ -166,31 +155,19 @@ static int read_reserved(struct ivrs *t, const uint8_t *p, size_t len)
 	return 0;
 }
 
-static bool sum_is_zero(const uint8_t *p, size_t len)
-{
-	uint8_t sum = 0;
-
-	while (len--)
-		sum += *p++;
-	return !sum;
-}
-
 int ivrs_parse(const void *table, size_t len, struct ivrs *out)
 {
 	const uint8_t *p = table;
 
 	memset(out, 0, sizeof(*out));
-	if (len < HEADER_BYTES || memcmp(p, "IVRS", 4) || get(p + 4, 4) < HEADER_BYTES ||
-	    get(p + 4, 4) > len)
-		return wrong(out, "not a whole table");
-	len = get(p + 4, 4);
-	if (!sum_is_zero(p, len))
-		return wrong(out, "a wrong sum");
-	out->address_bits = (uint8_t)(get(p + 36, 4) >> 15 & 0x7f);
+	len = table_length(p, len, "IVRS", HEADER_BYTES, &out->problem);
+	if (!len)
+		return -XEN_EINVAL;
+	out->address_bits = (uint8_t)(table_get(p + 36, 4) >> 15 & 0x7f);
 	for (size_t at = HEADER_BYTES, size; at < len; at += size) {
 		int err = 0;
 
-		if (len - at < 4 || (size = get(p + at + 2, 2)) < 4 || size > len - at)
+		if (len - at < 4 || (size = table_get(p + at + 2, 2)) < 4 || size > len - at)
 			return wrong(out, "a block of a wrong length");
 		if (p[at] == UNIT || p[at] == UNIT_11 || p[at] == UNIT_40)
 			err = read_unit(out, p + at, size);

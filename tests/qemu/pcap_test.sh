@@ -68,7 +68,7 @@ kill -INT $capture # what waits in the machine still comes
 wait $capture || fail "pcap's status: $? $(cat "$work/words")"
 grep -qE '^[0-9]+ frames, 0 dropped$' "$work/words" || fail "no last word: $(cat "$work/words")"
 tcpdump -nvv -r "$work/two.pcap" >"$work/dump" 2>"$work/out" || fail "tcpdump does not read it"
-grep -E 'incorrect|wrong|bad|truncated|invalid' "$work/dump" | head -n 5 >"$work/wrong"
+grep -E 'incorrect|wrong|bad |\[bad|truncated|invalid' "$work/dump" | head -n 5 >"$work/wrong"
 [ -s "$work/wrong" ] && fail "tcpdump finds fault: $(cat "$work/wrong")"
 [ "$(grep -c '10.0.2.50 > 10.0.2.40: ICMP echo request, .*length 1008' "$work/dump")" = 3 ] || fail "not three requests"
 [ "$(grep -c '10.0.2.40 > 10.0.2.50: ICMP echo reply, .*length 1008' "$work/dump")" = 3 ] || fail "not three replies"

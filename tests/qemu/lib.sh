@@ -13,7 +13,7 @@ native() {
 			-display none -no-reboot -serial stdio -monitor none -device isa-debug-exit,iobase=0xf4 \
 			-kernel "${KERNEL:-$BUILD/amphi}" -append "$cmdline" "$@" 2>&1
 		echo $? >"$work/status"
-	} | tr -d '\r'
+	} | stdbuf -oL tr -d '\r'
 }
 
 expect() {

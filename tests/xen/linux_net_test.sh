@@ -66,7 +66,7 @@ measure tcp $peer
 measure tcp-R $peer -R
 measure udp $peer -u -b 40M -l 1400
 measure udp-R $peer -u -b 40M -l 1400 -R
-account send $peer 5001 16
+account send $peer 5001 8
 reach 10.0.2.2
 wget -q -O /tmp/file "http://10.0.2.2:$(word port)/" && echo "GUEST fetched $(sha256sum </tmp/file | cut -d' ' -f1)"
 word_of_host() { wget -q -O /dev/null "http://10.0.2.2:$(word port)/"; }
@@ -111,6 +111,6 @@ for n in tcp tcp-R udp udp-R again; do whole "iperf3 $n receiver"; done
 whole "fetched $(cat "$work/sum")"
 ! grep -aE 'GUEST complains' "$log" || exit 1
 [ "$(grep -ac 'the card has failed: reset' "$log")" = 2 ] || linux_fail "expected: a card that failed twice"
-[ "$(grep -aoE 'ACCOUNT (sent|took) 16777216 bytes sum [0-9a-f]*, tcpdump 16777216 bytes sum [0-9a-f]*' "$log" | grep -oE 'sum [0-9a-f]*' | sort | uniq -c)" = \
+[ "$(grep -aoE 'ACCOUNT (sent|took) 8388608 bytes sum [0-9a-f]*, tcpdump 8388608 bytes sum [0-9a-f]*' "$log" | grep -oE 'sum [0-9a-f]*' | sort | uniq -c)" = \
 	"      4 $(grep -aoE -m 1 'sum [0-9a-f]{8,}' "$log" | head -n 1)" ] || linux_fail "expected: four equal sums"
 echo "two Linux guests on amphi-hv: tools, a card lost twice, a reboot and an end under load"

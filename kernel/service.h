@@ -62,7 +62,7 @@ void consoles_type(const struct console_watcher *w, uint8_t byte);
 void service_commands_add(void);
 
 /* [waits] Thread context: a command of ctl.h from its words to its end; answer->text is the caller's. asked->console and
- * ->capture (worker) and their ctx are the caller's, too. */
+ * ->capture (worker) and their ctx are the caller's, too; NULL: the words ask for neither. */
 void service_run(const struct ctl_hooks *asked, int argc, char **argv, struct ctl_answer *answer);
 
 /* [waits] Thread context: until control does not know the domain any more. 0, or -XEN_EBUSY after a time. */

@@ -117,7 +117,7 @@ void service_run(const struct ctl_hooks *asked, int argc, char **argv, struct ct
 	struct call c = {.asked = asked,
 			 .hooks = {.create = create_hook,
 				   .console = asked_console,
-				   .capture = asked->capture ? asked_capture : NULL,
+				   .capture = asked && asked->capture ? asked_capture : NULL,
 				   .done = done_hook,
 				   .config = config_hook,
 				   .ctx = &c},

@@ -40,6 +40,7 @@ end() {
 sees() { # sees REGEX WHAT-ELSE: soon, or it fails
 	for _ in $(seq 3600); do
 		tr -d '\r' <"$work/log" | grep -qE -- "$1" && return
+		kill -0 $machine 2>/dev/null || break
 		sleep 0.2
 	done
 	fail "$2"

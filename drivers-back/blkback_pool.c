@@ -209,11 +209,11 @@ void back_pool_collect(struct back_disk *disk, struct back_request *req, struct 
 	bool persistent = disk->persistent;
 	/* A page that is kept will serve both ways. */
 	bool readonly = req->op != BLKIF_OP_READ && !persistent;
-	struct back_segment *seg = req->segs, *end = seg + req->n_segments;
+	struct back_segment *seg = req->segs; /* NULL: of none */
 	struct block_segment *piece = req->pieces;
 
 	req->n_mapped = 0;
-	for (; seg < end; seg++, piece++) {
+	for (unsigned i = 0; i < req->n_segments; i++, seg++, piece++) {
 		seg->kept = NULL;
 		if (persistent && back_pool_hit(&pool, seg)) {
 			piece->va = seg->page + seg->offset;
@@ -252,14 +252,14 @@ void back_pool_map(struct back_disk *disk, struct back_batch *batch)
  * which is how half a request is undone by the same code. */
 void back_pool_release_all(struct back_request *req, struct back_batch *batch)
 {
-	struct back_segment *seg = req->segs, *end = seg + req->n_segments;
+	struct back_segment *seg = req->segs; /* NULL: of none */
 
 	if (!req->n_mapped) {
-		for (; seg < end; seg++)
-			seg->kept->in_use--;
+		for (unsigned i = 0; i < req->n_segments; i++)
+			seg[i].kept->in_use--;
 		return;
 	}
-	for (; seg < end; seg++) {
+	for (unsigned i = 0; i < req->n_segments; i++, seg++) {
 		if (!seg->page)
 			continue;
 		if (seg->kept) {

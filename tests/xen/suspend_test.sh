@@ -88,7 +88,7 @@ R
 # Slow disks, so that there are always requests in flight, and the processor is free for the rest.
 disk() {
 	truncate -s 3M "$work/$1.img"
-	echo "-drive file=$work/$1.img,format=raw,if=none,id=$1,throttling.iops-total=150 -device virtio-blk-pci,drive=$1"
+	echo "-drive file=$work/$1.img,format=raw,if=none,id=$1,throttling.iops-total=50 -device virtio-blk-pci,drive=$1"
 }
 # shellcheck disable=SC2046
 XEN_SECONDS=560 xen_linux "$work/test" $(disk pv) $(disk pvh) >"$work/log"

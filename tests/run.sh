@@ -7,7 +7,7 @@
 set -u
 cd "$(dirname "$0")/.."
 BUILD=${BUILD:-build}
-export BUILD FUZZ_SECONDS="${FUZZ_SECONDS:-4}"
+export BUILD FUZZ_SECONDS="${FUZZ_SECONDS:-3}"
 what=${1:-all} pattern=${2:-.}
 out=$BUILD/test-out
 rm -rf "$out"; mkdir -p "$out"

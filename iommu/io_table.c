@@ -160,7 +160,7 @@ static int place(struct io_table *t, uint64_t dma, unsigned level, unsigned *out
 	}
 }
 
-/* A page of level is free: is all that it covers, when smaller tables hang there? place() has gone below them. */
+/* Where smaller tables hang already, even empty ones, place() has gone below them: so does the second round, to the same entries. */
 int io_table_map(struct io_table *t, uint64_t dma, maddr_t to, uint64_t len, unsigned rights)
 {
 	const struct io_format *f = t->format;

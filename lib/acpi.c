@@ -130,6 +130,7 @@ static void read_madt(const struct sdt *t, struct acpi_info *out)
 		if (read_cpu(p, out))
 			continue;
 		if (p[0] == 1 && p[1] >= 12 && out->n_ioapics < ACPI_MAX_IOAPICS) {
+			out->ioapic[out->n_ioapics].id = p[2];
 			out->ioapic[out->n_ioapics].address = get32(p + 4);
 			out->ioapic[out->n_ioapics++].first_gsi = get32(p + 8);
 		} else if (p[0] == 2 && p[1] >= 10 && p[3] < ACPI_ISA_IRQS) {

@@ -17,13 +17,14 @@
  *   Connected                          | sees 6 or nothing    |
  *        | sees 5, 6, less than 3      | disconnect()         |
  *        | disconnect()                v                      |
- *      Closed  -- sees 1, 2: begin   Closed  -- sees 1 -------'
+ *      Closed  -- sees 1, 2, 6: begin  Closed  -- sees 1 -----'
  *
  * A class that is `at_once` (network interfaces) has no Initialised in the store: a front half that has
  * opened says Connected there, and by that its back half connects. In here it is Initialised all the same.
  *
  * A front half in Closed begins again when a (new) backend is at its beginning: so a service domain
- * may be replaced under it.
+ * may be replaced under it. It begins too when both are Closed and the backend is not being removed: a driver that was
+ * unbound from the backend, and bound again, waits so for us.
  */
 #include <amphi/string.h>
 
@@ -34,8 +35,12 @@
  * after the bound comes with the next watch event. */
 #define MAX_STEPS 6
 #define FORCE_NS  5000000000ull /* of the 10 s that a toolstack waits for a removed backend */
+/* A peer that is Closed again as soon as we begin is followed this often, so it costs nearly nothing. */
+#define RETURN_NS 3000000000ull
 
 enum action { KEEP, OPEN, CONNECT, DROP };
+/* IF_ONLINE: not while the toolstack removes the device. IF_RETURNS: may_return() */
+enum condition { ALWAYS, IF_ONLINE, IF_RETURNS };
 
 /* Sets of peer states, one bit each, so that a rule names all that lead to it. */
 #define S(state)  (1u << (state))
@@ -61,29 +66,31 @@ enum action { KEEP, OPEN, CONNECT, DROP };
  *                       we have noticed, and from there as everyone.
  *   back Connected      Initialising again is a frontend that rebooted (kexec, a crash kernel)
  *                       without a word: its old rings are dropped first.
- *   online_only         no row that begins anything serves a device that is being removed. */
+ *   front Closed        Linux's back, when it sees us Closed before we have seen it begin, is Closed as well, and
+ *                       begins when we do. Its Closed is also the end of a removal: then it is not online.
+ *   IF_ONLINE           no row that begins anything serves a device that is being removed. */
 static const struct rule {
 	uint8_t side, ours;
 	uint16_t peers;
-	bool online_only; /* not while the toolstack removes the device */
-	uint8_t action, next;
+	uint8_t condition, action, next;
 } rules[] = {
-    {XENBUS_FRONT, S_INIT, S(S_WAIT) | S(S_READY), false, OPEN, S_READY},
-    {XENBUS_FRONT, S_READY, S(S_CONN), false, CONNECT, S_CONN},
-    {XENBUS_FRONT, S_READY, S(S_NONE) | S(S_CLOSING) | S(S_CLOSED), false, DROP, S_CLOSED},
-    {XENBUS_FRONT, S_CONN, S(S_NONE) | S(S_INIT) | S(S_WAIT) | S(S_CLOSING) | S(S_CLOSED), false,
+    {XENBUS_FRONT, S_INIT, S(S_WAIT) | S(S_READY), ALWAYS, OPEN, S_READY},
+    {XENBUS_FRONT, S_READY, S(S_CONN), ALWAYS, CONNECT, S_CONN},
+    {XENBUS_FRONT, S_READY, S(S_NONE) | S(S_CLOSING) | S(S_CLOSED), ALWAYS, DROP, S_CLOSED},
+    {XENBUS_FRONT, S_CONN, S(S_NONE) | S(S_INIT) | S(S_WAIT) | S(S_CLOSING) | S(S_CLOSED), ALWAYS,
      DROP, S_CLOSED},
-    {XENBUS_FRONT, S_CLOSED, S(S_INIT) | S(S_WAIT), false, KEEP, S_INIT},
+    {XENBUS_FRONT, S_CLOSED, S(S_INIT) | S(S_WAIT), ALWAYS, KEEP, S_INIT},
+    {XENBUS_FRONT, S_CLOSED, S(S_CLOSED), IF_RETURNS, KEEP, S_INIT},
 
-    {XENBUS_BACK, S_INIT, ANY, true, OPEN, S_WAIT},
-    {XENBUS_BACK, S_WAIT, S(S_READY), true, CONNECT, S_CONN},
-    {XENBUS_BACK, S_WAIT, S(S_CLOSING), false, KEEP, S_CLOSING},
-    {XENBUS_BACK, S_CONN, S(S_NONE) | S(S_CLOSED), false, DROP, S_CLOSED},
-    {XENBUS_BACK, S_CONN, S(S_INIT), true, DROP, S_INIT},
-    {XENBUS_BACK, S_CONN, S(S_CLOSING), false, KEEP, S_CLOSING},
-    {XENBUS_BACK, S_CLOSING, S(S_NONE) | S(S_CLOSED), false, DROP, S_CLOSED},
-    {XENBUS_BACK, S_CLOSING, S(S_INIT), true, DROP, S_INIT},
-    {XENBUS_BACK, S_CLOSED, S(S_INIT), true, KEEP, S_INIT},
+    {XENBUS_BACK, S_INIT, ANY, IF_ONLINE, OPEN, S_WAIT},
+    {XENBUS_BACK, S_WAIT, S(S_READY), IF_ONLINE, CONNECT, S_CONN},
+    {XENBUS_BACK, S_WAIT, S(S_CLOSING), ALWAYS, KEEP, S_CLOSING},
+    {XENBUS_BACK, S_CONN, S(S_NONE) | S(S_CLOSED), ALWAYS, DROP, S_CLOSED},
+    {XENBUS_BACK, S_CONN, S(S_INIT), IF_ONLINE, DROP, S_INIT},
+    {XENBUS_BACK, S_CONN, S(S_CLOSING), ALWAYS, KEEP, S_CLOSING},
+    {XENBUS_BACK, S_CLOSING, S(S_NONE) | S(S_CLOSED), ALWAYS, DROP, S_CLOSED},
+    {XENBUS_BACK, S_CLOSING, S(S_INIT), IF_ONLINE, DROP, S_INIT},
+    {XENBUS_BACK, S_CLOSED, S(S_INIT), IF_ONLINE, KEEP, S_INIT},
 };
 
 static const char *const state_names[] = {
@@ -119,6 +126,26 @@ static uint8_t peer_state(const struct xenbus_device *dev)
 	return dev->peer_state;
 }
 
+/* Both halves are Closed, by the peer's wish, and it is to be served: its toolstack says so. What we have ended ourselves
+ * (xenbus_fail) we do not begin with the same peer. */
+static bool waits_for_us(const struct xenbus_device *dev)
+{
+	static const struct xenbus_number online = {"online", 0, 1, 0, false};
+	uint64_t is_online;
+
+	return dev->side == XENBUS_FRONT && dev->state == S_CLOSED && dev->peer_state == S_CLOSED &&
+	       dev->parted &&
+	       xenbus_read_numbers(HOST_TX_NONE, dev->peer_path, &online, 1, &is_online) == 0 &&
+	       is_online;
+}
+
+static bool holds(const struct xenbus_device *dev, enum condition condition)
+{
+	if (condition == IF_RETURNS)
+		return host_time_ns() >= dev->return_ns && waits_for_us(dev);
+	return condition == ALWAYS || dev->online;
+}
+
 /* The first row that fits; no two can, since the rows of one state have disjoint peers. */
 static const struct rule *find_rule(const struct xenbus_device *dev)
 {
@@ -126,7 +153,7 @@ static const struct rule *find_rule(const struct xenbus_device *dev)
 		const struct rule *r = &rules[i];
 
 		if (r->side == dev->side && r->ours == dev->state &&
-		    r->peers & S(peer_state(dev)) && (dev->online || !r->online_only))
+		    r->peers & S(peer_state(dev)) && holds(dev, r->condition))
 			return r;
 	}
 	return NULL;
@@ -178,6 +205,7 @@ static void finish_removal(struct xenbus_device *dev)
 static void drop(struct xenbus_device *dev, uint8_t next)
 {
 	dev->after_drop = next;
+	dev->reconfigured = false;
 	dev->dropping = !dev->ops->disconnect(dev);
 	if (!dev->dropping)
 		enter(dev, next);
@@ -187,7 +215,10 @@ static void apply(struct xenbus_device *dev, const struct rule *r)
 {
 	int err = 0;
 
+	if (r->condition == IF_RETURNS)
+		dev->return_ns = host_time_ns() + RETURN_NS;
 	if (r->action == DROP) {
+		dev->parted = true;
 		drop(dev, r->next);
 		return;
 	}
@@ -204,6 +235,7 @@ static void apply(struct xenbus_device *dev, const struct rule *r)
 		host_log(HOST_LOG_ERROR, "%s: no connection with domain %u (%d)", dev->path,
 			 dev->peer, err);
 		dev->stuck = true;
+		dev->parted = false;
 		drop(dev, S_CLOSED);
 		return;
 	}
@@ -238,7 +270,7 @@ static void step(struct xenbus_device *dev)
 {
 	/* Asked for by xenbus_fail from somewhere inside the driver; done here, where nobody is. */
 	if (dev->failing && !dev->dropping && !dev->removed) {
-		dev->failing = false;
+		dev->failing = dev->parted = false;
 		drop(dev, S_CLOSED);
 	}
 	dev->later = false;
@@ -258,6 +290,8 @@ static void step(struct xenbus_device *dev)
 	 * overdue. */
 	if (!dev->online && !dev->removed && dev->state != S_CLOSED && !dev->dropping)
 		host_work_after(&dev->work, FORCE_NS);
+	if (!dev->dropping && !dev->removed && waits_for_us(dev))
+		host_work_after(&dev->work, dev->return_ns - MIN(dev->return_ns, host_time_ns()));
 	if (!dev->dropping)
 		finish_removal(dev);
 }
@@ -296,9 +330,13 @@ static void reconfigure(struct xenbus_device *dev)
 	} else if (front && dev->peer_state == XenbusStateReconfigured && dev->ops->reconfigured) {
 		dev->ops->reconfigured(dev);
 		said.state = S_CONN;
+	} else if (!front && dev->reconfigured && dev->peer_state == S_CONN) {
+		dev->ops->reconfigured(dev);
+		said.state = S_CONN;
 	} else {
 		return;
 	}
+	dev->reconfigured = dev->ops->reconfigured && said.state == XenbusStateReconfigured;
 	(void)xenbus_transaction(put_said, &said);
 }
 
@@ -361,7 +399,7 @@ void xenbus_let_go(struct xenbus_device *dev)
 	if (dev->watch)
 		host_store_unwatch(dev->watch);
 	dev->watch = NULL;
-	dev->failing = dev->stuck = false;
+	dev->failing = dev->stuck = dev->parted = dev->moving = false;
 	dev->peer_state = S_NONE;
 }
 
@@ -400,6 +438,24 @@ void xenbus_own_changed(struct xenbus_device *dev)
 	step(dev);
 }
 
+/* No state is written for the peer that was: the toolstack has written the one that the next begins with. */
+void xenbus_move(struct xenbus_device *dev)
+{
+	if (dev->removed || dev->moving)
+		return;
+	if (dev->watch)
+		host_store_unwatch(dev->watch);
+	dev->watch = NULL;
+	host_work_cancel(&dev->work);
+	dev->moving = true;
+	dev->after_drop = S_CLOSED; /* if it is removed before that */
+	dev->stuck = dev->parted = dev->later = dev->reconfigured = false;
+	if (!dev->dropping)
+		dev->dropping = !dev->ops->disconnect(dev);
+	if (!dev->dropping)
+		xenbus_class_moved(dev);
+}
+
 void xenbus_remove(struct xenbus_device *dev)
 {
 	/* No state is written from here on (see enter): the directory is gone, or about to go. */
@@ -433,6 +489,10 @@ void xenbus_disconnected(struct xenbus_device *dev)
 {
 	HOST_ASSERT(dev->dropping);
 	dev->dropping = false;
+	if (dev->moving && !dev->removed) {
+		xenbus_class_moved(dev);
+		return;
+	}
 	/* Though removed in the meantime: enter() then writes nothing, and the class frees the
 	 * device. */
 	enter(dev, dev->after_drop);

@@ -83,27 +83,42 @@ static void create_device(struct xenbus_class *class, const char *path)
 }
 
 /* Whether the toolstack's own key is still there, and not whether the directory is: an error other
- * than ENOENT (a full channel, a store that is away) must not look like a removal. */
-static bool directory_there(struct xenbus_class *class, const char *path)
+ * than ENOENT (a full channel, a store that is away) must not look like a removal. out_peer: what it says; "": nothing. */
+static bool directory_there(struct xenbus_class *class, const char *path,
+			    char out_peer[STORE_PATH_MAX])
 {
-	char text[STORE_PATH_MAX];
+	int len = xenbus_read_text(HOST_TX_NONE, path,
+				   class->side == XENBUS_FRONT ? "backend" : "frontend", out_peer,
+				   STORE_PATH_MAX);
 
-	return xenbus_read_text(HOST_TX_NONE, path,
-				class->side == XENBUS_FRONT ? "backend" : "frontend", text,
-				sizeof(text)) != -XEN_ENOENT;
+	if (len <= 0)
+		out_peer[0] = '\0';
+	return len != -XEN_ENOENT;
 }
 
 /* Looks at one device's directory: is it new, gone, or told to go? */
 static void look_at(struct xenbus_class *class, const char *path)
 {
 	struct xenbus_device *dev = find_device(class, path);
+	char peer[STORE_PATH_MAX];
 
 	if (!dev)
 		create_device(class, path);
-	else if (!directory_there(class, path))
+	else if (!directory_there(class, path, peer))
 		xenbus_remove(dev);
+	else if (class->side == XENBUS_FRONT && peer[0] && strcmp(peer, dev->peer_path) != 0)
+		xenbus_move(dev);
 	else
 		xenbus_own_changed(dev);
+}
+
+/* The state it was in is the last peer's. */
+void xenbus_class_moved(struct xenbus_device *dev)
+{
+	dev->moving = dev->failing = false;
+	dev->peer_state = XenbusStateUnknown;
+	if (!read_peer(dev) || xenbus_adopt(dev))
+		xenbus_remove(dev);
 }
 
 /* Calls look_at for each child of dir, or of each child of dir when depth is 2. Recursion is two
@@ -133,10 +148,12 @@ static int class_depth(const struct xenbus_class *class)
 
 static void look_at_all(struct xenbus_class *class)
 {
+	char peer[STORE_PATH_MAX];
+
 	/* First what is gone, then what is new: a device that was replaced under the same number is
 	 * dropped before its successor is made. */
 	for (struct xenbus_device *d = class->devices; d; d = d->next)
-		if (!d->removed && !directory_there(class, d->path))
+		if (!d->removed && !directory_there(class, d->path, peer))
 			xenbus_remove(d);
 	look_below(class, class->root, class_depth(class));
 }

@@ -19,6 +19,10 @@ void xenbus_own_changed(struct xenbus_device *dev);
  * watch too; xenbus_adopt() begins again. */
 void xenbus_let_go(struct xenbus_device *dev);
 
+/* Front half: its directory names another peer. This connection is undone, and xenbus_class_moved called. */
+void xenbus_move(struct xenbus_device *dev);
+void xenbus_class_moved(struct xenbus_device *dev);
+
 /* The device's directory is gone: disconnect, then let the class reap it. */
 void xenbus_remove(struct xenbus_device *dev);
 

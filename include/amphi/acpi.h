@@ -22,6 +22,7 @@ struct acpi_info {
 	struct {
 		uint64_t address;
 		uint32_t first_gsi;
+		uint8_t id;
 	} ioapic[ACPI_MAX_IOAPICS]; /* one at 0xfec00000 when the tables name none */
 	struct {
 		uint32_t gsi;

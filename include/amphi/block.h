@@ -33,8 +33,8 @@ struct block_request {
 	/* IN: the user's, unchanged until done */
 	enum block_op op;
 	uint32_t flags;
-	uint64_t
-	    sector; /* in units of 512 bytes, whatever the device's sector size; the driver may change it */
+	/* In units of 512 bytes, whatever the device's sector size; 0 of a flush. The driver may change it. */
+	uint64_t sector;
 	uint64_t n_sectors; /* of 512 bytes, of a discard; of others it is what the segments hold */
 	unsigned queue;     /* a hint: which of the device's queues, modulo n_queues */
 	unsigned n_segments; /* 0 for a flush and a discard */
@@ -88,6 +88,8 @@ struct block_device {
 	bool gone; /* being unregistered (host_block_watch) */
 	bool
 	    coming; /* not registered yet: a server has not told its size; host_block_changed says when */
+	/* Partitions were looked for, or are nobody's to look for here: by the driver where who serves the disk has, else by the kernel. */
+	bool searched;
 	bool has_discard, discard_secure;
 	/* In bytes: what is discarded is a multiple of granularity, counted from alignment; 0: of a sector. */
 	uint32_t discard_granularity, discard_alignment;
@@ -96,6 +98,8 @@ struct block_device {
 	unsigned n_queues;     /* 0 counts as 1 */
 	struct block_stats stats;
 	struct block_device *whole; /* of a window: the disk that it is one of; else NULL */
+	uint16_t
+	    pci; /* the function of the machine that it is on, as pci.h names it; 0: none (that is the host bridge) */
 	void *driver;
 	void *layer; /* the registry's, from register to unregister */
 };

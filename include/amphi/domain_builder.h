@@ -29,6 +29,7 @@ struct domain_plan {
 	    *cpus; /* of each vCPU: bits of the CPUs it may run on, 0: any; NULL: all any */
 	uint32_t cpu_weight, cpu_cap; /* 0: what the scheduler has by itself; no cap */
 	domid_t service;              /* who serves its store and console */
+	bool passthrough;             /* its devices see its memory from the start */
 };
 
 struct built_domain {
@@ -37,6 +38,7 @@ struct built_domain {
 	uint64_t pages;
 	mfn_t store_frame, console_frame;
 	uint32_t store_port, console_port; /* the domain's own, for the service to bind to */
+	bool is_linux;                     /* by its kernel's own word */
 };
 
 #define BUILD_WHY_MAX 160u

@@ -73,6 +73,20 @@ struct config_vif {
 #define CONFIG_BRIDGE_USUAL  "xenbr0"
 #define CONFIG_RATE_USUAL_US 50000u
 
+/* A PCI function that the domain shall have. */
+struct config_pci {
+	uint16_t segment, bdf; /* bdf: bus << 8 | device << 3 | function */
+	uint8_t slot;          /* where the guest shall see it; CONFIG_PCI_ANY_SLOT */
+	uint8_t flags, given;  /* CONFIG_PCI_...; given: those that were said of this one */
+};
+#define CONFIG_PCI_ANY_SLOT   0xffu
+#define CONFIG_PCI_PERMISSIVE 1u    /* the guest may write what we know no rule for */
+#define CONFIG_PCI_POWER      2u    /* ... and its power state */
+#define CONFIG_PCI_RELAXED    4u    /* although firmware's memory for it is for others as well */
+#define CONFIG_PCI_ASK        8u    /* seize=0: not from a driver of ours that has it */
+#define CONFIG_PCI_APART      16u   /* although no IOMMU keeps it from another's */
+#define CONFIG_PCI_NAMED      0x80u /* in given: it has a bdf; of all that are there */
+
 struct domain_config {
 	char name[CONFIG_NAME_MAX];
 	char kernel[CONFIG_PATH_MAX];
@@ -90,7 +104,13 @@ struct domain_config {
 	unsigned n_disks, n_vifs, n_pci;
 	struct config_disk disks[CONFIG_MAX_DISKS];
 	struct config_vif vifs[CONFIG_MAX_VIFS];
-	char pci[CONFIG_MAX_PCI][CONFIG_SPEC_MAX]; /* as written; nothing serves them yet */
+	struct config_pci pci[CONFIG_MAX_PCI];
+	uint8_t pci_usual; /* CONFIG_PCI_...: for those that do not say */
+	/* Its devices see its own memory at machine addresses from the start; else nothing, until it maps
+	 * what they may see (iospace.h). */
+	bool passthrough;
+	/* It is told the machine's own numbers of its functions; else they are renumbered. */
+	bool pci_as_is;
 };
 
 struct config_listener {
@@ -110,6 +130,12 @@ const char *config_limit_word(const char *word, struct config_limit *limit);
 
 /* Reads six bytes as "00:16:3e:01:02:03"; false: it is none, or a group's. */
 bool config_mac(const char *text, uint8_t out[CONFIG_MAC_BYTES]);
+
+/* Reads a function as "0000:03:00.0" or "03:00.0"; false: it is none. */
+bool config_pci_address(const char *text, uint16_t *out_segment, uint16_t *out_bdf);
+
+/* That function of the domain's; NULL: it has it not. */
+struct config_pci *config_find_pci(const struct domain_config *c, uint16_t segment, uint16_t bdf);
 
 /* The number of a vdev as xenbus wants it (xl-disk-configuration(5) and Xen's vbd-interface):
  * xvda.. xvdp, further xvd letters, hda hdb.., sda..; with an optional partition number.

@@ -13,7 +13,7 @@
 #include <amphi/xen.h>
 
 #define GRANT_BATCH      64u  /* most that one hypercall of ours takes */
-#define GRANT_COPY_BATCH 160u /* and of copies, which need no list of our own */
+#define GRANT_COPY_BATCH 288u /* and of copies, which need no list of our own */
 
 /* Boot: the table, mapped by the caller: entries of it, the first GNTTAB_NR_RESERVED_ENTRIES
  * stay the builder's. */

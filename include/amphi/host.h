@@ -44,7 +44,7 @@ int host_grant_end(gref_t ref);
 /* ---- grants we take ----------------------------------------------------------------- */
 
 #define HOST_GRANT_BATCH 64u
-#define HOST_COPY_BATCH  160u
+#define HOST_COPY_BATCH  288u
 
 struct host_grant_map {
 	/* IN */

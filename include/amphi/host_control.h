@@ -56,6 +56,13 @@ struct host_versions {
 };
 void host_read_versions(struct host_versions *out);
 
+/* One of the things that the hypervisor counts under a name of its own. */
+struct host_held {
+	char name[80];
+	uint32_t n;
+};
+#define HOST_HELD_MAX 8u
+
 /* What must come back to where it was after a domain was made and ended. */
 struct host_counts {
 	uint64_t free_pages;     /* of the hypervisor (0 when it cannot be asked) */
@@ -63,6 +70,8 @@ struct host_counts {
 	uint64_t grants_offered; /* entries of our own table in use */
 	uint64_t grants_mapped;  /* pages of others mapped here */
 	uint64_t ports;          /* bound here */
+	/* What the hypervisor has in use for devices; the rest is zero. */
+	struct host_held held[HOST_HELD_MAX];
 };
 void host_read_counts(struct host_counts *out);
 

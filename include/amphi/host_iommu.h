@@ -1,6 +1,6 @@
 /* host_iommu.h: what the drivers of IOMMUs ask of the program they are linked into.
  *
- * Callers: iommu/, but for its dma files. Implemented by kernel/host_iommu.c, by the hypervisor and by the tests. Called in the
+ * Callers: iommu/, but for its dma files. Implemented by kernel/host_iommu.c and hypervisor/host_iommu.c, what is the processor's by lib/iommu_registers.c, and by the tests. Called in the
  * context of the call to iommu.h. Memory given here is a unit's to read: it stays where it is until it is given back.
  */
 #ifndef AMPHI_HOST_IOMMU_H
@@ -28,8 +28,10 @@ void host_iommu_write64(volatile void *regs, unsigned offset, uint64_t value);
 
 /* Writes len bytes at p back to memory: for units that do not look into the processors' caches. */
 void host_iommu_clean(const void *p, size_t len);
-/* The buses behind a bridge, as its registers say. false: there is no bridge. */
-bool host_iommu_bridge(uint16_t bdf, uint8_t *out_first_bus, uint8_t *out_last_bus);
+/* The buses behind a bridge, as its registers say. false: there is no bridge. Its address is taken, which in a program that finds its
+ * symbols relative to itself wants it to be the program's own. */
+bool host_iommu_bridge(uint16_t bdf, uint8_t *out_first_bus, uint8_t *out_last_bus)
+    __attribute__((visibility("hidden")));
 
 /* 32 bits of a function's configuration space: of a unit that is one. */
 uint32_t host_iommu_config(uint16_t bdf, unsigned offset);

@@ -10,6 +10,7 @@
 #ifndef AMPHI_HYPERCALL_H
 #define AMPHI_HYPERCALL_H
 
+#include <amphi/iospace.h>
 #include <amphi/types.h>
 #include <amphi/xen.h>
 

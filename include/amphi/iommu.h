@@ -39,13 +39,14 @@ struct iommu_fault {
 };
 
 /* One unit of a machine: which functions are behind it. */
-#define IOMMU_SCOPES 16u
+#define IOMMU_SCOPES 64u
 struct iommu_scope {
 	uint16_t first_bdf, last_bdf;
 };
 
 /* What firmware keeps for a device, and the device may use before anybody asks (RMRR; unity map of IVRS). Every space that
- * the functions join has to have it at the same addresses. */
+ * the functions join has to have it at the same addresses. Without rights: no unit translates these addresses, and no space has
+ * anything there. */
 struct iommu_reserved {
 	uint16_t first_bdf, last_bdf;
 	uint64_t start, end; /* whole pages; end is not in it */
@@ -56,6 +57,10 @@ struct iommu_reserved {
  * attached or passed. table: len bytes of a DMAR or an IVRS, untrusted; read only during the call. Returns the number of units, -XEN_EINVAL:
  * not such a table, -XEN_ENODEV: none that can be driven, -XEN_EIO, -XEN_ENOMEM; on an error all is as before. */
 int iommu_start(const void *table, size_t len);
+/* The same for an IBM xSeries with Calgary or CalIOC2: ebda is what there is of its extended BIOS data area (machine address: 16 times the word at
+ * 0x40e), where the BIOS says where the chips are. A unit is a bus: it has one space for all functions on it, which see what any of them may see;
+ * none of them can be passed. -XEN_ENODEV: no such machine, and nothing was touched. */
+int iommu_start_calgary(const void *ebda, size_t len);
 /* The n-th unit; NULL beyond the last. */
 struct iommu *iommu_get(unsigned n);
 /* The unit that a function is behind. NULL: none. */
@@ -70,6 +75,9 @@ const struct iommu_reserved *iommu_reserved(unsigned n);
 int iommu_space_new(struct iommu *unit, unsigned max_tables, struct iommu_space **out_space);
 int iommu_space_free(struct iommu_space *space);
 unsigned iommu_space_tables(const struct iommu_space *space);
+unsigned iommu_space_functions(const struct iommu_space *space);
+/* From now on its tables may take so many pages; what it has more than that it keeps. */
+void iommu_space_limit(struct iommu_space *space, unsigned max_tables);
 
 /* A function joins a space; from the return on it sees that and nothing else. -XEN_EXDEV: it is behind another unit;
  * -XEN_EBUSY: it is in a space already, or passed. */
@@ -82,14 +90,27 @@ int iommu_pass(uint16_t bdf, bool open);
 
 /* DMA addresses [dma, dma+len) lead to [to, to+len), with rights. All three are multiples of 4 KiB, len > 0. All or nothing.
  * -XEN_EEXIST: something is mapped there already; -XEN_ENOMEM: no memory, or max_tables; -XEN_EINVAL. Where the sizes fit,
- * the unit's large pages are used. No flush is needed after it. */
+ * the unit's large pages are used. No flush is needed after it.
+ * -XEN_EIO is not nothing: it is mapped, and the caller's to unmap, but the unit was told in vain. */
 int iommu_map(struct iommu_space *space, uint64_t dma, maddr_t to, uint64_t len, unsigned rights);
 /* Undoes maps, whole ones: -XEN_ENOENT, with nothing changed, when a page of it is not mapped; -XEN_EINVAL when it would cut a large one.
  * Devices may reach the pages until the flush. */
 int iommu_unmap(struct iommu_space *space, uint64_t dma, uint64_t len);
+/* Undoes the map of one page of 4 KiB, and says where it led. As iommu_unmap. */
+int iommu_take(struct iommu_space *space, uint64_t dma, maddr_t *out_to, unsigned *out_rights);
 /* Where dma leads: -XEN_ENOENT: nowhere. */
 int iommu_lookup(const struct iommu_space *space, uint64_t dma, maddr_t *out_to,
 		 unsigned *out_rights);
+
+/* One entry of the tables. */
+struct iommu_piece {
+	uint64_t dma; /* IN: from here on; OUT: its first address, which may be below */
+	maddr_t to;
+	uint64_t len;
+	unsigned rights;
+};
+/* The first that is mapped; false: there is none. */
+bool iommu_next(const struct iommu_space *space, struct iommu_piece *piece);
 
 /* After the return devices see the tables as they are: of one page, of a range, of the whole space. -XEN_EIO. */
 int iommu_flush_entry(struct iommu_space *space, uint64_t dma);
@@ -97,6 +118,41 @@ int iommu_flush_range(struct iommu_space *space, uint64_t dma, uint64_t len);
 int iommu_flush_all(struct iommu_space *space);
 /* Takes empty tables out of the space, flushes, and gives their memory back. Returns how many they were, or -XEN_EIO. */
 int iommu_space_prune(struct iommu_space *space);
+
+/* ---- interrupts ------------------------------------------------------------------------------------
+ * Until iommu_interrupts_start(), devices send what messages they like: a write to 0xfee..... is no DMA to a unit. From then on a
+ * message means what is mapped for its sender under its number, and else nothing: a function raises no vector but its own, whatever it
+ * writes there. The number is the vector itself, so a vector is one sender's at a time. I/O APICs are senders, too. Messages of the
+ * units themselves (iommu_fault_interrupt) are not looked at. Not covered: what processors send each other, the old controllers' line. */
+
+/* Turns it on in all units or in none. ioapics: ids (MADT) of the n that the caller uses: each has to be behind a unit. Returns 0,
+ * -XEN_EOPNOTSUPP: a unit, or firmware, does not have it, -XEN_ENODEV: nobody says what one of the I/O APICs sends as, -XEN_ENOMEM, -XEN_EIO. */
+int iommu_interrupts_start(const uint8_t *ioapics, unsigned n);
+bool iommu_interrupts_on(void);
+
+struct iommu_message {
+	uint64_t address; /* for the MSI capability, or an entry of MSI-X */
+	uint32_t data;
+	uint64_t
+	    route; /* for an entry of an I/O APIC's: all but trigger, polarity and mask (bits 15, 13, 16), which are the caller's */
+};
+
+/* From the return on, *out_message sent by bdf is this vector at the local APIC with the id cpu, fixed and edge. Once more for a vector
+ * that bdf has: it goes to another processor, with the same message. Of vectors that are mapped in a row for bdf, as many as a power of 2 and the first
+ * a multiple of it, the first one's message means the n-th when n is added to its data, as a function with several plain messages does. -XEN_EBUSY: the vector is another sender's of this unit; -XEN_EINVAL: no such
+ * vector (16 and up are) or a cpu beyond 254; -XEN_ENXIO: nobody is asked about bdf's interrupts: it sends as ever; -XEN_ENOMEM, -XEN_EIO. */
+int iommu_interrupt_map(uint16_t bdf, uint8_t vector, uint32_t cpu,
+			struct iommu_message *out_message);
+/* As the above for an input of the I/O APIC with that id; level: as the input's entry says. */
+int iommu_ioapic_map(uint8_t ioapic, uint8_t vector, uint32_t cpu, bool level,
+		     struct iommu_message *out_message);
+/* After the return it raises nothing. -XEN_ENOENT: it is not mapped for this sender; -XEN_EIO: the vector stays taken. */
+int iommu_interrupt_unmap(uint16_t bdf, uint8_t vector);
+int iommu_ioapic_unmap(uint8_t ioapic, uint8_t vector);
+/* All of a function's, when it changes hands. */
+int iommu_interrupts_forget(uint16_t bdf);
+/* How many are mapped, in all units; those that a unit did not forget among them. */
+uint32_t iommu_interrupts_used(void);
 
 /* The next fault of any unit that nobody was told yet; false: there is none. May be called from an interrupt's handler's
  * worker, as often as wished. When a unit lost some since, *out_lost is set. */

@@ -156,7 +156,7 @@ struct net_device {
 	uint32_t can; /* NET_CAN_* */
 	bool carrier;
 	bool gone;         /* being unregistered */
-	bool uplink;       /* a wire to elsewhere, not a guest */
+	bool uplink;       /* a card of ours: a wire to elsewhere, for a bridge */
 	unsigned n_queues; /* 1 .. NET_QUEUES_MAX; frames spread over them by their flow */
 	struct net_stats stats[NET_QUEUES_MAX];
 	void *driver;

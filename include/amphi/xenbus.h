@@ -6,7 +6,8 @@
  *
  * Context: the worker. Errors: negative XEN_Exxx. The peer's words are numbers and short strings
  * that are checked when read (xenbus_read_*); anything else about a peer is closed by
- * xenbus_fail. Not promised: that a device which was closed comes back; that a peer answers.
+ * xenbus_fail. Not promised: that a device which was closed comes back; that a peer answers. A toolstack may
+ * write another `backend` into a front half's directory, whose domain was made anew: then that half begins there.
  */
 #ifndef AMPHI_XENBUS_H
 #define AMPHI_XENBUS_H
@@ -42,7 +43,8 @@ struct xenbus_ops {
 	/* May be NULL. Back half, Connected: the peer is Reconfiguring, which is to say that it has changed keys of its own and
 	 * waits; when this returns it reads Reconfigured, and goes on. Front half (of "pci"): the peer, or its toolstack, says so
 	 * first; when this returns it reads Reconfiguring, and when the peer is Reconfigured the next is called, and the peer
-	 * reads Connected. */
+	 * reads Connected. A back half that has the next as well is called again when the peer is Connected, and reads
+	 * Connected too. */
 	void (*reconfigure)(struct xenbus_device *dev);
 	void (*reconfigured)(struct xenbus_device *dev);
 };
@@ -62,8 +64,13 @@ struct xenbus_device {
 	struct host_watch *watch;
 	struct host_work work;
 	uint64_t force_ns;  /* when a removal no longer waits for the peer; 0: none */
+	uint64_t return_ns; /* not before: a front half begins again with a peer that is Closed */
 	uint8_t after_drop; /* state to enter when the driver has disconnected */
 	bool online, failing, dropping, removed, stuck, later;
+	bool
+	    moving; /* a front half's peer is another one; it is looked for when this connection is undone */
+	bool reconfigured; /* a back half's last word; the peer's next is Connected */
+	bool parted;       /* the last connection ended by the peer's word, not ours */
 };
 
 struct xenbus_class_ops {

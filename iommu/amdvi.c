@@ -20,6 +20,7 @@
 #define DEVICE_RIGHTS    (DEVICE_READ | DEVICE_WRITE)
 
 #define LEVELS       4u
+#define ADDRESS_BITS 48u /* that they make */
 #define SPACES       4096u
 #define NOTHING      (SPACES - 1) /* the number of those in no space */
 #define CAP_NO_CACHE (1u << 26)   /* of the capability: it remembers what is not there */
@@ -96,6 +97,8 @@ static void stop(struct iommu *unit)
 
 	host_iommu_write64(a->regs, AMDVI_CONTROL, 0);
 	amdvi_queue_stop(a);
+	if (a->devices && a->nothing)
+		amdvi_interrupts_free(a);
 	if (a->devices)
 		host_iommu_pages_free(a->devices, AMDVI_DEVICE_PAGES);
 	if (a->nothing)
@@ -132,26 +135,30 @@ static const struct iommu_ops ops = {.shape = shape,
 				     .flush = flush,
 				     .fault = amdvi_fault,
 				     .fault_interrupt = amdvi_fault_interrupt,
+				     .interrupts = amdvi_interrupts,
+				     .interrupt = amdvi_interrupt,
+				     .message = amdvi_message,
 				     .stop = stop};
 
-static int start_unit(const struct ivrs_unit *u, unsigned n, unsigned address_bits)
+static int start_unit(const struct firmware *f, unsigned n)
 {
+	const struct firmware_unit *u = &f->units[n];
+	unsigned bits = f->address_bits ? f->address_bits : ADDRESS_BITS;
 	struct amdvi *a = host_iommu_alloc(sizeof(*a));
 	int err;
 
 	if (!a)
 		return -XEN_ENOMEM;
 	a->unit.ops = &ops;
-	a->unit.traits = (struct iommu_traits){.address_bits = (uint8_t)MIN(address_bits, 48u),
+	a->unit.traits = (struct iommu_traits){.address_bits = (uint8_t)MIN(bits, ADDRESS_BITS),
 					       .large_2m = true,
 					       .large_1g = true,
+					       .interrupts = u->n_ioapics,
 					       .spaces = SPACES - 1};
 	fmt_text(a->unit.name, sizeof(a->unit.name), "amd-vi%u", n);
 	a->bdf = u->bdf;
 	a->unit.flush_after_map = host_iommu_config(u->bdf, u->capability) & CAP_NO_CACHE;
-	a->unit.all_others = u->all_others;
-	a->unit.n_scopes = u->n_scopes;
-	memcpy(a->unit.scopes, u->scopes, sizeof(u->scopes));
+	iommu_take_scopes(&a->unit, u);
 	a->regs = host_iommu_registers((maddr_t){u->registers}, AMDVI_REGISTERS_BYTES);
 	if (!a->regs) {
 		host_iommu_free(a, sizeof(*a));
@@ -167,18 +174,7 @@ static int start_unit(const struct ivrs_unit *u, unsigned n, unsigned address_bi
 
 int amdvi_start(const void *table, size_t len)
 {
-	struct ivrs *t = host_iommu_alloc(sizeof(*t));
-	int err;
+	struct firmware *f = host_iommu_alloc(sizeof(*f));
 
-	if (!t)
-		return -XEN_ENOMEM;
-	err = ivrs_parse(table, len, t);
-	if (err)
-		host_iommu_log("the IVRS table: %s", t->problem);
-	for (unsigned i = 0; i < t->n_units && !err; i++)
-		err = start_unit(&t->units[i], i, t->address_bits ? t->address_bits : 48);
-	for (unsigned i = 0; i < t->n_reserved && !err; i++)
-		err = iommu_add_reserved(&t->reserved[i]);
-	host_iommu_free(t, sizeof(*t));
-	return err;
+	return iommu_start_units(f, f ? ivrs_parse(table, len, f) : -XEN_ENOMEM, start_unit);
 }

@@ -59,7 +59,18 @@ void amdvi_queue_stop(struct amdvi *a);
 int amdvi_forget_device(struct amdvi *a, uint16_t number, uint16_t bdf);
 /* len 0: the whole space. */
 int amdvi_forget_pages(struct amdvi *a, uint16_t number, uint64_t dma, uint64_t len, bool tables);
+/* device: its entry, too. */
+int amdvi_forget_interrupts(struct amdvi *a, uint16_t bdf, bool device);
+/* The entries of all devices, and their interrupts. */
+int amdvi_forget_devices(struct amdvi *a);
 bool amdvi_fault(struct iommu *unit, struct iommu_fault *out_fault, bool *out_lost);
 void amdvi_fault_interrupt(struct iommu *unit, uint64_t address, uint32_t data);
+
+/* amdvi_interrupt.c. */
+int amdvi_interrupts(struct iommu *unit, bool on);
+void amdvi_interrupts_free(struct amdvi *a);
+int amdvi_interrupt(struct iommu *unit, uint16_t from, uint8_t vector,
+		    const struct iommu_target *to);
+struct iommu_message amdvi_message(uint8_t vector);
 
 #endif

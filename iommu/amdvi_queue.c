@@ -9,15 +9,16 @@
 #include "amdvi.h"
 
 /* Commands (2.4). */
-#define WAIT          (1ull << 60)
-#define FORGET_DEVICE (2ull << 60)
-#define FORGET_PAGES  (3ull << 60)
-#define WAIT_STORE    1u
-#define NUMBER(n)     ((uint64_t)(n) << 32)
-#define PAGES_SEVERAL 1u
-#define PAGES_TABLES  2u
-#define EVERY_PAGE    0x7ffffffffffff000ull
-#define BUFFER_SIZE   (8ull << 56) /* 2^8 entries */
+#define WAIT              (1ull << 60)
+#define FORGET_DEVICE     (2ull << 60)
+#define FORGET_PAGES      (3ull << 60)
+#define FORGET_INTERRUPTS (5ull << 60)
+#define WAIT_STORE        1u
+#define NUMBER(n)         ((uint64_t)(n) << 32)
+#define PAGES_SEVERAL     1u
+#define PAGES_TABLES      2u
+#define EVERY_PAGE        0x7ffffffffffff000ull
+#define BUFFER_SIZE       (8ull << 56) /* 2^8 entries */
 
 /* Events (2.5). */
 #define EVENT_KIND(low)    ((unsigned)((low) >> 60))
@@ -116,13 +117,37 @@ int amdvi_forget_pages(struct amdvi *a, uint16_t number, uint64_t dma, uint64_t 
 	return finish(a);
 }
 
+int amdvi_forget_interrupts(struct amdvi *a, uint16_t bdf, bool device)
+{
+	if (device)
+		put(a, FORGET_DEVICE | bdf, 0);
+	put(a, FORGET_INTERRUPTS | bdf, 0);
+	return finish(a);
+}
+
+#define DEVICES_AT_ONCE 32u
+
+/* Newer units have one command for all (2.4.8); those that have not are as good as they. */
+int amdvi_forget_devices(struct amdvi *a)
+{
+	int err = 0;
+
+	for (unsigned bdf = 0; bdf < AMDVI_DEVICES_ALL && !err; bdf++) {
+		put(a, FORGET_DEVICE | bdf, 0);
+		put(a, FORGET_INTERRUPTS | bdf, 0);
+		if (bdf % DEVICES_AT_ONCE == DEVICES_AT_ONCE - 1)
+			err = finish(a);
+	}
+	return err;
+}
+
 /* ---- events ---------------------------------------------------------------------------------------- */
 
 static const char *reason(uint64_t low)
 {
 	switch (EVENT_KIND(low)) {
 	case 0:
-		return "a record that does not say what"; /* QEMU until 9: neither kind nor address are in it */
+		return "a record that does not say what"; /* a model's, not a unit's */
 	case DEVICE_ENTRY:
 		return "a wrong entry of the function";
 	case PAGE_FAULT:
@@ -155,7 +180,7 @@ bool amdvi_fault(struct iommu *unit, struct iommu_fault *out_fault, bool *out_lo
 	host_iommu_write64(a->regs, AMDVI_STATUS,
 			   status & (AMDVI_EVENTS_LOST | AMDVI_EVENT_INTERRUPT));
 	entry = &a->events[a->event_head];
-	/* QEMU until 9 writes events and does not move the tail; entries are zero until they are events. */
+	/* A model of a unit may write an event and not move the tail; entries are zero until they are events. */
 	low = __atomic_load_n(&entry->low, __ATOMIC_ACQUIRE);
 	if (a->event_head == tail && !low)
 		return false;

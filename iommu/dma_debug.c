@@ -16,6 +16,7 @@ struct record {
 	uint32_t len;
 	uint16_t bdf;
 	uint8_t dir;
+	bool shared;
 };
 
 static struct record *buckets[BUCKETS];
@@ -24,6 +25,12 @@ static struct {
 	uint64_t maps, unmaps, wrong;
 } counts[DEVICES_MAX];
 static unsigned n_counts;
+static bool stops;
+
+void dma_debug_stops(bool on)
+{
+	stops = on;
+}
 
 static struct record **bucket(uint64_t addr)
 {
@@ -40,23 +47,29 @@ static unsigned count_of(uint16_t bdf)
 	return n_counts - 1;
 }
 
-void dma_debug_map(uint16_t bdf, dma_addr_t addr, size_t len, enum dma_direction dir)
+void dma_debug_map(uint16_t bdf, dma_addr_t addr, size_t len, enum dma_direction dir, bool shared)
 {
 	struct record *r = host_alloc(sizeof(*r)), **at = bucket(addr.v);
 
 	counts[count_of(bdf)].maps++;
 	if (!r)
 		return;
-	*r = (struct record){
-	    .next = *at, .addr = addr.v, .len = (uint32_t)len, .bdf = bdf, .dir = (uint8_t)dir};
+	*r = (struct record){.next = *at,
+			     .addr = addr.v,
+			     .len = (uint32_t)len,
+			     .bdf = bdf,
+			     .dir = (uint8_t)dir,
+			     .shared = shared};
 	*at = r;
 }
 
-static void complain(uint16_t bdf, uint64_t addr, size_t len, const char *what)
+static void complain(uint16_t bdf, uint64_t addr, size_t len, const char *does, const char *what)
 {
 	counts[count_of(bdf)].wrong++;
-	host_log(HOST_LOG_ERROR, "dma_debug: %02x:%02x.%x unmaps %llx+%zx, %s", bdf >> 8,
-		 bdf >> 3 & 31, bdf & 7, (unsigned long long)addr, len, what);
+	host_log(HOST_LOG_ERROR, "dma_debug: %02x:%02x.%x %s %llx+%zx, %s", bdf >> 8, bdf >> 3 & 31,
+		 bdf & 7, does, (unsigned long long)addr, len, what);
+	if (stops)
+		host_bug("a driver's DMA, as was said", __FILE__, __LINE__);
 }
 
 /* The one that fits in all; else one at that address, which is what was meant. */
@@ -88,13 +101,22 @@ void dma_debug_unmap(uint16_t bdf, dma_addr_t addr, size_t len, enum dma_directi
 
 	counts[count_of(bdf)].unmaps++;
 	if (!at) {
-		complain(bdf, addr.v, len, "which is not mapped");
+		complain(bdf, addr.v, len, "unmaps", "which is not mapped");
 		return;
 	}
 	if ((*at)->len != len)
-		complain(bdf, addr.v, len, "which was mapped with another length");
+		complain(bdf, addr.v, len, "unmaps", "which was mapped with another length");
 	else if ((*at)->dir != dir)
-		complain(bdf, addr.v, len, "which was mapped the other way");
+		complain(bdf, addr.v, len, "unmaps", "which was mapped the other way");
+	drop(at);
+}
+
+static void leave(struct record **at)
+{
+	const struct record *r = *at;
+
+	if (!r->shared)
+		complain(r->bdf, r->addr, r->len, "goes and leaves", "which is mapped");
 	drop(at);
 }
 
@@ -103,7 +125,7 @@ void dma_debug_forget(uint16_t bdf)
 	for (unsigned i = 0; i < BUCKETS; i++)
 		for (struct record **at = &buckets[i]; *at;)
 			if ((*at)->bdf == bdf)
-				drop(at);
+				leave(at);
 			else
 				at = &(*at)->next;
 	counts[count_of(bdf)].maps = counts[count_of(bdf)].unmaps = 0;

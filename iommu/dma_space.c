@@ -2,45 +2,26 @@
  *
  * Callers: dma.c. Calls iommu.h and host.h. Strict, an unmap flushes the page at once, and its address is free when that is done. Lazy, addresses wait until
  * there are DMA_LAZY_MAX, and one flush is for all: cheaper by far, and for that long the device still reaches what was unmapped.
- *
- *	window	[WINDOW, WINDOW + WINDOW_PAGES): below 4 GiB for devices that know no more, and below 0xfee00000, where writes are interrupts
  */
-#include "dma_space.h"
+#include "dma_layer.h"
 
 #include <amphi/host.h>
 #include <amphi/iommu.h>
 
-#define WINDOW       0x10000000ull
-#define WINDOW_PAGES 65536u
-#define WORDS        (WINDOW_PAGES / 64u)
-#define TABLES_MAX   (WINDOW_PAGES / 512u + 64u)
+#include "dma_window.h"
+
+#define TABLES_MAX (DMA_WINDOW_PAGES / 512u + 64u)
+
+static enum dma_policy policy;
 
 struct dma_space {
 	struct iommu_space *io;
 	bool lazy;
-	unsigned next; /* no word of the bits below has one that is free */
-	uint64_t maps, unmaps, flushes;
+	struct dma_tally tally;
 	unsigned n_waiting;
 	uint32_t waiting[DMA_LAZY_MAX]; /* pages of the window, unmapped and not flushed */
-	uint64_t taken[WORDS];
+	struct dma_window window;
 };
-
-static uint64_t address(unsigned page)
-{
-	return WINDOW + (uint64_t)page * PAGE_SIZE;
-}
-
-static void set(struct dma_space *s, unsigned page, bool on)
-{
-	unsigned word = page / 64;
-
-	if (on) {
-		s->taken[word] |= 1ull << page % 64;
-		return;
-	}
-	s->taken[word] &= ~(1ull << page % 64);
-	s->next = MIN(s->next, word);
-}
 
 /* What firmware uses by this device lies where it says, whoever else wants the addresses. */
 static int keep_reserved(struct dma_space *s, uint16_t bdf)
@@ -51,35 +32,47 @@ static int keep_reserved(struct dma_space *s, uint16_t bdf)
 	for (unsigned n = 0; !err && (r = iommu_reserved(n)) != NULL; n++) {
 		if (bdf < r->first_bdf || bdf > r->last_bdf)
 			continue;
-		err = iommu_map(s->io, r->start, (maddr_t){r->start}, r->end - r->start, r->rights);
-		for (uint64_t at = MAX(r->start, WINDOW); at < MIN(r->end, address(WINDOW_PAGES));
-		     at += PAGE_SIZE)
-			set(s, (unsigned)((at - WINDOW) >> PAGE_SHIFT), true);
+		if (r->rights)
+			err = iommu_map(s->io, r->start, (maddr_t){r->start}, r->end - r->start,
+					r->rights);
+		dma_window_keep(&s->window, r->start, r->end);
 	}
 	return err;
 }
 
-int dma_space_new(uint16_t bdf, uint64_t mask, bool lazy, struct dma_space **out)
+void dma_set_policy(enum dma_policy wanted)
 {
-	struct iommu *unit = iommu_of(bdf);
+	policy = wanted;
+}
+
+/* A page that an untrusted device no longer has is given others' bytes at once: lazy is not for those. */
+static int attach(struct dma_device *dev, bool translated, const char **out_name)
+{
+	struct iommu *unit;
 	struct dma_space *s;
 	int err;
 
-	if (!unit || mask < address(WINDOW_PAGES) - 1)
-		return unit ? -XEN_EFAULT : -XEN_ENXIO;
+	if (!translated || policy == DMA_POLICY_DIRECT)
+		return -XEN_ENODEV;
+	unit = iommu_of(dev->bdf);
+	if (!unit)
+		return -XEN_ENXIO;
 	s = host_alloc(sizeof(*s));
 	if (!s)
 		return -XEN_ENOMEM;
-	s->lazy = lazy;
-	err = iommu_space_new(unit, TABLES_MAX, &s->io);
+	s->lazy = policy == DMA_POLICY_LAZY && !dev->untrusted;
+	err = dma_window_fit(&s->window, dev->mask);
+	if (!err)
+		err = iommu_space_new(unit, TABLES_MAX, &s->io);
 	if (err)
 		goto out_memory;
-	err = keep_reserved(s, bdf);
+	err = keep_reserved(s, dev->bdf);
 	if (!err)
-		err = iommu_attach(s->io, bdf);
+		err = iommu_attach(s->io, dev->bdf);
 	if (err)
 		goto out_space;
-	*out = s;
+	dev->state = s;
+	*out_name = s->lazy ? "lazy" : "strict";
 	return 0;
 
 out_space:
@@ -90,54 +83,32 @@ out_memory:
 }
 
 /* A unit that does not answer may still walk the tables: they stay its own then. */
-void dma_space_free(struct dma_space *s, uint16_t bdf)
+static int detach(struct dma_device *dev)
 {
-	if (iommu_detach(s->io, bdf) || iommu_space_free(s->io))
-		return;
-	host_free(s, sizeof(*s));
+	struct dma_space *s = dev->state;
+	int err = iommu_detach(s->io, dev->bdf);
+
+	if (!err || err == -XEN_ENOENT) /* it was cut off before */
+		err = iommu_space_free(s->io);
+	if (!err)
+		host_free(s, sizeof(*s));
+	return err;
 }
 
-int dma_space_cut(struct dma_space *s, uint16_t bdf)
+static int cut(const struct dma_device *dev)
 {
-	return iommu_detach(s->io, bdf);
-}
+	const struct dma_space *s = dev->state;
 
-/* ---- addresses ------------------------------------------------------------------------------------- */
-
-static bool is_free(const struct dma_space *s, unsigned page, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++)
-		if (page + i >= WINDOW_PAGES || s->taken[(page + i) / 64] >> (page + i) % 64 & 1)
-			return false;
-	return true;
-}
-
-/* The lowest: what was used lately has its tables, and they are few. More than one page is asked for at the start of a device only, so it may look at every
- * place. */
-static bool take(struct dma_space *s, unsigned count, unsigned *out_page)
-{
-	for (unsigned word = s->next; word < WORDS; word++)
-		for (uint64_t open = ~s->taken[word]; open; open &= open - 1) {
-			unsigned page = word * 64 + (unsigned)__builtin_ctzll(open);
-
-			if (count > 1 && !is_free(s, page, count))
-				continue;
-			for (unsigned n = 0; n < count; n++)
-				set(s, page + n, true);
-			s->next = count == 1 ? word : s->next;
-			*out_page = page;
-			return true;
-		}
-	return false;
+	return iommu_detach(s->io, dev->bdf);
 }
 
 /* A flush that fails leaves the addresses taken: the device may still reach what they led to. */
 static void flush_waiting(struct dma_space *s)
 {
-	s->flushes++;
+	s->tally.flushes++;
 	if (!iommu_flush_all(s->io))
 		for (unsigned i = 0; i < s->n_waiting; i++)
-			set(s, s->waiting[i], false);
+			dma_window_give(&s->window, s->waiting[i]);
 	s->n_waiting = 0;
 }
 
@@ -152,70 +123,133 @@ static int map_pages(struct dma_space *s, char *va, unsigned count, uint64_t at,
 		maddr_t where = host_virt_to_maddr(va + i * PAGE_SIZE);
 
 		err = iommu_map(s->io, at + i * PAGE_SIZE, where, PAGE_SIZE, rights);
-		if (err && i)
-			(void)iommu_unmap(s->io, at, i * PAGE_SIZE);
+		if (err == -XEN_EIO ||
+		    (err && i)) /* that one is mapped, though the unit does not answer */
+			(void)iommu_unmap(s->io, at, (i + (err == -XEN_EIO)) * PAGE_SIZE);
 	}
 	return err;
 }
 
-int dma_space_map(struct dma_space *s, void *va, unsigned count, enum dma_direction dir,
-		  dma_addr_t *out_addr)
+/* The window begins at a multiple of every alignment it has room for. */
+static int map_run(struct dma_space *s, char *first, unsigned count, unsigned align,
+		   unsigned rights, uint64_t *out_at)
 {
-	unsigned rights =
-	    (dir & DMA_TO_DEVICE ? IOMMU_READ : 0) | (dir & DMA_FROM_DEVICE ? IOMMU_WRITE : 0);
-	uintptr_t offset = (uintptr_t)va & ~PAGE_MASK;
 	unsigned page;
 	int err;
 
-	if (!take(s, count, &page)) {
+	if (!dma_window_take(&s->window, count, align, &page)) {
 		flush_waiting(s);
-		if (!take(s, count, &page))
+		if (!dma_window_take(&s->window, count, align, &page))
 			return -XEN_ENOSPC;
 	}
-	err = map_pages(s, (char *)va - offset, count, address(page), rights);
+	err = map_pages(s, first, count, dma_window_address(&s->window, page), rights);
 	if (err) {
-		/* What was mapped for a moment nobody was told of, but a device may guess. */
-		(void)iommu_flush_all(s->io);
-		for (unsigned i = 0; i < count; i++)
-			set(s, page + i, false);
+		/* What was mapped for a moment nobody was told of, but a device may guess: addresses that may lead there stay taken. */
+		int unseen = iommu_flush_all(s->io);
+
+		for (unsigned i = 0; i < count && !unseen; i++)
+			dma_window_give(&s->window, page + i);
 		return err;
 	}
-	s->maps += count;
-	*out_addr = (dma_addr_t){address(page) + offset};
+	s->tally.maps += count;
+	*out_at = dma_window_address(&s->window, page);
 	return 0;
 }
 
-static void unmap_page(struct dma_space *s, unsigned page)
+static int unmap_page(struct dma_space *s, unsigned page)
 {
+	int err;
+
 	if (s->lazy) {
 		s->waiting[s->n_waiting++] = page;
 		if (s->n_waiting == DMA_LAZY_MAX)
 			flush_waiting(s);
-		return;
+		return 0;
 	}
-	s->flushes++;
-	if (!iommu_flush_entry(s->io, address(page)))
-		set(s, page, false);
+	s->tally.flushes++;
+	err = iommu_flush_entry(s->io, dma_window_address(&s->window, page));
+	if (!err)
+		dma_window_give(&s->window, page);
+	return err;
 }
 
-void dma_space_unmap(struct dma_space *s, dma_addr_t addr, unsigned count)
+static int unmap_run(struct dma_space *s, uint64_t at, unsigned count)
 {
-	unsigned page = (unsigned)((addr.v - WINDOW) >> PAGE_SHIFT);
+	unsigned page = dma_window_page(&s->window, at);
+	int err = 0;
 
-	if (iommu_unmap(s->io, addr.v & PAGE_MASK, (uint64_t)count * PAGE_SIZE)) {
+	if (iommu_unmap(s->io, at & PAGE_MASK, (uint64_t)count * PAGE_SIZE)) {
 		host_log(HOST_LOG_ERROR, "dma: address %llx is unmapped and was not mapped",
-			 (unsigned long long)addr.v);
-		return;
+			 (unsigned long long)at);
+		return -XEN_EINVAL;
 	}
-	s->unmaps += count;
+	s->tally.unmaps += count;
 	for (unsigned i = 0; i < count; i++)
-		unmap_page(s, page + i);
+		err |= unmap_page(s, page + i);
+	return err;
 }
 
-void dma_space_count(const struct dma_space *s, struct dma_counts *out)
+static int map(const struct dma_device *dev, struct dma_piece *pieces, unsigned n,
+	       enum dma_direction dir)
 {
-	out->maps = s->maps;
-	out->unmaps = s->unmaps;
-	out->flushes = s->flushes;
-	out->tables = iommu_space_tables(s->io);
+	unsigned rights =
+	    (dir & DMA_TO_DEVICE ? IOMMU_READ : 0) | (dir & DMA_FROM_DEVICE ? IOMMU_WRITE : 0);
+
+	for (unsigned i = 0; i < n; i++) {
+		uintptr_t offset = (uintptr_t)pieces[i].va & ~PAGE_MASK;
+		int err = map_run(dev->state, (char *)pieces[i].va - offset, 1, 1, rights,
+				  &pieces[i].at.v);
+
+		if (err) {
+			while (i--)
+				(void)unmap_run(dev->state, pieces[i].at.v, 1);
+			return err;
+		}
+		pieces[i].at.v += offset;
+	}
+	return 0;
 }
+
+static int unmap(const struct dma_device *dev, const struct dma_extent *all, unsigned n)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		err |= unmap_run(dev->state, all[i].at.v, 1);
+	return err;
+}
+
+static void *share(const struct dma_device *dev, unsigned count, unsigned align_pages,
+		   dma_addr_t *out_addr)
+{
+	char *pages = host_pages_alloc(count);
+
+	if (pages && map_run(dev->state, pages, count, align_pages, IOMMU_READ | IOMMU_WRITE,
+			     &out_addr->v)) {
+		host_pages_free(pages, count);
+		return NULL;
+	}
+	return pages;
+}
+
+static void unshare(const struct dma_device *dev, void *pages, unsigned count, dma_addr_t addr)
+{
+	(void)unmap_run(dev->state, addr.v, count);
+	host_pages_free(pages, count);
+}
+
+static void count(const struct dma_device *dev, struct dma_counts *out)
+{
+	const struct dma_space *s = dev->state;
+
+	dma_tell(&s->tally, iommu_space_tables(s->io), out);
+}
+
+const struct dma_layer dma_space_layer = {.attach = attach,
+					  .detach = detach,
+					  .map = map,
+					  .unmap = unmap,
+					  .share = share,
+					  .unshare = unshare,
+					  .cut = cut,
+					  .count = count};

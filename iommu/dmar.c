@@ -5,24 +5,14 @@
  */
 #include "dmar.h"
 
-#include <amphi/string.h>
 #include <amphi/xen.h>
 
-#include "firmware_table.h"
-
-#define HEADER_BYTES   48u
 #define UNIT_BYTES     16u
 #define RESERVED_BYTES 24u
 #define SCOPE_BYTES    6u
 
 enum { DRHD, RMRR };
 enum { SCOPE_ENDPOINT = 1, SCOPE_BRIDGE, SCOPE_IOAPIC };
-
-static int wrong(struct dmar *d, const char *what)
-{
-	d->problem = what;
-	return -XEN_EINVAL;
-}
 
 /* ---- scopes ---------------------------------------------------------------------------------------- */
 
@@ -50,10 +40,10 @@ static bool follow(const uint8_t *p, unsigned len, dmar_bridge_fn *bridge, struc
 
 /* Calls back for each scope in [p, p+len). */
 struct scopes {
-	struct dmar *d;
+	struct firmware *d;
 	dmar_bridge_fn *bridge;
 	int (*each)(struct scopes *s, const struct scope *scope);
-	struct dmar_unit *unit;
+	struct firmware_unit *unit;
 	struct iommu_reserved reserved;
 };
 
@@ -65,12 +55,12 @@ static int read_scopes(struct scopes *s, const uint8_t *p, size_t len)
 		int err;
 
 		if (len < SCOPE_BYTES || p[1] < SCOPE_BYTES + 2 || p[1] > len || p[1] % 2)
-			return wrong(s->d, "a device scope of a wrong length");
+			return firmware_wrong(s->d, "a device scope of a wrong length");
 		size = p[1];
 		scope.type = p[0];
 		scope.id = p[4];
 		if (!follow(p, size, s->bridge, &scope))
-			return wrong(s->d, "a device scope that leads to no bridge");
+			return firmware_wrong(s->d, "a device scope that leads to no bridge");
 		err = s->each(s, &scope);
 		if (err)
 			return err;
@@ -97,12 +87,7 @@ static bool functions_of(const struct scopes *s, const struct scope *scope,
 
 static int add_scope(struct scopes *s, struct iommu_scope scope)
 {
-	if (scope.first_bdf > scope.last_bdf)
-		return 0;
-	if (s->unit->n_scopes == IOMMU_SCOPES)
-		return wrong(s->d, "a unit with too many device scopes");
-	s->unit->scopes[s->unit->n_scopes++] = scope;
-	return 0;
+	return scope.first_bdf > scope.last_bdf ? 0 : firmware_scope(s->d, s->unit, scope);
 }
 
 static int scope_of_unit(struct scopes *s, const struct scope *scope)
@@ -110,13 +95,8 @@ static int scope_of_unit(struct scopes *s, const struct scope *scope)
 	struct iommu_scope first, behind;
 	int err;
 
-	if (scope->type == SCOPE_IOAPIC) {
-		if (s->unit->n_ioapics == DMAR_IOAPICS)
-			return wrong(s->d, "a unit with too many I/O APICs");
-		s->unit->ioapics[s->unit->n_ioapics].id = scope->id;
-		s->unit->ioapics[s->unit->n_ioapics++].bdf = scope->bdf;
-		return 0;
-	}
+	if (scope->type == SCOPE_IOAPIC)
+		return firmware_ioapic(s->d, s->unit, (struct iommu_ioapic){scope->id, scope->bdf});
 	if (!functions_of(s, scope, &first, &behind))
 		return 0;
 	err = add_scope(s, first);
@@ -125,17 +105,13 @@ static int scope_of_unit(struct scopes *s, const struct scope *scope)
 
 static int reserve(struct scopes *s, struct iommu_scope scope)
 {
-	struct iommu_reserved *r = &s->d->reserved[s->d->n_reserved];
+	struct iommu_reserved kept = s->reserved;
 
 	if (scope.first_bdf > scope.last_bdf)
 		return 0;
-	if (s->d->n_reserved == DMAR_RESERVED)
-		return wrong(s->d, "too much reserved memory");
-	*r = s->reserved;
-	r->first_bdf = scope.first_bdf;
-	r->last_bdf = scope.last_bdf;
-	s->d->n_reserved++;
-	return 0;
+	kept.first_bdf = scope.first_bdf;
+	kept.last_bdf = scope.last_bdf;
+	return firmware_reserve(s->d, kept);
 }
 
 static int scope_of_reserved(struct scopes *s, const struct scope *scope)
@@ -151,63 +127,56 @@ static int scope_of_reserved(struct scopes *s, const struct scope *scope)
 
 /* ---- structures ------------------------------------------------------------------------------------ */
 
-static int read_unit(struct dmar *d, const uint8_t *p, size_t len, dmar_bridge_fn *bridge)
+static int read_unit(struct firmware_reader *r, const uint8_t *p, size_t len)
 {
-	struct dmar_unit *unit = &d->units[d->n_units];
-	struct scopes s = {.d = d, .bridge = bridge, .each = scope_of_unit, .unit = unit};
+	struct scopes s = {.d = r->out, .bridge = r->bridge, .each = scope_of_unit};
 
 	if (len < UNIT_BYTES)
-		return wrong(d, "a unit that is cut off");
+		return firmware_wrong(r->out, "a unit that is cut off");
 	if (table_get(p + 6, 2))
 		return 0;
-	if (d->n_units == DMAR_UNITS)
-		return wrong(d, "too many units");
-	unit->registers = table_get64(p + 8);
-	unit->all_others = p[4] & 1;
-	if (!unit->registers || (unit->registers & ~PAGE_MASK))
-		return wrong(d, "a unit without registers");
-	d->n_units++;
+	s.unit = firmware_unit(r->out, table_get64(p + 8));
+	if (!s.unit)
+		return -XEN_EINVAL;
+	s.unit->all_others = p[4] & 1;
 	return read_scopes(&s, p + UNIT_BYTES, len - UNIT_BYTES);
 }
 
-static int read_reserved(struct dmar *d, const uint8_t *p, size_t len, dmar_bridge_fn *bridge)
+static int read_reserved(struct firmware_reader *r, const uint8_t *p, size_t len)
 {
-	struct scopes s = {.d = d, .bridge = bridge, .each = scope_of_reserved};
+	struct scopes s = {.d = r->out, .bridge = r->bridge, .each = scope_of_reserved};
 
 	if (len < RESERVED_BYTES)
-		return wrong(d, "reserved memory that is cut off");
+		return firmware_wrong(r->out, "reserved memory that is cut off");
 	if (table_get(p + 6, 2))
 		return 0;
 	s.reserved.start = table_get64(p + 8);
 	s.reserved.end = table_get64(p + 16) + 1;
 	s.reserved.rights = IOMMU_READ | IOMMU_WRITE;
-	if (s.reserved.start >= s.reserved.end ||
-	    ((s.reserved.start | s.reserved.end) & ~PAGE_MASK))
-		return wrong(d, "reserved memory that is no range of pages");
 	return read_scopes(&s, p + RESERVED_BYTES, len - RESERVED_BYTES);
 }
 
-int dmar_parse(const void *table, size_t len, dmar_bridge_fn *bridge, struct dmar *out)
+static int read_structure(struct firmware_reader *r, const uint8_t *p, size_t len)
 {
-	const uint8_t *p = table;
+	switch (table_get(p, 2)) {
+	case DRHD:
+		return read_unit(r, p, len);
+	case RMRR:
+		return read_reserved(r, p, len);
+	default:
+		return 0;
+	}
+}
 
-	memset(out, 0, sizeof(*out));
-	len = table_length(p, len, "DMAR", HEADER_BYTES, &out->problem);
-	if (!len)
-		return -XEN_EINVAL;
+int dmar_parse(const void *table, size_t len, dmar_bridge_fn *bridge, struct firmware *out)
+{
+	struct firmware_reader r = {.out = out, .each = read_structure, .bridge = bridge};
+	const uint8_t *p = table;
+	int err = firmware_begin(p, &len, "DMAR", out);
+
+	if (err)
+		return err;
 	out->address_bits = (uint8_t)(p[36] + 1);
 	out->interrupts = p[37] & 1;
-	for (size_t at = HEADER_BYTES, size; at < len; at += size) {
-		int err = 0;
-
-		if (len - at < 4 || (size = table_get(p + at + 2, 2)) < 4 || size > len - at)
-			return wrong(out, "a structure of a wrong length");
-		if (table_get(p + at, 2) == DRHD)
-			err = read_unit(out, p + at, size, bridge);
-		else if (table_get(p + at, 2) == RMRR)
-			err = read_reserved(out, p + at, size, bridge);
-		if (err)
-			return err;
-	}
-	return 0;
+	return firmware_blocks(&r, p, len);
 }

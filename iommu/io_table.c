@@ -36,6 +36,11 @@ static bool is_leaf(const struct io_format *f, uint64_t entry, unsigned level)
 	return level == 0 || (entry & f->kind) == f->large;
 }
 
+static unsigned rights_of(const struct io_format *f, uint64_t entry)
+{
+	return (entry & f->read ? IOMMU_READ : 0) | (entry & f->write ? IOMMU_WRITE : 0);
+}
+
 static uint64_t *below(uint64_t entry)
 {
 	return host_iommu_view((maddr_t){entry & WHERE});
@@ -66,6 +71,8 @@ static uint64_t *new_table(struct io_table *t, maddr_t *out_where)
 
 int io_table_init(struct io_table *t)
 {
+	if (t->other)
+		return t->other->init(t);
 	t->root = new_table(t, &t->where);
 	return t->root ? 0 : -XEN_ENOMEM;
 }
@@ -82,7 +89,9 @@ static void free_below(struct io_table *t, uint64_t *table, unsigned level)
 
 void io_table_free(struct io_table *t)
 {
-	if (t->root)
+	if (t->other)
+		t->other->free(t);
+	else if (t->root)
 		free_below(t, t->root, t->levels - 1u);
 	t->root = NULL;
 }
@@ -140,7 +149,8 @@ static bool sound(const struct io_table *t, uint64_t dma, uint64_t len)
 }
 
 /* Finds the entry for the page at dma, of `level` or below it where a table hangs in the way, and makes the tables to it. */
-static int place(struct io_table *t, uint64_t dma, unsigned level, unsigned *out_level)
+static int place(struct io_table *t, uint64_t dma, unsigned level, unsigned *out_level,
+		 uint64_t **out_entry)
 {
 	for (;;) {
 		uint64_t *entry = walk(t, dma, level, out_level);
@@ -152,6 +162,7 @@ static int place(struct io_table *t, uint64_t dma, unsigned level, unsigned *out
 			level--;
 			continue;
 		}
+		*out_entry = entry;
 		if (*out_level == level)
 			return 0;
 		err = grow(t, entry, *out_level);
@@ -161,31 +172,44 @@ static int place(struct io_table *t, uint64_t dma, unsigned level, unsigned *out
 }
 
 /* Where smaller tables hang already, even empty ones, place() has gone below them: so does the second round, to the same entries. */
-int io_table_map(struct io_table *t, uint64_t dma, maddr_t to, uint64_t len, unsigned rights)
+static int map_tree(struct io_table *t, uint64_t dma, maddr_t to, uint64_t len, unsigned rights)
 {
 	const struct io_format *f = t->format;
 	uint64_t bits =
 	    f->leaf | (rights & IOMMU_READ ? f->read : 0) | (rights & IOMMU_WRITE ? f->write : 0);
+	uint64_t *entry = NULL;
 	unsigned level;
 
 	if (!sound(t, dma, len) || (to.v & ~WHERE) || to.v + len - 1 > (WHERE | ~PAGE_MASK) ||
 	    !(rights & (IOMMU_READ | IOMMU_WRITE)))
 		return -XEN_EINVAL;
 	for (uint64_t at = 0; at < len; at += size_of(level)) {
-		int err = place(t, dma + at, fitting(t, dma + at, to.v + at, len - at), &level);
+		int err =
+		    place(t, dma + at, fitting(t, dma + at, to.v + at, len - at), &level, &entry);
 
 		if (err)
 			return err;
 	}
+	/* One page, as most maps are, is found already. */
+	if (len == PAGE_SIZE) {
+		put(t, entry, to.v | bits);
+		return 0;
+	}
 	for (uint64_t at = 0; at < len; at += size_of(level)) {
 		unsigned want = fitting(t, dma + at, to.v + at, len - at);
-		uint64_t *entry = walk(t, dma + at, want, &level);
 
+		entry = walk(t, dma + at, want, &level);
 		while (*entry & f->present)
 			entry = walk(t, dma + at, --want, &level);
 		put(t, entry, (to.v + at) | bits | (level ? f->large : 0));
 	}
 	return 0;
+}
+
+int io_table_map(struct io_table *t, uint64_t dma, maddr_t to, uint64_t len, unsigned rights)
+{
+	return t->other ? t->other->map(t, dma, to, len, rights)
+			: map_tree(t, dma, to, len, rights);
 }
 
 /* ---- and back -------------------------------------------------------------------------------------- */
@@ -194,6 +218,8 @@ int io_table_unmap(struct io_table *t, uint64_t dma, uint64_t len)
 {
 	unsigned level;
 
+	if (t->other)
+		return t->other->unmap(t, dma, len);
 	if (!sound(t, dma, len))
 		return -XEN_EINVAL;
 	for (uint64_t at = 0; at < len; at += size_of(level)) {
@@ -209,20 +235,66 @@ int io_table_unmap(struct io_table *t, uint64_t dma, uint64_t len)
 	return 0;
 }
 
+int io_table_take(struct io_table *t, uint64_t dma, maddr_t *out_to, unsigned *out_rights)
+{
+	uint64_t *entry, was;
+	unsigned level;
+
+	if (!sound(t, dma, PAGE_SIZE))
+		return -XEN_EINVAL;
+	entry = walk(t, dma, 0, &level);
+	was = *entry;
+	if (!(was & t->format->present))
+		return -XEN_ENOENT;
+	if (level)
+		return -XEN_EINVAL;
+	*out_to = (maddr_t){was & WHERE};
+	*out_rights = rights_of(t->format, was);
+	put(t, entry, 0);
+	return 0;
+}
+
 int io_table_lookup(const struct io_table *t, uint64_t dma, maddr_t *out_to, unsigned *out_rights)
 {
 	uint64_t entry;
 	unsigned level;
 
+	if (t->other)
+		return t->other->lookup(t, dma, out_to, out_rights);
 	if (!sound(t, dma & PAGE_MASK, PAGE_SIZE))
 		return -XEN_EINVAL;
 	entry = *walk(t, dma, 0, &level);
 	if (!(entry & t->format->present))
 		return -XEN_ENOENT;
 	*out_to = (maddr_t){(entry & WHERE & ~(size_of(level) - 1)) | (dma & (size_of(level) - 1))};
-	*out_rights = (entry & t->format->read ? IOMMU_READ : 0) |
-		      (entry & t->format->write ? IOMMU_WRITE : 0);
+	*out_rights = rights_of(t->format, entry);
 	return 0;
+}
+
+/* What is empty in a table is passed over without another walk: a domain may ask for this with many tables that ran empty. */
+bool io_table_next(const struct io_table *t, struct iommu_piece *piece)
+{
+	uint64_t end = t->levels > 5 ? 0 : size_of(t->levels - 1u) * ENTRIES, at = piece->dma;
+	unsigned level, left;
+
+	if (end && at >= end)
+		return false;
+	for (;;) {
+		const uint64_t *entry = walk(t, at, 0, &level);
+
+		left = ENTRIES - index_of(at, level);
+		for (; left && !(*entry & t->format->present); left--, entry++)
+			at = (at | (size_of(level) - 1)) + 1;
+		if (left && is_leaf(t->format, *entry, level)) {
+			piece->dma = at & ~(size_of(level) - 1);
+			piece->to = (maddr_t){*entry & WHERE & ~(size_of(level) - 1)};
+			piece->len = size_of(level);
+			piece->rights = rights_of(t->format, *entry);
+			return true;
+		}
+		if (!left && (end ? at >= end : !at))
+			return false;
+	}
 }
 
 /* ---- empty tables ---------------------------------------------------------------------------------- */
@@ -257,6 +329,8 @@ unsigned io_table_cut_empty(struct io_table *t, void **out, unsigned max)
 {
 	struct cutting c = {.t = t, .out = out, .max = max};
 
+	if (t->other)
+		return 0;
 	cut_below(&c, t->root, t->levels - 1u);
 	t->n_pages -= c.n;
 	return c.n;

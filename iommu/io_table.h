@@ -6,6 +6,7 @@
 #ifndef IOMMU_IO_TABLE_H
 #define IOMMU_IO_TABLE_H
 
+#include <amphi/iommu.h>
 #include <amphi/types.h>
 
 struct io_format {
@@ -16,7 +17,21 @@ struct io_format {
 	uint8_t next_shift;   /* where the level below is told, 0: nowhere */
 };
 
+/* A table of another make: its own functions, as those below. It has no tables to cut. */
+struct io_table;
+struct io_table_other {
+	int (*init)(struct io_table *t);
+	void (*free)(struct io_table *t);
+	int (*map)(struct io_table *t, uint64_t dma, maddr_t to, uint64_t len, unsigned rights);
+	int (*unmap)(struct io_table *t, uint64_t dma, uint64_t len);
+	int (*lookup)(const struct io_table *t, uint64_t dma, maddr_t *out_to,
+		      unsigned *out_rights);
+	bool (*next)(const struct io_table *t, struct iommu_piece *piece);
+};
+
 struct io_table {
+	const struct io_table_other
+	    *other; /* NULL: the tree; else nothing of format and levels counts */
 	const struct io_format *format;
 	uint8_t levels; /* 2-6 */
 	uint8_t
@@ -34,7 +49,10 @@ void io_table_free(struct io_table *t);
 /* As their namesakes of iommu.h. */
 int io_table_map(struct io_table *t, uint64_t dma, maddr_t to, uint64_t len, unsigned rights);
 int io_table_unmap(struct io_table *t, uint64_t dma, uint64_t len);
+int io_table_take(struct io_table *t, uint64_t dma, maddr_t *out_to, unsigned *out_rights);
 int io_table_lookup(const struct io_table *t, uint64_t dma, maddr_t *out_to, unsigned *out_rights);
+
+bool io_table_next(const struct io_table *t, struct iommu_piece *piece);
 
 /* Takes up to max empty tables out of the tree and puts them into out; they may be freed after a flush of all. */
 unsigned io_table_cut_empty(struct io_table *t, void **out, unsigned max);

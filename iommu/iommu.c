@@ -7,6 +7,7 @@
 #include <amphi/string.h>
 #include <amphi/xen.h>
 
+#include "firmware_table.h"
 #include "iommu_ops.h"
 
 #define UNITS_MAX    8u
@@ -47,17 +48,57 @@ int iommu_add_reserved(const struct iommu_reserved *r)
 	return 0;
 }
 
+void iommu_drop_senders(struct iommu *unit)
+{
+	if (unit->senders)
+		host_iommu_free(unit->senders, IOMMU_VECTORS * sizeof(*unit->senders));
+	unit->senders = NULL;
+}
+
 /* Those that were found before the error are let go. */
 static void forget(void)
 {
 	while (n_units) {
 		struct iommu *unit = units[--n_units];
 
+		iommu_drop_senders(unit);
 		host_iommu_free(unit->taken,
 				DIV_ROUND_UP(unit->traits.spaces, 64u) * sizeof(uint64_t));
 		unit->ops->stop(unit);
 	}
 	n_reserved = 0;
+}
+
+void iommu_take_scopes(struct iommu *unit, const struct firmware_unit *u)
+{
+	unit->all_others = u->all_others;
+	unit->n_scopes = u->n_scopes;
+	memcpy(unit->scopes, u->scopes, sizeof(u->scopes));
+	unit->n_ioapics = u->n_ioapics;
+	memcpy(unit->ioapics, u->ioapics, sizeof(u->ioapics));
+}
+
+int iommu_start_units(struct firmware *f, int err,
+		      int (*start)(const struct firmware *f, unsigned n))
+{
+	if (!f)
+		return err;
+	if (err)
+		host_iommu_log("the %s table: %s", f->name, f->problem);
+	for (unsigned i = 0; i < f->n_units && !err; i++)
+		err = start(f, i);
+	for (unsigned i = 0; i < f->n_reserved && !err; i++)
+		err = iommu_add_reserved(&f->reserved[i]);
+	host_iommu_free(f, sizeof(*f));
+	return err;
+}
+
+int iommu_found(int err)
+{
+	if (!err && n_units)
+		return (int)n_units;
+	forget();
+	return err ? err : -XEN_ENODEV;
 }
 
 int iommu_start(const void *table, size_t len)
@@ -68,11 +109,7 @@ int iommu_start(const void *table, size_t len)
 		err = vtd_start(table, len);
 	else if (len >= 4 && !memcmp(table, "IVRS", 4))
 		err = amdvi_start(table, len);
-	if (err) {
-		forget();
-		return err;
-	}
-	return n_units ? (int)n_units : -XEN_ENODEV;
+	return iommu_found(err);
 }
 
 struct iommu *iommu_get(unsigned n)
@@ -176,6 +213,16 @@ unsigned iommu_space_tables(const struct iommu_space *space)
 	return space->table.n_pages;
 }
 
+unsigned iommu_space_functions(const struct iommu_space *space)
+{
+	return space->n_functions;
+}
+
+void iommu_space_limit(struct iommu_space *space, unsigned max_tables)
+{
+	space->table.max_pages = max_tables;
+}
+
 /* ---- functions ------------------------------------------------------------------------------------- */
 
 static struct iommu_member **find(struct iommu *unit, uint16_t bdf)
@@ -270,10 +317,20 @@ int iommu_unmap(struct iommu_space *space, uint64_t dma, uint64_t len)
 	return io_table_unmap(&space->table, dma, len);
 }
 
+int iommu_take(struct iommu_space *space, uint64_t dma, maddr_t *out_to, unsigned *out_rights)
+{
+	return io_table_take(&space->table, dma, out_to, out_rights);
+}
+
 int iommu_lookup(const struct iommu_space *space, uint64_t dma, maddr_t *out_to,
 		 unsigned *out_rights)
 {
 	return io_table_lookup(&space->table, dma, out_to, out_rights);
+}
+
+bool iommu_next(const struct iommu_space *space, struct iommu_piece *piece)
+{
+	return io_table_next(&space->table, piece);
 }
 
 int iommu_flush_entry(struct iommu_space *space, uint64_t dma)

@@ -10,6 +10,12 @@
 
 #include "io_table.h"
 
+/* Where an interrupt goes. */
+struct iommu_target {
+	uint8_t cpu; /* APIC id */
+	bool level;
+};
+
 struct iommu_ops {
 	/* The fields of the space's table that its format asks for, before its root is taken. */
 	void (*shape)(struct iommu *unit, struct io_table *t);
@@ -22,11 +28,26 @@ struct iommu_ops {
 		     uint64_t len, bool tables);
 	bool (*fault)(struct iommu *unit, struct iommu_fault *out_fault, bool *out_lost);
 	void (*fault_interrupt)(struct iommu *unit, uint64_t address, uint32_t data);
+	/* Messages mean what is mapped, or what they say again. Of a unit that can. */
+	int (*interrupts)(struct iommu *unit, bool on);
+	/* to NULL: the vector of this sender means nothing any more. */
+	int (*interrupt)(struct iommu *unit, uint16_t from, uint8_t vector,
+			 const struct iommu_target *to);
+	/* The message of a vector that is mapped. */
+	struct iommu_message (*message)(uint8_t vector);
 	/* No translation any more, memory given back. */
 	void (*stop)(struct iommu *unit);
 };
 
+/* An I/O APIC behind a unit: its id in the MADT, and what its messages come as. */
+struct iommu_ioapic {
+	uint8_t id;
+	uint16_t bdf;
+};
+
 #define IOMMU_NAME_MAX 24u
+#define IOMMU_IOAPICS  8u
+#define IOMMU_VECTORS  256u
 struct iommu {
 	const struct iommu_ops *ops;
 	char name[IOMMU_NAME_MAX];
@@ -37,6 +58,10 @@ struct iommu {
 	struct iommu_scope scopes[IOMMU_SCOPES];
 	uint64_t *taken; /* numbers of spaces, a bit each; number 0 is never given */
 	struct iommu_member *members;
+	unsigned n_ioapics;
+	struct iommu_ioapic ioapics[IOMMU_IOAPICS];
+	uint32_t
+	    *senders; /* by vector: 1 + who has it; 0: nobody. NULL: interrupts are not looked at */
 };
 
 struct iommu_space {
@@ -50,6 +75,12 @@ struct iommu_space {
 int iommu_add(struct iommu *unit);
 /* -XEN_ENOSPC: more than there is room for. */
 int iommu_add_reserved(const struct iommu_reserved *r);
+
+/* Nobody is asked about its interrupts any more. */
+void iommu_drop_senders(struct iommu *unit);
+
+/* What the way in of a kind returns by: on an error the units that were found are let go; without one: how many there are. */
+int iommu_found(int err);
 
 /* Their kinds. Both as iommu_start(). */
 int vtd_start(const void *dmar, size_t len);

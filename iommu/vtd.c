@@ -158,6 +158,7 @@ static void stop(struct iommu *unit)
 	struct vtd *v = of(unit);
 
 	vtd_command(v, VTD_TRANSLATE, false);
+	(void)vtd_interrupts_stop(v);
 	vtd_queue_stop(v);
 	for (unsigned i = 0; i < VTD_BUSES; i++)
 		if (v->bus[i])
@@ -204,6 +205,8 @@ static int turn_on(struct vtd *v)
 
 	if (host_iommu_read32(v->regs, VTD_GSTS) & VTD_TRANSLATE)
 		err = vtd_command(v, VTD_TRANSLATE, false);
+	if (!err)
+		err = vtd_interrupts_stop(v);
 	if (!err && (host_iommu_read32(v->regs, VTD_GSTS) & VTD_QUEUE))
 		err = vtd_command(v, VTD_QUEUE, false);
 	if (err)
@@ -232,10 +235,14 @@ static const struct iommu_ops ops = {.shape = shape,
 				     .flush = flush,
 				     .fault = vtd_fault,
 				     .fault_interrupt = vtd_fault_interrupt,
+				     .interrupts = vtd_interrupts,
+				     .interrupt = vtd_interrupt,
+				     .message = vtd_message,
 				     .stop = stop};
 
-static int start_unit(const struct dmar_unit *d, unsigned n)
+static int start_unit(const struct firmware *t, unsigned n)
 {
+	const struct firmware_unit *d = &t->units[n];
 	struct vtd *v = host_iommu_alloc(sizeof(*v));
 	int err = -XEN_ENOMEM;
 
@@ -243,14 +250,13 @@ static int start_unit(const struct dmar_unit *d, unsigned n)
 		return err;
 	v->unit.ops = &ops;
 	fmt_text(v->unit.name, sizeof(v->unit.name), "vt-d%u", n);
-	v->unit.all_others = d->all_others;
-	v->unit.n_scopes = d->n_scopes;
-	memcpy(v->unit.scopes, d->scopes, sizeof(d->scopes));
+	iommu_take_scopes(&v->unit, d);
 	v->regs = host_iommu_registers((maddr_t){d->registers}, VTD_REGISTERS_BYTES);
 	if (v->regs) {
 		v->cap = host_iommu_read64(v->regs, VTD_CAP);
 		v->ecap = host_iommu_read64(v->regs, VTD_ECAP);
 		err = read_traits(v);
+		v->unit.traits.interrupts &= t->interrupts;
 	}
 	if (err) {
 		host_iommu_free(v, sizeof(*v));
@@ -266,18 +272,8 @@ static int start_unit(const struct dmar_unit *d, unsigned n)
 
 int vtd_start(const void *table, size_t len)
 {
-	struct dmar *d = host_iommu_alloc(sizeof(*d));
-	int err;
+	struct firmware *f = host_iommu_alloc(sizeof(*f));
 
-	if (!d)
-		return -XEN_ENOMEM;
-	err = dmar_parse(table, len, host_iommu_bridge, d);
-	if (err)
-		host_iommu_log("the DMAR table: %s", d->problem);
-	for (unsigned i = 0; i < d->n_units && !err; i++)
-		err = start_unit(&d->units[i], i);
-	for (unsigned i = 0; i < d->n_reserved && !err; i++)
-		err = iommu_add_reserved(&d->reserved[i]);
-	host_iommu_free(d, sizeof(*d));
-	return err;
+	return iommu_start_units(f, f ? dmar_parse(table, len, host_iommu_bridge, f) : -XEN_ENOMEM,
+				 start_unit);
 }

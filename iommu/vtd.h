@@ -24,6 +24,7 @@ enum {
 	VTD_IQH = 0x80,
 	VTD_IQT = 0x88,
 	VTD_IQA = 0x90,
+	VTD_IRTA = 0xb8,
 };
 #define VTD_REGISTERS_BYTES 4096u
 
@@ -32,6 +33,7 @@ enum {
 #define VTD_ROOT      (1u << 30)
 #define VTD_QUEUE     (1u << 26)
 #define VTD_IRQ       (1u << 25)
+#define VTD_IRQ_TABLE (1u << 24)
 
 /* Of FSTS: faults were lost; the queue stopped at a request it does not know, or that nobody answered. */
 #define VTD_FAULTS_LOST  (1u << 0)
@@ -56,6 +58,9 @@ struct vtd {
 	maddr_t answer_at;
 	uint32_t asked;
 	unsigned fault_offset, n_faults, fault_next;
+	struct vtd_entry
+	    *interrupts; /* a page: one for each vector; NULL: they are not looked at */
+	maddr_t interrupts_at;
 };
 
 /* Waits until GSTS says so. -XEN_EIO. */
@@ -71,6 +76,15 @@ int vtd_forget_all(struct vtd *v);
 int vtd_forget_function(struct vtd *v, uint16_t number, uint16_t bdf);
 /* len 0: the whole space. */
 int vtd_forget_pages(struct vtd *v, uint16_t number, uint64_t dma, uint64_t len, bool tables);
+
+/* Of one vector; NULL: of all. */
+int vtd_forget_interrupts(struct vtd *v, const uint8_t *vector);
+
+/* vtd_interrupt.c. */
+int vtd_interrupts(struct iommu *unit, bool on);
+int vtd_interrupts_stop(struct vtd *v);
+int vtd_interrupt(struct iommu *unit, uint16_t from, uint8_t vector, const struct iommu_target *to);
+struct iommu_message vtd_message(uint8_t vector);
 
 /* vtd_fault.c. */
 bool vtd_fault(struct iommu *unit, struct iommu_fault *out_fault, bool *out_lost);

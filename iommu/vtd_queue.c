@@ -15,6 +15,7 @@
 /* Requests (6.5.2.1 and on), the low word; all of a kind, of one space, of one function or page. */
 #define CONTEXT      1u
 #define PAGES        2u
+#define INTERRUPTS   4u
 #define WAIT         5u
 #define OF_ALL       (1u << 4)
 #define OF_SPACE     (2u << 4)
@@ -22,6 +23,7 @@
 #define DRAIN_WRITES (1u << 6)
 #define DRAIN_READS  (1u << 7)
 #define WAIT_STATUS  (1u << 5)
+#define OF_ONE_INDEX (1u << 4) /* of INTERRUPTS; else all */
 #define LEAVES_ONLY  (1u << 6) /* of the high word of PAGES */
 
 #define CAP_ONE_PAGE      (1ull << 39)
@@ -107,5 +109,11 @@ int vtd_forget_pages(struct vtd *v, uint16_t number, uint64_t dma, uint64_t len,
 	else
 		put(v, PAGES | OF_ONE | drain,
 		    (dma & ~((PAGE_SIZE << order) - 1)) | order | (tables ? 0 : LEAVES_ONLY));
+	return finish(v);
+}
+
+int vtd_forget_interrupts(struct vtd *v, const uint8_t *vector)
+{
+	put(v, vector ? INTERRUPTS | OF_ONE_INDEX | (uint64_t)*vector << 32 : INTERRUPTS, 0);
 	return finish(v);
 }

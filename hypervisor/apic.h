@@ -33,8 +33,14 @@ void ioapic_init(void);
 bool ioapic_has_gsi(uint32_t gsi);
 /* Trigger and polarity of an input; those of ISA interrupts are known from ACPI until set. */
 void ioapic_set_trigger(uint32_t gsi, bool level, bool active_low);
-/* Sends gsi to vector on this CPU; masked until ioapic_mask(gsi, false). */
-void ioapic_route(uint32_t gsi, unsigned vector);
+/* Sends gsi to vector on this CPU; masked until ioapic_mask(gsi, false). Through the unit that it is behind, where that looks at interrupts:
+ * 0, or what iommu_ioapic_map says. */
+int ioapic_route(uint32_t gsi, unsigned vector);
+/* Masked, and no vector's. -XEN_EIO: it may still come. */
+int ioapic_unroute(uint32_t gsi);
+/* Units look at interrupts from now on: what is routed is routed through them. Their ids, for iommu_interrupts_start; returns how many. */
+void ioapic_reroute(void);
+unsigned ioapic_ids(uint8_t *out, unsigned max);
 void ioapic_mask(uint32_t gsi, bool masked);
 bool ioapic_is_level(uint32_t gsi);
 /* Whether a machine frame is one of the APICs own registers. */

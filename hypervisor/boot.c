@@ -128,6 +128,8 @@ static void report_ready(void)
 
 void boot_main(uint32_t multiboot_phys, uint32_t magic)
 {
+	uint64_t bytes;
+
 	if (magic == MULTIBOOT2_MAGIC)
 		boot_read_multiboot2(phys, multiboot_phys, &info);
 	else
@@ -145,6 +147,9 @@ void boot_main(uint32_t multiboot_phys, uint32_t magic)
 	time_init();
 	console_listen();
 	version_set_command_line(info.cmdline);
+	iommu_boot();
+	if (boot_option_size("iospace_tables", &bytes))
+		iospace_limit(bytes);
 	smp_start();
 	dom0_build();
 	report_ready();

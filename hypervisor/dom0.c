@@ -213,6 +213,7 @@ static void give_hardware(struct domain *d)
 		hv_panic("no memory for the first domain's I/O rights");
 	for (uint32_t pirq = 0; pirq < IO_PIRQS; pirq++)
 		(void)io_irq_permit(d, pirq, true);
+	iommu_boot_devices(d);
 }
 
 static void create(struct dom0_plan *plan)

@@ -17,6 +17,8 @@
 #include "grant.h"
 #include "hypercall.h"
 #include "io.h"
+#include "iommu_device.h"
+#include "iospace.h"
 #include "lock.h"
 #include "mm.h"
 #include "pv.h"
@@ -50,11 +52,13 @@ struct domain {
 	xen_domain_handle_t handle;
 	unsigned max_vcpus;
 	struct vcpu *vcpu[MAX_VCPUS];
-	struct domain_mm mm;         /* mm.h: pages owned, limits, shared_info, per-domain area */
-	struct domain_events events; /* event.h: ports */
-	struct domain_grants grants; /* grant.h: the grant table and what of others is mapped */
-	struct domain_io io;         /* io.h: I/O ports, I/O memory, pirqs it may use */
-	struct domain_sched sched;   /* sched.h: weight, cap */
+	struct domain_mm mm;           /* mm.h: pages owned, limits, shared_info, per-domain area */
+	struct domain_events events;   /* event.h: ports */
+	struct domain_grants grants;   /* grant.h: the grant table and what of others is mapped */
+	struct domain_io io;           /* io.h: I/O ports, I/O memory, pirqs it may use */
+	struct domain_iommu iommu;     /* iommu_device.h: functions, what they reach */
+	struct domain_sched sched;     /* sched.h: weight, cap */
+	struct domain_iospace iospace; /* iospace.h: what it maps for its devices */
 };
 
 /* The idle vCPUs' domain has id DOMID_IDLE (xen.h) and is never found by id. */

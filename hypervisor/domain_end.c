@@ -5,8 +5,9 @@
  *        +---------------------------domain_kill----------------+
  *
  * Teardown is a list of steps, each of which may say that it has more to do; the builder's
- * hypercall then restarts. The order matters: nothing runs any more before channels close, and what
- * is mapped of others is given back before the page tables go that map it.
+ * hypercall then restarts. The order matters: nothing runs any more before channels close, devices
+ * are out before any page that they reach goes, and what is mapped of others is given back before the
+ * page tables go that map it.
  *
  * Called by sched_op, domctl, vcpu_op, and by whoever catches a domain at something forbidden.
  */
@@ -134,7 +135,8 @@ static int kill_rest(struct domain *d)
 }
 
 static int (*const kill_steps[])(struct domain *d) = {
-    kill_stop, kill_events, grant_domain_teardown, mm_domain_teardown, kill_rest,
+    kill_stop,          kill_events, io_devices_teardown, grant_domain_teardown,
+    mm_domain_teardown, kill_rest,
 };
 
 /* One at a time, each call going on where the last one stopped. The lock is tried, not waited for,

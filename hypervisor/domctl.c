@@ -4,14 +4,14 @@
  * copied back (toolstack.c). The table says which domains a command is for.
  *
  * Called by dispatch.c. Calls domain.h, sched, mm, io, by way of the commands here, in
- * domctl_vcpu.c and domctl_hw.c.
+ * domctl_vcpu.c, domctl_hw.c and iommu_assign.c.
  */
 #include <amphi/string.h>
 
 #include "domctl_parts.h"
 #include "percpu.h"
 
-#define CDF_ALLOWED        (XEN_DOMCTL_CDF_oos_off | XEN_DOMCTL_CDF_xs_domain)
+#define CDF_ALLOWED        (XEN_DOMCTL_CDF_oos_off | XEN_DOMCTL_CDF_xs_domain | XEN_DOMCTL_CDF_iommu)
 #define TSC_ALWAYS_EMULATE 1u /* xl.cfg(5): tsc_mode="always_emulate" */
 
 static int createdomain(struct xen_domctl *op)
@@ -22,14 +22,17 @@ static int createdomain(struct xen_domctl *op)
 	struct domain *d;
 	int error;
 
-	if (c->flags & ~CDF_ALLOWED || c->iommu_opts || c->vmtrace_size || c->cpupool_id ||
-	    c->arch.emulation_flags || c->arch.misc_flags || c->max_grant_frames == 0 ||
-	    XEN_DOMCTL_GRANT_version(c->grant_opts) > 2)
+	if (c->flags & ~CDF_ALLOWED || c->iommu_opts & ~XEN_DOMCTL_IOMMU_no_sharept ||
+	    c->vmtrace_size || c->cpupool_id || c->arch.emulation_flags || c->arch.misc_flags ||
+	    c->max_grant_frames == 0 || XEN_DOMCTL_GRANT_version(c->grant_opts) > 2)
+		return -XEN_EINVAL;
+	if (c->flags & XEN_DOMCTL_CDF_iommu && !iommu_is_on() && !iommu_is_off())
 		return -XEN_EINVAL;
 	error = domain_create(id, c->max_vcpus, &d);
 	if (error)
 		return error;
 	memcpy(d->handle, c->handle, sizeof(d->handle));
+	d->iommu.own_memory = c->flags & XEN_DOMCTL_CDF_iommu;
 	/* Below 0 is "as many as there may be", and more than that as a number without a sign. */
 	d->grants.max_frames = MIN((uint32_t)c->max_grant_frames, GRANT_MAX_FRAMES);
 	if (XEN_DOMCTL_GRANT_version(c->grant_opts) == 1)
@@ -120,6 +123,7 @@ static const struct command {
     [XEN_DOMCTL_set_cpu_policy] = {simple, 0},
     [XEN_DOMCTL_settscinfo] = {simple, 0},
     [XEN_DOMCTL_get_address_size] = {simple, SELF_OK},
+    [XEN_DOMCTL_get_device_group] = {domctl_device_group, SELF_OK},
     [XEN_DOMCTL_getpageframeinfo3] = {domctl_getpageframeinfo3, SELF_OK},
 };
 
@@ -132,6 +136,9 @@ static int run(void *arg)
 
 	if (op->cmd == XEN_DOMCTL_createdomain)
 		return createdomain(op);
+	if (op->cmd == XEN_DOMCTL_assign_device || op->cmd == XEN_DOMCTL_deassign_device ||
+	    op->cmd == XEN_DOMCTL_test_assign_device)
+		return domctl_device(op);
 	if (op->cmd >= ARRAY_SIZE(commands) || !c->fn)
 		return -XEN_ENOSYS;
 	if ((c->flags & OR_NEXT) && op->domain >= DOMID_FIRST_RESERVED)

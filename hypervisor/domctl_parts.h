@@ -15,6 +15,10 @@ typedef int domctl_fn(struct domain *d, struct xen_domctl *op);
 domctl_fn domctl_vcpu, domctl_share, domctl_permission, domctl_hypercall_init,
     domctl_getpageframeinfo3;
 
+/* iommu_assign.c: assign_device and its like; they find the domain themselves, which need not be one. */
+int domctl_device(struct xen_domctl *op);
+domctl_fn domctl_device_group;
+
 /* toolstack.c */
 typedef int sysctl_fn(struct xen_sysctl *op);
 sysctl_fn sysctl_cpupool_op, sysctl_numainfo, sysctl_get_cpu_policy;

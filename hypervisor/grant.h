@@ -59,6 +59,7 @@ struct grant_track {
 	uint8_t maps; /* GNTMAP_host_map, GNTMAP_device_map while there; 0: free */
 	bool readonly, contains_pte;
 	bool busy;          /* an unmap is under way */
+	bool lent;          /* the mapper's devices see it too (iommu_lent.c) */
 	uint32_t next_free; /* handle + 1; 0: end */
 };
 
@@ -91,12 +92,32 @@ int grant_domain_teardown(struct domain *d);
 /* Last step, when nothing refers to the domain: frees what is left. */
 void grant_domain_free(struct domain *d);
 
+/* d's devices are going to see its memory: the grants that it has mapped too. -XEN_ENOMEM, -XEN_EIO: not all of them. */
+int grant_lend_all(struct domain *d);
+
 /* Frame index of d's table as a machine frame, growing the table when index is beyond its end but
  * within the limit. -XEN_EINVAL, -XEN_ENOMEM. */
 int grant_frame(struct domain *d, uint32_t index, mfn_t *out);
 
 /* The same of its status frames; -XEN_EINVAL also with version 1. */
 int grant_status_frame(struct domain *d, uint32_t index, mfn_t *out);
+
+/* ---- grants in IO spaces: grant_device.c ------------------------------------------------ */
+
+/* A page that user's device reaches: its granter, which is referenced, sees the entry in use. */
+struct grant_use {
+	struct domain *owner;
+	uint32_t ref, mfn;
+	bool readonly;
+};
+
+/* Takes entry ref of domain `of`, or what user's handle is a device map of. 0, -XEN_ESRCH: no such domain; -XEN_EPERM: no such
+ * handle; -XEN_EACCES: it is no page of the granter's, not given to user, or not with that right. */
+int grant_use_entry(struct domain *user, domid_t of, uint32_t ref, bool readonly,
+		    struct grant_use *out);
+int grant_use_handle(struct domain *user, uint32_t handle, bool readonly, struct grant_use *out);
+/* When nothing can reach the page any more through it. */
+void grant_use_put(const struct grant_use *use);
 
 /* hypercall */
 long hc_grant_table_op(uint64_t cmd, uint64_t list_va, uint64_t count);

@@ -36,10 +36,56 @@ void grant_frame_put(mfn_t mfn, bool readonly)
 		page_put_and_type(page);
 }
 
+/* ---- devices that see what their domain maps --------------------------------------------- */
+
+/* A reference of its own, since a guest may take the page's entry out of its tables by other means. */
+static int16_t lend(struct domain *d, struct domain *owner, mfn_t frame, bool readonly,
+		    bool *out_lent)
+{
+	int16_t status;
+
+	*out_lent = false;
+	if (!d->iommu.in_step || owner == d)
+		return GNTST_okay;
+	status = grant_frame_get(frame, owner, readonly);
+	if (status != GNTST_okay)
+		return status;
+	*out_lent = !iommu_lend(d, frame, readonly);
+	if (!*out_lent)
+		grant_frame_put(frame, readonly);
+	return *out_lent ? GNTST_okay : GNTST_no_space;
+}
+
+static int take_back(struct domain *d, mfn_t frame, bool readonly)
+{
+	int error = iommu_unlend(d, frame, readonly);
+
+	if (!error)
+		grant_frame_put(frame, readonly);
+	return error;
+}
+
+/* Handles are at most GRANT_TRACK_CHUNKS chunks. */
+int grant_lend_all(struct domain *d)
+{
+	struct grant_track *t;
+
+	for (uint32_t handle = 0; d->grants.n_mapped && (t = grant_track(d, handle)); handle++)
+		if (t->maps && !t->lent &&
+		    lend(d, t->owner, (mfn_t){t->mfn}, t->readonly, &t->lent) == GNTST_no_space)
+			return -XEN_ENOMEM;
+	return 0;
+}
+
 void grant_let_go(struct domain *d, uint32_t handle, const struct grant_track *was, uint8_t gone)
 {
 	struct grant_track *t = grant_track(d, handle);
 
+	/* What a device may still reach is not told to be free: the handle stays. */
+	if (was->maps == gone && was->lent && take_back(d, (mfn_t){was->mfn}, was->readonly)) {
+		t->busy = false;
+		return;
+	}
 	if (gone & GNTMAP_device_map)
 		grant_frame_put((mfn_t){was->mfn}, was->readonly);
 	if (was->maps != gone) {
@@ -93,6 +139,7 @@ int grant_map(struct grant_item *item)
 	struct grant_seen seen;
 	struct grant_track *t;
 	mfn_t frame;
+	bool lent;
 
 	op->status = GNTST_bad_gntref;
 	if (!(op->flags & GNTMAP_BOTH))
@@ -108,9 +155,12 @@ int grant_map(struct grant_item *item)
 	if (op->status != GNTST_okay)
 		goto free_handle;
 	frame = (mfn_t){seen.mfn};
-	op->status = map_frame(op, owner, frame);
+	op->status = lend(self, owner, frame, readonly, &lent);
 	if (op->status != GNTST_okay)
 		goto unpin;
+	op->status = map_frame(op, owner, frame);
+	if (op->status != GNTST_okay)
+		goto unlend;
 	op->dev_bus_addr = mfn_to_maddr(frame).v;
 	/* The handle is filled in last, and gets our reference: until then an unmap of it finds
 	 * nothing. */
@@ -121,9 +171,14 @@ int grant_map(struct grant_item *item)
 	t->owner = owner;
 	t->readonly = readonly;
 	t->contains_pte = op->flags & GNTMAP_contains_pte;
+	t->lent = lent;
 	t->maps = op->flags & GNTMAP_BOTH;
 	spin_unlock(&self->grants.track_lock);
 	return 0;
+unlend:
+	/* A unit that does not answer keeps the grant in use. */
+	if (lent && take_back(self, frame, readonly))
+		return 0;
 unpin:
 	grant_unpin(owner, op->ref, readonly);
 free_handle:

@@ -2,7 +2,7 @@
  *
  * Callers: domctl, dom0.c, the emulator (ports), mm (device frames). Ports are a bitmap of 8 KiB,
  * made when the first right is given; device memory is a short list of ranges. What the
- * hypervisor drives itself is refused to everybody: the interrupt controllers and its console.
+ * hypervisor drives itself is refused to everybody: the interrupt controllers, IOMMUs and its console.
  * Interrupts are in pirq.c.
  */
 #include <amphi/string.h>
@@ -133,7 +133,7 @@ bool io_mem_allowed(struct domain *d, mfn_t mfn)
 	struct domain_io *io = &d->io;
 	bool found = false;
 
-	if (apic_owns_frame(mfn) || ioapic_owns_frame(mfn))
+	if (apic_owns_frame(mfn) || ioapic_owns_frame(mfn) || iommu_owns_frame(mfn))
 		return false;
 	spin_lock(&io->lock);
 	for (unsigned i = 0; i < io->range_count && !found; i++)

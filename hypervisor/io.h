@@ -51,6 +51,8 @@ bool io_mem_allowed(struct domain *d, mfn_t mfn);
  * bound. */
 int io_pirq_bind(struct domain *d, uint32_t pirq);
 void io_pirq_unbind(struct domain *d, uint32_t pirq);
+/* How many pirqs of d are mapped. */
+uint32_t io_pirqs_mapped(const struct domain *d);
 
 /* hypercalls */
 long hc_physdev_op(uint64_t cmd, uint64_t arg_va);

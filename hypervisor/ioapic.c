@@ -1,13 +1,16 @@
 /* ioapic.c: the board's I/O APICs, by global interrupt numbers.
  *
  * Callers: pirq.c, serial.c. Every input is masked at the start; routes go to the boot CPU. Level
- * inputs are masked by pirq.c between delivery and the guest's end of interrupt. The registers are
+ * inputs are masked by pirq.c between delivery and the guest's end of interrupt. Where IOMMUs look at interrupts a route names
+ * what is mapped for it there; the vector stands in it all the same. The registers are
  * reached by an index and a window, so a lock goes around each pair of accesses.
  */
+#include <amphi/iommu.h>
 #include <amphi/types.h>
 
 #include "apic.h"
 #include "boot.h"
+#include "io.h"
 #include "lock.h"
 #include "mm.h"
 
@@ -18,12 +21,16 @@
 #define ROUTE_LOW   0x2000u
 #define ROUTE_LEVEL 0x8000u
 #define ROUTE_MASK  0x10000u
-#define INPUTS_MAX  240u
+#define ROUTE_SENDS                                                                                \
+	0xfffu /* vector, delivery, destination's kind: a unit's, where it looks at it */
+#define ROUTE_CPU  56
+#define INPUTS_MAX 240u
 
 struct ioapic {
 	volatile uint32_t *regs;
 	uint64_t address;
 	uint32_t first_gsi, inputs;
+	uint8_t id;
 };
 
 static struct ioapic ioapics[ACPI_MAX_IOAPICS];
@@ -74,10 +81,21 @@ bool ioapic_has_gsi(uint32_t gsi)
 	return find(gsi) != NULL;
 }
 
+static unsigned vector_of(const struct ioapic *io, uint32_t gsi)
+{
+	return reg_read(io, route_reg(io, gsi)) & 0xff;
+}
+
 void ioapic_set_trigger(uint32_t gsi, bool level, bool active_low)
 {
+	const struct ioapic *io = find(gsi);
+	struct iommu_message m;
+
 	change(gsi, ROUTE_LEVEL | ROUTE_LOW,
 	       (level ? ROUTE_LEVEL : 0) | (active_low ? ROUTE_LOW : 0));
+	/* The unit's entry has to say the same. */
+	if (io != NULL && iommu_interrupts_on() && vector_of(io, gsi) != 0)
+		(void)iommu_ioapic_map(io->id, (uint8_t)vector_of(io, gsi), apic_id(), level, &m);
 }
 
 bool ioapic_is_level(uint32_t gsi)
@@ -87,21 +105,77 @@ bool ioapic_is_level(uint32_t gsi)
 	return io != NULL && (reg_read(io, route_reg(io, gsi)) & ROUTE_LEVEL) != 0;
 }
 
+/* A level that a unit passed on may have come to its processor as an edge (AMD-Vi in QEMU 7.2), so that its end is not told here, and no other
+ * comes. Being an edge for a moment, while masked, makes the input forget that it waits for one. */
 void ioapic_mask(uint32_t gsi, bool masked)
 {
+	if (!masked && iommu_interrupts_on() && ioapic_is_level(gsi)) {
+		change(gsi, ROUTE_LEVEL, ROUTE_MASK);
+		change(gsi, 0, ROUTE_LEVEL | ROUTE_MASK);
+	}
 	change(gsi, ROUTE_MASK, masked ? ROUTE_MASK : 0);
 }
 
-void ioapic_route(uint32_t gsi, unsigned vector)
+int ioapic_route(uint32_t gsi, unsigned vector)
 {
 	const struct ioapic *io = find(gsi);
+	struct iommu_message m;
+	int error;
 
 	if (io == NULL)
-		return;
+		return -XEN_ENODEV;
+	error = iommu_ioapic_map(io->id, (uint8_t)vector, apic_id(), ioapic_is_level(gsi), &m);
+	if (error == -XEN_ENXIO)
+		m.route = vector | (uint64_t)apic_id() << ROUTE_CPU;
+	else if (error)
+		return error;
 	spin_lock(&lock);
-	reg_write(io, route_reg(io, gsi) + 1, apic_id() << 24);
+	reg_write(io, route_reg(io, gsi) + 1, (uint32_t)(m.route >> 32));
 	spin_unlock(&lock);
-	change(gsi, 0xff | ROUTE_MASK, vector | ROUTE_MASK);
+	change(gsi, ROUTE_SENDS | ROUTE_MASK, ((uint32_t)m.route & ROUTE_SENDS) | ROUTE_MASK);
+	return 0;
+}
+
+int ioapic_unroute(uint32_t gsi)
+{
+	const struct ioapic *io = find(gsi);
+	unsigned vector;
+	int error;
+
+	if (io == NULL)
+		return 0;
+	vector = vector_of(io, gsi);
+	change(gsi, ROUTE_SENDS, ROUTE_MASK);
+	error = iommu_ioapic_unmap(io->id, (uint8_t)vector);
+	return error == -XEN_ENOENT ? 0 : error;
+}
+
+static void reroute(const struct ioapic *io, uint32_t gsi)
+{
+	uint32_t route = reg_read(io, route_reg(io, gsi));
+
+	if ((route & 0xff) == 0)
+		return;
+	if (ioapic_route(gsi, route & 0xff))
+		hv_printk("iommu: input %u of the board is lost", gsi);
+	else if (!(route & ROUTE_MASK))
+		ioapic_mask(gsi, false);
+}
+
+void ioapic_reroute(void)
+{
+	for (unsigned i = 0; i < n_ioapics; i++)
+		for (uint32_t n = 0; n < ioapics[i].inputs; n++)
+			reroute(&ioapics[i], ioapics[i].first_gsi + n);
+}
+
+unsigned ioapic_ids(uint8_t *out, unsigned max)
+{
+	unsigned n = 0;
+
+	for (; n < n_ioapics && n < max; n++)
+		out[n] = ioapics[n].id;
+	return n;
 }
 
 bool ioapic_owns_frame(mfn_t mfn)
@@ -121,6 +195,7 @@ void ioapic_init(void)
 
 		io->address = acpi->ioapic[i].address;
 		io->first_gsi = acpi->ioapic[i].first_gsi;
+		io->id = acpi->ioapic[i].id;
 		io->regs = hv_map_io((maddr_t){io->address}, PAGE_SIZE);
 		if (io->regs == NULL)
 			continue;

@@ -42,11 +42,9 @@ static const struct {
 	void (*each)(struct domain *d, void *ctx);
 	const char *what;
 } keys[] = {
-    {'d', NULL, dump_domain, "domains and vCPUs"},
-    {'m', mm_dump, NULL, "memory"},
-    {'e', NULL, event_dump, "event channels"},
-    {'g', NULL, grant_dump, "grants"},
-    {'q', counters, NULL, "counters"},
+    {'d', NULL, dump_domain, "domains and vCPUs"}, {'m', mm_dump, NULL, "memory"},
+    {'e', NULL, event_dump, "event channels"},     {'g', NULL, grant_dump, "grants"},
+    {'i', io_devices_dump, NULL, "PCI functions"}, {'q', counters, NULL, "counters"},
 };
 
 /* h, ? and what is not known list what is. */

@@ -163,7 +163,7 @@ void page_put(struct page_info *page);
 
 /* One use of the frame as type, validating it when it becomes a table. The caller holds a
  * reference. -XEN_EBUSY: in use as something else. -XEN_EINVAL: not a proper table.
- * -XEN_ERESTART (tables only). A use does not include a reference. */
+ * -XEN_ENOMEM, -XEN_EIO: the owner's devices cannot follow (iommu_own.c). -XEN_ERESTART (tables only). A use does not include a reference. */
 int page_get_type(struct page_info *page, enum page_type type);
 void page_put_type(struct page_info *page);
 

@@ -1,22 +1,24 @@
 /* msi.c: message-signalled interrupts: tells a device to write a vector to this CPU's APIC.
  *
  * Caller: pirq.c. The hypervisor writes address and data itself, so that a domain with a device
- * chooses no vector. MSI lives in the function's configuration space (reached by ports 0xcf8 and
- * 0xcfc, under a lock against nobody but ourselves: the first domain uses the same ports, but not
- * while we run); MSI-X in a table in device memory, whose place the domain names and we check.
+ * chooses no vector. MSI lives in the function's configuration space; MSI-X in a table in device memory, whose place the
+ * domain names and we check. What a domain writes there itself means nothing where an IOMMU looks at messages: it takes the one that is
+ * mapped for the function, and no other.
  */
+#include <amphi/iommu.h>
 #include <amphi/pci_cap.h>
 #include <amphi/types.h>
 
 #include "apic.h"
-#include "cpu.h"
 #include "domain.h"
+#include "pci_config.h"
 #include "pirq.h"
 
-#define CONFIG_ADDRESS   0xcf8
-#define CONFIG_DATA      0xcfc
 #define MSI_ENABLE       (1u << 16)
 #define MSI_WIDE         (1u << 23)
+#define MSI_MASKS        (1u << 24)
+#define MSI_CAPABLE(c)   (1u << ((c) >> 17 & 7)) /* messages that it can have */
+#define MSI_ENABLED(n)   ((uint32_t)__builtin_ctz(n) << 20)
 #define MSIX_ENTRY_BYTES 16u
 #define MSIX_ENTRIES_MAX 2048u
 #define MSIX_PAGES       64u
@@ -27,52 +29,71 @@ static struct {
 	volatile uint32_t *va;
 } msix_pages[MSIX_PAGES];
 
-/* Four bytes at once. The address register is the guest's between its own two accesses, so it gets
- * it back. */
-static uint32_t config_access(uint16_t bdf, unsigned offset, const uint32_t *write)
-{
-	uint32_t saved = port_in(CONFIG_ADDRESS, 4), value = 0;
-
-	port_out(CONFIG_ADDRESS, 4, 1u << 31 | (uint32_t)bdf << 8 | (offset & 0xfc));
-	if (write != NULL)
-		port_out(CONFIG_DATA, 4, *write);
-	else
-		value = port_in(CONFIG_DATA, 4);
-	port_out(CONFIG_ADDRESS, 4, saved);
-	return value;
-}
-
-static uint32_t config_read(uint16_t bdf, unsigned offset, unsigned width)
-{
-	return config_access(bdf, offset, NULL);
-}
-
-static void config_write(uint16_t bdf, unsigned offset, uint32_t value)
-{
-	(void)config_access(bdf, offset, &value);
-}
-
 uint64_t msix_table_offset(uint16_t bdf)
 {
-	unsigned cap = pci_cap_find(config_read, bdf, PCI_CAP_MSIX, 0);
+	unsigned cap = pci_config_cap(bdf, PCI_CAP_MSIX);
 
-	return cap ? config_read(bdf, cap + 4, 4) & ~7u : 0;
+	return cap ? pci_config_read(bdf, cap + 4, 4) & ~7u : 0;
 }
 
-static int arm_msi(const struct msi_source *s, unsigned vector)
+/* 0 also when nobody looks at messages. Goes on after an error: as many as can be are nobody's. */
+static int unmap(const struct msi_source *s, unsigned vector, unsigned count)
 {
-	unsigned cap = pci_cap_find(config_read, s->bdf, PCI_CAP_MSI, 0);
+	int error, first_error = 0;
+
+	while (count-- != 0) {
+		error = s->segment
+			    ? 0
+			    : iommu_interrupt_unmap(io_sender(s->bdf), (uint8_t)(vector + count));
+		if (error && error != -XEN_ENOENT && !first_error)
+			first_error = error;
+	}
+	return first_error;
+}
+
+/* What the device is to send; with several messages it puts a message's number into the lowest bits of the data, which are 0 in
+ * the first vector's. */
+static int message_of(const struct msi_source *s, unsigned vector, struct iommu_message *out)
+{
+	int error = s->segment != 0 ? -XEN_ENXIO : 0;
+	struct iommu_message next;
+	unsigned i = 0;
+
+	while (i < s->messages && !error) {
+		error = iommu_interrupt_map(io_sender(s->bdf), (uint8_t)(vector + i), apic_id(),
+					    i == 0 ? out : &next);
+		i += !error;
+	}
+	if (error == -XEN_ENXIO) {
+		*out = (struct iommu_message){.address = APIC_VIRT_MSI_ADDRESS | apic_id() << 12,
+					      .data = vector};
+		return 0;
+	}
+	if (error && unmap(s, vector, i))
+		error = -XEN_EIO;
+	return error;
+}
+
+static int arm_msi(const struct msi_source *s, const struct iommu_message *m)
+{
+	unsigned cap = pci_config_cap(s->bdf, PCI_CAP_MSI);
 	uint32_t control;
 
 	if (cap == 0)
 		return -XEN_ENODEV;
-	control = config_read(s->bdf, cap, 4);
-	config_write(s->bdf, cap + 4, APIC_VIRT_MSI_ADDRESS | apic_id() << 12);
+	control = pci_config_read(s->bdf, cap, 4);
+	if (s->messages > MSI_CAPABLE(control))
+		return -XEN_ENOSPC;
+	pci_config_write(s->bdf, cap + 4, (uint32_t)m->address);
 	if (control & MSI_WIDE)
-		config_write(s->bdf, cap + 8, 0);
-	config_write(s->bdf, cap + (control & MSI_WIDE ? 12 : 8), vector);
-	/* One message only, whatever the device could. */
-	config_write(s->bdf, cap, (control & ~(7u << 20)) | MSI_ENABLE);
+		pci_config_write(s->bdf, cap + 8, 0);
+	pci_config_write(s->bdf, cap + (control & MSI_WIDE ? 12 : 8), m->data);
+	/* Who had it before may have held some back. */
+	if (control & MSI_MASKS)
+		pci_config_write(s->bdf, cap + (control & MSI_WIDE ? 16 : 12), 0);
+	/* So many messages, whatever the device could. */
+	pci_config_write(s->bdf, cap,
+			 (control & ~(7u << 20)) | MSI_ENABLED(s->messages) | MSI_ENABLE);
 	return 0;
 }
 
@@ -95,7 +116,7 @@ static volatile uint32_t *msix_entry(const struct msi_source *s)
 	return NULL;
 }
 
-static int arm_msix(struct domain *d, const struct msi_source *s, unsigned vector)
+static int arm_msix(struct domain *d, const struct msi_source *s, const struct iommu_message *m)
 {
 	mfn_t mfn = {(s->table + s->entry * MSIX_ENTRY_BYTES) >> PAGE_SHIFT};
 	volatile uint32_t *entry;
@@ -108,21 +129,40 @@ static int arm_msix(struct domain *d, const struct msi_source *s, unsigned vecto
 	if (entry == NULL)
 		return -XEN_ENOSPC;
 	entry[3] = 1; /* masked while it is half written */
-	entry[0] = APIC_VIRT_MSI_ADDRESS | apic_id() << 12;
+	entry[0] = (uint32_t)m->address;
 	entry[1] = 0;
-	entry[2] = vector;
+	entry[2] = m->data;
 	entry[3] = 0;
 	return 0;
 }
 
 int msi_arm(struct domain *d, const struct msi_source *s, unsigned vector)
 {
-	if (s->segment != 0 && !s->msix)
-		return -XEN_ENODEV;
-	return s->msix ? arm_msix(d, s, vector) : arm_msi(s, vector);
+	struct iommu_message m;
+	int error = s->segment != 0 && !s->msix ? -XEN_ENODEV : message_of(s, vector, &m);
+
+	if (error)
+		return error;
+	error = s->msix ? arm_msix(d, s, &m) : arm_msi(s, &m);
+	if (error && unmap(s, vector, s->messages))
+		error = -XEN_EIO;
+	return error;
 }
 
-void msi_disarm(const struct msi_source *s)
+/* A unit that knows the vector of this sender gives the same message for it. */
+void msi_rearm(struct domain *d, const struct msi_source *s, unsigned vector)
+{
+	struct iommu_message m;
+
+	if (message_of(s, vector, &m))
+		return;
+	if (s->msix)
+		(void)arm_msix(d, s, &m);
+	else
+		(void)arm_msi(s, &m);
+}
+
+static void silence(const struct msi_source *s)
 {
 	unsigned cap;
 
@@ -130,7 +170,13 @@ void msi_disarm(const struct msi_source *s)
 		msix_entry(s)[3] = 1;
 		return;
 	}
-	cap = pci_cap_find(config_read, s->bdf, PCI_CAP_MSI, 0);
+	cap = pci_config_cap(s->bdf, PCI_CAP_MSI);
 	if (cap != 0)
-		config_write(s->bdf, cap, config_read(s->bdf, cap, 4) & ~MSI_ENABLE);
+		pci_config_write(s->bdf, cap, pci_config_read(s->bdf, cap, 4) & ~MSI_ENABLE);
+}
+
+int msi_disarm(const struct msi_source *s, unsigned vector)
+{
+	silence(s);
+	return unmap(s, vector, s->messages);
 }

@@ -14,7 +14,8 @@
  * PARTIAL and UNDO can outlast a call: the budget may end. Meanwhile the table holds one reference
  * and one use of itself, so that it can neither be freed nor become something else, and nobody
  * who comes back has to remember anything: asking again goes on from `done`. Recursion goes from
- * L4 to L1 and no deeper. Callers: everything in mm. Calls pte.c for entries, frame.c.
+ * L4 to L1 and no deeper. Callers: everything in mm. Calls pte.c for entries, frame.c, and iommu_own.c for
+ * domains whose devices see their memory.
  */
 #include "domain.h"
 #include "mm_private.h"
@@ -102,20 +103,23 @@ void frame_own(struct page_info *page, struct domain *d)
 		domain_hold(d);
 }
 
-/* With the last reference the frame is nobody's. When it was the domain's last, the domain's own
+/* With the last reference the frame is nobody's; for good, if a device may still reach it. When it was the domain's last, the domain's own
  * reference by mm ends; that waits for the lock to be given, because it may free the domain. */
 void ref_put(struct page_info *page)
 {
 	struct domain *d = page->owner;
+	bool lost;
 
 	HV_ASSERT(page->count > 0);
 	if (--page->count)
 		return;
 	HV_ASSERT(page->type_count == 0 && page->flags == 0);
+	lost = d->iommu.in_step && page->type == PT_WRITABLE && iommu_own_leave(page);
 	page->owner = NULL;
 	m2p_set(page_to_mfn(page), M2P_INVALID);
 	frames_of_domains--;
-	frames_free(page, 0);
+	if (!lost)
+		frames_free(page, 0);
 	if (--d->mm.nr_frames || d->mm.put_queued)
 		return;
 	d->mm.put_queued = true;
@@ -220,6 +224,17 @@ static int validate_go_on(struct page_info *page)
 
 /* ---- types ----------------------------------------------------------------------- */
 
+/* A frame without a use is about to get one of another type, and its owner's devices see what it may write. */
+static int devices_follow(struct page_info *page, enum page_type type)
+{
+	int error = page->type == PT_WRITABLE ? iommu_own_leave(page) : 0;
+
+	if (error)
+		return error;
+	page->type = PT_NONE;
+	return type == PT_WRITABLE ? iommu_own_join(page) : 0;
+}
+
 /* When a frame without a use gets its first: a use it had before may still be in a TLB or a cache
  * of upper entries; that must go when the new one is different, and only then. */
 int type_get(struct page_info *page, enum page_type type)
@@ -238,6 +253,12 @@ int type_get(struct page_info *page, enum page_type type)
 	 * read as a table, by a CPU that goes by what it has cached. */
 	if (page->type != type)
 		tlb_flush_stale(page->stamp);
+	if (page->owner->iommu.in_step && page->type != type) {
+		int error = devices_follow(page, type);
+
+		if (error)
+			return error;
+	}
 	if (type == PT_SEG && segment_page_validate(page))
 		return -XEN_EINVAL;
 	page->type = (uint8_t)type;

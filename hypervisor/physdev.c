@@ -1,14 +1,14 @@
 /* physdev.c: the hypercall by which a domain that drives devices sets up interrupts and ports.
  *
- * Acts for the current domain, or another one where the first domain may name it. Device
- * announcements are accepted and not needed: there is no list of devices here. Called by dispatch;
- * the work is in pirq.c.
+ * Acts for the current domain, or another one where the first domain may name it. Announced functions
+ * go into the list of iommu_device.c. Called by dispatch; the rest of the work is in pirq.c.
  */
 #include <amphi/types.h>
 
 #include "apic.h"
 #include "domain.h"
 #include "guest.h"
+#include "iommu_device.h"
 #include "percpu.h"
 #include "pirq.h"
 
@@ -24,6 +24,8 @@ union argument {
 	struct physdev_unmap_pirq unmap;
 	struct physdev_setup_gsi gsi;
 	struct physdev_irq irq;
+	struct physdev_manage_pci old_pci; /* and the beginning of manage_pci_ext */
+	struct physdev_pci_device pci;     /* and the beginning of pci_device_add */
 };
 
 static long op_eoi(struct vcpu *v, union argument *a)
@@ -57,19 +59,46 @@ static long op_set_iobitmap(struct vcpu *v, union argument *a)
 	return 0;
 }
 
-/* bus carries the segment in its upper half for MAP_PIRQ_TYPE_MSI_SEG. The ABI gives the start of
+/* Several plain MSIs: entry_nr is how many, and as many as that gives after rounding up is told back. */
+static int count_messages(struct physdev_map_pirq *m, unsigned *out)
+{
+	*out = 1;
+	if (m->type != MAP_PIRQ_TYPE_MULTI_MSI)
+		return m->entry_nr < 0 ? -XEN_EINVAL : 0;
+	if (m->table_base != 0)
+		return -XEN_EINVAL;
+	if (m->entry_nr < 1 || m->entry_nr > (int)MSI_MESSAGES)
+		return -XEN_EDOM;
+	while (*out < (unsigned)m->entry_nr)
+		*out *= 2;
+	m->entry_nr = (int)*out;
+	return 0;
+}
+
+/* A function's interrupts are its owner's: with them come vectors, and what the device sends. */
+static bool is_others(const struct domain *d, const struct msi_source *s)
+{
+	const struct io_device *dev = s->segment ? NULL : io_device_find(s->bdf);
+
+	return dev != NULL && dev->owner != d;
+}
+
+/* bus carries the segment in its upper half, but for MAP_PIRQ_TYPE_MSI. The ABI gives the start of
  * the BAR; the table's place in it is the function's to say. */
-static int map_msi(struct domain *d, const struct physdev_map_pirq *m)
+static int map_msi(struct domain *d, struct physdev_map_pirq *m)
 {
 	struct msi_source s = {
-	    .segment = m->type == MAP_PIRQ_TYPE_MSI_SEG ? (uint16_t)(m->bus >> 16) : 0,
+	    .segment = m->type == MAP_PIRQ_TYPE_MSI ? 0 : (uint16_t)(m->bus >> 16),
 	    .bdf = (uint16_t)((m->bus & 0xff) << 8 | (m->devfn & 0xff)),
 	    .msix = m->table_base != 0,
 	    .entry = (uint32_t)m->entry_nr,
 	};
+	int error = count_messages(m, &s.messages);
 
-	if (m->entry_nr < 0)
-		return -XEN_EINVAL;
+	if (error)
+		return error;
+	if (is_others(d, &s))
+		return -XEN_EPERM;
 	if (s.msix)
 		s.table = m->table_base + msix_table_offset(s.bdf);
 	return pirq_map_msi(d, &s, m->pirq);
@@ -85,7 +114,8 @@ static long op_map_pirq(struct vcpu *v, union argument *a)
 		return -XEN_ESRCH;
 	if (a->map.type == MAP_PIRQ_TYPE_GSI && a->map.index >= 0)
 		rc = pirq_map_gsi(d, (uint32_t)a->map.index, a->map.pirq);
-	else if (a->map.type == MAP_PIRQ_TYPE_MSI || a->map.type == MAP_PIRQ_TYPE_MSI_SEG)
+	else if (a->map.type == MAP_PIRQ_TYPE_MSI || a->map.type == MAP_PIRQ_TYPE_MSI_SEG ||
+		 a->map.type == MAP_PIRQ_TYPE_MULTI_MSI)
 		rc = map_msi(d, &a->map);
 	domain_put(d);
 	a->map.pirq = rc;
@@ -99,7 +129,7 @@ static long op_unmap_pirq(struct vcpu *v, union argument *a)
 
 	if (d == NULL)
 		return -XEN_ESRCH;
-	rc = pirq_unmap(d, (uint32_t)a->unmap.pirq);
+	rc = pirq_unmap(d, (uint32_t)a->unmap.pirq, d != v->domain);
 	domain_put(d);
 	return rc;
 }
@@ -120,6 +150,43 @@ static long op_alloc_vector(struct vcpu *v, union argument *a)
 	return a->irq.irq < IO_PIRQS ? 0 : -XEN_EINVAL;
 }
 
+/* Other segments have no unit that is driven, and nobody is given anything there: accepted, as ever. */
+static long op_pci_add(struct vcpu *v, union argument *a)
+{
+	return a->pci.seg ? 0 : io_device_add((uint16_t)(a->pci.bus << 8 | a->pci.devfn));
+}
+
+static long op_pci_remove(struct vcpu *v, union argument *a)
+{
+	return a->pci.seg ? 0 : io_device_remove((uint16_t)(a->pci.bus << 8 | a->pci.devfn));
+}
+
+static long op_old_pci_add(struct vcpu *v, union argument *a)
+{
+	return io_device_add((uint16_t)(a->old_pci.bus << 8 | a->old_pci.devfn));
+}
+
+static long op_old_pci_remove(struct vcpu *v, union argument *a)
+{
+	return io_device_remove((uint16_t)(a->old_pci.bus << 8 | a->old_pci.devfn));
+}
+
+/* Whoever has the function now. */
+static void restore(struct domain *d, void *ctx)
+{
+	pirq_restore_function(d, *(const uint16_t *)ctx);
+}
+
+/* Other segments as above. */
+static long op_restore_msi(struct vcpu *v, union argument *a)
+{
+	uint16_t bdf = (uint16_t)(a->pci.bus << 8 | a->pci.devfn);
+
+	if (!a->pci.seg)
+		domain_for_each(restore, &bdf);
+	return 0;
+}
+
 #define ARG(member) sizeof(((union argument *)0)->member)
 
 static const struct {
@@ -137,12 +204,13 @@ static const struct {
     {PHYSDEVOP_unmap_pirq, op_unmap_pirq, ARG(unmap), true, false},
     {PHYSDEVOP_setup_gsi, op_setup_gsi, ARG(gsi), true, false},
     {PHYSDEVOP_alloc_irq_vector, op_alloc_vector, ARG(irq), true, true},
+    {PHYSDEVOP_manage_pci_add, op_old_pci_add, ARG(old_pci), true, false},
+    {PHYSDEVOP_manage_pci_add_ext, op_old_pci_add, ARG(old_pci), true, false},
+    {PHYSDEVOP_manage_pci_remove, op_old_pci_remove, ARG(old_pci), true, false},
+    {PHYSDEVOP_pci_device_add, op_pci_add, ARG(pci), true, false},
+    {PHYSDEVOP_pci_device_remove, op_pci_remove, ARG(pci), true, false},
+    {PHYSDEVOP_restore_msi_ext, op_restore_msi, ARG(pci), true, false},
     /* accepted, and nothing to do */
-    {PHYSDEVOP_manage_pci_add, NULL, 0, true, false},
-    {PHYSDEVOP_manage_pci_add_ext, NULL, 0, true, false},
-    {PHYSDEVOP_manage_pci_remove, NULL, 0, true, false},
-    {PHYSDEVOP_pci_device_add, NULL, 0, true, false},
-    {PHYSDEVOP_pci_device_remove, NULL, 0, true, false},
     {PHYSDEVOP_pci_mmcfg_reserved, NULL, 0, true, false},
     {PHYSDEVOP_prepare_msix, NULL, 0, true, false},
     {PHYSDEVOP_release_msix, NULL, 0, true, false},

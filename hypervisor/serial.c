@@ -55,7 +55,8 @@ void serial_listen(void (*fn)(char c))
 	if (vector == 0)
 		return;
 	listener = fn;
-	ioapic_route(gsi, vector);
+	if (ioapic_route(gsi, vector))
+		return;
 	ioapic_mask(gsi, false);
 	uart_listen(&com1);
 }

@@ -6,10 +6,12 @@
  *
  * Called by dispatch.c. Calls mm, time, console, domain.
  */
+#include <amphi/iommu.h>
 #include <amphi/string.h>
 
 #include "domctl_parts.h"
 #include "guest.h"
+#include "irq.h"
 #include "percpu.h"
 #include "smp.h"
 #include "time.h"
@@ -80,6 +82,53 @@ static int cputopoinfo(struct xen_sysctl_cputopoinfo *t)
 	return error;
 }
 
+/* ---- what is in use ---------------------------------------------------------------------- */
+
+static void add_pirqs(struct domain *d, void *ctx)
+{
+	*(uint32_t *)ctx += io_pirqs_mapped(d);
+}
+
+static uint32_t pirqs_mapped(void)
+{
+	uint32_t n = 0;
+
+	domain_for_each(add_pirqs, &n);
+	return n;
+}
+
+/* What is taken for a domain's devices and has to come back, as Xen's "performance counters": none of
+ * these only grows, so whoever compares two looks needs no names. No reset, therefore. */
+static const struct {
+	const char *name;
+	uint32_t (*read)(void);
+} in_use[] = {
+    {"in use: interrupt vectors", irq_vectors_used},
+    {"in use: pirqs", pirqs_mapped},
+    {"in use: remapped interrupts", iommu_interrupts_used},
+    {"in use: pages of IOMMUs", iommu_pages_used},
+};
+
+static int perfc_op(struct xen_sysctl_perfc_op *p)
+{
+	int error = p->cmd == XEN_SYSCTL_PERFCOP_query ? 0 : -XEN_EOPNOTSUPP;
+
+	p->nr_counters = p->nr_vals = ARRAY_SIZE(in_use);
+	for (uint32_t i = 0; i < ARRAY_SIZE(in_use) && !error; i++) {
+		struct xen_sysctl_perfc_desc desc = {.nr_vals = 1};
+		xen_sysctl_perfc_val_t n = in_use[i].read();
+
+		(void)str_copy(desc.name, sizeof(desc.name), in_use[i].name);
+		if (!handle_null(p->desc))
+			error = handle_write(p->desc, i, &desc);
+		if (!error && !handle_null(p->val))
+			error = handle_write(p->val, i, &n);
+	}
+	return error;
+}
+
+/* ------------------------------------------------------------------------------------------ */
+
 static int sysctl_run(void *arg)
 {
 	struct xen_sysctl *op = arg;
@@ -97,7 +146,8 @@ static int sysctl_run(void *arg)
 		    .max_cpu_id = cpus_count() - 1,
 		    .nr_nodes = 1,
 		    .cpu_khz = time_tsc_khz(),
-		    .capabilities = XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_gnttab_v1,
+		    .capabilities = XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_gnttab_v1 |
+				    (iommu_is_on() ? XEN_SYSCTL_PHYSCAP_directio : 0),
 		    .total_pages = stats.total_pages,
 		    .free_pages = stats.free_pages,
 		    .max_mfn = stats.total_pages,
@@ -119,6 +169,8 @@ static int sysctl_run(void *arg)
 		return sysctl_numainfo(op);
 	case XEN_SYSCTL_cpupool_op:
 		return sysctl_cpupool_op(op);
+	case XEN_SYSCTL_perfc_op:
+		return perfc_op(&op->u.perfc_op);
 	case XEN_SYSCTL_get_cpu_policy:
 		return sysctl_get_cpu_policy(op);
 	case XEN_SYSCTL_get_cpu_featureset:

@@ -78,11 +78,16 @@ static bool send_waiting(struct ahci_port *p)
 
 	if (slot >= p->depth || !may_issue(p, queued))
 		return false;
-	disk_waiting_drop(&p->waiting);
 	p->slots[slot].req = req;
 	p->slots[slot].age = (struct disk_age){0};
-	p->used |= 1u << slot;
 	err = ahci_make(p, slot, queued);
+	if (err == -XEN_ENOSPC && p->used) { /* no room for its maps until one is back */
+		dma_group_unmap(&p->hba->dma, &p->slots[slot].maps);
+		p->slots[slot].req = NULL;
+		return false;
+	}
+	disk_waiting_drop(&p->waiting);
+	p->used |= 1u << slot;
 	if (err)
 		ahci_slot_end(p, slot, err);
 	else

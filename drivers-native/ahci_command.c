@@ -5,6 +5,7 @@
  * Called by ahci.c and ahci_init.c.
  */
 #include "ahci.h"
+#include "disk_map.h"
 
 #include <amphi/string.h>
 
@@ -64,21 +65,17 @@ static void put_prd(struct ahci_table *table, unsigned i, dma_addr_t at, uint32_
 static int map_segments(struct ahci_port *p, struct ahci_slot *slot, uint32_t *out_bytes)
 {
 	const struct block_request *req = slot->req;
-	enum dma_direction dir = req->op == BLOCK_WRITE ? DMA_TO_DEVICE : DMA_FROM_DEVICE;
-	dma_addr_t at = {0};
+	const struct dma_piece *pieces;
+	int err;
 
 	*out_bytes = 0;
 	dma_group_unmap(&p->hba->dma, &slot->maps); /* of a request that is sent again */
-	for (unsigned i = 0; i < req->n_segments; i++) {
-		const struct block_segment *s = &req->segments[i];
-		int err = dma_group_map(&p->hba->dma, &slot->maps, s->va, s->len_bytes, dir, &at);
-
-		if (err)
-			return err;
-		put_prd(slot->table, i, at, s->len_bytes);
-		*out_bytes += s->len_bytes;
+	err = disk_map(&p->hba->dma, &slot->maps, req, 0, req->n_segments, &pieces);
+	for (unsigned i = 0; i < req->n_segments && !err; i++) {
+		put_prd(slot->table, i, pieces[i].at, pieces[i].len);
+		*out_bytes += pieces[i].len;
 	}
-	return 0;
+	return err;
 }
 
 /* ---- kinds --------------------------------------------------------------------------------------- */

@@ -247,6 +247,7 @@ static void describe(struct ahci_port *p)
 	fmt_text(p->watch.name, sizeof(p->watch.name), "%s", d->name);
 	d->ops = &ahci_block_ops;
 	d->driver = p;
+	d->pci = p->hba->pci->bdf;
 	d->max_segments = AHCI_SEGMENTS;
 	d->n_queues = 1;
 	d->queue_depth = p->depth;

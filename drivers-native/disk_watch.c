@@ -143,6 +143,35 @@ static void running(struct disk_watch *w)
 		disk_watch(w);
 }
 
+/* A reset begins anew when it is under way: what it has done may have been lost. While the error lasts its first look at the
+ * device is far away. */
+static void on_error(struct disk_watch *w, enum drivers_error what)
+{
+	if (w->phase == DISK_GONE)
+		return;
+	host_work_cancel(&w->work);
+	if (what == DRIVERS_ERROR_GONE) {
+		disk_watch_gone(w, "was pulled out");
+		return;
+	}
+	if (w->phase == DISK_RUNNING) {
+		disk_watch_reset(w, "an error of its PCI function");
+		host_work_cancel(&w->work);
+	} else {
+		w->polls_left = w->reset_polls;
+		w->ops->stop(w);
+	}
+	host_work_after(&w->work,
+			what == DRIVERS_ERROR_FOUND ? DRIVERS_ERROR_WAIT_NS : DISK_POLL_NS);
+}
+
+void disk_watch_error(uint16_t bdf, enum drivers_error what)
+{
+	for (struct disk_watch *w = all; w; w = w->next)
+		if (w->bdf == bdf)
+			on_error(w, what);
+}
+
 /* All that waited is sent, done() of what has failed is called: so the phase comes first. */
 static void resetting(struct disk_watch *w)
 {
@@ -182,6 +211,15 @@ void disk_watch_started(struct disk_watch *w, uint16_t bdf)
 	w->bdf = bdf;
 	w->next = all;
 	all = w;
+}
+
+struct disk_watch *disk_watch_find(uint16_t bdf, const struct disk_watch_ops *ops)
+{
+	struct disk_watch *w = all;
+
+	while (w && (w->bdf != bdf || w->ops != ops || w->phase != DISK_RUNNING))
+		w = w->next;
+	return w;
 }
 
 /* It is still there, so it is told to stop before its memory is taken away. */

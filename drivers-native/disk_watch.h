@@ -9,6 +9,7 @@
 #define DRIVERS_NATIVE_DISK_WATCH_H
 
 #include <amphi/block.h>
+#include <amphi/drivers.h>
 #include <amphi/host.h>
 
 /* Thirty seconds. It is looks that are counted and not time, and each look at something old waits for a moment: where
@@ -81,6 +82,10 @@ void disk_watch_init(struct disk_watch *w);
 void disk_watch_started(struct disk_watch *w, uint16_t bdf);
 /* The function is taken away: stopped, and gone as one that does not answer. Nothing when it is no disk's. */
 void disk_watch_remove(uint16_t bdf);
+/* As drivers_native_error says, of all disks of this function. */
+void disk_watch_error(uint16_t bdf, enum drivers_error what);
+/* The one of these ops that drives this function, and runs; NULL: none. */
+struct disk_watch *disk_watch_find(uint16_t bdf, const struct disk_watch_ops *ops);
 
 /* Something was sent: it will be looked at until nothing is in flight. */
 static inline void disk_watch(struct disk_watch *w)

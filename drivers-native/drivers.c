@@ -20,6 +20,8 @@ unsigned drivers_wanted_vfs;
 
 static unsigned offer(const struct pci_function *f)
 {
+	if (f->physical == f->bdf) /* a virtual one was told when it was made */
+		machine_pci_appeared(f->bdf, f->bdf);
 	for (unsigned i = 0; i < ARRAY_SIZE(probes); i++) {
 		int err = probes[i](f);
 
@@ -40,6 +42,12 @@ void drivers_native_add(uint16_t bdf)
 
 	if (f)
 		(void)offer(f);
+}
+
+void drivers_native_error(uint16_t bdf, enum drivers_error what)
+{
+	disk_watch_error(bdf, what);
+	nic_error(bdf, what);
 }
 
 /* Interrupts last: taking a device back may need one. One that no driver took has neither. */

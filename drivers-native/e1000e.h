@@ -166,6 +166,8 @@ static inline void e1000e_write(const struct e1000e *e, enum e1000e_reg reg, uin
 
 /* e1000e_send.c */
 int e1000e_put(struct nic_queue *queue, struct net_frame *frame);
+/* For e1000e_try.c: a frame whose bytes the card can reach already. */
+void e1000e_put_mapped(struct e1000e *e, struct net_frame *frame, const struct nic_piece *piece);
 void e1000e_tell(struct nic_queue *queue);
 void e1000e_reap(struct e1000e *e);
 bool e1000e_has_sent(const struct e1000e *e);

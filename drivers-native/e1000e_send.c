@@ -161,6 +161,17 @@ int e1000e_put(struct nic_queue *queue, struct net_frame *frame)
 	return 0;
 }
 
+/* There is room. */
+void e1000e_put_mapped(struct e1000e *e, struct net_frame *frame, const struct nic_piece *piece)
+{
+	unsigned last = e->tx_next;
+
+	put_piece(e, piece, E1K_TX_DATA | E1K_TX_DEXT | E1K_TX_IFCS | E1K_TX_EOP | E1K_TX_RS, 0);
+	e->sent[(e->first_sent + e->n_sent++) % E1K_RING] =
+	    (struct e1000e_sent){.frame = frame, .last = last, .descs = 1};
+	e->queue.in_flight++;
+}
+
 void e1000e_tell(struct nic_queue *queue)
 {
 	struct e1000e *e = e1000e_of(queue->nic);

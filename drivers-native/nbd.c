@@ -210,6 +210,7 @@ bool nbd_learn(struct nbd_disk *disk, uint64_t size_bytes, unsigned flags)
 		return false;
 	dev->sectors = sectors;
 	dev->readonly = flags & EXPORT_READONLY;
+	dev->searched = true; /* a guest has it whole */
 	dev->has_flush = flags & EXPORT_FLUSH;
 	dev->has_fua = flags & EXPORT_FUA;
 	dev->has_discard = (flags & EXPORT_TRIM) && !dev->readonly;

@@ -7,6 +7,9 @@
 
 #include <amphi/printf.h>
 
+/* Of the longest frame, each of whose segments begins and ends within a page. */
+#define PAGES_MAX (NET_FRAME_MAX / PAGE_SIZE + 2 * NET_SEGMENTS_MAX)
+
 /* ---- out ------------------------------------------------------------------------------------------------- */
 
 void nic_drop(struct nic_queue *queue, struct net_frame *frame, enum net_drop why, int status)
@@ -36,40 +39,53 @@ static int add_piece(struct nic_pieces *p, dma_addr_t at, uint32_t len)
 	return 0;
 }
 
-static int map_bytes(const struct nic *nic, char *va, uint32_t bytes, struct nic_pieces *p)
-{
-	while (bytes) {
-		uint32_t len = (uint32_t)MIN(bytes, PAGE_SIZE - ((uintptr_t)va & ~PAGE_MASK));
-		dma_addr_t at;
-		int err = dma_group_map(&nic->dma, &p->maps, va, len, DMA_TO_DEVICE, &at);
+/* What a frame is cut into where pages end: the worker's, and empty between calls. */
+static struct {
+	unsigned n;
+	struct dma_piece all[PAGES_MAX];
+} pages;
 
-		if (!err)
-			err = add_piece(p, at, len);
-		if (err)
-			return err;
-		va += len;
-		bytes -= len;
+static int cut(char *va, uint32_t bytes)
+{
+	for (uint32_t len; bytes; bytes -= len, va += len) {
+		if (pages.n == PAGES_MAX)
+			return -XEN_E2BIG;
+		len = (uint32_t)MIN(bytes, PAGE_SIZE - ((uintptr_t)va & ~PAGE_MASK));
+		pages.all[pages.n++] = (struct dma_piece){.va = va, .len = len};
 	}
 	return 0;
 }
 
+static int cut_all(const struct net_frame *frame, uint32_t skip)
+{
+	int err = 0;
+
+	pages.n = 0;
+	for (unsigned i = 0; i < frame->n_segments && !err; i++) {
+		const struct net_segment *s = &frame->segments[i];
+		uint32_t left_out = MIN(skip, s->len_bytes);
+
+		err = cut((char *)s->va + left_out, s->len_bytes - left_out);
+		skip -= left_out;
+	}
+	return err;
+}
+
+/* By one call, which may be one of a hypervisor. */
 int nic_map(const struct nic *nic, const struct net_frame *frame, uint32_t skip,
 	    struct nic_pieces *p)
 {
+	int err = cut_all(frame, skip);
+
 	p->maps = (struct dma_group){0};
 	p->n = 0;
-	for (unsigned i = 0; i < frame->n_segments; i++) {
-		const struct net_segment *s = &frame->segments[i];
-		uint32_t left_out = MIN(skip, s->len_bytes);
-		int err = map_bytes(nic, (char *)s->va + left_out, s->len_bytes - left_out, p);
-
-		if (err) {
-			dma_group_unmap(&nic->dma, &p->maps);
-			return err;
-		}
-		skip -= left_out;
-	}
-	return (int)p->n;
+	if (!err)
+		err = dma_group_map_all(&nic->dma, &p->maps, pages.all, pages.n, DMA_TO_DEVICE);
+	for (unsigned i = 0; i < pages.n && !err; i++)
+		err = add_piece(p, pages.all[i].at, pages.all[i].len);
+	if (err)
+		dma_group_unmap(&nic->dma, &p->maps);
+	return err ? err : (int)p->n;
 }
 
 /* Frames of a flow through one queue, so that they keep their order. Frames whose headers make no sense are one flow. */

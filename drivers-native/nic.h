@@ -9,6 +9,7 @@
 #define DRIVERS_NATIVE_NIC_H
 
 #include <amphi/dma.h>
+#include <amphi/drivers.h>
 #include <amphi/host.h>
 #include <amphi/host_net.h>
 #include <amphi/net_offload.h>
@@ -175,6 +176,10 @@ void nic_discard(struct nic_queue *queue, struct net_frame *frame, enum net_drop
 void nic_watch(struct nic *nic);
 /* The function is taken away: stopped, and gone as one that does not answer. Nothing when it is no card's. */
 void nic_remove(uint16_t bdf);
+/* As drivers_native_error says. */
+void nic_error(uint16_t bdf, enum drivers_error what);
+/* The card there; NULL. */
+struct nic *nic_find(uint16_t bdf);
 /* The driver's own word that its card wants a reset. */
 void nic_reset(struct nic *nic, const char *why);
 

@@ -133,6 +133,39 @@ static void resetting(struct nic *nic)
 	begin_reset(nic);
 }
 
+struct nic *nic_find(uint16_t bdf)
+{
+	struct nic *nic = all;
+
+	while (nic && nic->pci->bdf != bdf)
+		nic = nic->next;
+	return nic;
+}
+
+void nic_error(uint16_t bdf, enum drivers_error what)
+{
+	struct nic *nic = nic_find(bdf);
+
+	if (!nic || nic->phase == NIC_GONE)
+		return;
+	host_work_cancel(&nic->work);
+	if (what == DRIVERS_ERROR_GONE) {
+		gone(nic, "was pulled out");
+		return;
+	}
+	if (nic->phase == NIC_RUNNING) {
+		nic->resets++;
+		host_log(HOST_LOG_WARN, "%s: an error of its PCI function: reset %u", nic->dev.name,
+			 nic->resets);
+	}
+	nic->recent_resets = 0; /* it is not the card's habit that is to be seen here */
+	begin_reset(nic);
+	if (what == DRIVERS_ERROR_OVER)
+		return;
+	host_work_cancel(&nic->work);
+	host_work_after(&nic->work, DRIVERS_ERROR_WAIT_NS);
+}
+
 static void nothing(struct nic *nic) {}
 
 static void on_time(void *ctx)
@@ -144,7 +177,7 @@ static void on_time(void *ctx)
 	in_phase[nic->phase](nic);
 }
 
-/* A card that cannot be seen to have stopped keeps what it was told of. */
+/* A card that cannot be seen to have stopped, or held off, keeps what it was told of. */
 static void free_all(struct nic *nic)
 {
 	int err = -XEN_EAGAIN;
@@ -154,9 +187,9 @@ static void free_all(struct nic *nic)
 		if (err == -XEN_EAGAIN)
 			machine_delay_us(LOOK_US);
 	}
-	if (err || !nic->ops->free)
+	if (err || !nic->ops->free || dma_detach(&nic->dma))
 		return;
-	dma_detach(&nic->dma); /* which unmaps every page that is freed here */
+	/* Every page that is freed here is unmapped by that. */
 	nic_buffers_end(nic);
 	nic->ops->free(nic);
 }

@@ -12,6 +12,7 @@
 #include <amphi/string.h>
 
 #include "disk_error.h"
+#include "disk_map.h"
 
 #define NO_SLOT 0xffffu
 /* Blocks of one range of a discard: fewer than its 32 bits could say, as controllers may mind. */
@@ -138,20 +139,18 @@ static uint64_t *list_for(struct nvme *n, struct nvme_slot *slot, uint64_t *out_
  * first (section 4.3). No list crosses a page, so none needs a link to a further one. */
 static int map_run(struct nvme *n, struct nvme_slot *slot, struct nvme_command *cmd)
 {
-	const struct block_segment *s = &slot->req->segments[slot->first];
-	enum dma_direction dir = slot->req->op == BLOCK_WRITE ? DMA_TO_DEVICE : DMA_FROM_DEVICE;
-	dma_addr_t at;
-	int err = dma_group_map(&n->dma, &slot->maps, s[0].va, s[0].len_bytes, dir, &at);
+	const struct dma_piece *pieces;
 	uint64_t *prps = &cmd->prp2;
+	int err = disk_map(&n->dma, &slot->maps, slot->req, slot->first, slot->count, &pieces);
 
-	cmd->prp1 = at.v;
+	if (err)
+		return err;
+	cmd->prp1 = pieces[0].at.v;
 	if (slot->count > 2)
 		prps = list_for(n, slot, &cmd->prp2);
-	for (unsigned i = 1; i < slot->count && !err; i++) {
-		err = dma_group_map(&n->dma, &slot->maps, s[i].va, s[i].len_bytes, dir, &at);
-		prps[i - 1] = at.v;
-	}
-	return err;
+	for (unsigned i = 1; i < slot->count; i++)
+		prps[i - 1] = pieces[i].at.v;
+	return 0;
 }
 
 /* One range a command. It lies where the slot's list would. */
@@ -230,13 +229,22 @@ static void slot_free(struct nvme_io *io, struct nvme_slot *slot)
 	io->first_free = (uint16_t)(slot - io->slots);
 }
 
+/* Of all its queues: what one has mapped another waits for. */
+static bool any_in_flight(const struct nvme *n)
+{
+	for (unsigned i = 0; i < n->n_io; i++)
+		if (n->io[i]->in_flight)
+			return true;
+	return false;
+}
+
 /* Sends the next command of req; needs a free slot. In an error what was sent before still runs into the
- * request's memory, so done() has to wait for it. */
-static void send_next(struct nvme_io *io, struct block_request *req)
+ * request's memory, so done() has to wait for it. false: there is no room for its maps until a command comes back. */
+static bool send_next(struct nvme_io *io, struct block_request *req)
 {
 	uint16_t id = io->first_free;
 	struct nvme_slot *slot = &io->slots[id];
-	struct progress *p = progress(req);
+	struct progress *p = progress(req), before = *p;
 	int err;
 
 	slot->req = req;
@@ -244,15 +252,23 @@ static void send_next(struct nvme_io *io, struct block_request *req)
 	io->first_free = slot->next_free;
 	plan(io->ctrl, slot, p);
 	err = make_command(io->ctrl, slot, id, nvme_next(&io->q));
-	if (err) { /* the rest is not sent; done comes with the last of those in flight */
+	if (err)
 		slot_free(io, slot);
+	if (err == -XEN_ENOSPC && any_in_flight(io->ctrl)) {
+		*p = before;
+		io->ctrl->starved |= io->bit;
+		return false;
+	}
+	if (err) { /* the rest is not sent; done comes with the last of those in flight */
 		p->status = err;
 		p->all_sent = true;
-		return;
+		return true;
 	}
 	p->in_flight++;
+	io->in_flight++;
 	nvme_push(&io->q);
 	io->ctrl->untold |= io->bit;
+	return true;
 }
 
 /* What could be mapped once can be again. */
@@ -289,7 +305,8 @@ static void pump(struct nvme_io *io)
 
 		/* A request stays the first until all of it is sent: a later one must not take the
 		 * slots that it waits for, or a big one would never get through. */
-		send_next(io, req);
+		if (!send_next(io, req))
+			return;
 		if (!progress(req)->all_sent)
 			continue;
 		/* Off the list before done() can come: it may submit the next one, which runs this
@@ -367,6 +384,7 @@ void nvme_slot_end(struct nvme_io *io, struct nvme_slot *slot, int status)
 	if (status && !p->status)
 		p->status = status;
 	p->in_flight--;
+	io->in_flight--;
 	finish_if_done(req);
 }
 
@@ -410,6 +428,21 @@ void nvme_reap(struct nvme_io *io)
 		*io->q.cq_doorbell = io->q.cq_head;
 }
 
+/* Queues that waited for room of a pool, each once: one that still finds none is marked anew. */
+static void feed(struct nvme *n)
+{
+	unsigned hungry = n->starved;
+
+	n->starved = 0;
+	for (; hungry; hungry &= hungry - 1) {
+		struct nvme_io *io = n->io[__builtin_ctz(hungry)];
+
+		pump(io);
+		if (n->untold & io->bit)
+			ring(io, &n->ns[0]->disk.stats);
+	}
+}
+
 void nvme_go_on(struct nvme_io *io)
 {
 	if (io->waiting.first)
@@ -417,6 +450,8 @@ void nvme_go_on(struct nvme_io *io)
 	/* One doorbell for what waited for slots and for what the done() calls submitted. */
 	if (io->ctrl->untold & io->bit)
 		ring(io, &io->ctrl->ns[0]->disk.stats);
+	if (io->ctrl->starved)
+		feed(io->ctrl);
 }
 
 /* A controller that is being reset has no queues; the interrupt is one from before. */

@@ -111,7 +111,8 @@ struct nvme_io {
 	struct nvme_queue q;
 	struct nvme_slot slots[NVME_SLOTS];
 	uint16_t first_free;
-	uint32_t bit; /* of its number */
+	uint16_t in_flight; /* commands */
+	uint32_t bit;       /* of its number */
 	struct disk_waiting waiting;
 };
 
@@ -132,7 +133,8 @@ struct nvme {
 	struct nvme_queue admin;
 	struct nvme_io *io[NVME_QUEUES];
 	unsigned n_io;
-	uint32_t untold; /* bits of those whose submission tail the device has not been told */
+	uint32_t starved; /* bits of queues that wait for what another queue has mapped */
+	uint32_t untold;  /* bits of those whose submission tail the device has not been told */
 	uint32_t doorbell_stride_bytes;
 	unsigned max_transfer_pages; /* of one command; at most BLOCK_MAX_SEGMENTS */
 	bool has_cache, has_dsm;
@@ -203,5 +205,6 @@ void nvme_virtual_resume(struct nvme *n);
 
 /* nvme_recover.c */
 void nvme_watch_init(struct nvme *n); /* when its registers can be read */
+struct nvme *nvme_find(uint16_t bdf); /* the controller there, if it runs */
 
 #endif

@@ -111,6 +111,7 @@ static void describe(struct nvme_ns *ns)
 		fmt_text(d->serial, sizeof(d->serial), "%s-%u", n->serial, ns->nsid);
 	d->ops = &nvme_block_ops;
 	d->driver = ns;
+	d->pci = n->pci->bdf;
 	d->has_flush = n->has_cache;
 	/* Every controller must know it; QEMU's (7.2) takes it and leaves the write in its cache, as a test that
 	 * cuts the power has found. */
@@ -264,7 +265,9 @@ void nvme_free(struct nvme *n)
 {
 	unsigned per_page = PAGE_SIZE / (NVME_LIST_PRPS * sizeof(uint64_t));
 
-	dma_detach(&n->dma); /* which unmaps every page that is freed here */
+	/* Which unmaps every page that is freed here, or they are not to be. */
+	if (dma_detach(&n->dma))
+		return;
 	for (unsigned i = 0; i < n->n_ns; i++)
 		host_free(n->ns[i], sizeof(*n->ns[i]));
 	for (unsigned i = 0; i < NVME_QUEUES && n->io[i];

@@ -152,22 +152,29 @@ static void free_all(struct disk_watch *w)
 		nvme_free(n);
 }
 
+static const struct disk_watch_ops watch_ops = {.command = command,
+						.health = health,
+						.reap = reap,
+						.stop = stop,
+						.reset = reset,
+						.again = again,
+						.fail = fail,
+						.resume = resume,
+						.detach = detach,
+						.gone = gone,
+						.free = free_all};
+
+struct nvme *nvme_find(uint16_t bdf)
+{
+	struct disk_watch *w = disk_watch_find(bdf, &watch_ops);
+
+	return w ? nvme_of(w) : NULL;
+}
+
 /* Both changes of readiness, off and on. */
 void nvme_watch_init(struct nvme *n)
 {
-	static const struct disk_watch_ops ops = {.command = command,
-						  .health = health,
-						  .reap = reap,
-						  .stop = stop,
-						  .reset = reset,
-						  .again = again,
-						  .fail = fail,
-						  .resume = resume,
-						  .detach = detach,
-						  .gone = gone,
-						  .free = free_all};
-
-	n->watch.ops = &ops;
+	n->watch.ops = &watch_ops;
 	n->watch.reset_polls = 2 * nvme_ready_ms(n) / MS_PER_POLL;
 	n->watch.n_commands = NVME_QUEUES * NVME_SLOTS;
 	disk_watch_init(&n->watch);

@@ -132,6 +132,7 @@ void nvme_virtual_enable(struct nvme *n, unsigned wanted)
 	got = err ? err : pci_sriov_enable(n->pci, wanted);
 	n->n_virtual = (unsigned)MAX(got, 0);
 	err = got < 0 ? got : with_page(n, bring_all_online);
+	pci_sriov_ready(n->pci);
 	if (err)
 		host_log(HOST_LOG_WARN, "nvme%u: no virtual functions: error %d", n->index, -err);
 	else

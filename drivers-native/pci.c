@@ -8,9 +8,6 @@
 #include <amphi/pci.h>
 #include <amphi/xen.h>
 
-/* A fixed table, so that a scan needs no memory. What is beyond is not found. */
-#define MAX_FUNCTIONS 64u
-
 enum {
 	REG_ID = 0x00,
 	REG_COMMAND = 0x04,
@@ -19,6 +16,9 @@ enum {
 	REG_BAR0 = 0x10,
 	REG_BUSES = 0x18
 };
+
+#define EXT_FIRST 0x100u
+#define EXT_LAST  0xffcu
 
 #define COMMAND_PORTS         0x1u
 #define COMMAND_MEMORY        0x2u
@@ -31,11 +31,15 @@ enum {
 #define MSIX_CONTROL_MASK_ALL (1u << 14)
 #define MSIX_ENTRY_WORDS      4u
 
-#define MSI_CONTROL_ENABLE   1u
-#define MSI_CONTROL_MESSAGES (7u << 4)
-#define MSI_CONTROL_64       (1u << 7)
+#define MSI_CONTROL_ENABLE      1u
+#define MSI_CONTROL_MESSAGES    (7u << 4)
+#define MSI_CONTROL_MESSAGES_AT 4u
+#define MSI_CONTROL_64          (1u << 7)
+#define MSI_CONTROL_MASKS       (1u << 8)
+#define MSI_LOG2_MAX            5u
 
-static struct pci_function found[MAX_FUNCTIONS];
+/* A fixed table, so that a scan needs no memory. What is beyond is not found. */
+static struct pci_function found[PCI_FUNCTIONS_MAX];
 static unsigned n_found;
 /* One bit a bus. A bridge may claim any number, its own included: without this the scan of a
  * function that lies would not end. */
@@ -43,7 +47,7 @@ static uint8_t bus_seen[256 / 8];
 
 void pci_add(const struct pci_function *f)
 {
-	if (n_found < MAX_FUNCTIONS)
+	if (n_found < PCI_FUNCTIONS_MAX)
 		found[n_found++] = *f;
 }
 
@@ -54,6 +58,7 @@ static struct pci_function describe(uint16_t bdf, uint32_t id)
 	    .vendor = (uint16_t)id,
 	    .device = (uint16_t)(id >> 16),
 	    .class_code = machine_pci_read(bdf, REG_CLASS, 4) >> 8,
+	    .physical = bdf,
 	};
 }
 
@@ -74,7 +79,7 @@ const struct pci_function *pci_look(uint16_t bdf)
 		return NULL;
 	while (n < n_found && found[n].bdf != bdf)
 		n++;
-	if (n == MAX_FUNCTIONS)
+	if (n == PCI_FUNCTIONS_MAX)
 		return NULL;
 	found[n] = describe(bdf, id);
 	n_found = MAX(n_found, n + 1);
@@ -144,6 +149,23 @@ unsigned pci_find_capability(const struct pci_function *f, unsigned id, unsigned
 	return pci_cap_find(machine_pci_read, f->bdf, id, after);
 }
 
+/* Each header has the next one's offset in its upper 12 bits; the walk is bounded by how many there is room for. */
+unsigned pci_find_extended(uint16_t bdf, uint32_t id)
+{
+	unsigned at = EXT_FIRST;
+
+	for (unsigned n = 0; n < EXT_LAST / 8 && at >= EXT_FIRST && at <= EXT_LAST; n++) {
+		uint32_t header = machine_pci_read(bdf, at, 4);
+
+		if (header == ~0u || !header)
+			return 0;
+		if ((header & 0xffff) == id)
+			return at;
+		at = header >> 20 & ~3u;
+	}
+	return 0;
+}
+
 bool pci_bar(const struct pci_function *f, unsigned n, maddr_t *out_start)
 {
 	uint32_t low, high = 0;
@@ -183,12 +205,13 @@ void pci_enable(const struct pci_function *f)
 			      COMMAND_INTX_OFF);
 }
 
+/* Its registers go on to answer: whoever has set its MSI-X table up masks the entries there when it takes them back, and Xen
+ * would mask the whole function for good where it cannot. */
 void pci_disable(const struct pci_function *f)
 {
 	uint32_t command = machine_pci_read(f->bdf, REG_COMMAND, 2);
 
-	machine_pci_write(f->bdf, REG_COMMAND, 2,
-			  command & ~(COMMAND_PORTS | COMMAND_MEMORY | COMMAND_MASTER));
+	machine_pci_write(f->bdf, REG_COMMAND, 2, command & ~COMMAND_MASTER);
 }
 
 int pci_msix_find(const struct pci_function *f, struct pci_msix *out)
@@ -258,30 +281,60 @@ int pci_msix_bind(const struct pci_function *f, struct pci_msix *msix, unsigned 
 	return 0;
 }
 
-/* Message control, then the address in one or two words (bit 7 of it), then the data (PCI 3.0, 6.8.1). One message
- * is enabled, whatever the function could have. */
-int pci_msi_bind(const struct pci_function *f, void (*fn)(void *ctx), void *ctx)
+/* The lowest bits of the data stay 0: the function puts a message's number there. */
+static void write_message(const struct pci_function *f, unsigned cap, uint32_t control,
+			  const struct machine_msi *msi)
 {
-	struct machine_msi msi = {.bdf = f->bdf, .fn = fn, .ctx = ctx};
-	unsigned cap = pci_find_capability(f, PCI_CAP_MSI, 0);
+	unsigned wide = control & MSI_CONTROL_64 ? 4 : 0;
+
+	machine_pci_write(f->bdf, cap + 4, 4, (uint32_t)msi->address);
+	if (wide)
+		machine_pci_write(f->bdf, cap + 8, 4, (uint32_t)(msi->address >> 32));
+	machine_pci_write(f->bdf, cap + 8 + wide, 2, msi->data);
+	if (control & MSI_CONTROL_MASKS && cap + 16 + wide <= 256)
+		machine_pci_write(f->bdf, cap + 12 + wide, 4, 0);
+}
+
+/* Message control, then the address in one or two words (bit 7 of it), then the data, then masks (PCI 3.0, 6.8.1). So many messages
+ * are enabled, whatever the function could have. */
+int pci_msis_bind(const struct pci_function *f, unsigned wanted, void (*fn)(void *ctx), void *ctx,
+		  size_t stride_bytes)
+{
+	struct machine_msi msi = {.bdf = f->bdf, .fn = fn, .ctx = ctx, .stride = stride_bytes};
+	unsigned cap = pci_find_capability(f, PCI_CAP_MSI, 0), log2;
 	uint32_t control;
-	bool is_64;
-	int err;
+	int err = -XEN_EINVAL;
 
 	if (!cap || cap + 14 > PCI_CAP_LAST)
 		return -XEN_ENODEV;
 	control = machine_pci_read(f->bdf, cap + 2, 2);
-	is_64 = control & MSI_CONTROL_64;
-	err = machine_msi_bind(&msi);
+	log2 = MIN(control >> 1 & 7, MSI_LOG2_MAX) + 1;
+	while (err && log2-- > 0) {
+		msi.messages = 1u << log2;
+		if (msi.messages <= wanted)
+			err = machine_msi_bind(&msi);
+	}
 	if (err)
 		return err;
-	if (msi.write_entry) {
-		machine_pci_write(f->bdf, cap + 4, 4, (uint32_t)msi.address);
-		if (is_64)
-			machine_pci_write(f->bdf, cap + 8, 4, (uint32_t)(msi.address >> 32));
-		machine_pci_write(f->bdf, cap + (is_64 ? 12 : 8), 2, msi.data);
-	}
-	machine_pci_write(f->bdf, cap + 2, 2,
-			  (control & ~MSI_CONTROL_MESSAGES) | MSI_CONTROL_ENABLE);
-	return 0;
+	if (msi.write_entry)
+		write_message(f, cap, control, &msi);
+	control = (control & ~MSI_CONTROL_MESSAGES) | log2 << MSI_CONTROL_MESSAGES_AT;
+	machine_pci_write(f->bdf, cap + 2, 2, control | MSI_CONTROL_ENABLE);
+	return (int)msi.messages;
+}
+
+int pci_msi_bind(const struct pci_function *f, void (*fn)(void *ctx), void *ctx)
+{
+	return MIN(pci_msis_bind(f, 1, fn, ctx, 0), 0);
+}
+
+/* The line is let through last: somebody hears it. */
+int pci_line_bind(const struct pci_function *f, void (*fn)(void *ctx), void *ctx)
+{
+	int err = machine_line_bind(f->bdf, fn, ctx);
+
+	if (!err)
+		machine_pci_write(f->bdf, REG_COMMAND, 2,
+				  machine_pci_read(f->bdf, REG_COMMAND, 2) & ~COMMAND_INTX_OFF);
+	return err;
 }

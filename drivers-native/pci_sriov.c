@@ -9,7 +9,6 @@
 #include <amphi/machine.h>
 #include <amphi/xen.h>
 
-#define EXT_FIRST    0x100u
 #define EXT_LAST     0xffcu
 #define EXT_ID_SRIOV 0x0010u
 
@@ -41,24 +40,6 @@ enum {
 struct range {
 	uint64_t start, end;
 };
-
-/* Each capability's header has the next one's offset in its upper 12 bits; the walk is bounded by how many there is
- * room for. */
-static unsigned find_capability(uint16_t bdf, uint32_t id)
-{
-	unsigned at = EXT_FIRST;
-
-	for (unsigned n = 0; n < EXT_LAST / 8 && at >= EXT_FIRST && at <= EXT_LAST; n++) {
-		uint32_t header = machine_pci_read(bdf, at, 4);
-
-		if (header == ~0u || !header)
-			return 0;
-		if ((header & 0xffff) == id)
-			return at;
-		at = header >> 20 & ~3u;
-	}
-	return 0;
-}
 
 /* ---- addresses ------------------------------------------------------------------------------------ */
 
@@ -154,6 +135,8 @@ static void add_functions(const struct pci_function *f, unsigned cap, unsigned n
 	    .vendor = f->vendor,
 	    .device = (uint16_t)machine_pci_read(f->bdf, cap + SRIOV_DEVICE, 2),
 	    .class_code = f->class_code,
+	    .virtual_bytes = size,
+	    .physical = f->bdf,
 	};
 
 	for (unsigned i = 0; i < n; i++) {
@@ -163,9 +146,18 @@ static void add_functions(const struct pci_function *f, unsigned cap, unsigned n
 	}
 }
 
+void pci_sriov_ready(const struct pci_function *f)
+{
+	const struct pci_function *v;
+
+	for (unsigned n = 0; (v = pci_get(n)) != NULL; n++)
+		if (v->physical == f->bdf && v->bdf != f->bdf)
+			machine_pci_appeared(v->bdf, f->bdf);
+}
+
 int pci_sriov_enable(const struct pci_function *f, unsigned wanted)
 {
-	unsigned cap = find_capability(f->bdf, EXT_ID_SRIOV), n;
+	unsigned cap = pci_find_extended(f->bdf, EXT_ID_SRIOV), n;
 	uint64_t size;
 	maddr_t base;
 	int err;

@@ -14,4 +14,8 @@
  * -XEN_ENODEV: it has none; -XEN_ENOSPC: no addresses. */
 int pci_sriov_enable(const struct pci_function *f, unsigned wanted);
 
+/* They have what they will ever have: whoever watches over memory is told of them. Xen keeps the size of an MSI-X table as it is
+ * then, and an NVMe's virtual function gets its vectors from the physical one. */
+void pci_sriov_ready(const struct pci_function *f);
+
 #endif

@@ -10,6 +10,7 @@
 #include <amphi/string.h>
 
 #include "disk_error.h"
+#include "disk_map.h"
 
 enum { REQ_DISCARDED };
 
@@ -44,19 +45,13 @@ static void set_range(const struct vblk *v, struct vblk_slot *slot)
 static int map_segments(const struct vblk *v, struct vblk_slot *slot, struct virtq_piece *pieces)
 {
 	const struct block_request *req = slot->req;
-	bool is_read = req->op == BLOCK_READ;
+	const struct dma_piece *mapped;
+	int err = disk_map(&v->pci.dma, &slot->maps, req, 0, req->n_segments, &mapped);
 
-	for (unsigned i = 0; i < req->n_segments; i++) {
-		const struct block_segment *s = &req->segments[i];
-		int err = dma_group_map(&v->pci.dma, &slot->maps, s->va, s->len_bytes,
-					is_read ? DMA_FROM_DEVICE : DMA_TO_DEVICE, &pieces[i].at);
-
-		if (err)
-			return err;
-		pieces[i].len = s->len_bytes;
-		pieces[i].device_writes = is_read;
-	}
-	return 0;
+	for (unsigned i = 0; i < req->n_segments && !err; i++)
+		pieces[i] =
+		    (struct virtq_piece){mapped[i].at, mapped[i].len, req->op == BLOCK_READ};
+	return err;
 }
 
 /* Header, data, status: what the device gets of one request. Readable pieces before those that the
@@ -121,7 +116,8 @@ static int put(struct vblk_queue *queue, struct vblk_slot *slot)
 		err = -XEN_EBUSY;
 	if (err) {
 		dma_group_unmap(&queue->disk->pci.dma, &slot->maps);
-		return err;
+		/* No room for its maps: there will be when one of those in flight is back. */
+		return err == -XEN_ENOSPC && virtq_in_flight(&queue->vq.q) ? -XEN_EBUSY : err;
 	}
 	queue->disk->added |= 1u << queue->vq.index;
 	return 0;

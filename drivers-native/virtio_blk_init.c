@@ -192,6 +192,7 @@ static void describe(struct vblk *v)
 	vblk_read_size(v);
 	v->disk.ops = &vblk_ops;
 	v->disk.driver = v;
+	v->disk.pci = v->pci.pci->bdf;
 	v->disk.sector_size = block == 4096 ? 4096 : SECTOR_SIZE;
 	if (v->features & FEATURE_TOPOLOGY)
 		v->disk.physical_sector_size =

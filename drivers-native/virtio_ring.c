@@ -63,7 +63,7 @@ int virtq_init(struct virtq *q, const struct dma_device *dma, uint16_t size)
 		page = dma_page_alloc(dma, &at);
 	}
 	if (!page) {
-		host_pages_free(q->desc, 1);
+		dma_page_free(dma, q->desc, q->desc_at);
 		q->desc = NULL;
 		return -XEN_ENOMEM;
 	}

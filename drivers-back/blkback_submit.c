@@ -64,12 +64,15 @@ static void part_of_data(struct back_request *req, struct block_request *blk, en
 	req->n_sent = (uint16_t)(req->n_sent + n);
 }
 
+/* Where a flush is to happen is whatever the guest wrote there: it was not checked, and says nothing to a disk. */
 static void part_without_data(struct back_request *req, struct block_request *blk, enum block_op op)
 {
+	bool discard = op == BLOCK_DISCARD;
+
 	blk->op = op;
-	blk->flags = op == BLOCK_DISCARD ? req->flags : 0;
-	blk->sector = req->sector;
-	blk->n_sectors = op == BLOCK_DISCARD ? req->n_sectors : 0;
+	blk->flags = discard ? req->flags : 0;
+	blk->sector = discard ? req->sector : 0;
+	blk->n_sectors = discard ? req->n_sectors : 0;
 	blk->n_segments = 0;
 	blk->segments = NULL;
 }

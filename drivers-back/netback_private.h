@@ -31,6 +31,10 @@ _Static_assert(NETIF_SLOTS_MAX + 1 <= NET_SEGMENTS_MAX, "a head and all pieces")
 #define VIF_WAIT_BYTES   (1u << 20)
 #define VIF_WAIT_TICK_NS 20000000ull
 
+/* Packets of one turn, and of one for which nobody else waits: a full ring. */
+#define VIF_TURN       128u
+#define VIF_TURN_ALONE NETIF_RING_SLOTS
+
 /* Frames that Linux's netfront takes: 18 slots, and one more when the first is no longer than this. */
 #define VIF_SHORT_SLOT   256u
 #define VIF_HEADROOM_MAX 256u /* in front of a slot's data: Linux's XDP_PACKET_HEADROOM */
@@ -237,6 +241,8 @@ void vif_turn_ask(struct vif_queue *q);
 /* Nothing of the interface goes for so long, and then this one's. */
 void vif_turn_later(struct vif_queue *q, uint64_t delay_ns);
 void vif_turn_all(struct vif *vif);
+/* How many packets the turn that begins now may have, when its ring has so many requests. */
+unsigned vif_turn_packets(const struct vif *vif, unsigned requests);
 /* The guest has notified. */
 void vif_turn_told(struct vif_queue *q);
 

@@ -13,7 +13,7 @@
 #include "netback_private.h"
 
 #define SLOTS  256u /* of a batch; a frame has at most NET_SEGMENTS_MAX and three extra infos */
-#define FRAMES 128u
+#define FRAMES 256u /* the rx ring has slots for no more */
 
 /* A response, or an extra info in its place. */
 union rx_slot {
@@ -26,7 +26,7 @@ union rx_slot {
 static struct {
 	bool busy; /* frames are being put: what comes of that must not plan */
 	struct gnttab_copy ops[HOST_COPY_BATCH];
-	uint8_t op_slot[HOST_COPY_BATCH];
+	uint8_t op_slot[HOST_COPY_BATCH]; /* below SLOTS */
 	unsigned n_ops;
 	union rx_slot slots[SLOTS];
 	uint8_t slot_frame[SLOTS];

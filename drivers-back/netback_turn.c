@@ -4,6 +4,9 @@
  * goes to the end, and its queues take their turns one after another. So an interface with eight queues has as much of the
  * worker as one with a single queue, and neither notifications nor full rings give it more. What a turn is: netback_tx.c. Callers:
  * netback_tx.c, netback_rate.c, netback_queues.c. Not here: what waits for a guest, which is bounded (netback_rx.c).
+ *
+ * A turn has two lists of copies and some notifications, whatever its length: so one for which no other interface waits
+ * is as long as the ring, and has half the hypercalls for each packet.
  */
 #include "netback_private.h"
 
@@ -63,14 +66,27 @@ void vif_turn_run(void *ctx)
 		vif_turn_ask(q);
 }
 
-/* At once where nobody of the interface waits: one turn less of the worker for the guest that has a single queue. */
+/* One that is held by its rate counts as well, though it wants nothing now: shorter turns are never wrong. Interfaces
+ * are looked through only where it matters, once for more than VIF_TURN packets. */
+unsigned vif_turn_packets(const struct vif *vif, unsigned requests)
+{
+	const struct vif *other = vif->root->vifs;
+
+	while (requests > VIF_TURN && other && (other == vif || !other->turn_waits))
+		other = other->next;
+	return other ? VIF_TURN : VIF_TURN_ALONE;
+}
+
+/* At once where nobody of the interface waits and it is little: one turn less of the worker for the guest that has a
+ * single queue. Much goes behind what has been told meanwhile, so that it is known who waits. */
 void vif_turn_told(struct vif_queue *q)
 {
 	struct vif *vif = q->vif;
+	int n = vif->connected ? ring_back_fetch(&q->tx) : 0;
 
-	if (vif->n_queues == 1 && !vif->turn_waits) {
+	if (vif->n_queues == 1 && !vif->turn_waits && n <= (int)VIF_TURN) {
 		vif_tx_run(q);
-	} else if (vif->connected && ring_back_fetch(&q->tx)) {
+	} else if (n) {
 		q->found = true;
 		vif_turn_ask(q);
 	}

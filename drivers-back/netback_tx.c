@@ -3,7 +3,7 @@
  * Called by the guest's notifications and by itself; calls netback_take.c for one packet after another,
  * netback_checks.c for what their headers say, and host_net.h with what comes of them. Not here: the other direction.
  *
- *    take, take, take ...   at most BATCH; the heads of all by one hypercall
+ *    take, take, take ...   as many as vif_turn_packets() says; the heads of all by one hypercall
  *    check, give ...        each to the interface's user, which sends most of them on at once
  *    batch end              the user's doorbell: other guests' copies are made, frames come back
  *    answers                published together, one notification
@@ -13,12 +13,10 @@
  */
 #include "netback_private.h"
 
-#define BATCH 128u /* packets in one turn; then the next guest has one */
-
 /* Work areas, too big for a small stack; a turn is never begun inside another. */
 static struct gnttab_copy ops[HOST_COPY_BATCH];
 static unsigned n_ops;
-static struct vif_frame *batch[BATCH];
+static struct vif_frame *batch[VIF_TURN_ALONE];
 static unsigned n_batch;
 static unsigned n_copied; /* of batch: their ops have been done */
 
@@ -224,10 +222,10 @@ static bool collect(struct vif_queue *q, unsigned *left)
 {
 	enum vif_taken taken = VIF_ANSWERED;
 	struct vif_frame *frame;
-	unsigned looked = 0;
+	unsigned looked = 0, most = vif_turn_packets(q->vif, *left);
 
 	n_batch = n_copied = n_ops = 0;
-	for (; looked < BATCH && *left && vif_rate_allows(q); looked++) {
+	for (; looked < most && *left && vif_rate_allows(q); looked++) {
 		taken = vif_take(q, left, &frame);
 		if (taken == VIF_NOTHING || taken == VIF_BROKEN)
 			break;

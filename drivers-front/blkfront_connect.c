@@ -79,6 +79,7 @@ static int check(const struct front_disk *disk, const uint64_t *keys)
 
 static void describe_info(struct block_device *dev, uint64_t info)
 {
+	dev->searched = true; /* its backend has, or nobody shall */
 	dev->readonly = info & VDISK_READONLY;
 	dev->cdrom = info & VDISK_CDROM;
 	dev->removable = info & VDISK_REMOVABLE;

@@ -77,7 +77,6 @@ static void describe(struct nf_device *dev, const uint64_t *keys, const uint8_t 
 	choose_name(dev);
 	net->ops = &nf_net_ops;
 	net->driver = dev;
-	net->uplink = true;
 }
 
 static void say_connected(const struct nf_device *dev)

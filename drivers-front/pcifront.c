@@ -34,6 +34,16 @@ struct pf_function *pf_find(uint16_t bdf)
 	return NULL;
 }
 
+bool pcifront_machine(uint16_t bdf, uint32_t *out_sbdf)
+{
+	const struct pf_function *f = pf_find(bdf);
+
+	if (!f || f->machine == PF_NOT_TOLD)
+		return false;
+	*out_sbdf = f->machine;
+	return true;
+}
+
 unsigned pcifront_count(void)
 {
 	unsigned n = 0;
@@ -45,45 +55,21 @@ unsigned pcifront_count(void)
 	return n;
 }
 
+unsigned pcifront_settled(void)
+{
+	unsigned n = 0;
+
+	for (struct pf_root *r = pf_roots; r; r = r->next)
+		for (struct pf_device *d = r->devices; d; d = d->next)
+			n += d->bus.state == XenbusStateConnected ||
+			     d->bus.state == XenbusStateClosed;
+	return n;
+}
+
 /* ---- names ------------------------------------------------------------------------------------------- */
 
-struct name {
-	uint32_t domain, bus, slot, fn;
-};
-
-/* Hexadecimal digits up to `end`, at most max. */
-static bool take_hex(const char **at, char end, uint32_t max, uint32_t *out)
-{
-	const char *p = *at;
-	uint32_t v = 0;
-
-	for (; *p && *p != end; p++) {
-		uint32_t d = *p >= '0' && *p <= '9'   ? (uint32_t)(*p - '0')
-			     : *p >= 'a' && *p <= 'f' ? (uint32_t)(*p - 'a') + 10
-			     : *p >= 'A' && *p <= 'F' ? (uint32_t)(*p - 'A') + 10
-						      : 16;
-
-		if (d > 15 || v * 16 + d > max)
-			return false;
-		v = v * 16 + d;
-	}
-	if (p == *at || *p != end)
-		return false;
-	*at = p + (end != '\0');
-	*out = v;
-	return true;
-}
-
-/* "0000:03:1f.07": backends write the function with two digits. */
-static bool parse_name(const char *text, struct name *out)
-{
-	return take_hex(&text, ':', 0xffff, &out->domain) &&
-	       take_hex(&text, ':', 0xff, &out->bus) && take_hex(&text, '.', 0x1f, &out->slot) &&
-	       take_hex(&text, '\0', 7, &out->fn);
-}
-
 /* What the store says of function N; false when it says nothing that makes sense. */
-static bool read_function(struct pf_device *dev, unsigned n, struct name *out_name,
+static bool read_function(struct pf_device *dev, unsigned n, struct pci_name *out_name,
 			  uint64_t *out_state)
 {
 	char key[16], text[32];
@@ -92,12 +78,25 @@ static bool read_function(struct pf_device *dev, unsigned n, struct name *out_na
 	fmt_text(key, sizeof(key), "vdev-%u", n);
 	if (xenbus_read_text(HOST_TX_NONE, dev->bus.peer_path, key, text, sizeof(text)) <= 0)
 		return false;
-	if (!parse_name(text, out_name)) {
+	if (!pci_name_parse(text, out_name)) {
 		host_log(HOST_LOG_WARN, "%s: %s is no function", dev->bus.peer_path, key);
 		return false;
 	}
 	fmt_text(key, sizeof(key), "state-%u", n);
 	return xenbus_read_numbers(HOST_TX_NONE, dev->bus.peer_path, &state, 1, out_state) == 0;
+}
+
+/* dev-N is the toolstack's, by which the backend finds the function: its number in the machine, where the backend has it by no pcifront of its own. */
+static uint32_t read_machine(struct pf_device *dev, unsigned n)
+{
+	struct pci_name name;
+	char key[16], text[32];
+
+	fmt_text(key, sizeof(key), "dev-%u", n);
+	if (xenbus_read_text(HOST_TX_NONE, dev->bus.peer_path, key, text, sizeof(text)) <= 0 ||
+	    !pci_name_parse(text, &name))
+		return PF_NOT_TOLD;
+	return (uint32_t)name.domain << 16 | (uint32_t)name.bus << 8 | name.devfn;
 }
 
 /* How many numbers to look at: a number beyond the bound is a function that is not seen. */
@@ -122,9 +121,9 @@ static bool bus_in_use(uint8_t bus)
 }
 
 /* All of one bus of one backend are on one bus here. At most 32 functions are on as many buses, so there is a free one. */
-static uint8_t choose_bus(const struct pf_device *dev, const struct name *name)
+static uint8_t choose_bus(const struct pf_device *dev, const struct pci_name *name)
 {
-	uint8_t bus = name->domain ? 0xff : (uint8_t)name->bus;
+	uint8_t bus = name->domain ? 0xff : name->bus;
 
 	for (const struct pf_function *f = dev->functions; f; f = f->next)
 		if (f->domain == name->domain && f->bus == name->bus)
@@ -134,42 +133,43 @@ static uint8_t choose_bus(const struct pf_device *dev, const struct name *name)
 	return bus;
 }
 
-static struct pf_function *find_named(struct pf_device *dev, const struct name *name)
+static struct pf_function *find_named(struct pf_device *dev, const struct pci_name *name)
 {
 	for (struct pf_function *f = dev->functions; f; f = f->next)
-		if (f->domain == name->domain && f->bus == name->bus &&
-		    f->devfn == (name->slot << 3 | name->fn))
+		if (f->domain == name->domain && f->bus == name->bus && f->devfn == name->devfn)
 			return f;
 	return NULL;
 }
 
 /* One that does not tell who made it is not there. */
-static void add_function(struct pf_device *dev, const struct name *name)
+struct pf_function *pf_add(struct pf_device *dev, const struct pci_name *name, uint32_t machine)
 {
 	struct pf_function *f;
 
 	if (find_named(dev, name) || pcifront_count() == PCIFRONT_FUNCTIONS_MAX)
-		return;
+		return NULL;
 	f = host_alloc(sizeof(*f));
 	if (!f) {
 		host_log(HOST_LOG_ERROR, "%s: no memory for a function", dev->bus.path);
-		return;
+		return NULL;
 	}
 	f->dev = dev;
 	f->domain = name->domain;
-	f->bus = (uint8_t)name->bus;
-	f->devfn = (uint8_t)(name->slot << 3 | name->fn);
+	f->bus = name->bus;
+	f->devfn = name->devfn;
+	f->machine = machine;
 	f->bdf = (uint16_t)(choose_bus(dev, name) << 8 | f->devfn);
 	f->next = dev->functions;
 	dev->functions = f;
 	if (pcifront_read(f->bdf, 0, 2) == 0xffff) {
 		dev->functions = f->next;
 		host_free(f, sizeof(*f));
-		return;
+		return NULL;
 	}
 	host_log(HOST_LOG_INFO, "pci %02x:%02x.%x: from domain %u, %04x:%02x there", f->bdf >> 8,
 		 f->bdf >> 3 & 31, f->bdf & 7, dev->bus.peer, f->domain, f->bus);
 	dev->root->user->added(f->bdf);
+	return f;
 }
 
 /* The user has given its interrupts back, or forgotten them: what is left is the backend's part. */
@@ -192,28 +192,44 @@ static bool is_leaving(uint64_t state)
 	return state == XenbusStateClosing || state == XenbusStateClosed;
 }
 
+/* A number without a name is a backend's that names buses alone; and so is no list at all. */
 static void add_new(struct pf_device *dev)
 {
-	for (unsigned n = 0, count = read_count(dev); n < count; n++) {
-		struct name name;
+	unsigned count = read_count(dev), named = 0;
+
+	for (unsigned n = 0; n < count; n++) {
+		struct pci_name name;
 		uint64_t state;
 
-		if (read_function(dev, n, &name, &state) && !is_leaving(state))
-			add_function(dev, &name);
+		if (!read_function(dev, n, &name, &state))
+			continue;
+		named++;
+		if (!is_leaving(state))
+			(void)pf_add(dev, &name, read_machine(dev, n));
 	}
+	pf_roots_look(dev, !named);
 }
 
+/* What closes, and what is listed no more: a toolstack that takes a function by force does not wait for us, and may have listed it anew since, for
+ * which it has no name yet. A list that cannot be read says nothing. */
 static void remove_leaving(struct pf_device *dev)
 {
-	for (unsigned n = 0, count = read_count(dev); n < count; n++) {
-		struct pf_function *f;
-		struct name name;
+	unsigned count = read_count(dev);
+	struct pf_function *f, *next;
+
+	for (f = dev->functions; f; f = f->next)
+		f->stays = f->unlisted || !count;
+	for (unsigned n = 0; n < count; n++) {
+		struct pci_name name;
 		uint64_t state;
 
-		if (!read_function(dev, n, &name, &state) || !is_leaving(state))
-			continue;
-		f = find_named(dev, &name);
+		f = read_function(dev, n, &name, &state) ? find_named(dev, &name) : NULL;
 		if (f)
+			f->stays = !is_leaving(state);
+	}
+	for (f = dev->functions; f; f = next) {
+		next = f->next;
+		if (!f->stays)
 			remove_function(dev, f);
 	}
 }

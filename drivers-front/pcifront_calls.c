@@ -116,7 +116,7 @@ int pcifront_msix(uint16_t bdf, unsigned entry, unsigned n_entries, uint32_t *ou
 	return err;
 }
 
-int pcifront_msi(uint16_t bdf, uint32_t *out_pirq)
+int pcifront_msi(uint16_t bdf, unsigned count, uint32_t *out_pirq)
 {
 	struct pf_function *f = pf_find(bdf);
 	struct xen_pci_op op;
@@ -126,12 +126,14 @@ int pcifront_msi(uint16_t bdf, uint32_t *out_pirq)
 		return -XEN_ENODEV;
 	if (f->interrupts != PF_NONE)
 		return -XEN_EBUSY;
-	op = op_for(f, XEN_PCI_OP_enable_msi);
+	op = op_for(f, count > 1 ? XEN_PCI_OP_enable_multi_msi : XEN_PCI_OP_enable_msi);
+	op.info =
+	    count; /* in the value the first pirq comes back, or with an error how many may do */
 	err = ask(f, &op, 0);
 	if (err)
 		return err;
 	f->interrupts = PF_MSI;
-	if (!op.value || op.value > PIRQ_MAX) {
+	if (!op.value || op.value > PIRQ_MAX - (count - 1)) {
 		pcifront_interrupts_off(bdf);
 		return -XEN_EIO;
 	}

@@ -15,11 +15,18 @@
 
 #include "pcifront_private.h"
 
-/* What Linux calls a recovery's results (its PCI error recovery document): pciback ends a domain that says NONE or
- * DISCONNECT of a function it has. */
-enum { AER_NONE = 1, AER_CAN_RECOVER = 2, AER_NEED_RESET = 3, AER_RECOVERED = 5 };
-/* The state of the link, in err of aer_detected: io still goes through. */
+/* What Linux calls a recovery's results (its PCI error recovery document): a function is taken from who says NONE or
+ * DISCONNECT of it. */
+enum {
+	AER_NONE = 1,
+	AER_CAN_RECOVER = 2,
+	AER_NEED_RESET = 3,
+	AER_DISCONNECT = 4,
+	AER_RECOVERED = 5
+};
+/* The state of the link, in err of aer_detected: io still goes through; never will again. Any other: not before a reset. */
 #define AER_IO_NORMAL 1
+#define AER_IO_GONE   3
 
 #define OP_HEAD offsetof(struct xen_pci_op, msix_entries)
 _Static_assert(sizeof(struct xen_pci_sharedinfo) <= PAGE_SIZE, "as pciif.h lays it out");
@@ -80,26 +87,40 @@ int pf_op(struct pf_device *dev, struct xen_pci_op *op, unsigned n_entries)
 
 /* ---- the backend's ------------------------------------------------------------------------------- */
 
-static bool has_function(const struct pf_device *dev, const struct xen_pcie_aer_op *op)
+static const struct pf_function *named(const struct pf_device *dev,
+				       const struct xen_pcie_aer_op *op)
 {
 	for (const struct pf_function *f = dev->functions; f; f = f->next)
 		if (f->domain == op->domain && f->bus == op->bus && f->devfn == op->devfn)
-			return true;
-	return false;
+			return f;
+	return NULL;
 }
 
-/* Drivers look after their devices themselves and reset what has failed, so what is asked here is only whether somebody
- * does. */
+/* A driver is stopped at the first word, and resets its device itself at the last: in between there is nothing to do. */
+static int32_t aer_detected(const struct pf_device *dev, uint16_t bdf, int32_t state)
+{
+	enum drivers_error what = state == AER_IO_GONE ? DRIVERS_ERROR_GONE : DRIVERS_ERROR_FOUND;
+
+	dev->root->user->error(bdf, what);
+	if (what == DRIVERS_ERROR_GONE)
+		return AER_DISCONNECT;
+	return state == AER_IO_NORMAL ? AER_CAN_RECOVER : AER_NEED_RESET;
+}
+
 static int32_t aer_answer(const struct pf_device *dev, const struct xen_pcie_aer_op *op)
 {
-	if (!has_function(dev, op))
+	const struct pf_function *f = named(dev, op);
+
+	if (!f)
 		return AER_NONE;
 	switch (op->cmd) {
 	case XEN_PCI_OP_aer_detected:
-		return op->err == AER_IO_NORMAL ? AER_CAN_RECOVER : AER_NEED_RESET;
+		return aer_detected(dev, f->bdf, op->err);
 	case XEN_PCI_OP_aer_mmio:
 	case XEN_PCI_OP_aer_slotreset:
+		return AER_RECOVERED;
 	case XEN_PCI_OP_aer_resume:
+		dev->root->user->error(f->bdf, DRIVERS_ERROR_OVER);
 		return AER_RECOVERED;
 	}
 	return AER_NONE;

@@ -1,17 +1,20 @@
 /* pcifront_private.h: what the files of pcifront share: connections, and the functions that came by them.
  *
- * Private to drivers-front. pcifront.c is the connection and which functions it has, pcifront_op.c asks the backend and
- * answers it, pcifront_calls.c is what the kernel asks of a function. Worker context, so no lock: while one operation waits,
+ * Private to drivers-front. pcifront.c is the connection and which functions it has, pcifront_roots.c the buses they are on, pcifront_op.c asks the
+ * backend and answers it, pcifront_calls.c is what the kernel asks of a function. Worker context, so no lock: while one operation waits,
  * no callback runs.
  */
 #ifndef DRIVERS_FRONT_PCIFRONT_PRIVATE_H
 #define DRIVERS_FRONT_PCIFRONT_PRIVATE_H
 
+#include <amphi/pci_name.h>
 #include <amphi/pcifront.h>
 #include <amphi/xenbus.h>
 #include <xen/io/pciif.h>
 
 struct pf_device;
+
+#define PF_NOT_TOLD ~0u
 
 enum pf_interrupts { PF_NONE, PF_MSI, PF_MSIX };
 
@@ -21,6 +24,9 @@ struct pf_function {
 	/* as the backend names it */
 	uint32_t domain;
 	uint8_t bus, devfn;
+	uint32_t machine; /* as the hypervisor does */
+	bool unlisted;    /* was found on its bus: no vdev-N tells when it goes */
+	bool stays;       /* while a list is gone through */
 	/* as we do */
 	uint16_t bdf;
 	enum pf_interrupts interrupts;
@@ -50,6 +56,13 @@ struct pf_root {
 extern struct pf_root *pf_roots;
 
 struct pf_function *pf_find(uint16_t bdf);
+
+/* pcifront.c: a function that the user has not seen yet, and that answers; machine: PF_NOT_TOLD, or what it is there. NULL: it is there already, or
+ * does not answer, or there is no room. */
+struct pf_function *pf_add(struct pf_device *dev, const struct pci_name *name, uint32_t machine);
+
+/* pcifront_roots.c: [waits] reads which buses there are, and tells them; search: adds what is on them. */
+void pf_roots_look(struct pf_device *dev, bool search);
 
 /* pcifront_op.c */
 

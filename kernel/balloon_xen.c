@@ -83,20 +83,6 @@ static void *va_of(uint64_t pfn)
 	return pfn_to_virt((pfn_t){pfn});
 }
 
-static int set_mapping(uint64_t pfn, uint64_t entry)
-{
-	return (int)hypercall_update_va_mapping((uint64_t)(uintptr_t)va_of(pfn), entry,
-						UVMF_INVLPG | UVMF_ALL);
-}
-
-static int map_again(uint64_t pfn)
-{
-	uint64_t va, entry;
-
-	mm_direct_entry((pfn_t){pfn}, false, &va, &entry);
-	return set_mapping(pfn, entry);
-}
-
 /* 0 when it went. What fails is undone, and the page is free as before. */
 static int give_one(void)
 {
@@ -109,7 +95,7 @@ static int give_one(void)
 		return -XEN_ENOMEM;
 	pfn = virt_to_pfn(page).v;
 	mfn = mm_p2m_list[pfn];
-	if (set_mapping(pfn, 0)) {
+	if (mm_direct_take((pfn_t){pfn})) {
 		pages_free(page, 1);
 		return -XEN_EBUSY;
 	}
@@ -120,7 +106,7 @@ static int give_one(void)
 		return 0;
 	}
 	mm_p2m_list[pfn] = mfn;
-	if (map_again(pfn) == 0)
+	if (mm_direct_give((pfn_t){pfn}) == 0)
 		pages_free(page, 1);
 	return -XEN_EBUSY;
 }
@@ -138,7 +124,7 @@ static int take_one(void)
 		return -XEN_ENOMEM;
 	mm_p2m_list[pfn] = extent;
 	forget();
-	if (map_again(pfn))
+	if (mm_direct_give((pfn_t){pfn}))
 		return -XEN_EBUSY;
 	pages_free(va_of(pfn), 1);
 	return 0;

@@ -410,6 +410,15 @@ struct block_device *block_next(struct block_device *prev)
 	return q ? q->dev : NULL;
 }
 
+bool block_is_there(const struct block_device *dev)
+{
+	struct block_queue *q = queues;
+
+	while (q && q->dev != dev)
+		q = q->next;
+	return q;
+}
+
 /* For portable drivers, which cannot do anything about an error. */
 void host_block_register(struct block_device *dev)
 {

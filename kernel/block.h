@@ -21,6 +21,8 @@ struct block_device *block_find(const char *name);
 struct block_device *block_find_serial(const char *serial);
 /* NULL begins; returns NULL at the end. */
 struct block_device *block_next(struct block_device *prev);
+/* dev may be one that has been freed: only its address counts. */
+bool block_is_there(const struct block_device *dev);
 
 /* ---- pieces ------------------------------------------------------------------------- */
 
@@ -53,7 +55,7 @@ void block_kick(struct block_device *dev);
 
 /* ---- for threads -------------------------------------------------------------------- */
 
-/* [waits] Reads or writes len_bytes. Any thread but the worker. */
+/* [waits] Reads or writes len_bytes. Any thread but the worker. -XEN_ENODEV: the disk has gone meanwhile, as of all of these. */
 int block_io(struct block_device *dev, enum block_op op, uint64_t sector, void *va,
 	     uint32_t len_bytes);
 /* [waits] A write that is on the medium when this returns 0. */

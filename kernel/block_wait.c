@@ -35,10 +35,15 @@ static void piece_done(struct block_piece *piece, int status)
 	wait_wake(&w->queue);
 }
 
+/* A disk may go between two requests of a thread, which does not see it. */
 static void submit(void *ctx)
 {
 	struct wait *w = ctx;
 
+	if (!block_is_there(w->dev)) {
+		piece_done(&w->piece, -XEN_ENODEV);
+		return;
+	}
 	block_submit(w->dev, &w->piece);
 	block_kick(w->dev);
 }

@@ -213,17 +213,74 @@ static const char *take_iommu(struct cmdline *out, const char *value, size_t len
 	static const char *const names[] = {[DMA_POLICY_DIRECT] = "off",
 					    [DMA_POLICY_STRICT] = "strict",
 					    [DMA_POLICY_LAZY] = "lazy"};
-	int i = lookup(names, ARRAY_SIZE(names), value, len);
+	static const char without[] = ",nointremap";
+	size_t tail = sizeof(without) - 1;
+	bool told = len > tail && !memcmp(value + len - tail, without, tail);
+	int i = lookup(names, ARRAY_SIZE(names), value, told ? len - tail : len);
 
 	if (i < 0)
 		return "neither off, strict nor lazy";
+	out->intremap = !told;
 	out->iommu = (enum dma_policy)i;
 	return NULL;
 }
 
 static const char *take_dma_debug(struct cmdline *out, const char *value, size_t len)
 {
-	out->dma_debug = true;
+	out->dma_debug = DMA_DEBUG_SAY;
+	return NULL;
+}
+
+static const char *take_dma_panic(struct cmdline *out, const char *value, size_t len)
+{
+	out->dma_debug = DMA_DEBUG_STOP;
+	return NULL;
+}
+
+/* 20: what is there beside the first MiB of a machine. */
+static const char *take_dma_mask(struct cmdline *out, const char *value, size_t len)
+{
+	unsigned bits;
+
+	if (!small_number(value, len, 2, &bits) || bits <= 20 || bits > 63)
+		return "not a number of bits from 21 to 63";
+	out->dma_mask_bits = bits;
+	return NULL;
+}
+
+static const char *take_dma_untrusted(struct cmdline *out, const char *value, size_t len)
+{
+	out->dma_untrusted = true;
+	return NULL;
+}
+
+/* Digits, with K or M behind them: KiB without. */
+static bool take_size(const char *value, size_t len, uint64_t *out)
+{
+	unsigned unit = 10, n;
+
+	if (len && (value[len - 1] == 'K' || value[len - 1] == 'M'))
+		unit = value[--len] == 'M' ? 20 : 10;
+	if (!small_number(value, len, 6, &n))
+		return false;
+	*out = (uint64_t)n << unit;
+	return true;
+}
+
+/* SIZE[,MOST]: without the second it does not grow. */
+static const char *take_swiotlb(struct cmdline *out, const char *value, size_t len)
+{
+	uint64_t first, most;
+	size_t at = 0;
+
+	while (at < len && value[at] != ',')
+		at++;
+	if (!take_size(value, at, &first) ||
+	    !take_size(at < len ? value + at + 1 : value, at < len ? len - at - 1 : at, &most) ||
+	    first > most || !most)
+		return "not SIZE[,MOST], with K or M, that is not 0";
+	out->pool_first = first;
+	out->pool_max = most;
 	return NULL;
 }
 
@@ -305,6 +362,10 @@ static const struct key {
     {"ctl", true, take_ctl},
     {"iommu", true, take_iommu},
     {"dma_debug", false, take_dma_debug},
+    {"dma_panic", false, take_dma_panic},
+    {"dma_mask", true, take_dma_mask},
+    {"dma_untrusted", false, take_dma_untrusted},
+    {"swiotlb", true, take_swiotlb},
 };
 
 /* Loaders end lines as they like, so line ends count. */
@@ -363,6 +424,7 @@ void cmdline_parse(const char *text, struct cmdline *out, cmdline_complain_fn *c
 	memset(out, 0, sizeof(*out));
 	out->loglevel = 1;
 	out->iommu = DMA_POLICY_LAZY;
+	out->intremap = true;
 	out->port_first = 1; /* to 0: none */
 	for (;;) {
 		while (is_space(*text))

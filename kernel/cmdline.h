@@ -3,7 +3,7 @@
  * Words are KEY, KEY=VALUE or KEY="VALUE with spaces". Known: role=guest|service|native,
  * do="command; command", console=auto|serial|ring|hypervisor|interactive, loglevel=0..3 or a name,
  * name=NAME, stay, maxcpus=N, ip=..., persistent=N,N, vfs=N, ctl=tcp:PORT[,any], blkfront=old-keys|large-sectors (or both, with a comma),
- * iommu=off|strict|lazy, dma_debug,
+ * iommu=off|strict|lazy[,nointremap], dma_debug, dma_panic, dma_mask=BITS, dma_untrusted, swiotlb=SIZE[,MOST],
  * pvops=auto|native|kvm|xen-pv|xen-pvh. Unknown words and bad values are reported to the caller and otherwise ignored.
  * Pure: no console, no allocation; the text is not kept.
  */
@@ -46,8 +46,12 @@ struct cmdline {
 	/* Pages of guests that disks keep mapped, for each queue and in all (blkback.h); set: said here */
 	bool persistent_set;
 	unsigned persistent_queue, persistent_all;
-	enum dma_policy iommu; /* of the devices, where there is an IOMMU of ours */
-	bool dma_debug;        /* every map for a device is checked against its unmap */
+	enum dma_policy iommu;    /* of the devices, where there is an IOMMU of ours */
+	bool intremap;            /* it checks their interrupts, too */
+	enum dma_debug dma_debug; /* every map for a device is checked against its unmap */
+	unsigned dma_mask_bits;   /* devices are told that they reach no more; 0: as they are */
+	bool dma_untrusted;       /* devices see whole pages only, where an IOMMU holds them */
+	uint64_t pool_first, pool_max; /* bytes of bounce buffers; pool_max 0: as dma.h has it */
 	unsigned vfs; /* virtual functions to turn on of each disk controller that has them */
 	bool disk_old_keys, disk_large_sectors; /* what backends are told (blkfront_limits) */
 	uint16_t ctl_port; /* where TCP gives commands to a service domain; 0: nowhere */

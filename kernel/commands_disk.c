@@ -3,7 +3,6 @@
  * Caller: shell.c. Calls the block layer and disk_walk.c. The answers that begin with '@' are read
  * by the host tool, which computes the same digest and the same pattern for itself.
  */
-#include <amphi/bridge.h>
 #include <amphi/host_block.h>
 #include <amphi/netback.h>
 #include <amphi/pattern.h>
@@ -16,6 +15,8 @@
 #include "commands.h"
 #include "console.h"
 #include "disk_walk.h"
+#include "lent.h"
+#include "net_start.h"
 #include "roles.h"
 #include "shell.h"
 #include "thread.h"
@@ -222,7 +223,7 @@ static int start_serving(void *ctx)
 
 	if (!error)
 		error = netback_init();
-	return error ? error : bridge_start("xenbr0");
+	return error ? error : net_start_bridges();
 }
 
 /* A domain that is not the service domain may serve disks and networks too, when its toolstack names it as
@@ -236,6 +237,7 @@ static int serve(int argc, char **argv)
 		return -XEN_EINVAL;
 	if (serving || cmdline.role == ROLE_SERVICE)
 		return -XEN_EEXIST;
+	lent_wait(); /* a guest that asks for a disk too early is refused */
 	error = boot.store_page ? worker_call(start_serving, NULL) : -XEN_ENODEV;
 	serving = !error;
 	return error;

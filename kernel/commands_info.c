@@ -6,6 +6,7 @@
  */
 #include <amphi/blkback.h>
 #include <amphi/blkfront.h>
+#include <amphi/dma.h>
 #include <amphi/event.h>
 #include <amphi/grant.h>
 #include <amphi/hypercall.h>
@@ -275,10 +276,22 @@ static void print_disks(void)
 	}
 }
 
+static void print_dma(void)
+{
+	struct dma_counts c;
+
+	for (unsigned n = 0; dma_count(n, &c); n++)
+		console_printf("@stat dma=%02x:%02x.%x layer=%s maps=%llu unmaps=%llu flushes=%llu "
+			       "tables=%u wrong=%llu\n",
+			       c.bdf >> 8, c.bdf >> 3 & 31, c.bdf & 7, c.layer, ULL(c.maps),
+			       ULL(c.unmaps), ULL(c.flushes), c.tables, ULL(c.wrong));
+}
+
 /* In the worker: these counters are its own, and a device may come or go while others look. */
 static int print_portable(void *ctx)
 {
 	print_disks();
+	print_dma();
 	blkfront_for_each(print_front, NULL);
 	blkback_for_each(print_back, NULL);
 	return 0;

@@ -8,6 +8,7 @@
 #include <amphi/grant.h>
 #include <amphi/host_control.h>
 #include <amphi/hypercall.h>
+#include <amphi/string.h>
 #include "mm.h"
 #include "worker.h"
 
@@ -147,7 +148,29 @@ static uint64_t used_bytes(void)
 	return (pages_total_count() - pages_free_count() - slab_pages) * PAGE_SIZE + small;
 }
 
-/* Without the right to ask, free_pages stays 0 on both sides of a comparison. */
+/* amphi-hv tells as Xen's performance counters what it has in use. A hypervisor that has more of them than there is room for is another, and
+ * its counters only grow: the answer would be longer than told, so the number is asked for first. */
+static void read_held(struct host_held *out)
+{
+	struct xen_sysctl op = {.cmd = XEN_SYSCTL_perfc_op,
+				.u.perfc_op.cmd = XEN_SYSCTL_PERFCOP_query};
+	struct xen_sysctl_perfc_op *p = &op.u.perfc_op;
+	struct xen_sysctl_perfc_desc desc[HOST_HELD_MAX];
+	uint32_t n[HOST_HELD_MAX];
+
+	if (host_sysctl(&op) || p->nr_counters > HOST_HELD_MAX || p->nr_vals != p->nr_counters)
+		return;
+	set_xen_guest_handle(p->desc, desc);
+	set_xen_guest_handle(p->val, n);
+	if (host_sysctl(&op))
+		return;
+	for (unsigned i = 0; i < p->nr_counters; i++) {
+		(void)str_copy(out[i].name, sizeof(out[i].name), desc[i].name);
+		out[i].n = n[i];
+	}
+}
+
+/* Without the right to ask, free_pages and what is held stay 0 on both sides of a comparison. */
 void host_read_counts(struct host_counts *out)
 {
 	struct xen_sysctl op = {.cmd = XEN_SYSCTL_physinfo};
@@ -160,4 +183,5 @@ void host_read_counts(struct host_counts *out)
 	};
 	if (host_sysctl(&op) == 0)
 		out->free_pages = op.u.physinfo.free_pages;
+	read_held(out->held);
 }

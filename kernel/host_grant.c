@@ -6,11 +6,15 @@
  */
 #include <amphi/grant.h>
 #include <amphi/host.h>
+#include <amphi/host_iospace.h>
 #include <amphi/string.h>
+#include "host_grant.h"
 #include "mm.h"
 
 _Static_assert(HOST_GRANT_BATCH == GRANT_BATCH, "a batch of the host is one hypercall");
 _Static_assert(HOST_COPY_BATCH == GRANT_COPY_BATCH, "and one of copies");
+_Static_assert(HOST_GRANT_WINDOWS == VMAP_PAGES, "each window has a number");
+_Static_assert(HOST_GRANTS_LEAVING == GRANT_BATCH, "what leaves is what one call unmaps");
 
 #define WINDOWS_MAX     24576u /* of the 32768 that there are for everything */
 #define WINDOWS_FIRST   1024u
@@ -37,6 +41,80 @@ static bool stack_grow(void)
 	return true;
 }
 
+/* ---- which grant is where ------------------------------------------------------------ */
+
+/* Only when somebody wants to know, for 64 windows as soon as there is one of them. */
+#define GROUP 64u
+static void (*leaving)(const uint16_t *windows, unsigned count);
+static struct granted *granted[VMAP_PAGES / GROUP];
+
+void host_grants_leaving(void (*fn)(const uint16_t *windows, unsigned count))
+{
+	leaving = fn;
+}
+
+static unsigned window_of(const void *va)
+{
+	return (unsigned)(((uintptr_t)va - VMAP_BASE) >> PAGE_SHIFT);
+}
+
+static bool group_make(unsigned group)
+{
+	if (granted[group])
+		return true;
+	granted[group] = kmalloc(GROUP * sizeof(struct granted));
+	for (unsigned i = 0; granted[group] && i < GROUP; i++)
+		granted[group][i].owner = DOMID_INVALID;
+	return granted[group];
+}
+
+const struct granted *granted_at(const void *va)
+{
+	unsigned window = window_of(va);
+	const struct granted *group;
+
+	if ((uintptr_t)va < VMAP_BASE || (uintptr_t)va >= VMAP_END)
+		return NULL;
+	group = granted[window / GROUP];
+	return group && group[window % GROUP].owner != DOMID_INVALID ? &group[window % GROUP]
+								     : NULL;
+}
+
+bool host_grant_window(const void *va, unsigned *out_window, bool *out_readonly)
+{
+	const struct granted *g = granted_at(va);
+
+	if (!g)
+		return false;
+	*out_window = window_of(va);
+	*out_readonly = g->readonly;
+	return true;
+}
+
+static void note(const struct host_grant_map *map)
+{
+	unsigned window = window_of(map->page);
+
+	if (leaving && granted[window / GROUP])
+		granted[window / GROUP][window % GROUP] = (struct granted){
+		    .ref = map->ref.v, .owner = map->owner, .readonly = map->readonly};
+}
+
+/* Before they are unmapped: a device that still may reach one would keep it from its owner. */
+static void note_leaving(const struct grant_mapping *maps, unsigned n)
+{
+	uint16_t which[GRANT_BATCH];
+
+	for (unsigned i = 0; i < n; i++)
+		which[i] = (uint16_t)window_of(maps[i].va);
+	leaving(which, n);
+	for (unsigned i = 0; i < n; i++)
+		if (granted[which[i] / GROUP])
+			granted[which[i] / GROUP][which[i] % GROUP].owner = DOMID_INVALID;
+}
+
+/* ---- windows --------------------------------------------------------------------------- */
+
 /* 64 at a time: reserving takes a search and may make page tables, which a request for one page
  * should not pay for. The lowest comes out first, so neighbours stay in few tables. Never more
  * than the stack holds, counting those in use: they all come back. */
@@ -50,6 +128,11 @@ static bool windows_grow(void)
 	va = vmap_reserve(WINDOWS_AT_ONCE);
 	if (!va)
 		return false;
+	if (leaving && !(group_make(window_of(va) / GROUP) &&
+			 group_make(window_of(va + (WINDOWS_AT_ONCE - 1) * PAGE_SIZE) / GROUP))) {
+		vmap_release(va, WINDOWS_AT_ONCE);
+		return false;
+	}
 	n_reserved += WINDOWS_AT_ONCE;
 	for (i = WINDOWS_AT_ONCE; i > 0; i--)
 		windows[n_windows++] = va + (i - 1) * PAGE_SIZE;
@@ -93,8 +176,10 @@ int host_grants_map(struct host_grant_map *maps, unsigned count)
 		maps[i].status = batch[i].status;
 		maps[i].handle = batch[i].handle;
 		maps[i].page = batch[i].va;
-		if (batch[i].status == GNTST_okay)
+		if (batch[i].status == GNTST_okay) {
+			note(&maps[i]);
 			continue;
+		}
 		maps[i].page = NULL;
 		windows[n_windows++] = batch[i].va;
 	}
@@ -122,6 +207,8 @@ void host_grants_unmap(struct host_grant_map *maps, unsigned count)
 	}
 	if (!n)
 		return;
+	if (leaving)
+		note_leaving(batch, n);
 	grants_unmap(batch, n);
 	for (i = 0; i < n; i++)
 		windows[n_windows++] = batch[i].va;

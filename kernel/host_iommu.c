@@ -12,8 +12,7 @@
 #include "console.h"
 #include "mm.h"
 
-#define LINE_BYTES 64u
-#define LOG_MAX    160u
+#define LOG_MAX 160u
 
 /* Of a function's configuration space: what kind it is, and of a bridge the buses behind it. */
 enum { REG_HEADER = 0x0e, REG_SECONDARY_BUS = 0x19, REG_SUBORDINATE_BUS = 0x1a };
@@ -55,35 +54,6 @@ void host_iommu_free(void *p, size_t bytes)
 volatile void *host_iommu_registers(maddr_t where, size_t len)
 {
 	return machine_mmio_map(where, len);
-}
-
-uint32_t host_iommu_read32(volatile void *regs, unsigned offset)
-{
-	return *(volatile uint32_t *)((volatile char *)regs + offset);
-}
-
-uint64_t host_iommu_read64(volatile void *regs, unsigned offset)
-{
-	return *(volatile uint64_t *)((volatile char *)regs + offset);
-}
-
-void host_iommu_write32(volatile void *regs, unsigned offset, uint32_t value)
-{
-	*(volatile uint32_t *)((volatile char *)regs + offset) = value;
-}
-
-void host_iommu_write64(volatile void *regs, unsigned offset, uint64_t value)
-{
-	*(volatile uint64_t *)((volatile char *)regs + offset) = value;
-}
-
-void host_iommu_clean(const void *p, size_t len)
-{
-	const char *line = (const char *)((uintptr_t)p & ~(uintptr_t)(LINE_BYTES - 1));
-
-	for (; line < (const char *)p + len; line += LINE_BYTES)
-		__asm__ volatile("clflush %0" : "+m"(*(volatile char *)line));
-	__asm__ volatile("mfence" ::: "memory");
 }
 
 bool host_iommu_bridge(uint16_t bdf, uint8_t *out_first_bus, uint8_t *out_last_bus)

@@ -16,6 +16,9 @@
 #include "mm.h"
 
 #define FAULTS_AT_ONCE 16u
+#define EBDA_WORD      0x40eu
+#define EBDA_FIRST     0x80000u
+#define EBDA_END       0xa0000u
 
 static void say(const struct iommu_fault *f)
 {
@@ -30,10 +33,13 @@ static void say(const struct iommu_fault *f)
 static void faults(void *ctx)
 {
 	struct iommu_fault f;
-	bool lost, any_lost = false;
+	bool is_fault = true, lost, any_lost = false;
 
-	for (unsigned i = 0; i < FAULTS_AT_ONCE && iommu_fault(&f, &lost); i++) {
-		say(&f);
+	/* A unit that has no fault to tell may still have lost some. */
+	for (unsigned i = 0; i < FAULTS_AT_ONCE && is_fault; i++) {
+		is_fault = iommu_fault(&f, &lost);
+		if (is_fault)
+			say(&f);
 		any_lost |= lost;
 	}
 	if (any_lost)
@@ -43,13 +49,25 @@ static void faults(void *ctx)
 /* Handlers of machine.h run in the worker, as iommu.h wants it. */
 static void listen(void)
 {
-	struct machine_msi msi = {.fn = faults};
+	struct machine_msi msi = {.fn = faults, .of_iommu = true};
 	int err = machine_msi_bind(&msi);
 
 	if (err)
 		klog(LOG_WARN, "iommu: faults are not told: %s", error_name(err));
 	else
 		iommu_fault_interrupt(msi.address, msi.data);
+}
+
+/* No I/O APIC is used here: lines come by the old controllers, which no unit sees. */
+static void remap_interrupts(void)
+{
+	int err = cmdline.intremap ? iommu_interrupts_start(NULL, 0) : -XEN_EOPNOTSUPP;
+
+	if (err)
+		klog(LOG_INFO, "interrupts are not remapped: %s",
+		     cmdline.intremap ? error_name(err) : "so it was said");
+	else
+		klog(LOG_INFO, "interrupts remapped");
 }
 
 static int start(uint64_t address, uint32_t len)
@@ -59,16 +77,37 @@ static int start(uint64_t address, uint32_t len)
 	return table ? iommu_start(table, len) : -XEN_ENOMEM;
 }
 
+/* The PC's word at 0x40e says in which paragraph the BIOS's extended data begins, below video memory; its first byte, how many KiB it has. Where no such BIOS
+ * was, the word is anything: what it leads to is read, and checked. */
+static int start_calgary(void)
+{
+	const uint8_t *low = map_io((maddr_t){EBDA_WORD & PAGE_MASK}, PAGE_SIZE, MM_READ), *ebda;
+	uint64_t at;
+
+	if (!low)
+		return -XEN_ENOMEM;
+	low += EBDA_WORD & ~PAGE_MASK;
+	at = (uint64_t)(low[0] | low[1] << 8) << 4;
+	if (at < EBDA_FIRST || at >= EBDA_END)
+		return -XEN_ENODEV;
+	ebda = map_io((maddr_t){at}, EBDA_END - at, MM_READ);
+	if (!ebda)
+		return -XEN_ENOMEM;
+	return iommu_start_calgary(ebda, MIN((size_t)*ebda << 10, EBDA_END - at));
+}
+
 void iommu_native_start(void)
 {
 	bool is_intel = boot.acpi.dmar.address;
 	uint64_t table = is_intel ? boot.acpi.dmar.address : boot.acpi.ivrs.address;
 	int n;
 
-	dma_set_policy(DMA_POLICY_DIRECT, cmdline.dma_debug);
-	if (!table || cmdline.iommu == DMA_POLICY_DIRECT)
+	if (cmdline.iommu == DMA_POLICY_DIRECT)
 		return;
-	n = start(table, is_intel ? boot.acpi.dmar.len : boot.acpi.ivrs.len);
+	n = table ? start(table, is_intel ? boot.acpi.dmar.len : boot.acpi.ivrs.len)
+		  : start_calgary();
+	if (!table && n == -XEN_ENODEV)
+		return;
 	if (n < 0) {
 		klog(LOG_WARN, "iommu: not used: %s", error_name(n));
 		return;
@@ -80,6 +119,7 @@ void iommu_native_start(void)
 		klog(LOG_INFO, "%s: %u bits, %u spaces, %s", iommu_name(unit), traits->address_bits,
 		     traits->spaces, cmdline.iommu == DMA_POLICY_LAZY ? "lazy" : "strict");
 	}
+	remap_interrupts();
 	listen();
-	dma_set_policy(cmdline.iommu, cmdline.dma_debug);
+	dma_set_policy(cmdline.iommu);
 }

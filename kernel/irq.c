@@ -83,15 +83,30 @@ void irq_dispatch(unsigned vector)
  * one in service. */
 int irq_vector_alloc(irq_fn *fn, void *ctx, uint8_t *out_vector)
 {
+	return irq_vectors_alloc(fn, &ctx, 1, out_vector);
+}
+
+static bool all_free(unsigned first, unsigned count)
+{
+	while (count && !handlers[first + count - 1].fn)
+		count--;
+	return !count;
+}
+
+int irq_vectors_alloc(irq_fn *fn, void *const *ctx, unsigned count, uint8_t *out_first)
+{
+	unsigned first = ROUND_UP(LEGACY_END, count);
+
 	if (!trap_is_native)
 		return -XEN_ENOSYS;
-	for (unsigned v = LEGACY_END; v < VECTOR_END; v++)
-		if (!handlers[v].fn) {
-			handlers[v] = (struct irq_handler){fn, ctx};
-			*out_vector = (uint8_t)v;
-			return 0;
-		}
-	return -XEN_ENOSPC;
+	while (first + count <= VECTOR_END && !all_free(first, count))
+		first += count;
+	if (first + count > VECTOR_END)
+		return -XEN_ENOSPC;
+	for (unsigned i = 0; i < count; i++)
+		handlers[first + i] = (struct irq_handler){fn, ctx[i]};
+	*out_first = (uint8_t)first;
+	return 0;
 }
 
 int irq_legacy_bind(unsigned irq, irq_fn *fn, void *ctx)

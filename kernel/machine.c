@@ -9,6 +9,7 @@
 
 #include <amphi/event.h>
 #include <amphi/hypercall.h>
+#include <amphi/iommu.h>
 #include <amphi/pcifront.h>
 #include <amphi/pvops.h>
 
@@ -60,6 +61,11 @@ struct msi_source {
 	uint32_t pirq;
 	port_t port; /* none natively */
 	bool wants_eoi;
+	bool follows;   /* another one of a row, whose first one is mapped for all */
+	uint8_t mapped; /* the vector, where an IOMMU knows it; else 0 */
+	/* a line's */
+	void (*fn)(void *ctx);
+	void *ctx;
 };
 
 static struct msi_source *sources;
@@ -84,32 +90,55 @@ static void msi_pirq(void *ctx)
 		(void)hypercall_physdev_op(PHYSDEVOP_eoi, &eoi);
 }
 
-/* The message's format is the SDM's ("Message Address Register Format", "Message Data Register
- * Format"): to this processor's APIC, fixed delivery, edge. The driver writes it into the
- * device's table. */
-static int bind_native(struct machine_msi *msi, struct msi_source *source)
+/* What the function has to send: what an IOMMU takes for the vector, or the vector itself in the SDM's format ("Message Address
+ * Register Format", "Message Data Register Format"): to this processor's APIC, fixed delivery, edge. */
+static int message_of(const struct machine_msi *msi, struct msi_source *source, uint8_t vector,
+		      struct iommu_message *out)
 {
+	uint32_t cpu = lapic_read(LAPIC_ID) >> 24;
+	int err;
+
+	*out = (struct iommu_message){.address = MSI_ADDRESS | (uint64_t)cpu << 12, .data = vector};
+	err = msi->of_iommu ? -XEN_ENXIO : iommu_interrupt_map(msi->bdf, vector, cpu, out);
+	if (err && err != -XEN_ENXIO)
+		return err;
+	source->mapped = err ? 0 : vector;
+	return 0;
+}
+
+/* The driver writes the message into the device's table. A vector that no message is made for stays taken, and nobody sends it. */
+static int bind_native(struct machine_msi *msi, struct msi_source **row, unsigned n)
+{
+	struct iommu_message first, m;
 	uint8_t vector;
 	int err;
 
 	if (!lapic_present())
 		return -XEN_ENODEV;
-	err = irq_vector_alloc(msi_native, source, &vector);
+	err = irq_vectors_alloc(msi_native, (void *const *)row, n, &vector);
+	for (unsigned i = 0; i < n && !err; i++)
+		err = message_of(msi, row[i], (uint8_t)(vector + i), i ? &m : &first);
 	if (err)
 		return err;
 	msi->write_entry = true;
-	msi->address = MSI_ADDRESS | (uint64_t)(lapic_read(LAPIC_ID) >> 24) << 12;
-	msi->data = vector;
+	msi->address = first.address;
+	msi->data = first.data;
 	return 0;
 }
 
-/* Tells the hypervisor of the function before its interrupt: it knows those its own scan found, and
- * answers that it does (-XEN_EEXIST or 0) or that it keeps no list (-XEN_ENOSYS). */
-static void announce(uint16_t bdf)
+/* Natively nobody else has to be told. A hypervisor knows those that its own scan found, and answers that it does (-XEN_EEXIST or 0),
+ * or that it keeps no list (-XEN_ENOSYS). */
+void machine_pci_appeared(uint16_t bdf, uint16_t physical)
 {
-	struct physdev_pci_device_add add = {.bus = (uint8_t)(bdf >> 8), .devfn = (uint8_t)bdf};
+	struct physdev_pci_device_add add = {
+	    .bus = (uint8_t)(bdf >> 8),
+	    .devfn = (uint8_t)bdf,
+	    .flags = physical != bdf ? XEN_PCI_DEV_VIRTFN : 0,
+	    .physfn = {.bus = (uint8_t)(physical >> 8), .devfn = (uint8_t)physical},
+	};
 
-	(void)hypercall_physdev_op(PHYSDEVOP_pci_device_add, &add);
+	if (boot_on_xen() && boot.privileged)
+		(void)hypercall_physdev_op(PHYSDEVOP_pci_device_add, &add);
 }
 
 static bool pirq_wants_eoi(uint32_t pirq)
@@ -120,86 +149,196 @@ static bool pirq_wants_eoi(uint32_t pirq)
 	       query.flags & XENIRQSTAT_needs_eoi;
 }
 
-static int bind_event(struct machine_msi *msi, struct msi_source *source)
+static int bind_event(struct msi_source *source, event_fn *fn)
 {
 	source->wants_eoi = pirq_wants_eoi(source->pirq);
+	return event_bind_pirq(source->pirq, false, fn, source, &source->port);
+}
+
+static int bind_events(struct machine_msi *msi, struct msi_source **row, unsigned n, uint32_t pirq)
+{
+	int err = 0;
+
 	msi->write_entry = false;
-	return event_bind_pirq(source->pirq, false, msi_pirq, source, &source->port);
+	for (unsigned i = 0; i < n && !err; i++) {
+		row[i]->pirq = pirq + i;
+		row[i]->follows = i;
+		err = bind_event(row[i], msi_pirq);
+	}
+	return err;
 }
 
 /* -1 leaves the choice of pirq to Xen. Xen also programs the device, table entry included, so
  * the driver must not (write_entry), and needs to be told where an MSI-X table lies; table_base
  * 0 means plain MSI. A pirq that cannot be bound stays mapped: the driver gives its device up,
  * and nobody asks again. */
-static int bind_pirq(struct machine_msi *msi, struct msi_source *source)
+static int bind_pirq(struct machine_msi *msi, struct msi_source **row, unsigned n)
 {
 	struct physdev_map_pirq map = {
 	    .domid = DOMID_SELF,
-	    .type = MAP_PIRQ_TYPE_MSI,
+	    .type = n > 1 ? MAP_PIRQ_TYPE_MULTI_MSI : MAP_PIRQ_TYPE_MSI,
 	    .index = -1,
 	    .pirq = -1,
 	    .bus = msi->bdf >> 8,
 	    .devfn = msi->bdf & 0xff,
-	    .entry_nr = (int)msi->entry,
+	    .entry_nr = n > 1 ? (int)n : (int)msi->entry,
 	    .table_base = msi->table_bar.v,
 	};
 	int err;
 
-	announce(msi->bdf);
 	err = (int)hypercall_physdev_op(PHYSDEVOP_map_pirq, &map);
-	if (err)
-		return err;
-	source->pirq = (uint32_t)map.pirq;
-	return bind_event(msi, source);
+	return err ? err : bind_events(msi, row, n, (uint32_t)map.pirq);
 }
 
-/* The backend has the pirq mapped to this domain, and the device set up. */
-static int bind_lent(struct machine_msi *msi, struct msi_source *source)
+/* The backend has the pirqs mapped to this domain, and the device set up. */
+static int bind_lent(struct machine_msi *msi, struct msi_source **row, unsigned n)
 {
-	int err = msi->entries ? pcifront_msix(msi->bdf, msi->entry, msi->entries, &source->pirq)
-			       : pcifront_msi(msi->bdf, &source->pirq);
+	uint32_t pirq;
+	int err = msi->entries ? pcifront_msix(msi->bdf, msi->entry, msi->entries, &pirq)
+			       : pcifront_msi(msi->bdf, n, &pirq);
 
-	return err ? err : bind_event(msi, source);
+	return err ? err : bind_events(msi, row, n, pirq);
 }
 
 /* A PVH domain that owns the machine has an APIC of its own, and binds as natively. */
-static int bind(struct machine_msi *msi, struct msi_source *source)
+static int bind(struct machine_msi *msi, struct msi_source **row, unsigned n)
 {
 	if (boot.platform != BOOT_XEN_PV)
-		return bind_native(msi, source);
-	return boot.privileged ? bind_pirq(msi, source) : bind_lent(msi, source);
+		return bind_native(msi, row, n);
+	return boot.privileged ? bind_pirq(msi, row, n) : bind_lent(msi, row, n);
 }
 
-int machine_msi_bind(struct machine_msi *msi)
+static struct msi_source *source_new(uint16_t bdf, void (*fn)(void *ctx), void *ctx)
 {
 	struct msi_source *source = kmalloc(sizeof(*source));
-	int err;
 
-	if (!source)
-		return -XEN_ENOMEM;
-	source->work = (struct host_work){.fn = msi->fn, .ctx = msi->ctx};
-	source->bdf = msi->bdf;
-	source->port = PORT_NONE;
-	err = bind(msi, source);
-	if (err) {
-		kfree(source, sizeof(*source));
-		return err;
-	}
-	source->next = sources;
-	sources = source;
-	return 0;
+	if (source)
+		*source = (struct msi_source){
+		    .work = {.fn = fn, .ctx = ctx}, .bdf = bdf, .port = PORT_NONE};
+	return source;
 }
 
 static void nobody(void *ctx) {}
 
-/* A vector stays bound natively, and its source with it: the interrupt that comes all the same reaches nobody. */
-static bool unbind(struct msi_source *source)
+/* Heard no more. A row's first one can be unmapped when all of it are. */
+static void quieten(struct msi_source *source)
 {
 	host_work_cancel(&source->work);
 	source->work.fn = nobody;
+	if (source->mapped)
+		(void)iommu_interrupt_unmap(source->bdf, source->mapped);
+	source->mapped = 0;
+	if (source->port.v)
+		event_close(source->port);
+}
+
+/* One that was not bound, or is one of a row that was not bound whole. */
+static void source_free(struct msi_source *source)
+{
+	quieten(source);
+	kfree(source, sizeof(*source));
+}
+
+static void keep(struct msi_source *source)
+{
+	source->next = sources;
+	sources = source;
+}
+
+int machine_msi_bind(struct machine_msi *msi)
+{
+	unsigned n = MAX(msi->messages, 1u), made = 0;
+	struct msi_source *row[MACHINE_MSI_MAX];
+	int err = n <= MACHINE_MSI_MAX && !(n & (n - 1)) ? 0 : -XEN_EINVAL;
+
+	for (; made < n && !err; made += !err) {
+		row[made] = source_new(msi->bdf, msi->fn,
+				       (void *)((uintptr_t)msi->ctx + made * msi->stride));
+		err = row[made] ? 0 : -XEN_ENOMEM;
+	}
+	if (!err)
+		err = bind(msi, row, n);
+	while (made-- > 0) {
+		if (err)
+			source_free(row[made]);
+		else
+			keep(row[made]);
+	}
+	return err;
+}
+
+/* ---- lines ------------------------------------------------------------------------------- */
+
+/* As PCI's header has it (6.2.4): the line, then the pin. Of a function that is lent the line is the pirq. */
+#define REG_LINE 0x3cu
+#define NO_LINE  0xffu
+
+/* Upcall. Nothing comes until the end is told, after the driver has made the device let go of the line. */
+static void line_pirq(void *ctx)
+{
+	struct msi_source *source = ctx;
+
+	worker_post(&source->work);
+}
+
+static void line_run(void *ctx)
+{
+	struct msi_source *source = ctx;
+	struct physdev_eoi eoi = {.irq = source->pirq};
+
+	source->fn(source->ctx);
+	if (source->wants_eoi)
+		(void)hypercall_physdev_op(PHYSDEVOP_eoi, &eoi);
+}
+
+static int map_line(uint32_t line)
+{
+	struct physdev_map_pirq map = {
+	    .domid = DOMID_SELF, .type = MAP_PIRQ_TYPE_GSI, .index = (int)line, .pirq = (int)line};
+
+	return (int)hypercall_physdev_op(PHYSDEVOP_map_pirq, &map);
+}
+
+int machine_line_bind(uint16_t bdf, void (*fn)(void *ctx), void *ctx)
+{
+	uint32_t reg = machine_pci_read(bdf, REG_LINE, 2), line = reg & 0xff;
+	struct msi_source *source;
+	int err = 0;
+
+	if (boot.platform != BOOT_XEN_PV)
+		return -XEN_EOPNOTSUPP;
+	if (!(reg >> 8) || !line || line == NO_LINE)
+		return -XEN_ENODEV;
+	source = source_new(bdf, line_run, NULL);
+	if (!source)
+		return -XEN_ENOMEM;
+	source->work.ctx = source;
+	source->fn = fn;
+	source->ctx = ctx;
+	source->pirq = line;
+	if (boot.privileged)
+		err = map_line(line);
+	if (!err)
+		err = bind_event(source, line_pirq);
+	if (err)
+		source_free(source);
+	else
+		keep(source);
+	return err;
+}
+
+/* ---- undone ------------------------------------------------------------------------------ */
+
+/* A vector stays bound natively, and its source with it: the interrupt that comes all the same reaches nobody. What the
+ * hypervisor has mapped for us goes back to it: the function's next owner needs the entry, and it the vector. */
+static bool unbind(struct msi_source *source)
+{
+	struct physdev_unmap_pirq unmap = {.domid = DOMID_SELF, .pirq = (int)source->pirq};
+
 	if (!source->port.v)
 		return false;
-	event_close(source->port);
+	if (boot.privileged && !source->follows)
+		(void)hypercall_physdev_op(PHYSDEVOP_unmap_pirq, &unmap);
 	kfree(source, sizeof(*source));
 	return true;
 }
@@ -208,6 +347,9 @@ void machine_msi_unbind(uint16_t bdf)
 {
 	struct msi_source **link = &sources;
 
+	for (struct msi_source *source = sources; source; source = source->next)
+		if (source->bdf == bdf)
+			quieten(source);
 	while (*link) {
 		struct msi_source *source = *link, *next = source->next;
 

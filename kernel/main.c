@@ -7,7 +7,6 @@
 #include <amphi/blkfront.h>
 #include <amphi/blktrace.h>
 #include <amphi/netfront.h>
-#include <amphi/pcifront.h>
 #include <amphi/drivers.h>
 #include <amphi/error_name.h>
 #include <amphi/host.h>
@@ -19,11 +18,15 @@
 #include "cmdline.h"
 #include "commands.h"
 #include "console.h"
+#include "dma_options.h"
 #include "iommu_native.h"
 #include "disk_trace.h"
 #include "guest_control.h"
+#include "host_iospace.h"
+#include "host_pci_error.h"
 #include "hotplug_xen.h"
 #include "kernel_lock.h"
+#include "lent.h"
 #include "mm.h"
 #include "net_start.h"
 #include "partition.h"
@@ -72,7 +75,7 @@ static int start_native(void *ctx)
 		iommu_native_start();
 	if (machine_has_devices())
 		(void)drivers_native_init(cmdline.vfs);
-	return 0;
+	return host_pci_errors_start();
 }
 
 /* What a disk may take of this domain's memory, in the worst case an eighth: a queue of 16 pages has 512 slots
@@ -111,8 +114,12 @@ static struct netfront_limits net_limits(void)
 					.staging = true};
 }
 
-static const struct pcifront_user lent_devices = {.added = drivers_native_add,
-						  .removing = drivers_native_remove};
+/* Before any driver: what it asks memory for is decided there. */
+static int start_spaces(void *ctx)
+{
+	iospace_start(cmdline.iommu);
+	return 0;
+}
 
 /* Without a store there is nobody to ask for disks, nor to say which CPUs to use; the same goes on with
  * none. */
@@ -136,7 +143,7 @@ static int start_guest(void *ctx)
 	if (error)
 		klog(LOG_WARN, "no networks from other domains: %s", error_name(error));
 	error = boot.store_page && !machine_has_devices() && boot.platform == BOOT_XEN_PV
-		    ? pcifront_init(&lent_devices)
+		    ? lent_start()
 		    : 0;
 	if (error)
 		klog(LOG_WARN, "no devices from other domains: %s", error_name(error));
@@ -196,6 +203,7 @@ static void shell_thread(void *ctx)
 	commands_system_add();
 	commands_bench_add();
 	commands_price_add();
+	commands_irq_try_add();
 	commands_user_add();
 	commands_line_add();
 	commands_time_add();
@@ -206,11 +214,17 @@ static void shell_thread(void *ctx)
 	commands_wire_add();
 	commands_bridge_add();
 	commands_dma_add();
+	commands_dma_page_add();
+	commands_dma_try_add();
+	commands_dma_message_add();
 	commands_ip_nc_add();
 	commands_ip_http_add();
 	commands_ip_iperf_add();
 	smp_init();
 	(void)worker_call(net_start, NULL);
+	dma_options();
+	if (boot_on_xen())
+		(void)worker_call(start_spaces, NULL);
 	switch (cmdline.role) {
 	case ROLE_SERVICE:
 		service_main();

@@ -11,6 +11,8 @@
 #include "panic.h"
 #include "trap.h"
 
+#define DMA32_END (1ull << (32 - PAGE_SHIFT))
+
 #define M2P_BASE ((const uint64_t *)0xffff800000000000ull) /* MACH2PHYS_VIRT_START of the PV ABI */
 
 /* NULL natively and in PVH domains, where our frame numbers are the machine's as far as we can
@@ -30,6 +32,9 @@ size_t mm_bitmap_pages(size_t n_pages)
 void mm_start(void *bitmap, size_t n_pages)
 {
 	page_bitmap_init(&pages, bitmap, n_pages);
+	/* Many devices reach 4 GiB and no more. In a PV domain our numbers say nothing of that. */
+	if (!mm_p2m_list && n_pages > DMA32_END)
+		pages.low_end = pages.hint = DMA32_END;
 }
 
 void mm_count_used(size_t n_pages)
@@ -48,9 +53,8 @@ void mm_give(uint64_t first_pfn, uint64_t n_pages)
 
 /* Zeroed without exception: pages are granted to other domains, mapped by programs and made into
  * page tables, and none of these may see what was there before. */
-void *pages_alloc(unsigned n)
+static void *zeroed(size_t first, unsigned n)
 {
-	size_t first = n ? page_bitmap_alloc(&pages, n) : PAGE_BITMAP_NONE;
 	void *va;
 
 	if (first == PAGE_BITMAP_NONE)
@@ -58,6 +62,21 @@ void *pages_alloc(unsigned n)
 	va = pfn_to_virt((pfn_t){first});
 	memset(va, 0, n * PAGE_SIZE);
 	return va;
+}
+
+void *pages_alloc(unsigned n)
+{
+	return zeroed(n ? page_bitmap_alloc(&pages, n) : PAGE_BITMAP_NONE, n);
+}
+
+void *pages_alloc_low(unsigned n, unsigned align, uint64_t end)
+{
+	return zeroed(page_bitmap_alloc_low(&pages, n, align, end), n);
+}
+
+uint64_t pages_end(void)
+{
+	return pages.n_pages;
 }
 
 /* The bitmap finds a double free and a wrong count in part: pages that are free already. Both

@@ -33,6 +33,10 @@ extern uint64_t mm_test_kernel_base, mm_test_direct_base;
 /* n zeroed pages, contiguous in the direct map and in pfn (not in mfn on PV), or NULL. */
 void *pages_alloc(unsigned n);
 void pages_free(void *va, unsigned n);
+/* The same, with the first page's number a multiple of align (a power of 2) and all numbers below end. */
+void *pages_alloc_low(unsigned n, unsigned align, uint64_t end);
+/* No page of ours has this number or a higher one. */
+uint64_t pages_end(void);
 size_t pages_free_count(void);
 size_t pages_total_count(void); /* of memory that is or was free, and of the image */
 

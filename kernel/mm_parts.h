@@ -6,8 +6,10 @@
 #ifndef KERNEL_MM_PARTS_H
 #define KERNEL_MM_PARTS_H
 
+#include <amphi/hypercall.h>
 #include <amphi/pvops.h>
 
+#include "host_iospace.h"
 #include "mm.h"
 
 #define PTE_PRESENT  0x001ull
@@ -85,5 +87,19 @@ void mm_xen_tell_p2m(void);
 /* PV: the page's mapping in the direct map becomes read-only, or writable again. */
 void mm_make_readonly(pfn_t pfn, bool readonly);
 void mm_direct_entry(pfn_t pfn, bool readonly, uint64_t *out_va, uint64_t *out_entry);
+/* PV: a page of ours leaves the direct map, its one mapping, and no device has it any more; or comes back with the frame that the p2m list has for it. */
+static inline int mm_direct_take(pfn_t pfn)
+{
+	iospace_drain();
+	return (int)hypercall_update_va_mapping((uint64_t)(uintptr_t)pfn_to_virt(pfn), 0,
+						UVMF_INVLPG | UVMF_ALL);
+}
+static inline int mm_direct_give(pfn_t pfn)
+{
+	uint64_t va, entry;
+
+	mm_direct_entry(pfn, false, &va, &entry);
+	return (int)hypercall_update_va_mapping(va, entry, UVMF_INVLPG | UVMF_ALL);
+}
 
 #endif

@@ -14,6 +14,7 @@
 #include <amphi/string.h>
 
 #include "boot.h"
+#include "host_iospace.h"
 #include "mm_parts.h"
 #include "panic.h"
 
@@ -72,12 +73,14 @@ static void set_entry(const uint64_t *entry, uint64_t value)
 	must("a table entry", hypercall_mmu_update(&req, 1, NULL, DOMID_SELF));
 }
 
-/* Xen makes a page a table only while no entry lets anybody write it; it counts such entries by
+/* Xen makes a page a table only while no entry lets anybody write it, and no device may; it counts both by
  * page. This is the one entry left after trim_first_map(). */
 void mm_direct_entry(pfn_t pfn, bool readonly, uint64_t *out_va, uint64_t *out_entry)
 {
 	uint64_t flags = mm_flags.leaf | mm_flags.no_execute | (readonly ? 0 : PTE_WRITE);
 
+	if (readonly)
+		iospace_drain();
 	*out_va = (uint64_t)(uintptr_t)pfn_to_virt(pfn);
 	*out_entry = frame_entry(pfn.v, flags);
 }

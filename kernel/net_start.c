@@ -1,8 +1,8 @@
 /* net_start.c: who uses which network interface, and how the TCP/IP stack begins.
  *
- * Caller: kmain's shell thread, in the worker, before the role's drivers. In a service domain a bridge has the uplinks and the guests' interfaces,
- * and the stack the bridge's own one; elsewhere the stack has every interface that is no guest's. The stack is kernel/net's, bridges are
- * drivers-back's. What ip= says was read by cmdline.c as text.
+ * Callers: kmain's shell thread, in the worker, before the role's drivers; `serve`. In a domain that serves others, the service domain or a driver domain, a
+ * bridge has the cards and the guests' interfaces, and the stack the bridge's own one and what others serve to it; elsewhere the stack has
+ * every interface. The stack is kernel/net's, bridges are drivers-back's. What ip= says was read by cmdline.c as text.
  */
 #include <amphi/bridge.h>
 #include <amphi/error_name.h>
@@ -19,6 +19,8 @@
 #define MEMORY_OF  8u
 #define MEMORY_MAX (32u << 20)
 
+static bool bridged;
+
 /* For the host tool, and for people: in the worker, when an address has come. */
 static void report(const char *line)
 {
@@ -30,7 +32,7 @@ static bool is_ours(const struct net_device *dev)
 {
 	if (str_starts(dev->name, "vif"))
 		return false;
-	return cmdline.role != ROLE_SERVICE || !dev->uplink;
+	return !bridged || !dev->uplink;
 }
 
 static void look(void *ctx, struct net_device *dev)
@@ -59,9 +61,19 @@ static void begin_stack(void)
 		host_net_watch(&watch);
 }
 
+/* The cards first: the bridge's interface comes with the bridge, and has the fixed address only when nobody else has it. */
+int net_start_bridges(void)
+{
+	bridged = true;
+	for (struct net_device *dev = host_net_next(NULL); dev; dev = host_net_next(dev))
+		if (dev->uplink)
+			(void)net_stack_drop(dev);
+	return bridge_start(DEFAULT_BRIDGE);
+}
+
 int net_start(void *ctx)
 {
-	int error = cmdline.role == ROLE_SERVICE ? bridge_start(DEFAULT_BRIDGE) : 0;
+	int error = cmdline.role == ROLE_SERVICE ? net_start_bridges() : 0;
 
 	if (error)
 		klog(LOG_WARN, "no bridges: %s", error_name(error));

@@ -49,9 +49,17 @@ static size_t find_run(const struct page_bitmap *b, size_t n, size_t from, size_
 	return PAGE_BITMAP_NONE;
 }
 
+static size_t take(struct page_bitmap *b, size_t first, size_t n)
+{
+	for (size_t i = first; i < first + n; i++)
+		b->words[i / 64] &= ~(1ull << (i % 64));
+	b->n_free -= n;
+	return first;
+}
+
 /* From the hint on, then from the start: next fit. It keeps a burst of allocations from walking
  * over the same used words again and again. The run itself may reach past the hint in the second
- * round. */
+ * round. Low pages come last: some devices reach no others. */
 size_t page_bitmap_alloc(struct page_bitmap *b, size_t n)
 {
 	size_t first;
@@ -60,14 +68,33 @@ size_t page_bitmap_alloc(struct page_bitmap *b, size_t n)
 		return PAGE_BITMAP_NONE;
 	first = find_run(b, n, b->hint, b->n_pages);
 	if (first == PAGE_BITMAP_NONE)
-		first = find_run(b, n, 0, b->hint);
+		first = find_run(b, n, b->low_end, b->hint);
+	if (first == PAGE_BITMAP_NONE)
+		first = find_run(b, n, 0, b->low_end);
 	if (first == PAGE_BITMAP_NONE)
 		return first;
-	for (size_t i = first; i < first + n; i++)
-		b->words[i / 64] &= ~(1ull << (i % 64));
-	b->n_free -= n;
-	b->hint = first + n < b->n_pages ? first + n : 0;
-	return first;
+	if (first >= b->low_end)
+		b->hint = first + n < b->n_pages ? first + n : b->low_end;
+	return take(b, first, n);
+}
+
+/* The hint stays: this is rare, and low. */
+size_t page_bitmap_alloc_low(struct page_bitmap *b, size_t n, size_t align, size_t end)
+{
+	size_t first = 0, len;
+
+	end = end < b->n_pages ? end : b->n_pages;
+	while ((first = next_free(b, first, end)) < end) {
+		first = (first + align - 1) / align * align;
+		if (first >= end || end - first < n)
+			break;
+		for (len = 0; len < n && is_free(b, first + len);)
+			len++;
+		if (len == n)
+			return take(b, first, n);
+		first += len + 1;
+	}
+	return PAGE_BITMAP_NONE;
 }
 
 /* Looks at all pages before it changes one, so that a refused release leaves the bitmap as it
@@ -83,7 +110,7 @@ bool page_bitmap_release(struct page_bitmap *b, size_t first, size_t n)
 		b->words[i / 64] |= 1ull << (i % 64);
 	b->n_free += n;
 	/* Low pages first, so that what is used stays together and long runs stay whole. */
-	if (first < b->hint)
+	if (first < b->hint && first >= b->low_end)
 		b->hint = first;
 	return true;
 }

@@ -1,8 +1,8 @@
 /* partition.c: partitions as disks: the table of each disk is read, and each partition is a window onto the
  * whole (block_window.c).
  *
- * First all tables are read, by the calling thread, which waits for the disks; then the windows are made and
- * registered, in the worker. Tables: partition_table.c. Callers: main.c, service.c. Calls the block layer, worker.h.
+ * First all tables are read, by the calling thread, which waits for the disks, any of which may go meanwhile; then the windows are made and
+ * registered, in the worker. Tables: partition_table.c. Callers: main.c, service.c, partition_late.c. Calls the block layer, worker.h.
  */
 #include "partition.h"
 
@@ -16,8 +16,6 @@
 #include "partition_table.h"
 #include "worker.h"
 
-#define DISKS_MAX 16u
-
 struct found {
 	struct block_device *whole;
 	struct partition part;
@@ -25,47 +23,89 @@ struct found {
 	struct found *next;
 };
 
-static struct found *all_found, **found_end; /* of the search under way */
+/* The search under way: there is one at a time. dev: whose table is read; NULL: none, or it has gone meanwhile. */
+static struct {
+	struct block_device *dev;
+	char name[sizeof(((struct block_device *)0)->name)];
+	struct found *first;
+} search;
 
 /* ---- the search ------------------------------------------------------------------------------- */
 
+/* In the worker. A disk that went away takes what was found on it along: its memory may be another's. */
+static void on_change(void *ctx, struct block_device *dev)
+{
+	struct found **link = &search.first, *f;
+
+	if (!dev->gone)
+		return;
+	if (search.dev == dev)
+		search.dev = NULL;
+	while ((f = *link)) {
+		if (f->whole != dev) {
+			link = &f->next;
+			continue;
+		}
+		*link = f->next;
+		kfree(f, sizeof(*f));
+	}
+}
+
+static struct host_block_watch watch = {.fn = on_change};
+
+static int begin_work(void *ctx)
+{
+	host_block_watch(&watch);
+	return 0;
+}
+
+/* Tables of a CD-ROM count in sectors that it does not have. */
+static bool is_wanted(const struct block_device *dev)
+{
+	return !dev->searched && !dev->whole && !dev->cdrom;
+}
+
+/* Once for each disk, also when it cannot be read. */
+static int next_work(void *ctx)
+{
+	struct partition_disk *disk = ctx;
+	struct block_device *dev = block_next(NULL);
+
+	while (dev && !is_wanted(dev))
+		dev = block_next(dev);
+	search.dev = dev;
+	if (!dev)
+		return false;
+	dev->searched = true;
+	memcpy(search.name, dev->name, sizeof(search.name));
+	disk->sectors = dev->sectors;
+	disk->sector_size = dev->sector_size;
+	return true;
+}
+
 static int read_disk(void *ctx, uint64_t sector, void *buf, uint32_t len_bytes)
 {
-	return block_io(ctx, BLOCK_READ, sector, buf, len_bytes);
+	return search.dev ? block_io(search.dev, BLOCK_READ, sector, buf, len_bytes) : -XEN_ENODEV;
 }
 
 static void note(void *ctx, const struct partition *part)
 {
-	struct found *f = kmalloc(sizeof(*f));
+	struct found **end = &search.first, *f = search.dev ? kmalloc(sizeof(*f)) : NULL;
 
 	if (!f)
 		return;
-	f->whole = ctx;
+	f->whole = search.dev;
 	f->part = *part;
 	f->twin = false;
 	f->next = NULL;
-	*found_end = f;
-	found_end = &f->next;
+	while (*end)
+		end = &(*end)->next;
+	*end = f;
 }
 
 static void say(void *ctx, const char *text)
 {
-	struct block_device *dev = ctx;
-
-	host_log(HOST_LOG_WARN, "disk %s: %s", dev->name, text);
-}
-
-static void look_at(struct block_device *dev, uint8_t *page)
-{
-	struct partition_disk disk = {.read = read_disk,
-				      .found = note,
-				      .say = say,
-				      .ctx = dev,
-				      .sectors = dev->sectors,
-				      .sector_size = dev->sector_size,
-				      .page = page};
-
-	(void)partition_table_read(&disk);
+	host_log(HOST_LOG_WARN, "disk %s: %s", search.name, text);
 }
 
 /* ---- windows ---------------------------------------------------------------------------------- */
@@ -74,7 +114,7 @@ static void look_at(struct block_device *dev, uint8_t *page)
  * others' partitions are on. Then it is not known which is meant, and neither is found by its number. */
 static void mark_twins(void)
 {
-	for (struct found *a = all_found; a; a = a->next)
+	for (struct found *a = search.first; a; a = a->next)
 		for (struct found *b = a->next; b; b = b->next)
 			if (a->whole != b->whole && a->part.number == b->part.number &&
 			    !strcmp(a->part.uuid, b->part.uuid))
@@ -94,52 +134,38 @@ static void make_window(const struct found *f)
 		 part->number);
 	(void)str_copy(dev->partuuid, sizeof(dev->partuuid), part->uuid);
 	(void)str_copy(dev->partlabel, sizeof(dev->partlabel), part->label);
-	if (f->twin)
-		host_log(HOST_LOG_ERROR, "partition %s: another disk has its signature", dev->name);
-	else if (part->signature)
+	if (part->signature && !f->twin)
 		fmt_text(dev->serial, sizeof(dev->serial), "disk-%08x-%u", part->signature,
 			 part->number);
+	if (f->twin || block_find_serial(dev->serial)) { /* the latter came before it */
+		host_log(HOST_LOG_ERROR, "partition %s: another disk has its signature", dev->name);
+		dev->serial[0] = '\0';
+	}
 	host_block_register(dev);
 }
 
-/* A disk that went away while the others were read takes its partitions with it. */
-static bool is_there(const struct block_device *whole)
-{
-	struct block_device *dev = block_next(NULL);
-
-	while (dev && dev != whole)
-		dev = block_next(dev);
-	return dev;
-}
-
-static int register_work(void *ctx)
+static int end_work(void *ctx)
 {
 	struct found *f;
 
-	(void)ctx;
+	host_block_unwatch(&watch);
 	mark_twins();
-	while ((f = all_found)) {
-		all_found = f->next;
-		if (is_there(f->whole))
-			make_window(f);
+	while ((f = search.first)) {
+		search.first = f->next;
+		make_window(f);
 		kfree(f, sizeof(*f));
 	}
 	return 0;
 }
 
-/* The list grows while it is gone through: so those that are there now are noted first. */
 void partitions_find(void)
 {
-	struct block_device *disks[DISKS_MAX], *dev = NULL;
-	uint8_t *page = pages_alloc(1);
-	unsigned n = 0;
+	struct partition_disk disk = {
+	    .read = read_disk, .found = note, .say = say, .page = pages_alloc(1)};
 
-	found_end = &all_found;
-	while (page && n < DISKS_MAX && (dev = block_next(dev)))
-		if (!dev->cdrom) /* whose tables count in sectors that it does not have */
-			disks[n++] = dev;
-	for (unsigned i = 0; i < n; i++)
-		look_at(disks[i], page);
-	pages_free(page, 1);
-	(void)worker_call(register_work, NULL);
+	(void)worker_call(begin_work, NULL);
+	while (disk.page && worker_call(next_work, &disk))
+		(void)partition_table_read(&disk);
+	pages_free(disk.page, 1);
+	(void)worker_call(end_work, NULL);
 }

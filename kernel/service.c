@@ -8,10 +8,12 @@
 #include <amphi/drivers.h>
 #include <amphi/machine.h>
 #include <amphi/netback.h>
+#include <amphi/pciback.h>
 #include <amphi/xs_server.h>
 #include "cmdline.h"
 #include "commands.h"
 #include "console.h"
+#include "host_pci_error.h"
 #include "partition.h"
 #include "power.h"
 #include "roles.h"
@@ -126,7 +128,9 @@ static const struct {
     {start_disks, "the disks"},
     {serve_disks, "the disk backends"},
     {netback_init, "the network backends"},
+    {pciback_init, "the PCI backend"},
     {start_control, "the control of domains"},
+    {host_pci_errors_start, "error reports"},
 };
 
 static int start_parts(void *ctx)

@@ -21,7 +21,7 @@
 #define GONE_WAIT_MS (CONTROL_BACKEND_WAIT_MS + 2000u)
 /* How often things are looked at again that nobody announces. */
 #define LOOK_MS      1u
-#define COMMANDS_MAX 40u
+#define COMMANDS_MAX 48u
 
 /* ---- one command --------------------------------------------------------------------------- */
 

@@ -130,6 +130,15 @@ static bool leaks(const char *what, uint64_t before, uint64_t after)
 	return before != after;
 }
 
+static bool any_held_leaks(const struct host_held *a, const struct host_held *b)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < HOST_HELD_MAX; i++)
+		any |= leaks(b[i].name, a[i].n, b[i].n);
+	return any;
+}
+
 /* "|" and not "||": every difference is printed, not only the first. */
 static bool any_leak(const struct counts *a, const struct counts *b)
 {
@@ -138,9 +147,17 @@ static bool any_leak(const struct counts *a, const struct counts *b)
 	       leaks("grants offered", a->host.grants_offered, b->host.grants_offered) |
 	       leaks("grants mapped", a->host.grants_mapped, b->host.grants_mapped) |
 	       leaks("ports", a->host.ports, b->host.ports) |
+	       any_held_leaks(a->host.held, b->host.held) |
 	       leaks("store nodes", a->store.nodes, b->store.nodes) |
 	       leaks("store watches", a->store.watches, b->store.watches) |
 	       leaks("store connections", a->store.connections, b->store.connections);
+}
+
+/* So that a look that saw nothing at all is not taken for one without a leak. */
+static void print_held(const struct host_held *held)
+{
+	for (unsigned i = 0; i < HOST_HELD_MAX && held[i].name[0]; i++)
+		console_printf("  %s: %u\n", held[i].name, held[i].n);
 }
 
 /* What is made once and kept is no leak, so the first rounds are not counted. */
@@ -159,6 +176,7 @@ static int run_cycles(const struct plan *p)
 	count_settled(&after);
 	if (!err)
 		verdict = any_leak(&before, &after) ? "leak" : "ok";
+	print_held(after.host.held);
 	console_printf("@cycle %s %s %llu\n", verdict, p->name, (unsigned long long)p->n);
 	return err;
 }

@@ -35,6 +35,8 @@ void trap_init_xen_pv(void);
  * the local APIC is told. -XEN_ENOSPC; -XEN_ENOSYS on PV. */
 typedef void irq_fn(void *ctx);
 int irq_vector_alloc(irq_fn *fn, void *ctx, uint8_t *out_vector);
+/* count (a power of 2) of them in a row, the first a multiple of count; vector i of them is for fn(ctx[i]). */
+int irq_vectors_alloc(irq_fn *fn, void *const *ctx, unsigned count, uint8_t *out_first);
 
 /* Natively: one of the 16 lines of the old interrupt controller (serial: 4), unmasked. -XEN_EBUSY,
  * -XEN_EINVAL; -XEN_ENOSYS on PV, where pirqs are bound by event_bind_pirq(). */

@@ -1,8 +1,7 @@
 /* config_parse.h: what the files of the domain-file parser share; private to control/.
  *
  * domain_config.c reads statements and plain values, config_disk.c understands one disk, config_vif.c one
- * interface, config_cpus.c
- * which processors a vCPU may run on. All report through config_error, which counts.
+ * interface, config_pci.c one PCI function, config_cpus.c which processors a vCPU may run on. All report through config_error, which counts.
  */
 #ifndef CONTROL_CONFIG_PARSE_H
 #define CONTROL_CONFIG_PARSE_H
@@ -21,8 +20,9 @@ struct config_parser {
 	struct token token;                  /* the one to be looked at next */
 	uint16_t seen_line[CONFIG_KEYS_MAX]; /* where key i was given; 0: not */
 	unsigned errors;
-	bool in_list;    /* the value at hand is an element of a list */
-	unsigned n_cpus; /* elements of cpus = [...] so far */
+	bool in_list;        /* the value at hand is an element of a list */
+	unsigned n_cpus;     /* elements of cpus = [...] so far */
+	unsigned pci_column; /* of the first field of the element of pci = [...] at hand */
 	char root[CONFIG_SPEC_MAX], extra[CONFIG_CMDLINE_MAX];
 	char line[CONFIG_PATH_MAX + 256]; /* of a message, while it is made */
 };
@@ -40,6 +40,14 @@ void config_add_vif(struct config_parser *p, const struct token *spec);
 
 /* Gives those without an address one, when the domain's name is known. */
 void config_vif_finish(struct domain_config *c);
+
+/* Why msitranslate=1 is refused, of a function and of all. */
+#define CONFIG_PCI_NO_TRANSLATE                                                                    \
+	"is for guests with a device model: a PV guest asks for its messages"
+
+/* One element of pci = [...], a string; and when all is read. */
+void config_add_pci(struct config_parser *p, const struct token *spec);
+void config_pci_finish(struct domain_config *c);
 
 /* The value of cpus, or one element of its list. */
 void config_set_cpus(struct config_parser *p, const struct token *v);

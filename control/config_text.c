@@ -162,16 +162,24 @@ static void put_vifs(struct text *t, const struct domain_config *c)
 	put(t, "]\n");
 }
 
-static void put_specs(struct text *t, const char *key, const char (*specs)[CONFIG_SPEC_MAX],
-		      unsigned n)
+/* Each says all for itself, whatever the file said for all. */
+static void put_pcis(struct text *t, const struct domain_config *c)
 {
-	if (!n)
+	if (!c->n_pci)
 		return;
-	put(t, "%s = [", key);
-	for (unsigned i = 0; i < n; i++) {
-		put(t, "%s\"", i ? ", " : "");
-		put_escaped(t, specs[i]);
-		put(t, "\"");
+	put(t, "pci = [");
+	for (unsigned i = 0; i < c->n_pci; i++) {
+		const struct config_pci *p = &c->pci[i];
+
+		put(t, "%s\"%04x:%02x:%02x.%x", i ? ", " : "", p->segment, p->bdf >> 8,
+		    p->bdf >> 3 & 31, p->bdf & 7);
+		if (p->slot != CONFIG_PCI_ANY_SLOT)
+			put(t, "@%x", p->slot);
+		put(t, ",permissive=%d,power_mgmt=%d,seize=%d,rdm_policy=%s%s\"",
+		    !!(p->flags & CONFIG_PCI_PERMISSIVE), !!(p->flags & CONFIG_PCI_POWER),
+		    !(p->flags & CONFIG_PCI_ASK),
+		    p->flags & CONFIG_PCI_RELAXED ? "relaxed" : "strict",
+		    p->flags & CONFIG_PCI_APART ? ",group_policy=relaxed" : "");
 	}
 	put(t, "]\n");
 }
@@ -199,6 +207,10 @@ size_t domain_config_text(const struct domain_config *c, char *out, size_t cap)
 	put_action(&t, "on_watchdog", c->on_watchdog);
 	put_disks(&t, c);
 	put_vifs(&t, c);
-	put_specs(&t, "pci", c->pci, c->n_pci);
+	put_pcis(&t, c);
+	if (c->passthrough)
+		put_string(&t, "passthrough", "enabled");
+	if (c->pci_as_is)
+		put_string(&t, "pci_topology", "passthrough");
 	return t.len;
 }

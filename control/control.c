@@ -66,7 +66,7 @@ int control_disk_params(const char *target, char *out_params, size_t cap)
 	return control.hooks->disk(control.hooks->ctx, target, out_params, cap);
 }
 
-/* What the backends shall open, for every disk, and who they are. Before anything is built, since a disk that is
+/* What the backends shall open, for every disk, and who they are; and whether PCI functions can be given. Before anything is built, since a disk that is
  * missing is the most likely mistake and the cheapest to find. */
 static int find_devices(const struct domain_record *r, control_params *params)
 {
@@ -84,7 +84,19 @@ static int find_devices(const struct domain_record *r, control_params *params)
 		if (err)
 			return err;
 	}
-	return 0;
+	return control_pci_check_all(r);
+}
+
+/* Linux tells its devices machine addresses and knows no call to have them mapped: it would start, and wait for its disk. */
+static void hint_passthrough(const struct domain_record *r)
+{
+	const struct domain_config *c = r->pub.config;
+
+	if (c->n_pci && !c->passthrough && r->built.is_linux)
+		host_log(
+		    HOST_LOG_WARN,
+		    "%s: Linux with pci wants passthrough=\"enabled\": its devices reach no memory",
+		    c->name);
 }
 
 /* Everything the domain is, by the calls of the hypervisor; it is paused and nobody has heard of it
@@ -106,6 +118,7 @@ static int build(struct domain_record *r)
 		return control_fail(err, "%s", why);
 	r->pub.domid = r->built.domid;
 	r->pub.memory_kib = plan.memory_kib;
+	hint_passthrough(r);
 	return 0;
 }
 
@@ -146,13 +159,14 @@ static int attach(struct domain_record *r, const control_params *params)
 
 /* Takes all of a domain back but the record. Each part may be missing. The domain is ended last:
  * the store and the consoles have pages of it mapped by grant, and as long as one is mapped the
- * hypervisor keeps the remains. */
+ * hypervisor keeps the remains. Its functions go before its memory does, or they would reach another's. */
 static void take_apart(struct domain_record *r)
 {
 	int err;
 
 	control_store_remove(r);
 	detach(r);
+	control_pci_take_all(r);
 	err = domain_destroy(r->pub.domid);
 	r->pub.domid = DOMID_INVALID;
 	if (err && err != -XEN_ESRCH)
@@ -170,6 +184,8 @@ static int start_by(struct domain_record *r, int (*make)(struct domain_record *r
 
 	if (!err)
 		err = make(r);
+	if (!err)
+		err = control_pci_give_all(r);
 	if (!err)
 		err = attach(r, params);
 	if (err && r->pub.domid != DOMID_INVALID)
@@ -236,6 +252,7 @@ int control_create(const struct domain_config *config, domid_t *out_domid)
 		return err;
 	}
 	control_list_add(r);
+	control_serve_again();
 	*out_domid = r->pub.domid;
 	return 0;
 }
@@ -288,6 +305,7 @@ int control_start_reserved(struct domain_record *r)
 	}
 	control.reserved = NULL;
 	control_list_add(r);
+	control_serve_again();
 	/* What a kernel says once in its life: it has shown it, and does not say it again. */
 	(void)control_store_ask(r->pub.domid, "control/feature-suspend", "1");
 	return 0;
@@ -311,7 +329,7 @@ static void report_end(struct domain_record *r)
 
 /* What is left keeps its memory and registers for somebody to look at, and is called NAME-ID: no other
  * domain has that number, nor gets it while this one is there. It says nothing any more, so that its
- * console and its place at the store are given back. */
+ * console, its place at the store and its PCI functions are given back. */
 static void keep_as_remains(struct domain_record *r)
 {
 	struct domain_config *c = (struct domain_config *)r->pub.config;
@@ -322,6 +340,7 @@ static void keep_as_remains(struct domain_record *r)
 	len = MIN(strlen(c->name), sizeof(c->name) - 1 - strlen(suffix));
 	str_copy(c->name + len, sizeof(c->name) - len, suffix);
 	detach(r);
+	control_pci_take_all(r);
 	control_store_rename(r->pub.domid, c->name);
 	r->pub.state = CONTROL_PRESERVED;
 	r->after = AFTER_NOTHING;
@@ -339,6 +358,7 @@ static bool restart_beside(struct domain_record *r)
 	keep_as_remains(r);
 	if (start(next) == 0) {
 		control_list_add(next);
+		control_serve_again();
 	} else {
 		report_end(next);
 		free_record(next);
@@ -356,8 +376,10 @@ static void finish(struct domain_record *r)
 	if (r->after != AFTER_NOTHING) {
 		r->after = AFTER_NOTHING;
 		r->pub.restarts++;
-		if (start(r) == 0)
+		if (start(r) == 0) {
+			control_serve_again();
 			return;
+		}
 	}
 	control_list_remove(r);
 	report_end(r);

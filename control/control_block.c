@@ -100,7 +100,7 @@ int control_resolve_disk(const struct domain_record *r, struct config_disk *disk
 
 /* ---- attach and detach ---------------------------------------------------------------------- */
 
-static int add_disk(const struct domain_record *r, struct config_disk *disk)
+int control_add_disk(const struct domain_record *r, struct config_disk *disk)
 {
 	char *params = host_alloc(CONFIG_PATH_MAX);
 	int err;
@@ -131,7 +131,7 @@ int control_disk_attach(const char *name, const char *spec, control_done_fn *don
 		return err;
 	disk = (struct config_disk *)&r->pub.config->disks[r->pub.config->n_disks - 1];
 	target_of(disk, &target);
-	err = add_disk(r, disk);
+	err = control_add_disk(r, disk);
 	if (err) {
 		forget_disk(r, target.dev.devid);
 		return err;

@@ -58,7 +58,7 @@ int control_resolve_vif(const struct domain_record *r, struct config_vif *vif)
 	return control_find_backend(r, vif->backend, target.what, &vif->backend_id);
 }
 
-static int add_vif(const struct domain_record *r, struct config_vif *vif)
+int control_add_vif(const struct domain_record *r, struct config_vif *vif)
 {
 	int err = control_resolve_vif(r, vif);
 
@@ -83,7 +83,7 @@ int control_net_attach(const char *name, const char *spec, control_done_fn *done
 		return err;
 	config_vif_finish((struct domain_config *)r->pub.config);
 	vif = (struct config_vif *)&r->pub.config->vifs[r->pub.config->n_vifs - 1];
-	err = add_vif(r, vif);
+	err = control_add_vif(r, vif);
 	target_of(vif, &target);
 	if (!err) {
 		err = device_begin(r, &target, DEVICE_ATTACH, done, ctx);

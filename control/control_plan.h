@@ -22,6 +22,7 @@ static inline struct domain_plan control_plan(const struct domain_config *c)
 	    .cpu_weight = c->cpu_weight,
 	    .cpu_cap = c->cpu_cap,
 	    .service = host_own_domid(),
+	    .passthrough = c->passthrough,
 	};
 }
 

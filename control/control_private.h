@@ -27,6 +27,7 @@ struct domain_record {
 	bool reported;      /* `ended` has been called */
 	bool asked;         /* control_destroy: its end is not reported */
 	bool suspend_asked; /* by control_save */
+	uint32_t pci_given; /* bit i: pci[i] of its configuration is its */
 };
 
 /* control_list.c: in the order of their making. find: NULL when there is none. */
@@ -93,6 +94,20 @@ int control_resolve_disk(const struct domain_record *r, struct config_disk *disk
 /* control_net.c: who serves the interface. As above. */
 int control_resolve_vif(const struct domain_record *r, struct config_vif *vif);
 
+/* Both, and its nodes written, as those of one that comes to a domain that runs. */
+int control_add_disk(const struct domain_record *r, struct config_disk *disk);
+int control_add_vif(const struct domain_record *r, struct config_vif *vif);
+
+/* control_serve.c: a domain runs that did not before: whose backend it is by its name finds it again. */
+void control_serve_again(void);
+
+/* control_pci.c: all functions of its configuration: whether they can be given; given, when it is built; and taken back. */
+int control_pci_check_all(const struct domain_record *r);
+/* It has none, so it can be saved: else -XEN_EOPNOTSUPP, told with their names. */
+int control_pci_check_none(const struct domain_record *r);
+int control_pci_give_all(struct domain_record *r);
+void control_pci_take_all(struct domain_record *r);
+
 /* control_device.c: the domain that a device names as its backend, "": our own. 0, or an error that has been told; what: "disk
  * xvda". */
 int control_find_backend(const struct domain_record *r, const char *backend, const char *what,
@@ -111,9 +126,19 @@ int control_store_change_limit(const struct domain_record *r, const struct confi
 /* ---- control_store_vif.c: the same of an interface. */
 int control_store_add_vif(const struct domain_record *r, const struct config_vif *vif);
 
+/* ---- control_store_pci.c: of all PCI functions together, which are one device; and of one that is added to them or
+ * is to leave them (its states are xen/io/pciif.h's, as pciback.h says); of one that has left: those behind it move up. */
+int control_store_add_pci(const struct domain_record *r);
+int control_store_pci_join(const struct domain_record *r, unsigned i);
+int control_store_pci_leave(const struct domain_record *r, unsigned i);
+int control_store_pci_drop(const struct domain_record *r, unsigned i);
+/* One that was to leave stays, when the guest's half has not answered: all is as before. False: it has begun to let go. */
+bool control_store_pci_stay(const struct domain_record *r, unsigned i);
+unsigned control_store_pci_state(const struct domain_record *r, unsigned i);
+
 /* ---- control_store_device.c: of a device of any kind, whose backend's number is known. */
 struct store_device {
-	const char *kind; /* "vbd", "vif" */
+	const char *kind; /* "vbd", "vif", "pci" */
 	uint32_t devid;
 	domid_t backend_id;
 };
@@ -124,6 +149,10 @@ static inline struct store_device disk_device(const struct config_disk *disk)
 static inline struct store_device vif_device(const struct config_vif *vif)
 {
 	return (struct store_device){"vif", vif->devid, vif->backend_id};
+}
+static inline struct store_device pci_device(void)
+{
+	return (struct store_device){"pci", 0, host_own_domid()};
 }
 /* The i-th device of a domain, disks first; false: it has not so many. */
 bool control_device(const struct domain_config *c, unsigned i, struct store_device *out);

@@ -417,6 +417,8 @@ int control_save(const char *name, const char *disk, bool keep, control_done_fn 
 	if (!err && saving)
 		err = control_fail(-XEN_EBUSY, "%s: %s is being saved", name, saving->name);
 	if (!err)
+		err = control_pci_check_none(r);
+	if (!err)
 		err = check_disk(name, disk, &dev);
 	if (!err)
 		err = check_size(r, dev);

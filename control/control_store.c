@@ -126,6 +126,8 @@ static void put_all(struct writer *w, const void *ctx)
 		store_put_disk(w, &w->r->pub.config->disks[i], params[i]);
 	for (unsigned i = 0; i < w->r->pub.config->n_vifs; i++)
 		store_put_vif(w, &w->r->pub.config->vifs[i]);
+	if (w->r->pub.config->n_pci)
+		store_put_pci(w);
 }
 
 /* Begun anew, from the first node, when the store asks for it: what was written in a failed

@@ -2,7 +2,7 @@
  *
  * A writer is one transaction while it is filled: puts read as a list, without a test behind each, since the first
  * error stays and ends it. control_store.c has these and a domain's own nodes, control_store_device.c,
- * control_store_disk.c and control_store_vif.c a device's.
+ * control_store_disk.c, control_store_vif.c and control_store_pci.c a device's.
  */
 #ifndef CONTROL_CONTROL_STORE_H
 #define CONTROL_CONTROL_STORE_H
@@ -52,5 +52,8 @@ void store_put_frontend(struct writer *w, const struct store_device *dev);
 /* Both halves of a disk, of an interface. */
 void store_put_disk(struct writer *w, const struct config_disk *disk, const char *params);
 void store_put_vif(struct writer *w, const struct config_vif *vif);
+
+/* Both halves of the device that all PCI functions are. */
+void store_put_pci(struct writer *w);
 
 #endif

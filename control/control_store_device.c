@@ -1,7 +1,7 @@
 /* control_store_device.c: what the store says of any device: its two halves, begun, closed and taken back.
  *
  * The halves point at each other and begin as Initialising; what follows is xen/io/xenbus.h's state machine, ours in
- * protocol/. What is a disk's or an interface's own is in control_store_disk.c and control_store_vif.c. Callers: those, and
+ * protocol/. What is a disk's, an interface's or a PCI function's own is in control_store_disk.c, _vif.c and _pci.c. Callers: those, and
  * who moves devices (control.c, control_device.c). Calls control_store.h.
  */
 #include <amphi/printf.h>
@@ -25,12 +25,15 @@ void store_put_backend(struct writer *w, const struct store_device *dev)
 	store_put(w, "state", "%d", XenbusStateInitialising);
 }
 
-/* The guest's half, which it writes its rings and ports into: it owns it, and the backend may read. */
+/* The guest's half, which it writes its rings and ports into: it owns it, and the backend may read. What is there of a connection with a backend
+ * that is no more goes: it is that one's to read, and no other's. */
 void store_put_frontend(struct writer *w, const struct store_device *dev)
 {
 	domid_t id = w->r->pub.domid;
 
 	store_set_dir(w, "/local/domain/%u/device/%s/%u", id, dev->kind, dev->devid);
+	if (store_join(w, ""))
+		(void)host_store_rm(w->tx, w->path);
 	store_make_dir(w, "", id, dev->backend_id);
 	store_put(w, "backend", "/local/domain/%u/backend/%s/%u/%u", dev->backend_id, dev->kind, id,
 		  dev->devid);
@@ -55,6 +58,8 @@ bool control_device(const struct domain_config *c, unsigned i, struct store_devi
 		*out = disk_device(&c->disks[i]);
 	else if (i - c->n_disks < c->n_vifs)
 		*out = vif_device(&c->vifs[i - c->n_disks]);
+	else if (i - c->n_disks == c->n_vifs && c->n_pci)
+		*out = pci_device();
 	else
 		return false;
 	return true;

@@ -31,6 +31,15 @@ int ctl_net_list(struct run *r);
 int ctl_cd_insert(struct run *r);
 int ctl_cd_eject(struct run *r);
 
+/* ctl_pci.c */
+int ctl_pci_attach(struct run *r);
+int ctl_pci_detach(struct run *r);
+int ctl_pci_list(struct run *r);
+int ctl_pci_assignable(struct run *r);
+int ctl_pci_free(struct run *r);
+int ctl_pci_keep(struct run *r);
+int ctl_sriov(struct run *r);
+
 /* ctl_blkstat.c */
 int ctl_blkstat(struct run *r);
 /* "?" for a domain that another toolstack has made. */

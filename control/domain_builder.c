@@ -73,8 +73,10 @@ int build_read_image(struct build *b, const void *bytes, size_t len)
 
 	if (!err)
 		err = elf_read_xen_notes(&b->image, &b->notes, &why);
-	return err ? build_fail(b, err, "kernel '%s' is %s", b->plan->kernel_name, why)
-		   : plan_layout(b);
+	if (err)
+		return build_fail(b, err, "kernel '%s' is %s", b->plan->kernel_name, why);
+	b->out->is_linux = !strcmp(b->notes.guest_os, "linux");
+	return plan_layout(b);
 }
 
 /* What a packed kernel says is known when it is unpacked, for which the domain has to be there. */
@@ -113,6 +115,7 @@ static int create(struct build *b)
 	c->max_grant_frames = -1;
 	c->max_maptrack_frames = -1;
 	c->grant_opts = XEN_DOMCTL_GRANT_version(1);
+	c->flags = b->plan->passthrough ? XEN_DOMCTL_CDF_iommu : 0;
 	/* A handle that no other living domain has: the time of its making. */
 	memcpy(c->handle, &(uint64_t){host_time_ns()}, sizeof(uint64_t));
 	err = host_domctl(&op);

@@ -4,7 +4,7 @@
  * KEY = VALUE; what each key takes is the table config_keys.def. Every fault is reported and
  * parsing goes on with the next line, so that one run shows them all. Pure. Callers:
  * kernel/service.c, the host tool, the fuzzer. Calls: config_lex.c, config_disk.c, printf.h,
- * string.h, config_cpus.c.
+ * string.h, config_vif.c, config_pci.c, config_cpus.c.
  */
 #include <amphi/domain_config.h>
 #include <amphi/printf.h>
@@ -272,16 +272,75 @@ static void add_vif(struct config_parser *p, const struct config_key *key, const
 	config_add_vif(p, v);
 }
 
-/* Counted and kept although nothing serves them, so that a file with too many is still refused. */
 static void add_pci(struct config_parser *p, const struct config_key *key, const struct token *v)
 {
-	struct domain_config *c = p->out;
+	(void)key;
+	config_add_pci(p, v);
+}
 
-	if (c->n_pci == CONFIG_MAX_PCI)
-		config_error(p, v, "more than %u PCI devices", CONFIG_MAX_PCI);
-	else if (get_text(p, key, v, c->pci[c->n_pci], CONFIG_SPEC_MAX))
-		c->n_pci++;
-	know_unused(p, key, v);
+/* The row's argument is the flag, which pci_seize has the other way round; pci_msitranslate has none. */
+static void set_pci_usual(struct config_parser *p, const struct config_key *key,
+			  const struct token *v)
+{
+	uint64_t n;
+
+	if (!get_number(p, key, v, &n))
+		return;
+	if (n > 1)
+		config_error(p, v, "%s must be 0 or 1", key->name);
+	else if (n && !key->arg)
+		config_error(p, v, "%s '1' " CONFIG_PCI_NO_TRANSLATE, key->name);
+	else if (n != (key->arg == CONFIG_PCI_ASK))
+		p->out->pci_usual |= (uint8_t)key->arg;
+}
+
+/* A text that is one of some words, each of which is yes or no. */
+struct yes_word {
+	const char *word;
+	bool yes;
+};
+
+static void set_word(struct config_parser *p, const struct config_key *key, const struct token *v,
+		     const struct yes_word *words, bool *out)
+{
+	char text[16], list[64] = "";
+
+	if (!get_text(p, key, v, text, sizeof(text)))
+		return;
+	for (; words->word; words++) {
+		size_t at = strlen(list);
+
+		if (!strcmp(text, words->word)) {
+			*out = words->yes;
+			return;
+		}
+		(void)fmt_text(list + at, sizeof(list) - at, "%s%s", at ? ", " : "", words->word);
+	}
+	config_error(p, v, "%s '%s' is none of %s", key->name, text, list);
+}
+
+/* "default" is nothing mapped, with devices too: xl would map all, and files for a kernel that needs that say so.
+ * Tables shared with a processor's are of kinds of domain that are not there. */
+static void set_passthrough(struct config_parser *p, const struct config_key *key,
+			    const struct token *v)
+{
+	static const struct yes_word words[] = {{"disabled", false},
+						{"enabled", true},
+						{"sync_pt", true},
+						{"default", false},
+						{NULL, false}};
+
+	set_word(p, key, v, words, &p->out->passthrough);
+}
+
+/* Linux's backend has an option of its module for it; xl reads past this key. */
+static void set_pci_topology(struct config_parser *p, const struct config_key *key,
+			     const struct token *v)
+{
+	static const struct yes_word words[] = {
+	    {"vpci", false}, {"passthrough", true}, {NULL, false}};
+
+	set_word(p, key, v, words, &p->out->pci_as_is);
 }
 
 /* The .def gives each key its shape, its setter and the member it sets, and is the only list of
@@ -527,5 +586,6 @@ int domain_config_parse(const char *file_name, const char *text, size_t len,
 	}
 	check_whole(&p);
 	config_vif_finish(out);
+	config_pci_finish(out);
 	return p.errors ? -XEN_EINVAL : 0;
 }

@@ -3,7 +3,7 @@
  * Why: the bridge is the place where one guest's frames meet another's. The input is a list of steps of 4 bytes: a frame from a
  * port to an address, time that passes, a port that goes or comes, loses its carrier, or answers from within. Called by
  * libFuzzer; a frame leaves with no tag but its port's; at the end nothing is held and nothing is leaked.
- * links: tests/host/plain_memory.c drivers-back/bridge.c drivers-back/bridge_vlan.c drivers-back/bridge_table.c kernel/net.c protocol/net_parse.c protocol/net_sum.c protocol/net_fit.c lib/text.c
+ * links: tests/host/plain_memory.c tests/host/plain_grants.c drivers-back/bridge.c drivers-back/bridge_vlan.c drivers-back/bridge_table.c kernel/net.c protocol/net_parse.c protocol/net_sum.c protocol/net_fit.c lib/text.c
  */
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  *
  * Why: domain files are written by users, and the parser runs in the service domain. Called by
  * libFuzzer; calls control/domain_config.c.
- * links: control/domain_config.c control/config_lex.c control/config_disk.c control/config_vif.c control/config_words.c
+ * links: control/domain_config.c control/config_lex.c control/config_disk.c control/config_vif.c control/config_pci.c control/config_words.c
  * links: control/config_cpus.c lib/printf.c lib/text.c
  */
 #include <stdlib.h>
@@ -41,6 +41,12 @@ static void check_accepted(const struct domain_config *c)
 		    d->limit.burst_ms > CONFIG_BURST_MAX_MS)
 			abort();
 	}
+	if (c->n_pci > CONFIG_MAX_PCI)
+		abort();
+	for (unsigned n = 0; n < c->n_pci; n++)
+		if (config_find_pci(c, c->pci[n].segment, c->pci[n].bdf) != &c->pci[n] ||
+		    (c->pci[n].slot > 31 && c->pci[n].slot != CONFIG_PCI_ANY_SLOT))
+			abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

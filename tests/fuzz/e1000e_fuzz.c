@@ -7,7 +7,7 @@
  *
  * links: tests/fuzz/nic_host.c tests/host/nic_world.c drivers-native/e1000e*.c
  * links: drivers-native/nic.c drivers-native/nic_buffer.c drivers-native/nic_watch.c
- * links: iommu/dma.c iommu/dma_debug.c tests/host/no_dma_space.c kernel/net.c protocol/net_parse.c protocol/net_hash.c protocol/net_sum.c
+ * links: iommu/dma.c iommu/dma_direct.c iommu/dma_debug.c tests/host/no_dma_space.c kernel/net.c protocol/net_parse.c protocol/net_hash.c protocol/net_sum.c
  * links: lib/printf.c lib/text.c tests/host/peer_recorder.c
  */
 #include "drivers-native/e1000e.h"
@@ -15,18 +15,13 @@
 #include <amphi/drivers.h>
 #include <amphi/machine.h>
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "fuzz_script.h"
-#include "tests/host/mock_host.h"
-#include "tests/host/nic_world.h"
+#include "nic_script.h"
 
-#define FRAMES 64u
-#define STEPS  400u
+#define STEPS 400u
 
-static struct nic_frame *frames[FRAMES];
-static unsigned n_frames, rx_head;
+static unsigned rx_head;
 static uint32_t regs[E1K_REGISTERS / 4];
 
 void machine_mmio_unmap(void *va, size_t len) {}
@@ -50,30 +45,6 @@ static void end_reset(void)
 static void *ring(enum e1000e_reg low)
 {
 	return (void *)((uint64_t)regs[low / 4 + 1] << 32 | regs[low / 4]);
-}
-
-static void send(void)
-{
-	uint8_t shape = byte(), gso = byte();
-	uint32_t len = 60 + half() % (NET_FRAME_MAX - 60);
-	struct nic_frame *f;
-
-	if (n_frames == FRAMES || !nic_dev)
-		return;
-	if (shape & 1)
-		len = 60 + len % 1455;
-	f = shape & 2 ? nic_world_tcp(MAX(len, 2000u), shape & 4 ? 4 : 6, 1 + gso % 20)
-		      : nic_world_frame(len, 1 + gso % 5, shape);
-	if (shape & 8) {
-		f->frame.gso = 1 + shape / 16 % 2;
-		f->frame.gso_size = gso * 8u;
-	}
-	if (shape & 64)
-		f->frame.flags ^= NET_CSUM_BLANK;
-	frames[n_frames++] = f;
-	nic_dev->ops->send(nic_dev, &f->frame);
-	if (shape & 128)
-		nic_dev->ops->kick(nic_dev);
 }
 
 static void write_back_sent(void)
@@ -101,23 +72,7 @@ static void write_back_received(void)
 
 static void interrupt(void)
 {
-	unsigned n = byte() % 2;
-
-	if (nic_irqs[n].fn)
-		nic_irqs[n].fn(nic_irqs[n].ctx);
-	(void)mock_run();
-}
-
-static void user(void)
-{
-	uint8_t what = byte();
-
-	nic_seen.keep = what & 1;
-	nic_seen.echo = what & 2;
-	if (what & 4)
-		nic_world_put_kept(what & 8 ? -XEN_EIO : 0);
-	if (nic_dev && what & 16)
-		nic_dev->ops->promiscuous(nic_dev, what & 32);
+	interrupt_of(byte() % 2);
 }
 
 /* Not those that say where the rings are: they are only written by the driver, and read by this card alone. */
@@ -136,21 +91,6 @@ static void time_passes(void)
 	if (ms & 1)
 		end_reset();
 	mock_advance((ms & 6 ? ms : ms * 64) * 1000000);
-}
-
-static void pull_out(void)
-{
-	memset(regs, 0xff, sizeof(regs));
-	for (unsigned n = 0; nic_dev && n < 100; n++)
-		mock_advance(60000000000ull);
-	if (nic_dev || host_net_next(NULL))
-		abort();
-	for (unsigned i = 0; i < n_frames; i++) {
-		if (frames[i]->done != 1)
-			abort();
-		free(frames[i]);
-	}
-	n_frames = 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -173,6 +113,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	nic_world_attach();
 	for (unsigned n = 0; at < stop && n < STEPS; n++)
 		steps[byte() % ARRAY_SIZE(steps)]();
-	pull_out();
+	memset(regs, 0xff, sizeof(regs));
+	pulled_out();
 	return 0;
 }

@@ -183,16 +183,8 @@ static bool step(struct world_input *in)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct world_input in = {data, data + MIN(size, 2048)};
-	bool on = true;
-
 	world_begin();
-	while (on && in.at < in.end) {
-		if (!world_run(world_u8(&in), in.at < in.end ? *in.at : 0))
-			continue;
-		on = step(&in);
-		world_check();
-	}
+	world_play(data, size, step, NULL);
 	world_end();
 	return 0;
 }

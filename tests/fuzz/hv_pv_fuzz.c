@@ -3,13 +3,13 @@
  * Reaches set_trap_table, set_callbacks, callback_op, stack_switch, iret, fpu_taskswitch,
  * set_segment_base, set/get_debugreg, set_timer_op, sched_op, physdev_op, console_io, all
  * exceptions and the emulator, in any order. Expected after each: what the CPU will be given is
- * harmless (RPL 3, IOPL 0, interrupts on, handlers and bases that are the guest's), the world's own
+ * harmless, and interrupts are as many as before (RPL 3, IOPL 0, interrupts on, handlers and bases that are the guest's), the world's own
  * registers are never loaded with what would fault us, and no sanitizer speaks.
  *
  * links: tests/host/hv_vcpu_world.c hypervisor/pv.c hypervisor/pv_bounce.c lib/printf.c
  * links: hypervisor/pv_context.c hypervisor/trap.c hypervisor/emulate.c hypervisor/cpuid.c
  * links: hypervisor/emulate_decode.c hypervisor/emulate_table.c hypervisor/msr.c lib/text.c
- * links: hypervisor/io.c hypervisor/pirq.c hypervisor/msi.c lib/pci_cap.c hypervisor/irq.c hypervisor/time.c
+ * links: hypervisor/io.c hypervisor/pirq.c hypervisor/msi.c hypervisor/pci_config.c lib/pci_cap.c hypervisor/irq.c hypervisor/time.c
  * links: hypervisor/sched.c hypervisor/sched_choose.c hypervisor/sched_share.c hypervisor/sched_op.c hypervisor/timer.c hypervisor/console.c
  * links: hypervisor/physdev.c lib/clock_scale.c
  */
@@ -18,6 +18,7 @@
 
 #include "hypervisor/clock.h"
 #include "hypervisor/hypercall.h"
+#include "hypervisor/irq.h"
 #include "hypervisor/trap.h"
 #include "tests/host/hv_vcpu_world.h"
 
@@ -89,6 +90,31 @@ static void fill(uint64_t va, unsigned n)
 		p[i] = u8();
 }
 
+/* What a first domain may ask for, and what is near it: any type, count and number of the function that is there, or its neighbour. */
+static void interrupts(void)
+{
+	static const int counts[] = {-1, 0, 1, 2, 3, 5, 8, 31, 32, 33, INT32_MAX, INT32_MIN};
+	struct physdev_map_pirq m = {.domid = u8() % 8 ? DOMID_SELF : 7, .type = u8() % 6};
+	struct physdev_unmap_pirq undo = {.domid = DOMID_SELF, .pirq = u8()};
+
+	m.index = u8();
+	m.pirq = u8() % 4 ? -1 : u8();
+	m.bus = u8() % 8 ? 0 : 1 << 16;
+	m.devfn = WORLD_BDF + (u8() % 8 == 0);
+	m.entry_nr = counts[u8() % ARRAY_SIZE(counts)];
+	m.table_base = u8() % 2 ? 0 : WORLD_DEVICE;
+	WORLD_PUT(WORLD_BASE, m);
+	(void)hc_physdev_op(PHYSDEVOP_map_pirq, WORLD_BASE);
+	if (u8() % 2)
+		(void)io_pirq_bind(world_domain, u8() % IO_PIRQS);
+	if (u8() % 2)
+		io_pirq_unbind(world_domain, u8() % IO_PIRQS);
+	irq_handle(VECTOR_FIRST + u8() % (VECTOR_LAST - VECTOR_FIRST + 1));
+	WORLD_PUT(WORLD_BASE, undo);
+	if (u8() % 2)
+		(void)hc_physdev_op(PHYSDEVOP_unmap_pirq, WORLD_BASE);
+}
+
 void hypercall_from_guest(struct guest_regs *r)
 {
 	uint64_t a = u64(), b = u64(), c = u64();
@@ -134,6 +160,9 @@ void hypercall_from_guest(struct guest_regs *r)
 		break;
 	case 11:
 		hc_physdev_op(u8() % 36, b);
+		break;
+	case 13:
+		interrupts();
 		break;
 	default:
 		hc_console_io(u8() % 3, u8(), c);
@@ -197,6 +226,7 @@ static void step(struct vcpu *v)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct vcpu *v;
+	unsigned vectors;
 
 	if (size == 0)
 		return 0;
@@ -210,10 +240,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	io_port_permit(world_domain, 0x60, 0x80, true);
 	io_mem_permit(world_domain, (mfn_t){WORLD_DEVICE >> 12}, (mfn_t){WORLD_DEVICE >> 12}, true);
 	io_irq_permit(world_domain, 9, true);
+	world.config[WORLD_MSI / 4] |= 5u << 17; /* it has 32 messages */
+	world.remaps = size & 1;
+	vectors = irq_vectors_used();
 	while (at < end && !world_domain->shut_down) {
 		step(v);
 		check(v);
 	}
+	io_domain_teardown(world_domain);
+	demand(world.n_remapped == 0 && irq_vectors_used() == vectors);
 	world_end();
 	return 0;
 }

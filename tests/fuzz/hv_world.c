@@ -142,6 +142,22 @@ static void end_one(struct domain *d, void *ctx)
 		;
 }
 
+void world_play(const uint8_t *data, size_t size, bool (*step)(struct world_input *in),
+		void (*more)(void))
+{
+	struct world_input in = {data, data + MIN(size, 2048)};
+	bool on = true;
+
+	while (on && in.at < in.end) {
+		if (!world_run(world_u8(&in), in.at < in.end ? *in.at : 0))
+			continue;
+		on = step(&in);
+		world_check();
+		if (more)
+			more();
+	}
+}
+
 void world_end(void)
 {
 	bool alive[WORLD_IDS];
@@ -226,6 +242,13 @@ static void check_events(struct domain *d)
 
 /* Of the references the fuzzers use; a table has more. */
 static uint32_t pins[WORLD_IDS][64][2];
+void (*world_more_pins)(struct domain *d);
+
+void world_pin(domid_t owner, uint32_t ref, bool readonly)
+{
+	if (owner < WORLD_IDS && ref < ARRAY_SIZE(pins[0]))
+		pins[owner][ref][readonly ? 0 : 1]++;
+}
 
 static void count_handles(struct domain *d)
 {
@@ -238,8 +261,7 @@ static void count_handles(struct domain *d)
 			continue;
 		used++;
 		MUST(!t->busy && t->ref < t->owner->grants.n_frames * GRANTS_PER_FRAME);
-		if (t->owner->id < WORLD_IDS && t->ref < ARRAY_SIZE(pins[0]))
-			pins[t->owner->id][t->ref][t->readonly ? 0 : 1]++;
+		world_pin(t->owner->id, t->ref, t->readonly);
 	}
 	MUST(used == d->grants.n_mapped);
 }
@@ -270,6 +292,8 @@ static void check_one(struct domain *d, void *ctx)
 {
 	check_events(d);
 	count_handles(d);
+	if (world_more_pins)
+		world_more_pins(d);
 }
 
 static void check_two(struct domain *d, void *ctx)

@@ -35,8 +35,17 @@ bool world_run(unsigned id, unsigned vcpu);
 bool world_call(uint64_t op, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3);
 long world_result(void);
 
+/* Called in each check for each domain, to say with world_pin what else pins grants. NULL: nothing does. */
+extern void (*world_more_pins)(struct domain *d);
+void world_pin(domid_t owner, uint32_t ref, bool readonly);
+
 /* Both ends of channels agree; counts of ports, pins and handles are what a recount says. */
 void world_check(void);
+
+/* The input's program, up to 2 KiB of it: a byte says the domain, the next one also the vCPU, and step() reads and does the
+ * rest as that one, until it says false. Each step is followed by world_check, and by more() if there is one. */
+void world_play(const uint8_t *data, size_t size, bool (*step)(struct world_input *in),
+		void (*more)(void));
 
 /* Kills all domains; every page must be back. */
 void world_end(void);

@@ -3,7 +3,7 @@
  * Why: they read headers that guests and wires made. The input: what the interface can, the kind of frame, its gso_size, where
  * it is cut into segments, and the frame. Called by libFuzzer; a checksum that was filled in must be right, and pieces must
  * hold the bytes of TCP's data, all of them.
- * links: tests/host/plain_memory.c protocol/net_parse.c protocol/net_sum.c protocol/net_hash.c protocol/net_fit.c
+ * links: tests/host/plain_memory.c tests/host/plain_grants.c protocol/net_parse.c protocol/net_sum.c protocol/net_hash.c protocol/net_fit.c
  */
 #include <stdlib.h>
 #include <string.h>

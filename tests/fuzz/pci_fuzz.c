@@ -37,6 +37,11 @@ int machine_msi_bind(struct machine_msi *msi)
 	return 0;
 }
 
+int machine_line_bind(uint16_t bdf, void (*fn)(void *ctx), void *ctx)
+{
+	return 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -54,6 +59,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			pci_bar(pci_get(n), i, &bar);
 		if (!pci_msix_find(pci_get(n), &msix))
 			pci_msix_bind(pci_get(n), &msix, 0, NULL, NULL);
+		if (pci_msis_bind(pci_get(n), 32, NULL, NULL, 0) > 32)
+			abort();
+		(void)pci_line_bind(pci_get(n), NULL, NULL);
 	}
 	return 0;
 }

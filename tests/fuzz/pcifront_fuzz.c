@@ -5,7 +5,7 @@
  * place, calls of the user. Expected: no bad access, each call ends, and when the connection is gone nothing is left.
  *
  * links: tests/host/pci_plain_back.c tests/host/mock_host.c tests/host/mock_share.c tests/host/mock_store.c
- * links: tests/host/mock_disk.c tests/host/peer_recorder.c protocol/xenbus*.c protocol/grant_retire.c
+ * links: tests/host/mock_disk.c tests/host/peer_recorder.c protocol/xenbus*.c protocol/grant_retire.c protocol/pci_name.c
  * links: drivers-front/pcifront*.c lib/printf.c lib/text.c
  */
 #include <stdio.h>
@@ -51,6 +51,7 @@ static void user_calls(void)
 {
 	uint16_t bdf = any_bdf();
 	uint32_t pirq;
+	unsigned n;
 
 	mock_enter(1);
 	switch (byte() % 6) {
@@ -65,7 +66,8 @@ static void user_calls(void)
 			abort();
 		break;
 	case 3:
-		if (!pcifront_msi(bdf, &pirq) && (!pirq || pirq > 0xffff))
+		n = 1u << byte() % 6;
+		if (!pcifront_msi(bdf, n, &pirq) && (!pirq || pirq + n - 1 > 0xffff))
 			abort();
 		break;
 	case 4:
@@ -101,6 +103,20 @@ static void store_says(void)
 	pb_put_back(key, byte() & 15 ? value : "x:y");
 }
 
+/* Buses, and perhaps no names: what is there is searched when the list changes. */
+static void roots_say(void)
+{
+	char value[16];
+
+	pb.unnamed = byte() & 1;
+	snprintf(value, sizeof(value), "%u", byte() % 40);
+	pb_put_back("root_num", value);
+	snprintf(value, sizeof(value), "%04x:%02x", byte() & 3, byte() & 1);
+	pb_put_back(byte() & 1 ? "root-0" : "root-1", byte() & 15 ? value : "x:y");
+	if (pb.unnamed)
+		pb_put_back("num_devs", "0");
+}
+
 static void another_backend(void)
 {
 	pb_drop();
@@ -126,7 +142,10 @@ static void step(void)
 		poke();
 		break;
 	case 4:
-		store_says();
+		if (byte() & 3)
+			store_says();
+		else
+			roots_say();
 		break;
 	case 5:
 		if (byte() & 1)

@@ -7,7 +7,7 @@
  *
  * links: control/restore_domain.c control/restore_stream.c control/restore_memory.c control/restore_vcpu.c control/restore_config.c control/json.c
  * links: control/domain_builder.c lib/start_layout.c control/builder_memory.c control/builder_start.c control/builder_unpack.c
- * links: control/domain_config.c control/config_lex.c control/config_disk.c control/config_vif.c control/config_words.c control/config_cpus.c
+ * links: control/domain_config.c control/config_lex.c control/config_disk.c control/config_vif.c control/config_pci.c control/config_words.c control/config_cpus.c
  * links: lib/error_name.c lib/elf.c lib/printf.c lib/text.c
  * links: unpack/unpack.c unpack/gzip.c unpack/gzip_fast.c unpack/gzip_trees.c unpack/xz.c unpack/zstd.c unpack/lz4.c
  * links: tests/host/fake_control.c tests/host/fake_versions.c tests/host/mock_host.c tests/host/mock_share.c

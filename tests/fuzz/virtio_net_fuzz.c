@@ -7,50 +7,19 @@
  *
  * links: tests/fuzz/nic_host.c tests/host/nic_world.c tests/host/virtio_card.c drivers-native/virtio_net*.c drivers-native/virtio_start.c
  * links: drivers-native/virtio_ring.c drivers-native/nic.c drivers-native/nic_buffer.c drivers-native/nic_watch.c
- * links: iommu/dma.c iommu/dma_debug.c tests/host/no_dma_space.c kernel/net.c protocol/net_parse.c protocol/net_hash.c lib/printf.c lib/text.c
+ * links: iommu/dma.c iommu/dma_direct.c iommu/dma_debug.c tests/host/no_dma_space.c kernel/net.c protocol/net_parse.c protocol/net_hash.c lib/printf.c lib/text.c
  * links: tests/host/peer_recorder.c
  */
 #include "drivers-native/virtio_net.h"
 
 #include <amphi/drivers.h>
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "fuzz_script.h"
-#include "tests/host/mock_host.h"
-#include "tests/host/nic_world.h"
+#include "nic_script.h"
 #include "tests/host/virtio_card.h"
 
-#define FRAMES 64u
-#define STEPS  400u
-
-static struct nic_frame *frames[FRAMES];
-static unsigned n_frames;
-
-static void send(void)
-{
-	uint8_t shape = byte(), gso = byte();
-	uint32_t len = 60 + half() % (NET_FRAME_MAX - 60);
-	struct nic_frame *f;
-
-	if (n_frames == FRAMES || !nic_dev)
-		return;
-	if (shape & 1)
-		len = 60 + len % 1455;
-	f = shape & 2 ? nic_world_tcp(MAX(len, 2000u), shape & 4 ? 4 : 6, 1 + gso % 20)
-		      : nic_world_frame(len, 1 + gso % 5, shape);
-	if (shape & 8) {
-		f->frame.gso = 1 + shape / 16 % 2;
-		f->frame.gso_size = gso * 8u;
-	}
-	if (shape & 64)
-		f->frame.flags ^= NET_CSUM_BLANK;
-	frames[n_frames++] = f;
-	nic_dev->ops->send(nic_dev, &f->frame);
-	if (shape & 128)
-		nic_dev->ops->kick(nic_dev);
-}
+#define STEPS 400u
 
 /* A chain of a queue: written into, and returned right or wrong. */
 static void give_back(void)
@@ -79,27 +48,7 @@ static void give_back(void)
 
 static void interrupt(void)
 {
-	unsigned n = byte() % 16;
-
-	if (nic_irqs[n].fn)
-		nic_irqs[n].fn(nic_irqs[n].ctx);
-	(void)mock_run();
-}
-
-static void user(void)
-{
-	uint8_t what = byte();
-
-	nic_seen.keep = what & 1;
-	nic_seen.echo = what & 2;
-	if (what & 4)
-		nic_world_put_kept(what & 8 ? -XEN_EIO : 0);
-	if (!nic_dev)
-		return;
-	if (what & 16)
-		nic_dev->ops->promiscuous(nic_dev, what & 32);
-	if (what & 64)
-		nic_dev->ops->multicast(nic_dev, nic_dev->mac, what & 128);
+	interrupt_of(byte() % 16);
 }
 
 static void change(void)
@@ -125,21 +74,6 @@ static void time_passes(void)
 	mock_advance((ms & 7 ? ms : ms * 64) * 1000000);
 }
 
-static void pull_out(void)
-{
-	card.status = 0xff;
-	for (unsigned n = 0; nic_dev && n < 100; n++)
-		mock_advance(60000000000ull);
-	if (nic_dev || host_net_next(NULL))
-		abort();
-	for (unsigned i = 0; i < n_frames; i++) {
-		if (frames[i]->done != 1)
-			abort();
-		free(frames[i]);
-	}
-	n_frames = 0;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -161,6 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	nic_world_attach();
 	for (unsigned n = 0; at < stop && n < STEPS; n++)
 		steps[byte() % ARRAY_SIZE(steps)]();
-	pull_out();
+	card.status = 0xff;
+	pulled_out();
 	return 0;
 }

@@ -6,7 +6,7 @@
  * that falls silent is reset and gets its commands again, twice; a disk that is pulled out ends every request; a CD-ROM
  * drive that complains is asked why before anything else, and a new medium is told.
  *
- * links: tests/host/fake_dma.c drivers-native/ahci.c drivers-native/ahci_init.c drivers-native/ahci_command.c drivers-native/ahci_recover.c
+ * links: tests/host/fake_dma.c drivers-native/disk_map.c drivers-native/ahci.c drivers-native/ahci_init.c drivers-native/ahci_command.c drivers-native/ahci_recover.c
  * links: drivers-native/ahci_cd.c
  * links: drivers-native/disk_watch.c drivers-native/disk_error.c lib/printf.c lib/text.c
  */

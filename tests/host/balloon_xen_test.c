@@ -22,8 +22,16 @@
 #include "fake_hypercall.h"
 #include "kernel/balloon_xen.h"
 #include "kernel/console.h"
+#include "kernel/host_iospace.h"
 #include "kernel/mm.h"
 #include "kernel/mm_parts.h"
+
+static unsigned drains;
+
+void iospace_drain(void)
+{
+	drains++;
+}
 
 #define PAGES    2048u
 #define FRAME_AT 5000u
@@ -63,6 +71,8 @@ static int64_t memory_op(uint64_t cmd, struct xen_memory_reservation *r)
 		return held;
 	assert_int_equal(r->nr_extents, 1);
 	if (cmd == XENMEM_decrease_reservation) {
+		assert_true(drains > 0); /* no device has the page any more */
+		drains = 0;
 		if (refused(&refuse_decrease))
 			return 0;
 		for (unsigned i = 0; i < PAGES; i++) /* nothing leads to it any more */

@@ -3,7 +3,7 @@
  * Why: a bridge that forgets, floods or believes too much shows one guest the other's traffic, or melts in a loop. Expected:
  * learning per VLAN, ageing, flooding to all but the port of origin, the hold that stops thieves and loops, the bound of a
  * guest's port, ports that come and go, and the domain's own interface in between.
- * links: drivers-back/bridge.c drivers-back/bridge_vlan.c drivers-back/bridge_table.c kernel/net.c protocol/net_parse.c protocol/net_sum.c protocol/net_fit.c lib/text.c
+ * links: tests/host/plain_memory.c tests/host/plain_grants.c drivers-back/bridge.c drivers-back/bridge_vlan.c drivers-back/bridge_table.c kernel/net.c protocol/net_parse.c protocol/net_sum.c protocol/net_fit.c lib/text.c
  */
 #include <stdarg.h>
 #include <setjmp.h>
@@ -15,40 +15,12 @@
 #include <amphi/bridge.h>
 #include <amphi/host.h>
 
+#include "plain_memory.h"
+
 /* ---- the host ------------------------------------------------------------------------------- */
 
 static uint64_t now_ns;
-static long allocated;
 
-void *host_alloc(size_t size_bytes)
-{
-	allocated++;
-	return calloc(1, size_bytes);
-}
-void host_free(void *p, size_t size_bytes)
-{
-	(void)size_bytes;
-	allocated -= p != NULL;
-	free(p);
-}
-void *host_pages_alloc(unsigned count)
-{
-	return aligned_alloc(PAGE_SIZE, count * PAGE_SIZE);
-}
-void host_pages_free(void *pages, unsigned count)
-{
-	(void)count;
-	free(pages);
-}
-maddr_t host_virt_to_maddr(const void *va)
-{
-	return (maddr_t){(uintptr_t)va};
-}
-int host_grants_copy(struct gnttab_copy *ops, unsigned count)
-{
-	(void)ops, (void)count;
-	return -XEN_EINVAL;
-}
 uint64_t host_time_ns(void)
 {
 	return now_ns;
@@ -167,7 +139,7 @@ static int teardown(void **state)
 	bridge_stop();
 	assert_null(host_net_next(NULL));
 	assert_int_equal(frames_out, 0);
-	assert_int_equal(allocated, 0);
+	assert_int_equal(plain_memory.held, 0);
 	return 0;
 }
 

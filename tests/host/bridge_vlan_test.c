@@ -5,7 +5,7 @@
  * read exactly; access, trunk and mixed ports get and give what they may, over unicast and flood; long frames, priorities, frames
  * at the limits, and a shortage of memory.
  *
- * links: drivers-back/bridge.c drivers-back/bridge_vlan.c drivers-back/bridge_table.c kernel/net.c protocol/net_parse.c protocol/net_sum.c protocol/net_fit.c lib/text.c
+ * links: tests/host/plain_memory.c tests/host/plain_grants.c drivers-back/bridge.c drivers-back/bridge_vlan.c drivers-back/bridge_table.c kernel/net.c protocol/net_parse.c protocol/net_sum.c protocol/net_fit.c lib/text.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,43 +20,10 @@
 #include <amphi/host.h>
 
 #include "../../drivers-back/bridge_vlan.h"
+#include "plain_memory.h"
 
 /* ---- the host ------------------------------------------------------------------------------- */
 
-static long allocated;
-static bool short_of_memory;
-
-void *host_alloc(size_t size_bytes)
-{
-	if (short_of_memory)
-		return NULL;
-	allocated++;
-	return calloc(1, size_bytes);
-}
-void host_free(void *p, size_t size_bytes)
-{
-	(void)size_bytes;
-	allocated -= p != NULL;
-	free(p);
-}
-void *host_pages_alloc(unsigned count)
-{
-	return aligned_alloc(PAGE_SIZE, count * PAGE_SIZE);
-}
-void host_pages_free(void *pages, unsigned count)
-{
-	(void)count;
-	free(pages);
-}
-maddr_t host_virt_to_maddr(const void *va)
-{
-	return (maddr_t){(uintptr_t)va};
-}
-int host_grants_copy(struct gnttab_copy *ops, unsigned count)
-{
-	(void)ops, (void)count;
-	return -XEN_EINVAL;
-}
 uint64_t host_time_ns(void)
 {
 	return 1000000000000;
@@ -109,7 +76,7 @@ static const struct net_ops port_ops = {.send = port_send, .kick = port_kick};
 static int setup(void **state)
 {
 	(void)state;
-	short_of_memory = false;
+	plain_memory.none_left = false;
 	assert_int_equal(bridge_start("br0"), 0);
 	for (unsigned i = 0; i < PORTS; i++) {
 		struct test_port *p = &ports[i];
@@ -136,7 +103,7 @@ static int teardown(void **state)
 		host_net_unregister(&ports[i].dev);
 	bridge_stop();
 	assert_int_equal(frames_out, 0);
-	assert_int_equal(allocated, 0);
+	assert_int_equal(plain_memory.held, 0);
 	return 0;
 }
 
@@ -375,11 +342,11 @@ static void test_no_memory(void **state)
 	(void)state;
 	(void)sent(TRUNK56, 0xff, 2, 5);
 	vlan_trim();
-	short_of_memory = true;
+	plain_memory.none_left = true;
 	assert_int_equal(sent(ACCESS5, 2, 1, -1), 0);
 	assert_int_equal(ports[TRUNK56].dev.stats[0].drops[NET_DROP_no_memory], 1);
 	assert_int_equal(sent(OTHER5, 1, 3, -1), 1 << ACCESS5); /* needs none */
-	short_of_memory = false;
+	plain_memory.none_left = false;
 }
 
 /* A port whose words cannot be read is none. */

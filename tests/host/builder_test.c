@@ -5,7 +5,7 @@
  * comes back. Here the guest's view is read through its own page tables (the fake hypervisor has
  * checked them by Xen's rules), and every single call is made to fail in turn.
  *
- * links: control/domain_builder.c lib/start_layout.c control/builder_memory.c
+ * links: tests/host/plain_memory.c control/domain_builder.c lib/start_layout.c control/builder_memory.c
  * links: control/builder_start.c lib/error_name.c lib/elf.c lib/printf.c lib/text.c
  * links: control/builder_unpack.c unpack/unpack.c unpack/gzip.c unpack/gzip_fast.c unpack/gzip_trees.c unpack/xz.c unpack/zstd.c unpack/lz4.c
  * links: tests/host/fake_control.c tests/host/fake_versions.c tests/host/fake_kernel.c
@@ -23,45 +23,14 @@
 #include <amphi/start_layout.h>
 
 #include "fake_control.h"
+#include "plain_memory.h"
 
 static struct domain_plan plan;
 static struct built_domain built;
 static char why[BUILD_WHY_MAX];
-static unsigned allocations, fail_allocation; /* the nth from now on fails; 0: none */
 
 /* ---- the part of host.h the builder uses ---------------------------------------------- */
 
-static bool allocation_fails(void)
-{
-	return fail_allocation && --fail_allocation == 0;
-}
-
-void *host_alloc(size_t size)
-{
-	if (allocation_fails())
-		return NULL;
-	allocations++;
-	return calloc(1, size);
-}
-void host_free(void *p, size_t size)
-{
-	(void)size;
-	allocations--;
-	free(p);
-}
-void *host_pages_alloc(unsigned count)
-{
-	if (allocation_fails())
-		return NULL;
-	allocations++;
-	return calloc(count, PAGE_SIZE);
-}
-void host_pages_free(void *pages, unsigned count)
-{
-	(void)count;
-	allocations--;
-	free(pages);
-}
 uint64_t host_time_ns(void)
 {
 	return 12345;
@@ -80,7 +49,7 @@ static int setup(void **state)
 				    .max_vcpus = 1,
 				    .service = 7};
 	plan.kernel = fake_kernel(&plan.kernel_bytes);
-	allocations = fail_allocation = 0;
+	plain_memory = (struct plain_memory){0};
 	return 0;
 }
 
@@ -107,7 +76,7 @@ static void build_ok(void)
 
 	if (err)
 		fail_msg("%s", why);
-	assert_int_equal(allocations, 0);
+	assert_int_equal(plain_memory.held, 0);
 }
 
 static void test_registers(void **state)
@@ -247,7 +216,7 @@ static void test_every_failure_unwinds(void **state)
 			assert_non_null(strstr(why, "g: cannot "));
 			assert_non_null(strstr(why, "ENOMEM"));
 		}
-		assert_int_equal(allocations, 0);
+		assert_int_equal(plain_memory.held, 0);
 		fake_expect_nothing_left();
 	}
 	assert_int_equal(survived, 3);
@@ -260,9 +229,9 @@ static void test_every_allocation_failure_unwinds(void **state)
 
 	for (unsigned nth = 1; err; nth++) {
 		setup(state);
-		fail_allocation = nth;
+		plain_memory.fail_in = nth;
 		err = domain_build(&plan, &built, why);
-		assert_int_equal(allocations, 0);
+		assert_int_equal(plain_memory.held, 0);
 		if (err) {
 			assert_int_equal(err, -XEN_ENOMEM);
 			fake_expect_nothing_left();

@@ -5,7 +5,7 @@
  * fails leave nothing. Why: the image is unpacked over the domain's own memory, so an order that is wrong
  * would write over what is still to be read. The packer is ours, in a dozen lines: lz4 without compression.
  *
- * links: control/domain_builder.c lib/start_layout.c control/builder_memory.c control/builder_unpack.c
+ * links: tests/host/plain_memory.c control/domain_builder.c lib/start_layout.c control/builder_memory.c control/builder_unpack.c
  * links: control/builder_start.c lib/error_name.c lib/elf.c lib/printf.c lib/text.c
  * links: unpack/unpack.c unpack/gzip.c unpack/gzip_fast.c unpack/gzip_trees.c unpack/xz.c unpack/zstd.c unpack/lz4.c
  * links: tests/host/fake_control.c tests/host/fake_versions.c tests/host/fake_kernel.c
@@ -22,6 +22,7 @@
 #include <amphi/unpack.h>
 
 #include "fake_control.h"
+#include "plain_memory.h"
 
 #define PACKED_AT (2 * 512u)
 
@@ -29,29 +30,6 @@ static struct domain_plan plan;
 static struct built_domain built;
 static char why[BUILD_WHY_MAX];
 static uint8_t image[1 << 20];
-static unsigned allocations;
-
-void *host_alloc(size_t size)
-{
-	allocations++;
-	return calloc(1, size);
-}
-
-void host_free(void *p, size_t size)
-{
-	allocations--;
-	free(p);
-}
-
-void *host_pages_alloc(unsigned count)
-{
-	return host_alloc(count * PAGE_SIZE);
-}
-
-void host_pages_free(void *pages, unsigned count)
-{
-	host_free(pages, count * PAGE_SIZE);
-}
 
 uint64_t host_time_ns(void)
 {
@@ -105,7 +83,7 @@ static void plan_packed(size_t padding, uint64_t memory_kib)
 				    .max_vcpus = 1,
 				    .service = 7};
 	pack(kernel, len, padding);
-	allocations = 0;
+	plain_memory = (struct plain_memory){0};
 }
 
 static void expect_refusal(int err, const char *part)
@@ -113,7 +91,7 @@ static void expect_refusal(int err, const char *part)
 	assert_int_equal(domain_build(&plan, &built, why), err);
 	if (!strstr(why, part))
 		fail_msg("wanted '%s', got '%s'", part, why);
-	assert_int_equal(allocations, 0);
+	assert_int_equal(plain_memory.held, 0);
 	fake_expect_nothing_left();
 }
 
@@ -124,7 +102,7 @@ static void it_is_as_if_it_had_not_been_packed(void **state)
 	plan_packed(0, 1652); /* what the kernel needs unpacked */
 	if (domain_build(&plan, &built, why))
 		fail_msg("%s", why);
-	assert_int_equal(allocations, 0);
+	assert_int_equal(plain_memory.held, 0);
 	assert_true(fake_guest_read(built.domid, FAKE_KERNEL_DATA, bytes, sizeof(bytes)));
 	for (unsigned i = 0; i < sizeof(bytes); i++)
 		assert_int_equal(bytes[i], 0x5a);
@@ -196,7 +174,7 @@ static void every_failure_unwinds(void **state)
 			survived++;
 			assert_int_equal(domain_destroy(built.domid), 0);
 		}
-		assert_int_equal(allocations, 0);
+		assert_int_equal(plain_memory.held, 0);
 		fake_expect_nothing_left();
 	}
 	assert_int_equal(survived, 3); /* as in builder_test.c */

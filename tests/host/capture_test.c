@@ -5,7 +5,7 @@
  * cut and blank checksums filled in, in the file only; bounds of count, bytes and direction; what found no room is counted and the
  * file stays readable; what a guest keeps back is kept as far as it was; an end is told.
  *
- * links: drivers-back/capture.c protocol/net_parse.c protocol/net_sum.c protocol/net_fit.c lib/text.c
+ * links: tests/host/plain_memory.c drivers-back/capture.c protocol/net_parse.c protocol/net_sum.c protocol/net_fit.c lib/text.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,43 +21,13 @@
 #include <amphi/net_offload.h>
 #include <amphi/netback.h>
 
+#include "plain_memory.h"
+
 /* ---- the host, and the two places to look on at --------------------------------------------------- */
 
-static long allocated;
-static bool short_of_memory;
 static int16_t grant_status;
 static uint8_t granted[2 * PAGE_SIZE];
 
-void *host_alloc(size_t size_bytes)
-{
-	if (short_of_memory)
-		return NULL;
-	allocated++;
-	return calloc(1, size_bytes);
-}
-void host_free(void *p, size_t size_bytes)
-{
-	(void)size_bytes;
-	allocated -= p != NULL;
-	free(p);
-}
-void *host_pages_alloc(unsigned count)
-{
-	if (short_of_memory)
-		return NULL;
-	allocated++;
-	return aligned_alloc(PAGE_SIZE, count * PAGE_SIZE);
-}
-void host_pages_free(void *pages, unsigned count)
-{
-	(void)count;
-	allocated -= pages != NULL;
-	free(pages);
-}
-maddr_t host_virt_to_maddr(const void *va)
-{
-	return (maddr_t){(uintptr_t)va};
-}
 int host_grants_copy(struct gnttab_copy *ops, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++) {
@@ -181,7 +151,7 @@ static void stop(struct capture *c)
 	assert_null(guest.fn);
 	assert_null(wire.fn);
 	net_fit_trim();
-	assert_int_equal(allocated, 0);
+	assert_int_equal(plain_memory.held, 0);
 }
 
 /* ---- frames ------------------------------------------------------------------------------------- */
@@ -457,15 +427,15 @@ static void test_no_memory(void **state)
 	struct capture *c = NULL;
 
 	(void)state;
-	short_of_memory = true;
+	plain_memory.none_left = true;
 	assert_int_equal(capture_open(&want, news, &told, &c), -XEN_ENOMEM);
-	short_of_memory = false;
+	plain_memory.none_left = false;
 	c = open_with(&want);
 	make_tcp(bytes, 100);
 	frame.flags = NET_CSUM_BLANK;
-	short_of_memory = true;
+	plain_memory.none_left = true;
 	pass(&guest, &frame, false);
-	short_of_memory = false;
+	plain_memory.none_left = false;
 	assert_int_equal(state_of(c).dropped, 1);
 	assert_int_equal(state_of(c).frames, 0);
 	stop(c);

@@ -46,6 +46,37 @@ static void defaults(void **state)
 	assert_string_equal(complaints, "");
 }
 
+static void memory_of_devices(void **state)
+{
+	struct cmdline c = parse("dma_mask=30 swiotlb=256,4M dma_untrusted dma_debug");
+
+	assert_int_equal(c.dma_debug, DMA_DEBUG_SAY);
+	assert_int_equal(parse("dma_debug dma_panic").dma_debug, DMA_DEBUG_STOP);
+	assert_int_equal(parse("").dma_debug, DMA_DEBUG_OFF);
+	c = parse("dma_mask=30 swiotlb=256,4M dma_untrusted dma_debug");
+	assert_true(c.dma_untrusted);
+	assert_int_equal(c.dma_mask_bits, 30);
+	assert_int_equal(c.pool_first, 256 << 10);
+	assert_int_equal(c.pool_max, 4 << 20);
+	assert_string_equal(complaints, "");
+	c = parse("swiotlb=512K");
+	assert_int_equal(c.pool_first, 512 << 10);
+	assert_int_equal(c.pool_max, 512 << 10);
+	assert_int_equal(parse("").pool_max, 0);
+	assert_int_equal(parse("swiotlb=2M,1M").pool_max, 0);
+	assert_string_equal(complaints,
+			    "not SIZE[,MOST], with K or M, that is not 0: swiotlb=2M,1M;");
+	for (unsigned i = 0; i < 6; i++) {
+		static const char *const bad[] = {"swiotlb=0", "swiotlb=,1M", "swiotlb=1M,",
+						  "swiotlb=M", "swiotlb=1G",  "swiotlb="};
+
+		assert_int_equal(parse(bad[i]).pool_max, 0);
+	}
+	assert_int_equal(parse("dma_mask=20").dma_mask_bits, 0);
+	assert_int_equal(parse("dma_mask=64").dma_mask_bits, 0);
+	assert_string_equal(complaints, "not a number of bits from 21 to 63: dma_mask=64;");
+}
+
 static void pages_that_are_kept(void **state)
 {
 	assert_false(parse("").disk_old_keys || parse("").disk_large_sectors);
@@ -77,6 +108,12 @@ static void numbers_of_cpus(void **state)
 	assert_int_equal(parse("maxcpus=2 maxcpus=0").maxcpus, 2);
 	assert_string_equal(complaints, "no such number of CPUs: maxcpus=0;");
 	assert_int_equal(parse("maxcpus=2x maxcpus= maxcpus=-1 maxcpus=10000").maxcpus, 0);
+	assert_true(parse("iommu=strict").iommu == DMA_POLICY_STRICT &&
+		    parse("iommu=strict").intremap);
+	assert_true(parse("iommu=lazy,nointremap").iommu == DMA_POLICY_LAZY &&
+		    !parse("iommu=lazy,nointremap").intremap);
+	assert_true(parse("iommu=,nointremap").intremap);
+	assert_string_equal(complaints, "neither off, strict nor lazy: iommu=,nointremap;");
 	assert_int_equal(parse("vfs=3").vfs, 3);
 	assert_int_equal(parse("vfs=3 vfs=0").vfs, 0);
 	assert_int_equal(parse("vfs=x").vfs, 0);
@@ -195,10 +232,15 @@ bool str_starts(const char *s, const char *prefix)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(defaults),         cmocka_unit_test(every_key),
-	    cmocka_unit_test(numbers_of_cpus),  cmocka_unit_test(pages_that_are_kept),
-	    cmocka_unit_test(quotes),           cmocka_unit_test(wrong_words_are_named),
-	    cmocka_unit_test(the_control_port), cmocka_unit_test(lengths),
+	    cmocka_unit_test(defaults),
+	    cmocka_unit_test(every_key),
+	    cmocka_unit_test(numbers_of_cpus),
+	    cmocka_unit_test(pages_that_are_kept),
+	    cmocka_unit_test(quotes),
+	    cmocka_unit_test(wrong_words_are_named),
+	    cmocka_unit_test(the_control_port),
+	    cmocka_unit_test(lengths),
+	    cmocka_unit_test(memory_of_devices),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,7 +4,7 @@
  * a crash) the restored domain lacks. Expected: the text read again gives the same struct, every byte; quotes, backslashes and
  * bytes that are no ASCII survive in strings; a text that does not fit says how long it is.
  *
- * links: control/config_text.c control/domain_config.c control/config_lex.c control/config_disk.c control/config_vif.c control/config_words.c
+ * links: control/config_text.c control/domain_config.c control/config_lex.c control/config_disk.c control/config_vif.c control/config_pci.c control/config_words.c
  * links: control/config_cpus.c lib/printf.c lib/text.c
  */
 #include <setjmp.h>

@@ -3,7 +3,7 @@
  * Why: a guest in a wrong VLAN hears others' traffic. Expected: words behind the bridge's name, or `vlan=`, in either order; what is
  * said twice, or cannot be a VLAN's, is an error that points at its place. What a backend makes of it is bridge_vlan_test's.
  *
- * links: control/config_text.c control/domain_config.c control/config_lex.c control/config_disk.c control/config_vif.c control/config_words.c
+ * links: control/config_text.c control/domain_config.c control/config_lex.c control/config_disk.c control/config_vif.c control/config_pci.c control/config_words.c
  * links: control/config_cpus.c lib/printf.c lib/text.c
  */
 #include <setjmp.h>

@@ -4,11 +4,11 @@
  * Why: a disk that is half attached is one that its guest waits for, and one that is half detached is lost data. The test
  * plays backend and guest by writing their states; values are those of xen/io/blkif.h and of libxl.
  *
- * links: control/control*.c control/save_*.c control/config_*.c control/domain_config.c control/domain_builder.c
+ * links: control/control*.c control/pci_reset.c control/pci_group.c lib/pci_cap.c control/save_*.c control/config_*.c control/domain_config.c control/domain_builder.c
  * links: control/builder_*.c lib/start_layout.c
  * links: lib/error_name.c lib/elf.c lib/printf.c lib/text.c
  * links: unpack/unpack.c unpack/gzip.c unpack/gzip_fast.c unpack/gzip_trees.c unpack/xz.c unpack/zstd.c unpack/lz4.c
- * links: tests/host/control_world.c tests/host/fake_control.c tests/host/fake_versions.c tests/host/fake_kernel.c tests/host/mock_host.c
+ * links: tests/host/control_world.c tests/host/fake_pci.c tests/host/fake_control.c tests/host/fake_versions.c tests/host/fake_kernel.c tests/host/mock_host.c
  * links: tests/host/mock_share.c tests/host/mock_store.c tests/host/mock_disk.c
  * links: tests/host/peer_recorder.c
  */
@@ -328,6 +328,41 @@ static void test_a_domain_serves_another(void **state)
 	world_expect_nothing_left();
 }
 
+/* It is made anew: what it serves has its nodes there, and nothing is left of the connection with the one before. What others serve stays. */
+static void test_a_server_made_anew(void **state)
+{
+	struct config_disk *own = &world_config.disks[0], disk = *own;
+
+	world_config.n_vifs = 1;
+	world_config.vifs[0] = (struct config_vif){.mac = {0, 0x16, 0x3e, 1, 2, 3}};
+	strcpy(world_config.name, "drv");
+	world_create();
+	strcpy(world_config.name, "g");
+	strcpy(own->backend, "drv");
+	world_config.vifs[1] = world_config.vifs[0];
+	world_config.vifs[1].devid = 1;
+	strcpy(world_config.vifs[1].backend, "drv");
+	world_config.n_vifs = 2;
+	world_create();
+	mock_store_put("/local/domain/2/device/vbd/51712/ring-ref", "9");
+	assert_int_equal(control_destroy("drv"), 0);
+	mock_advance(CONTROL_BACKEND_WAIT_MS * 1000000ull);
+	world_config.n_vifs = 1;
+	*own = disk;
+	mock_run();
+	assert_string_equal(mock_store_get("/local/domain/2/device/vbd/51712/backend-id"), "1");
+	strcpy(world_config.name, "drv");
+	world_create();
+	assert_string_equal(mock_store_get("/local/domain/3/backend/vbd/2/51712/params"), "a.img");
+	assert_string_equal(mock_store_get("/local/domain/3/backend/vif/2/1/state"), "1");
+	assert_string_equal(mock_store_get("/local/domain/2/device/vbd/51712/backend"),
+			    "/local/domain/3/backend/vbd/2/51712");
+	assert_string_equal(mock_store_get("/local/domain/2/device/vif/1/backend-id"), "3");
+	assert_string_equal(mock_store_get("/local/domain/2/device/vif/0/backend-id"), "0");
+	assert_null(mock_store_get("/local/domain/2/device/vbd/51712/ring-ref"));
+	assert_int_equal(control_find("g")->config->disks[0].backend_id, 3);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, setup)
@@ -347,6 +382,7 @@ int main(void)
 	    TEST(test_media),
 	    TEST(test_limits),
 	    TEST(test_a_domain_serves_another),
+	    TEST(test_a_server_made_anew),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,11 +3,11 @@
  * Why: the nodes are what Linux's netfront and netback read, and libxl writes; one that is missing is a guest without a
  * network. The test plays backend and guest by writing their states. What is the same of disks is in control_block_test.
  *
- * links: control/control*.c control/save_*.c control/config_*.c control/domain_config.c control/domain_builder.c
+ * links: control/control*.c control/pci_reset.c control/pci_group.c lib/pci_cap.c control/save_*.c control/config_*.c control/domain_config.c control/domain_builder.c
  * links: control/builder_*.c lib/start_layout.c
  * links: lib/error_name.c lib/elf.c lib/printf.c lib/text.c
  * links: unpack/unpack.c unpack/gzip.c unpack/gzip_fast.c unpack/gzip_trees.c unpack/xz.c unpack/zstd.c unpack/lz4.c
- * links: tests/host/control_world.c tests/host/fake_control.c tests/host/fake_versions.c tests/host/fake_kernel.c tests/host/mock_host.c
+ * links: tests/host/control_world.c tests/host/fake_pci.c tests/host/fake_control.c tests/host/fake_versions.c tests/host/fake_kernel.c tests/host/mock_host.c
  * links: tests/host/mock_share.c tests/host/mock_store.c tests/host/mock_disk.c
  * links: tests/host/peer_recorder.c
  */

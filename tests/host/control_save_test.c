@@ -7,10 +7,10 @@
  * answer, answers late, ends instead or is destroyed; a disk that is full or fails. Why: what is wrong in a stream shows
  * only when the domain is no more.
  *
- * links: control/control*.c control/save_*.c control/config_*.c control/domain_config.c control/domain_builder.c control/builder_*.c
+ * links: control/control*.c control/pci_reset.c control/pci_group.c lib/pci_cap.c control/save_*.c control/config_*.c control/domain_config.c control/domain_builder.c control/builder_*.c
  * links: lib/start_layout.c lib/error_name.c lib/elf.c lib/printf.c lib/text.c
  * links: unpack/unpack.c unpack/gzip.c unpack/gzip_fast.c unpack/gzip_trees.c unpack/xz.c unpack/zstd.c unpack/lz4.c
- * links: tests/host/control_world.c tests/host/fake_control.c tests/host/fake_versions.c tests/host/fake_kernel.c
+ * links: tests/host/control_world.c tests/host/fake_pci.c tests/host/fake_control.c tests/host/fake_versions.c tests/host/fake_kernel.c
  * links: tests/host/mock_host.c tests/host/mock_share.c tests/host/mock_store.c tests/host/mock_disk.c tests/host/peer_recorder.c
  * links: tests/host/save_reader.c
  */

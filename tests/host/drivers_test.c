@@ -4,7 +4,7 @@
  * nobody's; one that comes back has its old place in the list, with what it is now; at the end its driver gives it up before
  * its interrupts go. Why: a driver that is asked twice, or after its function went, would use memory it gave back.
  *
- * links: drivers-native/drivers.c drivers-native/pci.c lib/pci_cap.c
+ * links: tests/host/no_lines.c drivers-native/drivers.c drivers-native/pci.c lib/pci_cap.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -67,10 +67,28 @@ void disk_watch_remove(uint16_t bdf)
 	assert_int_equal(bdf, 0x0310);
 	called('d');
 }
+void disk_watch_error(uint16_t bdf, enum drivers_error what)
+{
+	assert_int_equal(bdf, 0x0310);
+	assert_int_equal(what, DRIVERS_ERROR_OVER);
+	called('D');
+}
+void nic_error(uint16_t bdf, enum drivers_error what)
+{
+	assert_int_equal(bdf, 0x0310);
+	assert_int_equal(what, DRIVERS_ERROR_OVER);
+	called('N');
+}
 void nic_remove(uint16_t bdf)
 {
 	assert_int_equal(bdf, 0x0310);
 	called('n');
+}
+void machine_pci_appeared(uint16_t bdf, uint16_t physical)
+{
+	assert_int_equal(bdf, 0x0310);
+	assert_int_equal(physical, bdf);
+	called('a');
 }
 void machine_msi_unbind(uint16_t bdf)
 {
@@ -112,14 +130,14 @@ static void one_is_offered_until_it_is_taken(void **state)
 
 	answers[2] = 0;
 	drivers_native_add(0x0310);
-	assert_string_equal(order, "012");
+	assert_string_equal(order, "a012");
 	assert_true(offered->bdf == 0x0310 && offered->vendor == 0x1b36 && offered->device == 0x10);
 	assert_int_equal(offered->class_code, 0x010802);
 	first = offered;
 	id_there = 0x10d38086;
 	answers[2] = -XEN_ENODEV;
 	drivers_native_add(0x0310);
-	assert_string_equal(order, "01201234");
+	assert_string_equal(order, "a012a01234");
 	assert_ptr_equal(offered, first);
 	assert_int_equal(first->vendor, 0x8086);
 	assert_int_equal(warned, 0);
@@ -129,7 +147,7 @@ static void one_that_fails_is_offered_no_further(void **state)
 {
 	answers[1] = -XEN_EBUSY;
 	drivers_native_add(0x0310);
-	assert_string_equal(order, "01");
+	assert_string_equal(order, "a01");
 	assert_int_equal(warned, 1);
 }
 

@@ -7,7 +7,7 @@
  * memory: what a write does is done by the test.
  *
  * links: tests/host/nic_world.c tests/host/e1000e_card.c drivers-native/e1000e*.c drivers-native/nic.c drivers-native/nic_buffer.c
- * links: drivers-native/nic_watch.c iommu/dma.c iommu/dma_debug.c tests/host/no_dma_space.c kernel/net.c protocol/net_parse.c protocol/net_hash.c
+ * links: drivers-native/nic_watch.c iommu/dma.c iommu/dma_direct.c iommu/dma_debug.c tests/host/no_dma_space.c kernel/net.c protocol/net_parse.c protocol/net_hash.c
  * links: protocol/net_sum.c lib/printf.c lib/text.c tests/host/mock_host.c tests/host/mock_share.c
  * links: tests/host/mock_store.c tests/host/mock_disk.c tests/host/peer_recorder.c
  */
@@ -443,6 +443,38 @@ static void one_that_was_reset_by_another_is_started_again(void **state)
 	check_it_works();
 }
 
+/* An error of its function: stopped at the first word, and nothing is asked of it for seconds; it works again after the last. */
+static void an_error_of_the_function_is_a_reset(void **state)
+{
+	struct nic_frame *f;
+
+	probe();
+	nic_error(0x7777, DRIVERS_ERROR_GONE);
+	nic_error(function.bdf, DRIVERS_ERROR_FOUND);
+	assert_true(mock_logged("an error of its PCI function: reset 1"));
+	f = nic_world_frame(60, 1, 9);
+	nic_world_send(f);
+	seconds(20);
+	assert_int_equal(f->done, 0);
+	assert_int_equal(*e1k_reg(E1K_RCTL), 0);
+	nic_error(function.bdf, DRIVERS_ERROR_OVER);
+	seconds(1);
+	check_it_works();
+	assert_int_equal(f->done, 1);
+	/* Without a first word; and a last one that never comes. */
+	nic_error(function.bdf, DRIVERS_ERROR_OVER);
+	seconds(1);
+	check_it_works();
+	nic_error(function.bdf, DRIVERS_ERROR_FOUND);
+	seconds(DRIVERS_ERROR_WAIT_NS / 1000000000u + 1);
+	check_it_works();
+	nic_error(function.bdf, DRIVERS_ERROR_GONE);
+	assert_null(nic_dev);
+	assert_int_equal(nic_seen.gone, 1);
+	nic_error(function.bdf, DRIVERS_ERROR_OVER);
+	seconds(2);
+}
+
 static void one_that_is_pulled_out_takes_nothing_with_it(void **state)
 {
 	struct nic_frame *f;
@@ -513,6 +545,7 @@ int main(void)
 	    TEST(the_link_goes_and_comes),
 	    TEST(one_that_hangs_is_reset),
 	    TEST(one_that_was_reset_by_another_is_started_again),
+	    TEST(an_error_of_the_function_is_a_reset),
 	    TEST(one_that_is_pulled_out_takes_nothing_with_it),
 	    TEST(one_that_is_taken_away_is_stopped),
 	};

@@ -370,6 +370,8 @@ int host_domctl(struct xen_domctl *op)
 		return err;
 	if (op->cmd == XEN_DOMCTL_createdomain)
 		return do_create(op);
+	if (fake_device_domctl && (err = fake_device_domctl(op)) <= 0)
+		return err;
 	return d ? domctl_of(d, op) : -XEN_ESRCH;
 }
 
@@ -426,6 +428,8 @@ long host_memory_op(unsigned cmd, void *arg)
 
 	if (cmd == XENMEM_set_memory_map)
 		return err ? err : set_memory_map(arg);
+	if (cmd == XENMEM_machine_memory_map)
+		return err || !fake_machine_map ? -XEN_ENOSYS : fake_machine_map(arg);
 	d = fake_domain(r->domid);
 	if (err || cmd != XENMEM_populate_physmap || !d)
 		return err ? err : -XEN_EINVAL;

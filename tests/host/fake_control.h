@@ -59,6 +59,10 @@ void *fake_frame(mfn_t mfn);
 /* The domain shuts itself down (reason as in xen/sched.h); VIRQ_DOM_EXC is raised. */
 void fake_shutdown(domid_t id, unsigned reason);
 
+/* Other fakes': a domctl about devices (1: it is none), the machine's map; NULL: there are none such. */
+extern int (*fake_device_domctl)(struct xen_domctl *op);
+extern int (*fake_machine_map)(struct xen_memory_map *map);
+
 /* ---- the inside: fake_versions.c for fake_control.c ---- */
 int fake_vcpu_affinity(struct fake_domain *d, struct xen_domctl_vcpuaffinity *a, bool set);
 int fake_vcpu_info(const struct fake_domain *d, struct xen_domctl_getvcpuinfo *i);

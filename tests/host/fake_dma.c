@@ -18,7 +18,7 @@ int dma_map(const struct dma_device *dev, void *va, size_t len, enum dma_directi
 	return va == fake_unreachable ? -XEN_EFAULT : 0;
 }
 
-unsigned fake_maps;
+unsigned fake_maps, fake_maps_max = ~0u;
 
 int dma_attach(struct dma_device *dev, bool translated)
 {
@@ -38,11 +38,24 @@ int dma_group_map(const struct dma_device *dev, struct dma_group *group, void *v
 
 	if (err)
 		return err;
+	if (fake_maps == fake_maps_max)
+		return -XEN_ENOSPC;
 	c = calloc(1, sizeof(*c));
 	c->next = group->first;
 	group->first = c;
 	fake_maps++;
 	return 0;
+}
+
+/* What of it was mapped before an error goes with the group. */
+int dma_group_map_all(const struct dma_device *dev, struct dma_group *group,
+		      struct dma_piece *pieces, unsigned n, enum dma_direction dir)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < n && !err; i++)
+		err = dma_group_map(dev, group, pieces[i].va, pieces[i].len, dir, &pieces[i].at);
+	return err;
 }
 
 void dma_group_end(const struct dma_device *dev, struct dma_group *group)
@@ -56,7 +69,10 @@ void dma_group_end(const struct dma_device *dev, struct dma_group *group)
 	}
 }
 
-void dma_detach(struct dma_device *dev) {}
+int dma_detach(struct dma_device *dev)
+{
+	return 0;
+}
 
 void dma_page_free(const struct dma_device *dev, void *page, dma_addr_t addr)
 {

@@ -12,7 +12,7 @@ extern unsigned fake_pages_freed;
 extern unsigned fake_held;            /* pieces of memory that are not freed */
 extern uint8_t fake_unreachable[512]; /* memory that the device cannot be told of */
 
-/* Maps of groups that are not undone. */
-extern unsigned fake_maps;
+/* Maps of groups that are not undone, and how many there may be. */
+extern unsigned fake_maps, fake_maps_max;
 
 #endif

@@ -7,6 +7,9 @@
 
 #include "fake_control.h"
 
+int (*fake_device_domctl)(struct xen_domctl *op);
+int (*fake_machine_map)(struct xen_memory_map *map);
+
 /* As Xen: none of the CPUs that there are is an error, and what holds is told. */
 int fake_vcpu_affinity(struct fake_domain *d, struct xen_domctl_vcpuaffinity *a, bool set)
 {

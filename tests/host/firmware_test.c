@@ -69,7 +69,7 @@ static int board(void **state)
 	put32(RSDT + 44, HPET);
 	put32(RSDT + 48, MCFG);
 	table(RSDT, "RSDT", 52);
-	memcpy(memory + MADT + 44, (uint8_t[]){1, 12, 0, 0}, 4);
+	memcpy(memory + MADT + 44, (uint8_t[]){1, 12, 5, 0}, 4);
 	put32(MADT + 48, 0xfec10000);
 	put32(MADT + 52, 24);
 	memcpy(memory + MADT + 56, (uint8_t[]){2, 10, 0, 9, 20, 0, 0, 0, 0xf, 0}, 10);
@@ -102,6 +102,7 @@ static void assert_facts(const struct acpi_info *a)
 	assert_int_equal(a->n_ioapics, 1);
 	assert_int_equal(a->ioapic[0].address, 0xfec10000);
 	assert_int_equal(a->ioapic[0].first_gsi, 24);
+	assert_int_equal(a->ioapic[0].id, 5);
 	assert_int_equal(a->isa[9].gsi, 20);
 	assert_true(a->isa[9].level && a->isa[9].active_low);
 	assert_int_equal(a->isa[4].gsi, 4);

@@ -1,7 +1,7 @@
 /* host_grant_test.c: the kernel's windows for grants are never lost, shared or outgrown.
  *
  * Shows: maps and unmaps in any mixture with refused grants keep every window free or in use and
- * never both; a second unmap does nothing; when there are no windows nothing is mapped; a ring is
+ * never both; a second unmap does nothing; who gives pages to devices hears of an unmap before it is done; when there are no windows nothing is mapped; a ring is
  * mapped wholly or not at all. Why: a window given twice shows one guest another's data. The
  * hypervisor's part (grant.h) is a table here. Expected: all hold.
  *
@@ -15,14 +15,18 @@
 #include <cmocka.h>
 #include <amphi/grant.h>
 #include <amphi/host.h>
+#include <amphi/host_iospace.h>
+#include "kernel/host_grant.h"
 #include "kernel/mm.h"
+
+uint64_t mm_test_kernel_base, mm_test_direct_base;
 
 /* ---- memory, windows, and a hypervisor that checks ---------------------------------- */
 
-#define AREA_PAGES 40000u
+#define AREA_PAGES VMAP_PAGES
 #define REF_BAD    666u
 
-static char *const area = (char *)0x100000000000;
+static char *const area = (char *)VMAP_BASE;
 static unsigned area_used, area_limit, area_released;
 static uint8_t mapped[AREA_PAGES];
 static unsigned n_mapped;
@@ -132,6 +136,41 @@ static int setup(void **state)
 	return 0;
 }
 
+static unsigned n_left;
+
+static void leaves(const uint16_t *windows, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		assert_int_equal(mapped[windows[i]], 1);
+	n_left += count;
+}
+
+/* Devices hear of it while the page is there, and of the page which grant it is of. */
+static void who_wants_to_know_is_told(void **state)
+{
+	struct host_grant_map m[3] = {{.owner = 4, .ref = {40}, .readonly = true},
+				      {.owner = 5, .ref = {REF_BAD}},
+				      {.owner = 6, .ref = {60}}};
+	unsigned window;
+	bool readonly;
+
+	host_grants_leaving(leaves);
+	assert_int_equal(host_grants_map(m, 3), 0);
+	assert_true(host_grant_window((char *)m[0].page + 17, &window, &readonly));
+	assert_int_equal(window, page_of(m[0].page));
+	assert_true(readonly);
+	assert_true(host_grant_window(m[2].page, &window, &readonly));
+	assert_false(readonly);
+	assert_int_equal(granted_at(m[0].page)->owner, 4);
+	assert_int_equal(granted_at(m[2].page)->ref, 60);
+	assert_null(granted_at(area + 10 * PAGE_SIZE)); /* nobody's */
+	assert_null(granted_at(area + 30000 * PAGE_SIZE));
+	assert_null(granted_at(&window));
+	host_grants_unmap(m, 3);
+	assert_int_equal(n_left, 2);
+	assert_null(granted_at(area + window * PAGE_SIZE));
+}
+
 static void mixture_keeps_windows_apart(void **state)
 {
 	unsigned round, slot, i;
@@ -215,6 +254,7 @@ static void offers_name_the_frame(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup(who_wants_to_know_is_told, setup),
 	    cmocka_unit_test_setup(mixture_keeps_windows_apart, setup),
 	    cmocka_unit_test_setup(no_more_than_there_is_room_for, setup),
 	    cmocka_unit_test_setup(rings_are_all_or_nothing, setup),

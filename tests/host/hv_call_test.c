@@ -389,6 +389,38 @@ static void the_machine_is_described(void **state)
 	assert_int_equal(sysctl(XEN_SYSCTL_cputopoinfo, op)->u.cputopoinfo.num_cpus, 1);
 }
 
+/* As whoever does not know how many there are has to ask: for the numbers, then for the rest. */
+static void what_is_in_use_is_counted(void **state)
+{
+	struct xen_sysctl op = {.u.perfc_op.cmd = XEN_SYSCTL_PERFCOP_query};
+	struct xen_sysctl_perfc_desc *desc = (void *)(fake_arena + 4096);
+	uint32_t *n = (void *)(fake_arena + 8192), all = 0;
+
+	memset(desc, 0xff, 4096);
+	memset(n, 0xff, 4096);
+	assert_int_equal(sysctl(XEN_SYSCTL_perfc_op, op)->u.perfc_op.nr_counters, 4);
+	assert_int_equal((uint8_t)desc[0].name[0], 0xff); /* nobody asked for it */
+	op.u.perfc_op.desc.p = (void *)(uintptr_t)(FAKE_GUEST_BASE + 4096);
+	op.u.perfc_op.val.p = (void *)(uintptr_t)(FAKE_GUEST_BASE + 8192);
+	assert_int_equal(sysctl(XEN_SYSCTL_perfc_op, op)->u.perfc_op.nr_vals, 4);
+	for (unsigned i = 0; i < 4; i++) {
+		assert_true(strnlen(desc[i].name, sizeof(desc[i].name)) < sizeof(desc[i].name));
+		assert_int_equal(desc[i].name[sizeof(desc[i].name) - 1], 0); /* nothing of ours */
+		assert_int_equal(desc[i].nr_vals, 1);
+		all += n[i];
+	}
+	assert_string_equal(desc[0].name, "in use: interrupt vectors");
+	assert_int_equal(n[0], 5);
+	assert_int_equal(all, 5 + 7 + 11 + 2 * 3); /* pirqs of two domains */
+	assert_int_equal(n[4], ~0u);
+	op.u.perfc_op.val.p = (void *)(uintptr_t)1;
+	op.cmd = XEN_SYSCTL_perfc_op;
+	op.interface_version = XEN_SYSCTL_INTERFACE_VERSION;
+	assert_int_equal(hc_sysctl(FAKE_PUT(0, op)), -XEN_EFAULT);
+	op.u.perfc_op.cmd = XEN_SYSCTL_PERFCOP_reset;
+	assert_int_equal(hc_sysctl(FAKE_PUT(0, op)), -XEN_EOPNOTSUPP);
+}
+
 static void domains_are_listed(void **state)
 {
 	struct xen_sysctl op = {.u.getdomaininfolist = {.first_domain = 0, .max_domains = 10}};
@@ -484,6 +516,7 @@ int main(void)
 	    TEST(areas_are_registered),
 	    TEST(sysctl_is_the_first_domains),
 	    TEST(the_machine_is_described),
+	    TEST(what_is_in_use_is_counted),
 	    TEST(domains_are_listed),
 	    TEST(debug_keys_dump),
 	    TEST(the_console_is_read),

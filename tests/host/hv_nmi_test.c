@@ -8,7 +8,7 @@
  * links: tests/host/hv_vcpu_world.c hypervisor/pv.c hypervisor/pv_bounce.c lib/printf.c
  * links: hypervisor/pv_context.c hypervisor/trap.c hypervisor/emulate.c hypervisor/cpuid.c
  * links: hypervisor/emulate_decode.c hypervisor/emulate_table.c hypervisor/msr.c lib/text.c
- * links: hypervisor/io.c hypervisor/pirq.c hypervisor/msi.c lib/pci_cap.c hypervisor/irq.c
+ * links: hypervisor/io.c hypervisor/pirq.c hypervisor/msi.c hypervisor/pci_config.c lib/pci_cap.c hypervisor/irq.c
  * links: hypervisor/sched.c hypervisor/sched_choose.c hypervisor/sched_share.c hypervisor/timer.c hypervisor/console.c
  */
 #include <setjmp.h>

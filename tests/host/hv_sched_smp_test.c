@@ -6,7 +6,7 @@
  *
  * links: tests/host/hv_vcpu_world.c hypervisor/sched.c hypervisor/sched_choose.c hypervisor/sched_share.c
  * links: hypervisor/sched_op.c hypervisor/timer.c hypervisor/pv_context.c hypervisor/pv_bounce.c
- * links: hypervisor/console.c hypervisor/io.c hypervisor/pirq.c hypervisor/msi.c lib/pci_cap.c
+ * links: hypervisor/console.c hypervisor/io.c hypervisor/pirq.c hypervisor/msi.c hypervisor/pci_config.c lib/pci_cap.c
  * links: hypervisor/irq.c lib/printf.c lib/text.c
  */
 #include <setjmp.h>

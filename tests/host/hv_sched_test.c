@@ -7,7 +7,7 @@
  *
  * links: tests/host/hv_vcpu_world.c hypervisor/sched.c hypervisor/sched_choose.c hypervisor/sched_share.c hypervisor/sched_op.c hypervisor/timer.c
  * links: hypervisor/pv_context.c hypervisor/pv_bounce.c hypervisor/console.c hypervisor/io.c
- * links: hypervisor/pirq.c hypervisor/msi.c lib/pci_cap.c hypervisor/irq.c lib/printf.c lib/text.c
+ * links: hypervisor/pirq.c hypervisor/msi.c hypervisor/pci_config.c lib/pci_cap.c hypervisor/irq.c lib/printf.c lib/text.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

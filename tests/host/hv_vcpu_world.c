@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <amphi/iommu.h>
 #include <amphi/uart.h>
 
 #include "hypervisor/mm_private.h"
@@ -290,6 +291,29 @@ void port_out(uint16_t port, unsigned bytes, uint32_t v)
 		memcpy(&world.port[port], &v, bytes);
 }
 
+/* Functions and IOMMUs: counted, and none. */
+WEAK int io_device_add(uint16_t bdf)
+{
+	world.added = bdf;
+	return 0;
+}
+
+WEAK int io_device_remove(uint16_t bdf)
+{
+	world.removed = bdf;
+	return 0;
+}
+
+WEAK struct io_device *io_device_find(uint16_t bdf)
+{
+	return bdf == WORLD_BDF ? world.function : NULL;
+}
+
+WEAK bool iommu_owns_frame(mfn_t mfn)
+{
+	return mfn.v == WORLD_UNIT_FRAME;
+}
+
 WEAK void apic_eoi(void) {}
 WEAK void apic_stop_others(void) {}
 WEAK uint32_t apic_id(void)
@@ -317,9 +341,39 @@ void ioapic_set_trigger(uint32_t gsi, bool level, bool active_low)
 	world.gsi[gsi].level = level;
 	world.gsi[gsi].low = active_low;
 }
-void ioapic_route(uint32_t gsi, unsigned vector)
+int ioapic_route(uint32_t gsi, unsigned vector)
 {
 	world.gsi[gsi].vector = (uint8_t)vector;
+	return world.remapping;
+}
+int ioapic_unroute(uint32_t gsi)
+{
+	world.gsi[gsi].masked = true;
+	return world.remapping;
+}
+WEAK uint16_t io_sender(uint16_t bdf)
+{
+	return bdf;
+}
+/* A unit that looks at messages, if the test says so. */
+WEAK int iommu_interrupt_map(uint16_t bdf, uint8_t vector, uint32_t cpu, struct iommu_message *out)
+{
+	if (!world.remaps)
+		return -XEN_ENXIO;
+	*out = (struct iommu_message){.address = 0xfee00010 | (uint32_t)vector << 5};
+	if (world.remapping || vector == world.refused_vector)
+		return world.remapping ? world.remapping : -XEN_ENOMEM;
+	world.n_remapped++;
+	return 0;
+}
+WEAK int iommu_interrupt_unmap(uint16_t bdf, uint8_t vector)
+{
+	if (!world.remaps)
+		return -XEN_ENOENT;
+	if (world.remapping)
+		return world.remapping;
+	world.n_remapped--;
+	return 0;
 }
 void ioapic_mask(uint32_t gsi, bool masked)
 {

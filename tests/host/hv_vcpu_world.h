@@ -36,6 +36,13 @@ struct world {
 	} gsi[WORLD_GSIS];
 	uint32_t device[1024]; /* a page of device memory, for MSI-X */
 	/* what happened */
+	/* a unit that looks at messages, and what it answers when it is asked */
+	bool remaps;
+	int remapping;
+	unsigned n_remapped;
+	uint8_t refused_vector;     /* by that unit; 0: none */
+	struct io_device *function; /* WORLD_BDF's; NULL: nobody has told of it */
+	unsigned added, removed;    /* functions: the last bdf told */
 	unsigned crashes, shutdowns;
 	uint32_t shutdown_code;
 	unsigned virqs[2]; /* VIRQ_TIMER, by vCPU */
@@ -49,10 +56,11 @@ struct world {
 };
 extern struct world world;
 
-#define WORLD_BDF    0x0018u
-#define WORLD_DEVICE 0xfeb00000ull /* machine address of device[] */
-#define WORLD_MSI    0x40u         /* its capability */
-#define WORLD_MSIX   0x60u
+#define WORLD_UNIT_FRAME 0xfed90ull /* an IOMMU's registers */
+#define WORLD_BDF        0x0018u
+#define WORLD_DEVICE     0xfeb00000ull /* machine address of device[] */
+#define WORLD_MSI        0x40u         /* its capability */
+#define WORLD_MSIX       0x60u
 
 /* Everything new; vCPU 0 is current, loaded, in kernel mode, with a stack in memory. */
 void world_start(bool privileged);

@@ -2,7 +2,7 @@
  *
  * Shows: what is mapped is found, with its rights, at both ends of every size of page; large pages are used where they fit and nowhere
  * else; a map over something, or one that runs out of tables, changes nothing; an unmap takes whole maps only, and all of it or
- * nothing; empty tables are found; and after any order of all that, the tree says what a plain list of pages says, and no
+ * nothing; one is taken out and told; pieces are told in order; empty tables are found; and after any order of all that, the tree says what a plain list of pages says, and no
  * page is lost. Why: one wrong entry is a device in another's memory.
  *
  * links: iommu/io_table.c tests/host/iommu_world.c
@@ -269,6 +269,65 @@ static void random_steps(void **state)
 	end();
 }
 
+/* A page, a large one behind it, and one at the end of all addresses, for tables that have ends and for those of all 64 bits. */
+static void pieces_are_told_in_order(void **state)
+{
+	for (unsigned levels = 3; levels <= 6; levels++) {
+		uint64_t last = (levels > 5 ? 0 : 1ull << (12 + 9 * levels)) - PAGE_SIZE;
+		struct iommu_piece p = {.dma = 0};
+
+		begin(0, levels, 2);
+		assert_false(io_table_next(&t, &p));
+		assert_int_equal(
+		    io_table_map(&t, 5 * PAGE_SIZE, (maddr_t){0x123000}, PAGE_SIZE, RW), 0);
+		assert_int_equal(io_table_map(&t, 3 * M2, (maddr_t){8 * M2}, M2, IOMMU_READ), 0);
+		assert_int_equal(
+		    io_table_map(&t, last, (maddr_t){0x124000}, PAGE_SIZE, IOMMU_WRITE),
+		    levels > 5 ? -XEN_EINVAL : 0);
+		assert_true(io_table_next(&t, &p));
+		assert_int_equal(p.dma, 5 * PAGE_SIZE);
+		assert_int_equal(p.to.v, 0x123000);
+		assert_int_equal(p.len, PAGE_SIZE);
+		assert_int_equal(p.rights, RW);
+		/* From within, it is told from its start. */
+		p.dma = 3 * M2 + 7 * PAGE_SIZE;
+		assert_true(io_table_next(&t, &p));
+		assert_int_equal(p.dma, 3 * M2);
+		assert_int_equal(p.to.v, 8 * M2);
+		assert_int_equal(p.len, M2);
+		assert_int_equal(p.rights, IOMMU_READ);
+		p.dma += p.len;
+		assert_int_equal(io_table_next(&t, &p), levels < 6);
+		assert_true(levels > 5 || (p.dma == last && p.rights == IOMMU_WRITE));
+		p.dma = last + PAGE_SIZE;
+		assert_int_equal(io_table_next(&t, &p), levels > 5);
+		end();
+	}
+}
+
+static void one_page_is_taken(void **state)
+{
+	unsigned rights;
+	maddr_t to;
+
+	for (unsigned f = 0; f < ARRAY_SIZE(formats); f++) {
+		begin(f, 4, 2);
+		assert_int_equal(
+		    io_table_map(&t, 0x7000, (maddr_t){0x123000}, PAGE_SIZE, IOMMU_WRITE), 0);
+		assert_int_equal(io_table_map(&t, M2, (maddr_t){M2}, M2, RW), 0);
+		assert_int_equal(io_table_take(&t, 0x7008, &to, &rights), -XEN_EINVAL);
+		assert_int_equal(io_table_take(&t, M2, &to, &rights), -XEN_EINVAL);
+		leads(M2, M2, RW);
+		assert_int_equal(io_table_take(&t, 0x8000, &to, &rights), -XEN_ENOENT);
+		assert_int_equal(io_table_take(&t, 0x7000, &to, &rights), 0);
+		assert_int_equal(to.v, 0x123000);
+		assert_int_equal(rights, IOMMU_WRITE);
+		nowhere(0x7000);
+		assert_int_equal(io_table_take(&t, 0x7000, &to, &rights), -XEN_ENOENT);
+		end();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -280,6 +339,8 @@ int main(void)
 	    cmocka_unit_test(tables_have_a_bound),
 	    cmocka_unit_test(nonsense),
 	    cmocka_unit_test(empty_tables_are_found),
+	    cmocka_unit_test(pieces_are_told_in_order),
+	    cmocka_unit_test(one_page_is_taken),
 	    cmocka_unit_test(random_steps),
 	};
 

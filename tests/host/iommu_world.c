@@ -17,6 +17,7 @@ static char said[200];
 const struct iommu_model *iommu_world_model;
 void (*iommu_world_pause)(void);
 struct iommu_bridge iommu_world_bridges[4];
+struct iommu_config iommu_world_configs[4];
 
 unsigned iommu_world_pages(void)
 {
@@ -113,8 +114,12 @@ bool host_iommu_bridge(uint16_t bdf, uint8_t *out_first_bus, uint8_t *out_last_b
 	return false;
 }
 
+/* Without any that were set, all are zero: no unit of AMD's asks for more. */
 uint32_t host_iommu_config(uint16_t bdf, unsigned offset)
 {
+	for (unsigned i = 0; i < ARRAY_SIZE(iommu_world_configs); i++)
+		if (iommu_world_configs[i].word && iommu_world_configs[i].bdf == bdf)
+			return iommu_world_configs[i].word;
 	return 0;
 }
 

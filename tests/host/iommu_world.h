@@ -24,6 +24,12 @@ extern const struct iommu_model *iommu_world_model;
 /* How far time goes in a pause is the model's. */
 extern void (*iommu_world_pause)(void);
 
+/* The first word of functions' configuration space; of others it is 0. */
+struct iommu_config {
+	uint32_t bdf, word;
+};
+extern struct iommu_config iommu_world_configs[4];
+
 /* The table of bridges: of each the buses behind. */
 struct iommu_bridge {
 	uint16_t bdf;

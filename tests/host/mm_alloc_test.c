@@ -118,6 +118,36 @@ static void low_pages_are_used_again(void **state)
 	assert_int_equal(page_bitmap_alloc(&b, 1), 7);
 }
 
+/* What devices of a small mask may need is there until nothing else is. */
+static void low_pages_are_kept(void **state)
+{
+	b.low_end = b.hint = 500;
+	assert_true(page_bitmap_release(&b, 0, PAGES));
+	assert_int_equal(page_bitmap_alloc(&b, 400), 500);
+	assert_true(page_bitmap_release(&b, 600, 10));
+	assert_int_equal(page_bitmap_alloc(&b, 10), 600);
+	assert_int_equal(page_bitmap_alloc(&b, 90), 900);
+	assert_int_equal(page_bitmap_alloc(&b, 90), 0);
+	assert_true(page_bitmap_release(&b, 3, 5));
+	assert_true(page_bitmap_release(&b, 700, 5));
+	assert_int_equal(page_bitmap_alloc(&b, 5), 700);
+	assert_int_equal(page_bitmap_alloc(&b, 11), 90);
+}
+
+static void low_runs(void **state)
+{
+	assert_true(page_bitmap_release(&b, 3, 300));
+	assert_int_equal(page_bitmap_alloc_low(&b, 32, 32, 1000), 32);
+	assert_int_equal(page_bitmap_alloc_low(&b, 1, 1, 1000), 3);
+	assert_int_equal(page_bitmap_alloc_low(&b, 32, 32, 95), PAGE_BITMAP_NONE);
+	assert_int_equal(page_bitmap_alloc_low(&b, 32, 32, 96), 64);
+	assert_int_equal(page_bitmap_alloc_low(&b, 20, 1, 96), 4);
+	assert_int_equal(page_bitmap_alloc_low(&b, 9, 1, 32), PAGE_BITMAP_NONE);
+	assert_int_equal(page_bitmap_alloc_low(&b, 8, 4, 32), 24);
+	assert_int_equal(page_bitmap_alloc_low(&b, 200, 1, 2000), 96);
+	assert_int_equal(page_bitmap_alloc_low(&b, 200, 1, 2000), PAGE_BITMAP_NONE);
+}
+
 struct held {
 	size_t first, n;
 };
@@ -169,6 +199,8 @@ int main(void)
 	    cmocka_unit_test_setup(a_run_across_words, fresh),
 	    cmocka_unit_test_setup(a_run_over_the_place_of_the_last_search, fresh),
 	    cmocka_unit_test_setup(low_pages_are_used_again, fresh),
+	    cmocka_unit_test_setup(low_pages_are_kept, fresh),
+	    cmocka_unit_test_setup(low_runs, fresh),
 	    cmocka_unit_test_setup(random_life, fresh),
 	};
 

@@ -18,11 +18,19 @@
 #include <amphi/hypercall.h>
 #include <amphi/pvops.h>
 #include "kernel/boot.h"
+#include "kernel/host_iospace.h"
 #include "kernel/mm_parts.h"
 #include "kernel/panic.h"
 #include "kernel/trap.h"
 #include "pv_machine.h"
 #include "pvops/lock.h"
+
+static unsigned drains;
+
+void iospace_drain(void)
+{
+	drains++;
+}
 
 #define IMAGE_START 0x100u /* pfns, as the kernel's */
 #define RODATA      0x120u

@@ -52,6 +52,8 @@ static void check(struct mock_disk *d, const struct block_request *req)
 		check_discard(&d->dev, req);
 		return;
 	}
+	if (req->op == BLOCK_FLUSH && req->sector)
+		mock_bug("a flush at %llu", (unsigned long long)req->sector);
 	if (data && (req->n_segments == 0 || req->n_segments > d->dev.max_segments))
 		mock_bug("%u segments, the disk takes %u", req->n_segments, d->dev.max_segments);
 	for (unsigned i = 0; i < req->n_segments; i++) {
@@ -64,7 +66,9 @@ static void check(struct mock_disk *d, const struct block_request *req)
 		bytes += req->segments[i].len_bytes;
 	}
 	if (req->sector + bytes / SECTOR_SIZE > d->dev.sectors)
-		mock_bug("sector %llu is behind the end", (unsigned long long)req->sector);
+		mock_bug("op %d: sectors %llu+%llu are behind the end, %llu", req->op,
+			 (unsigned long long)req->sector, (unsigned long long)(bytes / SECTOR_SIZE),
+			 (unsigned long long)d->dev.sectors);
 	if (req->op == BLOCK_WRITE && d->dev.readonly)
 		mock_bug("write to a disk that cannot");
 }

@@ -1,7 +1,7 @@
 /* net_back_share_test: what a guest that floods leaves its neighbours.
  *
  * Why: one worker serves all interfaces, and a ring can be filled as fast as it is emptied. Expected: a turn is 128 packets and no
- * more, then all others have theirs; who has little to send is served within one turn of each who floods, however many queues the
+ * more, then all others have theirs; where nobody waits it is the whole ring, with a list of copies for all heads; who has little to send is served within one turn of each who floods, however many queues the
  * flood has and however often it notifies; who is held by its rate keeps nobody else waiting; every packet is answered once.
  *
  * links: tests/host/net_world.c tests/host/net_guest.c tests/host/mock_host.c tests/host/mock_share.c
@@ -124,13 +124,38 @@ static void test_a_turn_has_an_end(void **state)
 	(void)state;
 	begin(0, NULL);
 	put(0, 0, 200);
-	put(1, 0, 3);
+	put(1, 0, 250);
 	put(2, 0, 1);
 	mock_run();
-	assert_int_equal(n_seen, 204);
-	assert_int_equal(first_of(2, 0), TURN);
-	assert_int_equal(first_of(3, 0), TURN + 3);
-	assert_int_equal(count_of(1, TURN + 4, n_seen), 200 - TURN);
+	assert_int_equal(n_seen, 451);
+	assert_int_equal(first_of(3, 0), 0);
+	assert_int_equal(first_of(2, 0), 1 + TURN);
+	assert_int_equal(count_of(1, 0, 1 + TURN), TURN);
+	assert_int_equal(count_of(2, 0, 1 + 2 * TURN), TURN);
+	end();
+}
+
+static void first_guests(const struct netback_info *info, void *ctx)
+{
+	if (info->guest == guests[0].domid)
+		*(struct netback_stats *)ctx = info->stats;
+}
+
+/* Nobody else waits: one turn, whose heads are one list. */
+static void test_alone(void **state)
+{
+	struct netback_stats stats;
+
+	(void)state;
+	begin(0, NULL);
+	put(0, 0, NETIF_RING_SLOTS);
+	mock_run();
+	assert_int_equal(n_seen, NETIF_RING_SLOTS);
+	mock_enter(0);
+	assert_int_equal(net_world_device(1, 0)->stats[0].batches_in, 1);
+	netback_for_each(first_guests, &stats);
+	assert_int_equal(stats.copied, NETIF_RING_SLOTS);
+	assert_int_equal(stats.copy_calls, 1);
 	end();
 }
 
@@ -234,6 +259,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_a_turn_has_an_end),
+	    cmocka_unit_test(test_alone),
 	    cmocka_unit_test(test_little_beside_a_flood),
 	    cmocka_unit_test(test_little_beside_many_queues),
 	    cmocka_unit_test(test_floods_share),

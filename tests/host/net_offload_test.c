@@ -3,7 +3,7 @@
  * Why: what is wrong here leaves the machine as a frame that somebody else's stack drops without a word. Expected: every
  * header of a table of frames is found, or refused where it lies; pieces of a 64 KiB frame join to the same stream, each with
  * checksums that a sum written here another way finds right; remote segments arrive; nothing is leaked.
- * links: protocol/net_parse.c protocol/net_sum.c protocol/net_hash.c protocol/net_fit.c
+ * links: tests/host/plain_memory.c protocol/net_parse.c protocol/net_sum.c protocol/net_hash.c protocol/net_fit.c
  */
 #include <stdarg.h>
 #include <setjmp.h>
@@ -14,45 +14,11 @@
 #include <amphi/host.h>
 #include <amphi/net_offload.h>
 
+#include "plain_memory.h"
+
 /* ---- the host: memory, and grants that are pages of an array ------------------------------ */
 
-static long allocated;
-static int fail_after = -1; /* allocations until one fails */
 static uint8_t foreign[4][PAGE_SIZE] __attribute__((aligned(4096)));
-
-static bool allocation_fails(void)
-{
-	return fail_after >= 0 && fail_after-- == 0;
-}
-
-void *host_alloc(size_t size_bytes)
-{
-	allocated += !(fail_after == 0);
-	return allocation_fails() ? NULL : calloc(1, size_bytes);
-}
-
-void host_free(void *p, size_t size_bytes)
-{
-	(void)size_bytes;
-	allocated--;
-	free(p);
-}
-
-void *host_pages_alloc(unsigned count)
-{
-	return allocation_fails() ? NULL : aligned_alloc(PAGE_SIZE, count * PAGE_SIZE);
-}
-
-void host_pages_free(void *pages, unsigned count)
-{
-	(void)count;
-	free(pages);
-}
-
-maddr_t host_virt_to_maddr(const void *va)
-{
-	return (maddr_t){(uintptr_t)va};
-}
 
 static unsigned copies;
 
@@ -361,7 +327,7 @@ static void check_cut(bool v6, bool together)
 	assert_int_equal(pieces.n, 43);
 	assert_int_equal(pieces.stream_at, 60000);
 	assert_int_equal(pieces.last_flags & 9, 9);
-	assert_true(allocated <= 64 + 32);
+	assert_true(plain_memory.held <= 64 + 32);
 }
 
 static void test_long_frames_are_cut(void **state)
@@ -420,9 +386,9 @@ static void test_buffers_are_kept(void **state)
 		frame.gso = NET_GSO_TCPV4;
 		frame.gso_size = 1400;
 		n_held = 0;
-		fail_after = round ? 0 : -1;
+		plain_memory.fail_in = round;
 		assert_int_equal(net_fit(&frame, NET_CAN_SEGMENTS, 1500, hold_piece, NULL), 43);
-		fail_after = -1;
+		plain_memory.fail_in = 0;
 		for (unsigned i = 0; i < n_held; i++)
 			net_frame_put(held[i], 0);
 	}
@@ -527,9 +493,9 @@ static void test_no_memory(void **state)
 		memset(&pieces, 0, sizeof(pieces));
 		pieces.l4 = 34, pieces.mss = 700;
 		puts_seen = 0;
-		fail_after = n;
+		plain_memory.fail_in = n + 1;
 		err = net_fit(&frame, NET_CAN_SEGMENTS, 1500, check_piece, NULL);
-		fail_after = -1;
+		plain_memory.fail_in = 0;
 		assert_int_equal(err, -XEN_ENOMEM);
 		assert_int_equal(pieces.n, 0);
 		assert_int_equal(puts_seen, 1);

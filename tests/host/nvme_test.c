@@ -7,7 +7,7 @@
  * start-up keeps the page that it was told of; one that falls silent later is reset and gets its commands again, twice;
  * one that is pulled out takes its disks with it, each request ended.
  *
- * links: tests/host/fake_dma.c drivers-native/nvme.c drivers-native/nvme_init.c drivers-native/nvme_admin.c drivers-native/nvme_recover.c
+ * links: tests/host/fake_dma.c drivers-native/disk_map.c drivers-native/nvme.c drivers-native/nvme_init.c drivers-native/nvme_admin.c drivers-native/nvme_recover.c
  * links: drivers-native/disk_error.c drivers-native/disk_watch.c drivers-native/nvme_virtual.c lib/printf.c lib/text.c
  */
 #include "drivers-native/nvme.h"
@@ -131,6 +131,7 @@ bool pci_bar(const struct pci_function *f, unsigned bar, maddr_t *out_start)
 }
 void pci_enable(const struct pci_function *f) {}
 unsigned drivers_wanted_vfs;
+void pci_sriov_ready(const struct pci_function *f) {}
 int pci_sriov_enable(const struct pci_function *f, unsigned wanted)
 {
 	return -XEN_ENODEV;

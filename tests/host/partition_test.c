@@ -1,7 +1,7 @@
 /* partition_test.c: partitions of a disk's table are found, and requests to one reach the right sectors.
  *
  * Shows: entries in units of the disk's own sectors; what is empty, of no use to us, beyond the disk's end or at
- * its beginning is none; a disk without a table, or that cannot be read, has none; names and serial numbers; a
+ * its beginning is none; a disk without a table, or that cannot be read, has none; disks that come later, or go meanwhile; names and serial numbers; a
  * window moves reads and writes by its start, and flushes not at all, and goes with its disk. Why: a wrong start
  * is another's data. The tables of sfdisk are partition_table_test's.
  *
@@ -18,6 +18,7 @@
 #include <amphi/host_block.h>
 #include "kernel/block.h"
 #include "kernel/mm.h"
+#include "kernel/block_watch.h"
 #include "kernel/block_window.h"
 #include "kernel/partition.h"
 #include "kernel/partition_table.h"
@@ -28,7 +29,9 @@ static uint8_t table[4096];
 static struct block_device whole[2], *found[8];
 static unsigned n_found, n_kicks;
 static int read_error;
-static bool forged; /* the second disk has the table of the first */
+static unsigned n_reads;
+static struct block_device *leaves; /* at the first read */
+static bool forged;                 /* the second disk has the table of the first */
 static struct block_request *submitted;
 
 static void submit(struct block_device *dev, struct block_request *req)
@@ -83,16 +86,32 @@ void host_block_unregister(struct block_device *dev)
 		if (found[i] == dev)
 			found[i--] = found[--n_found];
 }
-static struct host_block_watch *watch;
+static struct host_block_watch *watches;
 static unsigned n_changed;
 void host_block_watch(struct host_block_watch *w)
 {
-	watch = w;
+	block_watch_add(&watches, w);
+}
+void host_block_unwatch(struct host_block_watch *w)
+{
+	block_watch_remove(&watches, w);
 }
 void host_block_changed(struct block_device *dev)
 {
 	n_changed++;
-	watch->fn(watch->ctx, dev);
+	block_watch_tell(watches, dev);
+}
+struct block_device *block_find_serial(const char *serial)
+{
+	for (unsigned i = 0; serial[0] && i < n_found; i++)
+		if (!strcmp(found[i]->serial, serial))
+			return found[i];
+	return NULL;
+}
+static void goes(struct block_device *dev)
+{
+	dev->gone = true;
+	host_block_changed(dev);
 }
 struct block_device *block_next(struct block_device *prev)
 {
@@ -100,10 +119,12 @@ struct block_device *block_next(struct block_device *prev)
 }
 int block_io(struct block_device *dev, enum block_op op, uint64_t sector, void *va, uint32_t len)
 {
+	n_reads++;
+	if (dev == leaves)
+		goes(dev);
 	assert_int_equal(op, BLOCK_READ);
-	assert_int_equal(sector, 0);
 	assert_int_equal(len, dev->sector_size);
-	memcpy(va, dev == &whole[0] || forged ? table : (uint8_t[4096]){0}, len);
+	memcpy(va, !sector && (dev == &whole[0] || forged) ? table : (uint8_t[4096]){0}, len);
 	return read_error;
 }
 
@@ -135,16 +156,17 @@ static int setup(void **state)
 	n_found = n_kicks = 0;
 	read_error = 0;
 	forged = false;
+	n_reads = 0;
+	leaves = NULL;
 	return 0;
 }
 
 /* The windows go when their disks do. */
 static int teardown(void **state)
 {
-	for (unsigned i = 0; watch && i < 2; i++) {
-		whole[i].gone = true;
-		watch->fn(watch->ctx, &whole[i]);
-		whole[i].gone = false;
+	for (unsigned i = 0; i < 2; i++) {
+		goes(&whole[i]);
+		whole[i].gone = whole[i].searched = false;
 	}
 	assert_int_equal(n_found, 0);
 	return 0;
@@ -211,6 +233,7 @@ static void test_windows(void **state)
 	assert_int_equal(req.sector, 0);
 	teardown(state);
 	strcpy(whole[0].name, "vda");
+	strcpy(whole[1].name, "vdb");
 	partitions_find();
 	assert_string_equal(found[1]->name, "vda3");
 }
@@ -254,6 +277,52 @@ static void test_a_window_follows_its_disk(void **state)
 	whole[0].readonly = whole[0].gone = false;
 }
 
+/* Each disk is looked at once, one that comes later by itself; what others look after is not. */
+static void test_disks_that_come_later(void **state)
+{
+	put_entry(1, 0x83, 100, 900);
+	forged = true;
+	whole[1].searched = true; /* as if it were not there yet */
+	partitions_find();
+	assert_int_equal(n_found, 1);
+	assert_string_equal(found[0]->serial, "disk-12345678-2");
+	assert_int_equal(n_reads, 1);
+	partitions_find();
+	assert_int_equal(n_found, 1);
+	assert_int_equal(n_reads, 1);
+	whole[1].searched = false;
+	partitions_find();
+	assert_int_equal(n_found, 2);
+	assert_string_equal(found[1]->name, "vda2");
+	assert_string_equal(found[1]->serial, ""); /* the other has it */
+	assert_string_equal(found[0]->serial, "disk-12345678-2");
+	whole[0].searched = whole[1].searched = false;
+	whole[1].cdrom = true;
+	whole[0].whole = &whole[1];
+	n_reads = 0;
+	partitions_find();
+	assert_int_equal(n_reads, 0);
+	whole[0].whole = NULL;
+}
+
+/* A disk may go while its table is read: nothing of it is looked at after that, and the next disk is searched. */
+static void test_a_disk_that_goes(void **state)
+{
+	put_entry(1, 0x83, 100, 900);
+	put_entry(0, 0x05, 10, 50); /* a chain, which would be read next */
+	forged = true;
+	leaves = &whole[0];
+	partitions_find();
+	assert_int_equal(n_found, 1);
+	assert_string_equal(found[0]->name, "vda2");
+	leaves = &whole[1];
+	whole[0].searched = whole[1].searched = whole[0].gone = false;
+	teardown(state);
+	partitions_find(); /* what was found on a disk goes with it, before it was registered */
+	assert_int_equal(n_found, 1);
+	assert_string_equal(found[0]->name, "nvme0n1p2");
+}
+
 static void test_unreadable(void **state)
 {
 	put_entry(0, 0x83, 100, 900);
@@ -266,9 +335,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    TEST(test_entries),        TEST(test_windows),
-	    TEST(test_a_forged_table), TEST(test_a_window_follows_its_disk),
-	    TEST(test_unreadable),
+	    TEST(test_entries),          TEST(test_windows),
+	    TEST(test_a_forged_table),   TEST(test_a_window_follows_its_disk),
+	    TEST(test_unreadable),       TEST(test_disks_that_come_later),
+	    TEST(test_a_disk_that_goes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

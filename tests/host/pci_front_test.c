@@ -6,7 +6,7 @@
  * bounded time, and what it writes is looked at once. Why: a guest's drivers ask this of a domain that they need not trust.
  *
  * links: tests/host/pci_plain_back.c tests/host/mock_host.c tests/host/mock_share.c tests/host/mock_store.c
- * links: tests/host/mock_disk.c tests/host/peer_recorder.c protocol/xenbus*.c protocol/grant_retire.c
+ * links: tests/host/mock_disk.c tests/host/peer_recorder.c protocol/xenbus*.c protocol/grant_retire.c protocol/pci_name.c
  * links: drivers-front/pcifront*.c lib/printf.c lib/text.c
  */
 #include <setjmp.h>
@@ -38,6 +38,7 @@ static void begin_two(void)
 static void test_functions_are_found(void **state)
 {
 	begin_two();
+	assert_int_equal(pcifront_settled(), 1);
 	assert_int_equal(pb_user.n_added, 2);
 	assert_int_equal(pb_user.added[0], 0x0000);
 	assert_int_equal(pb_user.added[1], 0x0008);
@@ -85,7 +86,7 @@ static void test_msix(void **state)
 	assert_int_equal(pcifront_msix(0, 0, 65, &pirq), 0);
 	assert_int_equal(pirq, PB_PIRQ);
 	assert_int_equal(pcifront_msix(0, PCIFRONT_VECTORS, 65, &pirq), -XEN_ENOSPC);
-	assert_int_equal(pcifront_msi(0, &pirq), -XEN_EBUSY);
+	assert_int_equal(pcifront_msi(0, 1, &pirq), -XEN_EBUSY);
 	assert_int_equal(pb.n_ops, 0); /* all were turned on by the first */
 	assert_int_equal(pb.dev[0].msix_on, PCIFRONT_VECTORS);
 	pcifront_interrupts_off(0);
@@ -118,11 +119,33 @@ static void test_msi(void **state)
 	uint32_t pirq;
 
 	begin_two();
-	assert_int_equal(pcifront_msi(8, &pirq), 0);
+	assert_int_equal(pcifront_msi(8, 1, &pirq), 0);
 	assert_int_equal(pirq, PB_PIRQ + 50);
 	assert_int_equal(pcifront_msix(8, 0, 5, &pirq), -XEN_EBUSY);
-	assert_int_equal(pcifront_msi(8, &pirq), -XEN_EBUSY);
-	assert_int_equal(pcifront_msi(0x20, &pirq), -XEN_ENODEV);
+	assert_int_equal(pcifront_msi(8, 1, &pirq), -XEN_EBUSY);
+	assert_int_equal(pcifront_msi(0x20, 1, &pirq), -XEN_ENODEV);
+	assert_true(pb_end());
+}
+
+/* As many as were asked for, in a row, or none; a row that leaves the numbers there can be is none. */
+static void test_several_msi(void **state)
+{
+	uint32_t pirq;
+
+	begin_two();
+	pb.dev[1].max_vectors = 5;
+	assert_int_equal(pcifront_msi(8, 8, &pirq), -XEN_EIO);
+	assert_int_equal(pb.dev[1].msi_on, 0);
+	assert_int_equal(pcifront_msi(8, 4, &pirq), 0);
+	assert_int_equal(pb.last.cmd, XEN_PCI_OP_enable_multi_msi);
+	assert_int_equal(pirq, PB_PIRQ + 50);
+	assert_int_equal(pb.dev[1].msi_on, 4);
+	pcifront_interrupts_off(8);
+	pb.bad = PB_LAST_PIRQ;
+	assert_int_equal(pcifront_msi(8, 2, &pirq), -XEN_EIO);
+	assert_int_equal(pb.dev[1].msi_on, 0);
+	assert_int_equal(pcifront_msi(8, 1, &pirq), 0);
+	assert_int_equal(pirq, 0xffff);
 	assert_true(pb_end());
 }
 
@@ -179,6 +202,110 @@ static void test_buses_are_renamed(void **state)
 	assert_true(pb_end());
 }
 
+static void test_buses_are_searched(void **state)
+{
+	pb_reset();
+	pb.unnamed = true;
+	pb_function(0, "0000:00:03.00", NVME);
+	pb_function(1, "0001:05:00.00", NIC)->space[0x0e] = 0x80;
+	pb_function(2, "0001:05:00.03", NIC + 1);
+	pb_function(3, "0000:00:1e.00", NIC + 2)->space[0x0e] =
+	    1; /* a bridge, which others lead to as well */
+	pb.dev[3].space[0x19] = 7;
+	pb_function(4, "0000:07:1f.00", NIC + 3)->space[0x0e] = 1;
+	pb.dev[4].space[0x19] = 7;
+	pb_function(5, "0000:00:03.01",
+		    NIC); /* of a device that has but one function, as it says */
+	pb_function(6, "0000:08:00.00", NIC); /* on a bus that nothing leads to */
+	pb_put_back("root_num", "4000000000");
+	pb_put_back("root-0", "0000:00");
+	pb_put_back("root-1", "0000");
+	pb_put_back("root-2", "0001:05");
+	pb_put_back("root-3", "0000:100");
+	pb_put_back("root-4", "0000:00:00.0:00.0:00.0:00.0:00.0");
+	assert_true(pb_begin());
+	assert_int_equal(pcifront_count(), 5);
+	assert_true(mock_logged("bus 0001:05, searched"));
+	mock_enter(1);
+	assert_int_equal(pcifront_read(0x0018, 0, 4), NVME);
+	assert_int_equal(pcifront_read(0xff00, 0, 4), NIC); /* of another segment */
+	assert_int_equal(pcifront_read(0xff03, 0, 4), NIC + 1);
+	assert_int_equal(pcifront_read(0x07f8, 0, 4), NIC + 3);
+	/* What no list tells of does not leave by one. */
+	pb_put_back("state", "7");
+	mock_run();
+	pb_put_back("state", "8");
+	mock_run();
+	assert_int_equal(pcifront_count(), 5);
+	assert_true(pb_end());
+}
+
+/* Names and buses: nobody is asked for what was not named. A bus of bridges without end is left at some point. */
+static void test_buses_are_told(void **state)
+{
+	begin_two();
+	pb_put_back("root_num", "1");
+	pb_put_back("root-0", "0000:00");
+	pb_put_back("state", "7");
+	mock_run();
+	pb.n_reads = 0;
+	pb_function(7, "0000:00:07.00", NIC);
+	pb_put_back("state", "8");
+	mock_run();
+	assert_true(mock_logged("bus 0000:00"));
+	assert_int_equal(pb.n_reads, 0);
+	assert_int_equal(pcifront_count(), 2);
+	assert_true(pb_end());
+	pb_reset();
+	pb.unnamed = true;
+	for (unsigned i = 0; i < 20; i++) {
+		static char names[20][32];
+
+		snprintf(names[i], sizeof(names[i]), "0000:%02x:00.00", i * 8);
+		pb_function(i, names[i], NIC)->space[0x0e] = 1;
+		pb.dev[i].space[0x19] = (uint8_t)(i * 8 + 8);
+	}
+	pb_put_back("root_num", "32");
+	for (unsigned i = 0; i < 32; i++) {
+		char key[16];
+
+		snprintf(key, sizeof(key), "root-%u", i);
+		pb_put_back(key, "0000:00");
+	}
+	assert_true(pb_begin());
+	assert_int_equal(pcifront_count(), 20);
+	assert_true(pb.n_ops < 64 * 32 + 100);
+	assert_true(pb_end());
+}
+
+/* By force: the toolstack does not wait for us, and its list is shorter. It is given back before we have looked, and is then another. */
+static void test_taken_by_force(void **state)
+{
+	begin_two();
+	for (unsigned again = 0; again < 2; again++) {
+		pb_put_back("vdev-0", "0000:00:01.00");
+		mock_store_remove("/local/domain/0/backend/pci/1/0/vdev-1");
+		pb_put_back("num_devs", again ? "2" : "1");
+		pb_put_back("state-1", "1");
+		pb_put_back("state", "7");
+		mock_run();
+		assert_int_equal(pcifront_count(), 1);
+		assert_int_equal(pb_user.n_removed, again + 1);
+		mock_enter(1);
+		assert_int_equal(pcifront_read(8, 0, 4), NIC);
+		pb_publish(0, 3);
+		pb_publish(1, 3);
+		pb_put_back("num_devs", "2");
+		pb_put_back("state", "8");
+		mock_run();
+		pb_put_back("state", "4");
+		mock_run();
+		assert_int_equal(pcifront_count(), 2);
+		assert_int_equal(pb_user.n_added, again + 3);
+	}
+	assert_true(pb_end());
+}
+
 static void test_what_the_store_says(void **state)
 {
 	static const char *const nonsense[] = {"",
@@ -229,9 +356,10 @@ static void test_backend_replaced(void **state)
 		pb_put_back("state", "6");
 		mock_run();
 		assert_int_equal(pcifront_count(), 0);
-		assert_string_equal(pb_front("state"), "6");
+		assert_string_not_equal(pb_front("state"), "4"); /* Closed, and it may begin */
 		pb_put_back("state", "2");
 		mock_run();
+		assert_int_equal(pcifront_settled(), 0);
 		assert_true(pb_connect());
 		assert_int_equal(pcifront_count(), 2);
 	}
@@ -245,12 +373,24 @@ static void test_aer(void **state)
 	begin_two();
 	assert_true(pb.page->flags & XEN_PCIB_AERHANDLER);
 	assert_int_equal(pb_aer(XEN_PCI_OP_aer_detected, 0, 8, 1), 2);
+	assert_int_equal(pb.error_of, 8);
+	assert_int_equal(pb.error, DRIVERS_ERROR_FOUND);
 	assert_int_equal(pb_aer(XEN_PCI_OP_aer_detected, 0, 8, 2), 3);
 	assert_int_equal(pb_aer(XEN_PCI_OP_aer_mmio, 0, 8, 1), 5);
 	assert_int_equal(pb_aer(XEN_PCI_OP_aer_slotreset, 0, 0, 1), 5);
+	assert_int_equal(pb.n_errors, 2);
 	assert_int_equal(pb_aer(XEN_PCI_OP_aer_resume, 0, 0, 1), 5);
+	assert_int_equal(pb.n_errors, 3);
+	assert_int_equal(pb.error_of, 0);
+	assert_int_equal(pb.error, DRIVERS_ERROR_OVER);
+	/* Gone for good: the driver gives it up at once. */
+	assert_int_equal(pb_aer(XEN_PCI_OP_aer_detected, 0, 8, 3), 4);
+	assert_int_equal(pb.error_of, 8);
+	assert_int_equal(pb.error, DRIVERS_ERROR_GONE);
+	/* Not a function, not a word: of no driver's concern. */
 	assert_int_equal(pb_aer(XEN_PCI_OP_aer_detected, 0, 9, 1), 1);
 	assert_int_equal(pb_aer(0x77, 0, 8, 1), 1);
+	assert_int_equal(pb.n_errors, 4);
 	assert_true(mock_logged("device 0000:00:01.0 has an error"));
 	mock_enter(1);
 	assert_int_equal(pcifront_read(8, 0, 4), NIC);
@@ -321,6 +461,7 @@ static void test_silent_from_the_start(void **state)
 	assert_true(pb_begin());
 	assert_int_equal(pb_user.n_added, 0);
 	assert_string_equal(pb_front("state"), "6");
+	assert_int_equal(pcifront_settled(), 1); /* nobody waits for it */
 	assert_true(pb_end());
 }
 
@@ -332,7 +473,7 @@ static void test_wrong_answers(void **state)
 	pb.bad = PB_ERRS;
 	assert_int_equal(pcifront_read(8, 0, 2), 0xffff);
 	assert_false(pcifront_write(8, 0x40, 2, 1));
-	assert_true(pcifront_msi(8, &pirq) < 0);
+	assert_true(pcifront_msi(8, 1, &pirq) < 0);
 	pb.dev[1].msi_on = 0;
 	pb.bad = PB_WIDE;
 	assert_int_equal(pcifront_read(8, 0, 2), 0x8086);
@@ -356,10 +497,10 @@ static void test_wrong_interrupts(void **state)
 	pb.bad = PB_NO_VECTOR;
 	assert_int_equal(pcifront_msix(0, 0, 8, &pirq), -XEN_EIO);
 	assert_int_equal(pb.dev[0].msix_on, 0); /* those it gave went back */
-	assert_int_equal(pcifront_msi(0, &pirq), -XEN_EIO);
+	assert_int_equal(pcifront_msi(0, 1, &pirq), -XEN_EIO);
 	assert_int_equal(pb.dev[0].msi_on, 0);
 	pb.bad = PB_HUGE_PIRQ;
-	assert_int_equal(pcifront_msi(0, &pirq), -XEN_EIO);
+	assert_int_equal(pcifront_msi(0, 1, &pirq), -XEN_EIO);
 	pb.bad = PB_FEWER;
 	assert_true(pcifront_msix(0, 0, 8, &pirq) < 0);
 	pb.dev[0].msix_on = 0;
@@ -436,8 +577,12 @@ int main(void)
 	    cmocka_unit_test(test_msix),
 	    cmocka_unit_test(test_fewer_vectors),
 	    cmocka_unit_test(test_msi),
+	    cmocka_unit_test(test_several_msi),
 	    cmocka_unit_test(test_hotplug),
 	    cmocka_unit_test(test_buses_are_renamed),
+	    cmocka_unit_test(test_buses_are_searched),
+	    cmocka_unit_test(test_buses_are_told),
+	    cmocka_unit_test(test_taken_by_force),
 	    cmocka_unit_test(test_what_the_store_says),
 	    cmocka_unit_test(test_backend_replaced),
 	    cmocka_unit_test(test_aer),

@@ -62,7 +62,7 @@ void pb_publish(unsigned n, unsigned state)
 	char key[16];
 
 	snprintf(key, sizeof(key), "vdev-%u", n);
-	if (pb.dev[n].name)
+	if (pb.dev[n].name && !pb.unnamed)
 		pb_put_back(key, pb.dev[n].name);
 	snprintf(key, sizeof(key), "state-%u", n);
 	put_number(key, state);
@@ -119,14 +119,18 @@ static void enable_msix(struct pb_device *d, struct xen_pci_op *op)
 		op->msix_entries[i].entry = 0xffff;
 }
 
-static void enable_msi(struct pb_device *d, struct xen_pci_op *op)
+static void enable_msi(struct pb_device *d, struct xen_pci_op *op, unsigned n)
 {
-	if (d->msix_on || d->msi_on) {
+	if (d->msix_on || d->msi_on || n > d->max_vectors) {
 		op->err = XEN_PCI_ERR_op_failed;
+		op->value = d->max_vectors;
 		return;
 	}
-	d->msi_on = 1;
-	op->value = pb.bad == PB_HUGE_PIRQ ? 0x12345678 : pb.bad == PB_NO_VECTOR ? 0 : PB_PIRQ + 50;
+	d->msi_on = n;
+	op->value = pb.bad == PB_HUGE_PIRQ   ? 0x12345678
+		    : pb.bad == PB_NO_VECTOR ? 0
+		    : pb.bad == PB_LAST_PIRQ ? 0xffff
+					     : PB_PIRQ + 50;
 }
 
 static void do_op(struct xen_pci_op *op)
@@ -147,7 +151,10 @@ static void do_op(struct xen_pci_op *op)
 		enable_msix(d, op);
 		break;
 	case XEN_PCI_OP_enable_msi:
-		enable_msi(d, op);
+		enable_msi(d, op, 1);
+		break;
+	case XEN_PCI_OP_enable_multi_msi:
+		enable_msi(d, op, op->info);
 		break;
 	case XEN_PCI_OP_disable_msix:
 	case XEN_PCI_OP_disable_msi:
@@ -220,7 +227,14 @@ static void removing(uint16_t bdf)
 	pb_user.id_at_removal = pcifront_read(bdf, 0, 4);
 }
 
-static const struct pcifront_user user = {.added = added, .removing = removing};
+static void error(uint16_t bdf, enum drivers_error what)
+{
+	pb.error_of = bdf;
+	pb.error = what;
+	pb.n_errors++;
+}
+
+static const struct pcifront_user user = {.added = added, .removing = removing, .error = error};
 
 /* ---- the connection ------------------------------------------------------------------------------ */
 

@@ -27,6 +27,7 @@ enum pb_bad {
 	PB_NO_VECTOR,   /* one of the entries has none */
 	PB_FEWER,       /* no error, but a count of what it could give */
 	PB_HUGE_PIRQ,   /* a number no pirq can have */
+	PB_LAST_PIRQ,   /* the highest number there is */
 	PB_FLAGS,       /* sets all flags */
 	PB_AER_AT_ONCE, /* reports an error of the device with each answer */
 	PB_BADS
@@ -42,7 +43,8 @@ struct pb_device {
 struct plain_pci {
 	struct pb_device dev[PB_DEVICES];
 	enum pb_bad bad;
-	bool away; /* does not listen at all */
+	bool away;    /* does not listen at all */
+	bool unnamed; /* writes no vdev-N */
 	/* the connection */
 	bool mapped;
 	struct xen_pci_sharedinfo *page;
@@ -50,6 +52,10 @@ struct plain_pci {
 	/* what came */
 	unsigned n_ops, n_reads, n_writes, n_unknown, n_aer;
 	struct xen_pci_op last;
+	/* what the front's user was told of errors */
+	unsigned n_errors;
+	uint16_t error_of;
+	enum drivers_error error;
 };
 extern struct plain_pci pb;
 

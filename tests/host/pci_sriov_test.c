@@ -4,7 +4,7 @@
  * the functions come behind the others in the window of the bridge above, aligned to their size, or not at all when
  * there is no room, no bridge or no such capability; a list of capabilities that bites its tail ends.
  *
- * links: drivers-native/pci_sriov.c drivers-native/pci.c lib/pci_cap.c
+ * links: tests/host/no_lines.c drivers-native/pci_sriov.c drivers-native/pci.c lib/pci_cap.c
  */
 #include "drivers-native/pci_sriov.h"
 
@@ -58,6 +58,17 @@ void machine_pci_write(uint16_t bdf, unsigned offset, unsigned width, uint32_t v
 		enabled = value;
 	put(pf + offset, width, value);
 }
+/* Who watches over memory hears of each before its registers are used. */
+static unsigned appeared;
+static uint16_t appeared_last;
+
+void machine_pci_appeared(uint16_t bdf, uint16_t physical)
+{
+	assert_true(physical < bdf);
+	appeared++;
+	appeared_last = bdf;
+}
+
 void machine_delay_us(unsigned us)
 {
 	delayed_us += us;
@@ -102,7 +113,12 @@ static void they_come_behind_the_others_in_the_window(void **state)
 {
 	maddr_t bar;
 
+	appeared = 0;
 	assert_int_equal(pci_sriov_enable(pci_get(1), 3), 3);
+	assert_int_equal(appeared, 0); /* they have no vectors yet */
+	pci_sriov_ready(pci_get(1));
+	assert_int_equal(appeared, 3);
+	assert_int_equal(appeared_last, pci_get(4)->bdf);
 	assert_int_equal(enabled, 9);
 	assert_int_equal(get(pf + CAP + 0x10, 2), 3);
 	assert_int_equal(get(pf + CAP + 0x24, 4), 0xfe900004);

@@ -5,12 +5,12 @@
  * text names what is wrong, the record, and where it begins.
  *
  * links: control/restore.c control/restore_domain.c control/restore_stream.c control/restore_memory.c control/restore_vcpu.c control/restore_config.c control/json.c
- * links: control/control_save.c control/save_*.c control/config_text.c control/control.c control/control_list.c control/control_store*.c control/control_block.c control/control_device.c control/control_net.c control/domain_builder.c control/control_ask.c
+ * links: control/control_save.c control/save_*.c control/config_text.c control/control.c control/control_list.c control/control_store*.c control/control_block.c control/control_device.c control/control_net.c control/control_serve.c control/control_pci*.c control/pci_reset.c control/pci_group.c lib/pci_cap.c control/domain_builder.c control/control_ask.c
  * links: control/control_version.c lib/start_layout.c control/builder_memory.c control/builder_start.c control/builder_unpack.c
- * links: control/domain_config.c control/config_lex.c control/config_disk.c control/config_vif.c control/config_words.c control/config_cpus.c
+ * links: control/domain_config.c control/config_lex.c control/config_disk.c control/config_vif.c control/config_pci.c control/config_words.c control/config_cpus.c
  * links: lib/error_name.c lib/elf.c lib/printf.c lib/text.c
  * links: unpack/unpack.c unpack/gzip.c unpack/gzip_fast.c unpack/gzip_trees.c unpack/xz.c unpack/zstd.c unpack/lz4.c
- * links: tests/host/control_world.c tests/host/fake_control.c tests/host/fake_versions.c tests/host/fake_kernel.c tests/host/mock_host.c tests/host/mock_share.c
+ * links: tests/host/control_world.c tests/host/fake_pci.c tests/host/fake_control.c tests/host/fake_versions.c tests/host/fake_kernel.c tests/host/mock_host.c tests/host/mock_share.c
  * links: tests/host/mock_store.c tests/host/mock_disk.c tests/host/peer_recorder.c tests/host/saved_guest.c tests/host/restore_fixture.c
  */
 #include <setjmp.h>

@@ -7,7 +7,7 @@
  * falls silent and is reset, in vain, or is pulled out. A long request goes by a table, a long discard in pieces.
  * The device's registers are plain memory: it takes every feature that it offers.
  *
- * links: tests/host/fake_dma.c drivers-native/virtio_blk.c drivers-native/virtio_start.c drivers-native/virtio_blk_init.c drivers-native/virtio_blk_recover.c
+ * links: tests/host/no_lines.c tests/host/fake_dma.c drivers-native/disk_map.c drivers-native/virtio_blk.c drivers-native/virtio_start.c drivers-native/virtio_blk_init.c drivers-native/virtio_blk_recover.c
  * links: drivers-native/virtio_pci.c drivers-native/virtio_legacy.c drivers-native/virtio_ring.c drivers-native/pci.c
  * links: drivers-native/disk_watch.c drivers-native/disk_error.c lib/pci_cap.c lib/printf.c lib/text.c
  */
@@ -331,6 +331,27 @@ static void one_that_cannot_be_mapped_ends_once_though_done_submits(void **state
 	assert_int_equal(good_end.status, 0);
 }
 
+static void one_that_finds_no_room_for_its_maps_waits(void **state)
+{
+	struct ending ends[2] = {{0}};
+	struct block_request a = request(BLOCK_READ, data, &ends[0]),
+			     b = request(BLOCK_READ, data, &ends[1]);
+
+	probe(false);
+	fake_maps_max = fake_maps + 1;
+	disk->ops->submit(disk, &a);
+	disk->ops->submit(disk, &b);
+	for (unsigned i = 0; i < 2; i++) {
+		disk->ops->kick(disk);
+		device_interrupts();
+		assert_int_equal(ends[i].times, 1);
+		assert_int_equal(ends[i].status, 0);
+	}
+	fake_maps_max = fake_maps;
+	assert_int_equal(run(&a, &ends[0]), -XEN_ENOSPC);
+	fake_maps_max = ~0u;
+}
+
 /* The page and the slot of the question stay the device's; its answer then ends no request. */
 static void a_serial_number_that_comes_late_harms_nobody(void **state)
 {
@@ -485,6 +506,7 @@ int main(void)
 	    cmocka_unit_test(what_is_written_is_read),
 	    cmocka_unit_test(a_request_returned_without_a_status_has_failed),
 	    cmocka_unit_test(one_that_cannot_be_mapped_ends_once_though_done_submits),
+	    cmocka_unit_test(one_that_finds_no_room_for_its_maps_waits),
 	    cmocka_unit_test(a_serial_number_that_comes_late_harms_nobody),
 	    cmocka_unit_test(a_long_request_is_one_chain),
 	    cmocka_unit_test(a_long_discard_goes_in_pieces),

@@ -7,7 +7,7 @@
  *
  * links: tests/host/vnet_world.c tests/host/nic_world.c tests/host/virtio_card.c drivers-native/virtio_net*.c drivers-native/virtio_start.c
  * links: drivers-native/virtio_ring.c drivers-native/nic.c drivers-native/nic_buffer.c drivers-native/nic_watch.c
- * links: iommu/dma.c iommu/dma_debug.c tests/host/no_dma_space.c kernel/net.c protocol/net_parse.c protocol/net_hash.c lib/printf.c lib/text.c tests/host/mock_host.c
+ * links: iommu/dma.c iommu/dma_direct.c iommu/dma_debug.c tests/host/no_dma_space.c kernel/net.c protocol/net_parse.c protocol/net_hash.c lib/printf.c lib/text.c tests/host/mock_host.c
  * links: tests/host/mock_share.c tests/host/mock_store.c tests/host/mock_disk.c tests/host/peer_recorder.c
  */
 #include "vnet_world.h"

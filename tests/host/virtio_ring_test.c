@@ -4,7 +4,7 @@
  * run out of its arrays. Expected: chains come back by the token they went in with, in any order;
  * ids that are out of range, not heads, or already returned are refused; no descriptor is lost.
  * The device is a mock because no real one misbehaves on demand; well-behaved ones are in tests/qemu.
- * links: drivers-native/virtio_ring.c iommu/dma.c iommu/dma_debug.c tests/host/no_dma_space.c
+ * links: tests/host/plain_memory.c drivers-native/virtio_ring.c iommu/dma.c iommu/dma_direct.c iommu/dma_debug.c tests/host/no_dma_space.c
  */
 #include "drivers-native/virtio_ring.h"
 
@@ -18,26 +18,6 @@
 
 void peer_on_fetch(const volatile void *from, size_t len);
 void peer_on_fetch(const volatile void *from, size_t len) {}
-maddr_t host_virt_to_maddr(const void *va)
-{
-	return (maddr_t){(uintptr_t)va};
-}
-void *host_pages_alloc(unsigned count)
-{
-	return aligned_alloc(PAGE_SIZE, count * PAGE_SIZE);
-}
-void host_pages_free(void *pages, unsigned count)
-{
-	free(pages);
-}
-void *host_alloc(size_t size_bytes)
-{
-	return calloc(1, size_bytes);
-}
-void host_free(void *p, size_t size_bytes)
-{
-	free(p);
-}
 void host_log(enum host_log_level level, const char *fmt, ...) {}
 void host_bug(const char *what, const char *file, int line)
 {

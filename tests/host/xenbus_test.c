@@ -160,12 +160,12 @@ static const struct run {
     {XENBUS_FRONT, "24", "4", "oc"},     {XENBUS_FRONT, "4", "1", ""},
     {XENBUS_FRONT, "6", "1", ""},        {XENBUS_FRONT, "5", "1", ""},
     {XENBUS_FRONT, "23", "3", "o"},      {XENBUS_FRONT, "25", "6", "od"},
-    {XENBUS_FRONT, "26", "6", "od"},     {XENBUS_FRONT, "245", "6", "ocd"},
-    {XENBUS_FRONT, "2456", "6", "ocd"},  {XENBUS_FRONT, "246", "6", "ocd"},
+    {XENBUS_FRONT, "26", "1", "od"},     {XENBUS_FRONT, "245", "6", "ocd"},
+    {XENBUS_FRONT, "2456", "1", "ocd"},  {XENBUS_FRONT, "246", "1", "ocd"},
     {XENBUS_FRONT, "247", "4", "oc"},    {XENBUS_FRONT, "24-", "6", "ocd"},
     {XENBUS_FRONT, "2462", "3", "ocdo"}, {XENBUS_FRONT, "24624", "4", "ocdoc"},
     {XENBUS_FRONT, "241", "1", "ocd"},   {XENBUS_FRONT, "242", "3", "ocdo"},
-    {XENBUS_FRONT, "2464", "6", "ocd"},  {XENBUS_FRONT, "24612", "3", "ocdo"},
+    {XENBUS_FRONT, "2464", "1", "ocd"},  {XENBUS_FRONT, "24612", "3", "ocdo"},
     {XENBUS_BACK, "", "2", "o"},         {XENBUS_BACK, "3", "4", "oc"},
     {XENBUS_BACK, "34", "4", "oc"},      {XENBUS_BACK, "4", "2", "o"},
     {XENBUS_BACK, "6", "2", "o"},        {XENBUS_BACK, "345", "5", "oc"},
@@ -245,6 +245,70 @@ static void test_at_once_and_stale(void **state)
 	at_once = false;
 }
 
+/* Linux's back, unbound and bound again, that has seen us Closed: it is Closed, online, and begins when we do. One that
+ * goes on so is followed once in three seconds. */
+static void test_both_closed(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		at_once = i;
+		begin(XENBUS_FRONT);
+		peer("2");
+		peer("4");
+		peer("6");
+		assert_string_equal(ours(), "1");
+		peer("2");
+		peer("4");
+		assert_string_equal(ours(), "4");
+		assert_string_equal(steps, "ocdoc");
+		for (unsigned round = 0; round < 3; round++) {
+			peer("6");
+			assert_string_equal(ours(), "6");
+			mock_advance(2500000000ull);
+			assert_string_equal(ours(), "6");
+			mock_advance(600000000ull);
+			assert_string_equal(ours(), "1");
+			peer("2");
+		}
+		end();
+	}
+	at_once = false;
+}
+
+/* The end of a removal, and of a connection that we have ended, is the end. */
+static void test_both_closed_for_good(void **state)
+{
+	(void)state;
+	begin(XENBUS_FRONT);
+	peer("2");
+	peer("4");
+	put(BACK, "online", "0");
+	peer("5");
+	peer("6");
+	mock_advance(20000000000ull);
+	assert_string_equal(ours(), "6");
+	end();
+	begin(XENBUS_FRONT);
+	peer("2");
+	peer("4");
+	xenbus_fail(device, "it sang");
+	mock_run();
+	peer("6");
+	mock_advance(20000000000ull);
+	assert_string_equal(ours(), "6");
+	peer("2");
+	assert_string_equal(ours(), "3");
+	end();
+	begin(XENBUS_FRONT);
+	peer("2");
+	peer("4");
+	mock_store_remove(BACK);
+	peer("6");
+	mock_advance(20000000000ull);
+	assert_string_equal(ours(), "6");
+	end();
+}
+
 static void test_failing_steps(void **state)
 {
 	begin(XENBUS_FRONT);
@@ -301,6 +365,45 @@ static void test_slow_and_removed(void **state)
 	assert_null(device);
 	assert_string_equal(get(BACK, "state"), ""); /* not made again by a late write */
 	end();
+}
+
+#define OTHER "/local/domain/7/backend/toy/1/3"
+
+static void other(const char *state)
+{
+	put(OTHER, "state", state);
+	put(FRONT, "backend-id", "7");
+	put(FRONT, "backend", OTHER);
+	mock_run();
+}
+
+/* Its backend's domain was made anew, as another, after the front half saw the old one go; who was its peer is nobody to it then. Or before,
+ * and the driver still waits for those who use the device; or the directory goes meanwhile. */
+static void test_moved(void **state)
+{
+	static const char *const expected[] = {"ocddo", "ocdo", "ocdg"};
+
+	for (int how = 0; how < 3; how++) {
+		begin(XENBUS_FRONT);
+		peer("2");
+		peer("4");
+		slow = how;
+		if (!how)
+			peer("6");
+		other("2");
+		if (how == 2)
+			mock_store_remove(FRONT);
+		mock_run();
+		if (how) {
+			assert_string_equal(steps, "ocd");
+			xenbus_disconnected(device);
+		}
+		mock_run();
+		peer("5");
+		assert_string_equal(steps, expected[how]);
+		assert_string_equal(ours(), how == 2 ? "" : "3");
+		end();
+	}
 }
 
 /* The toolstack removes the directory while the half is about to write its state there. */
@@ -468,9 +571,12 @@ int main(void)
 	    cmocka_unit_test(test_table),
 	    cmocka_unit_test(test_at_once),
 	    cmocka_unit_test(test_at_once_and_stale),
+	    cmocka_unit_test(test_both_closed),
+	    cmocka_unit_test(test_both_closed_for_good),
 	    cmocka_unit_test(test_failing_steps),
 	    cmocka_unit_test(test_slow_disconnect),
 	    cmocka_unit_test(test_slow_and_removed),
+	    cmocka_unit_test(test_moved),
 	    cmocka_unit_test(test_no_write_after_removal),
 	    cmocka_unit_test(test_fail),
 	    cmocka_unit_test(test_removal),

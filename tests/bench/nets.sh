@@ -181,7 +181,7 @@ for kind in flood echo tcp; do
 	figure "  Linux's front, our back, amphi-hv" "$(of mixed all)"
 	figure "  hypercalls: Linux with Linux, real Xen" "$(of linux hypercalls)"
 	load=$([ $kind != flood ] || echo 0.03125)
-	figure "  hypercalls: ours with ours, copied" "$(of copied hypercalls)" $load ${load:+open} # two lists of copies for each 128 packets
+	figure "  hypercalls: ours with ours, copied" "$(of copied hypercalls)" $load
 	figure "  hypercalls: ours with ours, staged" "$(of staged hypercalls)" $load
 	figure "  hypercalls: Linux's front, our back, amphi-hv" "$(of mixed hypercalls)"
 	[ $kind = flood ] || continue

@@ -56,7 +56,7 @@ for k in 2 3; do
 	size=$([ $k = 2 ] && echo 60 || echo 1514)
 	figure "hypercalls for a frame of $size bytes, guest to service domain" "$(per $k calls)" 0.03125
 	figure "  service domain to guest" "$(per $((k + 3)) calls)" 0.03125
-	figure "  guest to guest" "$(per $((k + 6)) calls)" 0.03125 "$([ $size = 60 ] || echo open)"
+	figure "  guest to guest" "$(per $((k + 6)) calls)" 0.03125
 done
 figure "notifications for a frame, service domain to guest" "$(notified 1 2)" 0.03125
 figure "  guest to guest" "$(notified 2 3)" 0.03125

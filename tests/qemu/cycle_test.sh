@@ -38,7 +38,7 @@ cycles() {
 	ar_pack "$work/archive"
 	timeout -k 5 $((110 + many / 2)) qemu-system-x86_64 -M q35 -accel tcg,thread=single -smp "$1" -cpu max -m 128 -nodefaults -display none -no-reboot \
 		-serial stdio -monitor none -kernel "$BUILD/amphi-hv" -append dom0_mem=32M \
-		-initrd "$BUILD/amphi role=service stay loglevel=2 do=\"sleep 2000; cycle g $3; $4; create g; sleep 4000; halt\",$work/archive" \
+		-initrd "$BUILD/amphi dma_panic role=service stay loglevel=2 do=\"sleep 2000; cycle g $3; $4; create g; sleep 4000; halt\",$work/archive" \
 		-drive "if=none,id=a,format=raw,file=$work/a.img" -device nvme,serial=amphi0,drive=a \
 		-drive "if=none,id=b,format=raw,file=$work/b.img" -device virtio-blk-pci,serial=amphi1,drive=b \
 		</dev/null 2>&1 | tr -d '\r' >"$work/log"

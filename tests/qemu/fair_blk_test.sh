@@ -35,7 +35,7 @@ ar_pack "$work/archive"
 look="blkstat --json"
 timeout -k 5 300 qemu-system-x86_64 -M q35 -accel tcg -icount shift=0,sleep=off -rtc clock=vm -cpu max -m 128 -nodefaults \
 	-display none -no-reboot -serial stdio -monitor none -kernel "$BUILD/amphi-hv" -append dom0_mem=32M \
-	-initrd "$BUILD/amphi role=service stay do=\"sleep 50; pause slow; pause flood; sleep 50; $look; sleep 200; $look; \
+	-initrd "$BUILD/amphi dma_panic role=service stay do=\"sleep 50; pause slow; pause flood; sleep 50; $look; sleep 200; $look; \
 blktrace 7 two xvda; unpause slow; sleep 50; $look; sleep 200; $look; blktrace off; sleep 100; blktrace --json; pause slow; \
 block-limit one xvda bps=20M burst=20ms; sleep 200; $look; sleep 200; $look; \
 block-limit one xvda bps=0; pause one; unpause flood; sleep 50; $look; sleep 300; $look; halt\",$work/archive" \

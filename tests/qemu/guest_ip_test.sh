@@ -15,7 +15,7 @@ command -v python3 >/dev/null || { echo "no python3"; exit 77; }
 
 mkdir "$work/web"
 head -c 5000011 /dev/urandom >"$work/web/file"
-port=$((40000 + $$ % 20000))
+port=$((26000 + $$ % 200 * 10))
 (cd "$work/web" && exec python3 -m http.server $port --bind 127.0.0.1) >/dev/null 2>&1 &
 web=$!
 trap 'kill $web 2>/dev/null; rm -rf "$work"' EXIT
@@ -38,7 +38,7 @@ guest client 'ip=10.0.2.50/24,gw=10.0.2.2' 'ping -c 20 -i 0 -s 20000 10.0.2.40; 
 ar_pack "$work/archive"
 timeout -k 5 240 qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 256 -nodefaults -display none -no-reboot -serial stdio -monitor none \
 	-kernel "$BUILD/amphi-hv" -append dom0_mem=64M -netdev user,id=n0 -device virtio-net-pci,netdev=n0 \
-	-initrd "$BUILD/amphi role=service,$work/archive" </dev/null 2>&1 | tr -d '\r' >"$work/log"
+	-initrd "$BUILD/amphi dma_panic role=service,$work/archive" </dev/null 2>&1 | tr -d '\r' >"$work/log"
 
 expect '^\[dhcp\] @net eth0 10\.0\.2\.[0-9]+/24 gw 10\.0\.2\.2 '
 expect "^\\[dhcp\\] @fetch http://10.0.2.2:$port/file code=200 bytes=5000011 .*sha256=$(sha256sum <"$work/web/file" | cut -d' ' -f1)"

@@ -58,7 +58,7 @@ c.close()
 print("done", flush=True)
 time.sleep(60)
 P
-port=$((20000 + $$ % 20000))
+port=$((24000 + $$ % 200 * 10))
 python3 "$work/peer.py" "$work" $port $((port + 2)) $((port + 3)) >"$work/peer.log" 2>&1 &
 peer=$!
 # One server for each run: after one it listens anew, and on a busy machine the next would come too early.

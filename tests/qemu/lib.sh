@@ -11,7 +11,7 @@ native() {
 	{
 		timeout -k 5 "${SECONDS_MAX:-180}" qemu-system-x86_64 -M "${MACHINE:-q35}" -accel tcg -cpu max -m "$mib" -nodefaults \
 			-display none -no-reboot -serial stdio -monitor none -device isa-debug-exit,iobase=0xf4 \
-			-kernel "${KERNEL:-$BUILD/amphi}" -append "$cmdline" "$@" 2>&1
+			-kernel "${KERNEL:-$BUILD/amphi}" -append "dma_panic $cmdline" "$@" 2>&1
 		echo $? >"$work/status"
 	} | stdbuf -oL tr -d '\r'
 }

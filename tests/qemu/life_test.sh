@@ -51,7 +51,7 @@ echo =7; top; shutdown g; sleep 500; echo =8; list --json; destroy c; echo =9; l
 C
 timeout -k 5 180 qemu-system-x86_64 -M q35 -accel tcg,thread=single -icount shift=0,sleep=off -smp 2 -cpu max -m 128 -nodefaults \
 	-display none -no-reboot -serial stdio -monitor none -kernel "$BUILD/amphi-hv" -append dom0_mem=32M \
-	-initrd "$BUILD/amphi role=service do=\"$(tr '\n' ' ' <"$work/do")\",$work/archive" </dev/null 2>&1 | tr -d '\r' >"$work/log"
+	-initrd "$BUILD/amphi dma_panic role=service do=\"$(tr '\n' ' ' <"$work/do")\",$work/archive" </dev/null 2>&1 | tr -d '\r' >"$work/log"
 
 part() { awk -v from="=$1" -v to="=$(($1 + 1))" '$0 == from { on = 1 } $0 == to { on = 0 } on' "$work/log" >"$work/part"; }
 expect() { # expect N REGEX: in the part behind mark N

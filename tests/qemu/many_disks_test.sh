@@ -31,7 +31,7 @@ ar_pack "$work/archive"
 truncate -s 16M "$work/disk"
 timeout -k 5 240 qemu-system-x86_64 -M q35 -accel tcg -icount shift=0,sleep=off -cpu max -m 256 -nodefaults -display none -no-reboot \
 	-serial stdio -monitor none -drive "if=none,id=d,format=raw,file=$work/disk" -device virtio-blk-pci,drive=d \
-	-kernel "$BUILD/amphi-hv" -append dom0_mem=64M -initrd "$BUILD/amphi role=service,$work/archive" </dev/null 2>&1 |
+	-kernel "$BUILD/amphi-hv" -append dom0_mem=64M -initrd "$BUILD/amphi dma_panic role=service,$work/archive" </dev/null 2>&1 |
 	tr -d '\r' >"$work/log"
 expect() { # expect REGEX
 	grep -qE -- "$1" "$work/log" && return

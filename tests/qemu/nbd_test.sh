@@ -13,7 +13,7 @@ mkdir "$work/disks"
 head -c 24M /dev/urandom >"$work/disks/a.img"
 truncate -s 24M "$work/disks/b.img"
 sum=$(sha256sum <"$work/disks/a.img" | cut -d' ' -f1)
-port=$((20000 + $$ % 20000))
+port=$((22000 + $$ % 200 * 10))
 
 serve() { # nbdkit on the loopback, which QEMU's user network shows as 10.0.2.2
 	nbdkit -f -i 127.0.0.1 -p $port file dir="$work/disks" >/dev/null 2>&1 &

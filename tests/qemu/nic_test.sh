@@ -24,7 +24,7 @@ class Machine:  # our kernel with these devices; its serial line and QEMU's moni
             os.unlink(monitor)
         self.qemu = subprocess.Popen(["timeout", "-k", "5", "100", "qemu-system-x86_64", "-M", "q35", "-accel", "tcg", "-cpu", "max", "-m", "64",
             "-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio", "-monitor", "unix:%s,server=on,wait=off" % monitor,
-            "-device", "isa-debug-exit,iobase=0xf4", "-kernel", build + "/amphi", "-append", "ip=" + ip, *args],
+            "-device", "isa-debug-exit,iobase=0xf4", "-kernel", build + "/amphi", "-append", "dma_panic ip=" + ip, *args],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.wait("@ready")
         self.monitor = socket.socket(socket.AF_UNIX)

@@ -15,12 +15,12 @@ pid=
 trap 'kill $pid 2>/dev/null; wait; rm -rf "$work"' EXIT
 mkdir "$work/run"
 export XDG_RUNTIME_DIR="$work/run"
-port=$((40000 + $$ % 20000))
+port=$((28000 + $$ % 200 * 10))
 fail() { echo "$*"; echo "--- last answer:"; tail -n 20 "$work/out"; echo "--- machine:"; grep -v '@stat' "$work/log" | tail -n 40; exit 1; }
 tcp() { "$tool" ctl --tcp 127.0.0.1:$port "$@"; }
 says() { grep -qE -- "$1" "$work/out" || fail "expected /$1/"; }
 logs() { # logs PATTERN: waits for a line of the machine
-	for _ in $(seq 600); do grep -qE -- "$1" "$work/log" && return; sleep 0.1; done
+	for _ in $(seq 1200); do grep -qE -- "$1" "$work/log" && return; sleep 0.1; done
 	fail "expected /$1/"
 }
 type() { # type GUEST LINE PATTERN [OPTION...]: at its console, by the serial port unless said, until the pattern shows
@@ -31,13 +31,13 @@ type() { # type GUEST LINE PATTERN [OPTION...]: at its console, by the serial po
 	console=$!
 	exec 9>"$work/keys"
 	printf '%s\n' "$line" >&9
-	for _ in $(seq 500); do grep -qE -- "$pattern" "$work/typed" && break; sleep 0.1; done
+	for _ in $(seq 1200); do grep -qE -- "$pattern" "$work/typed" && break; sleep 0.1; done
 	printf '\035' >&9
 	exec 9>&-
 	wait $console
 	grep -qE -- "$pattern" "$work/typed" || { cat "$work/typed"; fail "$guest: $line: no /$pattern/"; }
 }
-begun() { for _ in $(seq 300); do [ -s "$1" ] && return; sleep 0.1; done; fail "no capture begins in $1"; }
+begun() { for _ in $(seq 1200); do [ -s "$1" ] && return; sleep 0.1; done; fail "no capture begins in $1"; }
 
 strip -g -o "$work/amphi" "$BUILD/amphi"
 printf 'name = "one"\nkernel = "%s"\nmemory = 16\ncmdline = "role=guest ip=10.0.2.50/24,gw=10.0.2.2"\nvif = [ "mac=00:16:3e:00:00:01" ]\n' "$work/amphi" >"$work/one.cfg"
@@ -48,7 +48,7 @@ pid=$!
 
 # From the first moment on: the forwarded port is there before anybody listens.
 : >"$work/out"
-for _ in $(seq 100); do python3 -c "import socket; socket.create_connection(('127.0.0.1', $port), 1)" 2>/dev/null && break; sleep 0.1; done
+for _ in $(seq 600); do python3 -c "import socket; socket.create_connection(('127.0.0.1', $port), 1)" 2>/dev/null && break; sleep 0.1; done
 tcp --timeout 60 list >"$work/out" 2>&1 || fail "list over TCP: $?"
 says '^two +2 '
 logs '\[service\] .*control port is open at TCP port 7000, to who is outside and near, without a password'
@@ -180,7 +180,7 @@ capture=$!
 begun "$work/cut.pcap"
 kill -KILL $capture
 wait $capture 2>/dev/null
-for _ in $(seq 50); do tcp --timeout 2 pcap two >"$work/file" 2>"$work/out" && break; sleep 0.2; done
+for _ in $(seq 300); do tcp --timeout 2 pcap two >"$work/file" 2>"$work/out" && break; sleep 0.2; done
 says '^[0-9]+ frames, 0 dropped$'
 tcp pcap nobody >"$work/file" 2>"$work/out"
 [ $? = 1 ] || fail "pcap of nobody"

@@ -26,7 +26,7 @@ begin() { # begin COMMANDS
 	timeout -k 5 600 qemu-system-x86_64 -M q35 -accel tcg,thread=single -smp 1 -cpu max -m 160 -nodefaults -display none -no-reboot \
 		-serial stdio -chardev "socket,id=ctl,path=$work/ctl,server=on,wait=off" -serial chardev:ctl -monitor none \
 		-kernel "$BUILD/amphi-hv" -append dom0_mem=48M \
-		-initrd "$BUILD/amphi role=service stay do=\"$1\",$work/archive" \
+		-initrd "$BUILD/amphi dma_panic role=service stay do=\"$1\",$work/archive" \
 		-drive "if=none,id=a,format=raw,file=$work/a.img" -device nvme,serial=amphi0,drive=a \
 		-drive "if=none,id=s,format=raw,file=$work/save.img" -device virtio-blk-pci,serial=amphi1,drive=s \
 		</dev/null >"$work/log" 2>&1 &

@@ -35,7 +35,7 @@ exec 3<>"$work/typed"
 # shellcheck disable=SC2046
 timeout -k 5 330 qemu-system-x86_64 -M q35 -accel tcg,thread=single -cpu max -m 96 -nodefaults -display none -no-reboot -serial stdio \
 	-monitor none -chardev "socket,id=ctl,path=$work/s.ctl,server=on,wait=off" -serial chardev:ctl -kernel "$BUILD/amphi-hv" \
-	-append dom0_mem=32M -initrd "$BUILD/amphi role=service stay,$work/archive" $(disk a) $(disk b) $(disk good) \
+	-append dom0_mem=32M -initrd "$BUILD/amphi dma_panic role=service stay,$work/archive" $(disk a) $(disk b) $(disk good) \
 	$(disk slow ,throttling.bps-total=1500000) $(disk small) $(disk ro ,readonly=on) \
 	-blockdev "driver=file,node-name=f,filename=$work/bad.img" \
 	-blockdev driver=blkdebug,node-name=bad,image=f,inject-error.0.event=none,inject-error.0.iotype=write,inject-error.0.errno=5,inject-error.0.sector=9000 \
@@ -83,7 +83,7 @@ at=$(tr -d '\r' <"$work/log" | grep -E '^\[a\] beat|a: copied' | grep -B1 copied
 goes_on a
 echo 'save a serial=slow' >&3
 wait_for '@suspend cancelled'
-for _ in $(seq 200); do ctl list a; grep -q '^a  *1  *saving ' "$work/out" && break; sleep 0.1; done
+for _ in $(seq 600); do ctl list a; grep -q '^a  *1  *saving ' "$work/out" && break; sleep 0.1; done
 grep -q '^a  *1  *saving ' "$work/out" || fail "it is not being saved: $(cat "$work/out")"
 refused 'a: it is being saved \(EBUSY\)' pause a
 refused 'a is being saved \(EBUSY\)' save b serial=good

@@ -13,7 +13,7 @@ trap 'rm -rf "$work"' EXIT
 hv() { # hv ARGS: the service domain's words in $work/log
 	timeout -k 5 180 qemu-system-x86_64 -M q35 -accel tcg -icount shift=0,sleep=off -cpu max -m 128 -nodefaults -display none -no-reboot \
 		-serial stdio -monitor none -kernel "$BUILD/amphi-hv" -append dom0_mem=32M \
-		-initrd "$BUILD/amphi role=service $1,$work/archive" </dev/null 2>&1 | tr -d '\r' >"$work/log"
+		-initrd "$BUILD/amphi dma_panic role=service $1,$work/archive" </dev/null 2>&1 | tr -d '\r' >"$work/log"
 }
 expect() {
 	grep -qE -- "$1" "$work/log" && return

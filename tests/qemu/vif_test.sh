@@ -35,7 +35,7 @@ ar_pack "$work/archive"
 # Time is counted in instructions: a busy machine does not make a domain late.
 timeout -k 5 240 qemu-system-x86_64 -M q35 -accel tcg -icount shift=0,sleep=off -cpu max -m 256 -nodefaults -display none -no-reboot \
 	-serial stdio -monitor none -kernel "$BUILD/amphi-hv" -append dom0_mem=64M \
-	-initrd "$BUILD/amphi role=service do=\"sleep 4000; netstat\",$work/archive" </dev/null 2>&1 | tr -d '\r' >"$work/log"
+	-initrd "$BUILD/amphi dma_panic role=service do=\"sleep 4000; netstat\",$work/archive" </dev/null 2>&1 | tr -d '\r' >"$work/log"
 
 n=$(grep -c '^\[one\] @ping 10.0.0.2 sent=1 received=1 twice=0 wrong=0' "$work/log")
 [ "$n" = 7 ] || { grep '@ping' "$work/log"; echo "of 7 sizes of ping $n were answered"; tail -n 40 "$work/log"; exit 1; }

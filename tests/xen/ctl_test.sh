@@ -24,7 +24,7 @@ ar_pack "$work/archive"
 timeout -k 5 300 qemu-system-x86_64 -M q35 -accel tcg -cpu max,-smap,-smep,-rdtscp,-xsave -m 256 -nodefaults -display none -no-reboot \
 	-serial stdio -monitor none -chardev "socket,id=ctl,path=$work/s.ctl,server=on,wait=off" -serial chardev:ctl \
 	-kernel "$xen_dir/xen" -append "console=com1 com1=115200 spec-ctrl=eager-fpu dom0_mem=64M,max:64M" \
-	-initrd "$BUILD/amphi role=service stay,$work/archive" </dev/null >"$work/log" 2>&1 &
+	-initrd "$BUILD/amphi dma_panic role=service stay,$work/archive" </dev/null >"$work/log" 2>&1 &
 xen=$!
 trap 'kill $xen 2>/dev/null; wait; rm -rf "$work"' EXIT
 fail() { echo "$*"; tail -n 40 "$work/log"; exit 1; }
@@ -60,7 +60,7 @@ says '^g +2 +blocked .* 1$' list g
 ctl destroy g-1
 ctl shutdown g
 says '^Domain-0' list
-for _ in $(seq 200); do grep -q '^@domain g exit 0' "$work/log" && break; sleep 0.2; done
+for _ in $(seq 600); do grep -q '^@domain g exit 0' "$work/log" && break; sleep 0.2; done
 grep -q '^@domain g exit 0' "$work/log" || fail "g did not power off"
 grep -q 'it is polled' "$work/log" && fail "the port has no interrupt"
 echo "real Xen's domains managed from the host by our service domain"

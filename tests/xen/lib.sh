@@ -24,6 +24,7 @@ xen_qemu() { # xen_qemu SECONDS MEM_MIB DOM0_MEM_MIB INITRD-ARGUMENT [QEMU...]
 
 xen_ours() {
 	kernel=$1 args=$2 ramdisk=${3:-}; shift; shift; [ $# = 0 ] || shift
+	case $kernel in */amphi) args="dma_panic $args" ;; esac
 	xen_qemu 60 256 "${DOM0_MIB:-64}" "$kernel $args${ramdisk:+,$ramdisk}" "$@"
 }
 

@@ -1,7 +1,7 @@
 # linux.sh: a stock Debian Linux as guest of amphi-hv (or of real Xen), managed by our service domain, for a test; sourced by
 # tests/xen/linux_*_test.sh after lib.sh. linux_initrd OUT makes a ramdisk of busybox, the modules of an ext4 on xen-blkfront
 # and the job on standard input: what its init runs when /proc, /sys and /dev are there and xvda has come ($linux_programs adds
-# files, $linux_overlay a folder's contents and $linux_more modules; nodisk in the kernel's line waits for no disk; a word blkfront:A=1,B=2 of the kernel's line gives xen-blkfront parameters). linux_domain NAME WORDS LINE... writes a domain file; linux_start QEMU... boots what ar_pack has packed, with a
+# files, $linux_overlay a folder's contents (an /early in it runs before the modules are loaded) and $linux_more modules; nodisk in the kernel's line waits for no disk; a word blkfront:A=1,B=2 of the kernel's line gives xen-blkfront parameters). linux_domain NAME WORDS LINE... writes a domain file; linux_start QEMU... boots what ar_pack has packed, with a
 # control port; linux_wait REGEX waits for a line of its serial port, linux_ctl and linux_says speak to the port.
 # It does not say what is expected: the tests do. Calls cpio(1), QEMU and amphi-tool ctl.
 . "$here/../lib/archive.sh"
@@ -46,6 +46,7 @@ linux_initrd() {
 	busybox --install -s /bin
 	mount -t sysfs sys /sys; mount -t devtmpfs dev /dev; mount -t tmpfs tmp /tmp
 	mkdir /dev/shm; mount -t tmpfs shm /dev/shm
+	[ ! -e /early ] || . /early
 	. /modules
 	grep -q nodisk /proc/cmdline || for i in $(seq 400); do [ -b /dev/xvda ] && break; sleep 0.1; done
 	. /job
@@ -74,7 +75,7 @@ linux_start() { # linux_start amphi-hv|xen CPUS MIB QEMU...
 	timeout -k 5 "${LINUX_SECONDS:-250}" qemu-system-x86_64 -M q35 -accel "tcg,thread=${LINUX_THREAD:-single}" -smp "$cpus" -cpu "$cpu" -m "$mib" \
 		-nodefaults -display none -no-reboot -serial stdio -monitor none \
 		-chardev "socket,id=ctl,path=$work/s.ctl,server=on,wait=off" -serial chardev:ctl -kernel "$hv" -append "$words" \
-		-initrd "$BUILD/amphi role=service ${SERVICE_WORDS-stay},$work/archive" "$@" </dev/null >"$log" 2>&1 &
+		-initrd "$BUILD/amphi dma_panic role=service ${SERVICE_WORDS-stay},$work/archive" "$@" </dev/null >"$log" 2>&1 &
 	machine=$!
 	for _ in $(seq 400); do [ -e "$work/s.ctl" ] && break; sleep 0.1; done
 }

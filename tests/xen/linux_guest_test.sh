@@ -53,7 +53,7 @@ pack() { # pack VCPUS KERNEL MEMORY
 }
 head -c 6M /dev/urandom >"$work/a.img"
 
-arguments="$BUILD/amphi role=service,$work/archive"
+arguments="$BUILD/amphi dma_panic role=service,$work/archive"
 disk="-drive file=$work/a.img,if=none,id=a,format=raw -device nvme,serial=amphi0,drive=a"
 sha256=$(sha256sum <"$work/a.img" | cut -d' ' -f1)
 

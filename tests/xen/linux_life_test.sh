@@ -49,7 +49,7 @@ start() { # start HYPERVISOR WORDS CPU: a machine with a control port; not by xe
 	rm -f "$work/s.ctl"
 	timeout -k 5 540 qemu-system-x86_64 -M q35 -accel tcg -cpu "$3" -m 1000 -nodefaults -display none -no-reboot -serial stdio \
 		-monitor none -chardev "socket,id=ctl,path=$work/s.ctl,server=on,wait=off" -serial chardev:ctl -kernel "$1" -append "$2" \
-		-initrd "$BUILD/amphi role=service stay,$work/archive" </dev/null >"$work/log" 2>&1 &
+		-initrd "$BUILD/amphi dma_panic role=service stay,$work/archive" </dev/null >"$work/log" 2>&1 &
 	machine=$!
 	for _ in $(seq 400); do [ -e "$work/s.ctl" ] && break; sleep 0.1; done
 }

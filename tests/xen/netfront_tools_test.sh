@@ -4,7 +4,8 @@
 # Why: netfront_test holds frames against each other; here a stack talks to a stack, long enough that a lost wake-up stops it.
 # Expected: echoes of every length up to 3000 and of many beyond, byte by byte, and of 8972 bytes uncut where the MTU is 9000; iperf3
 # both ways, each side once the server; Linux's filter lets pass the groups that our stack joined (IPv6 finds the guest by one) and
-# drops another; a guest reboots while it is flooded, and is reached again.
+# drops another; a guest whose netback is unbound and bound again, three times, is reached again each time; a guest reboots while it is
+# flooded, and is reached again.
 # timeout: 800
 . "$(dirname "$0")/lib.sh"
 "$here/tools.sh" net || { echo "cannot get iperf3"; exit 1; }
@@ -78,6 +79,17 @@ says u1 '@iperf received'
 step counters
 tell u1 "netstat eth0; echo counted"
 says u1 '^counted'
+step rebind
+id=$(xl domid u1)
+for i in 1 2 3; do
+	for word in unbind bind; do echo vif-$id-0 >/sys/bus/xen-backend/drivers/vif/$word || echo "MISSED $word"; done
+	for k in $(seq 600); do [ -e /sys/class/net/vif$id.0 ] && break; sleep 0.1; done
+	ip link set vif$id.0 up
+	brctl addif xenbr0 vif$id.0
+	xenstore-write /local/domain/0/backend/vif/$id/0/hotplug-status connected # the vif script's word
+	for k in $(seq 60); do ping -c 1 -W 1 10.7.0.4 >/dev/null 2>&1 && { echo "rebound $i after $k"; break; }; done
+done
+netcheck pings 10.7.0.4 0-3000/31 | sed 's/^/rebound /'
 step reboot
 ping -c 100000 -A 10.7.0.5 >/dev/null 2>&1 & flood=$!
 xl reboot h1 || echo "MISSED reboot"
@@ -94,9 +106,10 @@ xen_linux "$work/test" -m 1400 >"$work/log"
 log=$work/log
 ! grep -a MISSED "$log" || { tail -n 80 "$log"; exit 1; }
 whole() { expect "$log" "^$1 PINGS sent=([0-9]*) answered=\\1 wrong=0 lost=0 "; }
-for n in u1 h1 'h1 jumbo' rebooted; do whole "$n"; done
+for n in u1 h1 'h1 jumbo' rebound rebooted; do whole "$n"; done
 # 173 requests, each in one frame, and what else the bridge says.
 [ "$(sed -n 's/^jumbo frames //p' "$log")" -lt 250 ] || expect "$log" 'long frames uncut'
+[ "$(grep -ac '^rebound [1-3] after' "$log")" = 3 ] || expect "$log" 'three times rebound'
 expect "$log" '^groups: filtered ([5-9]|[1-9][0-9])'
 expect "$log" '^groups: u1 found by its group'
 for n in u1 u1-R h1 h1-R; do expect "$log" "^iperf3 $n receiver"; done

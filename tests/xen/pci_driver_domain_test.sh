@@ -1,11 +1,11 @@
 #!/bin/sh
-# pci_driver_domain_test: a PV driver domain of ours on real Xen owns an NVMe disk, by Linux's xen-pciback, and serves it to others.
+# pci_driver_domain_test: a PV driver domain of ours on real Xen owns an NVMe disk and an e1000e, by Linux's xen-pciback, and serves both to others.
 # Why: this is what driver domains are for: the disk's driver is not in dom0, and guests' pages go to the device by its frontend's
 # backend. Expected: a Linux guest makes a file system on its part of the disk and works it, e2fsck and fio find it whole, and its
 # bytes are those on the disk's image; a guest of ours writes its part at the same time; the Linux guest is destroyed under load,
 # and another guest of ours reads the bytes that Linux left. Then xl takes the disk away from the driver domain while a guest writes:
 # the guest gets an error, the driver domain lives, has nobody's page, and has its disk again when it is given back. The functions
-# have the numbers that they have on the machine.
+# have the numbers that they have on the machine. A guest's packets reach the outside by the card, which is a wire of the driver domain's bridge.
 # timeout: 700
 . "$(dirname "$0")/lib.sh"
 . "$here/linux.sh"
@@ -47,20 +47,22 @@ create() { # create NAME LINE...
 disk() { echo "'backend=back,vdev=$1,format=raw,backendtype=phy,access=rw,target=nvme0n1@$2'"; }
 modprobe xen-pciback passthrough=1
 xl pci-assignable-add 00:10.0 || exit 1
+xl pci-assignable-add 00:12.0 || exit 1
 modprobe nvme # the disk of programs alone
-create back 'kernel="/test/amphi"' 'memory=64' 'vcpus=2' 'cmdline="do=\"fill nvme0n1 1; serve; echo serving\""' 'pci=["00:10.0"]'
+create back 'kernel="/test/amphi"' 'memory=64' 'vcpus=2' 'cmdline="dma_panic do=\"fill nvme0n1 1; serve; echo serving\""' 'pci=["00:10.0","00:12.0"]'
 says back '^serving'
 create l1 'kernel="/test/vmlinux"' 'ramdisk="/test/initrd"' 'memory=224' 'cmdline="console=hvc0 loglevel=4 tsc=reliable"' \
 	"disk=[$(disk xvda 0+32M), $(disk xvdb 32M+8M), 'vdev=xvdz,format=raw,backendtype=phy,access=ro,target=/dev/nvme0n1']"
 create u1 'kernel="/test/amphi"' 'memory=32' \
-	'cmdline="do=\"fill xvda 3; verify xvda 3; halt 4\""' "disk=[$(disk xvda 40M+8M)]"
+	'cmdline="dma_panic ip=10.0.2.60/24,gw=10.0.2.2 do=\"fill xvda 3; verify xvda 3; ping -c 5 -s 3000 10.0.2.2; halt 4\""' "disk=[$(disk xvda 40M+8M)]" \
+	'vif=["mac=00:16:3e:00:00:05,bridge=xenbr0,backend=back"]'
 says u1 '^@exit 4'
 says l1 '^bytes of xvda .*[.]'
 says l1 '^GUEST round'
 xl destroy l1
-create u2 'kernel="/test/amphi"' 'memory=32' 'cmdline="do=\"sha256 xvda; sha256 xvdb; halt 5\""' "disk=[$(disk xvda 0+32M), $(disk xvdb 40M+8M)]"
+create u2 'kernel="/test/amphi"' 'memory=32' 'cmdline="dma_panic do=\"sha256 xvda; sha256 xvdb; halt 5\""' "disk=[$(disk xvda 0+32M), $(disk xvdb 40M+8M)]"
 says u2 '^@exit 5'
-for i in $(seq 100); do xl domid u2 >/dev/null 2>&1 || break; sleep 0.2; done
+for i in $(seq 400); do xl domid u2 >/dev/null 2>&1 || break; sleep 0.2; done
 # Its disk goes while a guest writes.
 fills='fill xvda 6; fill xvda 7; fill xvda 6; fill xvda 7; fill xvda 6; fill xvda 7; fill xvda 6; fill xvda 7'
 create u3 'kernel="/test/amphi"' 'memory=32' "cmdline='do=\"$fills; $fills; $fills; $fills; halt 6\"'" "disk=[$(disk xvda 48M+16M)]"
@@ -68,7 +70,7 @@ says u3 '^@fill xvda 7'
 xl pci-detach back 00:10.0 || echo "MISSED detach"
 says u3 '^fill: E'
 says u3 '^@exit'
-for i in $(seq 100); do xl domid u3 >/dev/null 2>&1 || break; sleep 0.2; done
+for i in $(seq 400); do xl domid u3 >/dev/null 2>&1 || break; sleep 0.2; done
 tell back 'mem; disks; echo no disk'
 says back '^no disk'
 xl pci-attach back 00:10.0 || echo "MISSED attach"
@@ -79,6 +81,7 @@ R
 XEN_SECONDS=200
 xen_linux "$work/test" -machine kernel-irqchip=off -device intel-iommu,intremap=on,aw-bits=48 \
 	-drive "file=$work/disk,if=none,id=d,format=raw" -device nvme,drive=d,serial=pcidisk,addr=0x10 \
+	-netdev user,id=n,restrict=on -device e1000e,netdev=n,addr=0x12 \
 	-drive "file=$xen_dir/tools.img,if=none,id=t,format=raw,readonly=on" -device nvme,serial=t,drive=t,addr=0x11 >"$work/log"
 [ "$(grep -c '^\[back\] .*nvme0: is taken away' "$work/log")" = 1 ] || { echo "not taken away"; exit 1; }
 part() { dd if="$work/disk" bs=1M skip="$1" count="$2" 2>/dev/null | sha256sum | cut -d' ' -f1; }
@@ -92,6 +95,9 @@ expect "$work/log" "^\\[l1\\] bytes of xvda $(part 0 32)\\."
 expect "$work/log" "^\\[u2\\] @sha256 xvda $(part 0 32)"
 expect "$work/log" "^\\[u2\\] @sha256 xvdb $(part 40 8)"
 expect "$work/log" '^\[back\] .*pci 00:10.0: from domain 0'
+expect "$work/log" '^\[back\] .*device/pci/0: bus 0000:00'
+expect "$work/log" '^\[back\] .*xenbr0: eth0 is a port'
+expect "$work/log" '^\[u1\] @ping 10.0.2.2 sent=5 received=5 twice=0 wrong=0 '
 expect "$work/log" '^\[u3\] fill: E'
 expect "$work/log" '^\[u3\] @exit 1'
 expect "$work/log" '^\[u1\] @fill xvda 3'

@@ -33,7 +33,7 @@ type="pv"
 kernel="/test/amphi"
 memory=32
 tsc_mode="native"
-cmdline="do=\"sha256 sda; sha256 nvme0n1; fill nvme0n1 5; verify nvme0n1 5; sleep 2000; ping -c 2 -s 1400 10.0.2.2; netstat; echo first part\""
+cmdline="dma_panic do=\"sha256 sda; sha256 nvme0n1; fill nvme0n1 5; verify nvme0n1 5; sleep 2000; ping -c 2 -s 1400 10.0.2.2; netstat; echo first part\""
 pci=['$disk','$card','$sata']
 on_poweroff="destroy"
 on_crash="preserve"
@@ -53,7 +53,7 @@ done
 xenstore-write /local/domain/$(xl domid g)/control/shutdown suspend
 says '@suspend refused'
 tell 'sha256 nvme0n1; stats; halt 4'
-for i in $(seq 150); do xl domid g >/dev/null 2>&1 || break; sleep 0.2; done
+for i in $(seq 600); do xl domid g >/dev/null 2>&1 || break; sleep 0.2; done
 xl domid g >/dev/null 2>&1 && end 1
 dmesg | grep -iE 'pciback.*(error|cannot|fail)' | sed 's/^/BACK complains: /'
 end 0

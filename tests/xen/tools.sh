@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes what Linux in a test runs beside busybox, from Debian's packages, into $BUILD/xen: tools.sh [net]. tools/ is a folder with
-# fio, stress-ng, mke2fs and e2fsck and the libraries they need, tools.img an ext4 of it; they are run by chroot(1) in either (fs.sh).
+# fio, stress-ng, lspci, mke2fs and e2fsck and the libraries they need, tools.img an ext4 of it; they are run by chroot(1) in either (fs.sh).
 # `net`: nettools/ instead, a folder with iperf3, ethtool, tcpdump and our own netcheck and netaccount, small enough to be laid
 # over a ramdisk (linux.sh). Nothing is installed: the packages they depend on are downloaded by name and unpacked. It is
 # not the guest's root, which each test makes for itself (busybox, an init, modules). Made once; root.sh makes the rest.
@@ -15,7 +15,7 @@ x=$out/tools.x
 # Of all they depend on, programs in them are not wanted (perl, python, adduser), only libraries.
 libraries() {
 	apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces --no-enhances \
-		fio stress-ng | grep -E '^lib' | grep -vE -- '-perl$|^libperl|^libpython|-common$|^libpam|:' | sort -u
+		fio stress-ng pciutils | grep -E '^lib' | grep -vE -- '-perl$|^libperl|^libpython|-common$|^libpam|:' | sort -u
 }
 
 fetch() { # fetch PACKAGE...: into $x
@@ -41,15 +41,15 @@ made() {
 }
 
 disk() {
-	[ -e "$out/tools.img" ] && return
 	root=$out/tools
-	if [ ! -e "$root/.made" ]; then
-		echo "downloading Debian's fio and stress-ng"
+	[ -e "$out/tools.img" ] && [ -e "$root/bin/lspci" ] && return
+	if [ ! -e "$root/.made" ] || [ ! -e "$root/bin/lspci" ]; then
+		echo "downloading Debian's fio, stress-ng and lspci"
 		[ -n "$(libraries)" ] || apt-get update >/dev/null
 		# shellcheck disable=SC2046
-		fetch fio stress-ng $(libraries)
+		fetch fio stress-ng pciutils $(libraries)
 		mkdir -p "$root/dev" "$root/proc" "$root/sys" "$root/tmp" "$root/mnt"
-		for p in fio stress-ng; do add "$x/usr/bin/$p"; done
+		for p in fio stress-ng lspci; do add "$x/usr/bin/$p"; done
 		made
 	fi
 	for p in mke2fs e2fsck; do add "$(command -v $p)"; done

@@ -47,8 +47,8 @@ measure() { # measure NAME ADDRESS IPERF-WORD...
 }
 
 # $flood is who does it, until it is killed. Not as much as goes: one that boots beside it needs the processor too.
-flood() { # flood ADDRESS
-	iperf3 -c $1 -u -b 20M -l 1400 -t 10000 >/dev/null 2>&1 &
+flood() { # flood ADDRESS [BITS-PER-SECOND]
+	iperf3 -c $1 -u -b "${2:-20M}" -l 1400 -t 10000 >/dev/null 2>&1 &
 	flood=$!
 	sleep 1
 }

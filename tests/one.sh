@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs one test for run.sh: one.sh PATH, with BUILD, FUZZ_SECONDS and out (where logs go) set. Prints its
+# Runs one test for run.sh: one.sh PATH, with BUILD, FUZZ_SECONDS, FUZZ_SEED and out (where logs go) set. Prints its
 # verdict, and what it said when it failed; leaves NAME.log and NAME.verdict in $out.
 # A test has 600 s unless a line "timeout: N" in its script or source says more: a busy machine is no fault of a test.
 set -u
@@ -25,12 +25,12 @@ one() {	# one NAME COMMAND...: runs a test, keeps its output and verdict
 }
 
 # libFuzzer's own exit code for a finding is 77, which here means skipped: hence -error_exitcode.
-fuzz_one() {	# a fuzzer: from its seeds, for FUZZ_SECONDS, findings are left beside its log
+fuzz_one() {	# a fuzzer: from its seeds, for FUZZ_SECONDS, by the choices of FUZZ_SEED; findings are left beside its log
 	name=$(basename "$1")
 	seeds=tests/fuzz/seeds/$name corpus=$out/corpus.$name
 	mkdir -p "$corpus"
 	[ -d "$seeds" ] || seeds=
-	one "fuzz/$name" "$1" -max_total_time="$FUZZ_SECONDS" -timeout=10 -rss_limit_mb=2048 \
+	one "fuzz/$name" "$1" -max_total_time="$FUZZ_SECONDS" -seed="$FUZZ_SEED" -timeout=10 -rss_limit_mb=2048 \
 		-print_final_stats=1 -error_exitcode=1 -artifact_prefix="$corpus/" "$corpus" $seeds
 }
 

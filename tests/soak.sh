@@ -1,8 +1,8 @@
 #!/bin/sh
 # soak.sh (`make soak`, some minutes): a thousand small guests and fifty stock Linux guests are made and ended on amphi-hv,
-# and nothing is left of them; the power is cut a hundred times under a load of writes; two Linux guests behind our network driver
+# and nothing is left of them; an NVMe has a thousand owners; the power is cut a hundred times under a load of writes; two Linux guests behind our network driver
 # domain send each other echoes of every length there is, and 1 GiB of which tcpdump at both ends accounts for every byte; and the
-# defects that others have published are put back one by one (defects.sh). What the test suite has no time for; cycle_test,
+# defects that others have published are put back one by one (defects.sh). What the test suite has no time for; cycle_test, pci_cycle_test,
 # power_cut_test and driver_net_tools_test do a part of it each time.
 # Expected: each defect is found; free pages, grants, ports, store nodes, watches and connections are where they were, and Linux was up in its
 # user space in those that lived long enough.
@@ -10,12 +10,10 @@ set -eu
 cd "$(dirname "$0")/.."
 BUILD=${BUILD:-build}
 CYCLES=${CYCLES:-1000} tests/qemu/cycle_test.sh
+CYCLES=${PCI_CYCLES:-200} tests/qemu/pci_cycle_test.sh
 POWER_CUTS=${POWER_CUTS:-100} tests/qemu/power_cut_test.sh
-<<<<<<< HEAD
 tests/defects.sh
-=======
-ACCOUNT_MIB=${ACCOUNT_MIB:-1024} PINGS=${PINGS:-0-65507} XEN_SECONDS=900 tests/xen/driver_net_tools_test.sh
->>>>>>> 621576a (wip)
+ACCOUNT_MIB=${ACCOUNT_MIB:-1024} PINGS=${PINGS:-0-65507} REBOOTS=l2 XEN_SECONDS=900 tests/xen/driver_net_tools_test.sh
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -8,7 +8,7 @@ run) need="gcc libc6-dev binutils libxen-dev xz-utils bzip2 qemu-system-x86 seab
 debian) need="mmdebstrap debian-archive-keyring e2fsprogs" ;;
 test) need="gcc libc6-dev binutils libxen-dev bzip2 qemu-system-x86 seabios e2fsprogs clang-14 libclang-rt-14-dev
 	libcmocka-dev libcapstone-dev universal-ctags python3 cpio xz-utils grub-pc-bin grub-efi-amd64-bin grub-common ovmf
-	xorriso mtools clang-format zstd lz4 nbdkit qemu-utils iperf3 tcpdump" ;;
+	xorriso mtools fdisk iproute2 clang-format zstd lz4 nbdkit qemu-utils iperf3 tcpdump" ;;
 bench) need=valgrind ;;
 *) echo "usage: deps.sh build|run|test|bench|debian" >&2; exit 2 ;;
 esac

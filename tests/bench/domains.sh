@@ -7,7 +7,7 @@ memory = 8
 cmdline = 'role=guest do="bench null; bench switch; bench read xvda 1 2000; bench read xvda 32 20000; bench write xvda 32 20000; halt"'
 disk = ['vdev=xvda,format=raw,access=rw,target=ram0']
 E2
-"$BUILD/amphi-tool" run --icount --timeout 200 --stats "$work/ours" "$work/guest.cfg" >"$work/log" || {
+"$BUILD/amphi-tool" run --icount --timeout 600 --stats "$work/ours" "$work/guest.cfg" >"$work/log" || {
 	cat "$work/log"; echo "bench: the domains did not end well"; exit 1; }
 
 # Real Xen, the same kernel as its first domain. Instructions count the same way; its own start is its own affair.

@@ -21,7 +21,7 @@ figure() { # figure WHAT VALUE [BAR [open]]: one line of the table
 # makes QEMU's surroundings and runs it; with sleep=on a machine that idles lets real time pass, as somebody outside of it needs that answers.
 within= icount=shift=0,sleep=off
 in_qemu() { # in_qemu SECONDS LOG QEMU...
-	limit=$1 log=$2; shift 2
+	limit=$(($1 * 3)) log=$2; shift 2 # three times, for a machine that is busy with others
 	# shellcheck disable=SC2086
 	timeout -k 5 "$limit" $within qemu-system-x86_64 -M q35 -accel tcg -cpu max,-smap,-smep,-rdtscp,-xsave,-rdrand,-rdseed,-erms,-fsrm \
 		-nodefaults -display none -no-reboot -serial stdio -monitor none -icount $icount \

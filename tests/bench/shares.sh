@@ -11,7 +11,7 @@ share_of() { # share_of FLOOD-WORDS OTHER-WORDS: the other one's, in per cent of
 		disk = ['vdev=xvda,format=raw,access=rw,target=ram0']
 		C
 	done
-	"$BUILD/amphi-tool" run --icount --timeout 200 \
+	"$BUILD/amphi-tool" run --icount --timeout 600 \
 		--service-args 'stay do="sleep 100; blkstat --json; sleep 300; blkstat --json; halt"' \
 		"$work/flood.cfg" "$work/other.cfg" </dev/null >"$work/shares" 2>&1 || true
 	sed -n 's/^\[service\] ,*\({.*"queue":null.*}\)\r*$/\1/p' "$work/shares" | python3 -c '

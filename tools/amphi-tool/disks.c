@@ -68,11 +68,24 @@ static bool is_ram_disk(const char *target)
 	return digits && (!target[3 + digits] || target[3 + digits] == '@');
 }
 
-/* What is in another domain only that one knows, an empty CD-ROM is nothing, and a server's disk the service domain gets itself. */
+/* A disk or partition that the machine has anyway, by a mark of its own. By "vda" and the like only files are meant here. */
+static bool is_marked(const char *target)
+{
+	static const char *const marks[] = {"nbd://",
+					    "serial=", "PARTUUID=", "PARTLABEL=", "LABEL="};
+
+	for (unsigned i = 0; i < sizeof(marks) / sizeof(*marks); i++)
+		if (!strncmp(target, marks[i], strlen(marks[i])))
+			return true;
+	return false;
+}
+
+/* What is in another domain only that one knows, an empty CD-ROM is nothing, and a server's disk, or one of the machine's, the service
+ * domain finds itself. */
 bool is_not_ours(const struct config_disk *disk)
 {
 	return disk->backend[0] || !disk->target[0] || is_ram_disk(disk->target) ||
-	       !strncmp(disk->target, "nbd://", 6);
+	       is_marked(disk->target);
 }
 
 /* The file behind "FILE@OFFSET+LENGTH"; the target itself when it is no slice, or a file of just that name is there. The

@@ -178,8 +178,11 @@ static void close_part(FILE *f, const char *path)
 /* The service domain's memory has the archive in it, which is not packed yet: the files' sizes will do. */
 static void begin_menu(struct image *im, const struct options *o, unsigned service_mib)
 {
-	fprintf(im->menu, "set timeout=0\nset default=0\nmenuentry Amphi {\n");
-	fprintf(im->menu, "multiboot2 /amphi/amphi-hv placeholder dom0_mem=%uM\n", service_mib);
+	/* The entry finds its files itself, so that it can be carried into any other menu. */
+	fprintf(im->menu, "set timeout=0\nset default=0\nmenuentry Amphi {\n"
+			  "search --no-floppy --file --set=root /amphi/amphi-hv\n");
+	fprintf(im->menu, "multiboot2 /amphi/amphi-hv placeholder dom0_mem=%uM %s\n", service_mib,
+		o->hypervisor_args);
 	fprintf(im->menu, "module2 /amphi/amphi placeholder role=service%s %s\n",
 		o->interactive ? " console=interactive" : "", o->service_args);
 }

@@ -15,11 +15,12 @@
 #define HYPERVISOR_MIB   16u /* its own memory, and the holes below 1 MiB */
 #define SERVICE_MIB      32u
 #define ARCHIVE_FREE_MIB 8u /* an archive up to this fits into the service domain's usual memory */
+#define MORE_WORDS       64u
 
 /* Each word is an allocation that lives as long as the program, which exec replaces or which ends
  * soon. */
 struct command {
-	char *word[64 + 4 * MAX_DISKS];
+	char *word[64 + MORE_WORDS + 4 * MAX_DISKS];
 	unsigned n;
 };
 
@@ -34,6 +35,21 @@ static void add(struct command *c, const char *fmt, ...)
 		fail(EXIT_CONFIG, "a file name is too long for QEMU's command line");
 	va_end(args);
 	c->word[c->n++] = strdup(text);
+}
+
+/* Of --qemu-args, which stand before the devices of ours: QEMU wants an IOMMU before what is behind it. */
+static void add_words(struct command *c, const char *text)
+{
+	unsigned n = 0;
+
+	for (text += strspn(text, " "); *text; text += strspn(text, " ")) {
+		size_t len = strcspn(text, " ");
+
+		if (n++ == MORE_WORDS)
+			fail(EXIT_USAGE, "--qemu-args: %u words are the most", MORE_WORDS);
+		add(c, "%.*s", (int)len, text);
+		text += len;
+	}
 }
 
 /* QEMU takes a comma for the end of a value unless it is doubled. */
@@ -204,12 +220,14 @@ char **machine_command(const struct plan *plan)
 	add(c, "chardev:ctl");
 	add(c, "-device");
 	add(c, "isa-debug-exit,iobase=0xf4,iosize=4");
+	add_words(c, o->qemu_args);
 	add_disks(c, plan);
 	add_net(c, plan);
 	add(c, "-kernel");
 	add(c, "%s", o->hypervisor);
 	add(c, "-append");
-	add(c, "dom0_mem=%uM", machine_service_mib(plan));
+	add(c, "dom0_mem=%uM%s%s", machine_service_mib(plan), o->hypervisor_args[0] ? " " : "",
+	    o->hypervisor_args);
 	add(c, "-initrd");
 	add(c, "%s role=service%s %s,%s", escaped(o->kernel),
 	    o->interactive ? " console=interactive" : "", escaped(o->service_args), plan->archive);

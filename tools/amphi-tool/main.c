@@ -35,6 +35,7 @@ static const char usage_text[] =
     "  --hypervisor FILE   (amphi-hv beside this program)  --kernel FILE      the service "
     "domain's\n"
     "  --stats FILE        write what domains report       --service-args S   more boot words\n"
+    "  --hypervisor-args S more words for amphi-hv         --qemu-args S      more words for QEMU\n"
     "  --disk TARGET=SERIAL  of image: the machine's disk that a disk= means\n"
     "  --part TARGET=MIB     of image: a partition of the disk that a disk= means\n"
     "  --later FILE.cfg    a domain for `ctl create`; not started\n"
@@ -120,7 +121,9 @@ enum {
 	OPT_DISK,
 	OPT_CPUS,
 	OPT_PART,
-	OPT_NET
+	OPT_NET,
+	OPT_HV_ARGS,
+	OPT_QEMU_ARGS
 };
 
 /* Names as in usage_text; `check` takes them too and looks at none. */
@@ -135,6 +138,8 @@ static const struct option long_options[] = {
     {"kernel", required_argument, NULL, OPT_KERNEL},
     {"stats", required_argument, NULL, OPT_STATS},
     {"service-args", required_argument, NULL, OPT_ARGS},
+    {"hypervisor-args", required_argument, NULL, OPT_HV_ARGS},
+    {"qemu-args", required_argument, NULL, OPT_QEMU_ARGS},
     {"icount", no_argument, NULL, OPT_ICOUNT},
     {"interactive", no_argument, NULL, OPT_INTERACTIVE},
     {"ctl", required_argument, NULL, OPT_CTL},
@@ -145,9 +150,42 @@ static const struct option long_options[] = {
     {"output", required_argument, NULL, 'o'},
     {NULL, 0, NULL, 0}};
 
+/* Those that are a text and no more; NULL: another. */
+static const char **text_option(struct options *o, int opt)
+{
+	switch (opt) {
+	case OPT_NET:
+		return &o->net;
+	case OPT_HV:
+		return &o->hypervisor;
+	case OPT_KERNEL:
+		return &o->kernel;
+	case OPT_STATS:
+		return &o->stats_file;
+	case OPT_ARGS:
+		return &o->service_args;
+	case OPT_HV_ARGS:
+		return &o->hypervisor_args;
+	case OPT_QEMU_ARGS:
+		return &o->qemu_args;
+	case OPT_CTL:
+		return &o->ctl;
+	case 'o':
+		return &o->output;
+	default:
+		return NULL;
+	}
+}
+
 /* getopt_long has said what is wrong with an unknown option before it comes here as '?'. */
 static void take_option(struct options *o, int opt, const char *name)
 {
+	const char **text = text_option(o, opt);
+
+	if (text) {
+		*text = optarg;
+		return;
+	}
 	switch (opt) {
 	case OPT_MEM:
 		o->mem_total_mib = number(name, optarg);
@@ -164,26 +202,8 @@ static void take_option(struct options *o, int opt, const char *name)
 	case OPT_BUS:
 		o->disk_bus = one_of(name, optarg, "nvme", "virtio");
 		break;
-	case OPT_NET:
-		o->net = optarg;
-		break;
-	case OPT_HV:
-		o->hypervisor = optarg;
-		break;
-	case OPT_KERNEL:
-		o->kernel = optarg;
-		break;
-	case OPT_STATS:
-		o->stats_file = optarg;
-		break;
-	case OPT_ARGS:
-		o->service_args = optarg;
-		break;
 	case OPT_ICOUNT:
 		o->icount = true;
-		break;
-	case 'o':
-		o->output = optarg;
 		break;
 	case OPT_PART:
 		if (o->n_parts == MAX_PARTS)
@@ -205,9 +225,6 @@ static void take_option(struct options *o, int opt, const char *name)
 			fail(EXIT_USAGE, "--later: %u domain files are the most", MAX_DOMAINS);
 		o->later[o->n_later++] = optarg;
 		break;
-	case OPT_CTL:
-		o->ctl = optarg;
-		break;
 	case OPT_INTERACTIVE:
 		o->interactive = true;
 		break;
@@ -222,7 +239,11 @@ static void parse_options(struct options *o, int argc, char **argv)
 {
 	int opt, index = 0;
 
-	*o = (struct options){.disk_bus = "nvme", .service_args = "", .cpus = 1};
+	*o = (struct options){.disk_bus = "nvme",
+			      .service_args = "",
+			      .hypervisor_args = "",
+			      .qemu_args = "",
+			      .cpus = 1};
 	while ((opt = getopt_long(argc, argv, "o:", long_options, &index)) != -1)
 		take_option(o, opt, long_options[index].name);
 	/* getopt has moved the words that are no options to the end. */

@@ -36,6 +36,8 @@ struct options {
 	const char *stats_file;          /* NULL: none */
 	const char *ctl;                 /* socket of the control port */
 	const char *service_args;        /* more words for the service domain's command line */
+	const char *hypervisor_args;     /* ... and for the hypervisor's */
+	const char *qemu_args;           /* more words for QEMU, parted by blanks */
 	bool icount, interactive;
 	const char *output; /* of image: the disk */
 	char *disk_words[MAX_DOMAINS];
@@ -89,7 +91,8 @@ unsigned domains_load(struct plan *plan);
 /* disks.c: one machine disk for each file named by the domains. Returns the number of errors. */
 unsigned disks_plan(struct plan *plan);
 
-/* A disk that is no file of the host's: memory of the service domain, another domain's, or an empty CD-ROM. */
+/* A disk that is no file of the host's: memory of the service domain, another domain's, a server's, one that the machine has anyway and that
+ * is named by a mark of its own (serial=, PARTUUID=...), or an empty CD-ROM. */
 bool is_not_ours(const struct config_disk *disk);
 
 /* archive.c: writes the boot archive into a temporary file. */

@@ -2,7 +2,7 @@
  *
  * [SEGMENT:]BUS:DEVICE.FUNCTION[@SLOT] and then KEY=VALUE, parted by commas; the first two may be keys too (bdf=, vslot=).
  * Errors point at the column of the field. Not here: whether there is such a function, and who may have it
- * (control_pci.c). Pure. Callers: domain_config.c, control_pci.c. Calls string.h.
+ * (control_pci.c). Pure. Callers: domain_config.c, control_pci_*.c. Calls string.h.
  */
 #include <amphi/domain_config.h>
 #include <amphi/printf.h>

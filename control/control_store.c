@@ -1,7 +1,7 @@
 /* control_store.c: what the store says of a domain: the nodes libxl writes, and their removal.
  *
  * A domain's directory, its console's and store's keys (Xen's docs: xenstore-paths), and by
- * control_store_disk.c and control_store_vif.c its devices. All appear in one transaction, so that a backend never sees half a
+ * control_store_disk.c, control_store_vif.c and control_store_pci.c its devices. All appear in one transaction, so that a backend never sees half a
  * device. Not the store itself. Caller: control.c. Calls: host.h's store, printf.h.
  */
 #include <amphi/host.h>

@@ -2,7 +2,7 @@
  *
  * The halves point at each other and begin as Initialising; what follows is xen/io/xenbus.h's state machine, ours in
  * protocol/. What is a disk's, an interface's or a PCI function's own is in control_store_disk.c, _vif.c and _pci.c. Callers: those, and
- * who moves devices (control.c, control_device.c). Calls control_store.h.
+ * who moves devices (control_device.c, control_pci_hot.c). Calls control_store.h.
  */
 #include <amphi/printf.h>
 #include <xen/io/xenbus.h>

@@ -2,7 +2,7 @@
  *
  * The protocol is told in amphi/ctl.h. The other end is a program of the host and is trusted with the
  * commands, not with their form: whatever the bytes are, the worst is a refusal. Pure. Callers:
- * kernel/service_ctl.c, tests, a fuzzer. Calls printf.h, string.h.
+ * kernel/service_session.c, tests, a fuzzer. Calls printf.h, string.h.
  */
 #include <amphi/ctl.h>
 #include <amphi/error_name.h>

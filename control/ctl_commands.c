@@ -2,7 +2,7 @@
  *
  * A command checks its words and then calls control; what that finds wrong is the answer's reason.
  * Nothing waits: what takes time (a destroyed domain whose backends let go) is named in the answer.
- * Worker context. Callers: kernel/service_ctl.c, kernel/service_commands.c. Calls control.h,
+ * Worker context. Caller: kernel/service_commands.c. Calls control.h, the other ctl_*.c,
  * ctl_table.h.
  */
 #include <amphi/control.h>

@@ -3,7 +3,7 @@
  * Not the builder: nothing is opened or made, and paths are kept as written. A statement is
  * KEY = VALUE; what each key takes is the table config_keys.def. Every fault is reported and
  * parsing goes on with the next line, so that one run shows them all. Pure. Callers:
- * kernel/service.c, the host tool, the fuzzer. Calls: config_lex.c, config_disk.c, printf.h,
+ * kernel/service_archive.c, restore_config.c, the host tool, the fuzzer. Calls: config_lex.c, config_disk.c, printf.h,
  * string.h, config_vif.c, config_pci.c, config_cpus.c.
  */
 #include <amphi/domain_config.h>

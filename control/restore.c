@@ -5,8 +5,8 @@
  *	                           '--- an error, anywhere: the domain is ended, all is freed --> done
  *
  * Two buffers take turns: while one is looked at, the other is being read. One restore at a time, since
- * there is one worker. The domain is control's only when it is whole. Worker context. Callers: ctl commands,
- * control.c. Calls restore_*.c, domain_builder.c, host_block.h.
+ * there is one worker. The domain is control's only when it is whole. Worker context. Caller:
+ * ctl_commands.c. Calls restore_*.c, domain_builder.c, host_block.h.
  */
 #include <amphi/control.h>
 #include <amphi/error_name.h>

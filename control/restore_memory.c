@@ -4,7 +4,7 @@
  * when it is first named, and tables are turned to frames while they are written. So a page may stand
  * anywhere in the stream; what a table named and never came is found at the end. The hypervisor checks
  * the tables when they are pinned: until then they are pages like others. Not here: registers and the
- * pages that the guest is told of (restore_vcpu.c). Caller: restore_stream.c, restore.c. Calls host_control.h.
+ * pages that the guest is told of (restore_vcpu.c). Callers: restore_stream.c, restore_domain.c, restore_vcpu.c. Calls host_control.h.
  */
 #include <amphi/error_name.h>
 #include <amphi/host.h>

@@ -3,7 +3,7 @@
  * Records of vCPUs are kept until all memory is there; then numbers in them (CR3, the frames of the GDT, the
  * start info) become frames. What a register may hold the hypervisor checks; here only what names
  * pages. The start info gets the rings' frames and ports of the new domain, and the shared page what
- * belongs to the guest and not to the hypervisor that it was under. Caller: restore_stream.c, restore.c. Calls
+ * belongs to the guest and not to the hypervisor that it was under. Callers: restore_stream.c, restore_domain.c. Calls
  * restore_memory.c, host_control.h.
  */
 #include <amphi/error_name.h>

@@ -2,7 +2,7 @@
  *
  * Reads a slot of the ring, in the layout the guest named, into our own struct, and judges every number in it
  * against the disk. A wrong request is answered, as the stock backend does; it does not cost the guest its
- * connection. Called by blkback_ring.c; touches no page of data.
+ * connection. Called by blkback_ring.c (and its straight way); touches no page of data.
  *
  * All kinds of request begin alike and differ in what follows the sector (struct blkif_layout). So the head
  * is fetched first (blkback_straight.h, where a read or write of one segment is done): it says how much more there is.

@@ -1,6 +1,6 @@
 /* apic.h: this CPU's local APIC and the board's I/O APICs.
  *
- * Private; irq.c, timer.c, clock.c and boot.c call. Vectors are ours to choose (irq.h). xAPIC
+ * Private; whoever has interrupts, timers or other CPUs calls (irq.c, pirq.c, msi.c, timer.c, smp*.c, ...). Vectors are ours to choose (irq.h). xAPIC
  * registers only; a GSI is the number that ACPI gives an I/O APIC's input.
  */
 #ifndef HV_APIC_H

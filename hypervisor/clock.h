@@ -20,7 +20,7 @@ void clock_sample(struct clock_sample *out);
 /* Hz of the TSC between two samples. */
 uint64_t clock_tsc_hz(const struct clock_sample *from, const struct clock_sample *to);
 
-/* Waits CLOCK_MEASURE_US after `first`, tells the TSC's rate, and the LAPIC timer's to apic.c. */
+/* Waits a millisecond after `first`, tells the TSC's rate, and the LAPIC timer's to apic.c. */
 uint64_t clock_measure_tsc_hz(const struct clock_sample *first);
 
 /* Seconds of Unix time, UTC as the board keeps it. */

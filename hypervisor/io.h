@@ -1,7 +1,7 @@
 /* io.h: what of the hardware a domain may touch: I/O ports, I/O memory, interrupts.
  *
- * io.c keeps the rights and has the physdev hypercall; irq.c has the interrupt sources and vectors.
- * Callers: domain.c (init, teardown), domctl (permissions), mm (io_mem_allowed), event (a pirq's
+ * io.c keeps the rights, physdev.c has the hypercall, pirq.c the interrupts, irq.c their vectors.
+ * Callers: domain_end.c (teardown), domctl (permissions), mm (io_mem_allowed), event (a pirq's
  * binding), emulate.c (ports), console. Rights are of a domain, not of a vCPU; only IOPL is.
  * hc_*: see pv.h.
  */

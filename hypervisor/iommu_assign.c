@@ -1,6 +1,6 @@
 /* iommu_assign.c: domctl's commands by which the first domain says who gets a function of the machine.
  *
- * Xen's own ABI: assign_device, test_assign_device, deassign_device, by the function's number. DOMID_IO is nobody: what is given to it
+ * Xen's own ABI: assign_device, test_assign_device, deassign_device and get_device_group, by the function's number. DOMID_IO is nobody: what is given to it
  * reaches nothing, and deassigned from it is the first domain's again; what a domain has had is nobody's first, since only who has
  * reset it knows that nothing of the old owner's is still going on in it. Called by domctl.c; the work is in iommu_device.c.
  */

@@ -1,6 +1,6 @@
 /* irq.c: hands out interrupt vectors and runs their handlers.
  *
- * Callers: trap.c (irq_handle), io.c and serial.c (vectors). One table for all CPUs, since every
+ * Callers: trap.c (irq_handle), pirq.c, serial.c and iommu_fault.c (vectors). One table for all CPUs, since every
  * interrupt goes to the CPU that asked for it. Not here: where interrupts come from (ioapic.c,
  * msi.c), and which domain hears of them (pirq.c).
  */

@@ -1,6 +1,6 @@
 /* irq.h: interrupt vectors, and what happens when one comes.
  *
- * Private; io.c, serial.c and trap.c call. A vector has one handler, run with interrupts off and
+ * Private; pirq.c, serial.c, iommu_fault.c, smp.c and trap.c call. A vector has one handler, run with interrupts off and
  * the interrupt not yet acknowledged; irq_handle acknowledges after it. Vectors do not move.
  */
 #ifndef HV_IRQ_H

@@ -2,7 +2,7 @@
  *
  * For the domain builder (setvcpucontext), VCPUOP_initialise, the first domain's builder and the
  * end of a vCPU. The running vCPU's changes are mm_space.c's, which this file is built on. Callers:
- * domain.c, domctl, dom0.c. Registers of a context are pv.c's.
+ * vcpu_op.c, domain_end.c, domctl_vcpu.c, dom0.c. Registers of a context are pv.c's.
  */
 #include "domain.h"
 #include "mm_private.h"

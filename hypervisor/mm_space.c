@@ -4,7 +4,7 @@
  * in it each vCPU has 16 pages of GDT and 16 of LDT, which only ring 0 can touch. GDT pages are
  * there from set_gdt on; LDT pages come with the first use (a fault), because the guest names the
  * LDT by an address of its own that may mean something else under another root.
- * Callers: the scheduler, pv.c, trap.c, mmuext.c, domain builder. Locks as in mm_private.h.
+ * Callers: the scheduler, pv_context.c, trap.c, mmuext.c, domain builder. Locks as in mm_private.h.
  */
 #include <amphi/string.h>
 

@@ -3,7 +3,7 @@
  *   (none) --map--> mapped --bind--> bound --interrupt--> pending --eoi--> bound
  *                     ^---unbind-------'                 (level only: masked meanwhile)
  *
- * Callers: physdev.c (map, unmap, eoi), event (bind, unbind), irq.c (interrupts). A source is
+ * Callers: physdev.c (map, unmap, eoi), event (bind, unbind), irq.c (interrupts, by their handler). A source is
  * masked unless bound. A level interrupt stays masked from its arrival to the guest's end of
  * interrupt, so a guest that never ends it hurts nobody else; edges and messages need no such word.
  */

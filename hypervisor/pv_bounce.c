@@ -2,7 +2,7 @@
  *
  * As the CPU would push an interrupt frame, the hypervisor writes one onto the guest kernel's stack
  * and continues the guest at the handler it registered. Called by trap.c and on the way out
- * (sched.c). The layout is the ABI's: RCX and R11 on top, because the guest's way back (hypercall
+ * (sched_choose.c). The layout is the ABI's: RCX and R11 on top, because the guest's way back (hypercall
  * iret) clobbers them; the event mask from before travels in the CS word. A guest whose stack
  * cannot take the frame is ended: there is nobody left to tell.
  */

@@ -4,7 +4,7 @@
  * by everybody afterwards, never changed. Everything in it was copied out of the loader's memory but
  * the ramdisk, whose pages stay what they are.
  *
- * Order of start: entry*.S -> boot_*_start() -> mm_init() -> traps -> pvops_patch() -> kmain(), which
+ * Order of start: entry*.S -> boot_*_start() -> mm_init_native(), mm_init_xen_pv() -> traps -> pvops_patch() -> kmain(), which
  * is entered on the boot stack with interrupts off and must not return.
  */
 #ifndef KERNEL_BOOT_H

@@ -1,10 +1,7 @@
 /* cmdline.h: the kernel's command line, read once.
  *
- * Words are KEY, KEY=VALUE or KEY="VALUE with spaces". Known: role=guest|service|native,
- * do="command; command", console=auto|serial|ring|hypervisor|interactive, loglevel=0..3 or a name,
- * name=NAME, stay, maxcpus=N, ip=..., persistent=N,N, vfs=N, ctl=tcp:PORT[,any], blkfront=old-keys|large-sectors (or both, with a comma),
- * iommu=off|strict|lazy[,nointremap], dma_debug, dma_panic, dma_mask=BITS, dma_untrusted, swiotlb=SIZE[,MOST],
- * pvops=auto|native|kvm|xen-pv|xen-pvh. Unknown words and bad values are reported to the caller and otherwise ignored.
+ * Words are KEY, KEY=VALUE or KEY="VALUE with spaces"; the table of keys is cmdline.c's, and docs/kernel.md says what each means
+ * (kernel_doc_test holds one against the other). Unknown words and bad values are reported to the caller and otherwise ignored.
  * Pure: no console, no allocation; the text is not kept.
  */
 #ifndef KERNEL_CMDLINE_H

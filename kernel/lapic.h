@@ -1,6 +1,6 @@
 /* lapic.h: the local APIC of the CPU, natively (kernel/lapic.c).
  *
- * Callers: trap.c (end of interrupt), the kernel's one-shot timer, machine.c (MSI addresses). Not on
+ * Callers: irq.c (end of interrupt), the kernel's one-shot timer, machine.c (MSI addresses). Not on
  * PV, where there is none to be seen: lapic_present() is false and nothing else may be called.
  * Registers are those of <amphi/lapic.h>.
  */

@@ -1,7 +1,7 @@
 /* mm.h: the kernel's memory: pages, small blocks, addresses and mappings, on every platform.
  *
  * Callers: the kernel. Beneath: pvops (page-table entries) and, on PV, hypercalls. Any thread; not
- * from interrupts (no locks: one CPU, cooperative threads). Errors: NULL or a negative XEN_Exxx.
+ * from interrupts (no locks: one CPU at a time runs the kernel, and threads run until they wait). Errors: NULL or a negative XEN_Exxx.
  *
  * Layout: the image at KERNEL_BASE + physical address; all memory of ours at DIRECT_BASE + pfn *
  * PAGE_SIZE; windows for frames of devices and of other domains in VMAP_BASE..VMAP_END. Natively pfn

@@ -1,6 +1,6 @@
 /* trap.h: exceptions and interrupts, on every platform.
  *
- * Callers: boot (trap_init), the kernel's timers and machine.c (vectors), panic. Entered from
+ * Callers: boot (trap_init_native, trap_init_xen_pv), the kernel's timers and machine.c (vectors), panic. Entered from
  * entry_native.S and entry_xen.S, which make the same struct trap_frame. Interrupt handlers run with
  * interrupts off on the stack of whoever was interrupted: they mark and wake.
  *

@@ -2,7 +2,7 @@
  *
  * Called by user_load.c, user_call.c and user.c. Everything of a program lies below 512 GiB, so under one
  * entry of the top table; the kernel's entries are copied into the first root when it is made and never
- * change afterwards (user_init saw to it that all of them exist). Calls pvops for tables and entries, and
+ * change afterwards (user_init_native and its sister saw to it that all of them exist). Calls pvops for tables and entries, and
  * mm.h for pages. Changes are made in lazy mode, so that a PV domain makes them together; no page is taken in it
  * that was given back in it.
  */

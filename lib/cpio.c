@@ -2,7 +2,7 @@
  *
  * Pure. A header is 110 ASCII characters: the magic 070701 (070702 carries a checksum, which is not
  * looked at) and 13 fields of 8 hexadecimal digits; then the name with its NUL, padding to 4, the
- * data, padding to 4. Offsets count from the archive's beginning. Callers: kernel/service.c
+ * data, padding to 4. Offsets count from the archive's beginning. Callers: kernel/service_archive.c, user_load.c
  * and fuzzers read; the host tool writes. Calls: string.h.
  */
 #include <amphi/cpio.h>

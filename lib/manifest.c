@@ -1,7 +1,7 @@
 /* manifest.c: reads and writes the lines by which the host tool tells the service domain what the
  * boot archive holds (the form is described in amphi/manifest.h).
  *
- * Pure, no allocation; what is read is not trusted beyond its own line. Callers: kernel/service.c
+ * Pure, no allocation; what is read is not trusted beyond its own line. Callers: kernel/service_archive.c
  * reads, the host tool writes. Calls: string.h.
  */
 #include <amphi/manifest.h>

@@ -1,6 +1,6 @@
 /* pci_cap.c: walks the list of capabilities of a PCI function.
  *
- * Callers: drivers-native/pci.c, the hypervisor's msi.c. Calls the reader it is given. Offsets below
+ * Callers: drivers-native/pci.c, control/pci_reset.c, the hypervisor's pci_config.c and host_iommu.c. Calls the reader it is given. Offsets below
  * 0x40 are the header's own registers, the low two bits of a link are reserved (PCI 3.0, 6.7).
  */
 #include <amphi/pci_cap.h>

@@ -14,6 +14,7 @@ CC=${CC:-gcc}
 rows() {
 	"$CC" -E -P -Iinclude -Ihypervisor -x c - <<-'END' | sed -n 's/^ *ROW *//p'
 	#include <amphi/xen.h>
+	#include <amphi/iospace.h>
 	#define CALL(name, args, mark, note) ROW call @ __HYPERVISOR_##name @ #name @ mark @ note
 	#define REFUSED(name, note) ROW call @ __HYPERVISOR_##name @ #name @ refused @ note
 	#define SUB(call, name, mark, note) ROW sub @ 0 @ #name @ mark @ note

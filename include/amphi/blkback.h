@@ -1,6 +1,6 @@
 /* blkback.h: disks served to other domains, as the service domain starts and watches them.
  *
- * Caller: kernel/control (start, stats). Implemented by drivers-back/blkback*.c. A disk is served
+ * Callers: kernel/service.c, `serve` (start), the commands of control/ and the shell (stats, traces). Implemented by drivers-back/blkback*.c. A disk is served
  * for each directory under backend/vbd (written there by the toolstack); `params` names the device
  * (host_block_find), `mode` "r" refuses writes, `device-type` "cdrom" may be without a medium. Guests are hostile: a wrong request is answered
  * with an error, a wrong ring ends that connection. Worker context. Errors: negative XEN_Exxx.

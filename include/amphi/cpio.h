@@ -1,6 +1,6 @@
 /* cpio.h: archives in the "new ASCII" form of cpio (newc), read and written.
  *
- * Callers: kernel/service.c reads the boot module, the host tool writes it. Implemented by
+ * Callers: kernel/service_archive.c and user_load.c read the boot module, the host tool writes it. Implemented by
  * lib/cpio.c: pure, allocates nothing. What is read is not trusted: every length is checked
  * against the archive. Only regular files matter; links, owners and times are ignored.
  */

@@ -1,6 +1,7 @@
 /* ctl.h: commands on domains as people and scripts give them: a line in, lines out.
  *
- * Callers: the service domain's shell and its control port (kernel/service_ctl.c), tests, a fuzzer.
+ * Callers: the service domain's shell (kernel/service_commands.c), and whoever commands it from outside
+ * (kernel/service_session.c); tests, a fuzzer.
  * Implemented by control/ctl*.c over control.h. The commands are rows of control/ctl_commands.c; each is
  * run in the worker context and waits for nothing. ctl_parse and ctl_reply are pure.
  *

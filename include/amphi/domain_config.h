@@ -1,7 +1,7 @@
 /* domain_config.h: a domain file in the syntax of xl.cfg(5), parsed and checked.
  *
- * Callers: kernel/service.c before it creates a domain, the host tool (check, run), fuzzers.
- * Implemented by control/domain_config.c and config_lex.c: pure, no allocation, no files opened.
+ * Callers: kernel/service_archive.c before a domain is made, control/ for what commands and saved domains
+ * bring, the host tool (check, run, image), fuzzers. Implemented by control/domain_config.c and config_*.c: pure, no allocation, no files opened.
  *
  * Error rule: every fault is told to the listener as one line "FILE:LINE:COLUMN: error: ..."
  * (columns from 1, a tab is one), parsing goes on to find more, and the result is -XEN_EINVAL.

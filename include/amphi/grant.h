@@ -2,7 +2,7 @@
  *
  * Callers: the kernel (host_grant.c, the builder's reserved entries). Beneath: grant_table_op and
  * the table itself, shared with the hypervisor. Not for interrupt context: the free list is not
- * locked, one CPU and cooperative threads keep it whole.
+ * locked; it stays whole because one CPU at a time runs the kernel, and threads run until they wait.
  *
  * Errors: 0 or a negative XEN_Exxx. Natively the table has no entries: offers answer -XEN_ENOSPC.
  */

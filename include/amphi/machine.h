@@ -1,6 +1,6 @@
 /* machine.h: what a driver of a real device asks of the kernel beneath it.
  *
- * Callers: drivers-native. Implemented by kernel/machine.c for each platform (natively: page
+ * Callers: drivers-native. Implemented by kernel/machine.c and machine_pci.c for each platform (natively: page
  * tables, local APIC; in a PV domain that owns hardware: foreign mappings and pirqs). Called while
  * booting or from the worker context; handlers are called from the worker context (the interrupt
  * itself only marks them), so drivers do not lock.

@@ -3,7 +3,8 @@
  * Callers: the control domain's start-up and commands. Implemented by drivers-back/pciback*.c over host.h, xenbus.h and
  * host_pci.h. Each directory backend/pci/GUEST/0 is one connection with up to PCIBACK_FUNCTIONS_MAX functions. Worker context.
  * Errors: negative XEN_Exxx. Not here: resetting functions, assigning them, memory and ports (the toolstack's:
- * host_pci.h says in which order). Not promised: INTx, which is not lent; expansion ROMs, which guests do not see.
+ * host_pci.h says in which order). A pin (INTx) is lent by the toolstack (host_pci_control.h), with a
+ * function that has no messages; here a guest only reads of it. Not promised: expansion ROMs, which guests do not see.
  *
  * Nodes, as xl and Linux's xen-pciback write and read them; N is 0 to num_devs - 1:
  *

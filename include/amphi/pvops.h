@@ -7,7 +7,7 @@
  *
  * Errors: operations do not fail; one that the hypervisor refuses ends in pvops_refused (a bug of
  * ours). Context: any, unless said; irq operations on the CPU they mean. Rows: amphi/pvops.def.
- * Not promised: anything about an operation called before pvops_init().
+ * Not promised: anything about an operation called before pvops_init_native() or pvops_init_xen_pv().
  */
 #ifndef AMPHI_PVOPS_H
 #define AMPHI_PVOPS_H

@@ -73,7 +73,7 @@ int xs_client_watch(struct xs_client *client, const char *path, host_watch_fn *f
 /* No call of fn after it, not even for events that were queued. */
 void xs_client_unwatch(struct xs_watch *watch);
 
-/* A stream over a mapped ring page. notify tells the server; wait is as above. wait_ctx is given
+/* A stream over a mapped ring page. notify tells the server; wait is as above. ctx is given
  * to both. */
 struct xs_client_ring {
 	struct xenstore_domain_interface *ring;

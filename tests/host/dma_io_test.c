@@ -3,7 +3,7 @@
  * Shows: a list is one call, all or none; the device reaches what is mapped, with the rights of its direction, and strict no more after the request's end; lazy, DMA_LAZY_MAX
  * pages go with one call; a granted page is put in once, stays while its grant is mapped, and is out, flushed, before that goes; a full window, a refusal in the middle
  * and a unit that does not answer are errors, and addresses that it may still know are not given again; reserved addresses are never used; a device that left reaches
- * nothing. Why: a real hypervisor (qemu/iospace_test) shows that it works, and seldom that it is not undone too late.
+ * nothing. Why: a real hypervisor (qemu/hv_iospace_test) shows that it works, and seldom that it is not undone too late.
  *
  * links: tests/host/io_world.c tests/host/dma_host.c iommu/dma_io.c iommu/dma_window.c
  */

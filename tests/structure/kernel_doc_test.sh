@@ -8,7 +8,7 @@ missing() { # missing KIND WORD
 	bad=1
 }
 
-commands=$(sed -n 's/^[ \t]*{"\([a-z0-9]*\)", "[^"]*", *\(".*\)*$/\1/p' kernel/commands_*.c kernel/service_commands.c)
+commands=$(sed -n 's/^[ \t]*{"\([a-z0-9-]*\)", "[^"]*", *\(".*\)*$/\1/p; s/^[ \t]*{"\([a-z0-9-]*\)",$/\1/p' kernel/commands_*.c kernel/service_commands.c)
 # A row of these has its words in a struct of its own.
 commands="$commands $(sed -n 's/^ *{{"\([a-z-]*\)", "[^"]*".*/\1/p' control/ctl_commands.c)"
 [ "$(echo $commands | wc -w)" -ge 25 ] || { echo "the tables of commands were not understood"; exit 1; }
@@ -16,7 +16,7 @@ for c in $commands; do
 	grep -qE "\`$c([ \`]|\$)|, \`$c" docs/kernel.md || missing command "$c"
 done
 
-words=$(sed -n '/^} keys\[\] = {/,/^};/p' kernel/cmdline.c | grep -o '{"[a-z]*"' | tr -d '{"')
+words=$(sed -n '/^} keys\[\] = {/,/^};/p' kernel/cmdline.c | grep -o '{"[a-z_]*"' | tr -d '{"')
 [ "$(echo "$words" | wc -l)" -ge 5 ] || { echo "the table of words was not understood"; exit 1; }
 for w in $words; do
 	grep -qE "^\| \`$w[=\`]" docs/kernel.md || missing word "$w"

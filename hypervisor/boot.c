@@ -5,8 +5,6 @@
  * structures are read once (boot_multiboot.c), and copied: they lie in memory that is about to be given
  * away.
  */
-#include <amphi/string.h>
-
 #include "apic.h"
 #include "boot.h"
 #include "console.h"
@@ -42,55 +40,6 @@ static const void *phys(uint64_t address)
 static const void *view(void *ctx, uint64_t address, uint64_t len)
 {
 	return boot_is_mapped(phys(address), len) ? phys(address) : NULL;
-}
-
-/* ---- options --------------------------------------------------------------------------- */
-
-/* The end of the word that begins at s: the first `end`, or the text's. */
-static const char *word_end(const char *s, char end)
-{
-	while (*s != '\0' && *s != end)
-		s++;
-	return s;
-}
-
-bool boot_option(const char *key, char *out, size_t cap)
-{
-	size_t n = strlen(key);
-	const char *end;
-
-	for (const char *s = info.cmdline; *s != '\0'; s = *end == ' ' ? end + 1 : end) {
-		end = word_end(s, ' ');
-		if (strncmp(s, key, n) != 0 || (s[n] != '=' && s + n != end))
-			continue;
-		s += s[n] == '=' ? n + 1 : n;
-		n = MIN((size_t)(end - s), cap - 1);
-		memcpy(out, s, n);
-		out[n] = '\0';
-		return true;
-	}
-	return false;
-}
-
-bool boot_option_size(const char *key, uint64_t *out_bytes)
-{
-	char text[48];
-	unsigned shift = 20;
-	size_t n;
-
-	if (!boot_option(key, text, sizeof(text)))
-		return false;
-	/* As Xen has it, SIZE,max:SIZE: the first is meant, there is no ballooning above it. */
-	n = (size_t)(word_end(text, ',') - text);
-	text[n] = '\0';
-	if (n != 0 && strchr("kKmMgG", text[n - 1]) != NULL) {
-		shift = strchr("kK", text[n - 1]) ? 10 : strchr("gG", text[n - 1]) ? 30 : 20;
-		text[n - 1] = '\0';
-	}
-	if (!str_to_u64(text, out_bytes) || *out_bytes >= 1ull << 34)
-		return false;
-	*out_bytes <<= shift;
-	return true;
 }
 
 /* ---- the start ------------------------------------------------------------------------- */
@@ -136,6 +85,7 @@ void boot_main(uint32_t multiboot_phys, uint32_t magic)
 		boot_read_multiboot(phys, multiboot_phys, &info);
 	console_init();
 	hv_printk("amphi-hv, Xen PV ABI 4.17");
+	boot_options_check();
 	(void)cpu_prepare(0);
 	cpu_init(0);
 	boot_protect_image();

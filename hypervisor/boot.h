@@ -1,7 +1,7 @@
 /* boot.h: what the boot loader handed over, for the files that start the machine.
  *
  * Private: boot.c has the multiboot information read once into struct boot_info; dom0.c and console.c
- * take what they need. boot_image.c looks after the hypervisor's own page tables.
+ * take what they need, words by boot_option.c. boot_image.c looks after the hypervisor's own page tables.
  */
 #ifndef HV_BOOT_H
 #define HV_BOOT_H
@@ -44,10 +44,15 @@ void boot_read_multiboot2(boot_view_fn *view, uint32_t address, struct boot_info
 typedef void boot_put_fn(void *ctx, uint64_t at, const void *bytes, uint64_t n);
 uint64_t dom0_ramdisk(const struct boot_info *boot, boot_put_fn *put, void *ctx);
 
-/* The value of key=value in the hypervisor's command line, "" for a bare key; false: not there. */
+/* boot_option.c: the value of key=value in the hypervisor's command line, "" for a bare key, cut to cap; false: not there. */
 bool boot_option(const char *key, char *out, size_t cap);
-/* A size with K, M or G (M when none), in bytes. */
+/* A number; a size with K, M or G (M when none), in bytes. False: not there, or it is none; *out is as it was. */
+bool boot_option_number(const char *key, uint64_t *out);
 bool boot_option_size(const char *key, uint64_t *out_bytes);
+/* Whether text is a size. */
+bool boot_read_size(const char *text, uint64_t *out_bytes);
+/* Says which words nobody knows, and which have a value that they cannot have. Once. */
+void boot_options_check(void);
 
 /* Whether the hypervisor's own tables map [va, va + bytes). */
 bool boot_is_mapped(const void *va, size_t bytes);

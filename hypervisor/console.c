@@ -166,7 +166,8 @@ void console_init(void)
 {
 	char kind[16];
 
-	serial_init(!boot_option("console", kind, sizeof(kind)) || strcmp(kind, "com1") == 0);
+	/* What is no kind (boot_option.c says so) is no reason to be mute. */
+	serial_init(!boot_option("console", kind, sizeof(kind)) || strcmp(kind, "none") != 0);
 	guest_console = boot_option("guest_console", kind, sizeof(kind));
 }
 

@@ -63,9 +63,9 @@ static void lay_out(struct dom0_plan *plan)
 {
 	struct start_layout *l = &plan->l;
 	uint64_t bytes = DEFAULT_BYTES;
-	char text[24];
+	char text[48];
 
-	if (!boot_option_size("dom0_mem", &bytes) && boot_option("dom0_mem", text, sizeof(text)))
+	if (boot_option("dom0_mem", text, sizeof(text)) && !boot_read_size(text, &bytes))
 		hv_panic("dom0_mem=%s is not a size (such as 32M)", text);
 	if (bytes / PAGE_SIZE < SMALLEST_PAGES)
 		hv_panic("dom0_mem is %lu KiB; the least is %u KiB", (bytes / 1024),
@@ -218,7 +218,7 @@ static void give_hardware(struct domain *d)
 
 static void create(struct dom0_plan *plan)
 {
-	char text[8];
+	char text[24];
 	uint64_t vcpus = 1;
 
 	if (boot_option("dom0_max_vcpus", text, sizeof(text)) &&

@@ -6,7 +6,6 @@
  * many as `iommu_faults=` says.
  */
 #include <amphi/iommu.h>
-#include <amphi/string.h>
 
 #include "apic.h"
 #include "boot.h"
@@ -122,10 +121,8 @@ static void told(void *ctx)
 void iommu_fault_listen(void)
 {
 	unsigned vector = irq_vector_alloc(told, NULL);
-	char text[12];
 
-	if (boot_option("iommu_faults", text, sizeof(text)))
-		(void)str_to_u64(text, &faults_to_stop);
+	(void)boot_option_number("iommu_faults", &faults_to_stop);
 	timer.fn = told;
 	if (vector)
 		iommu_fault_interrupt(APIC_VIRT_MSI_ADDRESS | apic_id() << 12, vector);

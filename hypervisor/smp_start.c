@@ -88,12 +88,10 @@ void smp_start(void)
 {
 	const struct acpi_info *acpi = acpi_info();
 	uint64_t most = MAX_CPUS, begin;
-	char text[8];
 	uint32_t n = 1;
 
 	hv_enter();
-	if (boot_option("maxcpus", text, sizeof(text)))
-		(void)str_to_u64(text, &most);
+	(void)boot_option_number("maxcpus", &most);
 	most = MIN(MIN(MAX(most, 1), MAX_CPUS), acpi->n_cpus);
 	if (most < 2)
 		return;

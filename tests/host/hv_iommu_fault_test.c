@@ -45,7 +45,7 @@ static struct {
 	uint32_t command[2];
 	unsigned lines, more, stops, events, lost_lines;
 	char last[200];
-	const char *option;
+	uint64_t option; /* 0: none */
 	unsigned vector;
 } world;
 
@@ -79,10 +79,12 @@ uint32_t apic_id(void)
 	return 0;
 }
 
-bool boot_option(const char *key, char *out, size_t cap)
+bool boot_option_number(const char *key, uint64_t *out)
 {
 	assert_string_equal(key, "iommu_faults");
-	return world.option && snprintf(out, cap, "%s", world.option) > 0;
+	if (world.option)
+		*out = world.option;
+	return world.option;
 }
 
 uint64_t time_now_ns(void)
@@ -161,7 +163,7 @@ static int begin(void **state)
 	world.vector = 0x55;
 	memset(&devices[0].faults, 0, sizeof(devices[0].faults));
 	memset(&devices[1].faults, 0, sizeof(devices[1].faults));
-	world.option = "2000";
+	world.option = 2000;
 	iommu_fault_listen();
 	return 0;
 }
@@ -286,13 +288,13 @@ static void all_that_send_by_one_number(void **state)
 
 static void as_many_as_said(void **state)
 {
-	world.option = "20";
+	world.option = 20;
 	iommu_fault_listen();
 	happen(19);
 	assert_int_equal(world.stops, 0);
 	happen(1);
 	assert_int_equal(world.stops, 1);
-	world.option = NULL;
+	world.option = 0;
 	world.vector = 0;
 	iommu_fault_listen();
 	assert_string_equal(world.last, "iommu: no vector is left: faults are not told");

@@ -40,9 +40,12 @@ ready=$(sed -n 's/.*ready after \([0-9]*\) us.*/\1/p' "$work/log")
 memory=$(sed -n 's/.*memory_kib=\([0-9]*\).*/\1/p' "$work/log" | sort -n | tail -1)
 [ "$memory" -le 8192 ] || { echo "the hypervisor takes $memory KiB, at most 8192 wanted"; exit 1; }
 
-# Without a HPET the PIT tells the time; with other processors and machines nothing changes.
-hv 64 dom0_mem=8M "$work/abi" -machine hpet=off
+# Without a HPET the PIT tells the time; with other processors and machines nothing changes. Words that mean nothing are named, and that is all.
+hv 64 'dom0_mem=8M iommu_faults=many maxcpus=x iospace_tables=12X console=vga nonsense' "$work/abi" -machine hpet=off
 expect '^pv_abi: done$'; refuse '^FAILED'
+for word in 'iommu_faults=many is not a number' 'maxcpus=x is not a number' 'iospace_tables=12X is not a size' 'console=vga is none of com1 none' 'unknown word: nonsense$'; do
+	expect "^\[hv\] command line: $word"
+done
 hv 64 'dom0_mem=8M,max:8M console=com1' "$work/abi" -M pc -cpu qemu64
 expect '^pv_abi: done$'; refuse '^FAILED'
 hv 4500 dom0_mem=64M "$work/abi"

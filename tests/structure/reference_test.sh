@@ -26,9 +26,11 @@ quoted() { grep '^| `' | sed 's/^| \(.*\)/\1/; s/\\|/,/g; s/ | .*//' | grep -o '
 fields() { grep -oE '\{"[a-z_-]+", set_' "$1" | sed 's/{"//; s/".*//'; }
 
 hv=docs/amphi-hv.md tool=docs/amphi-tool.md
-in_code=$(grep -ohE 'boot_option(_size)?\("[a-z0-9_]+"' hypervisor/*.c | sed 's/.*("//; s/"//' | sort -u)
+in_code=$(grep -ohE 'boot_option(_size|_number)?\("[a-z0-9_]+"' hypervisor/*.c | sed 's/.*("//; s/"//' | sort -u)
 in_page=$(section $hv 'COMMAND LINE' | quoted | sort -u)
 compare 'boot word' $hv 8
+in_page=$(sed -n '/^} options\[\] = {/,/^};/p' hypervisor/boot_option.c | grep -oE '\{"[a-z0-9_]+"' | tr -d '{"')
+compare 'boot word' hypervisor/boot_option.c 8
 in_code=$(printf 'h\n?\n'; sed -n '/^} keys\[\] = {/,/^};/p' hypervisor/keys.c | grep -oE "\{'.'" | cut -c3)
 in_page=$(section $hv 'DEBUG KEYS' | quoted)
 compare 'debug key' $hv 6

@@ -55,14 +55,15 @@ void block_kick(struct block_device *dev);
 
 /* ---- for threads -------------------------------------------------------------------- */
 
-/* [waits] Reads or writes len_bytes. Any thread but the worker. -XEN_ENODEV: the disk has gone meanwhile, as of all of these. */
+/* [waits] Reads or writes len_bytes. Any thread but the worker. -XEN_ENODEV: the disk has gone, before or meanwhile, as of all of these: dev may be one
+ * that has been freed, or NULL (block_use.h). */
 int block_io(struct block_device *dev, enum block_op op, uint64_t sector, void *va,
 	     uint32_t len_bytes);
 /* [waits] A write that is on the medium when this returns 0. */
 int block_write_through(struct block_device *dev, uint64_t sector, void *va, uint32_t len_bytes);
 /* [waits] What is in these bytes is not needed any more; secure: and nobody is to read it again. */
 int block_discard(struct block_device *dev, uint64_t sector, uint32_t len_bytes, bool secure);
-/* [waits] 0 at once when the device has no flush. */
+/* [waits] 0 when the device has no flush. */
 int block_flush(struct block_device *dev);
 
 /* Counters of the layer, beside the driver's own in dev->stats. */

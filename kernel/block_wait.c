@@ -10,7 +10,9 @@
 #include "thread.h"
 #include "worker.h"
 
-/*   thread                      worker
+/* The disk is looked at by the worker alone: to the thread dev is an address, of one that may have gone.
+ *
+ *   thread                      worker
  *   post work, wait  ------->   submit: block_submit, block_kick
  *                               ... the device answers ...
  *   go on            <-------   piece_done: ended = true, wake
@@ -20,6 +22,7 @@ struct wait {
 	struct block_piece piece;
 	struct host_work work;
 	struct wait_queue queue;
+	bool through; /* of a write: to the medium, if the disk has a word for it */
 	bool ended;
 	int status;
 };
@@ -44,6 +47,12 @@ static void submit(void *ctx)
 		piece_done(&w->piece, -XEN_ENODEV);
 		return;
 	}
+	if (w->piece.op == BLOCK_FLUSH && !w->dev->has_flush) {
+		piece_done(&w->piece, 0); /* it writes through, by its driver's word */
+		return;
+	}
+	if (w->through && w->dev->has_fua)
+		w->piece.flags = BLOCK_FUA;
 	block_submit(w->dev, &w->piece);
 	block_kick(w->dev);
 }
@@ -73,15 +82,13 @@ int block_io(struct block_device *dev, enum block_op op, uint64_t sector, void *
 /* By the device's own word for it where it has one, else by a flush behind it. */
 int block_write_through(struct block_device *dev, uint64_t sector, void *va, uint32_t len_bytes)
 {
-	struct wait w = {.dev = dev,
-			 .piece = {.op = BLOCK_WRITE,
-				   .flags = dev->has_fua ? BLOCK_FUA : 0,
-				   .sector = sector,
-				   .va = va,
-				   .len_bytes = len_bytes}};
+	struct wait w = {
+	    .dev = dev,
+	    .piece = {.op = BLOCK_WRITE, .sector = sector, .va = va, .len_bytes = len_bytes},
+	    .through = true};
 	int error = run(&w);
 
-	return error || dev->has_fua ? error : block_flush(dev);
+	return error || w.piece.flags ? error : block_flush(dev);
 }
 
 int block_discard(struct block_device *dev, uint64_t sector, uint32_t len_bytes, bool secure)
@@ -95,10 +102,9 @@ int block_discard(struct block_device *dev, uint64_t sector, uint32_t len_bytes,
 	return run(&w);
 }
 
-/* A disk without flush writes through, by its driver's word. */
 int block_flush(struct block_device *dev)
 {
 	struct wait w = {.dev = dev, .piece = {.op = BLOCK_FLUSH}};
 
-	return dev->has_flush ? run(&w) : 0;
+	return run(&w);
 }

@@ -35,9 +35,12 @@ void commands_dma_message_add(void); /* dma-message */
 #include <amphi/block.h>
 #include <amphi/net.h>
 
-/* [waits] The disk of this name; one that a backend serves may need a moment to appear. NULL, and a
+/* [waits] Begins the use of the disk of this name; one that a backend serves may need a moment to appear. False, and a
  * word to the user, when it does not come. */
-struct block_device *commands_disk(const char *name);
+struct block_use;
+bool commands_disk(const char *name, struct block_use *out_use);
+/* [waits] Ends it. */
+void commands_disk_end(struct block_use *use);
 
 /* [waits] The interface of this name with its carrier, if it comes within ten seconds; else what there is of that name, or NULL. It
  * may go when the worker next runs: who uses it longer is its user, or finds it anew. */

@@ -13,6 +13,7 @@
 #include <amphi/string.h>
 #include "bench_mark.h"
 #include "block.h"
+#include "block_use.h"
 #include "boot.h"
 #include "commands.h"
 #include "console.h"
@@ -76,7 +77,7 @@ static int bench_switch(int argc, char **argv)
 
 /* One measurement. The worker alone touches it while pieces are in flight. */
 struct bench {
-	struct block_device *dev;
+	struct block_use disk;
 	enum block_op op;
 	bool random;
 	uint64_t next, left; /* next: the slot, or the generator's state */
@@ -94,7 +95,7 @@ struct bench {
  * knows no neighbours. */
 static uint64_t bench_sector(struct bench *b)
 {
-	uint64_t slots = b->dev->sectors * SECTOR_SIZE / b->io_bytes, at = b->next;
+	uint64_t slots = b->disk.sectors * SECTOR_SIZE / b->io_bytes, at = b->next;
 
 	if (!b->random) {
 		b->next = (at + 1) % slots;
@@ -106,12 +107,14 @@ static uint64_t bench_sector(struct bench *b)
 
 static void bench_next(struct bench *b, struct block_piece *piece)
 {
+	if (!b->disk.dev)
+		b->error = -XEN_ENODEV;
 	if (!b->left || b->error)
 		return;
 	piece->sector = bench_sector(b);
 	b->left--;
 	b->in_flight++;
-	block_submit(b->dev, piece);
+	block_submit(b->disk.dev, piece);
 }
 
 /* Keeps the depth: each end begins the next, in the same turn of the worker. */
@@ -143,18 +146,21 @@ static int bench_begin(void *ctx)
 		b->pieces[i].ctx = b;
 		bench_next(b, &b->pieces[i]);
 	}
-	block_kick(b->dev);
+	if (b->disk.dev)
+		block_kick(b->disk.dev);
 	return 0;
 }
 
 /* Read before and after; the difference is the measurement's. Only what this domain does is
- * counted. */
+ * counted. By the thread, which has not waited since it saw the disk. */
 struct counters {
 	uint64_t tsc, hypercalls, sent, received, requests, kicks;
 };
 
 static struct counters count(const struct block_device *dev)
 {
+	if (!dev)
+		return (struct counters){0};
 	return (struct counters){.tsc = time_tsc(),
 				 .hypercalls = hypercall_total(),
 				 .sent = event_sent(),
@@ -167,12 +173,12 @@ static struct counters count(const struct block_device *dev)
  */
 static void print_bench(const char *what, const struct bench *b, uint64_t n, struct counters from)
 {
-	struct counters to = count(b->dev);
+	struct counters to = count(b->disk.dev);
 
 	console_printf(
 	    "@bench %s dev=%s depth=%u bytes=%u count=%llu ticks_per_io=%llu requests=%llu "
 	    "hypercalls=%llu events_sent=%llu events_received=%llu doorbells=%llu\n",
-	    what, b->dev->name, b->depth, b->io_bytes, ULL(n), ULL((to.tsc - from.tsc) / n),
+	    what, b->disk.name, b->depth, b->io_bytes, ULL(n), ULL((to.tsc - from.tsc) / n),
 	    ULL(to.requests - from.requests), ULL(to.hypercalls - from.hypercalls),
 	    ULL(to.sent - from.sent), ULL(to.received - from.received), ULL(to.kicks - from.kicks));
 }
@@ -227,10 +233,12 @@ static int measure(const char *what, struct bench *b, uint64_t n)
 	error = run_disk(b, 2 * b->depth);
 	if (error)
 		return error;
-	from = count(b->dev);
+	from = count(b->disk.dev);
 	BENCH_MARK(10);
 	error = run_disk(b, n);
 	BENCH_MARK(11);
+	if (!error && !b->disk.dev)
+		error = -XEN_ENODEV;
 	if (!error)
 		print_bench(what, b, n, from);
 	return error;
@@ -258,14 +266,17 @@ static bool disk_args(struct bench *b, int argc, char **argv, uint64_t *out_n)
 
 static int bench_on(struct bench *b, int argc, char **argv)
 {
+	int error = -XEN_EINVAL;
 	uint64_t n;
 
 	if (!disk_args(b, argc, argv, &n))
 		return -XEN_EINVAL;
-	b->dev = commands_disk(argv[2]);
-	if (!b->dev)
+	if (!commands_disk(argv[2], &b->disk))
 		return -XEN_ENODEV;
-	return b->dev->sectors < b->io_bytes / SECTOR_SIZE ? -XEN_EINVAL : measure(argv[1], b, n);
+	if (b->disk.sectors >= b->io_bytes / SECTOR_SIZE)
+		error = measure(argv[1], b, n);
+	commands_disk_end(&b->disk);
+	return error;
 }
 
 /* On the heap: pieces for the largest depth are more than a stack should have. */

@@ -7,6 +7,7 @@
 #include <amphi/string.h>
 #include <amphi/xen.h>
 #include "block.h"
+#include "block_use.h"
 #include "commands.h"
 #include "console.h"
 #include "disk_walk.h"
@@ -17,7 +18,7 @@
 #define CHUNK_PAGES 16u /* disk_walk.c gives no more at a time */
 
 struct copy {
-	struct block_device *to;
+	const struct block_use *to;
 	uint8_t *back; /* what is read from the other disk again */
 	uint64_t differs_sector;
 	bool differs;
@@ -28,14 +29,15 @@ static int write_chunk(void *ctx, uint64_t sector, void *buf, unsigned n_sectors
 {
 	struct copy *copy = ctx;
 
-	return block_io(copy->to, BLOCK_WRITE, sector, buf, n_sectors * SECTOR_SIZE);
+	return block_io(copy->to->dev, BLOCK_WRITE, sector, buf, n_sectors * SECTOR_SIZE);
 }
 
 /* By sectors, because a place is of more use to a reader than a whole chunk. */
 static int compare_chunk(void *ctx, uint64_t sector, void *buf, unsigned n_sectors)
 {
 	struct copy *copy = ctx;
-	int error = block_io(copy->to, BLOCK_READ, sector, copy->back, n_sectors * SECTOR_SIZE);
+	int error =
+	    block_io(copy->to->dev, BLOCK_READ, sector, copy->back, n_sectors * SECTOR_SIZE);
 	const uint8_t *from = buf;
 
 	for (unsigned i = 0; i < n_sectors && !error; i++) {
@@ -49,18 +51,18 @@ static int compare_chunk(void *ctx, uint64_t sector, void *buf, unsigned n_secto
 }
 
 /* Both are read anew: what a backend or a cache has kept of the writes is not what counts. */
-static int write_and_compare(struct block_device *from, struct copy *copy)
+static int write_and_compare(const struct block_use *from, struct copy *copy)
 {
 	int error = disk_walk(from, BLOCK_READ, write_chunk, copy);
 
 	if (!error)
-		error = block_flush(copy->to);
+		error = block_flush(copy->to->dev);
 	if (!error)
 		error = disk_walk(from, BLOCK_READ, compare_chunk, copy);
 	return error;
 }
 
-static int copy_disk(struct block_device *from, struct block_device *to)
+static int copy_disk(const struct block_use *from, const struct block_use *to)
 {
 	struct copy copy = {.to = to, .back = pages_alloc(CHUNK_PAGES)};
 	int error;
@@ -77,23 +79,33 @@ static int copy_disk(struct block_device *from, struct block_device *to)
 	return error;
 }
 
-/* The other may be larger: what is behind the copy stays as it was. */
-static int copy(int argc, char **argv)
+/* The other may be larger: what is behind the copy stays as it was. Either may have gone by now. */
+static int copy_if_fits(const struct block_use *from, const struct block_use *to)
 {
-	struct block_device *from, *to;
+	bool same = !strcmp(from->name, to->name);
 
-	if (argc != 3)
-		return -XEN_EINVAL;
-	from = commands_disk(argv[1]);
-	to = commands_disk(argv[2]);
-	if (!from || !to)
-		return -XEN_ENODEV;
-	if (from == to || to->sectors < from->sectors) {
-		console_printf("%s: %s\n", to->name,
-			       from == to ? "is the same disk" : "is too small");
+	if (same || to->sectors < from->sectors) {
+		console_printf("%s: %s\n", to->name, same ? "is the same disk" : "is too small");
 		return -XEN_EINVAL;
 	}
 	return copy_disk(from, to);
+}
+
+static int copy(int argc, char **argv)
+{
+	struct block_use from, to;
+	int error = -XEN_ENODEV;
+
+	if (argc != 3)
+		return -XEN_EINVAL;
+	if (!commands_disk(argv[1], &from))
+		return -XEN_ENODEV;
+	if (commands_disk(argv[2], &to)) {
+		error = copy_if_fits(&from, &to);
+		commands_disk_end(&to);
+	}
+	commands_disk_end(&from);
+	return error;
 }
 
 void commands_copy_add(void)

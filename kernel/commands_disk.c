@@ -10,6 +10,7 @@
 #include <amphi/string.h>
 #include <amphi/xen.h>
 #include "block.h"
+#include "block_use.h"
 #include "boot.h"
 #include "cmdline.h"
 #include "commands.h"
@@ -28,29 +29,59 @@
 /* Often enough to be no part of what a command takes. */
 #define APPEAR_POLL_NS (2 * NS_PER_MS)
 
-/* As a domain file may name it, slices and partitions by their numbers included. */
+struct wanted {
+	const char *
+	    params; /* as a domain file may name it, slices and partitions by their numbers included */
+	char name[sizeof(
+	    ((struct block_device *)0)
+		->name)]; /* "": as params; of one that is made and not there yet, its own */
+	struct block_use *use;
+};
+
 static int find_disk(void *ctx)
 {
-	const char **name = ctx;
-	struct block_device *dev = host_block_find(*name);
+	struct wanted *w = ctx;
+	const struct block_device *dev = host_block_find(w->params);
 
 	if (dev)
-		*name = dev->name;
-	return dev ? 0 : -XEN_ENODEV;
+		memcpy(w->name, dev->name, sizeof(w->name));
+	return 0;
+}
+
+static int begin_use(void *ctx)
+{
+	const struct wanted *w = ctx;
+	struct block_device *dev = block_find(w->name[0] ? w->name : w->params);
+
+	if (dev)
+		block_use_begin(w->use, dev);
+	return dev != NULL;
 }
 
 /* Waits, so that `do="sha256 xvda"` need not know how long a handshake takes. */
-struct block_device *commands_disk(const char *name)
+bool commands_disk(const char *name, struct block_use *out_use)
 {
 	uint64_t end_ns = time_ns() + APPEAR_WAIT_NS;
-	struct block_device *dev;
+	struct wanted w = {.params = name, .use = out_use};
+	bool found;
 
-	(void)worker_call(find_disk, &name);
-	while (!(dev = block_find(name)) && time_ns() < end_ns)
+	(void)worker_call(find_disk, &w);
+	while (!(found = worker_call(begin_use, &w)) && time_ns() < end_ns)
 		thread_sleep_ns(APPEAR_POLL_NS);
-	if (!dev)
-		console_printf("%s: no such disk\n", name);
-	return dev;
+	if (!found)
+		console_printf("%s: no such disk\n", w.name[0] ? w.name : name);
+	return found;
+}
+
+static int end_use(void *ctx)
+{
+	block_use_end(ctx);
+	return 0;
+}
+
+void commands_disk_end(struct block_use *use)
+{
+	(void)worker_call(end_use, use);
 }
 
 /* What the toolstack wrote for this domain, relative to its own directory in the store. */
@@ -108,27 +139,35 @@ static int hash_chunk(void *ctx, uint64_t sector, void *buf, unsigned n_sectors)
 }
 
 /* A digest is printed only of a whole disk: after an error there is none to be mistaken for it. */
-static int sha256_disk(int argc, char **argv)
+static int hash_disk(const struct block_use *disk)
 {
 	char hex[SHA256_HEX_CHARS];
 	uint8_t digest[SHA256_BYTES];
-	struct block_device *dev;
 	struct sha256 h;
 	int error;
 
-	if (argc != 2)
-		return -XEN_EINVAL;
-	dev = commands_disk(argv[1]);
-	if (!dev)
-		return -XEN_ENODEV;
 	sha256_init(&h);
-	error = disk_walk(dev, BLOCK_READ, hash_chunk, &h);
+	error = disk_walk(disk, BLOCK_READ, hash_chunk, &h);
 	if (error)
 		return error;
 	sha256_final(&h, digest);
 	sha256_hex(digest, hex);
-	console_printf("@sha256 %s %s\n", dev->name, hex);
+	console_printf("@sha256 %s %s\n", disk->name, hex);
 	return 0;
+}
+
+static int sha256_disk(int argc, char **argv)
+{
+	struct block_use disk;
+	int error;
+
+	if (argc != 2)
+		return -XEN_EINVAL;
+	if (!commands_disk(argv[1], &disk))
+		return -XEN_ENODEV;
+	error = hash_disk(&disk);
+	commands_disk_end(&disk);
+	return error;
 }
 
 /* bad tells a wrong byte from an error of the disk, both of which end the walk. */
@@ -155,14 +194,14 @@ static int verify_chunk(void *ctx, uint64_t sector, void *buf, unsigned n_sector
 	return job->bad ? -XEN_EIO : 0;
 }
 
-/* NULL has been told. */
-static struct block_device *pattern_args(int argc, char **argv, struct pattern_job *job)
+/* False has been told. */
+static bool pattern_args(int argc, char **argv, struct pattern_job *job, struct block_use *out_use)
 {
 	if (argc != 3 || !str_to_u64(argv[2], &job->seed)) {
 		console_printf("wanted: %s DEV SEED, the seed a number\n", argv[0]);
-		return NULL;
+		return false;
 	}
-	return commands_disk(argv[1]);
+	return commands_disk(argv[1], out_use);
 }
 
 /* Flushed before it is reported: the host tool may look at the image as soon as it reads the line.
@@ -170,17 +209,18 @@ static struct block_device *pattern_args(int argc, char **argv, struct pattern_j
 static int fill(int argc, char **argv)
 {
 	struct pattern_job job = {0};
-	struct block_device *dev = pattern_args(argc, argv, &job);
+	struct block_use disk;
 	int error;
 
-	if (!dev)
+	if (!pattern_args(argc, argv, &job, &disk))
 		return -XEN_ENODEV;
-	error = disk_walk(dev, BLOCK_WRITE, fill_chunk, &job);
+	error = disk_walk(&disk, BLOCK_WRITE, fill_chunk, &job);
 	if (!error)
 		/* A device without a flush has none to wait for. */
-		error = block_flush(dev);
+		error = block_flush(disk.dev);
 	if (!error)
-		console_printf("@fill %s %llu\n", dev->name, (unsigned long long)job.seed);
+		console_printf("@fill %s %llu\n", disk.name, (unsigned long long)job.seed);
+	commands_disk_end(&disk);
 	return error;
 }
 
@@ -189,17 +229,18 @@ static int fill(int argc, char **argv)
 static int verify(int argc, char **argv)
 {
 	struct pattern_job job = {0};
-	struct block_device *dev = pattern_args(argc, argv, &job);
+	struct block_use disk;
 	int error;
 
-	if (!dev)
+	if (!pattern_args(argc, argv, &job, &disk))
 		return -XEN_ENODEV;
-	error = disk_walk(dev, BLOCK_READ, verify_chunk, &job);
+	error = disk_walk(&disk, BLOCK_READ, verify_chunk, &job);
 	if (job.bad)
-		console_printf("@verify %s bad %llu\n", dev->name,
+		console_printf("@verify %s bad %llu\n", disk.name,
 			       (unsigned long long)job.bad_sector);
 	else if (!error)
-		console_printf("@verify %s ok\n", dev->name);
+		console_printf("@verify %s ok\n", disk.name);
+	commands_disk_end(&disk);
 	return error;
 }
 

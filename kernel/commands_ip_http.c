@@ -9,6 +9,7 @@
 #include <amphi/sha256.h>
 #include <amphi/string.h>
 #include "block.h"
+#include "block_use.h"
 #include "cmdline.h"
 #include "commands.h"
 #include "commands_ip_wait.h"
@@ -146,7 +147,7 @@ static int open_state(struct http_content *out)
 
 /* One read of a disk; the content has one at a time. */
 struct disk_file {
-	struct block_device *dev;
+	struct block_use disk;
 	struct block_piece piece;
 	struct http_content *content;
 };
@@ -163,19 +164,26 @@ static void disk_read(struct http_content *content, uint64_t offset, void *buf, 
 	struct disk_file *file = content->ctx;
 
 	file->content = content;
+	if (!file->disk.dev) {
+		http_content_done(content, -XEN_ENODEV);
+		return;
+	}
 	file->piece = (struct block_piece){.op = BLOCK_READ,
 					   .sector = offset / SECTOR_SIZE,
 					   .va = buf,
 					   .len_bytes = len,
 					   .done = disk_done,
 					   .ctx = file};
-	block_submit(file->dev, &file->piece);
-	block_kick(file->dev);
+	block_submit(file->disk.dev, &file->piece);
+	block_kick(file->disk.dev);
 }
 
 static void disk_close(struct http_content *content)
 {
-	kfree(content->ctx, sizeof(struct disk_file));
+	struct disk_file *file = content->ctx;
+
+	block_use_end(&file->disk);
+	kfree(file, sizeof(*file));
 }
 
 /* A whole number of sectors, as pieces are: no piece ends within one. */
@@ -186,7 +194,7 @@ static int open_disk(const char *name, struct http_content *out)
 
 	if (!file)
 		return dev ? -XEN_ENOMEM : -XEN_ENOENT;
-	file->dev = dev;
+	block_use_begin(&file->disk, dev);
 	*out = (struct http_content){.length = dev->sectors * SECTOR_SIZE,
 				     .type = "application/octet-stream",
 				     .read = disk_read,

@@ -5,6 +5,7 @@
  */
 #include <amphi/string.h>
 #include "block.h"
+#include "block_use.h"
 #include "commands.h"
 #include "console.h"
 #include "mm.h"
@@ -19,7 +20,7 @@
 #define DISCARD_BYTES (1u << 30)
 
 struct ledger {
-	struct block_device *dev;
+	struct block_use disk;
 	uint64_t *page; /* an entry: its number, in every word */
 	uint64_t number, entries;
 };
@@ -40,10 +41,10 @@ static int flushed_round(struct ledger *l)
 	for (unsigned i = 0; i < ROUND && !error; i++) {
 		uint64_t sector = next_entry(l);
 
-		error = block_io(l->dev, BLOCK_WRITE, sector, l->page, ENTRY_BYTES);
+		error = block_io(l->disk.dev, BLOCK_WRITE, sector, l->page, ENTRY_BYTES);
 	}
 	if (!error)
-		error = block_flush(l->dev);
+		error = block_flush(l->disk.dev);
 	if (!error)
 		console_printf("@ledger flushed %llu\n", ULL(l->number));
 	return error;
@@ -53,51 +54,73 @@ static int flushed_round(struct ledger *l)
 static int through_round(struct ledger *l)
 {
 	uint64_t sector = next_entry(l);
-	int error = block_write_through(l->dev, sector, l->page, ENTRY_BYTES);
+	int error = block_write_through(l->disk.dev, sector, l->page, ENTRY_BYTES);
 
 	if (!error)
 		console_printf("@ledger through %llu\n", ULL(l->number));
 	return error;
 }
 
-static int ledger(int argc, char **argv)
+static int write_all(struct ledger *l)
 {
-	struct ledger l = {.dev = argc == 2 ? commands_disk(argv[1]) : NULL};
 	int error = 0;
 
-	if (!l.dev)
-		return argc == 2 ? -XEN_ENODEV : -XEN_EINVAL;
-	l.entries = l.dev->sectors / ENTRY_STRIDE;
-	l.page = pages_alloc(1);
-	if (!l.page)
+	l->entries = l->disk.sectors / ENTRY_STRIDE;
+	l->page = pages_alloc(1);
+	if (!l->page)
 		return -XEN_ENOMEM;
-	while (!error && l.number + ROUND + 1 < l.entries) {
-		error = flushed_round(&l);
+	while (!error && l->number + ROUND + 1 < l->entries) {
+		error = flushed_round(l);
 		if (!error)
-			error = through_round(&l);
+			error = through_round(l);
 	}
-	pages_free(l.page, 1);
+	pages_free(l->page, 1);
+	return error;
+}
+
+static int ledger(int argc, char **argv)
+{
+	struct ledger l = {0};
+	int error;
+
+	if (argc != 2)
+		return -XEN_EINVAL;
+	if (!commands_disk(argv[1], &l.disk))
+		return -XEN_ENODEV;
+	error = write_all(&l);
+	commands_disk_end(&l.disk);
 	return error;
 }
 
 /* In pieces whose length in bytes fits the layer's word for it. */
-static int discard(int argc, char **argv)
+static int discard_all(const struct block_use *disk, bool secure)
 {
-	bool secure = argc == 3 && !strcmp(argv[1], "--secure"), right = secure || argc == 2;
-	struct block_device *dev = right ? commands_disk(argv[argc - 1]) : NULL;
 	uint64_t done = 0;
 	int error = 0;
 
-	if (!dev)
-		return right ? -XEN_ENODEV : -XEN_EINVAL;
-	while (done < dev->sectors && !error) {
-		uint64_t n = MIN(dev->sectors - done, DISCARD_BYTES / SECTOR_SIZE);
+	while (done < disk->sectors && !error) {
+		uint64_t n = MIN(disk->sectors - done, DISCARD_BYTES / SECTOR_SIZE);
 
-		error = block_discard(dev, done, (uint32_t)(n * SECTOR_SIZE), secure);
+		error = block_discard(disk->dev, done, (uint32_t)(n * SECTOR_SIZE), secure);
 		done += n;
 	}
 	if (!error)
-		console_printf("@discard %s%s\n", dev->name, secure ? " secure" : "");
+		console_printf("@discard %s%s\n", disk->name, secure ? " secure" : "");
+	return error;
+}
+
+static int discard(int argc, char **argv)
+{
+	bool secure = argc == 3 && !strcmp(argv[1], "--secure");
+	struct block_use disk;
+	int error;
+
+	if (!secure && argc != 2)
+		return -XEN_EINVAL;
+	if (!commands_disk(argv[argc - 1], &disk))
+		return -XEN_ENODEV;
+	error = discard_all(&disk, secure);
+	commands_disk_end(&disk);
 	return error;
 }
 

@@ -31,10 +31,10 @@ struct slot {
 	int status;
 };
 
-/* One at a time: there is one shell. chunks, op and dev are fixed while it lasts; wanted belongs to
- * the thread, submitted to the pump. */
+/* One at a time: there is one shell. chunks, op and disk are fixed while it lasts; wanted belongs to
+ * the thread, submitted to the pump. The disk itself is the pump's to look at: it may go between two turns. */
 static struct walk {
-	struct block_device *dev;
+	const struct block_use *disk;
 	enum block_op op;
 	uint64_t chunks, wanted, submitted;
 	bool told; /* an error */
@@ -75,7 +75,7 @@ static void *slot_memory(uint64_t chunk)
 /* The last chunk may be short. */
 static unsigned chunk_sectors(uint64_t chunk)
 {
-	return (unsigned)MIN(walk.dev->sectors - chunk * CHUNK_SECTORS, CHUNK_SECTORS);
+	return (unsigned)MIN(walk.disk->sectors - chunk * CHUNK_SECTORS, CHUNK_SECTORS);
 }
 
 /* Worker. The status is there before busy goes: the thread reads it as soon as it sees the slot
@@ -90,9 +90,11 @@ static void slot_done(struct block_piece *piece, int status)
 }
 
 /* Worker. Each piece's slot was freed before it was wanted anew, so nothing is overwritten. One
- * kick at the end: one doorbell or notification for all that came together. */
+ * kick at the end: one doorbell or notification for all that came together. Of a disk that has gone, also between
+ * two of them, all that is wanted ends at once. */
 static void pump(void *ctx)
 {
+	struct block_device *dev = walk.disk->dev;
 	struct slot *slot;
 
 	while (walk.submitted < walk.wanted) {
@@ -104,9 +106,14 @@ static void pump(void *ctx)
 		slot->piece.done = slot_done;
 		slot->piece.ctx = slot;
 		walk.submitted++;
-		block_submit(walk.dev, &slot->piece);
+		if (dev)
+			block_submit(dev, &slot->piece);
+		else
+			slot_done(&slot->piece, -XEN_ENODEV);
+		dev = walk.disk->dev;
 	}
-	block_kick(walk.dev);
+	if (dev)
+		block_kick(dev);
 }
 
 /* Marks chunks busy up to, not including, the given one; the worker does the rest. Busy is set here
@@ -125,7 +132,7 @@ static void tell(const struct slot *slot)
 	if (walk.told)
 		return;
 	walk.told = true;
-	console_printf("%s: %s error at sector %llu or soon after: %s\n", walk.dev->name,
+	console_printf("%s: %s error at sector %llu or soon after: %s\n", walk.disk->name,
 		       walk.op == BLOCK_WRITE ? "write" : "read",
 		       (unsigned long long)slot->piece.sector, error_name(slot->status));
 }
@@ -187,16 +194,16 @@ static int walk_writing(disk_walk_fn *fn, void *ctx)
 }
 
 /* What is in flight must end before we return, error or not: it points into walk and memory. */
-int disk_walk(struct block_device *dev, enum block_op op, disk_walk_fn *fn, void *ctx)
+int disk_walk(const struct block_use *disk, enum block_op op, disk_walk_fn *fn, void *ctx)
 {
 	uint64_t chunk;
 	int error, late;
 
 	if (!take_memory())
 		return -XEN_ENOMEM;
-	walk = (struct walk){.dev = dev,
+	walk = (struct walk){.disk = disk,
 			     .op = op,
-			     .chunks = DIV_ROUND_UP(dev->sectors, CHUNK_SECTORS),
+			     .chunks = DIV_ROUND_UP(disk->sectors, CHUNK_SECTORS),
 			     .pump = {.fn = pump}};
 	error = op == BLOCK_READ ? walk_reading(fn, ctx) : walk_writing(fn, ctx);
 	for (chunk = 0; chunk < n_slots; chunk++) {

@@ -8,13 +8,14 @@
 #define KERNEL_DISK_WALK_H
 
 #include "block.h"
+#include "block_use.h"
 
 /* Called in the caller's thread for each chunk, in order. For writes it fills buf, for reads it
  * looks at it. A negative result ends the walk and is its result. */
 typedef int disk_walk_fn(void *ctx, uint64_t sector, void *buf, unsigned n_sectors);
 
-/* [waits] op: BLOCK_READ or BLOCK_WRITE (not flushed). 0, fn's error, the disk's, or -XEN_ENOMEM.
- * Not the worker, and one walk at a time. */
-int disk_walk(struct block_device *dev, enum block_op op, disk_walk_fn *fn, void *ctx);
+/* [waits] op: BLOCK_READ or BLOCK_WRITE (not flushed). 0, fn's error, the disk's, -XEN_ENODEV when it goes meanwhile, or
+ * -XEN_ENOMEM. The disk has as many sectors as when its use began. Not the worker, and one walk at a time. */
+int disk_walk(const struct block_use *disk, enum block_op op, disk_walk_fn *fn, void *ctx);
 
 #endif

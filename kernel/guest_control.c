@@ -11,6 +11,7 @@
 #include <amphi/types.h>
 
 #include "block.h"
+#include "block_use.h"
 #include "console.h"
 #include "guest_control.h"
 #include "guest_control_words.h"
@@ -18,22 +19,28 @@
 #include "shell.h"
 #include "suspend.h"
 #include "thread.h"
+#include "worker.h"
 
 #define WORD_MAX 16u
 #define TRIES    8u
 
 /* ---- ends ----------------------------------------------------------------------------------- */
 
+static int next_disk(void *ctx)
+{
+	return block_use_next(ctx);
+}
+
 /* Each disk once; one that fails must not keep the domain from ending. */
 static void flush_disks(void)
 {
-	struct block_device *dev = NULL;
+	struct block_use disk = {0};
 
-	while ((dev = block_next(dev))) {
-		int error = block_flush(dev);
+	while (worker_call(next_disk, &disk)) {
+		int error = block_flush(disk.dev);
 
 		if (error)
-			klog(LOG_WARN, "%s: not flushed: %s", dev->name, error_name(error));
+			klog(LOG_WARN, "%s: not flushed: %s", disk.name, error_name(error));
 	}
 }
 

@@ -50,9 +50,23 @@ void shell_add(const struct shell_command *table, unsigned count)
 	command = table;
 }
 
-struct block_device *commands_disk(const char *name)
+static unsigned used; /* disks in use */
+
+bool commands_disk(const char *name, struct block_use *out_use)
 {
-	return !strcmp(name, "a") ? &a : !strcmp(name, "b") ? &b : NULL;
+	struct block_device *dev = !strcmp(name, "a") ? &a : !strcmp(name, "b") ? &b : NULL;
+
+	if (!dev)
+		return false;
+	*out_use = (struct block_use){.dev = dev, .sectors = dev->sectors};
+	strcpy(out_use->name, dev->name);
+	used++;
+	return true;
+}
+
+void commands_disk_end(struct block_use *use)
+{
+	used--;
 }
 
 void *pages_alloc(unsigned count)
@@ -65,12 +79,12 @@ void pages_free(void *va, unsigned count)
 	free(va);
 }
 
-int disk_walk(struct block_device *dev, enum block_op op, disk_walk_fn *fn, void *ctx)
+int disk_walk(const struct block_use *disk, enum block_op op, disk_walk_fn *fn, void *ctx)
 {
 	static uint8_t chunk[CHUNK * SECTOR_SIZE];
 	int error = 0;
 
-	assert_ptr_equal(dev, &a);
+	assert_ptr_equal(disk->dev, &a);
 	assert_int_equal(op, BLOCK_READ);
 	for (uint64_t at = 0; at < SECTORS && !error; at += CHUNK) {
 		unsigned n = (unsigned)MIN(SECTORS - at, (uint64_t)CHUNK);
@@ -128,7 +142,10 @@ static int run(const char *from, const char *to)
 {
 	char *argv[] = {(char *)"copy", (char *)from, (char *)to, NULL};
 
-	return command->run(from ? to ? 3 : 2 : 1, argv);
+	int result = command->run(from ? to ? 3 : 2 : 1, argv);
+
+	assert_int_equal(used, 0);
+	return result;
 }
 
 static void test_copies_all(void **state)

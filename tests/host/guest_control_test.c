@@ -1,12 +1,12 @@
 /* guest_control_test.c: what the toolstack writes to control/ is taken once, acknowledged, and done.
  *
  * Shows: a request is emptied in the transaction that read it, and carried out once; one that is withdrawn meanwhile
- * is not obeyed; a conflict is tried again; an end flushes every disk first, also when one fails, and a second request
+ * is not obeyed; a conflict is tried again; an end flushes every disk first, also when one fails or goes meanwhile, and a second request
  * changes nothing; a refused suspend leaves its reason in the store; features are announced at the start and in
  * each new world, and suspend only where it is possible; keys of sysrq become commands. Why: a toolstack that sees no
  * acknowledgement kills the domain.
  *
- * links: kernel/guest_control.c kernel/guest_control_words.c lib/text.c lib/printf.c lib/error_name.c
+ * links: kernel/guest_control.c kernel/guest_control_words.c kernel/block_use.c lib/text.c lib/printf.c lib/error_name.c
  */
 #include <stdarg.h>
 #include <setjmp.h>
@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include <amphi/host.h>
+#include <amphi/host_block.h>
 
 #include "kernel/block.h"
 #include "kernel/console.h"
@@ -24,6 +25,7 @@
 #include "kernel/shell.h"
 #include "kernel/suspend.h"
 #include "kernel/thread.h"
+#include "kernel/worker.h"
 
 static char story[256];
 static jmp_buf ended;
@@ -108,6 +110,8 @@ int host_store_write(uint32_t tx, const char *path, const char *value)
 /* ---- the kernel around it ------------------------------------------------------------------- */
 
 static struct block_device disks[2] = {{.name = "xvda"}, {.name = "xvdb"}};
+static bool is_gone[2], goes;
+static struct host_block_watch *watch;
 static int disk_error;
 static struct suspend_report report;
 static bool possible;
@@ -116,12 +120,40 @@ static void *thread_ctx;
 
 struct block_device *block_next(struct block_device *prev)
 {
-	return !prev ? &disks[0] : prev == &disks[0] ? &disks[1] : NULL;
+	unsigned n = prev ? (unsigned)(prev - disks) + 1 : 0;
+
+	assert_true(!prev || !is_gone[prev - disks]);
+	while (n < 2 && is_gone[n])
+		n++;
+	return n < 2 ? &disks[n] : NULL;
+}
+
+void host_block_watch(struct host_block_watch *w)
+{
+	assert_null(watch);
+	watch = w;
+}
+
+void host_block_unwatch(struct host_block_watch *w)
+{
+	assert_ptr_equal(watch, w);
+	watch = NULL;
+}
+
+int worker_call(int (*fn)(void *ctx), void *ctx)
+{
+	return fn(ctx);
 }
 
 int block_flush(struct block_device *dev)
 {
 	say(dev->name);
+	if (goes && dev == &disks[0]) {
+		is_gone[0] = dev->gone = true;
+		watch->fn(watch->ctx, dev);
+		memset(dev, 0xdd, sizeof(*dev));
+		return -XEN_ENODEV;
+	}
 	return dev == &disks[0] ? disk_error : 0;
 }
 
@@ -258,6 +290,12 @@ static void ends_once(void **state)
 	if (!setjmp(ended))
 		thread_fn(thread_ctx);
 	assert_string_equal(story, "shutdown xvda xvdb OFF ");
+	assert_null(watch);
+	goes = true;
+	if (!setjmp(ended))
+		thread_fn(thread_ctx);
+	assert_string_equal(story, "shutdown xvda xvdb OFF xvda xvdb OFF ");
+	assert_null(watch);
 	write_node(0, "reboot");
 	assert_string_equal(story, "");
 	assert_string_equal(nodes[0].value, "");

@@ -81,7 +81,8 @@ static bool send_waiting(struct ahci_port *p)
 	p->slots[slot].req = req;
 	p->slots[slot].age = (struct disk_age){0};
 	err = ahci_make(p, slot, queued);
-	if (err == -XEN_ENOSPC && p->used) { /* no room for its maps until one is back */
+	/* No room for its maps until one is back, or others give some. */
+	if (dma_is_full(err) && (p->used || disk_watch_room(&p->watch))) {
 		dma_group_unmap(&p->hba->dma, &p->slots[slot].maps);
 		p->slots[slot].req = NULL;
 		return false;

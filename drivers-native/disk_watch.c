@@ -7,6 +7,8 @@
  *     RUNNING -------------------------> RESETTING -------------------------> RUNNING
  *        |                                   | too long, an error
  *        '-- not there any more --> GONE <---'
+ *
+ * A look is also what a request waits for that found no room for its maps while nothing was in flight.
  */
 #include "disk_watch.h"
 
@@ -119,14 +121,47 @@ void disk_watch_reset(struct disk_watch *w, const char *why)
 	host_work_after(&w->work, DISK_POLL_NS);
 }
 
+static bool has_any(struct disk_watch *w)
+{
+	struct disk_command c;
+	unsigned n = 0;
+
+	while (n < w->n_commands && !w->ops->command(w, n, &c))
+		n++;
+	return n < w->n_commands;
+}
+
+bool disk_watch_room(struct disk_watch *w)
+{
+	if (w->room_looks >= DISK_ROOM_LOOKS_MAX && !has_any(w))
+		return false;
+	w->wants_room = true;
+	disk_watch(w);
+	return true;
+}
+
+/* Who finds none again says so again. */
+static void try_room(struct disk_watch *w)
+{
+	if (!w->wants_room)
+		return;
+	w->wants_room = false;
+	w->room_looks++;
+	w->ops->reap(w);
+}
+
 /* Answers are taken here too: an interrupt that was lost costs a moment and not the request. */
 static void running(struct disk_watch *w)
 {
-	unsigned oldest = look(w);
-	int health = oldest ? w->ops->health(w) : 0;
+	unsigned oldest;
+	int health;
 
+	try_room(w);
+	oldest = look(w);
 	if (!oldest)
 		return;
+	w->room_looks = 0;
+	health = w->ops->health(w);
 	if (health == -XEN_ENODEV) {
 		disk_watch_gone(w, "does not answer any more");
 		return;

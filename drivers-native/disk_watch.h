@@ -19,6 +19,9 @@
 #define DISK_LOOK_NS   100000000ull
 #define DISK_POLL_NS   10000000ull
 
+/* Ten seconds, in looks too: how long a request waits for room that others have. */
+#define DISK_ROOM_LOOKS_MAX 100u
+
 /* Of a command in flight; zeros when it is sent. */
 struct disk_age {
 	uint16_t looks; /* how often the watch has seen it */
@@ -73,6 +76,8 @@ struct disk_watch {
 	struct host_work work;
 	enum disk_phase phase;
 	unsigned polls_left, resets;
+	bool wants_room;     /* until the next look */
+	unsigned room_looks; /* that found none, since anything was in flight */
 };
 
 /* With ops, name, reset_polls and n_commands set. */
@@ -93,6 +98,10 @@ static inline void disk_watch(struct disk_watch *w)
 	if (!w->work.queued)
 		host_work_after(&w->work, DISK_LOOK_NS);
 }
+
+/* A request's memory could not be mapped (dma_is_full). True: it may wait, since reap is called at the next look, if no end of a command comes before
+ * that. False: for long nothing of this device was in flight, so what is full others have filled, or it is too small: the request fails. */
+bool disk_watch_room(struct disk_watch *w);
 
 /* The driver's own word that its running device wants a reset, or is not there any more. */
 void disk_watch_reset(struct disk_watch *w, const char *why);

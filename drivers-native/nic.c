@@ -101,7 +101,8 @@ static struct nic_queue *queue_of(const struct nic *nic, const struct net_frame 
 	return nic->queues[hash % nic->n_out];
 }
 
-/* -XEN_EBUSY leaves the frame with the caller; with any other result it is not the caller's any more. */
+/* -XEN_EBUSY leaves the frame with the caller; with any other result it is not the caller's any more. What finds no room for its maps waits for
+ * those under way, and when there are none (others have filled what is full) it is dropped: a frame may be. */
 static int put(struct nic_queue *queue, struct net_frame *frame)
 {
 	struct nic *nic = queue->nic;
@@ -109,10 +110,12 @@ static int put(struct nic_queue *queue, struct net_frame *frame)
 	uint32_t len = frame->len_bytes;
 	int err = nic->ops->put(queue, frame);
 
+	if (dma_is_full(err) && queue->in_flight)
+		err = -XEN_EBUSY;
 	if (err == -XEN_EBUSY)
 		return err;
 	if (err) {
-		nic_drop(queue, frame, NET_DROP_malformed, err);
+		nic_drop(queue, frame, dma_is_full(err) ? NET_DROP_full : NET_DROP_malformed, err);
 		return err;
 	}
 	queue->in_flight++;

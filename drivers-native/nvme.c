@@ -239,7 +239,8 @@ static bool any_in_flight(const struct nvme *n)
 }
 
 /* Sends the next command of req; needs a free slot. In an error what was sent before still runs into the
- * request's memory, so done() has to wait for it. false: there is no room for its maps until a command comes back. */
+ * request's memory, so done() has to wait for it. false: there is no room for its maps until a command comes back,
+ * or others give some. */
 static bool send_next(struct nvme_io *io, struct block_request *req)
 {
 	uint16_t id = io->first_free;
@@ -254,7 +255,7 @@ static bool send_next(struct nvme_io *io, struct block_request *req)
 	err = make_command(io->ctrl, slot, id, nvme_next(&io->q));
 	if (err)
 		slot_free(io, slot);
-	if (err == -XEN_ENOSPC && any_in_flight(io->ctrl)) {
+	if (dma_is_full(err) && (any_in_flight(io->ctrl) || disk_watch_room(&io->ctrl->watch))) {
 		*p = before;
 		io->ctrl->starved |= io->bit;
 		return false;

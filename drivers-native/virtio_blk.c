@@ -101,7 +101,7 @@ static bool add(struct vblk_queue *queue, struct vblk_slot *slot, const struct v
 	return true;
 }
 
-/* -XEN_EBUSY: no room now; any other error is the request's. There may be slots without room in the queue, since a
+/* -XEN_EBUSY: no room in the queue. There may be slots without room in the queue, since a
  * request of many segments needs many descriptors. The pieces are nobody's when this returns: one array serves
  * all disks, as all are in one context. */
 static int put(struct vblk_queue *queue, struct vblk_slot *slot)
@@ -116,8 +116,7 @@ static int put(struct vblk_queue *queue, struct vblk_slot *slot)
 		err = -XEN_EBUSY;
 	if (err) {
 		dma_group_unmap(&queue->disk->pci.dma, &slot->maps);
-		/* No room for its maps: there will be when one of those in flight is back. */
-		return err == -XEN_ENOSPC && virtq_in_flight(&queue->vq.q) ? -XEN_EBUSY : err;
+		return err;
 	}
 	queue->disk->added |= 1u << queue->vq.index;
 	return 0;
@@ -128,7 +127,8 @@ bool vblk_send(struct vblk_queue *queue, struct vblk_slot *slot)
 	return put(queue, slot) == 0;
 }
 
-/* A slot is taken only when the queue has taken the request: until then nothing has to be undone. */
+/* -XEN_EBUSY: it waits; any other error is the request's. A slot is taken only when the queue has taken the request: until then
+ * nothing has to be undone. */
 static int start(struct vblk_queue *queue, struct block_request *req)
 {
 	struct vblk_slot *slot = queue->free;
@@ -139,11 +139,13 @@ static int start(struct vblk_queue *queue, struct block_request *req)
 	slot->req = req;
 	slot->age = (struct disk_age){0};
 	err = put(queue, slot);
-	if (err)
-		slot->req = NULL;
-	else
+	if (!err) {
 		queue->free = slot->next_free;
-	return err;
+		return 0;
+	}
+	slot->req = NULL;
+	/* No room for its maps: there will be when one of those in flight is back, or others give some. */
+	return dma_is_full(err) && disk_watch_room(&queue->disk->watch) ? -XEN_EBUSY : err;
 }
 
 static void end_request(struct vblk *v, struct block_request *req, int status)

@@ -15,6 +15,7 @@
 #define AMPHI_DMA_H
 
 #include <amphi/types.h>
+#include <amphi/xen.h>
 
 /* An address as the device sees it. */
 typedef struct {
@@ -42,10 +43,15 @@ int dma_attach(struct dma_device *dev, bool translated);
 int dma_detach(struct dma_device *dev);
 
 /* Gives the device len bytes at va (len >= 1, not crossing a page). 0; -XEN_EFAULT: the device cannot reach the page; -XEN_ENOSPC, -XEN_ENOMEM:
- * its space, or the pool that its bytes are copied to, is full. That passes when something is unmapped: a driver
- * waits for that, if anything of its own is mapped, or fails the request. */
+ * its space, or the pool that its bytes are copied to, is full (dma_is_full). That passes when something is unmapped, of this device or of others: a driver
+ * waits for that, but not without end. */
 int dma_map(const struct dma_device *dev, void *va, size_t len, enum dma_direction dir,
 	    dma_addr_t *out_addr);
+static inline bool dma_is_full(int error)
+{
+	return error == -XEN_ENOSPC || error == -XEN_ENOMEM;
+}
+
 /* Strict: after the return the device does not reach it any more. Lazy: not after at most DMA_LAZY_MAX more. What the device wrote is at va
  * when this returns, not before. */
 void dma_unmap(const struct dma_device *dev, dma_addr_t addr, size_t len, enum dma_direction dir);

@@ -457,6 +457,70 @@ static void one_that_is_pulled_out_ends_everything(void **state)
 	assert_int_equal(*port_reg(PORT_CMD) & CMD_START, 0);
 }
 
+/* The second fits when the first is back. */
+static void one_that_finds_no_room_for_its_maps_waits(void **state)
+{
+	struct ending a, b;
+	struct block_request r = request(BLOCK_READ, 1, &a), w = request(BLOCK_WRITE, 2, &b);
+	unsigned before = fake_maps;
+
+	fake_maps_max = fake_maps + 3;
+	submit(&r);
+	submit(&w);
+	assert_int_equal(active, 1);
+	assert_int_equal(fake_maps, before + 2);
+	device_does(1);
+	assert_int_equal(a.times, 1);
+	assert_int_equal(active, 1);
+	device_does(1);
+	assert_int_equal(b.times, 1);
+	assert_int_equal(a.status | b.status, 0);
+	fake_maps_max = ~0u;
+	assert_int_equal(fake_maps, before);
+}
+
+/* Filled by others, while the port has nothing: it waits for ten seconds, and fails, or for less, and is done. */
+static void one_that_others_leave_no_room_waits_for_them(void **state)
+{
+	struct ending a, b;
+	struct block_request r = request(BLOCK_READ, 1, &a), f = request(BLOCK_FLUSH, 0, &b);
+
+	fake_maps_max = fake_maps;
+	submit(&r);
+	submit(&f);
+	pass_time(DISK_ROOM_LOOKS_MAX / 2);
+	assert_int_equal(a.times + b.times, 0);
+	assert_int_equal(active, 0);
+	fake_maps_max = ~0u;
+	pass_time(1);
+	device_does(1);
+	assert_int_equal(a.times, 1);
+	assert_int_equal(a.status, 0);
+	device_does(1);
+	assert_int_equal(b.times, 1);
+	pass_time(1);
+	assert_false(timer->queued);
+
+	fake_maps_max = fake_maps;
+	r = request(BLOCK_READ, 1, &a);
+	submit(&r);
+	pass_time(DISK_ROOM_LOOKS_MAX - 1);
+	assert_int_equal(a.times, 0);
+	pass_time(1);
+	assert_int_equal(a.times, 1);
+	assert_int_equal(a.status, -XEN_ENOSPC);
+	assert_false(timer->queued);
+	r = request(BLOCK_READ, 1, &a);
+	submit(&r);
+	assert_int_equal(a.status, -XEN_ENOSPC); /* from now on at once */
+	fake_maps_max = ~0u;
+	r = request(BLOCK_READ, 1, &a);
+	submit(&r);
+	device_does(1);
+	assert_int_equal(a.times, 1);
+	assert_int_equal(a.status, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, setup)
@@ -470,6 +534,8 @@ int main(void)
 	    TEST(silence_is_followed_by_a_reset_and_the_same_commands),
 	    cmocka_unit_test_setup(a_medium_is_changed, setup_cd),
 	    TEST(one_that_is_pulled_out_ends_everything),
+	    TEST(one_that_finds_no_room_for_its_maps_waits),
+	    TEST(one_that_others_leave_no_room_waits_for_them),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,6 +11,7 @@
  * links: drivers-native/virtio_pci.c drivers-native/virtio_legacy.c drivers-native/virtio_ring.c drivers-native/pci.c
  * links: drivers-native/disk_watch.c drivers-native/disk_error.c lib/pci_cap.c lib/printf.c lib/text.c
  */
+#include "drivers-native/disk_watch.h"
 #include "drivers-native/virtio_ring.h"
 #include "fake_dma.h"
 
@@ -347,8 +348,6 @@ static void one_that_finds_no_room_for_its_maps_waits(void **state)
 		assert_int_equal(ends[i].times, 1);
 		assert_int_equal(ends[i].status, 0);
 	}
-	fake_maps_max = fake_maps;
-	assert_int_equal(run(&a, &ends[0]), -XEN_ENOSPC);
 	fake_maps_max = ~0u;
 }
 
@@ -434,6 +433,42 @@ static void pass_time(unsigned ticks)
 	}
 }
 
+/* Filled by another, while the device has nothing: the request waits for ten seconds, and fails, or for less, and is done. */
+static void one_that_others_leave_no_room_waits_for_them(void **state)
+{
+	struct ending end = {0};
+	struct block_request r = request(BLOCK_READ, data, &end);
+
+	probe(false);
+	fake_maps_max = fake_maps;
+	for (unsigned i = 0; i < 2; i++) {
+		end = (struct ending){0};
+		disk->ops->submit(disk, &r);
+		disk->ops->kick(disk);
+		pass_time(DISK_ROOM_LOOKS_MAX / 2);
+		assert_int_equal(end.times, 0);
+		fake_maps_max = ~0u;
+		pass_time(1);
+		device_interrupts();
+		assert_int_equal(end.times, 1);
+		assert_int_equal(end.status, 0);
+		fake_maps_max = fake_maps;
+	}
+	end = (struct ending){0};
+	disk->ops->submit(disk, &r);
+	pass_time(DISK_ROOM_LOOKS_MAX - 1);
+	assert_int_equal(end.times, 0);
+	pass_time(1);
+	assert_int_equal(end.times, 1);
+	assert_int_equal(end.status, -XEN_ENOSPC);
+	assert_false(timer->queued);
+	end = (struct ending){0};
+	disk->ops->submit(disk, &r);
+	assert_int_equal(end.status, -XEN_ENOSPC); /* from now on at once */
+	fake_maps_max = ~0u;
+	assert_int_equal(run(&r, &end), 0);
+}
+
 static void silence_is_followed_by_a_reset_and_the_same_requests(void **state)
 {
 	struct ending a = {0}, b = {0};
@@ -507,6 +542,7 @@ int main(void)
 	    cmocka_unit_test(a_request_returned_without_a_status_has_failed),
 	    cmocka_unit_test(one_that_cannot_be_mapped_ends_once_though_done_submits),
 	    cmocka_unit_test(one_that_finds_no_room_for_its_maps_waits),
+	    cmocka_unit_test(one_that_others_leave_no_room_waits_for_them),
 	    cmocka_unit_test(a_serial_number_that_comes_late_harms_nobody),
 	    cmocka_unit_test(a_long_request_is_one_chain),
 	    cmocka_unit_test(a_long_discard_goes_in_pieces),

@@ -57,15 +57,20 @@ struct io_device *io_device_each(const struct io_device *after)
 
 /* ---- where it is ----------------------------------------------------------------------- */
 
-/* Of those that send by dev's number one that is somewhere: the number is there already, and stays when dev leaves. */
-static const struct io_device *companion(const struct io_device *dev)
+static bool is_somewhere(const struct io_device *dev)
+{
+	return dev->space || dev->passed;
+}
+
+/* Whether another that has this number, too, is somewhere: then the number is there already, and stays when dev leaves. */
+static bool is_held(const struct io_device *dev, uint16_t number)
 {
 	const struct io_device *other = NULL;
 
 	while ((other = io_sender_next(dev, other)))
-		if (other->space || other->passed)
-			return other;
-	return NULL;
+		if (is_somewhere(other) && iommu_is_name(&other->names, number))
+			return true;
+	return false;
 }
 
 /* space NULL: out of being passed. */
@@ -79,18 +84,17 @@ static int put_in(struct iommu_space *space, uint16_t number)
 	return space ? iommu_attach(space, number) : iommu_pass(number, true);
 }
 
-/* Out of where it is: from the return on it reaches nothing. The last takes the number of all along; after a unit that did not
- * answer that may be gone already. */
+/* Out of where it is: from the return on it reaches nothing. The last that has a number takes it along; after a unit that did not
+ * answer all but the last of them may be gone already. */
 static int leave(struct io_device *dev)
 {
+	const struct iommu_names *names = &dev->names;
 	int error = 0;
 
-	if (!dev->space && !dev->passed)
+	if (!is_somewhere(dev))
 		return 0;
-	if (!companion(dev))
-		error = take_out(dev->space, dev->sender);
-	if (dev->bdf != dev->sender && (!error || error == -XEN_ENOENT))
-		error = take_out(dev->space, dev->bdf);
+	for (unsigned i = 0; i < names->n && (!error || error == -XEN_ENOENT); i++)
+		error = is_held(dev, names->name[i]) ? 0 : take_out(dev->space, names->name[i]);
 	if (error)
 		return error;
 	dev->space = NULL;
@@ -98,17 +102,18 @@ static int leave(struct io_device *dev)
 	return 0;
 }
 
-/* Of one that is nowhere, and has no companion elsewhere. */
+/* Of one that is nowhere, and has no number in common with one that is elsewhere. */
 static int enter(struct io_device *dev, struct iommu_space *space)
 {
-	bool first = !companion(dev);
-	int error = first ? put_in(space, dev->sender) : 0;
+	const struct iommu_names *names = &dev->names;
+	unsigned i;
+	int error = 0;
 
-	if (!error && dev->bdf != dev->sender) {
-		error = put_in(space, dev->bdf);
-		if (error && first)
-			(void)take_out(space, dev->sender);
-	}
+	for (i = 0; i < names->n && !error; i++)
+		error = is_held(dev, names->name[i]) ? 0 : put_in(space, names->name[i]);
+	for (i -= !!error; error && i--;)
+		if (!is_held(dev, names->name[i]))
+			(void)take_out(space, names->name[i]);
 	if (error)
 		return error;
 	dev->space = space;
@@ -118,16 +123,19 @@ static int enter(struct io_device *dev, struct iommu_space *space)
 
 static bool may_enter(const struct io_device *dev, const struct iommu_space *space)
 {
-	const struct io_device *other = companion(dev);
+	const struct io_device *other = NULL;
 
-	return !other || other->space == space;
+	while ((other = io_sender_next(dev, other)))
+		if (is_somewhere(other) && other->space != space)
+			return false;
+	return true;
 }
 
 static int enter_space(struct io_device *dev, struct iommu_space *space)
 {
 	if (!may_enter(dev, space))
 		return -XEN_EBUSY;
-	return io_kept_map(space, dev->bdf) ?: leave(dev) ?: enter(dev, space);
+	return io_kept_map(space, &dev->names) ?: leave(dev) ?: enter(dev, space);
 }
 
 /* Context 0 of d, which may not be the owner yet. */

@@ -36,10 +36,9 @@ struct io_device {
 		uint32_t n;      /* how many in it */
 	} faults;                /* iommu_fault.c's */
 	uint16_t bdf;
-	uint16_t
-	    sender;  /* what its requests come as: bdf, or a bridge's number for all behind it */
-	bool passed; /* in no space, and reaches all memory: the first domain's only */
-	bool warned; /* it was given away without a unit, and that was said */
+	struct iommu_names names; /* what its requests may come as */
+	bool passed;              /* in no space, and reaches all memory: the first domain's only */
+	bool warned;              /* it was given away without a unit, and that was said */
 	bool bridge;
 	bool
 	    lends; /* a bridge by whose own number those behind it send: it has nothing to send itself */
@@ -112,21 +111,21 @@ int io_devices_teardown(struct domain *d);
 
 /* ---- who is one to a unit: iommu_sender.c ---------------------------------------------- */
 
-/* Fills sender, bridge and lends of one that is new; the bridges above it are known already. */
+/* Fills names, bridge and lends of one that is new. */
 void io_sender_find(struct io_device *dev);
 /* What a function sends as: its own number, if it is not known. */
 uint16_t io_sender(uint16_t bdf);
-/* The others, but bridges, that send by dev's number, one by one, as io_device_next. */
+/* The others, but bridges, that may send by a number of dev's, one by one, as io_device_next. */
 struct io_device *io_sender_next(const struct io_device *dev, const struct io_device *after);
 /* One of them that belongs to another domain than `to`: as long as it does dev cannot be to's. NULL: none. */
 struct io_device *io_sender_of_another(const struct io_device *dev, const struct domain *to);
-/* The first that sends by this number; NULL: none that is known. */
+/* The first that may send by this number; NULL: none that is known. */
 struct io_device *io_sender_first(uint16_t sender);
 
 /* ---- memory that firmware keeps for functions: iommu_kept.c --------------------------- */
 
-/* What is kept for bdf is in the space at the same addresses. -XEN_EEXIST, -XEN_ENOMEM. */
-int io_kept_map(struct iommu_space *space, uint16_t bdf);
+/* What is kept for a function that has one of these numbers is in the space at the same addresses. -XEN_EEXIST, -XEN_ENOMEM. */
+int io_kept_map(struct iommu_space *space, const struct iommu_names *names);
 /* NULL: nothing of it stands against another owner; else why not, and (or NULL) because of which other function. */
 const char *io_kept_check(const struct io_device *dev, bool relaxed,
 			  const struct io_device **out_other);

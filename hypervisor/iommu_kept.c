@@ -9,11 +9,6 @@
 #include "iommu_device.h"
 #include "mm_private.h"
 
-static bool is_for(const struct iommu_reserved *r, uint16_t bdf)
-{
-	return bdf >= r->first_bdf && bdf <= r->last_bdf;
-}
-
 /* ---- in a space ---------------------------------------------------------------------------- */
 
 /* What is mapped there already may be the same range of another function of the space. */
@@ -27,14 +22,14 @@ static int map_page(struct iommu_space *space, uint64_t at, unsigned rights)
 	return to.v == at && (has & rights) == rights ? 0 : -XEN_EEXIST;
 }
 
-int io_kept_map(struct iommu_space *space, uint16_t bdf)
+int io_kept_map(struct iommu_space *space, const struct iommu_names *names)
 {
 	const struct iommu_reserved *r;
 
 	for (unsigned n = 0; (r = iommu_reserved(n)); n++) {
 		int error = 0;
 
-		for (uint64_t at = r->start; is_for(r, bdf) && at < r->end && !error;
+		for (uint64_t at = r->start; iommu_is_kept_for(r, names) && at < r->end && !error;
 		     at += PAGE_SIZE)
 			error = map_page(space, at, r->rights);
 		if (error)
@@ -55,6 +50,7 @@ static bool is_memory(const struct iommu_reserved *r)
 	return false;
 }
 
+/* Those who send by a number of its have one owner with it anyway. */
 static const struct io_device *other_user(const struct io_device *dev,
 					  const struct iommu_reserved *range)
 {
@@ -64,7 +60,8 @@ static const struct io_device *other_user(const struct io_device *dev,
 		if (!r->rights || r->start >= range->end || r->end <= range->start)
 			continue;
 		for (struct io_device *other = NULL; (other = io_device_each(other));)
-			if (other != dev && !other->bridge && is_for(r, other->bdf))
+			if (other != dev && !other->bridge && iommu_is_kept_for(r, &other->names) &&
+			    !iommu_names_meet(&other->names, &dev->names))
 				return other;
 	}
 	return NULL;
@@ -76,7 +73,7 @@ const char *io_kept_check(const struct io_device *dev, bool relaxed,
 	const struct iommu_reserved *r;
 
 	for (unsigned n = 0; dev->unit && (r = iommu_reserved(n)); n++) {
-		if (!r->rights || !is_for(r, dev->bdf))
+		if (!r->rights || !iommu_is_kept_for(r, &dev->names))
 			continue;
 		if (is_memory(r))
 			return "firmware keeps for it what is memory";

@@ -65,6 +65,14 @@ int firmware_scope(struct firmware *out, struct firmware_unit *unit, struct iomm
 	return 0;
 }
 
+int firmware_alias(struct firmware *out, struct firmware_unit *unit, struct iommu_alias alias)
+{
+	if (unit->n_aliases == IOMMU_ALIASES)
+		return firmware_wrong(out, "a unit with too many aliases");
+	unit->aliases[unit->n_aliases++] = alias;
+	return 0;
+}
+
 int firmware_ioapic(struct firmware *out, struct firmware_unit *unit, struct iommu_ioapic ioapic)
 {
 	if (unit->n_ioapics == IOMMU_IOAPICS)

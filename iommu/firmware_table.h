@@ -38,6 +38,8 @@ struct firmware_unit {
 	struct iommu_scope scopes[IOMMU_SCOPES];
 	unsigned n_ioapics;
 	struct iommu_ioapic ioapics[IOMMU_IOAPICS];
+	unsigned n_aliases;
+	struct iommu_alias aliases[IOMMU_ALIASES];
 };
 
 struct firmware {
@@ -71,8 +73,9 @@ int firmware_blocks(struct firmware_reader *r, const uint8_t *table, size_t len)
 int firmware_wrong(struct firmware *out, const char *what);
 /* The next unit, with its registers. NULL: there are too many, or it has none. */
 struct firmware_unit *firmware_unit(struct firmware *out, uint64_t registers);
-/* Functions of a unit; an I/O APIC. -XEN_EINVAL: too many. */
+/* Functions of a unit; an I/O APIC; what some of the functions send as. -XEN_EINVAL: too many. */
 int firmware_scope(struct firmware *out, struct firmware_unit *unit, struct iommu_scope scope);
+int firmware_alias(struct firmware *out, struct firmware_unit *unit, struct iommu_alias alias);
 int firmware_ioapic(struct firmware *out, struct firmware_unit *unit, struct iommu_ioapic ioapic);
 /* Memory that firmware keeps. -XEN_EINVAL: too much, or no range of pages of some function. */
 int firmware_reserve(struct firmware *out, struct iommu_reserved kept);

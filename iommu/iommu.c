@@ -74,6 +74,8 @@ void iommu_take_scopes(struct iommu *unit, const struct firmware_unit *u)
 	unit->all_others = u->all_others;
 	unit->n_scopes = u->n_scopes;
 	memcpy(unit->scopes, u->scopes, sizeof(u->scopes));
+	unit->n_aliases = u->n_aliases;
+	memcpy(unit->aliases, u->aliases, sizeof(u->aliases));
 	unit->n_ioapics = u->n_ioapics;
 	memcpy(unit->ioapics, u->ioapics, sizeof(u->ioapics));
 }
@@ -145,6 +147,14 @@ const char *iommu_name(const struct iommu *unit)
 const struct iommu_reserved *iommu_reserved(unsigned n)
 {
 	return n < n_reserved ? &reserved[n] : NULL;
+}
+
+const struct iommu_alias *iommu_alias(unsigned n)
+{
+	for (unsigned u = 0; u < n_units; n -= units[u++]->n_aliases)
+		if (n < units[u]->n_aliases)
+			return &units[u]->aliases[n];
+	return NULL;
 }
 
 /* ---- spaces ---------------------------------------------------------------------------------------- */

@@ -56,6 +56,8 @@ struct iommu {
 	bool all_others;      /* it has what no other unit names */
 	unsigned n_scopes;
 	struct iommu_scope scopes[IOMMU_SCOPES];
+	unsigned n_aliases;
+	struct iommu_alias aliases[IOMMU_ALIASES];
 	uint64_t *taken; /* numbers of spaces, a bit each; number 0 is never given */
 	struct iommu_member *members;
 	unsigned n_ioapics;

@@ -1,7 +1,7 @@
 /* ivrs.c: reads firmware's IVRS table.
  *
- * Caller: amdvi.c; pure. Every length is checked against what holds it before what is in it is read. Aliases are not followed: a function that
- * sends under another's number is in nobody's space, and reaches nothing.
+ * Caller: amdvi.c; pure. Every length is checked against what holds it before what is in it is read. Functions that send under another's number
+ * are behind the unit, and so is that number: it may be of a bridge that has no entry of its own, or of no function at all.
  */
 #include "ivrs.h"
 
@@ -19,6 +19,8 @@ enum {
 	ONE,
 	RANGE_START,
 	RANGE_END,
+	ONE_ALIASED = 66,
+	RANGE_ALIASED,
 	ONE_EXTENDED = 70,
 	RANGE_EXTENDED,
 	SPECIAL,
@@ -40,6 +42,27 @@ static int add_scope(struct firmware *t, struct firmware_unit *unit, uint16_t fi
 	return firmware_scope(t, unit, (struct iommu_scope){first, last});
 }
 
+/* A range that began, and did not end yet. */
+struct range {
+	bool open, aliased;
+	uint16_t first, sender;
+};
+
+static int end_range(struct firmware *t, struct firmware_unit *unit, struct range *r, uint16_t last)
+{
+	int err;
+
+	if (!r->open)
+		return firmware_wrong(t, "a range that did not begin");
+	r->open = false;
+	err = add_scope(t, unit, r->first, last);
+	if (err || !r->aliased)
+		return err;
+	if (r->sender < r->first || r->sender > last)
+		err = add_scope(t, unit, r->sender, r->sender);
+	return err ? err : firmware_alias(t, unit, (struct iommu_alias){r->first, last, r->sender});
+}
+
 /* Of the kind's number follows how long an entry is (5.2.2.5), but for that of a device without a PCI function, which tells the length of its name. */
 static unsigned entry_bytes(const uint8_t *p, size_t len)
 {
@@ -57,32 +80,43 @@ static int add_special(struct firmware *t, struct firmware_unit *unit, const uin
 	    t, unit, (struct iommu_ioapic){.id = p[4], .bdf = (uint16_t)table_get(p + 5, 2)});
 }
 
-/* start: where a range began, or -1. */
-static int read_entry(struct firmware *t, struct firmware_unit *unit, const uint8_t *p, int *start)
+/* An alias has the number that it sends as in its second half. */
+static struct range range_of(const uint8_t *p)
 {
-	uint16_t bdf = (uint16_t)table_get(p + 1, 2);
+	struct range r = {.open = true,
+			  .aliased = p[0] == ONE_ALIASED || p[0] == RANGE_ALIASED,
+			  .first = (uint16_t)table_get(p + 1, 2)};
+
+	if (r.aliased)
+		r.sender = (uint16_t)table_get(p + 5, 2);
+	return r;
+}
+
+static int read_entry(struct firmware *t, struct firmware_unit *unit, const uint8_t *p,
+		      struct range *range)
+{
+	struct range one = range_of(p);
 
 	switch (p[0]) {
 	case ALL:
 		unit->all_others = true;
 		return 0;
+	case ONE_ALIASED:
+		if (range->open)
+			return firmware_wrong(t, "an alias within a range");
+		return end_range(t, unit, &one, one.first);
 	case ONE:
 	case ONE_EXTENDED:
-		return add_scope(t, unit, bdf, bdf);
+		return end_range(t, unit, &one, one.first);
 	case RANGE_START:
+	case RANGE_ALIASED:
 	case RANGE_EXTENDED:
-		if (*start >= 0)
+		if (range->open)
 			return firmware_wrong(t, "a range within a range");
-		*start = bdf;
+		*range = one;
 		return 0;
-	case RANGE_END: {
-		int first = *start;
-
-		*start = -1;
-		if (first < 0)
-			return firmware_wrong(t, "a range that did not begin");
-		return add_scope(t, unit, (uint16_t)first, bdf);
-	}
+	case RANGE_END:
+		return end_range(t, unit, range, one.first);
 	case SPECIAL:
 		return add_special(t, unit, p);
 	default:
@@ -93,18 +127,19 @@ static int read_entry(struct firmware *t, struct firmware_unit *unit, const uint
 static int read_entries(struct firmware *t, struct firmware_unit *unit, const uint8_t *p,
 			size_t len)
 {
-	int start = -1, err = 0;
+	struct range range = {.open = false};
+	int err = 0;
 
 	while (len && !err) {
 		unsigned size = entry_bytes(p, len);
 
 		if (size > len)
 			return firmware_wrong(t, "an entry that is cut off");
-		err = read_entry(t, unit, p, &start);
+		err = read_entry(t, unit, p, &range);
 		p += size;
 		len -= size;
 	}
-	return !err && start >= 0 ? firmware_wrong(t, "a range that does not end") : err;
+	return !err && range.open ? firmware_wrong(t, "a range that does not end") : err;
 }
 
 /* Firmware tells of the same unit in a form for each age of kernels: the first is taken, as all name the same functions. */

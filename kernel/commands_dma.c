@@ -115,10 +115,11 @@ static int raise(const struct sending *s)
 static int prepare(struct sending *s)
 {
 	uint32_t cpu = lapic_read(LAPIC_ID) >> 24;
-	uint16_t owner = strcmp(s->whose, "neighbours") ? s->bdf : s->bdf ^ 8;
+	bool is_own = strcmp(s->whose, "neighbours");
+	uint16_t owner = is_own ? iommu_sender(s->bdf) : s->bdf ^ 8;
 	int err = iommu_interrupt_map(owner, s->vector, cpu, &s->message);
 
-	if (!err && strcmp(s->whose, "own") && owner == s->bdf)
+	if (!err && strcmp(s->whose, "own") && is_own)
 		err = iommu_interrupt_unmap(owner, s->vector);
 	if (!strcmp(s->whose, "plain"))
 		s->message =
@@ -140,7 +141,7 @@ static int send(void *ctx)
 		err = prepare(s);
 	if (!err)
 		err = raise(s);
-	(void)iommu_interrupt_unmap(s->bdf, vector);
+	(void)iommu_interrupt_unmap(iommu_sender(s->bdf), vector);
 	(void)iommu_interrupt_unmap(s->bdf ^ 8, vector);
 	if (!err)
 		console_printf("@dma send %s %s\n", s->whose,

@@ -57,7 +57,7 @@ void machine_delay_us(unsigned us)
 struct msi_source {
 	struct host_work work;
 	struct msi_source *next;
-	uint16_t bdf;
+	uint16_t bdf, sender; /* sender: to an IOMMU */
 	uint32_t pirq;
 	port_t port; /* none natively */
 	bool wants_eoi;
@@ -99,7 +99,8 @@ static int message_of(const struct machine_msi *msi, struct msi_source *source, 
 	int err;
 
 	*out = (struct iommu_message){.address = MSI_ADDRESS | (uint64_t)cpu << 12, .data = vector};
-	err = msi->of_iommu ? -XEN_ENXIO : iommu_interrupt_map(msi->bdf, vector, cpu, out);
+	source->sender = iommu_sender(msi->bdf);
+	err = msi->of_iommu ? -XEN_ENXIO : iommu_interrupt_map(source->sender, vector, cpu, out);
 	if (err && err != -XEN_ENXIO)
 		return err;
 	source->mapped = err ? 0 : vector;
@@ -226,7 +227,7 @@ static void quieten(struct msi_source *source)
 	host_work_cancel(&source->work);
 	source->work.fn = nobody;
 	if (source->mapped)
-		(void)iommu_interrupt_unmap(source->bdf, source->mapped);
+		(void)iommu_interrupt_unmap(source->sender, source->mapped);
 	source->mapped = 0;
 	if (source->port.v)
 		event_close(source->port);

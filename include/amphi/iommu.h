@@ -44,6 +44,12 @@ struct iommu_scope {
 	uint16_t first_bdf, last_bdf;
 };
 
+/* Firmware's word that the requests of these functions come as another's (IVRS). */
+#define IOMMU_ALIASES 32u
+struct iommu_alias {
+	uint16_t first_bdf, last_bdf, sender;
+};
+
 /* What firmware keeps for a device, and the device may use before anybody asks (RMRR; unity map of IVRS). Every space that
  * the functions join has to have it at the same addresses. Without rights: no unit translates these addresses, and no space has
  * anything there. */
@@ -69,6 +75,55 @@ const struct iommu_traits *iommu_traits(const struct iommu *unit);
 const char *iommu_name(const struct iommu *unit);
 /* The n-th thing that is reserved, in all units; NULL beyond the last. */
 const struct iommu_reserved *iommu_reserved(unsigned n);
+/* The n-th alias, in all units; NULL beyond the last. */
+const struct iommu_alias *iommu_alias(unsigned n);
+
+/* ---- senders ---------------------------------------------------------------------------------------
+ * A unit knows a function by the number in its requests, which is not always its own: a conventional bus has no numbers of senders, and what comes
+ * from it bears the number of the bridge that it leaves by. Functions that have a number in common are one to the unit: they have to be in
+ * one space, and have one owner. */
+
+/* The numbers that a function's requests may come as, its own among them; the first is what they and its interrupts do come as, as far as
+ * anybody says: firmware, or else the bridges above it. */
+#define IOMMU_NAMES 3u
+struct iommu_names {
+	unsigned n;
+	uint16_t name[IOMMU_NAMES];
+};
+void iommu_names(uint16_t bdf, struct iommu_names *out);
+/* The first of them. */
+uint16_t iommu_sender(uint16_t bdf);
+/* A bridge by whose own number those behind it send: it has nothing to send itself. */
+bool iommu_lends(uint16_t bridge);
+
+static inline bool iommu_is_name(const struct iommu_names *of, uint16_t number)
+{
+	for (unsigned i = 0; i < of->n; i++)
+		if (of->name[i] == number)
+			return true;
+	return false;
+}
+
+/* Whether no unit can tell one from the other. */
+static inline bool iommu_names_meet(const struct iommu_names *a, const struct iommu_names *b)
+{
+	for (unsigned i = 0; i < a->n; i++)
+		if (iommu_is_name(b, a->name[i]))
+			return true;
+	return false;
+}
+
+/* Whether firmware keeps it for a function that has these numbers: what is a bridge's is of all who send as it. */
+static inline bool iommu_is_kept_for(const struct iommu_reserved *r,
+				     const struct iommu_names *names)
+{
+	for (unsigned i = 0; i < names->n; i++)
+		if (names->name[i] >= r->first_bdf && names->name[i] <= r->last_bdf)
+			return true;
+	return false;
+}
+
+/* ---- spaces and functions -------------------------------------------------------------------------- */
 
 /* An empty space of this unit, whose tables take at most max_tables pages (its root is one). -XEN_ENOMEM, or
  * -XEN_ENOSPC: the unit has no more. Freed with all that is mapped; -XEN_EBUSY while a function is in it. */

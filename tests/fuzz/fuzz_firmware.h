@@ -30,9 +30,16 @@ static inline void fuzz_check(const struct firmware *f, int err)
 		abort();
 	if (f->n_units > FIRMWARE_UNITS || f->n_reserved > FIRMWARE_RESERVED)
 		abort();
-	for (unsigned i = 0; i < f->n_units; i++)
-		if (f->units[i].n_scopes > IOMMU_SCOPES || f->units[i].n_ioapics > IOMMU_IOAPICS)
+	for (unsigned i = 0; i < f->n_units; i++) {
+		const struct firmware_unit *u = &f->units[i];
+
+		if (u->n_scopes > IOMMU_SCOPES || u->n_ioapics > IOMMU_IOAPICS ||
+		    u->n_aliases > IOMMU_ALIASES)
 			abort();
+		for (unsigned k = 0; k < u->n_aliases; k++)
+			if (u->aliases[k].first_bdf > u->aliases[k].last_bdf)
+				abort();
+	}
 	for (unsigned i = 0; i < f->n_reserved; i++)
 		if (f->reserved[i].start >= f->reserved[i].end || !f->reserved[i].rights)
 			abort();

@@ -14,7 +14,7 @@
  * lib/heap.c hypervisor/page_type.c hypervisor/pte.c links: hypervisor/mm_domain.c
  * hypervisor/mm_grant.c hypervisor/mm_context.c hypervisor/mm_space.c links:
  * hypervisor/mmu_update.c hypervisor/mmuext.c hypervisor/descriptor.c links: hypervisor/memory_op.c
- * hypervisor/memory_exchange.c links: hypervisor/iommu_device.c hypervisor/iommu_sender.c hypervisor/iommu_kept.c hypervisor/iommu_own.c hypervisor/iommu_quota.c hypervisor/iommu_lent.c hypervisor/iommu_assign.c
+ * hypervisor/memory_exchange.c links: hypervisor/iommu_device.c hypervisor/iommu_sender.c iommu/sender.c hypervisor/iommu_kept.c hypervisor/iommu_own.c hypervisor/iommu_quota.c hypervisor/iommu_lent.c hypervisor/iommu_assign.c
  * tests/host/fake_iommu.c lib/pci_cap.c
  */
 #include <stdlib.h>

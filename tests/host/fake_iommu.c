@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <amphi/host_iommu.h>
 #include <amphi/pci_cap.h>
 
 #include "hv_fake.h"
@@ -61,6 +62,11 @@ struct iommu *iommu_of(uint16_t bdf)
 const struct iommu_reserved *iommu_reserved(unsigned n)
 {
 	return n < FAKE_RESERVED && fake_iommu.reserved[n].end ? &fake_iommu.reserved[n] : NULL;
+}
+
+const struct iommu_alias *iommu_alias(unsigned n)
+{
+	return n < fake_iommu.n_aliases ? &fake_iommu.aliases[n] : NULL;
 }
 
 bool iommu_is_on(void)
@@ -289,6 +295,20 @@ uint32_t pci_config_read(uint16_t bdf, unsigned offset, unsigned width)
 unsigned pci_config_cap(uint16_t bdf, unsigned id)
 {
 	return pci_cap_find(pci_config_read, bdf, id, 0);
+}
+
+uint32_t host_iommu_config(uint16_t bdf, unsigned offset)
+{
+	return pci_config_read(bdf, offset, 4);
+}
+
+bool host_iommu_bridge(uint16_t bdf, uint8_t *out_first_bus, uint8_t *out_last_bus)
+{
+	uint32_t buses = pci_config_read(bdf, PCI_CONFIG_BUSES, 4);
+
+	*out_first_bus = (uint8_t)(buses >> 8);
+	*out_last_bus = (uint8_t)(buses >> 16);
+	return (pci_config_read(bdf, PCI_CONFIG_HEADER, 1) & 0x7f) == PCI_HEADER_BRIDGE;
 }
 
 void pci_config_write(uint16_t bdf, unsigned offset, uint32_t value) {}

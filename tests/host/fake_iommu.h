@@ -12,6 +12,7 @@
 #include "hypervisor/domain.h"
 
 #define FAKE_RESERVED 3u
+#define FAKE_ALIASES  2u
 struct fake_iommu {
 	bool off;                                      /* "iommu=off": no unit has anything */
 	bool broken;                                   /* no answer to a flush or a detach */
@@ -21,6 +22,8 @@ struct fake_iommu {
 	unsigned prunes;                               /* looks for empty tables */
 	unsigned lost_msis;                            /* calls of io_lose_function */
 	struct iommu_reserved reserved[FAKE_RESERVED]; /* up to an end of 0 */
+	unsigned n_aliases;
+	struct iommu_alias aliases[FAKE_ALIASES];
 };
 extern struct fake_iommu fake_iommu;
 

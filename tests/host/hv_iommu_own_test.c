@@ -6,7 +6,7 @@
  * the domain's share; a unit that does not answer keeps the pages where they are.
  *
  * links: tests/host/hv_fake.c tests/host/hv_fake_cpu.c tests/host/fake_iommu.c lib/printf.c lib/text.c lib/pci_cap.c
- * links: hypervisor/iommu_device.c hypervisor/iommu_sender.c hypervisor/iommu_kept.c hypervisor/iommu_own.c hypervisor/iommu_quota.c hypervisor/iommu_lent.c hypervisor/iommu_assign.c
+ * links: hypervisor/iommu_device.c hypervisor/iommu_sender.c iommu/sender.c hypervisor/iommu_kept.c hypervisor/iommu_own.c hypervisor/iommu_quota.c hypervisor/iommu_lent.c hypervisor/iommu_assign.c
  * links: hypervisor/event.c hypervisor/event_op.c hypervisor/event_close.c
  * links: hypervisor/grant.c hypervisor/grant_op.c hypervisor/grant_map.c hypervisor/grant_copy.c
  * links: hypervisor/domain.c hypervisor/domain_end.c hypervisor/dispatch.c hypervisor/version.c

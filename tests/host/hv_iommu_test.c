@@ -6,7 +6,7 @@
  * the function joins, and not two domains'.
  *
  * links: tests/host/hv_fake.c tests/host/hv_fake_cpu.c tests/host/fake_iommu.c lib/printf.c lib/text.c lib/pci_cap.c
- * links: hypervisor/iommu_device.c hypervisor/iommu_sender.c hypervisor/iommu_kept.c hypervisor/iommu_own.c hypervisor/iommu_quota.c hypervisor/iommu_lent.c hypervisor/iommu_assign.c
+ * links: hypervisor/iommu_device.c hypervisor/iommu_sender.c iommu/sender.c hypervisor/iommu_kept.c hypervisor/iommu_own.c hypervisor/iommu_quota.c hypervisor/iommu_lent.c hypervisor/iommu_assign.c
  * links: hypervisor/event.c hypervisor/event_op.c hypervisor/event_close.c
  * links: hypervisor/grant.c hypervisor/grant_op.c hypervisor/grant_map.c hypervisor/grant_copy.c
  * links: hypervisor/domain.c hypervisor/domain_end.c hypervisor/dispatch.c hypervisor/version.c
@@ -246,6 +246,78 @@ static void behind_several_bridges(void **state)
 	assert_null(io_sender_next(io_device_find(0x0100), NULL));
 }
 
+/* Firmware's word is enough, without a bridge: here two functions of the root bus send as the second. */
+static void by_firmwares_word(void **state)
+{
+	uint32_t other;
+
+	assert_int_equal(io_device_remove(NVME), 0);
+	assert_int_equal(io_device_remove(NIC), 0);
+	fake_iommu.aliases[0] = (struct iommu_alias){NVME, NVME, NIC};
+	fake_iommu.n_aliases = 1;
+	function(NVME, 0x0108);
+	function(NIC, 0x0200);
+	assert_int_equal(io_sender(NVME), NIC);
+	assert_ptr_equal(io_sender_first(NIC), io_device_find(NVME));
+	assert_int_equal(group_of(NVME, first, 4, &other), 1);
+	assert_int_equal(other, NIC << 8);
+	assert_int_equal(assign(stock, NVME), -XEN_EXDEV);
+	assert_int_equal(assign(NULL, NIC), 0);
+	assert_int_equal(fake_iommu_reach(NIC, frame[0]), ALL);
+	assert_int_equal(assign(NULL, NVME), 0);
+	assert_int_equal(fake_iommu_reach(NIC, frame[0]), 0);
+	assert_int_equal(assign(stock, NVME), 0);
+	assert_int_equal(take(0, PT_WRITABLE), 0);
+	assert_int_equal(fake_iommu_reach(NIC, frame[0]), ALL);
+	assert_int_equal(assign(plain, NIC), -XEN_EXDEV);
+	give(0);
+}
+
+/* And where it says what the bridge does not, both are believed: the three numbers have one owner and one place, though only BEHIND has all of them. */
+static void firmware_and_bridge_differ(void **state)
+{
+	struct iommu_space *a, *b;
+
+	fake_iommu.aliases[0] = (struct iommu_alias){BEHIND + 1, BEHIND + 1, BRIDGE};
+	fake_iommu.aliases[1] = (struct iommu_alias){NIC, NIC, BRIDGE};
+	fake_iommu.n_aliases = 2;
+	assert_int_equal(io_device_remove(NIC), 0);
+	function(NIC, 0x0200);
+	bridge(7);
+	function(BEHIND + 1, 0x0108);
+	function(NEXT, 0x0200);
+	assert_int_equal(io_sender(BEHIND + 1), BRIDGE);
+	assert_int_equal(io_sender(NEXT), 0x0200);
+	assert_int_equal(fake_iommu_reach(BRIDGE, frame[0]), ALL);
+	assert_int_equal(assign(plain, BEHIND + 1), -XEN_EXDEV);
+	assert_int_equal(assign(NULL, BEHIND + 1), 0);
+	assert_int_equal(assign(NULL, NIC), 0);
+	assert_int_equal(fake_iommu_reach(BRIDGE, frame[0]), 0);
+	assert_int_equal(fake_iommu_reach(0x0200, frame[0]), ALL);
+	assert_int_equal(assign(NULL, NEXT), 0);
+	/* The outer two have nothing in common with each other; the one between has to go with both. */
+	assert_int_equal(assign(stock, NEXT), 0);
+	assert_int_equal(assign(plain, NIC), 0);
+	assert_int_equal(assign(plain, BEHIND + 1), -XEN_EXDEV);
+	assert_int_equal(assign(stock, BEHIND + 1), -XEN_EXDEV);
+	assert_int_equal(deassign(stock, NEXT), 0);
+	assert_int_equal(assign(plain, NEXT), 0);
+	assert_int_equal(assign(plain, BEHIND + 1), 0);
+	assert_int_equal(iommu_space_new(iommu_of(NVME), 8, &a), 0);
+	assert_int_equal(iommu_space_new(iommu_of(NVME), 8, &b), 0);
+	assert_int_equal(io_device_enter(io_device_find(NEXT), a), 0);
+	assert_int_equal(io_device_enter(io_device_find(NIC), b), 0);
+	assert_int_equal(io_device_enter(io_device_find(BEHIND + 1), a), -XEN_EBUSY);
+	assert_int_equal(io_device_enter(io_device_find(NIC), NULL), 0);
+	assert_int_equal(io_device_enter(io_device_find(BEHIND + 1), a), 0);
+	assert_int_equal(iommu_pass(BRIDGE, true), -XEN_EBUSY);
+	assert_int_equal(io_device_enter(io_device_find(NEXT), NULL), 0);
+	assert_int_equal(iommu_pass(0x0200, true), -XEN_EBUSY);
+	assert_int_equal(io_device_enter(io_device_find(BEHIND + 1), NULL), 0);
+	assert_int_equal(iommu_space_free(a), 0);
+	assert_int_equal(iommu_space_free(b), 0);
+}
+
 /* One place for all: a second context is refused, and what it was in it stays in. */
 static void one_number_is_in_one_place(void **state)
 {
@@ -298,6 +370,20 @@ static void what_firmware_keeps_stays(void **state)
 	assert_int_equal(io_device_enter(io_device_find(NVME), NULL), 0);
 	assert_int_equal(fake_iommu_reach(NVME, kept), 0);
 	assert_int_equal(iommu_space_free(space), 0);
+}
+
+/* A bridge's is of those who send as it, who have one owner at a time anyway. */
+static void what_firmware_keeps_for_a_bridge(void **state)
+{
+	fake_iommu.reserved[0] = (struct iommu_reserved){BRIDGE, BRIDGE, 0x20000, 0x22000, ALL};
+	fake_iommu.reserved[1] = (struct iommu_reserved){NIC, NIC, 0x22000, 0x23000, ALL};
+	behind_a_bridge(0);
+	assert_int_equal(assign(NULL, NEXT), 0);
+	assert_int_equal(assign(stock, BEHIND), 0);
+	assert_int_equal(fake_iommu_reach(BRIDGE, (mfn_t){0x20}), ALL);
+	assert_int_equal(deassign(stock, BEHIND), 0);
+	fake_iommu.reserved[1].start = 0x21000;
+	assert_int_equal(assign(stock, BEHIND), -XEN_EPERM);
 }
 
 static long assign_relaxed(struct domain *d, uint32_t sbdf)
@@ -355,9 +441,12 @@ int main(void)
 	    TEST(behind_a_conventional_bridge),
 	    TEST(behind_an_express_bridge),
 	    TEST(behind_several_bridges),
+	    TEST(by_firmwares_word),
+	    TEST(firmware_and_bridge_differ),
 	    TEST(one_number_is_in_one_place),
 	    TEST(what_firmware_keeps_stays),
 	    TEST(what_firmware_keeps_for_two),
+	    TEST(what_firmware_keeps_for_a_bridge),
 	    TEST(what_firmware_keeps_is_no_memory),
 	};
 

@@ -253,8 +253,8 @@ static void amd_reset(void)
 	memset(amd_entry, 0, sizeof(amd_entry));
 }
 
-/* A unit for all functions, and an I/O APIC that sends as 00:14.0. */
-static uint8_t ivrs[48 + 24 + 12] = {'I', 'V', 'R', 'S', 84, [38] = 0x18};
+/* A unit for all functions, an I/O APIC that sends as 00:14.0, and a function that does as its neighbour. */
+static uint8_t ivrs[48 + 24 + 20] = {'I', 'V', 'R', 'S', 92, [38] = 0x18};
 
 /* ---- both -------------------------------------------------------------------------------------------- */
 
@@ -276,9 +276,9 @@ static int begin(const struct kind *k)
 {
 	static const uint8_t unit[] = {0, 0, 24, 0, 1, 0, 0, 0, 0,      0,    0xd9, 0xfe,
 				       0, 0, 0,  0, 3, 8, 0, 0, IOAPIC, 0xf0, 31,   0};
-	static const uint8_t block[] = {0x10, 0, 36, 0, 8,    0, 0x40, 0, 0,      0,    0xd8, 0xfe,
-					0,    0, 0,  0, 0,    0, 0,    0, 0,      0,    0,    0,
-					1,    0, 0,  0, 0x48, 0, 0,    0, IOAPIC, 0xa0, 0,    1};
+	static const uint8_t block[] = {
+	    0x10, 0, 44, 0, 8, 0, 0x40, 0, 0, 0, 0xd8,   0xfe, 0, 0, 0,  0,    0, 0, 0, 0,    0, 0,
+	    0,    0, 1,  0, 0, 0, 0x48, 0, 0, 0, IOAPIC, 0xa0, 0, 1, 66, 0x98, 0, 0, 0, 0x99, 0, 0};
 
 	kind = k;
 	memcpy(dmar + 48, unit, sizeof(unit));
@@ -349,6 +349,14 @@ static void as_ever_until_it_is_on(void **state)
 	assert_int_equal(iommu_ioapic_map(IOAPIC, 0x51, 0, true, &m), -XEN_ENXIO);
 	assert_int_equal(iommu_interrupt_unmap(DISK, 0x51), -XEN_ENOENT);
 	assert_int_equal(iommu_interrupts_forget(DISK), 0);
+}
+
+static void aliases_are_told(void **state)
+{
+	assert_null(iommu_alias(0));
+	assert_int_equal(iommu_start(kind->table, kind->len), 1);
+	assert_int_equal(iommu_alias(0)->sender, 0x99);
+	assert_null(iommu_alias(1));
 }
 
 static void nothing_arrives_that_is_not_mapped(void **state)
@@ -571,6 +579,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    BOTH(as_ever_until_it_is_on),
+	    cmocka_unit_test_setup_teardown(aliases_are_told, amd, end),
 	    BOTH(nothing_arrives_that_is_not_mapped),
 	    BOTH(for_its_sender_alone),
 	    BOTH(several_in_a_row),

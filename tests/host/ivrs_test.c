@@ -1,6 +1,6 @@
 /* ivrs_test.c: the IVRS table, as QEMU makes it and as firmware gets it wrong.
  *
- * Shows: units once, though told of in two forms; functions by themselves, in ranges, and all others; I/O APICs; unity maps and exclusions; whatever is cut off,
+ * Shows: units once, though told of in two forms; functions by themselves, in ranges, and all others; those that send as another; I/O APICs; unity maps and exclusions; whatever is cut off,
  * does not add up or ends without a beginning is refused with a reason of its own, at every length and with every byte changed without a crash.
  * Why: firmware's tables are read before anything protects us. (ivrs_fuzz goes on.)
  *
@@ -86,6 +86,95 @@ static void the_long_form(void **state)
 	assert_int_equal(t.reserved[0].rights, IOMMU_READ);
 }
 
+/* As QEMU tells of two bridges: 00:06.0 is Express, all on bus 2 send as 02:00.0; 00:07.0 is not, all on buses 3 and 4 send as it. Then one that does as the next. */
+enum { ALIASES = FIRST + 24 };
+#define ALIAS(type, n, sender) type, (n)&0xff, (n) >> 8, 0, 0xff, (sender)&0xff, (sender) >> 8, 0xff
+#define PLAIN(type, n)         type, (n)&0xff, (n) >> 8, 0
+
+static int aliased(void **state)
+{
+	static const uint8_t block[] = {UNIT(0x10, 24 + 40, 0),  PLAIN(2, 0x30),
+					ALIAS(67, 0x200, 0x200), PLAIN(4, 0x2ff),
+					PLAIN(2, 0x38),          ALIAS(67, 0x300, 0x38),
+					PLAIN(4, 0x4ff),         ALIAS(66, 0x48, 0x49)};
+
+	begin_it();
+	add(block, sizeof(block));
+	seal();
+	return 0;
+}
+
+static void who_sends_as_another(void **state)
+{
+	static const struct iommu_alias want[] = {
+	    {0x200, 0x2ff, 0x200}, {0x300, 0x4ff, 0x38}, {0x48, 0x48, 0x49}};
+	/* The numbers that are sent by are the unit's, too. */
+	static const struct iommu_scope scopes[] = {{0x30, 0x30},   {0x200, 0x2ff}, {0x38, 0x38},
+						    {0x300, 0x4ff}, {0x38, 0x38},   {0x48, 0x48},
+						    {0x49, 0x49}};
+
+	assert_int_equal(parse(), 0);
+	assert_int_equal(t.units[0].n_aliases, ARRAY_SIZE(want));
+	assert_memory_equal(t.units[0].aliases, want, sizeof(want));
+	assert_int_equal(t.units[0].n_scopes, ARRAY_SIZE(scopes));
+	assert_memory_equal(t.units[0].scopes, scopes, sizeof(scopes));
+}
+
+/* The aliased one, but for a byte. */
+static void alias_refused(unsigned at, uint8_t byte, const char *why)
+{
+	aliased(NULL);
+	table[at] = byte;
+	is_wrong(why);
+}
+
+static void wrong_aliases(void **state)
+{
+	enum {
+		RANGE = ALIASES + 4,
+		END = RANGE + 8,
+		SECOND_RANGE = END + 8,
+		ONE = SECOND_RANGE + 12
+	};
+
+	alias_refused(END, 0, "a range within a range");
+	alias_refused(END + 4, 3, "a range within a range");
+	alias_refused(RANGE, 66, "a range that did not begin");
+	alias_refused(END + 2, 1, "ends before it begins");
+	alias_refused(SECOND_RANGE + 8, 0, "an alias within a range");
+	alias_refused(ONE, 67, "a range that does not end");
+	/* Its second half is not there. */
+	aliased(NULL);
+	len -= 4;
+	table[FIRST + 2] -= 4;
+	is_wrong("an entry that is cut off");
+	aliased(NULL);
+	table[ONE] = 2;
+	table[ONE + 4] = 67;
+	is_wrong("an entry that is cut off");
+}
+
+static void too_many_aliases(void **state)
+{
+	static const uint8_t one[] = {ALIAS(66, 0x48, 0x48)};
+	uint8_t unit[] = {UNIT(0x10, 0, 0)};
+	unsigned bytes = sizeof(unit) + sizeof(one) * (IOMMU_ALIASES + 1);
+
+	begin_it();
+	unit[2] = (uint8_t)bytes;
+	unit[3] = (uint8_t)(bytes >> 8);
+	add(unit, sizeof(unit));
+	for (unsigned i = 0; i < IOMMU_ALIASES + 1; i++)
+		add(one, sizeof(one));
+	is_wrong("too many aliases");
+	table[FIRST + 2] -= sizeof(one);
+	len -= sizeof(one);
+	seal();
+	assert_int_equal(parse(), 0);
+	assert_int_equal(t.units[0].n_aliases, IOMMU_ALIASES);
+	assert_int_equal(t.units[0].n_scopes, IOMMU_ALIASES);
+}
+
 /* Devices that are no functions: I/O APICs by their ids, and what is none. */
 static void io_apics(void **state)
 {
@@ -159,6 +248,9 @@ int main(void)
 	    cmocka_unit_test_setup(what_it_says, usual),
 	    cmocka_unit_test_setup(the_long_form, usual),
 	    cmocka_unit_test(io_apics),
+	    cmocka_unit_test_setup(who_sends_as_another, aliased),
+	    cmocka_unit_test(wrong_aliases),
+	    cmocka_unit_test(too_many_aliases),
 	    cmocka_unit_test(wrong_ones),
 	    cmocka_unit_test(another_table),
 	    cmocka_unit_test(too_many),

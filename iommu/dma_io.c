@@ -4,10 +4,10 @@
  * then mapped by one call, all or none. What is unmapped waits in a list, too: strict, to the end of the request's; lazy, until there are DMA_LAZY_MAX, and for
  * that long the device still reaches it.
  *
- *	the window                     pages of ours, wherever there is room
- *	[GRANTS, GRANTS_END)           granted pages, each at the place that its window in our memory has among the windows
+ *	the window               pages of ours, wherever there is room
+ *	behind it, GRANT_BYTES   granted pages, each at the place that its window in our memory has among the windows
  *
- * So a granted page needs no search, and no hypercall but its first: it stays as long as the grant is mapped, which for a persistent one is long. It is in with the rights that
+ * Functions that no unit can tell apart have one space of the hypervisor's, and each has these two at a place of its own in it (dma_window.h). So a granted page needs no search, and no hypercall but its first: it stays as long as the grant is mapped, which for a persistent one is long. It is in with the rights that
  * the grant has: its owner gave us no less. A device that does not reach so high, or is not trusted, has granted pages among the others, for a request each.
  */
 #include <amphi/host.h>
@@ -16,9 +16,10 @@
 #include "dma_layer.h"
 #include "dma_window.h"
 
-#define GRANTS     DMA_WINDOW_END
-#define GRANTS_END (GRANTS + (uint64_t)HOST_GRANT_WINDOWS * PAGE_SIZE)
-_Static_assert(GRANTS_END <= 0xfee00000ull, "writes there are interrupts");
+#define GRANT_BYTES ((uint64_t)HOST_GRANT_WINDOWS * PAGE_SIZE)
+_Static_assert(DMA_WINDOW_BYTES + GRANT_BYTES <= DMA_WINDOW_STRIDE, "apart from the next");
+_Static_assert(DMA_WINDOW + (DMA_WINDOW_PLACES - 1) * DMA_WINDOW_STRIDE <= 0xfee00000ull,
+	       "writes there are interrupts");
 _Static_assert(DMA_LAZY_MAX == HOST_IOSPACE_BATCH, "what waits is one call");
 
 struct dma_io {
@@ -28,6 +29,7 @@ struct dma_io {
 	bool keeps_grants; /* else they are mapped as our own pages are */
 	struct dma_tally tally;
 	unsigned n_waiting, n_kept;
+	uint64_t grants;                /* where the first of them is */
 	uint64_t waiting[DMA_LAZY_MAX]; /* addresses that nobody uses, mapped still */
 	uint64_t kept[HOST_GRANT_WINDOWS / 64u];
 	struct dma_window window;
@@ -51,6 +53,11 @@ static void set_kept(struct dma_io *s, unsigned window, bool on)
 {
 	s->kept[window / 64] ^= 1ull << window % 64;
 	s->n_kept += on ? 1 : ~0u;
+}
+
+static bool is_grant(const struct dma_io *s, uint64_t at)
+{
+	return s->keeps_grants && at >= s->grants && at < s->grants + GRANT_BYTES;
 }
 
 /* ---- out ------------------------------------------------------------------------------------------- */
@@ -77,7 +84,7 @@ static int flush_waiting(struct dma_io *s)
 
 static int unmap_one(struct dma_io *s, uint64_t at)
 {
-	if (at >= GRANTS && at < GRANTS_END)
+	if (is_grant(s, at))
 		return 0; /* it goes with its grant */
 	s->waiting[s->n_waiting++] = at & PAGE_MASK;
 	return s->n_waiting == DMA_LAZY_MAX ? flush_waiting(s) : 0;
@@ -103,7 +110,7 @@ void dma_io_drain(void)
 		(void)flush_waiting(s);
 }
 
-static void take_out(struct dma_io *s, const uint16_t *windows, unsigned count)
+static int take_out(struct dma_io *s, const uint16_t *windows, unsigned count)
 {
 	uint64_t at[HOST_GRANTS_LEAVING];
 	unsigned n = 0;
@@ -113,15 +120,16 @@ static void take_out(struct dma_io *s, const uint16_t *windows, unsigned count)
 		if (!is_kept(s, windows[i]))
 			continue;
 		set_kept(s, windows[i], false);
-		at[n++] = GRANTS + (uint64_t)windows[i] * PAGE_SIZE;
+		at[n++] = s->grants + (uint64_t)windows[i] * PAGE_SIZE;
 	}
 	if (!n)
-		return;
+		return 0;
 	err = host_iospace_unmap(s->space, at, n);
 	s->tally.flushes++;
 	s->tally.unmaps += n;
 	if (err)
 		host_log(HOST_LOG_ERROR, "dma: granted pages stay in a space: error %d", err);
+	return err;
 }
 
 /* No request is in flight on them any more: who unmaps a grant sees to that. Where they are not kept, they are among what waits, if anywhere. */
@@ -129,7 +137,7 @@ static void grants_leave(const uint16_t *windows, unsigned count)
 {
 	for (struct dma_io *s = spaces; s; s = s->next)
 		if (s->n_kept)
-			take_out(s, windows, count);
+			(void)take_out(s, windows, count);
 		else if (!s->keeps_grants)
 			(void)flush_waiting(s);
 }
@@ -153,7 +161,7 @@ static void add(uint64_t dma, const void *va, unsigned rights)
 static int add_grant(struct dma_io *s, const void *va, unsigned window, unsigned rights,
 		     dma_addr_t *out_addr)
 {
-	out_addr->v = GRANTS + (uint64_t)window * PAGE_SIZE + ((uintptr_t)va & ~PAGE_MASK);
+	out_addr->v = s->grants + (uint64_t)window * PAGE_SIZE + ((uintptr_t)va & ~PAGE_MASK);
 	if (is_kept(s, window))
 		return 0;
 	add(out_addr->v & PAGE_MASK, va, rights);
@@ -194,8 +202,8 @@ static void forget_plan(struct dma_io *s, bool unseen)
 	for (unsigned i = 0; i < plan.n; i++) {
 		uint64_t at = plan.pages[i].dma;
 
-		if (at >= GRANTS)
-			set_kept(s, (unsigned)((at - GRANTS) >> PAGE_SHIFT), false);
+		if (is_grant(s, at))
+			set_kept(s, (unsigned)((at - s->grants) >> PAGE_SHIFT), false);
 		else if (unseen)
 			dma_window_give(&s->window, dma_window_page(&s->window, at));
 	}
@@ -274,10 +282,44 @@ static void unshare(const struct dma_device *dev, void *pages, unsigned count, d
 
 /* ---- spaces ---------------------------------------------------------------------------------------- */
 
-/* A device that is not trusted has nothing longer than the request that it is for. */
-static int attach(struct dma_device *dev, bool translated, const char **out_name)
+/* The next in the list, behind after (NULL: the first), that is in the space of s as well. */
+static struct dma_io *beside(const struct dma_io *s, const struct dma_io *after)
+{
+	struct dma_io *c = after ? after->next : spaces;
+
+	while (c && (c == s || c->space != s->space))
+		c = c->next;
+	return c;
+}
+
+static int shape(struct dma_window *w, const struct dma_device *dev, unsigned places)
 {
 	uint64_t start, end;
+	int err = dma_window_fit(w, dev->mask, places);
+
+	for (unsigned n = 0; !err && host_iospace_reserved(dev->bdf, n, &start, &end); n++)
+		dma_window_keep(w, start, end);
+	return err;
+}
+
+/* A device that is not trusted has nothing longer than the request that it is for. */
+static int fit(struct dma_io *s, const struct dma_device *dev)
+{
+	unsigned places = 0;
+	int err;
+
+	for (struct dma_io *c = beside(s, NULL); c; c = beside(s, c))
+		places |= 1u << c->window.place;
+	err = shape(&s->window, dev, places);
+	s->grants = s->window.first + DMA_WINDOW_BYTES;
+	s->lazy = policy == DMA_POLICY_LAZY && !dev->untrusted;
+	s->keeps_grants =
+	    s->window.place && dev->mask >= s->grants + GRANT_BYTES - 1 && !dev->untrusted;
+	return err;
+}
+
+static int attach(struct dma_device *dev, bool translated, const char **out_name)
+{
 	struct dma_io *s;
 	int err;
 
@@ -286,30 +328,53 @@ static int attach(struct dma_device *dev, bool translated, const char **out_name
 	s = host_alloc(sizeof(*s));
 	if (!s)
 		return -XEN_ENOMEM;
-	s->lazy = policy == DMA_POLICY_LAZY && !dev->untrusted;
-	s->keeps_grants = dev->mask >= GRANTS_END - 1 && !dev->untrusted;
-	err = dma_window_fit(&s->window, dev->mask);
-	if (!err)
-		err = host_iospace_new(dev->bdf, &s->space);
-	if (err) {
-		host_free(s, sizeof(*s));
-		return err;
-	}
-	for (unsigned n = 0; host_iospace_reserved(dev->bdf, n, &start, &end); n++)
-		dma_window_keep(&s->window, start, end);
+	err = host_iospace_new(dev->bdf, &s->space);
+	if (err)
+		goto out_memory;
+	err = fit(s, dev);
+	if (err)
+		goto out_space;
 	s->next = spaces;
 	spaces = s;
 	dev->state = s;
 	*out_name = s->lazy ? "io-lazy" : "io-strict";
 	return 0;
+out_space:
+	(void)host_iospace_leave(dev->bdf);
+	(void)host_iospace_free(s->space);
+out_memory:
+	host_free(s, sizeof(*s));
+	return err;
 }
 
-/* What the hypervisor could not take back stays mapped, and what is known of it stays here. */
+/* Of a space that stays: all that this device has in it, found by what is taken of its window and would not be in a new one. */
+static int empty(struct dma_io *s, const struct dma_device *dev)
+{
+	struct dma_window *blank = host_alloc(sizeof(*blank));
+	int err = blank ? shape(blank, dev, ~(1u << s->window.place)) : -XEN_ENOMEM;
+
+	if (!err)
+		err = flush_waiting(s);
+	for (unsigned page = 0; page < DMA_WINDOW_PAGES && !err; page++)
+		if (dma_window_is_taken(&s->window, page) && !dma_window_is_taken(blank, page))
+			err = unmap_one(s, dma_window_address(&s->window, page));
+	if (!err)
+		err = flush_waiting(s);
+	for (unsigned n = 0; n < HOST_GRANT_WINDOWS && s->n_kept && !err; n++)
+		err = take_out(s, &(uint16_t){(uint16_t)n}, 1);
+	host_free(blank, sizeof(*blank));
+	return err;
+}
+
+/* Where another sends by its number it cannot leave, and what it sends still reaches what that one has, and no more. What the hypervisor could not take back
+ * stays mapped, and what is known of it stays here. */
 static int detach(struct dma_device *dev)
 {
 	struct dma_io *s = dev->state, **link = &spaces;
 	int err = host_iospace_leave(dev->bdf);
 
+	if (err == -XEN_EBUSY || (!err && beside(s, NULL)))
+		err = empty(s, dev);
 	if (!err)
 		err = host_iospace_free(s->space);
 	if (err)

@@ -1,51 +1,68 @@
 /* dma_space.c: a device's own addresses: a window of pages in a space of an IOMMU.
  *
- * Callers: dma.c. Calls iommu.h and host.h. Strict, an unmap flushes the page at once, and its address is free when that is done. Lazy, addresses wait until
- * there are DMA_LAZY_MAX, and one flush is for all: cheaper by far, and for that long the device still reaches what was unmapped.
+ * Callers: dma.c. Calls dma_share.c for which space, iommu.h and host.h. Strict, an unmap flushes the page at once, and its address is free when that is done. Lazy,
+ * addresses wait until there are DMA_LAZY_MAX, and one flush is for all: cheaper by far, and for that long the device still reaches what was unmapped.
  */
 #include "dma_layer.h"
 
 #include <amphi/host.h>
 #include <amphi/iommu.h>
 
-#include "dma_window.h"
-
-#define TABLES_MAX (DMA_WINDOW_PAGES / 512u + 64u)
+#include "dma_share.h"
 
 static enum dma_policy policy;
 
 struct dma_space {
-	struct iommu_space *io;
-	bool lazy;
+	struct dma_share in;
+	bool lazy, untrusted;
 	struct dma_tally tally;
 	unsigned n_waiting;
 	uint32_t waiting[DMA_LAZY_MAX]; /* pages of the window, unmapped and not flushed */
-	struct dma_window window;
 };
-
-/* What firmware uses by this device lies where it says, whoever else wants the addresses. */
-static int keep_reserved(struct dma_space *s, uint16_t bdf)
-{
-	const struct iommu_reserved *r;
-	int err = 0;
-
-	for (unsigned n = 0; !err && (r = iommu_reserved(n)) != NULL; n++) {
-		if (bdf < r->first_bdf || bdf > r->last_bdf)
-			continue;
-		if (r->rights)
-			err = iommu_map(s->io, r->start, (maddr_t){r->start}, r->end - r->start,
-					r->rights);
-		dma_window_keep(&s->window, r->start, r->end);
-	}
-	return err;
-}
 
 void dma_set_policy(enum dma_policy wanted)
 {
 	policy = wanted;
 }
 
-/* A page that an untrusted device no longer has is given others' bytes at once: lazy is not for those. */
+/* A flush that fails leaves the addresses taken: the device may still reach what they led to. */
+static void flush_waiting(struct dma_space *s)
+{
+	s->tally.flushes++;
+	if (!iommu_flush_all(s->in.io))
+		for (unsigned i = 0; i < s->n_waiting; i++)
+			dma_window_give(&s->in.window, s->waiting[i]);
+	s->n_waiting = 0;
+}
+
+/* ---- devices ---------------------------------------------------------------------------------------- */
+
+static struct dma_space *beside(const struct dma_space *s, struct dma_space *after)
+{
+	struct dma_share *next = dma_share_beside(&s->in, after ? &after->in : NULL);
+
+	return next ? container_of(next, struct dma_space, in) : NULL;
+}
+
+/* A page that an untrusted device no longer has is given others' bytes at once: lazy is not for those, nor for who is in one space with them. */
+static void choose_lazy(struct dma_space *s)
+{
+	bool strict = s->untrusted;
+
+	for (struct dma_space *c = beside(s, NULL); c; c = beside(s, c))
+		strict |= c->untrusted;
+	s->lazy = policy == DMA_POLICY_LAZY && !strict;
+	for (struct dma_space *c = beside(s, NULL); c && strict; c = beside(s, c)) {
+		flush_waiting(c);
+		c->lazy = false;
+	}
+}
+
+static const char *name_of(const struct dma_space *s)
+{
+	return s->lazy ? "lazy" : "strict";
+}
+
 static int attach(struct dma_device *dev, bool translated, const char **out_name)
 {
 	struct iommu *unit;
@@ -60,36 +77,23 @@ static int attach(struct dma_device *dev, bool translated, const char **out_name
 	s = host_alloc(sizeof(*s));
 	if (!s)
 		return -XEN_ENOMEM;
-	s->lazy = policy == DMA_POLICY_LAZY && !dev->untrusted;
-	err = dma_window_fit(&s->window, dev->mask);
-	if (!err)
-		err = iommu_space_new(unit, TABLES_MAX, &s->io);
-	if (err)
-		goto out_memory;
-	err = keep_reserved(s, dev->bdf);
-	if (!err)
-		err = iommu_attach(s->io, dev->bdf);
-	if (err)
-		goto out_space;
+	s->untrusted = dev->untrusted;
+	err = dma_share_join(&s->in, dev, unit);
+	if (err) {
+		host_free(s, sizeof(*s));
+		return err;
+	}
+	choose_lazy(s);
 	dev->state = s;
-	*out_name = s->lazy ? "lazy" : "strict";
+	*out_name = name_of(s);
 	return 0;
-
-out_space:
-	iommu_space_free(s->io);
-out_memory:
-	host_free(s, sizeof(*s));
-	return err;
 }
 
-/* A unit that does not answer may still walk the tables: they stay its own then. */
 static int detach(struct dma_device *dev)
 {
 	struct dma_space *s = dev->state;
-	int err = iommu_detach(s->io, dev->bdf);
+	int err = dma_share_leave(&s->in);
 
-	if (!err || err == -XEN_ENOENT) /* it was cut off before */
-		err = iommu_space_free(s->io);
 	if (!err)
 		host_free(s, sizeof(*s));
 	return err;
@@ -97,19 +101,9 @@ static int detach(struct dma_device *dev)
 
 static int cut(const struct dma_device *dev)
 {
-	const struct dma_space *s = dev->state;
+	struct dma_space *s = dev->state;
 
-	return iommu_detach(s->io, dev->bdf);
-}
-
-/* A flush that fails leaves the addresses taken: the device may still reach what they led to. */
-static void flush_waiting(struct dma_space *s)
-{
-	s->tally.flushes++;
-	if (!iommu_flush_all(s->io))
-		for (unsigned i = 0; i < s->n_waiting; i++)
-			dma_window_give(&s->window, s->waiting[i]);
-	s->n_waiting = 0;
+	return dma_share_cut(&s->in);
 }
 
 /* ---- map and unmap --------------------------------------------------------------------------------- */
@@ -122,10 +116,10 @@ static int map_pages(struct dma_space *s, char *va, unsigned count, uint64_t at,
 	for (unsigned i = 0; i < count && !err; i++) {
 		maddr_t where = host_virt_to_maddr(va + i * PAGE_SIZE);
 
-		err = iommu_map(s->io, at + i * PAGE_SIZE, where, PAGE_SIZE, rights);
+		err = iommu_map(s->in.io, at + i * PAGE_SIZE, where, PAGE_SIZE, rights);
 		if (err == -XEN_EIO ||
 		    (err && i)) /* that one is mapped, though the unit does not answer */
-			(void)iommu_unmap(s->io, at, (i + (err == -XEN_EIO)) * PAGE_SIZE);
+			(void)iommu_unmap(s->in.io, at, (i + (err == -XEN_EIO)) * PAGE_SIZE);
 	}
 	return err;
 }
@@ -137,22 +131,22 @@ static int map_run(struct dma_space *s, char *first, unsigned count, unsigned al
 	unsigned page;
 	int err;
 
-	if (!dma_window_take(&s->window, count, align, &page)) {
+	if (!dma_window_take(&s->in.window, count, align, &page)) {
 		flush_waiting(s);
-		if (!dma_window_take(&s->window, count, align, &page))
+		if (!dma_window_take(&s->in.window, count, align, &page))
 			return -XEN_ENOSPC;
 	}
-	err = map_pages(s, first, count, dma_window_address(&s->window, page), rights);
+	err = map_pages(s, first, count, dma_window_address(&s->in.window, page), rights);
 	if (err) {
 		/* What was mapped for a moment nobody was told of, but a device may guess: addresses that may lead there stay taken. */
-		int unseen = iommu_flush_all(s->io);
+		int unseen = iommu_flush_all(s->in.io);
 
 		for (unsigned i = 0; i < count && !unseen; i++)
-			dma_window_give(&s->window, page + i);
+			dma_window_give(&s->in.window, page + i);
 		return err;
 	}
 	s->tally.maps += count;
-	*out_at = dma_window_address(&s->window, page);
+	*out_at = dma_window_address(&s->in.window, page);
 	return 0;
 }
 
@@ -167,18 +161,18 @@ static int unmap_page(struct dma_space *s, unsigned page)
 		return 0;
 	}
 	s->tally.flushes++;
-	err = iommu_flush_entry(s->io, dma_window_address(&s->window, page));
+	err = iommu_flush_entry(s->in.io, dma_window_address(&s->in.window, page));
 	if (!err)
-		dma_window_give(&s->window, page);
+		dma_window_give(&s->in.window, page);
 	return err;
 }
 
 static int unmap_run(struct dma_space *s, uint64_t at, unsigned count)
 {
-	unsigned page = dma_window_page(&s->window, at);
+	unsigned page = dma_window_page(&s->in.window, at);
 	int err = 0;
 
-	if (iommu_unmap(s->io, at & PAGE_MASK, (uint64_t)count * PAGE_SIZE)) {
+	if (iommu_unmap(s->in.io, at & PAGE_MASK, (uint64_t)count * PAGE_SIZE)) {
 		host_log(HOST_LOG_ERROR, "dma: address %llx is unmapped and was not mapped",
 			 (unsigned long long)at);
 		return -XEN_EINVAL;
@@ -242,7 +236,8 @@ static void count(const struct dma_device *dev, struct dma_counts *out)
 {
 	const struct dma_space *s = dev->state;
 
-	dma_tell(&s->tally, iommu_space_tables(s->io), out);
+	out->layer = name_of(s);
+	dma_tell(&s->tally, iommu_space_tables(s->in.io), out);
 }
 
 const struct dma_layer dma_space_layer = {.attach = attach,

@@ -7,17 +7,12 @@
 
 #include <amphi/xen.h>
 
-static bool is_taken(const struct dma_window *w, unsigned page)
-{
-	return w->taken[page / 64] >> page % 64 & 1;
-}
-
 static bool are_free(const struct dma_window *w, unsigned page, unsigned count, unsigned align)
 {
 	if (page & (align - 1))
 		return false;
 	for (unsigned i = 0; i < count; i++)
-		if (page + i >= DMA_WINDOW_PAGES || is_taken(w, page + i))
+		if (page + i >= DMA_WINDOW_PAGES || dma_window_is_taken(w, page + i))
 			return false;
 	return true;
 }
@@ -52,20 +47,26 @@ void dma_window_give(struct dma_window *w, unsigned page)
 
 void dma_window_keep(struct dma_window *w, uint64_t start, uint64_t end)
 {
-	uint64_t from = MAX(start + w->below, DMA_WINDOW);
-
-	for (uint64_t at = from; at < MIN(end + w->below, DMA_WINDOW_END); at += PAGE_SIZE)
-		take(w, dma_window_page(w, at - w->below));
+	end = MIN(end, w->first + DMA_WINDOW_BYTES);
+	for (uint64_t at = MAX(start, w->first); at < end; at += PAGE_SIZE)
+		take(w, dma_window_page(w, at));
 }
 
-int dma_window_fit(struct dma_window *w, uint64_t mask)
+/* The low one has more bits than addresses at both ends. */
+int dma_window_fit(struct dma_window *w, uint64_t mask, unsigned places)
 {
-	if (mask >= DMA_WINDOW_END - 1)
-		return 0;
+	for (w->place = 1; w->place < DMA_WINDOW_PLACES; w->place++) {
+		w->first = DMA_WINDOW + (w->place - 1) * DMA_WINDOW_STRIDE;
+		if (mask >= w->first + DMA_WINDOW_BYTES - 1 && !(places >> w->place & 1))
+			return 0;
+	}
 	if (mask <= DMA_WINDOW_LOW)
 		return -XEN_EFAULT;
-	w->below = DMA_WINDOW;
+	if (places & 1)
+		return -XEN_ENOSPC;
+	w->place = 0;
+	w->first = 0;
 	dma_window_keep(w, 0, DMA_WINDOW_LOW);
-	dma_window_keep(w, (mask + 1) & PAGE_MASK, DMA_WINDOW_END);
+	dma_window_keep(w, (MIN(mask, DMA_WINDOW_BYTES - 1) + 1) & PAGE_MASK, DMA_WINDOW_BYTES);
 	return 0;
 }

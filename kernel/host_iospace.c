@@ -5,6 +5,8 @@
  *
  * A function that leaves its space must reach nothing: it goes to a context that stays empty, of which there is one for each unit. Context 0 would not do, as the first
  * domain's is all of memory.
+ *
+ * A function of which no unit can tell another of ours cannot have a space of its own: it is found out by asking, and goes where that one is.
  */
 #include <amphi/dma.h>
 #include <amphi/error_name.h>
@@ -24,6 +26,12 @@
 
 /* A page each at most, and a flush. */
 static struct iospace_op ops[HOST_IOSPACE_BATCH + 1];
+static struct made {
+	uint32_t context;
+	unsigned
+	    users; /* calls of host_iospace_new that it was the answer to, and of _free none yet */
+} made[IOSPACE_CONTEXTS];
+static unsigned n_made;
 static uint32_t empty[EMPTY_MAX];
 static unsigned n_empty;
 static bool is_started;
@@ -66,25 +74,83 @@ static int attach(uint16_t bdf, uint32_t context)
 	return one(&op);
 }
 
-int host_iospace_free(uint32_t space)
+static int free_context(uint32_t context)
 {
-	struct iospace_op op = {.cmd = IOSPACE_free, .u.free = {.context = space}};
+	struct iospace_op op = {.cmd = IOSPACE_free, .u.free = {.context = context}};
 
 	return one(&op);
 }
 
-/* A function that is not ours to put anywhere goes as the hypervisor has it: so does one that no unit has, and one of several behind a bridge
- * by whose number all of them send. The first domain's reach all memory there; another's would reach nothing. */
+static void forget(struct made *m)
+{
+	*m = made[--n_made];
+}
+
+/* Those whose last function did not leave may have lost it since. */
+static void sweep(void)
+{
+	for (unsigned i = n_made; i--;)
+		if (!made[i].users && !free_context(made[i].context))
+			forget(&made[i]);
+}
+
+int host_iospace_free(uint32_t space)
+{
+	struct made *m = made;
+	int err;
+
+	while (m < made + n_made && m->context != space)
+		m++;
+	if (m == made + n_made)
+		return -XEN_ENOENT;
+	if (m->users > 1) {
+		m->users--;
+		return 0;
+	}
+	err = free_context(space);
+	if (err && err != -XEN_EBUSY)
+		return err;
+	m->users = 0;
+	if (!err)
+		forget(m);
+	return 0;
+}
+
+/* The one that is refused a space of its own has a companion somewhere. Not in one of ours: it is in context 0, which is memory then, or it would be
+ * nowhere; and there both work as they are. Where it was given up it is with those that reach nothing. */
+static int join(uint16_t bdf, uint32_t *out_space)
+{
+	for (unsigned i = 0; i < n_made; i++) {
+		int err = attach(bdf, made[i].context);
+
+		if (err == -XEN_EBUSY || err == -XEN_EXDEV)
+			continue;
+		made[i].users += !err;
+		*out_space = made[i].context;
+		return err;
+	}
+	for (unsigned i = 0; i < n_empty; i++)
+		if (!attach(bdf, empty[i]))
+			return -XEN_EBUSY;
+	return -XEN_ENODEV;
+}
+
+/* A function that is not ours to put anywhere goes as the hypervisor has it; so does one that no unit has. */
 int host_iospace_new(uint16_t bdf, uint32_t *out_space)
 {
-	int err = alloc(bdf, out_space);
+	int err;
 
+	sweep();
+	err = alloc(bdf, out_space);
 	if (err)
 		return err == -XEN_EPERM ? -XEN_ENODEV : err;
 	err = attach(bdf, *out_space);
-	if (err)
-		(void)host_iospace_free(*out_space);
-	return err == -XEN_EBUSY && machine_has_devices() ? -XEN_ENODEV : err;
+	if (!err) {
+		made[n_made++] = (struct made){.context = *out_space, .users = 1};
+		return 0;
+	}
+	(void)free_context(*out_space);
+	return err == -XEN_EBUSY ? join(bdf, out_space) : err;
 }
 
 bool host_iospace_reserved(uint16_t bdf, unsigned n, uint64_t *out_start, uint64_t *out_end)

@@ -4,7 +4,8 @@
  *
  *	direct	the device's address is the machine's; nothing is set up, and nothing holds the device back
  *	swiotlb	the same, but what lies above the device's mask is copied by way of a pool below it (swiotlb.h)
- *	strict, lazy	a space of its own in an IOMMU (iommu.h): the device reaches what is mapped, and only while it is
+ *	strict, lazy	a space of its own in an IOMMU (iommu.h): the device reaches what is mapped, and only while it is. Of functions that no unit can
+ *		tell apart all have one, and each reaches what is mapped for any
  *	io-strict, io-lazy	the same in a domain, whose hypervisor keeps the space: granted pages for as long as their grants are mapped
  *
  * Worker context. Each map is undone by exactly one unmap with the same device address, length and direction. Not
@@ -36,9 +37,10 @@ struct dma_device {
 };
 
 /* Before the device's first map, with bdf and mask set: gives it a space where there is an IOMMU to have one in. translated: what it sends goes by
- * the IOMMU, as it does for all but virtio devices that do not say so. -XEN_ENOMEM, -XEN_ENOSPC, or -XEN_EIO: it may not be used. */
+ * the IOMMU, as it does for all but virtio devices that do not say so. -XEN_ENOMEM, -XEN_ENOSPC (also: too many send by its number), -XEN_EBUSY (one of
+ * those was cut off), or -XEN_EIO: it may not be used. */
 int dma_attach(struct dma_device *dev, bool translated);
-/* The device is given up, its bus mastering off: what was mapped is no more, and what it still sends reaches nothing. -XEN_EIO: who holds it does
+/* The device is given up, its bus mastering off: what was mapped is no more, and what it still sends reaches nothing; where others send by its number, what those have. -XEN_EIO: who holds it does
  * not answer, and it may still reach what it did: that is not to be freed. */
 int dma_detach(struct dma_device *dev);
 
@@ -134,7 +136,7 @@ struct dma_pool_counts {
 void dma_pool_count(struct dma_pool_counts *out);
 
 /* Takes all of memory from a device that has a space, for good, whatever its driver does: what it sends from now on is a fault. -XEN_ENODEV: there is no such
- * device; -XEN_EOPNOTSUPP: nothing holds it; -XEN_EIO. */
+ * device; -XEN_EOPNOTSUPP: nothing holds it; -XEN_EBUSY: what it sends others send, too; -XEN_EIO. */
 int dma_cut(uint16_t bdf);
 
 struct dma_counts {

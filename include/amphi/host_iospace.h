@@ -12,14 +12,15 @@
 /* Pages of one call; more are several hypercalls. */
 #define HOST_IOSPACE_BATCH 256u
 
-/* A space of its own, empty, and the function in it. -XEN_ENODEV: no unit has it, or it is not ours, or the first domain has another
- * that no unit can tell from it (and both reach all memory); -XEN_EBUSY: so it is in another domain, where one of them has a space; -XEN_ENOSPC, -XEN_ENOMEM. */
+/* A space of its own, empty, and the function in it; or, where no unit can tell it from another one of ours that has a space, that one's, as it is. -XEN_ENODEV: no unit has it, or it
+ * is not ours, or such another one has no space (and both reach what the hypervisor has given us); -XEN_EBUSY: it was given up; -XEN_ENOSPC, -XEN_ENOMEM. */
 int host_iospace_new(uint16_t bdf, uint32_t *out_space);
 /* The n-th range of addresses that nothing of ours can be mapped at; false: there are not so many. */
 bool host_iospace_reserved(uint16_t bdf, unsigned n, uint64_t *out_start, uint64_t *out_end);
-/* The function leaves it, and reaches nothing from then on, while it is ours. What is mapped in it stays, and leads nobody there. */
+/* The function leaves it, and reaches nothing from then on, while it is ours. What is mapped in it stays, and leads nobody there. -XEN_EBUSY: another one that no unit can tell from
+ * it is in it as well: it stays, and reaches what is mapped there. */
 int host_iospace_leave(uint16_t bdf);
-/* Nobody is in it: it is no more, nor is what was mapped. */
+/* Whoever had it by host_iospace_new is done with it. With the last it is no more, nor is what was mapped; but while a function that could not leave is in it. */
 int host_iospace_free(uint32_t space);
 /* Pages of the hypervisor's that hold the tables of all spaces of ours. */
 unsigned host_iospace_tables(uint16_t bdf);

@@ -5,7 +5,7 @@
  * still know are not given again; groups undo what they hold; a device that is cut off or gone reaches nothing; dma_debug names what a driver does wrong. Why: real units
  * (qemu/iommu_test) show that it works, and seldom that it is not undone too late.
  *
- * links: tests/host/dma_host.c iommu/dma.c iommu/dma_space.c iommu/dma_window.c iommu/dma_bounce.c iommu/dma_untrusted.c iommu/dma_direct.c iommu/swiotlb.c iommu/dma_debug.c iommu/iommu.c iommu/io_table.c tests/host/iommu_world.c
+ * links: tests/host/dma_host.c iommu/dma.c iommu/dma_space.c iommu/dma_share.c iommu/sender.c lib/pci_cap.c iommu/dma_window.c iommu/dma_bounce.c iommu/dma_untrusted.c iommu/dma_direct.c iommu/swiotlb.c iommu/dma_debug.c iommu/iommu.c iommu/io_table.c tests/host/iommu_world.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

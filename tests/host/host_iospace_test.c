@@ -1,8 +1,8 @@
 /* host_iospace_test.c: lists of pages as operations of the hypercall, before a hypervisor that does them one by one.
  *
  * Shows: neighbours are one operation, and granted pages are named by their grants; a list that is refused in the middle leaves nothing behind; what is unmapped is flushed
- * by the same call; a function that leaves its space goes to one that stays empty, of its own unit, and never to context 0; a function of another domain's goes by
- * the hypervisor's number; where nobody answers, nothing is begun. Why: the first domain's context 0 is all of memory. Expected: all hold.
+ * by the same call; a function that leaves its space goes to one that stays empty, of its own unit, and never to context 0; functions that no unit can tell apart have
+ * one space as long as one of them has it; a function of another domain's goes by the hypervisor's number; where nobody answers, nothing is begun. Why: the first domain's context 0 is all of memory. Expected: all hold.
  *
  * links: kernel/host_iospace.c hypercall/count.c tests/host/fake_hypercall.c
  */
@@ -83,6 +83,7 @@ static uint32_t where[0x1000]; /* function -> context */
 static struct iospace_op did[300];
 static unsigned n_did, n_calls, refuse_at;
 static int call_error;
+static bool home_is_memory; /* context 0 */
 
 static unsigned unit_of(uint32_t sbdf)
 {
@@ -103,11 +104,23 @@ static int do_alloc(struct iospace_alloc *a)
 	return -XEN_ENOSPC;
 }
 
+/* 02:00.0 and 02:01.0 are one to the unit. */
+static const uint32_t one_sender[] = {0x200, 0x208};
+
+static bool is_elsewhere(uint32_t sbdf, uint32_t context)
+{
+	uint32_t other = one_sender[sbdf == one_sender[0]];
+
+	if (sbdf != one_sender[0] && sbdf != one_sender[1])
+		return false;
+	return (where[other] || home_is_memory) && where[other] != context;
+}
+
 static int do_attach(const struct iospace_attach *a)
 {
 	if (a->context && contexts[a->context].unit != unit_of(a->sbdf))
 		return -XEN_EXDEV;
-	if (a->sbdf == 0x200)
+	if (is_elsewhere(a->sbdf, a->context))
 		return -XEN_EBUSY;
 	where[a->sbdf] = a->context;
 	return 0;
@@ -153,6 +166,7 @@ static int begin(void **state)
 	n_did = n_calls = refuse_at = 0;
 	call_error = 0;
 	has_devices = true;
+	home_is_memory = false;
 	seen_as = 0x300;
 	return 0;
 }
@@ -271,28 +285,87 @@ static void who_leaves_reaches_nothing(void **state)
 	assert_int_not_equal(where[0x20], where[0x300]);
 }
 
-/* 02:00.0 is not told from another. The first domain's reach all memory without a space; nobody else's do. */
-static void who_cannot_be_told_from_another(void **state)
+static unsigned n_contexts(void)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < CONTEXTS; i++)
+		n += contexts[i].there;
+	return n;
+}
+
+/* Where the hypervisor has them they work as they are, if that is memory. */
+static void one_sender_at_home(void **state)
 {
 	uint32_t space;
 
+	home_is_memory = true;
 	assert_int_equal(host_iospace_new(0x200, &space), -XEN_ENODEV);
-	assert_false(contexts[1].there);
 	has_devices = false;
-	seen_as = 0x200;
-	assert_int_equal(host_iospace_new(0x18, &space), -XEN_EBUSY);
-	assert_false(contexts[1].there);
+	seen_as = 0x208;
+	assert_int_equal(host_iospace_new(0x18, &space), -XEN_ENODEV);
+	assert_int_equal(n_contexts(), 0);
+}
+
+static void one_sender_one_space(void **state)
+{
+	uint32_t far, a, b;
+
+	assert_int_equal(host_iospace_new(0x28, &far), 0);
+	assert_int_equal(host_iospace_new(0x200, &a), 0);
+	assert_int_equal(host_iospace_new(0x208, &b), 0);
+	assert_int_equal(a, b);
+	assert_int_not_equal(a, far);
+	assert_int_equal(where[0x200], a);
+	assert_int_equal(where[0x208], a);
+	assert_int_equal(where[0x28], far);
+	assert_int_equal(n_contexts(), 2);
+	/* Neither can leave before the other, and the second of them has the space still. */
+	assert_int_equal(host_iospace_leave(0x200), -XEN_EBUSY);
+	assert_int_equal(host_iospace_free(a), 0);
+	assert_true(contexts[a].there);
+	assert_int_equal(host_iospace_new(0x200, &a), 0);
+	assert_int_equal(a, b);
+	assert_int_equal(host_iospace_free(a), 0);
+	assert_int_equal(host_iospace_leave(0x208), -XEN_EBUSY);
+	assert_int_equal(host_iospace_free(a), 0);
+	assert_true(contexts[a].there);
+	/* They are ours no more: who comes next finds it let go. */
+	where[0x200] = where[0x208] = 0;
+	assert_int_equal(host_iospace_new(0x20, &b), 0);
+	assert_int_equal(a, b);
+	assert_int_equal(n_contexts(), 2);
+	assert_int_equal(host_iospace_leave(0x28), 0);
+	assert_int_equal(host_iospace_free(far), 0);
+	assert_int_equal(host_iospace_leave(0x20), 0);
+	assert_int_equal(host_iospace_free(a), 0);
+}
+
+/* The first was given up, and its number with it. */
+static void one_sender_given_up(void **state)
+{
+	uint32_t a, b;
+
+	assert_int_equal(host_iospace_new(0x200, &a), 0);
+	assert_int_equal(host_iospace_leave(0x200), 0);
+	assert_int_equal(host_iospace_free(a), 0);
+	assert_false(contexts[a].there);
+	assert_int_equal(host_iospace_new(0x208, &b), -XEN_EBUSY);
+	assert_int_not_equal(where[0x208], 0);
+	assert_int_equal(host_iospace_free(7), -XEN_ENOENT);
 }
 
 static void by_the_hypervisor_s_number(void **state)
 {
-	uint32_t space;
+	uint32_t space, other;
 
 	has_devices = false;
 	assert_int_equal(host_iospace_new(0x18, &space), 0);
 	assert_int_equal(where[0x300], space);
-	assert_int_equal(host_iospace_new(0x19, &space), -XEN_ENODEV);
+	assert_int_equal(host_iospace_new(0x19, &other), -XEN_ENODEV);
 	assert_int_equal(host_iospace_tables(0x18), 4);
+	where[0x300] = 0;
+	assert_int_equal(host_iospace_free(space), 0);
 }
 
 static void begins_where_somebody_answers(void **state)
@@ -320,7 +393,9 @@ int main(void)
 	    cmocka_unit_test_setup(a_refusal_leaves_nothing, begin),
 	    cmocka_unit_test_setup(unmapped_and_flushed, begin),
 	    cmocka_unit_test_setup(who_leaves_reaches_nothing, begin),
-	    cmocka_unit_test_setup(who_cannot_be_told_from_another, begin),
+	    cmocka_unit_test_setup(one_sender_at_home, begin),
+	    cmocka_unit_test_setup(one_sender_one_space, begin),
+	    cmocka_unit_test_setup(one_sender_given_up, begin),
 	    cmocka_unit_test_setup(by_the_hypervisor_s_number, begin),
 	    cmocka_unit_test_setup(begins_where_somebody_answers, begin),
 	};

@@ -11,7 +11,8 @@
 
 #define BDF    0x18
 #define LOWEST 0x100000ull
-#define PAGES  163840u /* from address 0 to the end of the grants' */
+#define OTHER  0x48    /* in the same space, when it has one: no unit can tell it from BDF */
+#define PAGES  262144u /* from address 0 to the end of the second one's grants */
 
 /* ---- the hypervisor's ---- */
 
@@ -20,11 +21,12 @@ struct io_page {
 	unsigned rights;
 };
 extern struct io_page at[PAGES]; /* by address */
-extern bool inside;              /* the function is in the space */
+extern bool inside;              /* a function is in the space */
 extern bool silent;              /* the unit does not answer */
 extern unsigned calls;           /* maps and unmaps */
 extern unsigned room;            /* pages that may be mapped still */
 unsigned page_of(uint64_t dma);  /* in `at` */
+void io_world_take_away(void);   /* both functions are another's, whoever has a space for them */
 
 /* Pages that others granted, the second half of which may only be read; ungrant: n of them from the first-th on go. */
 extern char granted[8 * PAGE_SIZE];

@@ -7,7 +7,7 @@
 # plain messages is heard as often as it was raised, and so is the line of another. Behind root ports:
 # errors that QEMU makes in functions and ports (AER) are told to the guest, which goes on with the disk as it was; what is pulled out while the
 # guest writes is an error there and is taken from it, and the guest goes on with what it has. Registers where memory or others' are: refused by name. And: functions that no IOMMU
-# keeps apart (of one device, behind a switch without access control, behind a bridge to conventional PCI) go to a guest together or not at all.
+# keeps apart (of one device, behind a switch without access control, behind a bridge to conventional PCI) go to a guest together or not at all, and both of the last work there.
 # timeout: 120
 set -u
 BUILD=${BUILD:-build}
@@ -27,6 +27,7 @@ command -v sfdisk >/dev/null || { echo "no sfdisk here"; exit 77; }
 head -c 1048576 /dev/urandom >"$work/bytes"
 printf 'label: gpt\nfirst-lba: 34\nstart=64,size=1900\n' | sfdisk -q "$work/bytes"
 head -c 8M /dev/zero >"$work/virtio"
+for d in o1 o2; do head -c 1M /dev/zero >"$work/$d"; done
 messages=nec-usb-xhci,msi=on,msix=off,intrs=16 line=nec-usb-xhci,msi=off,msix=off
 digest=$(sha256sum <"$work/bytes" | cut -d' ' -f1)
 strip -g -o "$work/amphi" "$BUILD/amphi"
@@ -89,6 +90,20 @@ neighbours="-device nvme,serial=m0,addr=9.0,multifunction=on -device nvme,serial
 -device xio3130-downstream,id=d1,bus=u,chassis=8,slot=8 -device xio3130-downstream,id=d2,bus=u,chassis=9,slot=9 -device nvme,serial=s1,bus=d1 -device nvme,serial=s2,bus=d2
 -device pcie-root-port,id=p,addr=0xb,chassis=10,slot=10 -device nvme,serial=a,bus=p -device pcie-root-port,id=q,addr=0xc,chassis=11,slot=11
 -device pcie-pci-bridge,id=old,bus=q -device ich9-ahci,bus=old,addr=1 -device ich9-ahci,bus=old,addr=2"
+# Of which no unit can tell one from the other, so that a guest has both in one space.
+pair="-device pcie-root-port,id=s,addr=0xf,chassis=12,slot=12 -device pcie-pci-bridge,id=both,bus=s
+-drive if=none,id=o1,format=raw,file=$work/o1 -device nvme,serial=o1,drive=o1,bus=both,addr=1
+-drive if=none,id=o2,format=raw,file=$work/o2 -device nvme,serial=o2,drive=o2,bus=both,addr=2"
+one_goes() {
+	[ "$(seen 'dma: 0c:0[12][.]0 io-lazy')" = 2 ] || fail "not both are in a space"
+	more 'verify nvme1n1 ok'
+	ctl pci-detach g 0c:01.0
+	more 'verify nvme2n1 ok'
+	ctl pci-attach g 0c:01.0
+	more 'verify nvme1n1 ok'
+	more 'verify nvme2n1 ok'
+	for f in 00:0d.0 00:0e.0; do ctl pci-detach g $f; done # a guest has eight at most
+}
 groups() {
 	ctl pci-assignable
 	for pair in '00:09.0 00:09.1' '06:00.0 07:00.0' '0a:01.0 0a:02.0'; do
@@ -163,15 +178,16 @@ more 'verify nvme0n1p1 ok'
 deaf
 finish 5
 end
-ROUNDS='1 2' BESIDE="irq-try 00:0d.0 16; irq-try 00:0e.0 line; -repeat 100000 \\'-verify nvme0n1p1 7; fill vda 3; verify vda 3; -ping -c 1 10.0.2.2; sleep 50\\';" WORK='-ping -c 1 10.0.2.2;' machine passthrough intel-iommu '01:00.0 02:00.0 03:00.0 00:0d.0 00:0e.0' -device pcie-root-port,id=a,addr=6,chassis=1 -device pcie-root-port,id=b,addr=7,chassis=2 \
+ROUNDS='1 2' BESIDE="irq-try 00:0d.0 16; irq-try 00:0e.0 line; fill nvme1n1 5; fill nvme2n1 6; -repeat 100000 \\'-verify nvme0n1p1 7; -verify nvme1n1 5; verify nvme2n1 6; fill vda 3; verify vda 3; -ping -c 1 10.0.2.2; sleep 50\\';" WORK='-ping -c 1 10.0.2.2;' machine passthrough intel-iommu '01:00.0 02:00.0 03:00.0 00:0d.0 00:0e.0 0c:01.0 0c:02.0' -device pcie-root-port,id=a,addr=6,chassis=1 -device pcie-root-port,id=b,addr=7,chassis=2 \
 	-device pcie-root-port,id=c,addr=8,chassis=3 -device nvme,drive=d,serial=x,bus=a -device e1000e,netdev=n,bus=b \
 	-drive "if=none,id=v,format=raw,file=$work/virtio" \
-	-device $messages,addr=d -device $line,addr=e -device virtio-blk-pci,id=v,drive=v,bus=c,aer=on,disable-legacy=on,iommu_platform=on $neighbours
+	-device $messages,addr=d -device $line,addr=e -device virtio-blk-pci,id=v,drive=v,bus=c,aer=on,disable-legacy=on,iommu_platform=on $neighbours $pair
 grep -q '02:00[.]0: lent to domain 1 as 02:00[.]0' "$work/log" || fail "not as it is"
+one_goes
 groups
 errors
 pulled_out
-finish 4
+finish 6
 grep -q '^03:00[.]0 .* gone ' "$work/out" || fail "it does not say that it is gone: $(cat "$work/out")"
 ctl pci-assignable-remove 01:00.0
 hmp pull 00:06.0

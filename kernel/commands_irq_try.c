@@ -65,6 +65,9 @@ static void heard(void *ctx)
 {
 	struct interrupter *in = ctx;
 
+	/* A message takes the mark back; of a line, which others may pull, it is what says whose. */
+	if (in->c->line && !(in->regs[IR_STATE / 4] & STATE_PENDING))
+		return;
 	in->n_heard++;
 	in->regs[IR_STATE / 4] = STATE_PENDING | STATE_ENABLED;
 }

@@ -8,6 +8,7 @@
 #include <amphi/machine.h>
 
 #include "host_pci.h"
+#include "machine_input.h"
 
 #define MSIX_ENABLE   0x8000u
 #define MSIX_MASK_ALL 0x4000u
@@ -195,15 +196,6 @@ void host_pci_interrupts_off(uint16_t bdf, domid_t guest, enum host_pci_kind kin
 
 /* ---- lines ------------------------------------------------------------------------------- */
 
-static int map_line(uint32_t line, domid_t domid)
-{
-	struct physdev_map_pirq map = {
-	    .domid = domid, .type = MAP_PIRQ_TYPE_GSI, .index = (int)line, .pirq = (int)line};
-
-	return (int)hypercall_physdev_op(PHYSDEVOP_map_pirq, &map);
-}
-
-/* Xen lets a domain pass on only what it has mapped itself; amphi-hv takes such a map as given up. */
 int host_pci_line_on(uint16_t bdf, domid_t guest)
 {
 	const struct pci_function *f;
@@ -212,8 +204,7 @@ int host_pci_line_on(uint16_t bdf, domid_t guest)
 
 	if (!s || !s->line)
 		return -XEN_ENODEV;
-	(void)map_line(s->line, DOMID_SELF);
-	err = map_line(s->line, guest);
+	err = machine_input_map(s->line, guest);
 	s->line_on = !err;
 	return err;
 }

@@ -9,12 +9,10 @@
 
 #include "boot.h"
 #include "host_pci.h"
+#include "machine_input.h"
 #include "partition_late.h"
 
 #define CLASS_BRIDGE 0x06u
-#define REG_LINE     0x3cu
-#define PINS         4u
-#define LINES        128u /* a higher number is none */
 #define CLASS_NVME   0x010802u
 
 #define REG_COMMAND    0x04u
@@ -22,15 +20,13 @@
 
 static struct pci_seat seats[PCI_FUNCTIONS_MAX];
 
-/* The line's number and the pin, as PCI 3.0, 6.2.4 has them. Numbers are those of the board's interrupt inputs: where firmware set the line up for the old
- * controllers they are the same ones (ACPI's byte code, that knows of others, is not read here). */
+/* A virtual one has none (PCI Express 4.0, 9.3.4.1.16). */
 static void read_line(const struct pci_function *f, struct pci_seat *s)
 {
 	uint32_t reg = f->physical == f->bdf ? machine_pci_read(f->bdf, REG_LINE, 2) : 0;
-	bool pin = reg >> 8 && reg >> 8 <= PINS;
 
-	s->line = pin && (reg & 0xff) < LINES ? (uint8_t)reg : 0;
-	s->only_line = pin && !pci_find_capability(f, PCI_CAP_MSI, 0) &&
+	s->line = machine_input_of(reg);
+	s->only_line = reg >> 8 && !pci_find_capability(f, PCI_CAP_MSI, 0) &&
 		       !pci_find_capability(f, PCI_CAP_MSIX, 0);
 }
 

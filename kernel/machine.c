@@ -2,8 +2,8 @@
  *
  * Called by drivers-native in the worker context. Register windows come from vmap.c, configuration space is
  * machine_pci.c, message-signalled interrupts come from the local APIC natively, and in a PV domain as a pirq: from
- * the hypervisor where the domain owns the machine, else from whoever lent it the function (pcifront). Handlers of
- * drivers run in the worker; the interrupt only queues them.
+ * the hypervisor where the domain owns the machine, else from whoever lent it the function (pcifront). Lines are
+ * machine_line.c. Handlers of drivers run in the worker; the interrupt only queues them.
  */
 #include <amphi/machine.h>
 
@@ -15,6 +15,7 @@
 
 #include "boot.h"
 #include "lapic.h"
+#include "machine_line.h"
 #include "mm.h"
 #include "time.h"
 #include "trap.h"
@@ -63,9 +64,6 @@ struct msi_source {
 	bool wants_eoi;
 	bool follows;   /* another one of a row, whose first one is mapped for all */
 	uint8_t mapped; /* the vector, where an IOMMU knows it; else 0 */
-	/* a line's */
-	void (*fn)(void *ctx);
-	void *ctx;
 };
 
 static struct msi_source *sources;
@@ -142,17 +140,9 @@ void machine_pci_appeared(uint16_t bdf, uint16_t physical)
 		(void)hypercall_physdev_op(PHYSDEVOP_pci_device_add, &add);
 }
 
-static bool pirq_wants_eoi(uint32_t pirq)
-{
-	struct physdev_irq_status_query query = {.irq = pirq};
-
-	return hypercall_physdev_op(PHYSDEVOP_irq_status_query, &query) == 0 &&
-	       query.flags & XENIRQSTAT_needs_eoi;
-}
-
 static int bind_event(struct msi_source *source, event_fn *fn)
 {
-	source->wants_eoi = pirq_wants_eoi(source->pirq);
+	source->wants_eoi = machine_pirq_wants_eoi(source->pirq);
 	return event_bind_pirq(source->pirq, false, fn, source, &source->port);
 }
 
@@ -268,66 +258,6 @@ int machine_msi_bind(struct machine_msi *msi)
 	return err;
 }
 
-/* ---- lines ------------------------------------------------------------------------------- */
-
-/* As PCI's header has it (6.2.4): the line, then the pin. Of a function that is lent the line is the pirq. */
-#define REG_LINE 0x3cu
-#define NO_LINE  0xffu
-
-/* Upcall. Nothing comes until the end is told, after the driver has made the device let go of the line. */
-static void line_pirq(void *ctx)
-{
-	struct msi_source *source = ctx;
-
-	worker_post(&source->work);
-}
-
-static void line_run(void *ctx)
-{
-	struct msi_source *source = ctx;
-	struct physdev_eoi eoi = {.irq = source->pirq};
-
-	source->fn(source->ctx);
-	if (source->wants_eoi)
-		(void)hypercall_physdev_op(PHYSDEVOP_eoi, &eoi);
-}
-
-static int map_line(uint32_t line)
-{
-	struct physdev_map_pirq map = {
-	    .domid = DOMID_SELF, .type = MAP_PIRQ_TYPE_GSI, .index = (int)line, .pirq = (int)line};
-
-	return (int)hypercall_physdev_op(PHYSDEVOP_map_pirq, &map);
-}
-
-int machine_line_bind(uint16_t bdf, void (*fn)(void *ctx), void *ctx)
-{
-	uint32_t reg = machine_pci_read(bdf, REG_LINE, 2), line = reg & 0xff;
-	struct msi_source *source;
-	int err = 0;
-
-	if (boot.platform != BOOT_XEN_PV)
-		return -XEN_EOPNOTSUPP;
-	if (!(reg >> 8) || !line || line == NO_LINE)
-		return -XEN_ENODEV;
-	source = source_new(bdf, line_run, NULL);
-	if (!source)
-		return -XEN_ENOMEM;
-	source->work.ctx = source;
-	source->fn = fn;
-	source->ctx = ctx;
-	source->pirq = line;
-	if (boot.privileged)
-		err = map_line(line);
-	if (!err)
-		err = bind_event(source, line_pirq);
-	if (err)
-		source_free(source);
-	else
-		keep(source);
-	return err;
-}
-
 /* ---- undone ------------------------------------------------------------------------------ */
 
 /* A vector stays bound natively, and its source with it: the interrupt that comes all the same reaches nobody. What the
@@ -359,6 +289,7 @@ void machine_msi_unbind(uint16_t bdf)
 		else
 			link = &source->next;
 	}
+	machine_line_unbind(bdf);
 	if (boot_on_xen() && !boot.privileged)
 		pcifront_interrupts_off(bdf);
 }

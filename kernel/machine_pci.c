@@ -11,6 +11,7 @@
 
 #include "boot.h"
 #include "io.h"
+#include "machine_acpi.h"
 #include "mm.h"
 
 #define PCI_ADDRESS 0xcf8u
@@ -43,57 +44,14 @@ void machine_io_write(uint16_t port, unsigned width_bytes, uint32_t value)
 
 /* ---- the window in memory ---------------------------------------------------------------- */
 
-/* What acpi_read has looked at, to be unmapped when it is done. */
-#define VIEWS_MAX 64u
-struct views {
-	unsigned n;
-	struct {
-		void *va;
-		size_t len;
-	} view[VIEWS_MAX];
-};
-
-static const void *view(void *ctx, uint64_t address, uint64_t len)
-{
-	struct views *v = ctx;
-	void *va = v->n < VIEWS_MAX ? machine_mmio_map((maddr_t){address}, len) : NULL;
-
-	if (!va)
-		return NULL;
-	v->view[v->n].va = va;
-	v->view[v->n++].len = len;
-	return va;
-}
-
-/* Natively boot has read the tables; a first domain reads them when somebody asks for more than the ports reach, which few do. */
-static void find_window(void)
-{
-	static bool looked;
-	static struct acpi_info found;
-	static struct views views;
-
-	if (looked || boot.acpi.ecam || boot.platform != BOOT_XEN_PV)
-		return;
-	looked = true;
-	acpi_read(view, &views, 0, &found);
-	while (views.n) {
-		views.n--;
-		machine_mmio_unmap(views.view[views.n].va, views.view[views.n].len);
-	}
-	boot.acpi.ecam = found.ecam;
-	boot.acpi.ecam_first_bus = found.ecam_first_bus;
-	boot.acpi.ecam_last_bus = found.ecam_last_bus;
-}
-
 /* The page of a function's extended space; NULL: there is none. The one of the last function that was asked for is
  * kept: who asks asks several times. */
 static volatile uint8_t *extended(uint16_t bdf)
 {
-	const struct acpi_info *acpi = &boot.acpi;
+	const struct acpi_info *acpi = machine_acpi();
 	static volatile uint8_t *page;
 	static uint16_t page_bdf;
 
-	find_window();
 	if (!acpi->ecam || bdf >> 8 < acpi->ecam_first_bus || bdf >> 8 > acpi->ecam_last_bus)
 		return NULL;
 	if (!page || page_bdf != bdf) {

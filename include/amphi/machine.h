@@ -58,9 +58,9 @@ struct machine_msi {
 /* 0 or -XEN_ENOSPC (no vector; fewer messages may do), or the hypervisor's error. */
 int machine_msi_bind(struct machine_msi *msi);
 
-/* The line of a function that has nothing else (INTx): fn(ctx) once for each time that it is found pulled, which it is again after fn returns, unless the
- * device was told. -XEN_ENODEV: it has none, or nobody says which; -XEN_EOPNOTSUPP: natively; -XEN_EBUSY: another domain has the line;
- * the hypervisor's error. */
+/* The line of a function that has nothing else (INTx): fn(ctx) once for each time that it is found pulled, by this function or another on the line, which it is
+ * again after fn returns, unless the device was told. -XEN_ENODEV: it has none, or nobody says which; -XEN_EOPNOTSUPP: natively; -XEN_EBUSY: another
+ * domain has the line; the hypervisor's error. fn binds and unbinds nothing. */
 int machine_line_bind(uint16_t bdf, void (*fn)(void *ctx), void *ctx);
 
 /* All interrupts of the function: their handlers are not called any more. */

@@ -3,7 +3,7 @@
  * Why: a function that is claimed while a driver of ours has it, or for another guest, is driven by two. Expected: the states of
  * host_pci_control.h and no others; ranges as base registers say; all vectors of a request or none, and each given back.
  *
- * links: kernel/host_pci.c kernel/host_pci_control.c drivers-native/pci_measure.c hypercall/count.c tests/host/fake_hypercall.c
+ * links: kernel/host_pci.c kernel/host_pci_control.c kernel/machine_input.c drivers-native/pci_measure.c hypercall/count.c tests/host/fake_hypercall.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,6 +20,7 @@
 #include "fake_hypercall.h"
 #include "kernel/boot.h"
 #include "kernel/host_pci.h"
+#include "kernel/machine_acpi.h"
 #include "kernel/partition_late.h"
 
 #define NVME    0x0020u
@@ -31,7 +32,8 @@ static unsigned n_functions, searched, added, removed, mapped, unmapped, refuse_
 static unsigned prepared, released;
 static int prepare_err, restore_err;
 static bool no_msix, no_messages;
-static int line_err, last_unmapped;
+static int line_err, last_unmapped, line_led_to;
+static struct physdev_setup_gsi set_up;
 static uint8_t space[256];
 unsigned drivers_wanted_vfs;
 struct boot_info boot;
@@ -70,6 +72,11 @@ int pci_msix_find(const struct pci_function *f, struct pci_msix *out)
 	return 0;
 }
 void machine_delay_us(unsigned us) {}
+static struct acpi_info tables;
+const struct acpi_info *machine_acpi(void)
+{
+	return &tables;
+}
 
 /* Base register 0 is one of 64 bits and 16 KiB, 2 one of 32 ports. */
 uint32_t machine_pci_read(uint16_t bdf, unsigned offset, unsigned width)
@@ -95,9 +102,15 @@ int64_t fake_hypercall(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint6
 	struct physdev_map_pirq *map = (void *)(uintptr_t)a2;
 	struct physdev_unmap_pirq *unmap = (void *)(uintptr_t)a2;
 
+	if (a1 == PHYSDEVOP_setup_gsi) {
+		set_up = *(struct physdev_setup_gsi *)(uintptr_t)a2;
+		return -XEN_EEXIST; /* somebody listens to it: no obstacle */
+	}
 	if (a1 == PHYSDEVOP_map_pirq && map->type == MAP_PIRQ_TYPE_GSI) {
-		assert_int_equal(map->index, 11);
-		assert_int_equal(map->pirq, 11);
+		assert_int_equal(map->index, line_led_to);
+		assert_int_equal(map->pirq, line_led_to);
+		assert_int_equal(set_up.gsi, line_led_to); /* before it is anybody's */
+		assert_int_equal(set_up.triggering, 1);
 		mapped += map->domid == 7;
 		return map->domid == 7 ? line_err : -XEN_EPERM; /* our own is no matter */
 	}
@@ -149,7 +162,12 @@ static int fresh(void **state)
 	prepare_err = restore_err = 0;
 	no_msix = no_messages = false;
 	line_err = 0;
+	line_led_to = 11;
+	set_up = (struct physdev_setup_gsi){0};
 	refuse_after = 100;
+	for (unsigned i = 0; i < ACPI_ISA_IRQS; i++)
+		tables.isa[i].gsi = i;
+	tables.isa[11].level = true; /* and high */
 	return 0;
 }
 
@@ -366,6 +384,7 @@ static void test_line(void **state)
 	host_pci_line_off(bdf, 7, true);
 	assert_int_equal(unmapped, 1);
 	assert_int_equal(last_unmapped, 11);
+	assert_int_equal(set_up.polarity, 0);
 	host_pci_back(bdf);
 	a_card(0x010b);
 	no_messages = false;
@@ -373,13 +392,47 @@ static void test_line(void **state)
 	assert_true(f.line == 11 && !f.only_line); /* it has messages */
 }
 
+/* Firmware leads it elsewhere, or writes down an input that the old controllers do not have: the guest's pirq is the input. Low, as PCI has
+ * it, where nobody says anything else. */
+static void test_line_elsewhere(void **state)
+{
+	static const uint8_t lines[][2] = {{9, 20}, {22, 22}, {10, 10}};
+	struct host_pci_info info;
+	uint16_t bdf;
+
+	tables.isa[9].gsi = 20;
+	for (unsigned i = 0; i < ARRAY_SIZE(lines); i++) {
+		a_card(0x0400u | lines[i][0]);
+		line_led_to = lines[i][1];
+		bdf = functions[0].bdf;
+		host_pci_let_go(bdf);
+		assert_int_equal(host_pci_lend(bdf, 7), 0);
+		assert_int_equal(host_pci_line_on(bdf, 7), 0);
+		assert_int_equal(set_up.polarity, 1);
+		assert_int_equal(host_pci_claim(bdf, 7, &info), 0);
+		assert_int_equal(info.line, line_led_to);
+		host_pci_line_off(bdf, 7, true);
+		assert_int_equal(last_unmapped, line_led_to);
+		host_pci_back(bdf);
+	}
+	/* None that a pirq could have. */
+	tables.isa[9].gsi = 128;
+	a_card(0x0109);
+	assert_int_equal(host_pci_line_on(functions[0].bdf, 7), -XEN_ENODEV);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup(test_states, fresh),  cmocka_unit_test_setup(test_ranges, fresh),
-	    cmocka_unit_test_setup(test_virtual, fresh), cmocka_unit_test_setup(test_msix, fresh),
-	    cmocka_unit_test_setup(test_msi, fresh),     cmocka_unit_test_setup(test_table, fresh),
-	    cmocka_unit_test_setup(test_why_not, fresh), cmocka_unit_test_setup(test_line, fresh),
+	    cmocka_unit_test_setup(test_states, fresh),
+	    cmocka_unit_test_setup(test_ranges, fresh),
+	    cmocka_unit_test_setup(test_virtual, fresh),
+	    cmocka_unit_test_setup(test_msix, fresh),
+	    cmocka_unit_test_setup(test_msi, fresh),
+	    cmocka_unit_test_setup(test_table, fresh),
+	    cmocka_unit_test_setup(test_why_not, fresh),
+	    cmocka_unit_test_setup(test_line, fresh),
+	    cmocka_unit_test_setup(test_line_elsewhere, fresh),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,7 +28,7 @@ static bool line_open; /* the last byte out was not a newline */
 static bool guest_console;
 static bool panicking;
 static char log_ring[LOG_BYTES];
-static uint32_t log_written;
+static uint32_t log_written, log_cleared;
 static char in_ring[IN_BYTES];
 static uint32_t in_written, in_taken;
 
@@ -80,17 +80,21 @@ void hv_panic(const char *fmt, ...)
 	machine_stop();
 }
 
-uint32_t console_read_log(char *out, uint32_t cap)
+/* Places are compared by how far they lie behind the last byte; one that is none is before all that is kept. */
+uint32_t console_read_log(char *out, uint32_t cap, uint32_t *from, bool clear)
 {
-	uint32_t have, from;
+	uint32_t behind, n;
 
 	spin_lock(&lock);
-	have = MIN(MIN(log_written, LOG_BYTES), cap);
-	from = log_written - MIN(log_written, LOG_BYTES);
-	for (uint32_t i = 0; i < have; i++)
-		out[i] = log_ring[(from + i) % LOG_BYTES];
+	behind = MIN(MIN(log_written - log_cleared, LOG_BYTES), log_written - *from);
+	n = MIN(behind, cap);
+	*from = log_written - behind;
+	for (uint32_t i = 0; i < n; i++)
+		out[i] = log_ring[(*from)++ % LOG_BYTES];
+	if (clear)
+		log_cleared = log_written;
 	spin_unlock(&lock);
-	return have;
+	return n;
 }
 
 /* ---- input ----------------------------------------------------------------------------- */

@@ -64,9 +64,9 @@ void hv_printk(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void hv_panic(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 #define HV_ASSERT(cond)                                                                            \
 	((cond) ? (void)0 : hv_panic("assertion failed: %s (%s:%d)", #cond, __FILE__, __LINE__))
-/* sysctl readconsole: copies up to cap bytes of our own log's ring, oldest first; returns how many.
- */
-uint32_t console_read_log(char *out, uint32_t cap);
+/* sysctl readconsole: copies up to cap bytes of our own log's ring, from place *from on, or, when that is not kept, the oldest; *from is then behind
+ * them. clear: what is there is not kept for a later look. Returns how many. */
+uint32_t console_read_log(char *out, uint32_t cap, uint32_t *from, bool clear);
 
 /* Ends the machine: reboot or off. Does not return. */
 void machine_reboot(void) __attribute__((noreturn));

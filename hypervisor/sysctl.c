@@ -19,7 +19,8 @@
 #define READ_MAX 4096u /* of the console's ring in one call */
 #define KEYS_MAX 64u
 
-/* The ring is read from its oldest byte and not emptied; what does not fit is left out. */
+/* From the oldest byte that is kept, or from where the last call ended: xl reads until nothing more comes. What does not fit is
+ * for the next call. */
 static int readconsole(struct xen_sysctl_readconsole *r)
 {
 	char *text = hv_alloc(READ_MAX);
@@ -27,7 +28,8 @@ static int readconsole(struct xen_sysctl_readconsole *r)
 
 	if (!text)
 		return -XEN_ENOMEM;
-	r->count = console_read_log(text, MIN(r->count, READ_MAX));
+	r->index = r->incremental ? r->index : 0;
+	r->count = console_read_log(text, MIN(r->count, READ_MAX), &r->index, r->clear);
 	error = handle_write_n(r->buffer, 0, text, r->count);
 	hv_free(text, READ_MAX);
 	return error;

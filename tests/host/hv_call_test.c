@@ -459,12 +459,20 @@ static void debug_keys_dump(void **state)
 
 static void the_console_is_read(void **state)
 {
-	struct xen_sysctl op = {.u.readconsole.count = 5};
+	struct xen_sysctl op = {.u.readconsole = {.count = 5, .index = 7}};
 
 	strcpy(fake.log, "hello world");
 	op.u.readconsole.buffer.p = (void *)(uintptr_t)(FAKE_GUEST_BASE + 4096);
-	assert_int_equal(sysctl(XEN_SYSCTL_readconsole, op)->u.readconsole.count, 5);
+	op = *sysctl(XEN_SYSCTL_readconsole, op);
+	assert_int_equal(op.u.readconsole.count, 5);
 	assert_memory_equal(fake_arena + 4096, "hello", 5);
+	/* As xl dmesg does: until nothing more comes. */
+	op.u.readconsole.incremental = 1;
+	op.u.readconsole.count = 100;
+	op = *sysctl(XEN_SYSCTL_readconsole, op);
+	assert_int_equal(op.u.readconsole.count, 6);
+	assert_memory_equal(fake_arena + 4096, " world", 6);
+	assert_int_equal(sysctl(XEN_SYSCTL_readconsole, op)->u.readconsole.count, 0);
 }
 
 static void the_clock_is_set(void **state)

@@ -384,11 +384,12 @@ void hv_panic(const char *fmt, ...)
 	abort();
 }
 
-uint32_t console_read_log(char *out, uint32_t cap)
+uint32_t console_read_log(char *out, uint32_t cap, uint32_t *from, bool clear)
 {
-	uint32_t n = (uint32_t)MIN(strlen(fake.log), cap);
+	uint32_t end = (uint32_t)strlen(fake.log), n = MIN(end - MIN(*from, end), cap);
 
-	memcpy(out, fake.log, n);
+	memcpy(out, fake.log + MIN(*from, end), n);
+	*from += n;
 	return n;
 }
 

@@ -72,6 +72,7 @@ xen_domu() {
 	done
 	sed "s/^/[$name] /" /var/log/xen/console/guest-$name.log
 	echo "dom0-sha256 $(sha256sum </tmp/a.img | cut -d' ' -f1)"
+	timeout 20 xl dmesg >/tmp/dmesg && echo "dom0-dmesg $(wc -l </tmp/dmesg) lines"
 	! xl domid $name >/dev/null 2>&1
 	R
 	xen_linux "$work/test" >"$work/log"
@@ -79,5 +80,6 @@ xen_domu() {
 	expect "$work/log" "@sha256 xvda $(sed -n 's/^dom0-sha256 //p' "$work/log")"
 	expect "$work/log" '@verify xvdb ok'
 	expect "$work/log" '@exit 5'
+	expect "$work/log" '^dom0-dmesg [1-9]'
 	expect "$work/log" '^TEST-EXIT: 0'
 }

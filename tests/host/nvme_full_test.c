@@ -215,22 +215,30 @@ static bool is_running(void)
 	return n->watch.phase == DISK_RUNNING;
 }
 
+/* What was in flight has its room anew, though there is no other; what waited goes on waiting. */
 static void a_reset_comes_between(void **state)
 {
-	struct asked a;
+	struct asked a, b;
 
-	low_leave(0);
+	low_leave(1);
 	ask(&a, BLOCK_READ, 1, 0);
+	ask(&b, BLOCK_READ, 2, 0);
+	assert_int_equal(sent(0), 1);
 	disk_watch_reset(&n->watch, "the test wants it");
 	pass_time(is_running);
-	assert_int_equal(a.times + sent(0), 0);
-	looks(3);
-	low_leave(1);
-	looks(1);
+	assert_int_equal(a.times + b.times, 0);
 	assert_int_equal(sent(0), 1);
 	answer(0, 0, 1);
 	assert_int_equal(a.times, 1);
 	assert_int_equal(a.status, 0);
+	looks(3);
+	assert_int_equal(sent(0), 1);
+	low_leave(2);
+	looks(1);
+	assert_int_equal(sent(0), 2);
+	answer(0, 1, 1);
+	assert_int_equal(b.times, 1);
+	assert_int_equal(b.status, 0);
 }
 
 static void it_is_taken_away(void **state)

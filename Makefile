@@ -60,8 +60,12 @@ $(BUILD)/kernel/%.c.o: %.c | $(DEPS)
 $(BUILD)/kernel/%.S.o: %.S | $(DEPS)
 	@mkdir -p $(@D); $(CC) $(KFLAGS) -D__ASSEMBLY__ -c $< -o $@
 $(patsubst %,$(BUILD)/kernel/pvops/%.S.o,thin thunks lock_thunks): pvops/keep.S
-$(BUILD)/plain/%.c.o: %.c | $(DEPS)
-	@mkdir -p $(@D); $(CC) -Itests/plain $(KFLAGS) -g0 -c $< -o $@
+PLAIN_C = $(CC) -Itests/plain $(KFLAGS) -g0 -c $< -o $@
+$(BUILD)/plain/tests/plain/%.c.o: tests/plain/%.c | $(DEPS)
+	@mkdir -p $(@D); $(PLAIN_C)
+# What has no pv site is the kernel's own object.
+$(BUILD)/plain/%.c.o: %.c $(BUILD)/kernel/%.c.o | $(DEPS)
+	@mkdir -p $(@D); if grep -q amphi/pvops_sites.h $(BUILD)/kernel/$<.d; then $(PLAIN_C); else cp $(BUILD)/kernel/$<.o $@; fi
 $(BUILD)/plain/%.S.o: %.S | $(DEPS)
 	@mkdir -p $(@D); $(CC) $(KFLAGS) -D__ASSEMBLY__ -c $< -o $@
 $(BUILD)/hv/%.c.o: %.c | $(DEPS)

@@ -510,10 +510,10 @@ static void changed_mappings(void **state)
 	flushes = 0;
 	kernel_tlb_changed();
 	kernel_tlb_changed();
-	for (unsigned i = 0; i < 1000 && __atomic_load_n(&flushes, __ATOMIC_RELAXED) < CPUS - 1;
+	for (unsigned i = 0; i < 1000 && __atomic_load_n(&flushes, __ATOMIC_RELAXED) < CPUS - 2;
 	     i++)
 		thread_sleep_ns(10000000);
-	thread_sleep_ns(20000000);
+	thread_sleep_ns(50000000); /* for one too many */
 	assert_int_equal(__atomic_load_n(&flushes, __ATOMIC_RELAXED), CPUS - 2);
 }
 

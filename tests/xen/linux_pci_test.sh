@@ -25,7 +25,7 @@ a=$(sha256sum <"$work/a.img" | cut -d' ' -f1) u=$(sha256sum <"$work/u.img" | cut
 f=$(sha256sum <"$work/file" | cut -d' ' -f1) half=$(tail -c 8M "$work/a.img" | sha256sum | cut -d' ' -f1)
 
 # The peer of iperf3 is the host, at a port of its own.
-net=$xen_dir/nettools port=$((20000 + $$ % 20000))
+net=$xen_dir/nettools port=$((10000 + $$ % 8000)) # other tests have those above
 until [ "$host" ] && grep -q listening "$work/iperf"; do
 	if [ ! "$host" ] || ! kill -0 "$host" 2>/dev/null; then
 		port=$((port + 1))

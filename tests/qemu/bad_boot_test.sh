@@ -13,9 +13,10 @@ gcc -m32 -std=gnu11 -O2 -Wall -Wextra -Werror -Iinclude -ffreestanding -fno-stac
 
 told() { # told LIE REGEX: the loader tells it, the kernel says so and ends as a crash
 	lie=$1 want=$2
-	timeout -k 5 "${most:-90}" qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 128 -nodefaults -display none -no-reboot -serial stdio \
+	rm -f "$work/log"
+	{ ${typed:-:}; } | timeout -k 5 90 qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 128 -nodefaults -display none -no-reboot -serial stdio \
 		-monitor none -device isa-debug-exit,iobase=0xf4 -kernel "$work/loader" -initrd "$BUILD/amphi" -append "$lie" \
-		</dev/null 2>&1 | tr -d '\r' >"$work/log"
+		2>&1 | stdbuf -oL tr -d '\r' >"$work/log"
 	grep -qE -- "$want" "$work/log" || { echo "$lie: expected /$want/ in:"; cat "$work/log"; exit 1; }
 	lies=$((${lies:-0} + 1))
 }
@@ -41,9 +42,13 @@ told mb2_entry_size "${cannot}it told of no memory"
 told mb2_module "${cannot}the boot module is not in what it says is memory"
 
 # Strange, and usable.
-most=20 # without a command line it stays at its prompt
+type_halt() { # without a command line it stays at its prompt
+	until_said '^@ready'
+	printf 'halt\r'
+}
+typed=type_halt
 told line_nowhere '^@ready'
-most=
+typed=
 told newer '^@exit 0'
 told mb2_good '^@exit 0'
 told map_strange '^@exit 0'

@@ -89,10 +89,17 @@ grep -q old "$work/out" && fail "another's answer was shown"
 	"$tool" ctl --timeout 60 console h >"$work/out" 2>&1 || fail "console: status $?"
 says '^from outside'
 says '^@exit 4'
+for _ in $(seq 600); do grep -q '^\[service\] @domain h exit 4' "$work/log" && break; sleep 0.1; done
 grep -q '^\[service\] @domain h exit 4' "$work/log" || fail "h did not end with 4"
 ctl 0 list; says '^g +1 '
-{ sleep 0.3; printf 'cpu\n'; } | "$tool" ctl --timeout 2 console g >"$work/out" 2>&1 || fail "console: status $?"
+# Of one whose guest goes on Ctrl-] is the end, or the time that was given.
+{
+	printf 'cpu\n'
+	for _ in $(seq 600); do grep -q '@cpu count' "$work/out" && break; sleep 0.1; done
+	printf '\035'
+} | "$tool" ctl --timeout 100 console g >"$work/out" 2>&1 || fail "console: status $?"
 says '@cpu count=2 online=1'
+"$tool" ctl --timeout 1 console g </dev/null >"$work/out" 2>&1 || fail "console: status $? at its time's end"
 ctl 1 console h; says 'h: no such domain'
 
 # Pinned, on a machine of two processors; destroyed, one is no loss to whoever waits for the others' exit codes.

@@ -8,7 +8,7 @@
 BUILD=${BUILD:-build}
 many=${CYCLES:-200}
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+trap '{ [ ! -f "$work/pid" ] || kill "$(cat "$work/pid")"; rm -rf "$work"; } 2>/dev/null' EXIT
 . tests/lib/archive.sh
 
 strip -g -o "$work/amphi" "$BUILD/amphi"
@@ -35,13 +35,20 @@ cycles() {
 	cmdline = 'role=guest do="sha256 xvda; fill xvdb 7; fill xvdb 8; verify xvdb 8; halt 0"'
 	disk = ["/a.img,raw,xvda,ro", "/b.img,raw,xvdb,rw"]
 	C
+	sed -i 's/^domain /spare /' "$work/ar/manifest" # made by the commands alone
 	ar_pack "$work/archive"
+	rm -f "$work/log" "$work/keys"; mkfifo "$work/keys"
 	timeout -k 5 $((110 + many / 2)) qemu-system-x86_64 -M q35 -accel tcg,thread=single -smp "$1" -cpu max -m 128 -nodefaults -display none -no-reboot \
-		-serial stdio -monitor none -kernel "$BUILD/amphi-hv" -append dom0_mem=32M \
-		-initrd "$BUILD/amphi dma_panic role=service stay loglevel=2 do=\"sleep 2000; cycle g $3; $4; create g; sleep 4000; halt\",$work/archive" \
+		-pidfile "$work/pid" -serial stdio -monitor none -kernel "$BUILD/amphi-hv" -append dom0_mem=32M \
+		-initrd "$BUILD/amphi dma_panic role=service stay loglevel=2 do=\"cycle g $3; $4; echo =last; create g\",$work/archive" \
 		-drive "if=none,id=a,format=raw,file=$work/a.img" -device nvme,serial=amphi0,drive=a \
 		-drive "if=none,id=b,format=raw,file=$work/b.img" -device virtio-blk-pci,serial=amphi1,drive=b \
-		</dev/null 2>&1 | tr -d '\r' >"$work/log"
+		<"$work/keys" 2>&1 | stdbuf -oL tr -d '\r' >"$work/log" &
+	exec 3>"$work/keys"
+	until sed -n '/^=last/,$p' "$work/log" | grep -q '^@domain g exit'; do kill -0 $! 2>/dev/null || break; sleep 0.1; done
+	! kill -0 $! 2>/dev/null || echo halt >&3
+	exec 3>&-
+	wait
 	grep -q "^@cycle ok g $3\$" "$work/log" || fail "$3 cycles left something"
 	[ "$(grep -c '^@cycle ok g' "$work/log")" = 4 ] || fail "cycles of living domains left something"
 	grep -q "^\[g\] .*@sha256 xvda $sum" "$work/log" || fail "the last domain did not read its disk"

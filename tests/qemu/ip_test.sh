@@ -33,7 +33,7 @@ def ask(path):
     c.request("GET", path)
     r = c.getresponse()
     return r.status, r.read()
-for _ in range(300):  # QEMU accepts before the guest does: only an answer is one
+for _ in range(3000):  # QEMU accepts before the guest does: only an answer is one
     try:
         status, state = ask("/")
         break
@@ -106,11 +106,12 @@ expect "$work/log" '^@iperf sent streams=1 bytes=[0-9]{6,} peer_bytes=[0-9]{6,} 
 expect "$work/log" '^@iperf received streams=3 bytes=[0-9]{6,} peer_bytes=[0-9]{6,} '
 expect "$work/log" '^@iperf received streams=2 bytes=[0-9]{6,} peer_bytes=[0-9]{6,} '
 expect "$work/iperf-client.log" 'SUM.*receiver'
-# 4 Mbit/s are half a million bytes in a second of each stream; how many arrive is the host's affair.
-expect "$work/log" '^@iperf sent streams=2 bytes=(9|10)[0-9]{5} peer_bytes=[0-9]{5,} .* packets=[67][0-9]{2} lost=[0-9]+ jitter_ns=[1-9][0-9]*$'
-expect "$work/log" '^@iperf received streams=1 bytes=[0-9]{5,} peer_bytes=[45][0-9]{5} .* packets=[45][0-9]{2} lost=[0-9]+ jitter_ns=[1-9][0-9]*$'
-expect "$work/log" '^@iperf received streams=1 bytes=[0-9]{5,} peer_bytes=[45][0-9]{5} .* packets=3[0-9]{2} lost=[0-9]+ jitter_ns=[1-9][0-9]*$'
-expect "$work/log" '^@iperf sent streams=1 bytes=[45][0-9]{5} peer_bytes=[0-9]{5,} .* packets=3[0-9]{2} lost=[0-9]+ jitter_ns=[1-9][0-9]*$'
+# 4 Mbit/s are half a million bytes in a second of each stream, and no more; a host that stands still when the second ends takes some of it.
+# How many arrive is the host's affair.
+expect "$work/log" '^@iperf sent streams=2 bytes=([5-9]|10)[0-9]{5} peer_bytes=[0-9]{5,} .* packets=[3-7][0-9]{2} lost=[0-9]+ jitter_ns=[1-9][0-9]*$'
+[ "$(grep -cE '^@iperf received streams=1 bytes=[0-9]{5,} peer_bytes=[2-5][0-9]{5} .* packets=[1-5][0-9]{2} lost=[0-9]+ jitter_ns=[1-9][0-9]*$' "$work/log")" = 2 ] ||
+	expect "$work/log" 'two streams of UDP received, at their rate'
+expect "$work/log" '^@iperf sent streams=1 bytes=[2-5][0-9]{5} peer_bytes=[0-9]{5,} .* packets=[1-3][0-9]{2} lost=[0-9]+ jitter_ns=[1-9][0-9]*$'
 [ "$(grep -cE '[0-9.]+ ms +[0-9]+/[0-9]+ \([0-9.e+-]+%\) +receiver' "$work/iperf-client.log")" = 2 ] || { echo "iperf3 has no figures of UDP:"; cat "$work/iperf-client.log"; exit 1; }
 grep '^@iperf' "$work/log"
 echo "fetch: $(sed -n 's/^@fetch.*bytes=\(3[0-9]*\) ns=\([0-9]*\) .*/\1 bytes in \2 ns/p' "$work/log")"

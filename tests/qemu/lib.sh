@@ -2,6 +2,7 @@
 # native MIB CMDLINE [QEMU...] prints the serial line without its carriage returns and leaves QEMU's exit
 # status in $work/status: 0 after halt 0, 2n+1 after halt n (the debug-exit device). expect FILE REGEX
 # wants such a line. MACHINE is the machine (q35), KERNEL another kernel than ours. $work is a folder of the test's own, removed at the end.
+# { until_said REGEX; printf KEYS; ... } | native ... >"$work/log" types when its time has come (the last log is gone by then).
 BUILD=${BUILD:-build}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -14,6 +15,13 @@ native() {
 			-kernel "${KERNEL:-$BUILD/amphi}" -append "dma_panic $cmdline" "$@" 2>&1
 		echo $? >"$work/status"
 	} | stdbuf -oL tr -d '\r'
+}
+
+until_said() { # until_said REGEX [TIMES]: waits until $work/log has so many lines, at most as long as the machine may take
+	for _ in $(seq 1800); do
+		[ "$(cat "$work/log" 2>/dev/null | grep -cE -- "$1")" -lt "${2:-1}" ] || return 0
+		sleep 0.1
+	done
 }
 
 expect() {

@@ -45,8 +45,9 @@ expect "$work/log" '^@verify vda bad 5000'
 expect_status 3 "$work/log"
 
 # At the keys: editing, wrong commands, wrong arguments.
+rm "$work/log"
 {
-	sleep 1
+	until_said '^@ready'
 	printf '\rhelx\177p\rnonsense\rsha256\rsha256 none extra\recho "a;  b" c; echo d\rfill vdz x\rhalt 300\rhalt\r'
 } | native 16 '' >"$work/log"
 expect_status 0 "$work/log"

@@ -38,6 +38,7 @@ serve
 run=$!
 while kill -0 $run 2>/dev/null; do
 	sleep 1
+	[ "$(grep -c 'is back' "$work/log")" -lt 6 ] || continue # enough of it: each time costs seconds of waiting
 	kill -9 $server; wait $server 2>/dev/null
 	sleep 0.3
 	serve

@@ -228,7 +228,7 @@ def addresses():  # both cards on QEMU's own network: DHCP, ARP and pings throug
 def on_amphi_hv():  # the first domain of our own hypervisor, where a bridge has the card and the stack the bridge
     log = subprocess.run(["timeout", "-k", "5", "60", "qemu-system-x86_64", "-M", "q35", "-accel", "tcg", "-cpu", "max", "-m", "96", "-nodefaults",
         "-display", "none", "-no-reboot", "-serial", "stdio", "-monitor", "none", "-kernel", build + "/amphi-hv", "-append", "dom0_mem=48M",
-        "-initrd", build + '/amphi role=service stay do="sleep 3000; ping -c 2 -s 4000 10.0.2.2; halt"',
+        "-initrd", build + '/amphi role=service stay do="ping -c 2 -s 4000 10.0.2.2; halt"',
         "-netdev", "user,id=a,restrict=on", "-device", "virtio-net-pci,netdev=a"], stdin=subprocess.DEVNULL, capture_output=True, text=True).stdout
     for wanted in ("@net xenbr0 10.0.2.15/24", "@ping 10.0.2.2 sent=2 received=2 twice=0 wrong=0", "@exit 0"):
         if wanted not in log:

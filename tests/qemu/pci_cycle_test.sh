@@ -8,7 +8,7 @@
 BUILD=${BUILD:-build}
 many=${CYCLES:-4}
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+trap '{ [ ! -f "$work/pid" ] || kill "$(cat "$work/pid")"; rm -rf "$work"; } 2>/dev/null' EXIT
 . tests/lib/archive.sh
 
 strip -g -o "$work/amphi" "$BUILD/amphi"
@@ -23,16 +23,30 @@ for d in 'g enabled' 'h disabled'; do
 	name = "$1"
 	kernel = "/amphi"
 	memory = 16
-	cmdline = 'role=guest do="sha256 nvme0n1; sleep 60000; halt 0"'
+	cmdline = 'role=guest do="repeat 100000 sha256 nvme0n1"'
 	passthrough = "$2"
 	pci = ["00:04.0"]
 	C
 done
+sed -i 's/^domain /spare /' "$work/ar/manifest" # made by the commands alone
 ar_pack "$work/archive"
+mkfifo "$work/keys"
 timeout -k 5 $((120 + 20 * many)) qemu-system-x86_64 -M q35,kernel-irqchip=split -accel tcg,thread=single -cpu max -m 128 -nodefaults -display none -no-reboot \
-	-serial stdio -monitor none -device intel-iommu -kernel "$BUILD/amphi-hv" -append dom0_mem=32M \
-	-initrd "$BUILD/amphi role=service stay do=\"sleep 1000; destroy g; cycle g $many; cycle g $many 300; cycle g $many 1200; cycle h $many 300; cycle h $many 1200; create g; sleep 3000; destroy g; create h; sleep 3000; destroy h; pci-assignable; halt\",$work/archive" \
-	-drive "if=none,id=a,format=raw,file=$work/a.img" -device nvme,serial=given,drive=a,addr=4 </dev/null 2>&1 | tr -d '\r' >"$work/log"
+	-pidfile "$work/pid" -serial stdio -monitor none -device intel-iommu -kernel "$BUILD/amphi-hv" -append dom0_mem=32M \
+	-initrd "$BUILD/amphi role=service stay do=\"cycle g $many; cycle g $many 300; cycle g $many 800; cycle h $many 300; cycle h $many 800; echo =last; create g\",$work/archive" \
+	-drive "if=none,id=a,format=raw,file=$work/a.img" -device nvme,serial=given,drive=a,addr=4 <"$work/keys" 2>&1 |
+	stdbuf -oL tr -d '\r' >"$work/log" &
+machine=$!
+exec 3>"$work/keys"
+reads() { # reads DOMAIN: the last one of it has read its disk
+	until sed -n '/^=last/,$p' "$work/log" | grep -q "^\[$1\] .*@sha256 nvme0n1"; do kill -0 $machine 2>/dev/null || fail "the last $1 reads nothing"; sleep 0.1; done
+}
+reads g
+printf '%s\n' 'destroy g' 'create h' >&3
+reads h
+printf '%s\n' 'destroy h' pci-assignable halt >&3
+exec 3>&-
+wait
 [ "$(grep -c "^@cycle ok [gh] $many\$" "$work/log")" = 5 ] || fail "something is left"
 # Between owners somebody has vectors still: what is counted is not nothing.
 for what in 'interrupt vectors' pirqs 'remapped interrupts' 'pages of IOMMUs'; do

@@ -46,7 +46,8 @@ while [ $n -lt "$cuts" ]; do
 			-serial "file:$work/log" -monitor none -kernel "$BUILD/amphi" -append "do='ledger $disk'" \
 			-drive "if=none,id=d,format=qcow2,cache=writeback,file=$fast/d.qcow2" -device "$device,drive=d" </dev/null &
 		qemu=$!
-		for i in $(seq 3000); do grep -q '@ledger' "$work/log" 2>/dev/null && break; sleep 0.02; done
+		# The last line may be half a line.
+		for i in $(seq 3000); do [ "$(cat "$work/log" 2>/dev/null | grep -c '@ledger')" -lt 2 ] || break; sleep 0.02; done
 		sleep "0.$(awk -v s="$n$(date +%N)" 'BEGIN { srand(s); printf "%03d", rand() * 1000 }')"
 		# The child of timeout, so that nothing of it runs on.
 		pkill -KILL -P $qemu

@@ -59,13 +59,13 @@ expect "$work/log" "a pv site is not what it was compiled to: 0x$va [a-z_]+.*\+[
 grep -q '^@ready' "$work/log" && { echo "it went on all the same"; exit 1; }
 
 # In the running kernel: the site's last byte.
+rm "$work/log"
 mkfifo "$work/keys"
 native 32 'do="pvops verify"' -gdb "unix:path=$work/gdb,server=on,wait=off" <"$work/keys" >"$work/log" &
 {
-	for i in $(seq 1200); do grep -q '^@pvops indirect=0 differing=0' "$work/log" && break; sleep 0.1; done
+	until_said '^@pvops indirect=0 differing=0'
 	poke "$va" $((room - 1)) cc
 	printf 'pvops verify\rhalt 0\r'
-	sleep 2
 } >"$work/keys"
 wait
 expect "$work/log" "^differs: 0x$va [a-z_]+.*\+[0-9]+ [a-z]+\.[a-z_0-9]+: expected .*, found .* cc\$"

@@ -34,9 +34,9 @@ mkfifo "$work/typed"
 exec 3<>"$work/typed"
 # shellcheck disable=SC2046
 timeout -k 5 330 qemu-system-x86_64 -M q35 -accel tcg,thread=single -cpu max -m 96 -nodefaults -display none -no-reboot -serial stdio \
-	-monitor none -chardev "socket,id=ctl,path=$work/s.ctl,server=on,wait=off" -serial chardev:ctl -kernel "$BUILD/amphi-hv" \
+	-monitor "unix:$work/mon,server=on,wait=off" -chardev "socket,id=ctl,path=$work/s.ctl,server=on,wait=off" -serial chardev:ctl -kernel "$BUILD/amphi-hv" \
 	-append dom0_mem=32M -initrd "$BUILD/amphi dma_panic role=service stay,$work/archive" $(disk a) $(disk b) $(disk good) \
-	$(disk slow ,throttling.bps-total=1500000) $(disk small) $(disk ro ,readonly=on) \
+	$(disk slow ,throttling.bps-total=300000) $(disk small) $(disk ro ,readonly=on) \
 	-blockdev "driver=file,node-name=f,filename=$work/bad.img" \
 	-blockdev driver=blkdebug,node-name=bad,image=f,inject-error.0.event=none,inject-error.0.iotype=write,inject-error.0.errno=5,inject-error.0.sector=9000 \
 	-device virtio-blk-pci,drive=bad,serial=bad,werror=report <"$work/typed" >"$work/log" 2>&1 &
@@ -91,6 +91,7 @@ goes_on b
 ctl list a
 grep -q '^a  *1  *saving ' "$work/out" || fail "b waited for the disk, or the disk is fast"
 ctl destroy a
+python3 tests/lib/monitor.py "$work/mon" 'block_set_io_throttle slow 0 0 0 0 0 0' || fail "monitor" # from now on it is not
 wait_for 'a: it has ended and is not saved'
 empty slow
 ctl restore serial=good

@@ -117,11 +117,12 @@ refuse 'run -17 hello' '^usage: run|^run: '
 refuse 'run self_test stack; halt 0' '^@program self_test 1 ended page fault$'
 refuse 'run self_test nonsense; halt 0' '^@program self_test 1 exit 98$'
 # Programs that do not end are ended at the keys, in whatever they are.
+rm "$work/log"
 {
-	sleep 2
-	printf 'run -2 self_test forever\r'; sleep 1; printf '\003'; sleep 1
-	printf 'run self_test doze\r'; sleep 1; printf '\003'; sleep 1
-	printf 'run self_test wait_long\r'; sleep 1; printf '\003'; sleep 1
+	until_said '^memory'
+	printf 'run -2 self_test forever\r'; sleep 1; printf '\003'; until_said 'ended Ctrl-C' 2
+	printf 'run self_test doze\r'; sleep 1; printf '\003'; until_said 'ended Ctrl-C' 3
+	printf 'run self_test wait_long\r'; sleep 1; printf '\003'; until_said 'ended Ctrl-C' 4
 	printf 'run hello alive\rmem\rhalt 0\r'
 } | native 32 'do=mem' -initrd "$work/ramdisk" >"$work/log"
 expect_status 0 "$work/log"

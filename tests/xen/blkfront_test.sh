@@ -11,9 +11,14 @@
 . "$(dirname "$0")/lib.sh"
 "$here/tools.sh" || { echo "cannot get fio"; exit 1; }
 mkdir -p "$work/test"
-cp "$BUILD/amphi" "$here/fs.sh" "$work/test/"
+cp "$BUILD/amphi" "$here/fs.sh" "$here/guests.sh" "$work/test/"
 cat >"$work/test/run.sh" <<'R'
 . /test/fs.sh
+. /test/guests.sh
+end() {
+	for d in u1 h1; do sed "s/^/[$d] /" $logs/guest-$d.log; done
+	exit $1
+}
 modprobe -a nvme crc32c_generic ext4
 parameters=/sys/module/xen_blkback/parameters
 echo 4 >$parameters/max_queues
@@ -44,15 +49,6 @@ C
 disk() { # disk VDEV IMAGE ACCESS
 	printf "'vdev=%s,format=raw,backendtype=phy,access=%s,target=/tmp/%s.img'" $1 $3 $2
 }
-said() { # said NAME REGEX: waits until the domain has
-	for i in $(seq 600); do grep -qE "$2" /var/log/xen/console/guest-$1.log && return 0; sleep 0.2; done
-	echo "$1 never said $2"
-	return 1
-}
-gone() {
-	for i in $(seq 600); do xl domid $1 >/dev/null 2>&1 || return 0; sleep 0.2; done
-	return 1
-}
 look() { # look NAME: at both halves' nodes and the backend's counters
 	id=$(xl domid $1)
 	xenstore-ls /local/domain/$id/device/vbd | sed "s/^/[$1 front] /"
@@ -62,8 +58,9 @@ look() { # look NAME: at both halves' nodes and the backend's counters
 	done
 }
 domain u1 pv 2 "$(disk xvda a ro),$(disk xvdb b rw),$(disk xvdc c rw),$(disk xvde fs ro),$(disk xvdf fs-u1 rw)" \
-	'sha256 xvda; copy xvde xvdf; fill xvdb 7; verify xvdb 7; bench random xvdb 256 2000; fill xvdc 8; verify xvdc 8; stats; sleep 8000; sha256 xvdd; sha256 xvdb; fill xvdb 9; sha256 xvdb; stats; sleep 8000; sha256 xvdc; discard xvdc; sha256 xvdc; stats; halt 5' 51744
-said u1 '@verify xvdc ok' && look u1
+	'sha256 xvda; copy xvde xvdf; fill xvdb 7; verify xvdb 7; bench random xvdb 256 2000; fill xvdc 8; verify xvdc 8; stats' 51744
+says u1 '@verify xvdc ok'
+look u1
 trace() { xenstore-write /local/domain/$(xl domid u1)/control/blktrace "$1"; }
 trace 1
 echo "sysfs" # the disk grows: the backend looks at its size when requests come
@@ -71,31 +68,37 @@ loop=$(losetup -a | sed -n 's,^/dev/\(loop[0-9]*\):.*/tmp/b.img.*,\1,p')
 truncate -s 3M /tmp/b.img
 losetup -c /dev/$loop || echo "no resize of /dev/$loop"
 xl block-attach u1 "vdev=xvdd,format=raw,backendtype=phy,access=ro,target=/tmp/e.img"
-said u1 '@stat front=xvdd' # with which the guest has waited for it, and done all before
+says u1 'disk xvdd: '
+tell u1 'sha256 xvdd; sha256 xvdb'
+says u1 'xvdb: now 6144 sectors'
+tell u1 'fill xvdb 9; sha256 xvdb; stats'
+says u1 '@stat front=xvdd'
 trace 0
 echo "dom0 b $(sha256sum </tmp/b.img | cut -d' ' -f1)"
 echo "dom0 c $(sha256sum </tmp/c.img | cut -d' ' -f1)"
 echo "dom0 e $(sha256sum </tmp/e.img | cut -d' ' -f1)"
 echo "[u1 trace] $(xenstore-read /local/domain/$(xl domid u1)/data/blktrace/0)"
 xl block-detach u1 xvdd && echo "detached xvdd"
-status=0
-gone u1 || status=1
+tell u1 'sha256 xvdc; discard xvdc; sha256 xvdc; stats; halt 5'
+gone u1
 echo "dom0 c after the discard $(sha256sum </tmp/c.img | cut -d' ' -f1)"
 echo N >$parameters/feature_persistent
-domain h1 pvh 1 "$(disk xvda a ro),$(disk xvdb d rw),$(disk xvde fs ro),$(disk xvdf fs-h1 rw)" 'sha256 xvda; copy xvde xvdf; fill xvdb 7; verify xvdb 7; sha256 xvdb; stats; sleep 8000; halt 6'
-said h1 '@stat front=xvdb' && look h1
-gone h1 || status=1
+domain h1 pvh 1 "$(disk xvda a ro),$(disk xvdb d rw),$(disk xvde fs ro),$(disk xvdf fs-h1 rw)" 'sha256 xvda; copy xvde xvdf; fill xvdb 7; verify xvdb 7; sha256 xvdb; stats'
+says h1 '@stat front=xvdf'
+look h1
+tell h1 'halt 6'
+gone h1
 echo "dom0 d $(sha256sum </tmp/d.img | cut -d' ' -f1)"
 for d in u1 h1; do
 	cmp /tmp/fs.img /tmp/fs-$d.img && echo "FS $d same bytes"
 	fs_check $(image fs-$d) | sed "s/^FS [^ ]*/FS $d/"
 done
-for d in u1 h1; do sed "s/^/[$d] /" /var/log/xen/console/guest-$d.log; done
 echo "dom0 a $(sha256sum </tmp/a.img | cut -d' ' -f1)"
-(exit $status)
+end 0
 R
 xen_linux "$work/test" -drive "file=$xen_dir/tools.img,if=none,id=t,format=raw,readonly=on" -device nvme,serial=t,drive=t >"$work/log"
 log=$work/log
+! grep MISSED "$log" || { tail -n 60 "$log"; exit 1; }
 same() { # same GUEST DISK WHAT: some digest of the guest's is dom0's
 	expect "$log" "^\[$1\] @sha256 $2 $(sed -n "s/^dom0 $3 \([0-9a-f]*\)$/\1/p" "$log")"
 }

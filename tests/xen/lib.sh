@@ -1,7 +1,8 @@
 # lib.sh: boots Debian's real Xen under QEMU TCG for a test; sourced by tests/xen/*_test.sh.
 # Two ways: xen_ours KERNEL ARGS [RAMDISK] [QEMU...] makes our kernel the first domain; xen_linux FOLDER
 # [QEMU...] boots a Linux dom0 with Xen's tools that runs FOLDER/run.sh. Both print the serial line.
-# XEN_IMAGE takes the place of real Xen, for what speaks its ABI.
+# XEN_IMAGE takes the place of real Xen, for what speaks its ABI. xen_begin ... is xen_ours in the background, its line in $work/log;
+# xen_said waits for what it says, xen_types types to it, xen_end waits for its end.
 # What is taken from the processor is what QEMU 7.2's TCG emulates wrongly under Xen: SMAP, RDTSCP and
 # XSAVE under SVM, and lazy FPU switching; without that, data is silently corrupted. XEN_ARGS are more words
 # for Xen itself, XEN_SECONDS how long xen_linux may take. Machines of several processors get $xen_several with them:
@@ -19,13 +20,36 @@ xen_qemu() { # xen_qemu SECONDS MEM_MIB DOM0_MEM_MIB INITRD-ARGUMENT [QEMU...]
 	timeout -k 5 "$limit" qemu-system-x86_64 -M q35 -accel tcg -cpu max,-smap,-smep,-rdtscp,-xsave -m "$mem" \
 		-nodefaults -display none -no-reboot -serial stdio -monitor none -kernel "${XEN_IMAGE:-$xen_dir/xen}" \
 		-append "console=com1 com1=115200 spec-ctrl=eager-fpu loglvl=warning guest_loglvl=warning dom0_mem=${dom0}M,max:${dom0}M ${XEN_ARGS:-}" \
-		-initrd "$initrd" "$@" </dev/null 2>&1 | stdbuf -oL tr -d '\r'
+		-initrd "$initrd" "$@" <"${XEN_KEYS:-/dev/null}" 2>&1 | stdbuf -oL tr -d '\r'
 }
 
 xen_ours() {
 	kernel=$1 args=$2 ramdisk=${3:-}; shift; shift; [ $# = 0 ] || shift
 	case $kernel in */amphi) args="dma_panic $args" ;; esac
 	xen_qemu 60 256 "${DOM0_MIB:-64}" "$kernel $args${ramdisk:+,$ramdisk}" "$@"
+}
+
+xen_begin() {
+	mkfifo "$work/keys"
+	: >"$work/log"
+	XEN_KEYS=$work/keys xen_ours "$@" >"$work/log" &
+	xen=$!
+	trap 'kill $xen 2>/dev/null; exec 3>&-; wait; rm -rf "$work"' EXIT
+	exec 3>"$work/keys"
+}
+
+xen_said() { # xen_said REGEX [TIMES]: waits until it has said so many such lines
+	until [ "$(grep -cE -- "$1" "$work/log")" -ge "${2:-1}" ]; do
+		kill -0 $xen 2>/dev/null || { echo "ended without ${2:-1} of /$1/:"; tail -n 60 "$work/log"; exit 1; }
+		sleep 0.1
+	done
+}
+
+xen_types() { printf '%s\r' "$@" >&3; }
+
+xen_end() {
+	exec 3>&-
+	wait $xen
 }
 
 xen_linux() {
@@ -65,11 +89,7 @@ xen_domu() {
 	dd if=/dev/urandom of=/tmp/a.img bs=64k count=48 2>/dev/null
 	dd if=/dev/zero of=/tmp/b.img bs=64k count=16 2>/dev/null
 	xl create /test/domu.cfg || exit 1
-	for i in $(seq 1200); do
-		xl domid $name >/dev/null 2>&1 || break
-		xl list $name | grep -qE ' .{3,5}c.? ' && break
-		sleep 0.2
-	done
+	until_ended $name
 	sed "s/^/[$name] /" /var/log/xen/console/guest-$name.log
 	echo "dom0-sha256 $(sha256sum </tmp/a.img | cut -d' ' -f1)"
 	timeout 20 xl dmesg >/tmp/dmesg && echo "dom0-dmesg $(wc -l </tmp/dmesg) lines"

@@ -7,8 +7,13 @@
 # timeout: 700
 . "$(dirname "$0")/lib.sh"
 mkdir -p "$work/test"
-cp "$BUILD/amphi" "$work/test/"
+cp "$BUILD/amphi" "$here/guests.sh" "$work/test/"
 cat >"$work/test/run.sh" <<'R'
+. /test/guests.sh
+end() {
+	for d in u1 u2 h1; do sed "s/^/[$d] /" $logs/guest-$d.log; done
+	exit $1
+}
 modprobe -a xen-netback bridge || exit 1
 echo 2 >/sys/module/xen_netback/parameters/max_queues
 brctl addbr xenbr0
@@ -32,15 +37,6 @@ C
 	[ -z "${7:-}" ] || xenstore-write /local/domain/$(xl domid $1)/device/vif/0/trusted 0
 	xl unpause $1
 }
-said() { # said NAME REGEX: waits until the domain has
-	for i in $(seq 600); do grep -qE "$2" /var/log/xen/console/guest-$1.log && return 0; sleep 0.2; done
-	echo "$1 never said $2"
-	return 1
-}
-gone() {
-	for i in $(seq 600); do xl domid $1 >/dev/null 2>&1 || return 0; sleep 0.2; done
-	return 1
-}
 look() { # look NAME: at both halves' nodes and the backend's counters
 	id=$(xl domid $1)
 	xenstore-ls /local/domain/$id/device/vif | sed "s/^/[$1 front] /"
@@ -51,24 +47,28 @@ look() { # look NAME: at both halves' nodes and the backend's counters
 }
 ping="netblast eth0"
 domain u1 pv 2 "mac=00:16:3e:00:07:02,bridge=xenbr0" \
-	"$ping 2000 60 10.7.0.2 10.7.0.1; $ping 500 1514 10.7.0.2 10.7.0.1; $ping 300 257 10.7.0.2 10.7.0.1; netstat; echo plugged; -netblast eth1 2 60 10.7.0.3 10.7.0.1; netblast eth1 200 1000 10.7.0.3 10.7.0.1; netstat; sleep 6000; halt 5"
-said u1 '^plugged' && xl network-attach u1 "mac=00:16:3e:00:07:03" "bridge=xenbr0"
-said u1 '@blast eth1 size=1000' && look u1
+	"$ping 2000 60 10.7.0.2 10.7.0.1; $ping 500 1514 10.7.0.2 10.7.0.1; $ping 300 257 10.7.0.2 10.7.0.1; netstat; echo plugged; -netblast eth1 2 60 10.7.0.3 10.7.0.1; netblast eth1 200 1000 10.7.0.3 10.7.0.1; netstat"
+says u1 '^plugged'
+xl network-attach u1 "mac=00:16:3e:00:07:03" "bridge=xenbr0"
+says u1 '@blast eth1 size=1000'
+look u1
 xl network-detach u1 1 && echo "detached eth1"
-status=0
-gone u1 || status=1
+tell u1 'halt 5'
+gone u1
 domain u2 pv 1 "mac=00:16:3e:00:07:04,bridge=xenbr0" \
 	"ping -i 0 -c 50 -s 56 10.7.0.1; ping -i 0 -c 50 -s 1472 10.7.0.1; ping -i 0 -c 10 -s 20000 10.7.0.1; netstat; halt 6" 10.7.0.4/24 no
-said u2 '@exit' || status=1
+says u2 '@exit'
 domain h1 pvh 1 "mac=00:16:3e:00:07:05,bridge=xenbr0,mtu=9000" \
-	"$ping 500 60 10.7.0.5 10.7.0.1; $ping 300 1514 10.7.0.5 10.7.0.1; $ping 100 9014 10.7.0.5 10.7.0.1; netstat; sleep 3000; halt 7"
-said h1 '@stat netfront' && look h1
-gone h1 || status=1
-for d in u1 u2 h1; do sed "s/^/[$d] /" /var/log/xen/console/guest-$d.log; done
-(exit $status)
+	"$ping 500 60 10.7.0.5 10.7.0.1; $ping 300 1514 10.7.0.5 10.7.0.1; $ping 100 9014 10.7.0.5 10.7.0.1; netstat"
+says h1 '@stat netfront'
+look h1
+tell h1 'halt 7'
+gone h1
+end 0
 R
 xen_linux "$work/test" >"$work/log"
 log=$work/log
+! grep MISSED "$log" || { tail -n 60 "$log"; exit 1; }
 all() { expect "$log" "^\[$1\] @blast $2 size=$3 sent=$4 answered=$4 wrong=0 refused=0 "; }
 all u1 eth0 60 2000
 all u1 eth0 1514 500

@@ -5,9 +5,12 @@
 # and reach their gateways, with frames of several pieces.
 # timeout: 200
 . "$(dirname "$0")/lib.sh"
-xen_ours "$BUILD/amphi" 'role=native do="sleep 3000; ping -c 2 -s 1400 10.0.2.2; ping -c 2 -s 4000 10.0.3.2; netstat; halt"' "" \
+xen_begin "$BUILD/amphi" role=native "" \
 	-netdev user,id=a,restrict=on -device virtio-net-pci,netdev=a,mac=52:54:00:00:00:01 \
-	-netdev user,id=b,restrict=on,net=10.0.3.0/24 -device e1000e,netdev=b,mac=52:54:00:00:00:02 >"$work/log"
+	-netdev user,id=b,restrict=on,net=10.0.3.0/24 -device e1000e,netdev=b,mac=52:54:00:00:00:02
+for n in 0 1; do xen_said "^@net eth$n"; done
+xen_types 'ping -c 2 -s 1400 10.0.2.2' 'ping -c 2 -s 4000 10.0.3.2' netstat halt
+xen_end
 expect "$work/log" 'platform=xen-pv'
 expect "$work/log" '^@net eth0 10.0.2.15/24'
 expect "$work/log" '^@net eth1 10.0.3.15/24'

@@ -16,10 +16,7 @@ cat >"$work/test/run.sh" <<'R'
 log=/var/log/xen/console/guest-g.log
 end() { sed 's/^/[g] /' $log; exit $1; }
 says() { # says REGEX [TIMES]: waits until the console has so many of these lines
-	until [ "$(grep -aE "$1" $log 2>/dev/null | wc -l)" -ge "${2:-1}" ]; do
-		[ "$(cut -d. -f1 /proc/uptime)" -lt 300 ] || { echo "MISSED $1"; end 1; }
-		sleep 0.2
-	done
+	until_said -n "${2:-1}" -t 300 "$1" $log || { echo "MISSED $1"; end 1; }
 }
 tell() { echo "$1" >"$(xenstore-read /local/domain/$(xl domid g)/console/tty)"; }
 modprobe xen-pciback
@@ -33,7 +30,7 @@ type="pv"
 kernel="/test/amphi"
 memory=32
 tsc_mode="native"
-cmdline="dma_panic do=\"sha256 sda; sha256 nvme0n1; fill nvme0n1 5; verify nvme0n1 5; sleep 2000; irq-try 00:03.0 line; irq-try 00:03.0 line; ping -c 2 -s 1400 10.0.2.2; netstat; echo first part\""
+cmdline="dma_panic do=\"sha256 sda; sha256 nvme0n1; fill nvme0n1 5; verify nvme0n1 5; irq-try 00:03.0 line; irq-try 00:03.0 line; ping -c 2 -s 1400 10.0.2.2; netstat; echo first part\""
 pci=['$disk','$card','$sata','$usb']
 on_poweroff="destroy"
 on_crash="preserve"
@@ -53,7 +50,7 @@ done
 xenstore-write /local/domain/$(xl domid g)/control/shutdown suspend
 says '@suspend refused'
 tell 'sha256 nvme0n1; stats; halt 4'
-for i in $(seq 600); do xl domid g >/dev/null 2>&1 || break; sleep 0.2; done
+until_ended g
 xl domid g >/dev/null 2>&1 && end 1
 dmesg | grep -iE 'pciback.*(error|cannot|fail)' | sed 's/^/BACK complains: /'
 end 0

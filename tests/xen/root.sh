@@ -69,7 +69,7 @@ add_modules() {
 }
 
 make_root() {
-	[ -e "$out/dom0.cpio" ] && [ -z "$(find "$here/dom0" "$here/root.sh" -newer "$out/dom0.cpio")" ] && return
+	[ -e "$out/dom0.cpio" ] && [ -z "$(find "$here/dom0" "$here/root.sh" "$here/linux/until_said.c" -newer "$out/dom0.cpio")" ] && return
 	root=$out/root; rm -rf "$root"
 	mkdir -p "$root/usr/bin" "$root/usr/sbin" "$root/usr/lib/x86_64-linux-gnu" "$root/usr/lib/xen-$xenver/bin" \
 		"$root/etc/xen/scripts" "$root/dev" "$root/proc" "$root/sys" "$root/run" "$root/tmp" "$root/var/lib/xen" "$root/var/log/xen/console"
@@ -84,6 +84,7 @@ make_root() {
 	done
 	for p in "$out"/x/usr/bin/xenstore-*; do add_program "$p" "$root/usr/bin/"; done
 	cp -L "$(gcc -print-file-name=libgcc_s.so.1)" "$root/usr/lib/x86_64-linux-gnu/" # xl loads it by name
+	"${CC:-gcc}" -O2 -Wall -Wextra -Werror -static -o "$root/usr/bin/until_said" "$here/linux/until_said.c"
 	add_modules
 	cp -a "$here/dom0/." "$root/"
 	(cd "$root" && find . -mindepth 1 | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0) >"$out/dom0.cpio.part"

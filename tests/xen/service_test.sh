@@ -35,9 +35,14 @@ cmdline = 'role=guest do="sleep 300; reboot"'
 C
 ar_pack "$work/archive"
 
-DOM0_MIB=32 xen_ours "$BUILD/amphi" 'role=service stay loglevel=2 do="sleep 3000; list; destroy again; cycle g 30; cycle g 20 30; halt 9"' \
-	"$work/archive" -drive "if=none,id=a,format=raw,file=$work/a.img" -device nvme,serial=amphi0,drive=a \
-	-drive "if=none,id=b,format=raw,file=$work/b.img" -device nvme,serial=amphi1,drive=b >"$work/log"
+DOM0_MIB=32 xen_begin "$BUILD/amphi" 'role=service stay loglevel=2' "$work/archive" \
+	-drive "if=none,id=a,format=raw,file=$work/a.img" -device nvme,serial=amphi0,drive=a \
+	-drive "if=none,id=b,format=raw,file=$work/b.img" -device nvme,serial=amphi1,drive=b
+xen_said '^@domain g exit'
+xen_said '^@domain crasher exit'
+xen_said '^@domain again id=' 2
+xen_types list 'destroy again' 'cycle g 30' 'cycle g 20 30' 'halt 9'
+xen_end
 expect "$work/log" "^\\[g\\] .*@sha256 xvda $(sha256sum <"$work/a.img" | cut -d' ' -f1)"
 expect "$work/log" '^\[g\] .*@verify xvdb ok'
 expect "$work/log" '^@domain g exit 5'

@@ -31,10 +31,7 @@ cat >"$work/test/run.sh" <<'R'
 said() { cat /var/log/xen/console/guest-$1.log /var/log/xen/console/guest-$1--incoming.log 2>/dev/null | tr -d '\r'; }
 more() { # more DOMAIN LINE: such a line comes, that was not there before
 	had=$(said $1 | grep -c "$2")
-	for i in $(seq 1200); do
-		[ "$(said $1 | grep -c "$2")" -gt "$had" ] && return
-		sleep 0.1
-	done
+	until_said -n $((had + 1)) -t 1500 "$2" /var/log/xen/console/guest-$1.log /var/log/xen/console/guest-$1--incoming.log && return
 	echo "$1 says no more '$2'"; said $1 | tail -n 20; exit 1
 }
 works() { more $1 '^@verify xvdb ok'; more $1 '^@verify xvdb ok'; }

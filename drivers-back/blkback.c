@@ -11,19 +11,11 @@
 
 #include "blkback_private.h"
 
-/* A list only because host tests run several backends in one program. */
-static struct back_root *back_roots;
-
-static struct back_disk *disk_of(struct xenbus_device *bus)
-{
-	return container_of(bus, struct back_disk, bus);
-}
-
 /* ---- open, connect ------------------------------------------------------------------- */
 
 static int back_open(struct xenbus_device *bus)
 {
-	struct back_disk *disk = disk_of(bus);
+	struct back_disk *disk = back_disk_of(bus);
 	int err = back_read_nodes(disk);
 
 	disk->unit_shift = 0;
@@ -43,7 +35,7 @@ static void log_connected(const struct back_disk *disk)
  * sectors needs to be told the size again. */
 static int back_connect(struct xenbus_device *bus)
 {
-	struct back_disk *disk = disk_of(bus);
+	struct back_disk *disk = back_disk_of(bus);
 	int err = back_read_units(disk);
 
 	if (!err && disk->unit_shift)
@@ -56,8 +48,8 @@ static int back_connect(struct xenbus_device *bus)
 		return err;
 	disk->connected = disk->answers = true;
 	disk->counted = true;
-	disk->root->n_connected++;
-	back_segments_share(disk->root);
+	back_root_of(disk)->n_connected++;
+	back_segments_share(back_root_of(disk));
 	log_connected(disk);
 	for (unsigned i = 0; i < disk->n_queues; i++) /* requests may be there already */
 		host_work_soon(&disk->queues[i].again);
@@ -70,8 +62,8 @@ static int back_connect(struct xenbus_device *bus)
 static void take_down(struct back_disk *disk)
 {
 	if (disk->counted) {
-		disk->root->n_connected--;
-		back_segments_share(disk->root);
+		back_root_of(disk)->n_connected--;
+		back_segments_share(back_root_of(disk));
 	}
 	disk->counted = false;
 	back_flow_part(disk);
@@ -93,7 +85,7 @@ static void take_down(struct back_disk *disk)
  * or is no more: its ring is no ring any longer. */
 static bool back_disconnect(struct xenbus_device *bus)
 {
-	struct back_disk *disk = disk_of(bus);
+	struct back_disk *disk = back_disk_of(bus);
 
 	disk->connected = false;
 	if (bus->peer_state <= XenbusStateInitialising)
@@ -119,21 +111,27 @@ void back_idle(struct back_disk *disk)
 static void back_changed(struct xenbus_device *bus)
 {
 	back_on_params(bus);
-	back_flow_changed(disk_of(bus));
+	back_flow_changed(back_disk_of(bus));
 }
 
 static void back_gone(struct xenbus_device *bus)
 {
-	struct back_disk *disk = disk_of(bus), **link = &disk->root->disks;
+	host_work_cancel(&back_disk_of(bus)->news);
+}
 
-	host_work_cancel(&disk->news);
-	while (*link != disk)
-		link = &(*link)->next;
-	*link = disk->next;
-	host_free(disk, sizeof(*disk));
+/* Nothing of the guest's is looked at before open(): a domain that has only a directory costs this
+ * struct and a watch. */
+static void back_created(struct xenbus_device *bus)
+{
+	struct back_disk *disk = back_disk_of(bus);
+
+	disk->news = (struct host_work){.fn = back_news, .ctx = disk};
+	/* For the log and the counters only. A number that names no disk still gets a text. */
+	blkif_vdev_name(bus->id, disk->name, sizeof(disk->name));
 }
 
 static const struct xenbus_ops back_ops = {
+    .created = back_created,
     .open = back_open,
     .connect = back_connect,
     .disconnect = back_disconnect,
@@ -172,103 +170,65 @@ void back_refused(struct back_disk *disk, const struct back_request *req)
 			 disk->bus.peer, req->why);
 }
 
-/* ---- the class ----------------------------------------------------------------------- */
+/* ---- the kind ------------------------------------------------------------------------ */
 
-/* Nothing of the guest's is looked at before open(): a domain that has only a directory costs this
- * struct and a watch. */
-static struct xenbus_device *back_create(struct xenbus_class *class,
-					 const struct xenbus_device *found)
+static void back_stopped(struct xenbus_class *class)
 {
-	struct back_root *root = container_of(class, struct back_root, class);
-	struct back_disk *disk = host_alloc(sizeof(*disk));
-
-	if (!disk) {
-		host_log(HOST_LOG_ERROR, "%s: no memory", found->path);
-		return NULL;
-	}
-	disk->bus = *found;
-	disk->bus.ops = &back_ops;
-	disk->root = root;
-	disk->news = (struct host_work){.fn = back_news, .ctx = disk};
-	/* For the log and the counters only. A number that names no disk still gets a text. */
-	blkif_vdev_name(found->id, disk->name, sizeof(disk->name));
-	disk->next = root->disks;
-	root->disks = disk;
-	return &disk->bus;
+	host_block_unwatch(&container_of(class, struct back_root, class)->watch);
 }
 
-static const struct xenbus_class_ops back_class_ops = {.create = back_create};
-
-/* False: a connection waits for its disk, and the root with it. */
-static bool root_stop(struct back_root *root)
-{
-	struct back_root **link = &back_roots;
-
-	for (struct back_disk *d = root->disks; d; d = d->next)
-		d->answers =
-		    false; /* who ends so abruptly is as good as dead: another does it again */
-	xenbus_class_stop(&root->class);
-	if (root->disks)
-		return false;
-	while (*link != root)
-		link = &(*link)->next;
-	*link = root->next;
-	host_block_unwatch(&root->watch);
-	host_free(root, sizeof(*root));
-	return true;
-}
+static struct xenbus_kind back_kind = {
+    .side = XENBUS_BACK,
+    .root = "backend/vbd",
+    .device_bytes = sizeof(struct back_disk),
+    .class_bytes = sizeof(struct back_root),
+    .ops = &back_ops,
+    .stopped = back_stopped,
+};
 
 int blkback_init(void)
 {
-	struct back_root *root = host_alloc(sizeof(*root));
-	int err;
+	struct xenbus_class *class = xenbus_class_new(&back_kind);
+	struct back_root *root = container_of(class, struct back_root, class);
 
-	if (!root)
+	if (!class)
 		return -XEN_ENOMEM;
-	root->class.side = XENBUS_BACK;
-	root->class.root = "backend/vbd";
-	root->class.ops = &back_class_ops;
-	root->watch = (struct host_block_watch){.fn = back_on_block_change, .ctx = root};
+	root->watch = (struct host_block_watch){.fn = back_on_block_change, .ctx = class};
 	host_block_watch(&root->watch);
-	root->next = back_roots;
-	back_roots = root;
-	err = xenbus_class_start(&root->class);
-	if (err)
-		root_stop(root);
-	return err;
+	return xenbus_class_start(class);
 }
 
+/* Who ends so abruptly is as good as dead: another does again what was not answered. */
 void blkback_exit(void)
 {
-	for (struct back_root *root = back_roots, *next; root; root = next) {
-		next = root->next;
-		root_stop(root);
-	}
+	for (struct xenbus_device *bus = NULL; (bus = xenbus_next(&back_kind, bus));)
+		back_disk_of(bus)->answers = false;
+	xenbus_kind_stop(&back_kind);
 }
 
 void blkback_for_each(void (*fn)(const struct blkback_info *info, void *ctx), void *ctx)
 {
-	for (struct back_root *root = back_roots; root; root = root->next)
-		for (struct back_disk *d = root->disks; d; d = d->next) {
-			/* The pool is of a connection: after one its count is a leftover. */
-			struct blkback_info info = {
-			    .guest = d->bus.peer,
-			    .vdev = d->bus.id,
-			    .name = d->name,
-			    .connected = d->connected,
-			    .n_queues = d->n_queues,
-			    .ring_pages = back_ring_pages(d),
-			    .unit_bytes = SECTOR_SIZE << d->unit_shift,
-			    .protocol = d->n_queues ? d->layout->protocol : "",
-			    .stats = d->stats,
-			    .disk = d,
-			};
+	for (struct xenbus_device *bus = NULL; (bus = xenbus_next(&back_kind, bus));) {
+		struct back_disk *d = back_disk_of(bus);
+		/* The pool is of a connection: after one its count is a leftover. */
+		struct blkback_info info = {
+		    .guest = bus->peer,
+		    .vdev = bus->id,
+		    .name = d->name,
+		    .connected = d->connected,
+		    .n_queues = d->n_queues,
+		    .ring_pages = back_ring_pages(d),
+		    .unit_bytes = SECTOR_SIZE << d->unit_shift,
+		    .protocol = d->n_queues ? d->layout->protocol : "",
+		    .stats = d->stats,
+		    .disk = d,
+		};
 
-			info.stats.persistent_held = d->connected ? d->pool.n_held : 0;
-			info.stats.in_flight = back_in_flight(d);
-			info.stats.waited = d->member.n_waited;
-			info.stats.held = d->member.n_held;
-			info.stats.waiting = d->member.n_waiting;
-			fn(&info, ctx);
-		}
+		info.stats.persistent_held = d->connected ? d->pool.n_held : 0;
+		info.stats.in_flight = back_in_flight(d);
+		info.stats.waited = d->member.n_waited;
+		info.stats.held = d->member.n_held;
+		info.stats.waiting = d->member.n_waiting;
+		fn(&info, ctx);
+	}
 }

@@ -226,11 +226,13 @@ void back_news(void *ctx)
  * remembered when this returns; it has no request in flight then. */
 void back_on_block_change(void *ctx, struct block_device *dev)
 {
-	struct back_root *root = ctx;
+	const struct xenbus_class *class = ctx;
 
-	for (struct back_disk *disk = root->disks; disk; disk = disk->next) {
+	for (struct xenbus_device *bus = class->devices; bus; bus = bus->next) {
+		struct back_disk *disk = back_disk_of(bus);
+
 		if (disk->awaits && !dev->coming && !find_disk(disk)) { /* perhaps this one */
-			xenbus_again(&disk->bus);
+			xenbus_again(bus);
 			host_work_soon(&disk->news);
 		}
 		if (disk->disk != dev)
@@ -245,7 +247,7 @@ void back_on_block_change(void *ctx, struct block_device *dev)
  * counts. Requests in flight end with the medium that they began with. */
 void back_on_params(struct xenbus_device *bus)
 {
-	struct back_disk *disk = container_of(bus, struct back_disk, bus);
+	struct back_disk *disk = back_disk_of(bus);
 	char params[STORE_PATH_MAX];
 
 	if (!disk->cdrom ||

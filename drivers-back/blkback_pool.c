@@ -33,7 +33,7 @@ void blkback_persistent_limits(unsigned pages_per_queue, unsigned pages_in_all)
  * mapping. */
 static unsigned limit_of(const struct back_disk *disk)
 {
-	return MIN(disk->pool.n_kept, total / MAX(disk->root->n_connected, 1u));
+	return MIN(disk->pool.n_kept, total / MAX(back_root_of(disk)->n_connected, 1u));
 }
 
 static void on_tick(void *ctx);

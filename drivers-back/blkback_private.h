@@ -106,9 +106,7 @@ struct back_queue {
 };
 
 struct back_disk {
-	struct xenbus_device bus; /* first: the xenbus engine's view of us */
-	struct back_root *root;
-	struct back_disk *next;
+	struct xenbus_device bus;  /* first, as is class below: the xenbus engine allocates both */
 	struct block_device *disk; /* NULL: gone, or no medium */
 	struct blkback_stats stats;
 	unsigned align_mask; /* of sectors: 0 on a disk of 512 bytes, 7 on one of 4096 */
@@ -148,11 +146,18 @@ struct back_disk {
 
 struct back_root {
 	struct xenbus_class class;
-	struct back_root *next;
-	struct back_disk *disks;
 	unsigned n_connected;
 	struct host_block_watch watch;
 };
+
+static inline struct back_disk *back_disk_of(struct xenbus_device *bus)
+{
+	return container_of(bus, struct back_disk, bus);
+}
+static inline struct back_root *back_root_of(const struct back_disk *disk)
+{
+	return container_of(disk->bus.class, struct back_root, class);
+}
 
 #define BACK_SEG_PAGES   PAGES_FOR(BACK_SEGMENTS_MAX * sizeof(struct back_segment))
 #define BACK_PIECE_PAGES PAGES_FOR(BACK_SEGMENTS_MAX * sizeof(struct block_segment))

@@ -24,8 +24,8 @@ void back_segments_share(struct back_root *root)
 {
 	unsigned share = BACK_IN_FLIGHT_MAX / MAX(root->n_connected, 1u);
 
-	for (struct back_disk *disk = root->disks; disk; disk = disk->next)
-		disk->share = MAX(share, BACK_IN_FLIGHT_MIN);
+	for (struct xenbus_device *bus = root->class.devices; bus; bus = bus->next)
+		back_disk_of(bus)->share = MAX(share, BACK_IN_FLIGHT_MIN);
 }
 
 /* The bits from which n (1 .. 64) free ones run upwards: halving what is left to test, as in a sum by

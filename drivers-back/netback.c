@@ -13,9 +13,6 @@
 
 #include "netback_private.h"
 
-/* A list only because host tests run several backends in one program. */
-static struct vif_root *vif_roots;
-
 /* ---- open, connect ------------------------------------------------------------------------- */
 
 static int vif_open(struct xenbus_device *bus)
@@ -46,7 +43,7 @@ static int join(struct vif *vif)
 		vif->connected = false;
 	vif->registered = err == 0;
 	vif->counted = true;
-	vif->root->n_connected++;
+	vif_root_of(vif)->n_connected++;
 	return err;
 }
 
@@ -114,11 +111,11 @@ static bool vif_disconnect(struct xenbus_device *bus)
 	if (vif->registered)
 		host_net_unregister(&vif->dev);
 	vif->registered = false;
-	for (struct vif *other = vif->root->vifs; other; other = other->next)
-		vif_rx_forget(other, vif);
+	for (struct xenbus_device *other = bus->class->devices; other; other = other->next)
+		vif_rx_forget(vif_of_bus(other), vif);
 	end_tap(vif);
 	if (vif->counted)
-		vif->root->n_connected--;
+		vif_root_of(vif)->n_connected--;
 	vif->counted = false;
 	host_work_cancel(&vif->look);
 	vif_ctrl_drop(vif);
@@ -158,22 +155,34 @@ static void vif_reconfigure(struct xenbus_device *bus)
 	vif_read_headroom(vif);
 }
 
-static void vif_gone(struct xenbus_device *bus)
+static void look_for_user(void *ctx)
 {
-	struct vif *vif = vif_of_bus(bus), **link = &vif->root->vifs;
+	struct vif *vif = ctx;
 
-	while (*link != vif)
-		link = &(*link)->next;
-	*link = vif->next;
-	host_free(vif, sizeof(*vif));
+	if (vif->connected)
+		vif_write_carrier(vif);
+}
+
+/* Nothing of the guest's is looked at before open(): a domain that has only a directory costs this struct and a
+ * watch. */
+static void vif_created(struct xenbus_device *bus)
+{
+	struct vif *vif = vif_of_bus(bus);
+
+	vif->carrier = -1;
+	vif->look = (struct host_work){.fn = look_for_user, .ctx = vif};
+	vif->finish = (struct host_work){.fn = finish, .ctx = vif};
+	vif->dev.ops = &vif_net_ops;
+	vif->dev.driver = vif;
+	fmt_text(vif->dev.name, sizeof(vif->dev.name), "vif%u.%u", bus->peer, bus->id);
 }
 
 static const struct xenbus_ops vif_ops = {
+    .created = vif_created,
     .open = vif_open,
     .connect = vif_connect,
     .disconnect = vif_disconnect,
     .changed = vif_changed,
-    .gone = vif_gone,
     .reconfigure = vif_reconfigure,
 };
 
@@ -214,131 +223,84 @@ void vif_broken(struct vif *vif, const char *why)
 	xenbus_fail(&vif->bus, why);
 }
 
-/* ---- the class ------------------------------------------------------------------------------ */
-
-static void look_for_user(void *ctx)
-{
-	struct vif *vif = ctx;
-
-	if (vif->connected)
-		vif_write_carrier(vif);
-}
-
-/* Nothing of the guest's is looked at before open(): a domain that has only a directory costs this struct and a
- * watch. */
-static struct xenbus_device *vif_create(struct xenbus_class *class,
-					const struct xenbus_device *found)
-{
-	struct vif_root *root = container_of(class, struct vif_root, class);
-	struct vif *vif = host_alloc(sizeof(*vif));
-
-	if (!vif) {
-		host_log(HOST_LOG_ERROR, "%s: no memory", found->path);
-		return NULL;
-	}
-	vif->bus = *found;
-	vif->bus.ops = &vif_ops;
-	vif->root = root;
-	vif->carrier = -1;
-	vif->look = (struct host_work){.fn = look_for_user, .ctx = vif};
-	vif->finish = (struct host_work){.fn = finish, .ctx = vif};
-	vif->dev.ops = &vif_net_ops;
-	vif->dev.driver = vif;
-	fmt_text(vif->dev.name, sizeof(vif->dev.name), "vif%u.%u", found->peer, found->id);
-	vif->next = root->vifs;
-	root->vifs = vif;
-	return &vif->bus;
-}
-
-static const struct xenbus_class_ops vif_class_ops = {.create = vif_create};
+/* ---- the kind ------------------------------------------------------------------------------- */
 
 /* A bridge came or went, and took its ports or left them: who is told before the bridge is does not know yet. */
 static void on_net(void *ctx, struct net_device *dev)
 {
-	struct vif_root *root = ctx;
+	const struct xenbus_class *class = ctx;
 
 	(void)dev;
-	for (struct vif *vif = root->vifs; vif; vif = vif->next)
-		if (vif->connected)
-			host_work_soon(&vif->look);
+	for (struct xenbus_device *bus = class->devices; bus; bus = bus->next)
+		if (vif_of_bus(bus)->connected)
+			host_work_soon(&vif_of_bus(bus)->look);
 }
 
-/* False: a connection waits for frames, and the root with it. */
-static bool root_stop(struct vif_root *root)
+static void vif_stopped(struct xenbus_class *class)
 {
-	struct vif_root **link = &vif_roots;
-
-	xenbus_class_stop(&root->class);
-	if (root->vifs)
-		return false;
-	while (*link != root)
-		link = &(*link)->next;
-	*link = root->next;
-	host_net_unwatch(&root->watch);
-	host_free(root, sizeof(*root));
-	return true;
+	host_net_unwatch(&container_of(class, struct vif_root, class)->watch);
 }
+
+static struct xenbus_kind vif_kind = {
+    .side = XENBUS_BACK,
+    .root = "backend/vif",
+    .device_bytes = sizeof(struct vif),
+    .class_bytes = sizeof(struct vif_root),
+    .ops = &vif_ops,
+    .stopped = vif_stopped,
+    .at_once = true,
+};
 
 int netback_init(void)
 {
-	struct vif_root *root = host_alloc(sizeof(*root));
-	int err;
+	struct xenbus_class *class = xenbus_class_new(&vif_kind);
+	struct vif_root *root = container_of(class, struct vif_root, class);
 
-	if (!root)
+	if (!class)
 		return -XEN_ENOMEM;
-	root->class.side = XENBUS_BACK;
-	root->class.at_once = true;
-	root->class.root = "backend/vif";
-	root->class.ops = &vif_class_ops;
-	root->watch = (struct host_net_watch){.fn = on_net, .ctx = root};
+	root->watch = (struct host_net_watch){.fn = on_net, .ctx = class};
 	host_net_watch(&root->watch);
-	root->next = vif_roots;
-	vif_roots = root;
-	err = xenbus_class_start(&root->class);
-	if (err)
-		root_stop(root);
-	return err;
+	return xenbus_class_start(class);
 }
 
 void netback_exit(void)
 {
-	for (struct vif_root *root = vif_roots, *next; root; root = next) {
-		next = root->next;
-		root_stop(root);
-	}
+	xenbus_kind_stop(&vif_kind);
 }
 
 /* ---- looking ---------------------------------------------------------------------------------- */
 
 void netback_for_each(void (*fn)(const struct netback_info *info, void *ctx), void *ctx)
 {
-	for (struct vif_root *root = vif_roots; root; root = root->next)
-		for (struct vif *vif = root->vifs; vif; vif = vif->next) {
-			struct netback_info info = {
-			    .guest = vif->bus.peer,
-			    .handle = vif->bus.id,
-			    .connected = vif->connected,
-			    .filters_multicast = vif->filters,
-			    .guarded = vif->guard.on,
-			    .hashes = vif->hash.types != 0,
-			    .n_queues = vif->n_queues,
-			    .n_multicast = vif->n_multicast,
-			    .dev = &vif->dev,
-			    .stats = vif->stats,
-			};
+	for (struct xenbus_device *bus = NULL; (bus = xenbus_next(&vif_kind, bus));) {
+		struct vif *vif = vif_of_bus(bus);
+		struct netback_info info = {
+		    .guest = bus->peer,
+		    .handle = bus->id,
+		    .connected = vif->connected,
+		    .filters_multicast = vif->filters,
+		    .guarded = vif->guard.on,
+		    .hashes = vif->hash.types != 0,
+		    .n_queues = vif->n_queues,
+		    .n_multicast = vif->n_multicast,
+		    .dev = &vif->dev,
+		    .stats = vif->stats,
+		};
 
-			for (unsigned i = 0; i < vif->n_queues; i++)
-				info.n_staged += vif->queues[i].n_staged;
-			fn(&info, ctx);
-		}
+		for (unsigned i = 0; i < vif->n_queues; i++)
+			info.n_staged += vif->queues[i].n_staged;
+		fn(&info, ctx);
+	}
 }
 
 static struct vif *find(const char *name)
 {
-	for (struct vif_root *root = vif_roots; root; root = root->next)
-		for (struct vif *vif = root->vifs; vif; vif = vif->next)
-			if (vif->connected && strcmp(vif->dev.name, name) == 0)
-				return vif;
+	for (struct xenbus_device *bus = NULL; (bus = xenbus_next(&vif_kind, bus));) {
+		struct vif *vif = vif_of_bus(bus);
+
+		if (vif->connected && strcmp(vif->dev.name, name) == 0)
+			return vif;
+	}
 	return NULL;
 }
 

@@ -130,10 +130,8 @@ struct vif_rate {
 };
 
 struct vif {
-	struct xenbus_device bus; /* first: the xenbus engine's view of us */
+	struct xenbus_device bus; /* first, as is class below: the xenbus engine allocates both */
 	struct net_device dev;
-	struct vif_root *root;
-	struct vif *next;
 	struct netback_stats stats;
 	/* the toolstack's words */
 	uint8_t mac[NET_MAC_BYTES];
@@ -166,8 +164,6 @@ struct vif {
 
 struct vif_root {
 	struct xenbus_class class;
-	struct vif_root *next;
-	struct vif *vifs;
 	unsigned n_connected;
 	struct host_net_watch watch;
 };
@@ -175,6 +171,10 @@ struct vif_root {
 static inline struct vif *vif_of_bus(struct xenbus_device *bus)
 {
 	return container_of(bus, struct vif, bus);
+}
+static inline struct vif_root *vif_root_of(const struct vif *vif)
+{
+	return container_of(vif->bus.class, struct vif_root, class);
 }
 static inline struct net_stats *vif_net_stats(struct vif_queue *q)
 {

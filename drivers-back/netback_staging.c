@@ -36,7 +36,7 @@ void netback_staging_limit(unsigned pages)
 
 static unsigned share_of(const struct vif *vif)
 {
-	return MIN(limit, MAX(limit / MAX(vif->root->n_connected, 1u), LEAST));
+	return MIN(limit, MAX(limit / MAX(vif_root_of(vif)->n_connected, 1u), LEAST));
 }
 
 static unsigned staged_of(const struct vif *vif)

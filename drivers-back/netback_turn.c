@@ -70,9 +70,10 @@ void vif_turn_run(void *ctx)
  * are looked through only where it matters, once for more than VIF_TURN packets. */
 unsigned vif_turn_packets(const struct vif *vif, unsigned requests)
 {
-	const struct vif *other = vif->root->vifs;
+	struct xenbus_device *other = vif->bus.class->devices;
 
-	while (requests > VIF_TURN && other && (other == vif || !other->turn_waits))
+	while (requests > VIF_TURN && other &&
+	       (other == &vif->bus || !vif_of_bus(other)->turn_waits))
 		other = other->next;
 	return other ? VIF_TURN : VIF_TURN_ALONE;
 }

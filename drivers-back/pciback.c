@@ -17,8 +17,6 @@
 
 #include "pciback_private.h"
 
-struct lend_root *lend_roots;
-
 static struct lender *lender_of(struct xenbus_device *bus)
 {
 	return container_of(bus, struct lender, bus);
@@ -28,11 +26,10 @@ static struct lender *lender_of(struct xenbus_device *bus)
 
 struct lent *lent_find(uint16_t bdf)
 {
-	for (struct lend_root *r = lend_roots; r; r = r->next)
-		for (struct lender *l = r->lenders; l; l = l->next)
-			for (struct lent *f = l->functions; f; f = f->next)
-				if (f->bdf == bdf)
-					return f;
+	for (struct xenbus_device *bus = NULL; (bus = xenbus_next(&lend_kind, bus));)
+		for (struct lent *f = lender_of(bus)->functions; f; f = f->next)
+			if (f->bdf == bdf)
+				return f;
 	return NULL;
 }
 
@@ -149,13 +146,12 @@ static struct pciback_info info_of(const struct lent *f)
 
 void pciback_for_each(void (*fn)(const struct pciback_info *info, void *ctx), void *ctx)
 {
-	for (struct lend_root *r = lend_roots; r; r = r->next)
-		for (struct lender *l = r->lenders; l; l = l->next)
-			for (struct lent *f = l->functions; f; f = f->next) {
-				struct pciback_info info = info_of(f);
+	for (struct xenbus_device *bus = NULL; (bus = xenbus_next(&lend_kind, bus));)
+		for (struct lent *f = lender_of(bus)->functions; f; f = f->next) {
+			struct pciback_info info = info_of(f);
 
-				fn(&info, ctx);
-			}
+			fn(&info, ctx);
+		}
 }
 
 /* ---- steps ---------------------------------------------------------------------------------------------- */
@@ -205,14 +201,10 @@ static bool lend_disconnect(struct xenbus_device *bus)
 
 static void lend_gone(struct xenbus_device *bus)
 {
-	struct lender *l = lender_of(bus), **link = &l->root->lenders;
+	struct lender *l = lender_of(bus);
 
 	while (l->functions)
 		lent_remove(l->functions);
-	while (*link != l)
-		link = &(*link)->next;
-	*link = l->next;
-	host_free(l, sizeof(*l));
 }
 
 /* The toolstack has changed the list, and there is no front that would have to let go first. */
@@ -245,60 +237,18 @@ static const struct xenbus_ops lend_ops = {.open = lend_open,
 					   .reconfigure = lend_reconfigure,
 					   .reconfigured = lend_reconfigured};
 
-/* ---- the class -------------------------------------------------------------------------------------------- */
-
-static struct xenbus_device *lend_create(struct xenbus_class *class,
-					 const struct xenbus_device *found)
-{
-	struct lend_root *root = container_of(class, struct lend_root, class);
-	struct lender *l = host_alloc(sizeof(*l));
-
-	if (!l) {
-		host_log(HOST_LOG_ERROR, "%s: no memory", found->path);
-		return NULL;
-	}
-	l->bus = *found;
-	l->bus.ops = &lend_ops;
-	l->root = root;
-	l->next = root->lenders;
-	root->lenders = l;
-	return &l->bus;
-}
-
-static const struct xenbus_class_ops lend_class_ops = {.create = lend_create};
-
-static void root_stop(struct lend_root *root)
-{
-	struct lend_root **link = &lend_roots;
-
-	xenbus_class_stop(&root->class);
-	HOST_ASSERT(!root->lenders); /* a disconnect here never waits */
-	while (*link != root)
-		link = &(*link)->next;
-	*link = root->next;
-	host_free(root, sizeof(*root));
-}
+struct xenbus_kind lend_kind = {.side = XENBUS_BACK,
+				.root = "backend/pci",
+				.device_bytes = sizeof(struct lender),
+				.class_bytes = sizeof(struct xenbus_class),
+				.ops = &lend_ops};
 
 int pciback_init(void)
 {
-	struct lend_root *root = host_alloc(sizeof(*root));
-	int err;
-
-	if (!root)
-		return -XEN_ENOMEM;
-	root->class.side = XENBUS_BACK;
-	root->class.root = "backend/pci";
-	root->class.ops = &lend_class_ops;
-	root->next = lend_roots;
-	lend_roots = root;
-	err = xenbus_class_start(&root->class);
-	if (err)
-		root_stop(root);
-	return err;
+	return xenbus_class_start(xenbus_class_new(&lend_kind));
 }
 
 void pciback_exit(void)
 {
-	while (lend_roots)
-		root_stop(lend_roots);
+	xenbus_kind_stop(&lend_kind);
 }

@@ -62,9 +62,7 @@ struct lent {
 };
 
 struct lender {
-	struct xenbus_device bus;
-	struct lend_root *root;
-	struct lender *next;
+	struct xenbus_device bus; /* first: the xenbus engine allocates both */
 	struct lent *functions;
 	bool as_is; /* the topology */
 
@@ -84,15 +82,9 @@ struct lender {
 	uint64_t ops, refused;
 };
 
-struct lend_root {
-	struct xenbus_class class;
-	struct lender *lenders;
-	struct lend_root *next;
-};
-/* A list only because host tests run several worlds in one program. */
-extern struct lend_root *lend_roots;
-
 /* pciback.c */
+
+extern struct xenbus_kind lend_kind;
 
 /* NULL: not lent by anybody. */
 struct lent *lent_find(uint16_t bdf);

@@ -10,17 +10,9 @@
 
 #include "blkfront_private.h"
 
-/* A list only because host tests run several frontends in one program. */
-struct front_root *front_roots;
-
 /* As much as the smallest guest can do with, until the kernel says what it has. */
 struct blkfront_limits front_limits = {
     .queues = 1, .ring_order = 0, .segments = 64, .copy_pages = 128, .depth = 32};
-
-static struct front_disk *disk_of(struct xenbus_device *bus)
-{
-	return container_of(bus, struct front_disk, bus);
-}
 
 void blkfront_limit(const struct blkfront_limits *limits)
 {
@@ -39,7 +31,7 @@ static int front_open(struct xenbus_device *bus)
 	    {"virtual-device", 0, UINT32_MAX, 0, true},
 	    {"trusted", 0, 1, 1, false},
 	};
-	struct front_disk *disk = disk_of(bus);
+	struct front_disk *disk = front_disk_of(bus);
 	uint64_t values[ARRAY_SIZE(keys)];
 	int err = xenbus_read_numbers(HOST_TX_NONE, bus->path, keys, ARRAY_SIZE(keys), values);
 
@@ -74,7 +66,7 @@ static void take_down(struct front_disk *disk)
  * for long, and not at all when the backend is gone, or when we are asked a second time. */
 static bool front_disconnect(struct xenbus_device *bus)
 {
-	struct front_disk *disk = disk_of(bus);
+	struct front_disk *disk = front_disk_of(bus);
 
 	if (disk->connected && bus->peer_state == XenbusStateClosing && !bus->removed &&
 	    front_in_flight(disk)) {
@@ -114,7 +106,7 @@ static void give_up(void *ctx)
 
 static void front_gone(struct xenbus_device *bus)
 {
-	struct front_disk *disk = disk_of(bus), **link = &disk->root->disks;
+	struct front_disk *disk = front_disk_of(bus);
 
 	host_work_cancel(&disk->hold);
 	/* The last chance of its requests to end: after this the disk's memory is freed, and each
@@ -123,13 +115,23 @@ static void front_gone(struct xenbus_device *bus)
 	if (disk->registered)
 		host_block_unregister(&disk->dev);
 	front_lent_free(disk);
-	while (*link != disk)
-		link = &(*link)->next;
-	*link = disk->next;
-	host_free(disk, sizeof(*disk));
+}
+
+/* ---- the kind ------------------------------------------------------------------------ */
+
+static void front_created(struct xenbus_device *bus)
+{
+	struct front_disk *disk = front_disk_of(bus);
+
+	front_list_reset(&disk->waiting);
+	disk->hold = (struct host_work){.fn = give_up, .ctx = disk};
+	disk->drained = (struct host_work){.fn = drained, .ctx = disk};
+	disk->sweep = (struct host_work){.fn = front_data_sweep, .ctx = disk};
+	disk->want = (struct host_work){.fn = front_want_work, .ctx = disk};
 }
 
 static const struct xenbus_ops front_ops = {
+    .created = front_created,
     .open = front_open,
     .connect = front_connect,
     .disconnect = front_disconnect,
@@ -137,79 +139,31 @@ static const struct xenbus_ops front_ops = {
     .peer_changed = front_changed,
 };
 
-/* ---- the class ----------------------------------------------------------------------- */
-
-static struct xenbus_device *front_create(struct xenbus_class *class,
-					  const struct xenbus_device *found)
-{
-	struct front_root *root = container_of(class, struct front_root, class);
-	struct front_disk *disk = host_alloc(sizeof(*disk));
-
-	if (!disk) {
-		host_log(HOST_LOG_ERROR, "%s: no memory", found->path);
-		return NULL;
-	}
-	disk->bus = *found;
-	disk->bus.ops = &front_ops;
-	disk->root = root;
-	front_list_reset(&disk->waiting);
-	disk->hold = (struct host_work){.fn = give_up, .ctx = disk};
-	disk->drained = (struct host_work){.fn = drained, .ctx = disk};
-	disk->sweep = (struct host_work){.fn = front_data_sweep, .ctx = disk};
-	disk->want = (struct host_work){.fn = front_want_work, .ctx = disk};
-	disk->next = root->disks;
-	root->disks = disk;
-	return &disk->bus;
-}
-
-static const struct xenbus_class_ops front_class_ops = {.create = front_create};
-
-bool front_root_stop(struct front_root *root)
-{
-	struct front_root **link = &front_roots;
-
-	xenbus_class_stop(&root->class);
-	if (root->disks)
-		return false;
-	while (*link != root)
-		link = &(*link)->next;
-	*link = root->next;
-	host_free(root, sizeof(*root));
-	return true;
-}
+struct xenbus_kind front_kind = {
+    .side = XENBUS_FRONT,
+    .root = "device/vbd",
+    .device_bytes = sizeof(struct front_disk),
+    .class_bytes = sizeof(struct front_root),
+    .ops = &front_ops,
+};
 
 int blkfront_init(void)
 {
-	struct front_root *root = host_alloc(sizeof(*root));
-	int err;
-
-	if (!root)
-		return -XEN_ENOMEM;
-	root->class.side = XENBUS_FRONT;
-	root->class.root = "device/vbd";
-	root->class.ops = &front_class_ops;
-	root->next = front_roots;
-	front_roots = root;
-	/* On the list before this, since front_root_stop, the way back, takes it off. */
-	err = xenbus_class_start(&root->class);
-	if (err)
-		front_root_stop(root);
-	return err;
+	return xenbus_class_start(xenbus_class_new(&front_kind));
 }
 
 void blkfront_exit(void)
 {
-	while (front_roots && front_root_stop(front_roots))
-		;
+	xenbus_kind_stop(&front_kind);
 }
 
 /* All are dropped before the first begins again: an old port's number may be a new one's. */
 void blkfront_resume(void)
 {
-	for (struct front_root *root = front_roots; root; root = root->next)
-		xenbus_class_drop(&root->class);
-	for (struct front_root *root = front_roots; root; root = root->next)
-		xenbus_class_resume(&root->class);
+	for (struct xenbus_class *class = front_kind.classes; class; class = class->next)
+		xenbus_class_drop(class);
+	for (struct xenbus_class *class = front_kind.classes; class; class = class->next)
+		xenbus_class_resume(class);
 }
 
 static void fill_in_stats(struct front_disk *disk)
@@ -242,9 +196,10 @@ void blkfront_for_each(void (*fn)(const struct block_device *dev,
 				  const struct blkfront_stats *stats, void *ctx),
 		       void *ctx)
 {
-	for (struct front_root *root = front_roots; root; root = root->next)
-		for (struct front_disk *d = root->disks; d; d = d->next) {
-			fill_in_stats(d);
-			fn(&d->dev, &d->stats, ctx);
-		}
+	for (struct xenbus_device *bus = NULL; (bus = xenbus_next(&front_kind, bus));) {
+		struct front_disk *disk = front_disk_of(bus);
+
+		fill_in_stats(disk);
+		fn(&disk->dev, &disk->stats, ctx);
+	}
 }

@@ -24,6 +24,11 @@
  * four. What is used beyond is copied, until a sweep has found others that are not used any more. */
 #define LENT_STANDING_MAX 4096u
 
+static struct front_lent *lent_range(const struct front_disk *disk, unsigned range)
+{
+	return &front_root_of(disk->bus.class)->lent[range];
+}
+
 static unsigned lent_count(const struct front_lent *lent)
 {
 	return (unsigned)(lent->len_bytes >> PAGE_SHIFT);
@@ -54,7 +59,7 @@ static uint32_t lent_first_use(struct front_disk *disk, uint32_t *entry, void *p
  * and most never touch most of it. No memory for it means a copy, not an error. */
 static uint32_t lent_begin(struct front_disk *disk, unsigned range, size_t offset)
 {
-	struct front_lent *lent = &disk->root->lent[range];
+	struct front_lent *lent = lent_range(disk, range);
 	uint32_t **refs = &disk->lent_refs[range], *entry;
 
 	if (!*refs)
@@ -74,9 +79,10 @@ static uint32_t lent_begin(struct front_disk *disk, unsigned range, size_t offse
 uint32_t front_lent_find(struct front_disk *disk, const uint8_t *va)
 {
 	for (unsigned i = 0; i < FRONT_LENT_MAX; i++) {
-		size_t offset = (size_t)(va - disk->root->lent[i].va); /* as in front_lent_hot */
+		const struct front_lent *lent = lent_range(disk, i);
+		size_t offset = (size_t)(va - lent->va); /* as in front_lent_hot */
 
-		if (offset < disk->root->lent[i].len_bytes)
+		if (offset < lent->len_bytes)
 			return lent_begin(disk, i, offset);
 	}
 	return 0;
@@ -93,7 +99,7 @@ static void forget_hot(struct front_disk *disk)
 static unsigned lent_end(struct front_disk *disk, unsigned range)
 {
 	uint32_t *refs = disk->lent_refs[range];
-	unsigned left = 0, count = lent_count(&disk->root->lent[range]);
+	unsigned left = 0, count = lent_count(lent_range(disk, range));
 
 	for (unsigned i = 0; refs && i < count; i++) {
 		if (!refs[i])
@@ -134,8 +140,7 @@ static void sweep_entry(struct front_disk *disk, uint32_t *entry)
 bool front_lent_sweep(struct front_disk *disk)
 {
 	for (unsigned i = 0; i < FRONT_LENT_MAX; i++)
-		for (unsigned p = 0; disk->lent_refs[i] && p < lent_count(&disk->root->lent[i]);
-		     p++)
+		for (unsigned p = 0; disk->lent_refs[i] && p < lent_count(lent_range(disk, i)); p++)
 			sweep_entry(disk, &disk->lent_refs[i][p]);
 	return disk->n_lent != 0;
 }
@@ -144,35 +149,39 @@ bool front_lent_sweep(struct front_disk *disk)
 
 int blkfront_lend(void *pages, unsigned count)
 {
-	for (struct front_root *root = front_roots; root; root = root->next)
-		for (unsigned i = 0; i < FRONT_LENT_MAX; i++)
-			if (!root->lent[i].len_bytes) {
-				root->lent[i] = (struct front_lent){.va = pages,
-								    .len_bytes = count * PAGE_SIZE};
-				return 0;
-			}
+	for (struct xenbus_class *class = front_kind.classes; class; class = class->next)
+		for (unsigned i = 0; i < FRONT_LENT_MAX; i++) {
+			struct front_lent *lent = &front_root_of(class)->lent[i];
+
+			if (lent->len_bytes)
+				continue;
+			*lent = (struct front_lent){.va = pages, .len_bytes = count * PAGE_SIZE};
+			return 0;
+		}
 	return -XEN_ENOSPC;
 }
 
 /* All or nothing: while one page stays, the caller keeps the whole range and may ask again. held
  * stands for disks that are gone and whose tables went with them; what they left is only known as a
  * number of grants that retire, so all of these are waited for. */
-static int reclaim_range(struct front_root *root, unsigned range)
+static int reclaim_range(const struct xenbus_class *class, unsigned range)
 {
-	struct front_lent *lent = &root->lent[range];
+	struct front_lent *lent = &front_root_of(class)->lent[range];
 	unsigned left;
 
 	if (lent->held && grant_retiring() == 0)
 		lent->held = false;
 	left = lent->held;
-	for (struct front_disk *d = root->disks; d; d = d->next)
-		left += lent_end(d, range);
+	for (struct xenbus_device *bus = class->devices; bus; bus = bus->next)
+		left += lent_end(front_disk_of(bus), range);
 	if (left)
 		return -XEN_EBUSY;
-	for (struct front_disk *d = root->disks; d; d = d->next) {
-		forget_hot(d);
-		host_free(d->lent_refs[range], lent_count(lent) * sizeof(uint32_t));
-		d->lent_refs[range] = NULL;
+	for (struct xenbus_device *bus = class->devices; bus; bus = bus->next) {
+		struct front_disk *disk = front_disk_of(bus);
+
+		forget_hot(disk);
+		host_free(disk->lent_refs[range], lent_count(lent) * sizeof(uint32_t));
+		disk->lent_refs[range] = NULL;
 	}
 	*lent = (struct front_lent){0};
 	return 0;
@@ -180,10 +189,13 @@ static int reclaim_range(struct front_root *root, unsigned range)
 
 int blkfront_reclaim(void *pages, unsigned count)
 {
-	for (struct front_root *root = front_roots; root; root = root->next)
-		for (unsigned i = 0; i < FRONT_LENT_MAX; i++)
-			if (root->lent[i].va == pages && lent_count(&root->lent[i]) == count)
-				return reclaim_range(root, i);
+	for (struct xenbus_class *class = front_kind.classes; class; class = class->next)
+		for (unsigned i = 0; i < FRONT_LENT_MAX; i++) {
+			const struct front_lent *lent = &front_root_of(class)->lent[i];
+
+			if (lent->va == pages && lent_count(lent) == count)
+				return reclaim_range(class, i);
+		}
 	return -XEN_ENOENT;
 }
 
@@ -193,7 +205,7 @@ void front_lent_free(struct front_disk *disk)
 {
 	forget_hot(disk);
 	for (unsigned i = 0; i < FRONT_LENT_MAX; i++) {
-		struct front_lent *lent = &disk->root->lent[i];
+		struct front_lent *lent = lent_range(disk, i);
 
 		if (!disk->lent_refs[i])
 			continue;

@@ -148,7 +148,7 @@ static int queues_that_fit(struct front_disk *disk)
 	int err = queues_begin(disk);
 
 	if (err) {
-		front_relieve(disk->root);
+		front_relieve(disk->bus.class);
 		err = queues_begin(disk);
 	}
 	while (err && (disk->order || disk->n_queues > 1)) {

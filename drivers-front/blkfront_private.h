@@ -113,16 +113,12 @@ struct front_queue {
 
 /* Memory lent by the kernel, for all disks under all their backends. */
 struct front_root {
-	struct xenbus_class class;
-	struct front_root *next;
-	struct front_disk *disks;
+	struct xenbus_class class; /* first, as is bus below: the xenbus engine allocates both */
 	struct front_lent lent[FRONT_LENT_MAX];
 };
 
 struct front_disk {
-	struct xenbus_device bus; /* first: the xenbus engine's view of us */
-	struct front_root *root;
-	struct front_disk *next;
+	struct xenbus_device bus;
 	struct block_device dev;
 	struct blkfront_stats stats;
 	unsigned vdev;
@@ -160,11 +156,17 @@ struct front_disk {
 	unsigned n_indirect;
 };
 
-extern struct front_root *front_roots; /* in a kernel there is one; the newest is the first */
+extern struct xenbus_kind front_kind;
 extern struct blkfront_limits front_limits;
 
-/* Drops a root's connections and frees it with its disks; false when one cannot go yet. */
-bool front_root_stop(struct front_root *root);
+static inline struct front_disk *front_disk_of(struct xenbus_device *bus)
+{
+	return container_of(bus, struct front_disk, bus);
+}
+static inline struct front_root *front_root_of(const struct xenbus_class *class)
+{
+	return container_of(class, struct front_root, class);
+}
 
 /* ---- blkfront_offer.c ---- */
 /* Rings and event channels, and the keys that name them. What is left when it fails is for front_offer_end. */
@@ -245,7 +247,7 @@ void front_trace_done(void);
 bool front_want(struct front_disk *disk);
 void front_want_work(void *ctx);
 /* Every idle disk gives back the standing grants that its backend has let go of. */
-void front_relieve(const struct front_root *root);
+void front_relieve(const struct xenbus_class *class);
 
 /* ---- blkfront_lent.c ---- */
 #define REF_STALE 0x80000000u /* of a connection that is over; the old backend still maps it */

@@ -26,9 +26,8 @@ static struct {
 
 static void set_ops(const struct block_ops *ops)
 {
-	for (struct front_root *root = front_roots; root; root = root->next)
-		for (struct front_disk *d = root->disks; d; d = d->next)
-			d->dev.ops = ops;
+	for (struct xenbus_device *bus = NULL; (bus = xenbus_next(&front_kind, bus));)
+		front_disk_of(bus)->dev.ops = ops;
 }
 
 void blkfront_trace(unsigned vdev, unsigned every)

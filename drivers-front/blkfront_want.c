@@ -23,11 +23,14 @@ bool front_want(struct front_disk *disk)
 }
 
 /* Disks with requests in flight keep theirs: see front_data_sweep. */
-void front_relieve(const struct front_root *root)
+void front_relieve(const struct xenbus_class *class)
 {
-	for (struct front_disk *d = root->disks; d; d = d->next)
-		if (d->connected && front_in_flight(d) == 0)
-			front_data_let_go(d);
+	for (struct xenbus_device *bus = class->devices; bus; bus = bus->next) {
+		struct front_disk *disk = front_disk_of(bus);
+
+		if (disk->connected && front_in_flight(disk) == 0)
+			front_data_let_go(disk);
+	}
 }
 
 /* At the last try what still cannot go fails (front_start_queued); the next request is waited for anew. */
@@ -39,7 +42,7 @@ void front_want_work(void *ctx)
 		return;
 	disk->want_tries++;
 	disk->stats.wanted++;
-	front_relieve(disk->root);
+	front_relieve(disk->bus.class);
 	front_feed(disk);
 	if (front_in_flight(disk) || disk->want_tries >= WANT_TRIES)
 		disk->want_tries = 0;

@@ -9,9 +9,6 @@
 
 #include "netfront_private.h"
 
-/* A list only because host tests run several frontends in one program. */
-struct nf_root *nf_roots;
-
 struct netfront_limits nf_limits = {.queues = 1, .rx_pages = 64, .tx_pages = 32};
 
 static struct nf_device *device_of(struct xenbus_device *bus)
@@ -63,15 +60,11 @@ static bool nf_disconnect(struct xenbus_device *bus)
 
 static void nf_gone(struct xenbus_device *bus)
 {
-	struct nf_device *dev = device_of(bus), **link = &dev->root->devices;
+	struct nf_device *dev = device_of(bus);
 
 	if (dev->registered)
 		host_net_unregister(&dev->net);
 	nf_rx_frames_free(dev);
-	while (*link != dev)
-		link = &(*link)->next;
-	*link = dev->next;
-	host_free(dev, sizeof(*dev));
 }
 
 static const struct xenbus_ops nf_ops = {
@@ -81,87 +74,45 @@ static const struct xenbus_ops nf_ops = {
     .gone = nf_gone,
 };
 
-/* ---- the class ----------------------------------------------------------------------- */
+struct xenbus_kind nf_kind = {
+    .side = XENBUS_FRONT,
+    .root = "device/vif",
+    .device_bytes = sizeof(struct nf_device),
+    .class_bytes = sizeof(struct xenbus_class),
+    .ops = &nf_ops,
+    .at_once = true,
+};
 
-static struct xenbus_device *nf_create(struct xenbus_class *class,
-				       const struct xenbus_device *found)
-{
-	struct nf_root *root = container_of(class, struct nf_root, class);
-	struct nf_device *dev = host_alloc(sizeof(*dev));
-
-	if (!dev) {
-		host_log(HOST_LOG_ERROR, "%s: no memory", found->path);
-		return NULL;
-	}
-	dev->bus = *found;
-	dev->bus.ops = &nf_ops;
-	dev->root = root;
-	dev->next = root->devices;
-	root->devices = dev;
-	return &dev->bus;
-}
-
-static const struct xenbus_class_ops nf_class_ops = {.create = nf_create};
-
-bool nf_root_stop(struct nf_root *root)
-{
-	struct nf_root **link = &nf_roots;
-
-	xenbus_class_stop(&root->class);
-	if (root->devices)
-		return false;
-	while (*link != root)
-		link = &(*link)->next;
-	*link = root->next;
-	host_free(root, sizeof(*root));
-	return true;
-}
+/* ---- netfront.h's part --------------------------------------------------------------- */
 
 int netfront_init(void)
 {
-	struct nf_root *root = host_alloc(sizeof(*root));
-	int err;
-
-	if (!root)
-		return -XEN_ENOMEM;
-	root->class.side = XENBUS_FRONT;
-	root->class.root = "device/vif";
-	root->class.at_once = true;
-	root->class.ops = &nf_class_ops;
-	root->next = nf_roots;
-	nf_roots = root;
-	/* On the list before this, since nf_root_stop, the way back, takes it off. */
-	err = xenbus_class_start(&root->class);
-	if (err)
-		nf_root_stop(root);
-	return err;
+	return xenbus_class_start(xenbus_class_new(&nf_kind));
 }
 
 void netfront_exit(void)
 {
-	while (nf_roots && nf_root_stop(nf_roots))
-		;
+	xenbus_kind_stop(&nf_kind);
 }
 
 /* Two calls, because an old port's number may be a new one's, of another driver too. */
 void netfront_drop(void)
 {
-	for (struct nf_root *root = nf_roots; root; root = root->next)
-		xenbus_class_drop(&root->class);
+	for (struct xenbus_class *class = nf_kind.classes; class; class = class->next)
+		xenbus_class_drop(class);
 }
 
 void netfront_resume(void)
 {
-	for (struct nf_root *root = nf_roots; root; root = root->next)
-		xenbus_class_resume(&root->class);
+	for (struct xenbus_class *class = nf_kind.classes; class; class = class->next)
+		xenbus_class_resume(class);
 }
 
 static struct nf_device *find(const char *name)
 {
-	for (struct nf_root *root = nf_roots; root; root = root->next)
-		for (struct nf_device *d = root->devices; d; d = d->next)
-			if (d->registered && !strcmp(d->net.name, name))
-				return d;
+	for (struct xenbus_device *bus = NULL; (bus = xenbus_next(&nf_kind, bus));)
+		if (device_of(bus)->registered && !strcmp(device_of(bus)->net.name, name))
+			return device_of(bus);
 	return NULL;
 }
 
@@ -211,9 +162,10 @@ void netfront_for_each(void (*fn)(const struct net_device *dev, const struct net
 				  void *ctx),
 		       void *ctx)
 {
-	for (struct nf_root *root = nf_roots; root; root = root->next)
-		for (struct nf_device *d = root->devices; d; d = d->next) {
-			fill_in_stats(d);
-			fn(&d->net, &d->stats, ctx);
-		}
+	for (struct xenbus_device *bus = NULL; (bus = xenbus_next(&nf_kind, bus));) {
+		struct nf_device *dev = device_of(bus);
+
+		fill_in_stats(dev);
+		fn(&dev->net, &dev->stats, ctx);
+	}
 }

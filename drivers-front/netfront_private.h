@@ -123,16 +123,8 @@ struct nf_group {
 	bool wanted, told; /* by the user; to the backend */
 };
 
-struct nf_root {
-	struct xenbus_class class;
-	struct nf_root *next;
-	struct nf_device *devices;
-};
-
 struct nf_device {
-	struct xenbus_device bus; /* first: the xenbus engine's view of us */
-	struct nf_root *root;
-	struct nf_device *next;
+	struct xenbus_device bus; /* first: the xenbus engine allocates both */
 	struct net_device net;
 	struct netfront_stats stats;
 	bool registered;
@@ -168,11 +160,8 @@ struct nf_device {
 	unsigned n_frames, n_frames_free;
 };
 
-extern struct nf_root *nf_roots; /* in a kernel there is one; the newest is the first */
+extern struct xenbus_kind nf_kind;
 extern struct netfront_limits nf_limits;
-
-/* Drops a root's connections and frees it with its interfaces; false when one cannot go yet. */
-bool nf_root_stop(struct nf_root *root);
 
 /* What the backend did is not what a backend may do: nothing more is read from it, and the engine closes. */
 static inline void nf_broken(struct nf_device *dev, const char *why)

@@ -17,8 +17,6 @@
 #include <amphi/string.h>
 #include <xen/io/xenbus.h>
 
-struct pf_root *pf_roots;
-
 static struct pf_device *device_of(struct xenbus_device *bus)
 {
 	return container_of(bus, struct pf_device, bus);
@@ -26,11 +24,10 @@ static struct pf_device *device_of(struct xenbus_device *bus)
 
 struct pf_function *pf_find(uint16_t bdf)
 {
-	for (struct pf_root *r = pf_roots; r; r = r->next)
-		for (struct pf_device *d = r->devices; d; d = d->next)
-			for (struct pf_function *f = d->functions; f; f = f->next)
-				if (f->bdf == bdf)
-					return f;
+	for (struct xenbus_device *bus = NULL; (bus = xenbus_next(&pf_kind, bus));)
+		for (struct pf_function *f = device_of(bus)->functions; f; f = f->next)
+			if (f->bdf == bdf)
+				return f;
 	return NULL;
 }
 
@@ -48,10 +45,9 @@ unsigned pcifront_count(void)
 {
 	unsigned n = 0;
 
-	for (struct pf_root *r = pf_roots; r; r = r->next)
-		for (struct pf_device *d = r->devices; d; d = d->next)
-			for (struct pf_function *f = d->functions; f; f = f->next)
-				n++;
+	for (struct xenbus_device *bus = NULL; (bus = xenbus_next(&pf_kind, bus));)
+		for (struct pf_function *f = device_of(bus)->functions; f; f = f->next)
+			n++;
 	return n;
 }
 
@@ -59,10 +55,8 @@ unsigned pcifront_settled(void)
 {
 	unsigned n = 0;
 
-	for (struct pf_root *r = pf_roots; r; r = r->next)
-		for (struct pf_device *d = r->devices; d; d = d->next)
-			n += d->bus.state == XenbusStateConnected ||
-			     d->bus.state == XenbusStateClosed;
+	for (struct xenbus_device *bus = NULL; (bus = xenbus_next(&pf_kind, bus));)
+		n += bus->state == XenbusStateConnected || bus->state == XenbusStateClosed;
 	return n;
 }
 
@@ -168,7 +162,7 @@ struct pf_function *pf_add(struct pf_device *dev, const struct pci_name *name, u
 	}
 	host_log(HOST_LOG_INFO, "pci %02x:%02x.%x: from domain %u, %04x:%02x there", f->bdf >> 8,
 		 f->bdf >> 3 & 31, f->bdf & 7, dev->bus.peer, f->domain, f->bus);
-	dev->root->user->added(f->bdf);
+	pf_root_of(dev->bus.class)->user->added(f->bdf);
 	return f;
 }
 
@@ -177,7 +171,7 @@ static void remove_function(struct pf_device *dev, struct pf_function *f)
 {
 	struct pf_function **link = &dev->functions;
 
-	dev->root->user->removing(f->bdf);
+	pf_root_of(dev->bus.class)->user->removing(f->bdf);
 	pcifront_interrupts_off(f->bdf);
 	while (*link != f)
 		link = &(*link)->next;
@@ -282,16 +276,6 @@ static bool pf_disconnect(struct xenbus_device *bus)
 	return true;
 }
 
-static void pf_gone(struct xenbus_device *bus)
-{
-	struct pf_device *dev = device_of(bus), **link = &dev->root->devices;
-
-	while (*link != dev)
-		link = &(*link)->next;
-	*link = dev->next;
-	host_free(dev, sizeof(*dev));
-}
-
 static void pf_reconfigure(struct xenbus_device *bus)
 {
 	remove_leaving(device_of(bus));
@@ -305,67 +289,25 @@ static void pf_reconfigured(struct xenbus_device *bus)
 static const struct xenbus_ops pf_ops = {.open = pf_open,
 					 .connect = pf_connect,
 					 .disconnect = pf_disconnect,
-					 .gone = pf_gone,
 					 .reconfigure = pf_reconfigure,
 					 .reconfigured = pf_reconfigured};
 
-/* ---- the class -------------------------------------------------------------------------------------------- */
-
-static struct xenbus_device *pf_create(struct xenbus_class *class,
-				       const struct xenbus_device *found)
-{
-	struct pf_root *root = container_of(class, struct pf_root, class);
-	struct pf_device *dev = host_alloc(sizeof(*dev));
-
-	if (!dev) {
-		host_log(HOST_LOG_ERROR, "%s: no memory", found->path);
-		return NULL;
-	}
-	dev->bus = *found;
-	dev->bus.ops = &pf_ops;
-	dev->root = root;
-	dev->next = root->devices;
-	root->devices = dev;
-	return &dev->bus;
-}
-
-static const struct xenbus_class_ops pf_class_ops = {.create = pf_create};
-
-static bool root_stop(struct pf_root *root)
-{
-	struct pf_root **link = &pf_roots;
-
-	xenbus_class_stop(&root->class);
-	if (root->devices)
-		return false;
-	while (*link != root)
-		link = &(*link)->next;
-	*link = root->next;
-	host_free(root, sizeof(*root));
-	return true;
-}
+struct xenbus_kind pf_kind = {.side = XENBUS_FRONT,
+			      .root = "device/pci",
+			      .device_bytes = sizeof(struct pf_device),
+			      .class_bytes = sizeof(struct pf_root),
+			      .ops = &pf_ops};
 
 int pcifront_init(const struct pcifront_user *user)
 {
-	struct pf_root *root = host_alloc(sizeof(*root));
-	int err;
+	struct xenbus_class *class = xenbus_class_new(&pf_kind);
 
-	if (!root)
-		return -XEN_ENOMEM;
-	root->user = user;
-	root->class.side = XENBUS_FRONT;
-	root->class.root = "device/pci";
-	root->class.ops = &pf_class_ops;
-	root->next = pf_roots;
-	pf_roots = root;
-	err = xenbus_class_start(&root->class);
-	if (err)
-		root_stop(root);
-	return err;
+	if (class)
+		pf_root_of(class)->user = user;
+	return xenbus_class_start(class);
 }
 
 void pcifront_exit(void)
 {
-	while (pf_roots && root_stop(pf_roots))
-		;
+	xenbus_kind_stop(&pf_kind);
 }

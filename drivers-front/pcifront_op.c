@@ -101,7 +101,7 @@ static int32_t aer_detected(const struct pf_device *dev, uint16_t bdf, int32_t s
 {
 	enum drivers_error what = state == AER_IO_GONE ? DRIVERS_ERROR_GONE : DRIVERS_ERROR_FOUND;
 
-	dev->root->user->error(bdf, what);
+	pf_root_of(dev->bus.class)->user->error(bdf, what);
 	if (what == DRIVERS_ERROR_GONE)
 		return AER_DISCONNECT;
 	return state == AER_IO_NORMAL ? AER_CAN_RECOVER : AER_NEED_RESET;
@@ -120,7 +120,7 @@ static int32_t aer_answer(const struct pf_device *dev, const struct xen_pcie_aer
 	case XEN_PCI_OP_aer_slotreset:
 		return AER_RECOVERED;
 	case XEN_PCI_OP_aer_resume:
-		dev->root->user->error(f->bdf, DRIVERS_ERROR_OVER);
+		pf_root_of(dev->bus.class)->user->error(f->bdf, DRIVERS_ERROR_OVER);
 		return AER_RECOVERED;
 	}
 	return AER_NONE;

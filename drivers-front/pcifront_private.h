@@ -35,9 +35,7 @@ struct pf_function {
 };
 
 struct pf_device {
-	struct xenbus_device bus;
-	struct pf_root *root;
-	struct pf_device *next;
+	struct xenbus_device bus; /* first, as is class below: the xenbus engine allocates both */
 	struct xen_pci_sharedinfo *page; /* shared; NULL: there is no connection */
 	gref_t ref;
 	port_t port;
@@ -49,11 +47,13 @@ struct pf_device {
 struct pf_root {
 	struct xenbus_class class;
 	const struct pcifront_user *user;
-	struct pf_device *devices;
-	struct pf_root *next;
 };
-/* A list only because host tests run several frontends in one program. */
-extern struct pf_root *pf_roots;
+extern struct xenbus_kind pf_kind;
+
+static inline struct pf_root *pf_root_of(const struct xenbus_class *class)
+{
+	return container_of(class, struct pf_root, class);
+}
 
 struct pf_function *pf_find(uint16_t bdf);
 

@@ -117,7 +117,7 @@ static void check_invariants(const struct xenbus_device *dev)
  * another one offers anew: it cannot say Initialised a second time. */
 static uint8_t peer_state(const struct xenbus_device *dev)
 {
-	if (!dev->class->at_once)
+	if (!dev->class->kind->at_once)
 		return dev->peer_state;
 	if (dev->side == XENBUS_BACK && dev->state == S_WAIT && dev->peer_state == S_CONN)
 		return S_READY;
@@ -169,7 +169,7 @@ static int put_state(uint32_t tx, void *ctx)
 
 	if (err == -XEN_ENOENT)
 		return err;
-	if (dev->class->at_once && dev->state == S_READY)
+	if (dev->class->kind->at_once && dev->state == S_READY)
 		return xenbus_write_number(tx, dev->path, "state", S_CONN);
 	return xenbus_write_number(tx, dev->path, "state", dev->state);
 }
@@ -183,7 +183,8 @@ static void enter(struct xenbus_device *dev, uint8_t state)
 	 * the peer can read a state that sends it to look. */
 	dev->state = state;
 	check_invariants(dev);
-	if (dev->removed || (dev->class->at_once && dev->side == XENBUS_FRONT && state == S_CONN))
+	if (dev->removed ||
+	    (dev->class->kind->at_once && dev->side == XENBUS_FRONT && state == S_CONN))
 		return; /* the latter has been said */
 	err = xenbus_transaction(put_state, dev);
 	if (err && err != -XEN_ENOENT)
@@ -241,7 +242,7 @@ static void apply(struct xenbus_device *dev, const struct rule *r)
 	}
 	enter(dev, r->next);
 	/* What a peer said before it could have read ours is about another backend's rings. */
-	if (dev->class->at_once && r->next == S_WAIT && dev->peer_state == S_CONN)
+	if (dev->class->kind->at_once && r->next == S_WAIT && dev->peer_state == S_CONN)
 		dev->stuck = true;
 }
 

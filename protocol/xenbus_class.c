@@ -65,16 +65,21 @@ static bool device_number(const char *path, unsigned *out)
 
 static void create_device(struct xenbus_class *class, const char *path)
 {
-	struct xenbus_device found = {.side = class->side, .class = class}, *dev;
+	const struct xenbus_kind *kind = class->kind;
+	struct xenbus_device found = {.class = class, .side = kind->side, .ops = kind->ops}, *dev;
 
-	/* On the stack: a driver that refuses costs no memory, and create() copies what it
-	 * wants. */
+	/* On the stack: what is no device, or not yet, costs no memory. */
 	if (fmt_text(found.path, sizeof(found.path), "%s", path) >= sizeof(found.path) ||
 	    !device_number(path, &found.id) || !read_peer(&found))
 		return;
-	dev = class->ops->create(class, &found);
-	if (!dev)
+	dev = host_alloc(kind->device_bytes);
+	if (!dev) {
+		host_log(HOST_LOG_ERROR, "%s: no memory", path);
 		return;
+	}
+	*dev = found;
+	if (kind->ops->created)
+		kind->ops->created(dev);
 	dev->next = class->devices;
 	/* In the list before it steps: the watch that adopt registers may report at once. */
 	class->devices = dev;
@@ -88,8 +93,8 @@ static bool directory_there(struct xenbus_class *class, const char *path,
 			    char out_peer[STORE_PATH_MAX])
 {
 	int len = xenbus_read_text(HOST_TX_NONE, path,
-				   class->side == XENBUS_FRONT ? "backend" : "frontend", out_peer,
-				   STORE_PATH_MAX);
+				   class->kind->side == XENBUS_FRONT ? "backend" : "frontend",
+				   out_peer, STORE_PATH_MAX);
 
 	if (len <= 0)
 		out_peer[0] = '\0';
@@ -106,7 +111,7 @@ static void look_at(struct xenbus_class *class, const char *path)
 		create_device(class, path);
 	else if (!directory_there(class, path, peer))
 		xenbus_remove(dev);
-	else if (class->side == XENBUS_FRONT && peer[0] && strcmp(peer, dev->peer_path) != 0)
+	else if (class->kind->side == XENBUS_FRONT && peer[0] && strcmp(peer, dev->peer_path) != 0)
 		xenbus_move(dev);
 	else
 		xenbus_own_changed(dev);
@@ -143,7 +148,7 @@ static void look_below(struct xenbus_class *class, const char *dir, int depth)
 
 static int class_depth(const struct xenbus_class *class)
 {
-	return class->side == XENBUS_FRONT ? 1 : 2; /* root/DEV or root/DOMID/DEV */
+	return class->kind->side == XENBUS_FRONT ? 1 : 2; /* root/DEV or root/DOMID/DEV */
 }
 
 static void look_at_all(struct xenbus_class *class)
@@ -155,7 +160,7 @@ static void look_at_all(struct xenbus_class *class)
 	for (struct xenbus_device *d = class->devices; d; d = d->next)
 		if (!d->removed && !directory_there(class, d->path, peer))
 			xenbus_remove(d);
-	look_below(class, class->root, class_depth(class));
+	look_below(class, class->kind->root, class_depth(class));
 }
 
 /* The part of a changed path that is a device's directory, into out. False: it is above one.
@@ -165,12 +170,12 @@ static void look_at_all(struct xenbus_class *class)
  *    '--- the device ---'                            '---- the device -----' */
 static bool device_part(const struct xenbus_class *class, const char *changed, char *out)
 {
-	size_t root_len = strlen(class->root), len;
+	size_t root_len = strlen(class->kind->root), len;
 	int parts = class_depth(class);
 
 	/* The watch was registered with a relative root and reports in the same form (xenstore.txt,
 	 * WATCH), so comparing texts is enough. */
-	if (strncmp(changed, class->root, root_len) != 0 || changed[root_len] != '/')
+	if (strncmp(changed, class->kind->root, root_len) != 0 || changed[root_len] != '/')
 		return false;
 	/* Also above a device: the root itself, a parent, or "backend/vbd/7", which may be a
 	 * domain's whole set of backends coming or going. */
@@ -218,28 +223,30 @@ void xenbus_class_resume(struct xenbus_class *class)
 
 static void free_device(struct xenbus_device *dev)
 {
-	/* Order: no work and no watch can call in after this, then the driver frees the memory. */
+	struct xenbus_device **link = &dev->class->devices;
+
+	/* Order: no work and no watch can call in after this, then the driver lets go of the rest. It is in the list until
+	 * then, for whoever is told meanwhile. */
 	host_work_cancel(&dev->work);
 	if (dev->watch)
 		host_store_unwatch(dev->watch);
-	dev->ops->gone(dev);
+	if (dev->ops->gone)
+		dev->ops->gone(dev);
+	while (*link != dev)
+		link = &(*link)->next;
+	*link = dev->next;
+	host_free(dev, dev->class->kind->device_bytes);
 }
 
 /* From its own work item, so that nobody is in the middle of a device that is freed here. */
 static void reap(void *ctx)
 {
 	struct xenbus_class *class = ctx;
-	struct xenbus_device **link = &class->devices;
 
-	while (*link) {
-		struct xenbus_device *dev = *link;
-
-		if (dev->removed && !dev->dropping) {
-			*link = dev->next;
+	for (struct xenbus_device *dev = class->devices, *next; dev; dev = next) {
+		next = dev->next;
+		if (dev->removed && !dev->dropping)
 			free_device(dev);
-		} else {
-			link = &dev->next;
-		}
 	}
 }
 
@@ -248,13 +255,46 @@ void xenbus_class_reap(struct xenbus_class *class)
 	host_work_soon(&class->reap);
 }
 
-int xenbus_class_start(struct xenbus_class *class)
+/* ---- classes ------------------------------------------------------------------------- */
+
+struct xenbus_class *xenbus_class_new(struct xenbus_kind *kind)
 {
+	struct xenbus_class *class = host_alloc(kind->class_bytes);
+
+	if (!class)
+		return NULL;
+	class->kind = kind;
 	class->reap = (struct host_work){.fn = reap, .ctx = class};
-	return host_store_watch(class->root, on_change, class, &class->watch);
+	class->next = kind->classes;
+	kind->classes = class;
+	return class;
 }
 
-void xenbus_class_stop(struct xenbus_class *class)
+int xenbus_class_start(struct xenbus_class *class)
+{
+	int err = class ? host_store_watch(class->kind->root, on_change, class, &class->watch)
+			: -XEN_ENOMEM;
+
+	if (err && class)
+		(void)xenbus_class_stop(class);
+	return err;
+}
+
+static void free_class(struct xenbus_class *class)
+{
+	struct xenbus_kind *kind = class->kind;
+	struct xenbus_class **link = &kind->classes;
+
+	host_work_cancel(&class->reap);
+	if (kind->stopped)
+		kind->stopped(class);
+	while (*link != class)
+		link = &(*link)->next;
+	*link = class->next;
+	host_free(class, kind->class_bytes);
+}
+
+bool xenbus_class_stop(struct xenbus_class *class)
 {
 	if (class->watch)
 		host_store_unwatch(class->watch);
@@ -264,8 +304,27 @@ void xenbus_class_stop(struct xenbus_class *class)
 		if (!d->removed)
 			xenbus_remove(d);
 	reap(class);
-	/* A driver that still waits has its device in the list, and the work item must live to free
-	 * it. */
-	if (!class->devices)
-		host_work_cancel(&class->reap);
+	/* The work item of one that still waits must live to free it. */
+	if (class->devices)
+		return false;
+	free_class(class);
+	return true;
+}
+
+void xenbus_kind_stop(struct xenbus_kind *kind)
+{
+	for (struct xenbus_class *class = kind->classes, *next; class; class = next) {
+		next = class->next;
+		(void)xenbus_class_stop(class);
+	}
+}
+
+struct xenbus_device *xenbus_next(const struct xenbus_kind *kind, const struct xenbus_device *prev)
+{
+	const struct xenbus_class *class = prev ? prev->class->next : kind->classes;
+	struct xenbus_device *dev = prev ? prev->next : NULL;
+
+	for (; !dev && class; class = class->next)
+		dev = class->devices;
+	return dev;
 }

@@ -1,7 +1,7 @@
 /* xenbus.h: how the two halves of a split driver find each other and agree through the store.
  *
- * Callers: drivers-front and drivers-back, one xenbus_class per kind of device, one xenbus_device
- * per half. Implemented by protocol/xenbus*.c over host.h. The states, and who moves when, are
+ * Callers: drivers-front and drivers-back, one xenbus_kind per half of a driver, one xenbus_device
+ * per half of a device. Implemented by protocol/xenbus*.c over host.h. The states, and who moves when, are
  * those of xen/io/xenbus.h, as the stock drivers play them; the table is in protocol/xenbus.c.
  *
  * Context: the worker. Errors: negative XEN_Exxx. The peer's words are numbers and short strings
@@ -22,6 +22,8 @@ struct xenbus_device;
 
 /* What a driver does at each step. Called from the worker; may call the store. */
 struct xenbus_ops {
+	/* First call, may be NULL: what OUT says is filled in, all that follows dev is zero. */
+	void (*created)(struct xenbus_device *dev);
 	/* Before InitWait (back: says what it can) or Initialised (front: offers ring and event
 	 * channel). An error closes the device, but for -XEN_EAGAIN: not yet; the driver calls xenbus_again
 	 * when it is worth another call. May be called again after disconnect. */
@@ -35,7 +37,7 @@ struct xenbus_ops {
 	/* The toolstack may have changed something in the directory of a back half that is online; also called
 	 * after writes of ours. NULL: no matter. */
 	void (*changed)(struct xenbus_device *dev);
-	/* Last call: the device's directory is gone and disconnect is done. Frees dev. */
+	/* Last call, may be NULL: the device's directory is gone and disconnect is done. The engine frees dev after it. */
 	void (*gone)(struct xenbus_device *dev);
 	/* May be NULL. Both are Connected, and the peer has written its state once more: by that word some of
 	 * its keys are worth another look (a disk's "sectors"). */
@@ -49,18 +51,18 @@ struct xenbus_ops {
 	void (*reconfigured)(struct xenbus_device *dev);
 };
 
+/* The driver's struct begins with it. The engine allocates both. */
 struct xenbus_device {
-	/* IN: the driver's, set in the class's create() */
-	const struct xenbus_ops *ops;
 	/* OUT: for the driver to read */
+	struct xenbus_class *class;
+	struct xenbus_device *next; /* in the list of the class, the newest first */
 	enum xenbus_side side;
 	domid_t peer;
 	uint8_t state, peer_state; /* XenbusState*; peer_state 0: no such node */
 	char path[XENBUS_PATH_MAX], peer_path[XENBUS_PATH_MAX];
 	unsigned id; /* device number: the last part of path */
 	/* the engine's own */
-	struct xenbus_class *class;
-	struct xenbus_device *next;
+	const struct xenbus_ops *ops;
 	struct host_watch *watch;
 	struct host_work work;
 	uint64_t force_ns;  /* when a removal no longer waits for the peer; 0: none */
@@ -73,34 +75,49 @@ struct xenbus_device {
 	bool parted;       /* the last connection ended by the peer's word, not ours */
 };
 
-struct xenbus_class_ops {
-	/* A new device at path with peer and id set. NULL refuses it. */
-	struct xenbus_device *(*create)(struct xenbus_class *class,
-					const struct xenbus_device *found);
-};
-
-/* All devices of one kind in this domain: "device/vbd", or "backend/vbd". */
-struct xenbus_class {
+/* What a half of a driver is to the engine. */
+struct xenbus_kind {
 	/* IN */
 	enum xenbus_side side;
-	const char *root; /* lives as long as the class */
-	const struct xenbus_class_ops *ops;
-	void *ctx;
+	const char *root;    /* "device/vbd", or "backend/vbd" */
+	size_t device_bytes; /* of the driver's struct that begins with a xenbus_device */
+	size_t class_bytes;  /* of its struct that begins with a xenbus_class */
+	const struct xenbus_ops *ops;
+	/* May be NULL. The class has no device any more, and is freed next. */
+	void (*stopped)(struct xenbus_class *class);
 	/* Front halves say Connected when open() is done, as those of "vif" do; connect() is called as ever, when the
 	 * peer is Connected. */
 	bool at_once;
-	/* the engine's own */
+	/* OUT: the newest first. A kernel has one; host tests run several domains in one program. */
+	struct xenbus_class *classes;
+};
+
+/* All devices of one kind in one domain. */
+struct xenbus_class {
+	/* OUT */
+	struct xenbus_kind *kind;
+	struct xenbus_class *next;
 	struct xenbus_device *devices;
+	/* the engine's own */
 	struct host_watch *watch;
 	struct host_work reap;
 };
 
-/* Watches root and creates a device for each directory under it, now and later. */
+/* kind->class_bytes, zero but for what is OUT, in the list of kind. NULL: there is no memory. */
+struct xenbus_class *xenbus_class_new(struct xenbus_kind *kind);
+
+/* Watches the root and creates a device for each directory under it, now and later. class: as it came from
+ * xenbus_class_new; NULL gives -XEN_ENOMEM. After an error it is gone. */
 int xenbus_class_start(struct xenbus_class *class);
 
-/* Disconnects and frees all devices that can be (a driver that still waits keeps its own). The
- * store is left as it is. For host programs; a kernel never stops. */
-void xenbus_class_stop(struct xenbus_class *class);
+/* Disconnects and frees all devices that can be, and with the last of them the class. False: a driver still waits and keeps
+ * its own; call again. The store is left as it is. For host programs; a kernel never stops. */
+bool xenbus_class_stop(struct xenbus_class *class);
+/* The same of each class of kind. */
+void xenbus_kind_stop(struct xenbus_kind *kind);
+
+/* The device after prev, of any class of kind; NULL begins, and ends. */
+struct xenbus_device *xenbus_next(const struct xenbus_kind *kind, const struct xenbus_device *prev);
 
 /* [waits] For front halves, in a new world after a suspend: the store has been connected to again, ports and
  * grants are gone. Every device is dropped as it is, its peer is looked up anew, and it begins again; one

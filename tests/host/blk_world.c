@@ -9,13 +9,13 @@
 #include "blk_world.h"
 #include "drivers-front/blkfront_private.h"
 
-static struct front_root *roots[MOCK_DOMAINS];
+static struct xenbus_class *classes[MOCK_DOMAINS];
 
 struct mock_disk *world_begin(uint64_t sectors)
 {
 	mock_reset();
-	memset(roots, 0, sizeof(roots));
-	front_roots = NULL;
+	memset(classes, 0, sizeof(classes));
+	front_kind.classes = NULL;
 	return mock_disk_new("ram0", sectors);
 }
 
@@ -25,8 +25,8 @@ bool world_end(void)
 
 	for (domid_t d = 1; d < MOCK_DOMAINS; d++) {
 		mock_enter(d);
-		if (roots[d])
-			front_root_stop(roots[d]);
+		if (classes[d])
+			(void)xenbus_class_stop(classes[d]);
 		mock_run();
 	}
 	mock_enter(0);
@@ -73,7 +73,7 @@ void world_start_front(domid_t guest)
 {
 	mock_enter(guest);
 	if (blkfront_init() == 0)
-		roots[guest] = front_roots;
+		classes[guest] = front_kind.classes;
 	mock_run();
 }
 
@@ -290,10 +290,10 @@ unsigned world_back_count(void)
 
 void *world_front_ring(void)
 {
-	return front_roots->disks->queues[0].ring.shared;
+	return world_front_queue_ring(0);
 }
 
 void *world_front_queue_ring(unsigned queue)
 {
-	return front_roots->disks->queues[queue].ring.shared;
+	return front_disk_of(xenbus_next(&front_kind, NULL))->queues[queue].ring.shared;
 }

@@ -317,13 +317,18 @@ static void test_tx_page_mapped(void **state)
 	end();
 }
 
+static struct nf_queue *queue_0(void)
+{
+	return &container_of(xenbus_next(&nf_kind, NULL), struct nf_device, bus)->queues[0];
+}
+
 /* Of a page that stays lent each byte is fetched once. */
 static void test_page_once(void **state)
 {
 	nb_reset();
 	nb_begin();
 	nb_fill(data, 200, 3);
-	peer_recorder_begin(nf_roots->devices->queues[0].posted[0]->va, PAGE_SIZE, true);
+	peer_recorder_begin(queue_0()->posted[0]->va, PAGE_SIZE, true);
 	assert_true(nb_send(data, 200, NULL));
 	assert_int_equal(peer_recorder_fetched(), 200);
 	assert_int_equal(peer_recorder_doubles(), 0);
@@ -340,7 +345,7 @@ static void test_slots_once(void **state)
 
 	nb_reset();
 	nb_begin();
-	ring = &nf_roots->devices->queues[0].rx;
+	ring = &queue_0()->rx;
 	nb_fill(data, 1000, 3);
 	peer_recorder_begin((void *)ring_slot(ring, 0), 8 * 40, true);
 	for (unsigned i = 0; i < 40; i++)
@@ -348,13 +353,13 @@ static void test_slots_once(void **state)
 	assert_int_equal(peer_recorder_fetched(), 8 * 40);
 	assert_int_equal(peer_recorder_doubles(), 0);
 	peer_recorder_end();
-	ring = &nf_roots->devices->queues[0].tx;
+	ring = &queue_0()->tx;
 	peer_recorder_begin((void *)ring_slot(ring, 0), 12 * 40, true);
 	for (unsigned i = 0; i < 40; i++) {
 		struct nb_frame f;
 
 		nb_frame_make(&f, 1000, 0, 1, 0);
-		nb_frame_send(nf_roots ? host_net_find("eth0") : NULL, &f);
+		nb_frame_send(host_net_find("eth0"), &f);
 		assert_int_equal(f.n_done, 1);
 		nb_frame_free(&f);
 	}

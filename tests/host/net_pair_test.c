@@ -23,7 +23,7 @@
 #include "net_world.h"
 
 /* Guest 1 has eth1, guest 2 has eth2: their names are of one registry here. */
-static struct nf_root *roots[3];
+static struct xenbus_class *classes[3];
 static struct net_device *eth[3];
 
 static struct {
@@ -68,9 +68,9 @@ static void start_guest(domid_t guest)
 
 	net_world_attach(guest, guest, NULL);
 	mock_enter(guest);
-	nf_roots = NULL;
+	nf_kind.classes = NULL;
 	assert_int_equal(netfront_init(), 0);
-	roots[guest] = nf_roots;
+	classes[guest] = nf_kind.classes;
 	mock_run();
 	name[3] = (char)('0' + guest);
 	eth[guest] = host_net_find(name);
@@ -104,11 +104,11 @@ static void end(void)
 		net_world_detach_begin(g, g);
 		net_world_detach_end(g, g);
 		mock_enter(g);
-		nf_roots = roots[g];
-		assert_true(nf_root_stop(roots[g]));
+		nf_kind.classes = classes[g];
+		assert_true(xenbus_class_stop(classes[g]));
 		mock_run();
 	}
-	nf_roots = NULL;
+	nf_kind.classes = NULL;
 	mock_advance(6000000000ull);
 	if (!net_world_end())
 		mock_bug("something is left");
@@ -305,7 +305,7 @@ static void test_hash_is_told(void **state)
 	(void)state;
 	begin(4);
 	mock_enter(2);
-	nf_roots = roots[2];
+	nf_kind.classes = classes[2];
 	assert_int_equal(netfront_hash("eth2", true), 0);
 	mock_run();
 	assert_true(net_world_device(2, 2)->n_queues == 4);

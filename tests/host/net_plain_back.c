@@ -58,7 +58,7 @@ void nb_reset(void)
 	mock_reset();
 	memset(&nb, 0, sizeof(nb));
 	nb.seen = packets;
-	nf_roots = NULL;
+	nf_kind.classes = NULL;
 	netfront_limit(&limits);
 	nb_user_begin();
 }
@@ -231,7 +231,7 @@ bool nb_end(void)
 	nb_user_end();
 	for (domid_t d = 0; d < 2; d++)
 		clean &= mock_nothing_left(d);
-	return clean && !host_net_next(NULL) && !nf_roots;
+	return clean && !host_net_next(NULL) && !nf_kind.classes;
 }
 
 /* ---- what the guest sends ---------------------------------------------------------------------- */

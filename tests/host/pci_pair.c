@@ -102,8 +102,8 @@ void pair_reset(void)
 {
 	mock_reset();
 	mock_pci_reset();
-	pf_roots = NULL;
-	lend_roots = NULL;
+	pf_kind.classes = NULL;
+	lend_kind.classes = NULL;
 	memset(&pair_user, 0, sizeof(pair_user));
 	mock_enter(0);
 	if (pciback_init())
@@ -180,20 +180,25 @@ bool pair_end(void)
 	       mock_nothing_left(1);
 }
 
+static struct pf_device *the_front(void)
+{
+	return container_of(xenbus_next(&pf_kind, NULL), struct pf_device, bus);
+}
+
 struct xen_pci_sharedinfo *pair_page(void)
 {
-	return pf_roots && pf_roots->devices ? pf_roots->devices->page : NULL;
+	return the_front() ? the_front()->page : NULL;
 }
 
 port_t pair_port(void)
 {
-	return pf_roots && pf_roots->devices ? pf_roots->devices->port : PORT_NONE;
+	return the_front() ? the_front()->port : PORT_NONE;
 }
 
 /* A domain that is dead frees nothing; this program must. */
 void pair_kill_front(void)
 {
-	struct pf_device *dev = pf_roots->devices;
+	struct pf_device *dev = the_front();
 
 	mock_kill(1);
 	mock_enter(1);
@@ -205,8 +210,8 @@ void pair_kill_front(void)
 	}
 	if (dev)
 		host_free(dev, sizeof(*dev));
-	host_free(pf_roots, sizeof(*pf_roots));
-	pf_roots = NULL;
+	host_free(pf_kind.classes, pf_kind.class_bytes);
+	pf_kind.classes = NULL;
 	mock_enter(0);
 }
 
@@ -215,7 +220,7 @@ int32_t pair_ask(uint32_t cmd, uint32_t devfn, struct xen_pci_op *op)
 	op->cmd = cmd;
 	op->devfn = devfn;
 	mock_enter(1);
-	return pf_op(pf_roots->devices, op, SH_INFO_MAX_VEC) ? INT32_MIN : op->err;
+	return pf_op(the_front(), op, SH_INFO_MAX_VEC) ? INT32_MIN : op->err;
 }
 
 /* ---- two functions --------------------------------------------------------------------------------------- */

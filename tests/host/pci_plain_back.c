@@ -243,7 +243,7 @@ void pb_reset(void)
 	mock_reset();
 	memset(&pb, 0, sizeof(pb));
 	memset(&pb_user, 0, sizeof(pb_user));
-	pf_roots = NULL;
+	pf_kind.classes = NULL;
 }
 
 void pb_attach(void)

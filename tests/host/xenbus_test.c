@@ -1,9 +1,8 @@
-/* xenbus_test: the table of states, keys and transactions of the xenbus engine, with a driver that
- * does nothing.
+/* xenbus_test: the table of states of the xenbus engine and the lists of its devices, with a driver that does nothing.
  *
  * Shows for each half what it becomes and which of the driver's steps it calls, for every state of
- * the peer; that a step that fails closes; that a slow disconnect is waited for; that keys are read
- * within their ranges. Why: drivers only fill in the steps, so what is wrong here is wrong in all
+ * the peer; that a step that fails closes; that a slow disconnect is waited for; that devices and classes come and
+ * go, and want of memory passes. Why: drivers only fill in the steps, so what is wrong here is wrong in all
  * of them. Expected: the table below, written from xen/io/xenbus.h and the stock drivers, not from
  * xenbus.c.
  *
@@ -56,26 +55,25 @@ static bool on_disconnect(struct xenbus_device *dev)
 	return !slow;
 }
 
+static void on_created(struct xenbus_device *dev)
+{
+	device = dev;
+}
+
 static void on_gone(struct xenbus_device *dev)
 {
 	note('g');
-	host_free(dev, sizeof(*dev));
 	device = NULL;
 }
 
-static const struct xenbus_ops ops = {
-    .open = on_open, .connect = on_connect, .disconnect = on_disconnect, .gone = on_gone};
+static const struct xenbus_ops ops = {.created = on_created,
+				      .open = on_open,
+				      .connect = on_connect,
+				      .disconnect = on_disconnect,
+				      .gone = on_gone};
 
-static struct xenbus_device *create(struct xenbus_class *class, const struct xenbus_device *found)
-{
-	device = host_alloc(sizeof(*device));
-	*device = *found;
-	device->ops = &ops;
-	return device;
-}
-
-static const struct xenbus_class_ops class_ops = {create};
-static struct xenbus_class class;
+static struct xenbus_kind toy;
+static struct xenbus_class *class;
 
 #define FRONT "/local/domain/1/device/toy/3"
 #define BACK  "/local/domain/0/backend/toy/1/3"
@@ -100,6 +98,13 @@ static const char *get(const char *dir, const char *key)
 
 static bool at_once;
 
+static void start(void)
+{
+	class = xenbus_class_new(&toy);
+	assert_int_equal(xenbus_class_start(class), 0);
+	mock_run();
+}
+
 static void begin(enum xenbus_side side)
 {
 	mock_reset();
@@ -114,14 +119,15 @@ static void begin(enum xenbus_side side)
 	fail_open = fail_connect = 0;
 	slow = false;
 	mock_enter(side == XENBUS_FRONT ? 1 : 0);
-	class = (struct xenbus_class){
+	toy = (struct xenbus_kind){
 	    .side = side,
 	    .root = side == XENBUS_FRONT ? "device/toy" : "backend/toy",
-	    .ops = &class_ops,
+	    .device_bytes = sizeof(struct xenbus_device),
+	    .class_bytes = sizeof(struct xenbus_class),
+	    .ops = &ops,
 	    .at_once = at_once,
 	};
-	assert_int_equal(xenbus_class_start(&class), 0);
-	mock_run();
+	start();
 	assert_non_null(device);
 	assert_int_equal(device->id, 3);
 	assert_int_equal(device->peer, side == XENBUS_FRONT ? 0 : 1);
@@ -132,22 +138,23 @@ static void end(void)
 	domid_t me = mock_current();
 
 	slow = false;
-	xenbus_class_stop(&class);
+	assert_true(xenbus_class_stop(class));
 	mock_run();
 	assert_null(device);
+	assert_null(toy.classes);
 	assert_true(mock_nothing_left(me));
 }
 
 /* Sets the peer's state and lets the half see it. */
 static void peer(const char *state)
 {
-	put(class.side == XENBUS_FRONT ? BACK : FRONT, "state", state);
+	put(toy.side == XENBUS_FRONT ? BACK : FRONT, "state", state);
 	mock_run();
 }
 
 static const char *ours(void)
 {
-	return get(class.side == XENBUS_FRONT ? FRONT : BACK, "state");
+	return get(toy.side == XENBUS_FRONT ? FRONT : BACK, "state");
 }
 
 /* The peer's states in order (digits; '-' removes its node), then our state and the steps gone
@@ -198,7 +205,7 @@ static void walk(const struct run *run)
 			peer(text);
 			continue;
 		}
-		mock_store_remove(class.side == XENBUS_FRONT ? BACK "/state" : FRONT "/state");
+		mock_store_remove(toy.side == XENBUS_FRONT ? BACK "/state" : FRONT "/state");
 		mock_run();
 	}
 	if (strcmp(ours(), run->state) || strcmp(steps, run->steps))
@@ -227,14 +234,13 @@ static void test_at_once_and_stale(void **state)
 	at_once = true;
 	begin(XENBUS_BACK);
 	peer("4");
-	xenbus_class_stop(&class);
+	assert_true(xenbus_class_stop(class));
 	mock_run();
 	put(BACK, "frontend", FRONT);
 	put(BACK, "frontend-id", "1");
 	put(BACK, "state", "1");
 	memset(steps, 0, sizeof(steps));
-	assert_int_equal(xenbus_class_start(&class), 0);
-	mock_run();
+	start();
 	assert_string_equal(steps, "o");
 	assert_string_equal(ours(), "2");
 	peer("6");
@@ -487,82 +493,62 @@ static void test_incomplete_directories(void **state)
 	assert_int_equal(device->id, 9);
 	mock_store_remove("/local/domain/1/device/toy");
 	mock_run();
-	assert_null(class.devices);
+	assert_null(class->devices);
 	end();
 }
 
-/* ---- keys ---- */
-
-static void test_numbers(void **state)
+/* Two domains of this program have the kind, one of them two devices, and the other one that cannot go yet. */
+static void test_classes_of_a_kind(void **state)
 {
-	static const struct {
-		const char *text;
-		uint64_t max;
-		bool good;
-		uint64_t value;
-	} cases[] = {
-	    {"0", 0, true, 0},
-	    {"1", 0, false, 0},
-	    {"007", 9, true, 7},
-	    {"", 9, false, 0},
-	    {"+1", 9, false, 0},
-	    {" 1", 9, false, 0},
-	    {"1\n", 9, false, 0},
-	    {"0x10", 99, false, 0},
-	    {"255", 255, true, 255},
-	    {"256", 255, false, 0},
-	    {"18446744073709551615", UINT64_MAX, true, UINT64_MAX},
-	    {"18446744073709551616", UINT64_MAX, false, 0},
-	    {"99999999999999999999999", UINT64_MAX, false, 0},
-	};
+	struct xenbus_device *dev;
 
-	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
-		uint64_t value = 0;
-
-		assert_int_equal(xenbus_parse_number(cases[i].text, cases[i].max, &value),
-				 cases[i].good);
-		assert_true(!cases[i].good || value == cases[i].value);
-	}
+	begin(XENBUS_FRONT);
+	mock_store_put("/local/domain/1/device/toy/9/backend-id", "0");
+	mock_store_put("/local/domain/1/device/toy/9/backend", "/local/domain/0/backend/toy/1/9");
+	mock_run();
+	mock_store_put("/local/domain/2/device/toy/5/backend-id", "0");
+	mock_store_put("/local/domain/2/device/toy/5/backend", "/local/domain/0/backend/toy/2/5");
+	mock_enter(2);
+	start();
+	dev = xenbus_next(&toy, NULL);
+	assert_int_equal(dev->id, 5);
+	dev = xenbus_next(&toy, dev);
+	assert_int_equal(dev->id, 9);
+	dev = xenbus_next(&toy, dev);
+	assert_int_equal(dev->id, 3);
+	assert_null(xenbus_next(&toy, dev));
+	slow = true;
+	assert_false(xenbus_class_stop(class));
+	slow = false;
+	mock_enter(1);
+	xenbus_kind_stop(&toy);
+	dev = xenbus_next(&toy, NULL);
+	assert_int_equal(dev->id, 5);
+	assert_null(xenbus_next(&toy, dev));
+	mock_enter(2);
+	xenbus_disconnected(dev);
+	mock_run();
+	assert_null(xenbus_next(&toy, NULL));
+	xenbus_kind_stop(&toy);
+	assert_null(toy.classes);
+	assert_true(mock_nothing_left(1) && mock_nothing_left(2));
 }
 
-static void test_read_numbers(void **state)
+/* Without memory a device is not there, nor a class; its directory is looked at again when it changes. */
+static void test_no_memory(void **state)
 {
-	static const struct xenbus_number wanted[] = {
-	    {"a", 2, 10, 0, true}, {"b", 0, 10, 7, false}, {"c", 0, 10, 7, true}};
-	uint64_t out[3];
-
-	mock_reset();
-	put("/local/domain/0/d", "a", "2");
-	assert_int_equal(xenbus_read_numbers(HOST_TX_NONE, "d", wanted, 2, out), 0);
-	assert_int_equal(out[0], 2);
-	assert_int_equal(out[1], 7);
-	assert_int_equal(xenbus_read_numbers(HOST_TX_NONE, "d", wanted, 3, out), -XEN_ENOENT);
-	assert_true(mock_logged("d/c: missing"));
-	put("/local/domain/0/d", "a", "1");
-	assert_int_equal(xenbus_read_numbers(HOST_TX_NONE, "d", wanted, 1, out), -XEN_EINVAL);
-	put("/local/domain/0/d", "a", "2222222222222222222222222222222222");
-	assert_int_equal(xenbus_read_numbers(HOST_TX_NONE, "d", wanted, 1, out), -XEN_EINVAL);
-}
-
-static int count_tries(uint32_t tx, void *ctx)
-{
-	++*(int *)ctx;
-	return host_store_write(tx, "x", "1");
-}
-
-static void test_transactions(void **state)
-{
-	int tries = 0;
-
-	mock_reset();
-	mock_tx_conflicts(3);
-	assert_int_equal(xenbus_transaction(count_tries, &tries), 0);
-	assert_int_equal(tries, 4);
-	mock_tx_conflicts(1000);
-	tries = 0;
-	assert_int_equal(xenbus_transaction(count_tries, &tries), -XEN_EAGAIN);
-	assert_int_equal(tries, 8);
-	assert_true(mock_nothing_left(0));
+	begin(XENBUS_FRONT);
+	mock_fail_all(true);
+	mock_store_put("/local/domain/1/device/toy/9/backend-id", "0");
+	mock_store_put("/local/domain/1/device/toy/9/backend", "/local/domain/0/backend/toy/1/9");
+	mock_run();
+	assert_int_equal(device->id, 3);
+	assert_int_equal(xenbus_class_start(xenbus_class_new(&toy)), -XEN_ENOMEM);
+	mock_fail_all(false);
+	mock_store_put("/local/domain/1/device/toy/9/state", "1");
+	mock_run();
+	assert_int_equal(device->id, 9);
+	end();
 }
 
 int main(void)
@@ -582,9 +568,8 @@ int main(void)
 	    cmocka_unit_test(test_removal),
 	    cmocka_unit_test(test_removal_of_a_stubborn_peer),
 	    cmocka_unit_test(test_incomplete_directories),
-	    cmocka_unit_test(test_numbers),
-	    cmocka_unit_test(test_read_numbers),
-	    cmocka_unit_test(test_transactions),
+	    cmocka_unit_test(test_classes_of_a_kind),
+	    cmocka_unit_test(test_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -310,6 +310,16 @@ bool pb_begin(void)
 	return pb_connect();
 }
 
+void pb_begin_two(void)
+{
+	pb_reset();
+	pb_function(0, "0000:00:00.00", PB_NVME);
+	pb_function(1, "0000:00:01.00", PB_NIC);
+	if (!pb_begin() || strcmp(pb_front("state"), "4"))
+		mock_bug("no connection");
+	mock_enter(1);
+}
+
 bool pb_end(void)
 {
 	mock_fail_after(-1);

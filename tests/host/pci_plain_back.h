@@ -14,6 +14,8 @@
 
 #define PB_DEVICES 40u
 #define PB_PIRQ    100u /* of entry 0; that of entry n is n more */
+#define PB_NVME    0x00101b36u
+#define PB_NIC     0x10d38086u
 
 /* The ways to be bad; each is an operation's. */
 enum pb_bad {
@@ -76,7 +78,9 @@ void pb_attach(void);
 /* Starts the frontend, takes what it offers and says Connected; false: it offers nothing. */
 bool pb_connect(void);
 bool pb_begin(void); /* the last two */
-void pb_drop(void);  /* lets go of page and port */
+/* A fresh world with PB_NVME at 00:00.0 and PB_NIC at 00:01.0, connected; the frontend's domain is entered. */
+void pb_begin_two(void);
+void pb_drop(void); /* lets go of page and port */
 /* The connection goes, and the frontend; whether nothing is left anywhere. */
 bool pb_end(void);
 

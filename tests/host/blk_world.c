@@ -77,95 +77,61 @@ void world_start_front(domid_t guest)
 	mock_run();
 }
 
-static const char *front_dir(domid_t guest, unsigned vdev)
-{
-	static char path[STORE_PATH_MAX];
-
-	snprintf(path, sizeof(path), "/local/domain/%u/device/vbd/%u", guest, vdev);
-	return path;
-}
-
-static const char *back_dir(domid_t guest, unsigned vdev)
-{
-	static char path[STORE_PATH_MAX];
-
-	snprintf(path, sizeof(path), "/local/domain/0/backend/vbd/%u/%u", guest, vdev);
-	return path;
-}
-
-static void put(const char *dir, const char *key, const char *value)
-{
-	char path[2 * STORE_PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s/%s", dir, key);
-	mock_store_put(path, value);
-}
-
-static const char *get(const char *dir, const char *key)
-{
-	char path[2 * STORE_PATH_MAX];
-	const char *value;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, key);
-	value = mock_store_get(path);
-	return value ? value : "";
-}
-
 const char *world_front(domid_t guest, unsigned vdev, const char *key)
 {
-	return get(front_dir(guest, vdev), key);
+	return mock_store_key(mock_front_dir("vbd", guest, vdev), key);
 }
 
 const char *world_back(domid_t guest, unsigned vdev, const char *key)
 {
-	return get(back_dir(guest, vdev), key);
+	return mock_store_key(mock_back_dir("vbd", guest, vdev), key);
 }
 
 void world_put_front(domid_t guest, unsigned vdev, const char *key, const char *value)
 {
-	put(front_dir(guest, vdev), key, value);
+	mock_store_put_key(mock_front_dir("vbd", guest, vdev), key, value);
 }
 
 void world_put_back(domid_t guest, unsigned vdev, const char *key, const char *value)
 {
-	put(back_dir(guest, vdev), key, value);
+	mock_store_put_key(mock_back_dir("vbd", guest, vdev), key, value);
 }
 
 void world_attach(domid_t guest, unsigned vdev, const char *params, const char *mode)
 {
 	char number[16];
-	const char *f = front_dir(guest, vdev), *b = back_dir(guest, vdev);
+	const char *f = mock_front_dir("vbd", guest, vdev), *b = mock_back_dir("vbd", guest, vdev);
 
 	snprintf(number, sizeof(number), "%u", guest);
-	put(b, "frontend", f);
-	put(b, "frontend-id", number);
-	put(b, "online", "1");
-	put(b, "removable", "0");
-	put(b, "bootable", "1");
-	put(b, "params", params);
-	put(b, "mode", mode);
-	put(b, "type", "phy");
-	put(b, "device-type", "disk");
-	put(b, "state", "1");
+	mock_store_put_key(b, "frontend", f);
+	mock_store_put_key(b, "frontend-id", number);
+	mock_store_put_key(b, "online", "1");
+	mock_store_put_key(b, "removable", "0");
+	mock_store_put_key(b, "bootable", "1");
+	mock_store_put_key(b, "params", params);
+	mock_store_put_key(b, "mode", mode);
+	mock_store_put_key(b, "type", "phy");
+	mock_store_put_key(b, "device-type", "disk");
+	mock_store_put_key(b, "state", "1");
 	snprintf(number, sizeof(number), "%u", vdev);
-	put(f, "backend", b);
-	put(f, "backend-id", "0");
-	put(f, "virtual-device", number);
-	put(f, "device-type", "disk");
-	put(f, "state", "1");
+	mock_store_put_key(f, "backend", b);
+	mock_store_put_key(f, "backend-id", "0");
+	mock_store_put_key(f, "virtual-device", number);
+	mock_store_put_key(f, "device-type", "disk");
+	mock_store_put_key(f, "state", "1");
 	mock_run();
 }
 
 void world_detach_begin(domid_t guest, unsigned vdev)
 {
-	put(back_dir(guest, vdev), "online", "0");
-	put(back_dir(guest, vdev), "state", "5");
+	mock_store_put_key(mock_back_dir("vbd", guest, vdev), "online", "0");
+	mock_store_put_key(mock_back_dir("vbd", guest, vdev), "state", "5");
 	mock_run();
 }
 
 void world_detach_end(domid_t guest, unsigned vdev)
 {
-	mock_store_remove(front_dir(guest, vdev));
+	mock_store_remove(mock_front_dir("vbd", guest, vdev));
 	mock_run();
 }
 

@@ -70,6 +70,12 @@ void mock_grant_again(domid_t owner, gref_t ref, domid_t peer, void *page);
 /* The store as a toolstack sees it: absolute paths, any domain's. NULL: no such node. */
 void mock_store_put(const char *path, const char *value);
 const char *mock_store_get(const char *path);
+/* The same of dir/key; "": no such node. */
+void mock_store_put_key(const char *dir, const char *key, const char *value);
+const char *mock_store_key(const char *dir, const char *key);
+/* The directory of a guest's front half of this kind ("vbd"), or of its back half in domain 0; until the next call. */
+const char *mock_front_dir(const char *kind, domid_t guest, unsigned id);
+const char *mock_back_dir(const char *kind, domid_t guest, unsigned id);
 /* Writes by the rooms of any node of this name have no effect from now on; NULL: all have. */
 void mock_store_hide(const char *name);
 void mock_store_remove(const char *path);

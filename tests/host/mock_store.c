@@ -375,6 +375,40 @@ const char *mock_store_get(const char *path)
 	return n ? n->value : NULL;
 }
 
+void mock_store_put_key(const char *dir, const char *key, const char *value)
+{
+	char path[2 * STORE_PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, key);
+	mock_store_put(path, value);
+}
+
+const char *mock_store_key(const char *dir, const char *key)
+{
+	char path[2 * STORE_PATH_MAX];
+	const char *value;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, key);
+	value = mock_store_get(path);
+	return value ? value : "";
+}
+
+const char *mock_front_dir(const char *kind, domid_t guest, unsigned id)
+{
+	static char path[STORE_PATH_MAX];
+
+	snprintf(path, sizeof(path), "/local/domain/%u/device/%s/%u", guest, kind, id);
+	return path;
+}
+
+const char *mock_back_dir(const char *kind, domid_t guest, unsigned id)
+{
+	static char path[STORE_PATH_MAX];
+
+	snprintf(path, sizeof(path), "/local/domain/0/backend/%s/%u/%u", kind, guest, id);
+	return path;
+}
+
 void mock_store_remove(const char *path)
 {
 	if (remove_below(&nodes, path))

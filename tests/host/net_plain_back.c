@@ -18,32 +18,19 @@ static struct nb_packet packets[NB_SEEN];
 
 /* ---- nodes ------------------------------------------------------------------------------------ */
 
-static void put(const char *dir, const char *key, const char *value)
-{
-	char path[STORE_PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s/%s", dir, key);
-	mock_store_put(path, value);
-}
-
 void nb_put_back(const char *key, const char *value)
 {
-	put(BACK, key, value);
+	mock_store_put_key(BACK, key, value);
 }
 
 void nb_put_front(const char *key, const char *value)
 {
-	put(FRONT, key, value);
+	mock_store_put_key(FRONT, key, value);
 }
 
 const char *nb_front(const char *key)
 {
-	char path[STORE_PATH_MAX];
-	const char *value;
-
-	snprintf(path, sizeof(path), FRONT "/%s", key);
-	value = mock_store_get(path);
-	return value ? value : "";
+	return mock_store_key(FRONT, key);
 }
 
 static void put_flag(const char *key, bool on)

@@ -160,58 +160,24 @@ void net_world_start_back(void)
 
 /* ---- nodes ---- */
 
-static const char *front_dir(domid_t guest, unsigned handle)
-{
-	static char path[STORE_PATH_MAX];
-
-	snprintf(path, sizeof(path), "/local/domain/%u/device/vif/%u", guest, handle);
-	return path;
-}
-
-static const char *back_dir(domid_t guest, unsigned handle)
-{
-	static char path[STORE_PATH_MAX];
-
-	snprintf(path, sizeof(path), "/local/domain/0/backend/vif/%u/%u", guest, handle);
-	return path;
-}
-
-static void put(const char *dir, const char *key, const char *value)
-{
-	char path[2 * STORE_PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s/%s", dir, key);
-	mock_store_put(path, value);
-}
-
-static const char *get(const char *dir, const char *key)
-{
-	char path[2 * STORE_PATH_MAX];
-	const char *value;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, key);
-	value = mock_store_get(path);
-	return value ? value : "";
-}
-
 const char *net_world_front(domid_t guest, unsigned handle, const char *key)
 {
-	return get(front_dir(guest, handle), key);
+	return mock_store_key(mock_front_dir("vif", guest, handle), key);
 }
 
 const char *net_world_back(domid_t guest, unsigned handle, const char *key)
 {
-	return get(back_dir(guest, handle), key);
+	return mock_store_key(mock_back_dir("vif", guest, handle), key);
 }
 
 void net_world_put_front(domid_t guest, unsigned handle, const char *key, const char *value)
 {
-	put(front_dir(guest, handle), key, value);
+	mock_store_put_key(mock_front_dir("vif", guest, handle), key, value);
 }
 
 void net_world_put_back(domid_t guest, unsigned handle, const char *key, const char *value)
 {
-	put(back_dir(guest, handle), key, value);
+	mock_store_put_key(mock_back_dir("vif", guest, handle), key, value);
 }
 
 const uint8_t *net_world_mac(domid_t guest, unsigned handle)
@@ -225,39 +191,41 @@ const uint8_t *net_world_mac(domid_t guest, unsigned handle)
 static void put_common(domid_t guest, unsigned handle)
 {
 	char text[24];
-	const char *f = front_dir(guest, handle), *b = back_dir(guest, handle);
+	const char *f = mock_front_dir("vif", guest, handle),
+		   *b = mock_back_dir("vif", guest, handle);
 
 	snprintf(text, sizeof(text), "00:16:3e:00:%02x:%02x", guest, handle);
-	put(b, "mac", text);
-	put(f, "mac", text);
+	mock_store_put_key(b, "mac", text);
+	mock_store_put_key(f, "mac", text);
 	snprintf(text, sizeof(text), "%u", handle);
-	put(b, "handle", text);
-	put(f, "handle", text);
+	mock_store_put_key(b, "handle", text);
+	mock_store_put_key(f, "handle", text);
 	snprintf(text, sizeof(text), "%u", guest);
-	put(b, "frontend-id", text);
-	put(f, "backend-id", "0");
+	mock_store_put_key(b, "frontend-id", text);
+	mock_store_put_key(f, "backend-id", "0");
 }
 
 void net_world_attach(domid_t guest, unsigned handle, const char *const *more)
 {
-	const char *f = front_dir(guest, handle), *b = back_dir(guest, handle);
+	const char *f = mock_front_dir("vif", guest, handle),
+		   *b = mock_back_dir("vif", guest, handle);
 
-	put(b, "frontend", f);
-	put(b, "online", "1");
-	put(b, "bridge", "xenbr0");
-	put(b, "hotplug-status", "");
-	put(b, "type", "vif");
+	mock_store_put_key(b, "frontend", f);
+	mock_store_put_key(b, "online", "1");
+	mock_store_put_key(b, "bridge", "xenbr0");
+	mock_store_put_key(b, "hotplug-status", "");
+	mock_store_put_key(b, "type", "vif");
 	put_common(guest, handle);
 	for (; more && *more; more++) {
 		char key[64];
 		size_t n = strcspn(*more, "=");
 
 		snprintf(key, sizeof(key), "%.*s", (int)n, *more);
-		put(b, key, *more + n + 1);
+		mock_store_put_key(b, key, *more + n + 1);
 	}
-	put(f, "backend", b);
-	put(f, "state", "1");
-	put(b, "state", "1");
+	mock_store_put_key(f, "backend", b);
+	mock_store_put_key(f, "state", "1");
+	mock_store_put_key(b, "state", "1");
 	mock_run();
 }
 
@@ -270,7 +238,7 @@ void net_world_detach_begin(domid_t guest, unsigned handle)
 
 void net_world_detach_end(domid_t guest, unsigned handle)
 {
-	mock_store_remove(front_dir(guest, handle));
+	mock_store_remove(mock_front_dir("vif", guest, handle));
 	mock_run();
 }
 

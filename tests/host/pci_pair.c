@@ -12,42 +12,24 @@ struct pair_user pair_user;
 
 /* ---- nodes ------------------------------------------------------------------------------------------ */
 
-static void put(const char *dir, const char *key, const char *value)
-{
-	char path[STORE_PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s/%s", dir, key);
-	mock_store_put(path, value);
-}
-
-static const char *get(const char *dir, const char *key)
-{
-	char path[STORE_PATH_MAX];
-	const char *value;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, key);
-	value = mock_store_get(path);
-	return value ? value : "";
-}
-
 void pair_put(const char *key, const char *value)
 {
-	put(PAIR_BACK, key, value);
+	mock_store_put_key(PAIR_BACK, key, value);
 }
 
 void pair_put_front(const char *key, const char *value)
 {
-	put(PAIR_FRONT, key, value);
+	mock_store_put_key(PAIR_FRONT, key, value);
 }
 
 const char *pair_back(const char *key)
 {
-	return get(PAIR_BACK, key);
+	return mock_store_key(PAIR_BACK, key);
 }
 
 const char *pair_front(const char *key)
 {
-	return get(PAIR_FRONT, key);
+	return mock_store_key(PAIR_FRONT, key);
 }
 
 static void put_n(const char *key, unsigned n, const char *value)

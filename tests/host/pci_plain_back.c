@@ -17,27 +17,14 @@ struct pb_user pb_user;
 
 /* ---- nodes ------------------------------------------------------------------------------------ */
 
-static void put(const char *dir, const char *key, const char *value)
-{
-	char path[STORE_PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s/%s", dir, key);
-	mock_store_put(path, value);
-}
-
 void pb_put_back(const char *key, const char *value)
 {
-	put(BACK, key, value);
+	mock_store_put_key(BACK, key, value);
 }
 
 const char *pb_front(const char *key)
 {
-	char path[STORE_PATH_MAX];
-	const char *value;
-
-	snprintf(path, sizeof(path), FRONT "/%s", key);
-	value = mock_store_get(path);
-	return value ? value : "";
+	return mock_store_key(FRONT, key);
 }
 
 static void put_number(const char *key, unsigned value)
@@ -260,9 +247,9 @@ void pb_attach(void)
 	pb_put_back("frontend-id", "1");
 	pb_put_back("online", "1");
 	pb_put_back("state", "2");
-	put(FRONT, "backend", BACK);
-	put(FRONT, "backend-id", "0");
-	put(FRONT, "state", "1");
+	mock_store_put_key(FRONT, "backend", BACK);
+	mock_store_put_key(FRONT, "backend-id", "0");
+	mock_store_put_key(FRONT, "state", "1");
 	mock_run();
 	pb_put_back("state", "3");
 	mock_run();

@@ -78,24 +78,6 @@ static struct xenbus_class *class;
 #define FRONT "/local/domain/1/device/toy/3"
 #define BACK  "/local/domain/0/backend/toy/1/3"
 
-static void put(const char *dir, const char *key, const char *value)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "%s/%s", dir, key);
-	mock_store_put(path, value);
-}
-
-static const char *get(const char *dir, const char *key)
-{
-	char path[128];
-	const char *value;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, key);
-	value = mock_store_get(path);
-	return value ? value : "";
-}
-
 static bool at_once;
 
 static void start(void)
@@ -108,13 +90,13 @@ static void start(void)
 static void begin(enum xenbus_side side)
 {
 	mock_reset();
-	put(FRONT, "backend", BACK);
-	put(FRONT, "backend-id", "0");
-	put(FRONT, "state", "1");
-	put(BACK, "frontend", FRONT);
-	put(BACK, "frontend-id", "1");
-	put(BACK, "online", "1");
-	put(BACK, "state", "1");
+	mock_store_put_key(FRONT, "backend", BACK);
+	mock_store_put_key(FRONT, "backend-id", "0");
+	mock_store_put_key(FRONT, "state", "1");
+	mock_store_put_key(BACK, "frontend", FRONT);
+	mock_store_put_key(BACK, "frontend-id", "1");
+	mock_store_put_key(BACK, "online", "1");
+	mock_store_put_key(BACK, "state", "1");
 	memset(steps, 0, sizeof(steps));
 	fail_open = fail_connect = 0;
 	slow = false;
@@ -148,13 +130,13 @@ static void end(void)
 /* Sets the peer's state and lets the half see it. */
 static void peer(const char *state)
 {
-	put(toy.side == XENBUS_FRONT ? BACK : FRONT, "state", state);
+	mock_store_put_key(toy.side == XENBUS_FRONT ? BACK : FRONT, "state", state);
 	mock_run();
 }
 
 static const char *ours(void)
 {
-	return get(toy.side == XENBUS_FRONT ? FRONT : BACK, "state");
+	return mock_store_key(toy.side == XENBUS_FRONT ? FRONT : BACK, "state");
 }
 
 /* The peer's states in order (digits; '-' removes its node), then our state and the steps gone
@@ -236,9 +218,9 @@ static void test_at_once_and_stale(void **state)
 	peer("4");
 	assert_true(xenbus_class_stop(class));
 	mock_run();
-	put(BACK, "frontend", FRONT);
-	put(BACK, "frontend-id", "1");
-	put(BACK, "state", "1");
+	mock_store_put_key(BACK, "frontend", FRONT);
+	mock_store_put_key(BACK, "frontend-id", "1");
+	mock_store_put_key(BACK, "state", "1");
 	memset(steps, 0, sizeof(steps));
 	start();
 	assert_string_equal(steps, "o");
@@ -288,7 +270,7 @@ static void test_both_closed_for_good(void **state)
 	begin(XENBUS_FRONT);
 	peer("2");
 	peer("4");
-	put(BACK, "online", "0");
+	mock_store_put_key(BACK, "online", "0");
 	peer("5");
 	peer("6");
 	mock_advance(20000000000ull);
@@ -369,7 +351,7 @@ static void test_slow_and_removed(void **state)
 	xenbus_disconnected(device);
 	mock_run();
 	assert_null(device);
-	assert_string_equal(get(BACK, "state"), ""); /* not made again by a late write */
+	assert_string_equal(mock_store_key(BACK, "state"), ""); /* not made again by a late write */
 	end();
 }
 
@@ -377,9 +359,9 @@ static void test_slow_and_removed(void **state)
 
 static void other(const char *state)
 {
-	put(OTHER, "state", state);
-	put(FRONT, "backend-id", "7");
-	put(FRONT, "backend", OTHER);
+	mock_store_put_key(OTHER, "state", state);
+	mock_store_put_key(FRONT, "backend-id", "7");
+	mock_store_put_key(FRONT, "backend", OTHER);
 	mock_run();
 }
 
@@ -417,7 +399,7 @@ static void test_no_write_after_removal(void **state)
 {
 	begin(XENBUS_BACK);
 	peer("3");
-	put(FRONT, "state", "6");
+	mock_store_put_key(FRONT, "state", "6");
 	mock_store_remove(BACK);
 	mock_run();
 	assert_null(device);
@@ -444,10 +426,10 @@ static void test_removal(void **state)
 {
 	begin(XENBUS_BACK);
 	peer("3");
-	put(BACK, "online", "0");
+	mock_store_put_key(BACK, "online", "0");
 	mock_run();
 	assert_string_equal(ours(), "4"); /* half of the order only */
-	put(BACK, "state", "5");
+	mock_store_put_key(BACK, "state", "5");
 	mock_run();
 	assert_string_equal(ours(), "5");
 	peer("5");
@@ -464,8 +446,8 @@ static void test_removal_of_a_stubborn_peer(void **state)
 {
 	begin(XENBUS_BACK);
 	peer("3");
-	put(BACK, "online", "0");
-	put(BACK, "state", "5");
+	mock_store_put_key(BACK, "online", "0");
+	mock_store_put_key(BACK, "state", "5");
 	mock_run();
 	peer("1");
 	peer("3");

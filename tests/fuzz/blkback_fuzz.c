@@ -106,14 +106,9 @@ static void change_key(void)
 	    "queue-0/ring-ref",   "queue-1/ring-ref",  "feature-large-sector-size",
 	};
 	const char *key = keys[byte() % ARRAY_SIZE(keys)];
-	char value[24];
-	unsigned n = byte() % sizeof(value);
+	char value[SCRIPT_TEXT];
 
-	for (unsigned i = 0; i < n; i++)
-		value[i] = (char)byte();
-	value[n] = '\0';
-	if (n < 3) /* a number in the range of some */
-		value[0] = (char)('0' + byte() % 10);
+	script_text(value);
 	world_put_front(1, XVDA, key, value);
 }
 

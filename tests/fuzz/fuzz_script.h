@@ -36,4 +36,18 @@ static inline uint32_t word(void)
 	return low | half() << 16;
 }
 
+#define SCRIPT_TEXT 24u
+
+/* A value for the store: any bytes, or a number that some key may have. */
+static inline void script_text(char out[SCRIPT_TEXT])
+{
+	unsigned n = byte() % SCRIPT_TEXT;
+
+	for (unsigned i = 0; i < n; i++)
+		out[i] = (char)byte();
+	out[n] = '\0';
+	if (n < 3)
+		out[0] = (char)('0' + byte() % 10);
+}
+
 #endif

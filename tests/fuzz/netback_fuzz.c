@@ -202,14 +202,9 @@ static void change_key(void)
 	    "xdp-headroom",     "request-rx-copy",  "queue-1/tx-ring-ref",
 	};
 	const char *key = keys[byte() % ARRAY_SIZE(keys)];
-	char value[24];
-	unsigned n = byte() % sizeof(value);
+	char value[SCRIPT_TEXT];
 
-	for (unsigned i = 0; i < n; i++)
-		value[i] = (char)byte();
-	value[n] = '\0';
-	if (n < 3) /* a number in the range of some */
-		value[0] = (char)('0' + byte() % 10);
+	script_text(value);
 	net_world_put_front(1, 0, key, value);
 }
 

@@ -19,54 +19,15 @@
 
 #include <cmocka.h>
 
-#include "hv_vcpu_world.h"
-#include "hypervisor/hypercall.h"
-#include "hypervisor/trap.h"
-
-#define HANDLER 0x401000ull
-
-static struct vcpu *v;
-static struct guest_regs *r;
-
-void hypercall_from_guest(struct guest_regs *regs)
-{
-	regs->rax = 0x1234;
-}
+#include "hv_pv_fixture.h"
 
 static int set_up(void **state)
 {
 	struct trap_info traps[] = {{6, 0, HV_GUEST_CS64, HANDLER + 6}, {0, 0, 0, 0}};
 
 	(void)state;
-	world_start(true);
-	v = world_domain->vcpu[0];
-	r = &v->pv.regs;
-	WORLD_PUT(WORLD_BASE + 0x100, traps);
-	assert_int_equal(hc_set_trap_table(WORLD_BASE + 0x100), 0);
-	assert_int_equal(hc_set_callbacks(HANDLER, HANDLER + 1, HANDLER + 2), 0);
+	pv_begin(traps, sizeof(traps));
 	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	world_end();
-	return 0;
-}
-
-static uint64_t word(unsigned i)
-{
-	uint64_t w;
-
-	memcpy(&w, world_at(r->rsp + 8 * i), 8);
-	return w;
-}
-
-static void fault(unsigned vector, uint32_t error)
-{
-	r->vector = vector;
-	r->error_code = error;
-	trap_from_guest(r);
 }
 
 static void nmi_handler(uint64_t address)

@@ -23,7 +23,7 @@
 #include "kernel/panic.h"
 #include "kernel/trap.h"
 #include "pv_machine.h"
-#include "pvops/lock.h"
+#include "thin_fixture.h"
 
 static unsigned drains;
 
@@ -42,22 +42,7 @@ void iospace_drain(void)
 uint64_t mm_test_kernel_base = PV_KERNEL, mm_test_direct_base = PV_DIRECT;
 char *image_start, *text_start, *text_end, *rodata_start, *rodata_end, *data_start, *bss_end,
     *image_end;
-char pv_shared_page[PAGE_SIZE];
 struct boot_info boot;
-void pv_xen_irq_enable(void);
-void pv_xen_restore_fl(void);
-void pv_xen_iret(void);
-void pv_xen_sysret(void);
-void pv_unfilled(void);
-void pv_xen_irq_enable(void) {}
-void pv_xen_restore_fl(void) {}
-void pv_xen_iret(void) {}
-void pv_xen_sysret(void) {}
-void pv_unfilled(void) {}
-/* The file itself: its code becomes part of this program. */
-__asm__(".include \"pvops/thin.S\"\n .text\n");
-
-void lock_slow_spinning(struct spinlock *lock, spin_serve_fn *serve) {}
 
 static jmp_buf on_panic;
 static bool panic_expected;

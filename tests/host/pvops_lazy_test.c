@@ -21,23 +21,7 @@
 #include <amphi/pvops.h>
 #include "fake_hypercall.h"
 #include "fake_percpu.h"
-#include "pvops/lock.h"
-
-char pv_shared_page[PAGE_SIZE];
-void pv_xen_irq_enable(void);
-void pv_xen_restore_fl(void);
-void pv_xen_iret(void);
-void pv_xen_sysret(void);
-void pv_unfilled(void);
-void pv_xen_irq_enable(void) {}
-void pv_xen_restore_fl(void) {}
-void pv_xen_iret(void) {}
-void pv_xen_sysret(void) {}
-void pv_unfilled(void) {}
-/* The file itself: its code becomes part of this program. */
-__asm__(".include \"pvops/thin.S\"\n .text\n");
-
-void lock_slow_spinning(struct spinlock *lock, spin_serve_fn *serve) {}
+#include "thin_fixture.h"
 
 static jmp_buf on_refused;
 static char refused_op[32];

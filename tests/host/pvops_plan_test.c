@@ -20,24 +20,9 @@
 
 #include <amphi/hypercall.h>
 #include "pvops/impl.h"
-#include "pvops/lock.h"
+#include "thin_fixture.h"
 
-/* What the platform files refer to; none of it runs here. */
-char pv_shared_page[PAGE_SIZE];
 char hypercall_page[PAGE_SIZE];
-void pv_xen_irq_enable(void);
-void pv_xen_restore_fl(void);
-void pv_xen_iret(void);
-void pv_xen_sysret(void);
-void pv_xen_irq_enable(void) {}
-void pv_xen_restore_fl(void) {}
-void pv_xen_iret(void) {}
-void pv_xen_sysret(void) {}
-void pv_unfilled(void) {}
-/* The file itself: its code becomes part of this program. */
-__asm__(".include \"pvops/thin.S\"\n .text\n");
-
-void lock_slow_spinning(struct spinlock *lock, spin_serve_fn *serve) {}
 void pvops_refused(const char *op, int64_t error)
 {
 	fail_msg("%s refused (%d)", op, (int)error);

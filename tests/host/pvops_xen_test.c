@@ -18,23 +18,7 @@
 #include <amphi/hypercall.h>
 #include <amphi/pvops.h>
 #include "fake_hypercall.h"
-#include "pvops/lock.h"
-
-char pv_shared_page[PAGE_SIZE];
-/* The file itself: its code becomes part of this program. */
-__asm__(".include \"pvops/thin.S\"\n .text\n");
-
-void lock_slow_spinning(struct spinlock *lock, spin_serve_fn *serve) {}
-void pv_xen_irq_enable(void);
-void pv_xen_restore_fl(void);
-void pv_xen_iret(void);
-void pv_xen_sysret(void);
-void pv_unfilled(void);
-void pv_xen_irq_enable(void) {}
-void pv_xen_restore_fl(void) {}
-void pv_xen_iret(void) {}
-void pv_xen_sysret(void) {}
-void pv_unfilled(void) {}
+#include "thin_fixture.h"
 
 static uint64_t readonly_pfn;
 static bool readonly_value;

@@ -20,41 +20,12 @@ for d in n n2 v a g h i; do head -c 2M /dev/urandom >"$work/$d.img"; done
 for d in c e f; do qemu-img create -q -f qcow2 -o preallocation=full "$work/$d.qcow2" 2M; done
 export BUILD work
 cat >"$work/drive.py" <<'P'
-import os, re, socket, subprocess, sys, time, hashlib
-work, build = os.environ["work"], os.environ["BUILD"]
+import hashlib, os
+from machine import Machine
+work = os.environ["work"]
 
-class Machine:  # our kernel with these devices; its serial line and QEMU's monitor
-    def __init__(self, *args):
-        self.text = ""
-        monitor = work + "/mon"
-        if os.path.exists(monitor):
-            os.unlink(monitor)
-        self.qemu = subprocess.Popen(["timeout", "-k", "5", "200", "qemu-system-x86_64", "-M", "q35", "-accel", "tcg", "-cpu", "max", "-m", "32",
-            "-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio", "-monitor", "unix:%s,server=on,wait=off" % monitor,
-            "-device", "isa-debug-exit,iobase=0xf4", "-kernel", build + "/amphi", *args],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        self.wait("@ready")
-        self.monitor = socket.socket(socket.AF_UNIX)
-        self.monitor.connect(monitor)
-    def wait(self, regex):  # its match in what has not been looked at yet
-        while True:
-            m = re.search(regex, self.text)
-            if m:
-                self.text = self.text[m.end():]
-                return m
-            got = os.read(self.qemu.stdout.fileno(), 4096)
-            if not got:
-                sys.exit("expected /%s/ in:\n%s" % (regex, self.text[-3000:]))
-            self.text += got.decode(errors="replace").replace("\r", "")
-    def do(self, line, regex):
-        self.qemu.stdin.write((line + "\r").encode())
-        self.qemu.stdin.flush()
-        return self.wait(regex)
-    def hmp(self, line):
-        self.monitor.send((line + "\n").encode())
-    def end(self):
-        self.do("halt", "@exit 0")
-        self.qemu.wait()
+def machine(*args):
+    return Machine(work, *args, mib=32, seconds=200)
 
 def sha(name, length=-1):
     return hashlib.sha256(open("%s/%s.img" % (work, name), "rb").read(length)).hexdigest()
@@ -69,7 +40,7 @@ failing = "format=raw,file=blkdebug:%s/error.conf:" % work
 discarding = "format=qcow2,discard=unmap,file="
 
 def errors():
-    m = Machine(*drive("n", failing), *drive("n2", "format=raw,file="), *drive("v", failing), *drive("a", failing.replace("error", "bad")),
+    m = machine(*drive("n", failing), *drive("n2", "format=raw,file="), *drive("v", failing), *drive("a", failing.replace("error", "bad")),
         *drive("g", "format=raw,file="), *drive("c", discarding, "c.qcow2"), *drive("e", discarding, "e.qcow2"), *drive("f", discarding, "f.qcow2"),
         *device("nvme,id=ctrl,serial=two"), *device("nvme-ns,drive=n,bus=ctrl,nsid=1"), *device("nvme-ns,drive=n2,bus=ctrl,nsid=7"),
         *device("virtio-blk-pci,drive=v,disable-modern=on"), *device("virtio-blk-pci,drive=g"), *device("virtio-blk-pci,drive=c"),
@@ -98,7 +69,7 @@ def errors():
     m.end()
 
 def silence(name, disk, image, *devices):
-    m = Machine("-icount", "shift=0,sleep=off", *drive(image, "throttling.bps-total=4096,format=raw,file="), *devices)
+    m = machine("-icount", "shift=0,sleep=off", *drive(image, "throttling.bps-total=4096,format=raw,file="), *devices)
     m.do("start 'sha256 %s'" % disk, name + ": no answer: reset 1")
     m.hmp("block_set_io_throttle %s 0 0 0 0 0 0" % image)
     m.wait("@sha256 %s %s" % (disk, sha(image)))
@@ -109,7 +80,7 @@ errors()
 silence("nvme0", "nvme0n1", "h", *device("nvme,serial=x,drive=h"))
 silence("vda", "vda", "h", *device("virtio-blk-pci,drive=h,request-merging=off"))
 P
-python3 "$work/drive.py" || exit 1
+PYTHONPATH=tests/lib python3 -B "$work/drive.py" || exit 1
 for d in c e f; do
 	used=$(qemu-img map --output=json "$work/$d.qcow2" | grep -c '"data": true')
 	[ "$used" = 0 ] || { echo "$d.qcow2 still has data after a discard:"; qemu-img map "$work/$d.qcow2"; exit 1; }

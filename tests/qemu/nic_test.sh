@@ -11,49 +11,22 @@ unshare -rn true 2>/dev/null || { echo "no network namespaces here"; exit 77; }
 export BUILD work
 cat >"$work/drive.py" <<'P'
 import os, re, socket, struct, subprocess, sys, threading, time
+from machine import Machine
 work, build = os.environ["work"], os.environ["BUILD"]
 PACKET_VNET_HDR, SOL_PACKET, ETH_P_ALL, OUTGOING = 15, 263, 3, 4
 
 def sh(line):
     subprocess.run(line, shell=True, check=True)
 
-class Machine:  # our kernel with these devices; its serial line and QEMU's monitor
-    def __init__(self, *args, ip="off"):
-        self.text, monitor = "", work + "/mon"
-        if os.path.exists(monitor):
-            os.unlink(monitor)
-        self.qemu = subprocess.Popen(["timeout", "-k", "5", "100", "qemu-system-x86_64", "-M", "q35", "-accel", "tcg", "-cpu", "max", "-m", "64",
-            "-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio", "-monitor", "unix:%s,server=on,wait=off" % monitor,
-            "-device", "isa-debug-exit,iobase=0xf4", "-kernel", build + "/amphi", "-append", "dma_panic ip=" + ip, *args],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        self.wait("@ready")
-        self.monitor = socket.socket(socket.AF_UNIX)
-        self.monitor.connect(monitor)
-    def wait(self, regex):  # its match in what has not been looked at yet
-        while True:
-            m = re.search(regex, self.text)
-            if m:
-                self.text = self.text[m.end():]
-                return m
-            got = os.read(self.qemu.stdout.fileno(), 4096)
-            if not got:
-                sys.exit("expected /%s/ in:\n%s" % (regex, self.text[-3000:]))
-            self.text += got.decode(errors="replace").replace("\r", "")
-    def do(self, line, regex):
-        self.qemu.stdin.write((line + "\r").encode())
-        self.qemu.stdin.flush()
-        return self.wait(regex)
-    def hmp(self, line):
-        self.monitor.send((line + "\n").encode())
-    def io_bar(self, vendor_device):  # the first port of a function's own, as the firmware placed it
-        text = ""
-        self.hmp("info pci")
-        while not re.search(r"info pci.*\(qemu\)", text, re.S):
-            text += self.monitor.recv(65536).decode()
-        return int(re.search(vendor_device + r".*?I/O at 0x([0-9a-f]+)", text, re.S).group(1), 16)
-    def end(self):
-        self.do("halt", "@exit 0")
-        self.qemu.wait()
+def machine(*args, ip="off"):
+    return Machine(work, *args, mib=64, seconds=100, words="dma_panic ip=" + ip)
+
+def io_bar(m, vendor_device):  # the first port of a function's own, as the firmware placed it
+    text = ""
+    m.hmp("info pci")
+    while not re.search(r"info pci.*\(qemu\)", text, re.S):
+        text += m.monitor.recv(65536).decode()
+    return int(re.search(vendor_device + r".*?I/O at 0x([0-9a-f]+)", text, re.S).group(1), 16)
 
 class Tap:  # frames as Linux sees them, with what is left to be done to them
     def __init__(self, name, queues=1):
@@ -150,7 +123,7 @@ def burst(tap, rounds, size, gso):  # 16 flows at a time; within a flow in order
 def virtio(name, device, queues=1, uncut=True):
     tap = Tap("tap%d" % virtio.n, queues)
     virtio.n += 1
-    m = Machine(*tap.args(device))
+    m = machine(*tap.args(device))
     m.do("netecho eth0", "@netecho eth0 on")
     lengths(tap, 9018 if uncut else 1514)
     for v6 in (False, True):
@@ -175,7 +148,7 @@ def cards():
     s.bind(here)
     threading.Thread(target=peer_of, args=(s, there, got), daemon=True).start()
     t0, t1 = Tap("wire0"), Tap("wire1")
-    m = Machine(*t0.args("virtio-net-pci,id=v,mac=52:54:00:12:34:56"), *t1.args("e1000e,id=e"),
+    m = machine(*t0.args("virtio-net-pci,id=v,mac=52:54:00:12:34:56"), *t1.args("e1000e,id=e"),
         "-netdev", "dgram,id=d,local.type=unix,local.path=%s,remote.type=unix,remote.path=%s" % (there, here), "-device", "e1000e,netdev=d")
     for count, size in ((1000, 64), (300, 1514)):
         m.do("netblast eth2 %d %d 10.0.0.1 10.0.0.2" % (count, size), "@blast eth2 size=%d sent=%d answered=%d wrong=0" % (size, count, count))
@@ -201,10 +174,10 @@ def cards():
     cross(t0, os.urandom(1000), 0, False, t1.receive)
     cross(t1, os.urandom(1000), 0, False, t0.receive)
     print("links went and came")
-    port = m.io_bar("1af4:1000")
+    port = io_bar(m, "1af4:1000")
     m.hmp("o /1b 0x%x 0" % (port + 18))  # the status register that the device has beside its modern one
     m.wait("eth0: the card has failed: reset 1")
-    port = m.io_bar("8086:10d3")
+    port = io_bar(m, "8086:10d3")
     m.hmp("o /1w 0x%x 0x100" % port)  # RCTL, by address and data
     m.hmp("o /1w 0x%x 0" % (port + 4))
     m.wait("eth1: the card has failed: reset 1")
@@ -216,7 +189,7 @@ def cards():
     m.end()
 
 def addresses():  # both cards on QEMU's own network: DHCP, ARP and pings through the TCP/IP stack
-    m = Machine("-netdev", "user,id=a,restrict=on", "-device", "virtio-net-pci,netdev=a",
+    m = machine("-netdev", "user,id=a,restrict=on", "-device", "virtio-net-pci,netdev=a",
         "-netdev", "user,id=b,restrict=on,net=10.0.3.0/24", "-device", "e1000e,netdev=b", ip="dhcp")
     for _ in range(2):
         m.wait(r"@net eth[01] 10\.0\.[23]\.15/24")
@@ -272,4 +245,4 @@ addresses()
 on_amphi_hv()
 jumbo()
 P
-unshare -rn python3 "$work/drive.py"
+PYTHONPATH=tests/lib unshare -rn python3 -B "$work/drive.py"

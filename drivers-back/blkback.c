@@ -141,31 +141,10 @@ static const struct xenbus_ops back_ops = {
 
 /* ---- what is refused ------------------------------------------------------------------ */
 
-#define SAID_SPAN_NS 10000000000ull
-
-/* Whether this reason was told already in this span; there is room for as many as there are. */
-static bool said(struct back_disk *disk, const char *why)
-{
-	uint64_t now = host_time_ns();
-	unsigned i = 0;
-
-	if (now - disk->said_ns >= SAID_SPAN_NS) {
-		disk->said_ns = now;
-		__builtin_memset(disk->said, 0, sizeof(disk->said));
-	}
-	while (i < ARRAY_SIZE(disk->said) && disk->said[i] && disk->said[i] != why)
-		i++;
-	if (i == ARRAY_SIZE(disk->said) || disk->said[i])
-		return true;
-	disk->said[i] = why;
-	return false;
-}
-
-/* A guest may send wrong requests as fast as it can: each kind of mistake is told once in a while. */
 void back_refused(struct back_disk *disk, const struct back_request *req)
 {
 	disk->stats.refused++;
-	if (!said(disk, req->why))
+	if (!told_already(&disk->told, req->why))
 		host_log(HOST_LOG_WARN, "%s: domain %u: request refused: %s", disk->bus.path,
 			 disk->bus.peer, req->why);
 }

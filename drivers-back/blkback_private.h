@@ -15,6 +15,7 @@
 #include <amphi/xenbus.h>
 
 #include "blkback_share.h"
+#include "told.h"
 
 /* Segments in flight of one disk, whatever its rings: 8 MiB of data. In units of 4, because most requests
  * have few; 64 units, one word of free bits, are what the greatest request needs. */
@@ -114,10 +115,9 @@ struct back_disk {
 	/* the toolstack's words */
 	bool mode_readonly, discard_enabled, flush_enabled, persistent_enabled;
 	bool readonly, cdrom, removable, discard;
-	bool gone;            /* the disk went while it was served */
-	bool awaits;          /* a disk whose server has not answered yet */
-	const char *said[16]; /* why requests were refused, told since said_ns */
-	uint64_t said_ns;
+	bool gone;        /* the disk went while it was served */
+	bool awaits;      /* a disk whose server has not answered yet */
+	struct told told; /* why requests were refused */
 	char name[16];
 	char params[STORE_PATH_MAX];
 	struct host_work news; /* the disk changed: the store is told */

@@ -188,31 +188,10 @@ static const struct xenbus_ops vif_ops = {
 
 /* ---- what is refused ------------------------------------------------------------------------ */
 
-#define SAID_SPAN_NS 10000000000ull
-
-/* Whether this reason was told already in this span; there is room for as many as matter. */
-static bool said(struct vif *vif, const char *why)
-{
-	uint64_t now = host_time_ns();
-	unsigned i = 0;
-
-	if (now - vif->said_ns >= SAID_SPAN_NS) {
-		vif->said_ns = now;
-		memset(vif->said, 0, sizeof(vif->said));
-	}
-	while (i < ARRAY_SIZE(vif->said) && vif->said[i] && vif->said[i] != why)
-		i++;
-	if (i == ARRAY_SIZE(vif->said) || vif->said[i])
-		return true;
-	vif->said[i] = why;
-	return false;
-}
-
-/* A guest may send wrong packets as fast as it can: each kind of mistake is told once in a while. */
 void vif_refused(struct vif *vif, const char *why)
 {
 	vif->stats.refused++;
-	if (!said(vif, why))
+	if (!told_already(&vif->told, why))
 		host_log(HOST_LOG_WARN, "%s: domain %u: packet refused: %s", vif->bus.path,
 			 vif->bus.peer, why);
 }

@@ -17,6 +17,8 @@
 #include <amphi/ring.h>
 #include <amphi/xenbus.h>
 
+#include "told.h"
+
 /* Extra infos of one packet, right or wrong: no packet has two of one type. */
 #define VIF_EXTRAS_MAX 8u
 _Static_assert(VIF_EXTRAS_MAX > NETIF_EXTRAS_MAX, "an honest chain has an end");
@@ -155,8 +157,7 @@ struct vif {
 	struct vif_ctrl ctrl;
 	net_tap_fn *tap;
 	void *tap_ctx;
-	const char *said[16]; /* why packets were refused, told since said_ns */
-	uint64_t said_ns;
+	struct told told;        /* why packets were refused */
 	int carrier;             /* as it is in the store; -1: not there */
 	struct host_work look;   /* at who uses the interface */
 	struct host_work finish; /* the last frame is back, and the connection waits for it */

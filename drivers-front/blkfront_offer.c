@@ -200,34 +200,27 @@ static int put_queues(uint32_t tx, const struct front_disk *disk)
 	return err;
 }
 
-static void remove_key(uint32_t tx, const struct front_disk *disk, const char *key)
-{
-	char path[STORE_PATH_MAX];
-
-	if (fmt_text(path, sizeof(path), "%s/%s", disk->bus.path, key) < sizeof(path))
-		(void)host_store_rm(tx, path); /* not there is as good */
-}
-
 /* What an earlier connection of another layout wrote would be read with what this one writes. */
 static void remove_old(uint32_t tx, const struct front_disk *disk)
 {
+	const char *dir = disk->bus.path;
 	char key[KEY_MAX];
 
 	if (disk->kept_queues == disk->n_queues && disk->kept_order == disk->order)
 		return;
 	for (unsigned i = 0; disk->kept_queues > 1 && i < disk->kept_queues; i++) {
 		fmt_text(key, sizeof(key), "queue-%u", i);
-		remove_key(tx, disk, key);
+		xenbus_remove_key(tx, dir, key);
 	}
 	for (unsigned i = 0; disk->kept_queues == 1 && i < 1u << disk->kept_order; i++) {
 		fmt_text(key, sizeof(key), "ring-ref%u", i);
-		remove_key(tx, disk, key);
+		xenbus_remove_key(tx, dir, key);
 	}
-	remove_key(tx, disk, "ring-ref");
-	remove_key(tx, disk, "event-channel");
-	remove_key(tx, disk, "multi-queue-num-queues");
-	remove_key(tx, disk, "ring-page-order");
-	remove_key(tx, disk, "num-ring-pages");
+	xenbus_remove_key(tx, dir, "ring-ref");
+	xenbus_remove_key(tx, dir, "event-channel");
+	xenbus_remove_key(tx, dir, "multi-queue-num-queues");
+	xenbus_remove_key(tx, dir, "ring-page-order");
+	xenbus_remove_key(tx, dir, "num-ring-pages");
 }
 
 /* All keys in one transaction, so that a backend never reads a ring without its event channel. The

@@ -185,14 +185,6 @@ static int put_queues(uint32_t tx, const struct nf_device *dev)
 	return err;
 }
 
-static void remove_key(uint32_t tx, const struct nf_device *dev, const char *key)
-{
-	char path[STORE_PATH_MAX];
-
-	if (fmt_text(path, sizeof(path), "%s/%s", dev->bus.path, key) < sizeof(path))
-		(void)host_store_rm(tx, path); /* not there is as good */
-}
-
 static int put_control(uint32_t tx, const struct nf_device *dev)
 {
 	int err;
@@ -210,20 +202,21 @@ static void remove_old(uint32_t tx, const struct nf_device *dev)
 					   "event-channel",    "event-channel-tx",
 					   "event-channel-rx", "multi-queue-num-queues"};
 	static const char *const control[] = {"ctrl-ring-ref", "event-channel-ctrl"};
+	const char *dir = dev->bus.path;
 	char key[KEY_MAX];
 
 	for (unsigned i = 0; i < ARRAY_SIZE(control) && !dev->control.port.v; i++)
-		remove_key(tx, dev, control[i]);
+		xenbus_remove_key(tx, dir, control[i]);
 	if (!dev->has_multicast)
-		remove_key(tx, dev, "request-multicast-control");
+		xenbus_remove_key(tx, dir, "request-multicast-control");
 	if (dev->kept_queues == dev->n_queues && dev->kept_split == dev->split)
 		return;
 	for (unsigned i = 0; dev->kept_queues > 1 && i < dev->kept_queues; i++) {
 		fmt_text(key, sizeof(key), "queue-%u", i);
-		remove_key(tx, dev, key);
+		xenbus_remove_key(tx, dir, key);
 	}
 	for (unsigned i = 0; i < ARRAY_SIZE(keys); i++)
-		remove_key(tx, dev, keys[i]);
+		xenbus_remove_key(tx, dir, keys[i]);
 }
 
 /* What we can take, whatever the backend is like. Checksums over IPv4 need no word; rx-notify: without it a backend has to

@@ -107,6 +107,14 @@ int xenbus_write_text(uint32_t tx, const char *dir, const char *key, const char 
 	return host_store_write(tx, path, value);
 }
 
+void xenbus_remove_key(uint32_t tx, const char *dir, const char *key)
+{
+	char path[STORE_PATH_MAX];
+
+	if (xenbus_join(path, dir, key))
+		(void)host_store_rm(tx, path);
+}
+
 int xenbus_write_number(uint32_t tx, const char *dir, const char *key, uint64_t value)
 {
 	char text[24];

@@ -159,6 +159,9 @@ int xenbus_read_numbers(uint32_t tx, const char *dir, const struct xenbus_number
 int xenbus_write_number(uint32_t tx, const char *dir, const char *key, uint64_t value);
 int xenbus_write_text(uint32_t tx, const char *dir, const char *key, const char *value);
 
+/* With what is below it; not there is as good. */
+void xenbus_remove_key(uint32_t tx, const char *dir, const char *key);
+
 /* Reads dir/key; cap counts the NUL. -XEN_EINVAL when a character is not printable ASCII. */
 int xenbus_read_text(uint32_t tx, const char *dir, const char *key, char *out, size_t cap);
 

@@ -1,66 +1,22 @@
 /* ctl_block.c: the commands on domains' disks: their words, and what they do by control_disk.h.
  *
- * Attaching and detaching take a backend's and a guest's time: they are begun here, and the answer comes when they
- * have ended. Worker context. Caller: ctl_commands.c. Calls control_disk.h, ctl_table.h.
+ * Worker context. Caller: ctl_commands.c. Calls control_disk.h, ctl_device.c, ctl_table.h.
  */
 #include <amphi/control_disk.h>
 #include <amphi/host.h>
-#include <amphi/string.h>
 
 #include "control_private.h"
 #include "ctl_run.h"
 #include "ctl_table.h"
 
-/* A spec with blanks comes as several words, as it would of a shell that quotes: they are one again. */
-bool ctl_join_words(char **words, char *out, size_t cap)
-{
-	size_t len = 0;
-	bool fits = true;
-
-	out[0] = 0;
-	for (; *words; words++) {
-		fits = fits && str_copy(out + len, cap - len, *words);
-		len = strlen(out);
-	}
-	return fits;
-}
-
 int ctl_block_attach(struct run *r)
 {
-	char spec[CTL_LINE_MAX];
-	int err;
-
-	if (!ctl_join_words(r->argv + 2, spec, sizeof(spec)))
-		return -XEN_E2BIG;
-	err = control_disk_attach(r->argv[1], spec, r->hooks->done, r->hooks->ctx);
-	r->out->begun = !err;
-	return err;
-}
-
-bool ctl_detach_words(const struct run *r, const char *words[2], bool *out_force)
-{
-	unsigned n = 0;
-
-	*out_force = false;
-	for (int i = 1; i < r->argc; i++)
-		if (!strcmp(r->argv[i], "--force"))
-			*out_force = true;
-		else if (n < 2)
-			words[n++] = r->argv[i];
-	return n == 2 && r->argc - 1 == 2 + *out_force;
+	return ctl_attach(r, control_disk_attach);
 }
 
 int ctl_block_detach(struct run *r)
 {
-	const char *words[2] = {0};
-	bool force;
-	int err;
-
-	if (!ctl_detach_words(r, words, &force))
-		return control_fail(-XEN_EINVAL, "usage: block-detach NAME DISK [--force]");
-	err = control_disk_detach(words[0], words[1], force, r->hooks->done, r->hooks->ctx);
-	r->out->begun = !err;
-	return err;
+	return ctl_detach(r, "DISK", control_disk_detach);
 }
 
 /* What is not said stays as it is. */
@@ -101,22 +57,17 @@ static const struct ctl_column list_columns[] = {
     {"MODE", "mode", -4, CTL_TEXT},          {"TARGET", "target", -1, CTL_TEXT},
 };
 
-struct listing {
-	struct ctl_answer *out;
-	const char *only; /* NULL: all */
-};
-
 static uint64_t or_nothing(uint64_t limit)
 {
 	return limit ? limit : CTL_NOTHING;
 }
 
-static void add_disk(const struct listing *l, const struct control_domain *d,
+static void add_disk(struct ctl_answer *out, const struct control_domain *d,
 		     const struct config_disk *disk)
 {
 	struct store_device dev = disk_device(disk);
 
-	ctl_table_row(l->out, list_columns, ARRAY_SIZE(list_columns),
+	ctl_table_row(out, list_columns, ARRAY_SIZE(list_columns),
 		      (const struct ctl_cell[]){
 			  {.text = d->config->name},
 			  {.text = disk->vdev},
@@ -132,24 +83,13 @@ static void add_disk(const struct listing *l, const struct control_domain *d,
 		      });
 }
 
-static void add_disks(void *ctx, const struct control_domain *d)
+static void add_disks(struct ctl_answer *out, const struct control_domain *d)
 {
-	const struct listing *l = ctx;
-
-	if (l->only && strcmp(l->only, d->config->name) != 0)
-		return;
 	for (unsigned i = 0; i < d->config->n_disks; i++)
-		add_disk(l, d, &d->config->disks[i]);
+		add_disk(out, d, &d->config->disks[i]);
 }
 
 int ctl_block_list(struct run *r)
 {
-	struct listing l = {r->out, r->argv[1]};
-
-	if (l.only && !control_find(l.only))
-		return control_fail(-XEN_ENOENT, "%s: no such domain", l.only);
-	ctl_table_begin(r->out, list_columns, ARRAY_SIZE(list_columns));
-	control_for_each(add_disks, &l);
-	ctl_table_end(r->out);
-	return 0;
+	return ctl_list(r, list_columns, ARRAY_SIZE(list_columns), add_disks);
 }

@@ -178,26 +178,15 @@ static void add_vcpu(struct ctl_answer *a, const struct control_domain *d, unsig
 		      });
 }
 
-static void add_vcpus(void *ctx, const struct control_domain *d)
+static void add_vcpus(struct ctl_answer *out, const struct control_domain *d)
 {
-	const struct listing *l = ctx;
-
-	if (l->only && strcmp(l->only, d->config->name) != 0)
-		return;
 	for (unsigned i = 0; i < d->config->max_vcpus; i++)
-		add_vcpu(l->out, d, i);
+		add_vcpu(out, d, i);
 }
 
 static int vcpu_list(struct run *r)
 {
-	struct listing l = {r->out, 0, r->argv[1]};
-
-	if (l.only && !control_find(l.only))
-		return refuse(r, -XEN_ENOENT, "%s: no such domain", l.only);
-	ctl_table_begin(r->out, vcpu_columns, ARRAY_SIZE(vcpu_columns));
-	control_for_each(add_vcpus, &l);
-	ctl_table_end(r->out);
-	return 0;
+	return ctl_list(r, vcpu_columns, ARRAY_SIZE(vcpu_columns), add_vcpus);
 }
 
 /* ---- what changes something ------------------------------------------------------------------ */

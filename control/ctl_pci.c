@@ -16,27 +16,12 @@
 
 int ctl_pci_attach(struct run *r)
 {
-	char spec[CTL_LINE_MAX];
-	int err;
-
-	if (!ctl_join_words(r->argv + 2, spec, sizeof(spec)))
-		return -XEN_E2BIG;
-	err = control_pci_attach(r->argv[1], spec, r->hooks->done, r->hooks->ctx);
-	r->out->begun = !err;
-	return err;
+	return ctl_attach(r, control_pci_attach);
 }
 
 int ctl_pci_detach(struct run *r)
 {
-	const char *words[2] = {0};
-	bool force;
-	int err;
-
-	if (!ctl_detach_words(r, words, &force))
-		return control_fail(-XEN_EINVAL, "usage: pci-detach NAME FUNCTION [--force]");
-	err = control_pci_detach(words[0], words[1], force, r->hooks->done, r->hooks->ctx);
-	r->out->begun = !err;
-	return err;
+	return ctl_detach(r, "FUNCTION", control_pci_detach);
 }
 
 int ctl_pci_free(struct run *r)
@@ -71,11 +56,6 @@ static const struct ctl_column list_columns[] = {
     {"REFUSED", "refused", 7, CTL_NUMBER}, {"GROUP", "group", 5, CTL_NUMBER},
 };
 
-struct listing {
-	struct ctl_answer *out;
-	const char *only; /* NULL: all */
-};
-
 /* What the back half knows of one function. */
 struct search {
 	domid_t guest;
@@ -101,7 +81,7 @@ static uint64_t group_of(uint16_t bdf)
 	return number < 0 ? CTL_NOTHING : (uint64_t)number;
 }
 
-static void add_function(const struct listing *l, const struct control_domain *d, unsigned i)
+static void add_function(struct ctl_answer *out, const struct control_domain *d, unsigned i)
 {
 	struct search s = {.guest = d->domid, .bdf = d->config->pci[i].bdf};
 	struct store_device dev = pci_device();
@@ -111,7 +91,7 @@ static void add_function(const struct listing *l, const struct control_domain *d
 	if (s.found)
 		fmt_text(as, sizeof(as), "%04x:%02x:%02x.%x", s.info.guest_bus >> 8,
 			 s.info.guest_bus & 0xff, s.info.guest_devfn >> 3, s.info.guest_devfn & 7);
-	ctl_table_row(l->out, list_columns, ARRAY_SIZE(list_columns),
+	ctl_table_row(out, list_columns, ARRAY_SIZE(list_columns),
 		      (const struct ctl_cell[]){
 			  {.text = d->config->name},
 			  {.text = control_pci_name(s.bdf, name)},
@@ -124,27 +104,16 @@ static void add_function(const struct listing *l, const struct control_domain *d
 		      });
 }
 
-static void add_functions(void *ctx, const struct control_domain *d)
+static void add_functions(struct ctl_answer *out, const struct control_domain *d)
 {
-	const struct listing *l = ctx;
-
-	if (l->only && strcmp(l->only, d->config->name) != 0)
-		return;
 	for (unsigned i = 0; i < d->config->n_pci; i++)
-		add_function(l, d, i);
+		add_function(out, d, i);
 }
 
 int ctl_pci_list(struct run *r)
 {
-	struct listing l = {r->out, r->argv[1]};
-
-	if (l.only && !control_find(l.only))
-		return control_fail(-XEN_ENOENT, "%s: no such domain", l.only);
 	pci_group_read();
-	ctl_table_begin(r->out, list_columns, ARRAY_SIZE(list_columns));
-	control_for_each(add_functions, &l);
-	ctl_table_end(r->out);
-	return 0;
+	return ctl_list(r, list_columns, ARRAY_SIZE(list_columns), add_functions);
 }
 
 /* ---- the functions of the machine ------------------------------------------------------------ */

@@ -6,6 +6,7 @@
 #ifndef CONTROL_CTL_RUN_H
 #define CONTROL_CTL_RUN_H
 
+#include <amphi/control.h>
 #include <amphi/ctl.h>
 
 struct run {
@@ -15,10 +16,18 @@ struct run {
 	struct ctl_answer *out;
 };
 
-/* ctl_block.c. join: a spec with blanks, which came as several words, false: too long. detach: a domain and a device, and
- * --force anywhere; false: not so. */
-bool ctl_join_words(char **words, char *out, size_t cap);
-bool ctl_detach_words(const struct run *r, const char *words[2], bool *out_force);
+/* ctl_device.c. attach: NAME and a spec, of one word or several. detach: NAME and a device, called so in the usage, and --force
+ * anywhere. list: the rows of each domain, or of the one that is named; n columns. */
+struct ctl_column;
+typedef int ctl_attach_fn(const char *name, const char *spec, control_done_fn *done, void *ctx);
+typedef int ctl_detach_fn(const char *name, const char *device, bool force, control_done_fn *done,
+			  void *ctx);
+typedef void ctl_add_fn(struct ctl_answer *out, const struct control_domain *d);
+int ctl_attach(struct run *r, ctl_attach_fn *attach);
+int ctl_detach(struct run *r, const char *device, ctl_detach_fn *detach);
+int ctl_list(struct run *r, const struct ctl_column *columns, unsigned n, ctl_add_fn *add);
+
+/* ctl_block.c */
 int ctl_block_attach(struct run *r);
 int ctl_block_detach(struct run *r);
 int ctl_block_limit(struct run *r);

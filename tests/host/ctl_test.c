@@ -4,7 +4,7 @@
  * Why: scripts of others live by these keys and by the protocol's three endings; whoever types a wrong
  * word must be told which. Expected: what amphi/ctl.h promises, letter by letter where scripts read it.
  *
- * links: control/ctl.c control/ctl_commands.c control/ctl_block.c control/ctl_net.c control/ctl_pci.c control/ctl_blkstat.c control/ctl_blktrace.c control/ctl_netstat.c kernel/net.c protocol/blktrace.c control/ctl_table.c
+ * links: control/ctl.c control/ctl_commands.c control/ctl_block.c control/ctl_device.c control/ctl_net.c control/ctl_pci.c control/ctl_blkstat.c control/ctl_blktrace.c control/ctl_netstat.c kernel/net.c protocol/blktrace.c control/ctl_table.c
  * links: control/control_save.c control/save_*.c control/config_*.c control/domain_config.c control/control.c control/control_list.c control/control_store*.c control/control_block.c control/control_device.c control/control_net.c control/control_serve.c control/control_pci*.c control/pci_reset.c control/pci_group.c lib/pci_cap.c control/domain_builder.c
  * links: control/control_ask.c control/control_version.c lib/start_layout.c control/builder_memory.c control/builder_start.c
  * links: lib/error_name.c lib/elf.c lib/printf.c lib/text.c

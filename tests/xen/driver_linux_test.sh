@@ -41,11 +41,12 @@ complaints() { dmesg -r | grep -E '^<[0-4]>' | grep -iE 'blk|xvd|ext4|jbd|i/o er
 if mount -t ext4 /dev/xvda /mnt 2>/dev/null; then
 	echo "GUEST again, $(cat /mnt/sum), made now $(sha256sum </mnt/made | cut -c1-16)"
 	umount /mnt
-	until [ -b /dev/xvdc ]; do sleep 0.1; done
+	until [ -b /dev/xvdc ]; do sleep 0.5; done
 	fs xvdc
 	echo "GUEST bytes $(sha256sum </dev/xvdc | cut -d' ' -f1)."
-	while [ -b /dev/xvdc ]; do sleep 0.1; done
+	while [ -b /dev/xvdc ]; do sleep 0.5; done
 	echo "GUEST detached"
+	read -r word </dev/hvc0 # when the other has come so far
 	(read -r word </dev/hvc0; touch /tmp/enough) &
 	until [ -e /tmp/enough ]; do
 		dd if=/dev/urandom of=/tmp/bytes bs=64k count=16 2>/dev/null
@@ -112,17 +113,18 @@ for b in bpv bph; do
 	xenstore-ls -f $home | sed -n "s,^$home/\([0-9]*/[0-9]*\)/,BACK $b \1 ,p" | grep -E ' (feature|sector|multi|max|discard|state)'
 	tell $b "sha256 ram2"
 done
+for d in lpv lph; do says $d '^GUEST detached'; done
+for d in lpv lph; do tell $d load; done
 for d in lpv lph; do says $d '^GUEST round'; done
 grep -aq '^GUEST loads ended' $logs/guest-l*.log && echo "MISSED: a load has ended"
 for b in bpv bph; do tell $b "stats; echo counted"; says $b '^counted'; done
 xl destroy lpv
-n=$(grep -ac '^GUEST round' $logs/guest-lph.log)
-until [ "$(grep -ac '^GUEST round' $logs/guest-lph.log)" -ge $((n + 3)) ]; do sleep 0.2; done
+for i in 1 2 3; do more lph '^GUEST round'; done
 tell lph enough
 says lph '^GUEST loads ended'
 for b in bpv bph; do says $b '@sha256 ram2'; done
 gone lph
-for b in bpv bph; do tell $b "echo last; mem; halt 3"; done
+for b in bpv bph; do let_go $b; tell $b "halt 3"; done
 for b in bpv bph; do says $b '@exit 3'; done
 end 0
 R

@@ -72,7 +72,7 @@ linux_start() { # linux_start amphi-hv|xen CPUS MIB QEMU...
 	esac
 	cpus=$2 mib=$3; shift 3
 	rm -f "$work/s.ctl"
-	timeout -k 5 "${LINUX_SECONDS:-250}" qemu-system-x86_64 -M q35 -accel "tcg,thread=${LINUX_THREAD:-single}" -smp "$cpus" -cpu "$cpu" -m "$mib" \
+	timeout -k 5 "${LINUX_SECONDS:-450}" qemu-system-x86_64 -M q35 -accel "tcg,thread=${LINUX_THREAD:-single}" -smp "$cpus" -cpu "$cpu" -m "$mib" \
 		-nodefaults -display none -no-reboot -serial stdio -monitor none \
 		-chardev "socket,id=ctl,path=$work/s.ctl,server=on,wait=off" -serial chardev:ctl -kernel "$hv" -append "$words" \
 		-initrd "$BUILD/amphi dma_panic role=service ${SERVICE_WORDS-stay},$work/archive" "$@" </dev/null >"$log" 2>&1 &

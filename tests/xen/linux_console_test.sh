@@ -30,9 +30,9 @@ sit_down() { # sit_down NAME: at its console, until a prompt has come
 	"$BUILD/amphi-tool" ctl --timeout 450 --socket "$work/s.ctl" console "$1" <"$work/keys" >"$work/screen" 2>"$work/screen.err" &
 	console=$!
 	exec 3>"$work/keys"
-	for _ in $(seq 150); do
+	for _ in $(seq 500); do
 		echo >&3
-		sleep 1
+		sleep 0.3
 		grep -q 'typed?' "$work/screen" && return
 	done
 	linux_fail "no prompt from $1: $(cat "$work/screen" "$work/screen.err")"
@@ -52,8 +52,8 @@ types 'echo answer $((6 * 7))'
 reads '^(typed\? )*answer 42$'
 # Pasted: 128 lines of 64 bytes, their sum taken inside.
 awk 'BEGIN { srand(7); for (i = 0; i < 128; i++) { s = ""; while (length(s) < 63) s = s substr("abcdefghijklmnopqrstuvwxyz0123456789", int(rand() * 36) + 1, 1); print s } }' >"$work/paste"
-types 'head -n 128 >/tmp/pasted'
-sleep 1
+types 'echo head $((6 * 8)); head -n 128 >/tmp/pasted'
+reads '^(typed\? )*head 48$'
 cat "$work/paste" >&3
 types 'echo pasted $(sha256sum </tmp/pasted)'
 reads "pasted $(sha256sum <"$work/paste" | cut -d' ' -f1)"

@@ -93,7 +93,7 @@ manage() {
 	says '^linux +1 +1 +- +offline ' vcpu-list linux
 	ctl pause linux
 	says '^linux +1 +paused ' list linux
-	sleep 1; mark; sleep 4
+	sleep 1; mark; sleep 2 # four times what is between its words
 	said '^\[linux\]' && fail "a paused Linux spoke"
 	ctl unpause linux
 	wait_for '^\[linux\] LINUX: '

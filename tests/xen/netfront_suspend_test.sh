@@ -30,7 +30,7 @@ said() { cat /var/log/xen/console/guest-$1*.log | tr -d '\r'; }
 good() { said $1 | grep -c '@blast eth0 size=1400 sent=50 answered=50 wrong=0 '; }
 more() { # two more rounds, one of which began after this
 	had=$(good $1)
-	for i in $(seq 600); do [ "$(good $1)" -gt $((had + 1)) ] && return; sleep 0.2; done
+	until_said -n $((had + 2)) -t 400 '@blast eth0 size=1400 sent=50 answered=50 wrong=0 ' /var/log/xen/console/guest-$1*.log && return
 	echo "no more of $1"; said $1 | tail -n 20; exit 1
 }
 for t in pv pvh; do

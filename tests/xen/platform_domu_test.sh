@@ -28,11 +28,7 @@ cp "$BUILD/amphi" "$work/module" "$work/test/"
 			${5:-}
 		C
 		xl create /tmp/$1.cfg || return
-		for i in $(seq 1200); do
-			xl domid $1 >/dev/null 2>&1 || break
-			xl list $1 | grep -qE ' .{3,5}c.? ' && break
-			sleep 0.2
-		done
+		until_ended $1
 		sed "s/^/[$1] /" /var/log/xen/console/guest-$1.log
 	}
 	for n in $CPUS; do

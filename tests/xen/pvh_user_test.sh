@@ -26,11 +26,7 @@ on_poweroff="destroy"
 on_crash="preserve"
 C
 xl create /tmp/h1.cfg || exit 1
-for i in $(seq 1200); do
-	xl domid h1 >/dev/null 2>&1 || break
-	xl list h1 | grep -qE ' .{3,5}c.? ' && break
-	sleep 0.2
-done
+until_ended h1
 sed 's/^/[h1] /' /var/log/xen/console/guest-h1.log
 ! xl domid h1 >/dev/null 2>&1
 R

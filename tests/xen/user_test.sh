@@ -44,11 +44,7 @@ C
 R
 cat >>"$work/test/run.sh" <<'R'
 xl create /tmp/u1.cfg || exit 1
-for i in $(seq 1200); do
-	xl domid u1 >/dev/null 2>&1 || break
-	xl list u1 | grep -qE ' .{3,5}c.? ' && break
-	sleep 0.2
-done
+until_ended u1
 sed 's/^/[u1] /' /var/log/xen/console/guest-u1.log
 ! xl domid u1 >/dev/null 2>&1
 R

@@ -479,7 +479,7 @@ static void test_incomplete_directories(void **state)
 	end();
 }
 
-/* Two domains of this program have the kind, one of them two devices, and the other one that cannot go yet. */
+/* Three domains of this program have the kind: one has two devices, one none, and the last one that cannot go yet. */
 static void test_classes_of_a_kind(void **state)
 {
 	struct xenbus_device *dev;
@@ -488,6 +488,8 @@ static void test_classes_of_a_kind(void **state)
 	mock_store_put("/local/domain/1/device/toy/9/backend-id", "0");
 	mock_store_put("/local/domain/1/device/toy/9/backend", "/local/domain/0/backend/toy/1/9");
 	mock_run();
+	mock_enter(3);
+	start();
 	mock_store_put("/local/domain/2/device/toy/5/backend-id", "0");
 	mock_store_put("/local/domain/2/device/toy/5/backend", "/local/domain/0/backend/toy/2/5");
 	mock_enter(2);
@@ -502,6 +504,8 @@ static void test_classes_of_a_kind(void **state)
 	slow = true;
 	assert_false(xenbus_class_stop(class));
 	slow = false;
+	mock_enter(3);
+	assert_true(xenbus_class_stop(toy.classes->next));
 	mock_enter(1);
 	xenbus_kind_stop(&toy);
 	dev = xenbus_next(&toy, NULL);
@@ -516,21 +520,26 @@ static void test_classes_of_a_kind(void **state)
 	assert_true(mock_nothing_left(1) && mock_nothing_left(2));
 }
 
-/* Without memory a device is not there, nor a class; its directory is looked at again when it changes. */
+/* What fails once, memory above all, leaves a device out; its directory is looked at again when it changes. */
 static void test_no_memory(void **state)
 {
-	begin(XENBUS_FRONT);
-	mock_fail_all(true);
-	mock_store_put("/local/domain/1/device/toy/9/backend-id", "0");
-	mock_store_put("/local/domain/1/device/toy/9/backend", "/local/domain/0/backend/toy/1/9");
-	mock_run();
-	assert_int_equal(device->id, 3);
-	assert_int_equal(xenbus_class_start(xenbus_class_new(&toy)), -XEN_ENOMEM);
-	mock_fail_all(false);
-	mock_store_put("/local/domain/1/device/toy/9/state", "1");
-	mock_run();
-	assert_int_equal(device->id, 9);
-	end();
+	for (int n = 1; n < 8; n++) {
+		begin(XENBUS_FRONT);
+		mock_store_put("/local/domain/1/device/toy/9/backend-id", "0");
+		mock_run();
+		mock_fail_after(n);
+		mock_store_put("/local/domain/1/device/toy/9/backend",
+			       "/local/domain/0/backend/toy/1/9");
+		mock_run();
+		mock_fail_after(-1);
+		mock_store_put("/local/domain/1/device/toy/9/state", "1");
+		mock_run();
+		assert_int_equal(device->id, 9);
+		mock_fail_all(true);
+		assert_int_equal(xenbus_class_start(xenbus_class_new(&toy)), -XEN_ENOMEM);
+		mock_fail_all(false);
+		end();
+	}
 }
 
 int main(void)

@@ -18,13 +18,12 @@ struct x86_tss;
 #define MAX_CPUS 8u
 
 struct percpu {
-	struct percpu *self;   /*  0: so that gs:0 gives the address */
-	uint64_t stack_top;    /*  8: of this CPU's hypervisor stack */
-	uint64_t regs_top;     /* 16: end of the current vCPU's guest_regs; as TSS.rsp0 */
-	uint64_t scratch;      /* 24: entry.S */
-	uint64_t fault_resume; /* 32: entry.S: see pv_load_segment */
-	struct vcpu *current;  /* whose turn it is; the idle vCPU when nobody's */
-	struct vcpu *loaded; /* whose CR3, segments and FPU are in the CPU; may differ from current
+	struct percpu *self;  /*  0: so that gs:0 gives the address */
+	uint64_t stack_top;   /*  8: of this CPU's hypervisor stack */
+	uint64_t regs_top;    /* 16: end of the current vCPU's guest_regs; as TSS.rsp0 */
+	uint64_t scratch;     /* 24: entry.S */
+	struct vcpu *current; /* whose turn it is; the idle vCPU when nobody's */
+	struct vcpu *loaded;  /* whose CR3, segments and FPU are in the CPU; may differ from current
 				while idle */
 	struct vcpu *idle;
 	uint32_t id;

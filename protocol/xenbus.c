@@ -302,10 +302,12 @@ static void on_work(void *ctx)
 	step(ctx);
 }
 
-/* Said in the store alone: for us the device stays Connected, and so does the stock drivers' own. */
+/* Said in the store alone: for us the device stays Connected, and so does the stock drivers' own. A toolstack writes there, too, and what it asks
+ * for meanwhile stands. */
 struct said {
 	struct xenbus_device *dev;
 	unsigned state;
+	char after; /* only if that digit is there still; 0: in any case */
 };
 
 static int put_said(uint32_t tx, void *ctx)
@@ -315,7 +317,11 @@ static int put_said(uint32_t tx, void *ctx)
 	char old[8];
 	int err = xenbus_read_text(tx, path, "state", old, sizeof(old));
 
-	return err == -XEN_ENOENT ? err : xenbus_write_number(tx, path, "state", said->state);
+	if (err == -XEN_ENOENT)
+		return err;
+	if (said->after && (err < 0 || old[0] != said->after))
+		return 0;
+	return xenbus_write_number(tx, path, "state", said->state);
 }
 
 /* The peer, Connected as we are, has more to tell. */
@@ -334,6 +340,7 @@ static void reconfigure(struct xenbus_device *dev)
 	} else if (!front && dev->reconfigured && dev->peer_state == S_CONN) {
 		dev->ops->reconfigured(dev);
 		said.state = S_CONN;
+		said.after = '0' + XenbusStateReconfigured; /* else we are asked anew */
 	} else {
 		return;
 	}

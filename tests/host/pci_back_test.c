@@ -380,6 +380,41 @@ static void test_hotplug(void **state)
 	assert_true(pair_end());
 }
 
+/* Told of the front's word before the backend is. */
+static void join_another(void *ctx, const char *path)
+{
+	bool *joined = ctx;
+
+	(void)path;
+	if (*joined || strcmp(pair_front("state"), "4") != 0 || pcifront_count() < 3)
+		return;
+	*joined = true;
+	pair_function(3, "0000:06:00.0", NULL);
+	pair_put("num_devs", "4");
+	pair_put("state", "7");
+}
+
+/* The toolstack does not wait: one function has just come, and the front is asked to look for the next. */
+static void test_asked_anew(void **state)
+{
+	struct host_watch *watch;
+	bool joined = false;
+
+	pair_two();
+	pair_add_nic(0x0500);
+	pair_add_nic(0x0600);
+	pair_function(2, "0000:05:00.0", NULL);
+	mock_enter(0);
+	assert_int_equal(host_store_watch(PAIR_FRONT "/state", join_another, &joined, &watch), 0);
+	assert_true(pair_hotplug(3));
+	assert_true(joined);
+	assert_string_equal(pair_back("state-3"), "3");
+	assert_int_equal(pcifront_count(), 4);
+	mock_enter(0);
+	host_store_unwatch(watch);
+	assert_true(pair_end());
+}
+
 /* The toolstack moves what is behind down by one, as xl does. */
 static void test_numbers_move(void **state)
 {
@@ -483,6 +518,7 @@ int main(void)
 	    cmocka_unit_test(test_msix_as_it_must_not_be),
 	    cmocka_unit_test(test_several_msi),
 	    cmocka_unit_test(test_hotplug),
+	    cmocka_unit_test(test_asked_anew),
 	    cmocka_unit_test(test_numbers_move),
 	    cmocka_unit_test(test_front_begins_again),
 	    cmocka_unit_test(test_front_that_is_gone),

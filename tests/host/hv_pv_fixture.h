@@ -6,6 +6,8 @@
 #ifndef TESTS_HV_PV_FIXTURE_H
 #define TESTS_HV_PV_FIXTURE_H
 
+#include <string.h>
+
 #include "hv_vcpu_world.h"
 #include "hypervisor/hypercall.h"
 #include "hypervisor/trap.h"

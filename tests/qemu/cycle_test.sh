@@ -20,6 +20,10 @@ fail() {
 	echo "$cpus CPUs: $1:"; grep -v '^\[g\]\|^@domain g id' "$work/log" | tail -n 40; exit 1
 }
 
+ended() { # ended PID MARK: waits until the domain has, behind the mark in the log, or the machine has
+	until sed -n "/^$2/,\$p" "$work/log" | grep -q '^@domain g exit'; do kill -0 "$1" 2>/dev/null || break; sleep 0.1; done
+}
+
 # cycles CPUS VCPUS N COMMANDS: the first of four runs of "cycle" is of N domains.
 cycles() {
 	cpus=$1
@@ -35,17 +39,18 @@ cycles() {
 	cmdline = 'role=guest do="sha256 xvda; fill xvdb 7; fill xvdb 8; verify xvdb 8; halt 0"'
 	disk = ["/a.img,raw,xvda,ro", "/b.img,raw,xvdb,rw"]
 	C
-	sed -i 's/^domain /spare /' "$work/ar/manifest" # made by the commands alone
 	ar_pack "$work/archive"
 	rm -f "$work/log" "$work/keys"; mkfifo "$work/keys"
 	timeout -k 5 $((110 + many / 2)) qemu-system-x86_64 -M q35 -accel tcg,thread=single -smp "$1" -cpu max -m 128 -nodefaults -display none -no-reboot \
 		-pidfile "$work/pid" -serial stdio -monitor none -kernel "$BUILD/amphi-hv" -append dom0_mem=32M \
-		-initrd "$BUILD/amphi dma_panic role=service stay loglevel=2 do=\"cycle g $3; $4; echo =last; create g\",$work/archive" \
+		-initrd "$BUILD/amphi dma_panic role=service stay loglevel=2,$work/archive" \
 		-drive "if=none,id=a,format=raw,file=$work/a.img" -device nvme,serial=amphi0,drive=a \
 		-drive "if=none,id=b,format=raw,file=$work/b.img" -device virtio-blk-pci,serial=amphi1,drive=b \
 		<"$work/keys" 2>&1 | stdbuf -oL tr -d '\r' >"$work/log" &
 	exec 3>"$work/keys"
-	until sed -n '/^=last/,$p' "$work/log" | grep -q '^@domain g exit'; do kill -0 $! 2>/dev/null || break; sleep 0.1; done
+	ended $! '' # one whole life first: what grows once has grown, and the commands begin with the same
+	echo "cycle g $3; $4; echo =last; create g" >&3
+	ended $! '=last'
 	! kill -0 $! 2>/dev/null || echo halt >&3
 	exec 3>&-
 	wait

@@ -6,7 +6,12 @@
 #ifndef TESTS_HV_PV_FIXTURE_H
 #define TESTS_HV_PV_FIXTURE_H
 
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <string.h>
+#include <cmocka.h>
 
 #include "hv_vcpu_world.h"
 #include "hypervisor/hypercall.h"

@@ -65,7 +65,7 @@ says u2 '^@exit 5'
 for i in $(seq 400); do xl domid u2 >/dev/null 2>&1 || break; sleep 0.2; done
 # Its disk goes while a guest writes.
 fills='fill xvda 6; fill xvda 7; fill xvda 6; fill xvda 7; fill xvda 6; fill xvda 7; fill xvda 6; fill xvda 7'
-create u3 'kernel="/test/amphi"' 'memory=32' "cmdline='do=\"$fills; $fills; $fills; $fills; halt 6\"'" "disk=[$(disk xvda 48M+16M)]"
+create u3 'kernel="/test/amphi"' 'memory=32' "cmdline='do=\"$fills; $fills; $fills; $fills; $fills; $fills; $fills; halt 6\"'" "disk=[$(disk xvda 48M+16M)]"
 says u3 '^@fill xvda 7'
 xl pci-detach back 00:10.0 || echo "MISSED detach"
 says u3 '^fill: E'

@@ -7,7 +7,7 @@ get() { # get FILE LINE-REGEX KEY: the value in the first line that matches
 	sed -n "/$2/s/.*[ ]$3=\([0-9]*\).*/\1/p" "$1" | head -n 1
 }
 
-# Not only whole numbers: awk compares. `open` says of a bar that nothing on main has met it yet: it is shown as missed, and does
+# Not only whole numbers: awk compares. `open` says of a bar that nothing on main has met it yet, or not on each machine: it is shown as missed, and does
 # not fail the run, which is for what was met and is no more.
 figure() { # figure WHAT VALUE [BAR [open]]: one line of the table
 	verdict=
